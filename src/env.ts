@@ -1,0 +1,160 @@
+/**
+ * The Worker's bindings, and every variable it understands.
+ *
+ * Variables are parsed here and nowhere else; each has a default, a range and an error that names it.
+ * README.md has the same table for people.
+ */
+import type { Blobs } from "./objects/blobs.ts";
+import type { Catalog } from "./objects/catalog.ts";
+import type { Repository } from "./objects/repository.ts";
+import type { Upload } from "./objects/upload.ts";
+
+/** What wrangler.toml binds. Variables are optional strings. */
+export interface Env extends Partial<Record<VariableName, string>> {
+  MANIFESTS: KVNamespace;
+  BLOBS: R2Bucket;
+  REPOSITORY: DurableObjectNamespace<Repository>;
+  UPLOAD: DurableObjectNamespace<Upload>;
+  BLOB_SHARDS: DurableObjectNamespace<Blobs>;
+  CATALOG: DurableObjectNamespace<Catalog>;
+}
+
+/** The variables, parsed. Times are milliseconds, sizes are bytes. */
+export interface Settings {
+  /** `open`: every request is allowed. Only the local server sets it, and only while bound to loopback. */
+  access: "closed" | "open";
+  /** How long an upload session lives after its last request. */
+  uploadTtlMs: number;
+  /** Size of the parts a streamed upload is stored in; times 10,000 it is the largest streamed blob. */
+  uploadPartBytes: number;
+  /** Isolate-wide budget of part buffers, beyond which an upload makes do with one buffer. */
+  uploadBufferBytes: number;
+  /** How long a repository may take to link a blob that was adopted for it. */
+  leaseMs: number;
+  /** How long a blob that nothing references is kept. */
+  gcGraceMs: number;
+  /** Time between the decision to delete bytes and their deletion. */
+  deleteDelayMs: number;
+  /** How long a deleted key is remembered, so that a late adoption of it is refused. */
+  tombstoneTtlMs: number;
+  /** When a replica write of unknown outcome, or a delete, is repeated. */
+  replicaRepeatMs: number;
+  /** Whether manifests may reference blobs and manifests that are not in the repository. */
+  sparseManifests: "reject" | "accept";
+  /** Where tags are read: `ledger` is linearizable, `edge` is faster and may be old. */
+  tagReads: "ledger" | "edge";
+  /** Form of the log lines. */
+  logFormat: "json" | "text" | "none";
+}
+
+type Variable<T> = { default: string; parse: (text: string) => T | undefined; expects: string };
+
+const second = 1000;
+const hour = 3600 * second;
+const day = 24 * hour;
+const mebibyte = 1024 * 1024;
+
+const durationUnits: Record<string, number> = { ms: 1, s: second, m: 60 * second, h: hour, d: day };
+
+function duration(fallback: string, minMs: number, maxMs: number): Variable<number> {
+  return {
+    default: fallback,
+    expects: `a duration such as 90s, 15m, 24h or 7d, from ${minMs} ms to ${maxMs / second} s`,
+    parse: (text) => {
+      const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
+      const milliseconds = Number(match?.[1]) * (durationUnits[match?.[2] ?? ""] ?? Number.NaN);
+      return milliseconds >= minMs && milliseconds <= maxMs ? milliseconds : undefined;
+    },
+  };
+}
+
+const sizeUnits: Record<string, number> = { "": 1, KiB: 1024, MiB: mebibyte };
+
+function size(fallback: string, minBytes: number, maxBytes: number): Variable<number> {
+  return {
+    default: fallback,
+    expects: `a size such as 5242880, 512KiB or 5MiB, from ${minBytes} to ${maxBytes} bytes`,
+    parse: (text) => {
+      const match = /^(\d{1,12})(KiB|MiB|)$/.exec(text);
+      const bytes = Number(match?.[1]) * (sizeUnits[match?.[2] ?? ""] ?? Number.NaN);
+      return bytes >= minBytes && bytes <= maxBytes ? bytes : undefined;
+    },
+  };
+}
+
+function oneOf<const T extends string>(fallback: T, ...others: T[]): Variable<T> {
+  const words: readonly string[] = [fallback, ...others];
+  return {
+    default: fallback,
+    expects: `one of ${words.join(", ")}`,
+    parse: (text) => (words.includes(text) ? (text as T) : undefined),
+  };
+}
+
+/** Every variable: its default, and what it accepts. */
+export const variables = {
+  ACCESS: oneOf("closed", "open"),
+  UPLOAD_TTL: duration("24h", second, 6 * day),
+  UPLOAD_PART_SIZE: size("5MiB", 5 * mebibyte, 32 * mebibyte),
+  UPLOAD_BUFFERS: size("64MiB", 0, 1024 * mebibyte),
+  LEASE_TTL: duration("60s", second, hour),
+  GC_GRACE: duration("24h", 0, 365 * day),
+  DELETE_DELAY: duration("1h", 0, 30 * day),
+  TOMBSTONE_TTL: duration("24h", second, 30 * day),
+  REPLICA_REPEAT: duration("120s", second, hour),
+  SPARSE_MANIFESTS: oneOf("reject", "accept"),
+  TAG_READS: oneOf("ledger", "edge"),
+  LOG_FORMAT: oneOf("json", "text", "none"),
+} satisfies Record<string, Variable<unknown>>;
+
+/** The name of a variable. */
+export type VariableName = keyof typeof variables;
+
+/** A variable has a value it does not accept. The message names it and says what it accepts. */
+export class SettingError extends Error {
+  override name = "SettingError";
+}
+
+function read<N extends VariableName>(
+  env: Partial<Record<VariableName, string>>,
+  name: N,
+): Exclude<ReturnType<(typeof variables)[N]["parse"]>, undefined> {
+  const variable = variables[name];
+  const text = env[name] ?? variable.default;
+  const value = variable.parse(text);
+  if (value === undefined) {
+    throw new SettingError(`${name} is ${JSON.stringify(text)}, but must be ${variable.expects}`);
+  }
+  return value as Exclude<ReturnType<(typeof variables)[N]["parse"]>, undefined>;
+}
+
+/**
+ * Parses all variables.
+ *
+ * @throws SettingError naming the first variable that is wrong.
+ */
+export function parseSettings(env: Partial<Record<VariableName, string>>): Settings {
+  const gcGraceMs = read(env, "GC_GRACE");
+  return {
+    access: read(env, "ACCESS"),
+    uploadTtlMs: read(env, "UPLOAD_TTL"),
+    uploadPartBytes: read(env, "UPLOAD_PART_SIZE"),
+    uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),
+    leaseMs: read(env, "LEASE_TTL"),
+    gcGraceMs,
+    deleteDelayMs: gcGraceMs === 0 ? 0 : read(env, "DELETE_DELAY"),
+    tombstoneTtlMs: read(env, "TOMBSTONE_TTL"),
+    replicaRepeatMs: read(env, "REPLICA_REPEAT"),
+    sparseManifests: read(env, "SPARSE_MANIFESTS"),
+    tagReads: read(env, "TAG_READS"),
+    logFormat: read(env, "LOG_FORMAT"),
+  };
+}
+
+/** The source of time, in milliseconds since 1970. Passed in everywhere, so that tests can move it. */
+export interface Clock {
+  now(): number;
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = { now: () => Date.now() };
