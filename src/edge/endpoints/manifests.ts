@@ -1,0 +1,129 @@
+/** `/v2/<name>/manifests/<tag or digest>`. distribution-spec: Pulling, Pushing and Deleting Manifests. */
+import { entityTag, isNoneMatchSatisfiedBy } from "../../oci/conditions.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import { maxManifestBytes } from "../../oci/manifest.ts";
+import { mediaTypeOfHeader } from "../../oci/media-type.ts";
+import { parseTag, type Tag } from "../../oci/name.ts";
+import { parseContentLength } from "../../oci/range.ts";
+import {
+  deleteManifest,
+  deleteTag,
+  pushManifest,
+  readManifestContent,
+  resolveTag,
+  statManifest,
+} from "../../registry/manifests.ts";
+import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
+import { contentHeaders } from "./content-headers.ts";
+import { readBody } from "./read-body.ts";
+
+type Reference = { tag: Tag; digest?: undefined } | { tag?: undefined; digest: Digest };
+
+/** A reference is a digest if it has a colon, which no tag has. */
+function parseReference(text = ""): Result<{ reference: Reference }> {
+  if (text.includes(":")) {
+    const digest = parseDigest(text);
+    return digest === undefined ? failure("DIGEST_INVALID", { digest: text }) : { ok: true, reference: { digest } };
+  }
+  const tag = parseTag(text);
+  return tag === undefined ? failure("TAG_INVALID", { tag: text }) : { ok: true, reference: { tag } };
+}
+
+/** Serves a manifest. */
+export async function pullManifest(context: RepositoryContext): Promise<Answer> {
+  const { request, registry, repository, access, params, waitUntil } = context;
+  const parsed = parseReference(params.reference);
+  if (!parsed.ok) return { failure: parsed };
+  const { reference } = parsed;
+  const mayPush = access.may("push", repository);
+  if (reference.digest !== undefined) return serve(context, reference.digest, request.method === "HEAD" && mayPush);
+
+  const resolved = await resolveTag(registry, repository, reference.tag, !mayPush, waitUntil);
+  if (!resolved.ok) return { failure: resolved };
+  const { digest, stat, isStale } = resolved;
+  const headers: HeaderMap = {
+    ...contentHeaders(digest, stat?.mediaType ?? "", "revalidate"),
+    ...(isStale ? { Warning: '110 - "Response is Stale"' } : {}),
+  };
+  if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
+    return { status: 304, headers };
+  }
+  if (request.method === "HEAD" && stat !== undefined) {
+    return { status: 200, headers, contentLength: stat.sizeBytes };
+  }
+  const content = await readManifestContent(registry, repository, digest);
+  if (!content.ok) return { failure: content };
+  return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
+}
+
+/** Serves a manifest by digest. `mustBeCurrent`: a client that may push relies on the answer. */
+async function serve(
+  { request, registry, repository }: RepositoryContext,
+  digest: Digest,
+  mustBeCurrent: boolean,
+): Promise<Answer> {
+  const found = mustBeCurrent
+    ? await statManifest(registry, repository, digest)
+    : await readManifestContent(registry, repository, digest);
+  if (!found.ok) return { failure: found };
+  const headers = contentHeaders(digest, found.mediaType, "immutable");
+  if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
+    return { status: 304, headers };
+  }
+  return "bytes" in found
+    ? { status: 200, headers, body: found.bytes }
+    : { status: 200, headers, contentLength: found.sizeBytes };
+}
+
+/** Stores a manifest under a tag, or under its digest and the tags of the query. */
+export async function putManifest(context: RepositoryContext): Promise<Answer> {
+  const { request, registry, repository, access, params, url } = context;
+  const parsed = parseReference(params.reference);
+  if (!parsed.ok) return { failure: parsed };
+  const { digest, tag } = parsed.reference;
+  const tags = tag === undefined ? parseTags(url.searchParams.getAll("tag")) : [tag];
+  if (tags === undefined) return { failure: failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") }) };
+  const body = await readBody(
+    request.body,
+    parseContentLength(request.headers.get("Content-Length")),
+    maxManifestBytes,
+  );
+  if (!body.ok) return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
+  const pushed = await pushManifest(registry, {
+    repository,
+    digest,
+    tags,
+    bytes: body.bytes,
+    contentType: mediaTypeOfHeader(request.headers.get("Content-Type")),
+    actor: access.account,
+  });
+  if (!pushed.ok) return { failure: pushed };
+  return {
+    status: 201,
+    headers: {
+      Location: `/v2/${repository}/manifests/${pushed.digest}`,
+      "Docker-Content-Digest": pushed.digest,
+      ...(pushed.subject === undefined ? {} : { "OCI-Subject": pushed.subject }),
+      ...(digest === undefined || tags.length === 0 ? {} : { "OCI-Tag": tags.join(", ") }),
+    },
+  };
+}
+
+function parseTags(texts: string[]): Tag[] | undefined {
+  const tags = texts.map(parseTag);
+  return tags.every((tag) => tag !== undefined) ? [...new Set(tags)] : undefined;
+}
+
+/** Deletes a tag alone, or a manifest with its tags. */
+export async function removeManifest(context: RepositoryContext): Promise<Answer> {
+  const { registry, repository, access, params } = context;
+  const parsed = parseReference(params.reference);
+  if (!parsed.ok) return { failure: parsed };
+  const { digest, tag } = parsed.reference;
+  const deleted =
+    tag === undefined
+      ? await deleteManifest(registry, repository, digest, access.account)
+      : await deleteTag(registry, repository, tag, access.account);
+  return deleted.ok ? { status: 202 } : { failure: deleted };
+}

@@ -1,0 +1,16 @@
+/** `/v2/<name>/tags/list`. distribution-spec: Listing Tags. */
+import { failure } from "../../oci/errors.ts";
+import { parsePage } from "../../oci/paging.ts";
+import { listTags } from "../../registry/manifests.ts";
+import { type Answer, jsonReply, type RepositoryContext } from "../context.ts";
+import { linkHeader } from "./link-header.ts";
+
+/** Lists the tags of a repository in ASCII order. */
+export async function tags({ registry, repository, url }: RepositoryContext): Promise<Answer> {
+  const page = parsePage(url.searchParams);
+  if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
+  const listed = await listTags(registry, repository, page);
+  if (!listed.ok) return { failure: listed };
+  const { entries, more } = listed.page;
+  return jsonReply({ name: repository, tags: entries }, linkHeader(url, page, more, entries.at(-1)));
+}

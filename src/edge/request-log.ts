@@ -1,0 +1,63 @@
+/**
+ * One line a request: JSON for machines, text for a terminal.
+ */
+import type { Settings } from "../env.ts";
+import { parseContentLength } from "../oci/range.ts";
+
+/** What is known of a request once it is answered. */
+export type RequestRecord = {
+  requestId: string;
+  method: string;
+  route: string;
+  params: Record<string, string>;
+  status: number;
+  error: string | undefined;
+  request: Request;
+  response: Response;
+  milliseconds: number;
+};
+
+/** Writes the line. */
+export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
+  if (format === "none") return;
+  const { params, request, response, milliseconds } = record;
+  const reference = params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined;
+  const fields = {
+    method: record.method,
+    route: record.route,
+    repository: params.name,
+    reference,
+    status: record.status,
+    error: record.error,
+    bytesIn: parseContentLength(request.headers.get("Content-Length")) ?? 0,
+    bytesOut: record.method === "HEAD" ? 0 : (parseContentLength(response.headers.get("Content-Length")) ?? 0),
+    milliseconds: Math.round(milliseconds * 10) / 10,
+    requestId: record.requestId,
+  };
+  console.log(format === "json" ? JSON.stringify({ time: new Date().toISOString(), ...fields }) : toText(fields));
+}
+
+function toText(fields: Record<string, string | number | undefined>): string {
+  const { method, route, repository, reference, status, error, bytesIn, bytesOut, milliseconds, requestId } = fields;
+  const what = [repository, reference].filter(Boolean).join(" ");
+  const bytes = Number(bytesIn) + Number(bytesOut);
+  return [
+    new Date().toISOString().slice(11, 23),
+    status,
+    String(method).padEnd(6),
+    String(route).padEnd(9),
+    what,
+    `${bytes} B`,
+    `${milliseconds} ms`,
+    error ?? "",
+    requestId,
+  ]
+    .filter((word) => word !== "")
+    .map((word) => printable(String(word)))
+    .join("  ");
+}
+
+/** Names come from clients: what would move a terminal's cursor or end the line is shown as its code. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}

@@ -1,0 +1,42 @@
+/** The Worker as one module, the way `wrangler deploy` would upload it. */
+import { join } from "node:path";
+import { build } from "esbuild";
+
+/** The project's folder. */
+export const projectDirectory = join(import.meta.dirname, "..", "..");
+
+const bundles = new Map<string, Promise<string>>();
+
+async function bundle(entry: string): Promise<string> {
+  const result = await build({
+    absWorkingDir: projectDirectory,
+    bundle: true,
+    conditions: ["workerd", "worker", "browser"],
+    entryPoints: [entry],
+    external: ["node:*", "cloudflare:*"],
+    format: "esm",
+    keepNames: true,
+    legalComments: "none",
+    logLevel: "silent",
+    mainFields: ["workerd", "worker", "module", "main"],
+    target: "es2024",
+    write: false,
+  });
+  const [file] = result.outputFiles;
+  if (file === undefined) throw new Error(`nothing came out of bundling ${entry}`);
+  return file.text;
+}
+
+/**
+ * Bundles the Worker with everything it imports. What was bundled once is not bundled again.
+ *
+ * @param options.entry the module that exports the Worker and its Durable Objects (src/worker.ts);
+ *   tests pass one that wraps it
+ * @returns the source of an ES module
+ * @throws esbuild's BuildFailure, whose message lists what is wrong in the source
+ */
+export function buildWorker({ entry = "src/worker.ts" }: { entry?: string } = {}): Promise<string> {
+  const built = bundles.get(entry) ?? bundle(entry);
+  bundles.set(entry, built);
+  return built;
+}

@@ -1,0 +1,90 @@
+/**
+ * The data directory: made if it is not there, and locked, because two servers on the same files would
+ * destroy each other's data.
+ *
+ * The lock is SQLite's lock on an empty database file, held for as long as the process lives. The kernel
+ * releases it with the process, however that ends: a lock cannot be stale, and no pid has to be checked.
+ */
+import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** A data directory that this process holds. */
+export interface DataDirectory {
+  /** Absolute path, free of symbolic links. */
+  path: string;
+  /** Tells a second server who is here. */
+  announce(url: string): void;
+  /** Lets another process have it. */
+  release(): void;
+}
+
+/** Why a data directory cannot be used, in a sentence. */
+export class DataDirectoryError extends Error {
+  override name = "DataDirectoryError";
+}
+
+const holderFile = "server.json";
+
+function holder(path: string): string {
+  try {
+    const { pid, url }: { pid: number; url: string } = JSON.parse(
+      readFileSync(join(path, holderFile), "utf8"),
+    );
+    return ` (process ${pid}, ${url})`;
+  } catch {
+    return "";
+  }
+}
+
+/** mkdir -p. Node's own never returns where a file system, such as /proc, refuses with ENOENT. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || dirname(path) === path) throw error;
+    makeDirectory(dirname(path));
+    mkdirSync(path);
+  }
+}
+
+/**
+ * Makes the directory if need be, and takes its lock.
+ *
+ * @throws DataDirectoryError if it cannot be written, or another server holds it
+ */
+export function openDataDirectory(directory: string): DataDirectory {
+  const unusable = (error: unknown) =>
+    new DataDirectoryError(
+      `the data directory ${directory} cannot be written: ${error instanceof Error ? error.message : error}`,
+    );
+  let path: string;
+  let lock: DatabaseSync;
+  try {
+    makeDirectory(resolve(directory));
+    path = realpathSync(directory);
+    // SQLite's own error does not say what is wrong with the file.
+    writeFileSync(join(path, "lock"), "", { flag: "a" });
+    lock = new DatabaseSync(join(path, "lock"));
+  } catch (error) {
+    throw unusable(error);
+  }
+  try {
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock.close();
+    if (!(error instanceof Error) || !error.message.includes("locked")) throw unusable(error);
+    throw new DataDirectoryError(`another server is running on the data directory ${path}${holder(path)}`);
+  }
+  return {
+    path,
+    announce: (url) =>
+      writeFileSync(join(path, holderFile), `${JSON.stringify({ pid: process.pid, url })}\n`),
+    release: () => {
+      rmSync(join(path, holderFile), { force: true });
+      lock.close();
+    },
+  };
+}

@@ -1,0 +1,130 @@
+/** The flags of `npm start` and `deno task start`. */
+import { BlockList, isIP } from "node:net";
+import { parseArgs } from "node:util";
+import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+
+/** What the local server was asked to do. */
+export interface Flags {
+  /** As it was given; the brackets of an IPv6 address are gone. */
+  host: string;
+  /** 0 is any free port. */
+  port: number;
+  dataDirectory: string;
+  /** Variables of the Worker, each of which it accepts. */
+  vars: Partial<Record<VariableName, string>>;
+}
+
+/** Flags, a question for help, or one line that says what is wrong. */
+export type FlagsResult =
+  | { kind: "flags"; flags: Flags }
+  | { kind: "help" }
+  | { kind: "error"; message: string };
+
+/** Answer to `--help`. */
+export const help = `Runs the registry on this machine.
+
+npm start -- [flags]
+deno task start [flags]
+
+--host ADDRESS     where to listen (127.0.0.1); without credentials only on a loopback address
+--port PORT        port to listen on (5000); 0 takes any free one
+--data DIRECTORY   where the data is kept (.stowage)
+--var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
+--log FORM         text, json or none (text)
+--help             shows this
+`;
+
+const options = {
+  host: { type: "string" },
+  port: { type: "string" },
+  data: { type: "string" },
+  var: { type: "string", multiple: true },
+  log: { type: "string" },
+  help: { type: "boolean" },
+} as const;
+
+class FlagError extends Error {}
+
+function isVariableName(name: string): name is VariableName {
+  return Object.hasOwn(variables, name);
+}
+
+function parseVar(text: string): [VariableName, string] {
+  const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+  if (name === undefined || value === undefined) {
+    throw new FlagError(`--var is ${JSON.stringify(text)}, but must be NAME=VALUE`);
+  }
+  if (!isVariableName(name)) {
+    throw new FlagError(`there is no variable ${name}; there are ${Object.keys(variables).join(", ")}`);
+  }
+  return [name, value];
+}
+
+function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (port <= 65535) return port;
+  throw new FlagError(`--port is ${JSON.stringify(text)}, but must be a number from 0 to 65535`);
+}
+
+function parseHost(text: string): string {
+  const host = text.replace(/^\[(.*)\]$/, "$1");
+  if (host === "localhost" || isIP(host) !== 0) return host;
+  throw new FlagError(`--host is ${JSON.stringify(text)}, but must be an IP address or localhost`);
+}
+
+function parse(args: readonly string[]): FlagsResult {
+  // npm takes the -- between its flags and ours away; deno task leaves it.
+  const own = args[0] === "--" ? args.slice(1) : [...args];
+  const { tokens } = parseArgs({ args: own, options, strict: false, allowPositionals: true, tokens: true });
+  const values = { host: "127.0.0.1", port: "5000", data: ".stowage" };
+  const vars: Flags["vars"] = { ACCESS: "open", LOG_FORMAT: "text" };
+  for (const token of tokens) {
+    if (token.kind !== "option") {
+      const text = token.kind === "positional" ? token.value : "--";
+      throw new FlagError(`cannot make sense of ${JSON.stringify(text)}; --help shows the flags`);
+    }
+    const { name, rawName, value } = token;
+    if (!Object.hasOwn(options, name))
+      throw new FlagError(`there is no flag ${rawName}; --help shows the flags`);
+    if (name === "help") return { kind: "help" };
+    if (value === undefined || value === "") throw new FlagError(`${rawName} needs a value`);
+    if (name === "host" || name === "port" || name === "data") {
+      values[name] = value;
+    } else {
+      const [variable, setting] = name === "log" ? parseLog(value) : parseVar(value);
+      vars[variable] = setting;
+    }
+  }
+  parseSettings(vars);
+  const host = parseHost(values.host);
+  return { kind: "flags", flags: { host, port: parsePort(values.port), dataDirectory: values.data, vars } };
+}
+
+function parseLog(text: string): [VariableName, string] {
+  const { expects, parse } = variables.LOG_FORMAT;
+  if (parse(text) === undefined)
+    throw new FlagError(`--log is ${JSON.stringify(text)}, but must be ${expects}`);
+  return ["LOG_FORMAT", text];
+}
+
+/**
+ * Parses the command line and validates all of it, the variables included.
+ *
+ * @param args what follows the program's name
+ */
+export function parseFlags(args: readonly string[]): FlagsResult {
+  try {
+    return parse(args);
+  } catch (error) {
+    if (!(error instanceof FlagError) && !(error instanceof SettingError)) throw error;
+    return { kind: "error", message: error.message };
+  }
+}
+
+/** Whether only programs on this machine can reach the address: 127.0.0.0/8, ::1 and localhost. */
+export function isLoopback(host: string): boolean {
+  const loopback = new BlockList();
+  loopback.addSubnet("127.0.0.0", 8, "ipv4");
+  loopback.addAddress("::1", "ipv6");
+  return host === "localhost" || loopback.check(host, isIP(host) === 6 ? "ipv6" : "ipv4");
+}

@@ -1,0 +1,87 @@
+/** wrangler.toml as Miniflare's options. The local server, the tests and the benchmarks all start here. */
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import type { SharedOptions, WorkerOptions } from "miniflare";
+import type { VariableName } from "../env.ts";
+import { projectDirectory } from "./bundle.ts";
+import { wrapWorkerd } from "./workerd-process.ts";
+
+/** What wrangler.toml leaves open. */
+export interface LocalOptions {
+  /** The bundled Worker, from `buildWorker`. */
+  script: string;
+  /** Variables, on top of wrangler.toml's. ACCESS is `open` unless it is given here. */
+  vars?: Partial<Record<VariableName, string>>;
+  /** Where KV, R2 and the Durable Objects keep their data; in memory if it is not given. */
+  dataDirectory?: string | undefined;
+  /** The address to listen on; 127.0.0.1 if it is not given. */
+  host?: string;
+  /** The port to listen on; 0, which is any free one, if it is not given. */
+  port?: number;
+  /** Gets the lines the Worker logs; dropped if it is not given. */
+  stdout?: Writable;
+  /** Gets the Worker's warnings, errors and uncaught exceptions; the process's own if it is not given. */
+  stderr?: Writable;
+}
+
+function pass(from: Readable, to: Writable | undefined): void {
+  if (to === undefined) {
+    from.resume();
+    return;
+  }
+  // A reader that has gone (`npm start | head`) must not block the Worker.
+  const discard = () => from.resume();
+  to.on("error", discard);
+  from.on("close", () => to.off("error", discard));
+  from.pipe(to, { end: false });
+}
+
+/**
+ * The Worker's options: bindings, compatibility date and Durable Object classes as in wrangler.toml.
+ * Bindings without an id have their name for one, so that data is found again. `.dev.vars` and `.env`
+ * are not read.
+ */
+export async function workerOptions(
+  options: Pick<LocalOptions, "script" | "vars" | "host" | "port">,
+): Promise<WorkerOptions> {
+  const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
+  const config = unstable_readConfig({ config: join(projectDirectory, "wrangler.toml") });
+  const { workerOptions: fromConfig } = unstable_getMiniflareWorkerOptions(config);
+  return {
+    ...fromConfig,
+    name: config.name ?? "stowage",
+    bindings: { ...config.vars, ACCESS: "open", ...options.vars },
+    modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
+    // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
+    // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.
+    unsafeDirectSockets: [{ host: options.host ?? "127.0.0.1", port: options.port ?? 0 }],
+  };
+}
+
+/**
+ * The options of a Miniflare with one Worker. It serves at `unsafeGetDirectURL()`, not at `ready`.
+ *
+ * @example
+ * const miniflare = new Miniflare(await miniflareOptions({ script: await buildWorker() }));
+ * const url = await miniflare.unsafeGetDirectURL();
+ */
+export async function miniflareOptions(options: LocalOptions): Promise<SharedOptions & WorkerOptions> {
+  const dataDirectory = options.dataDirectory === undefined ? undefined : resolve(options.dataDirectory);
+  if (dataDirectory !== undefined) mkdirSync(dataDirectory, { recursive: true });
+  return {
+    ...(await workerOptions(options)),
+    ...(dataDirectory === undefined ? {} : { defaultPersistRoot: dataDirectory }),
+    // Miniflare's own entry, which we do not use.
+    host: "127.0.0.1",
+    port: 0,
+    // Do not ask Cloudflare where this machine is.
+    cf: false,
+    logRequests: false,
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      pass(stdout, options.stdout);
+      pass(stderr, options.stderr ?? process.stderr);
+    },
+    unsafeRuntimeEnv: { ...wrapWorkerd(dataDirectory), FORCE_COLOR: "0" },
+  };
+}

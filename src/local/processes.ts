@@ -1,0 +1,76 @@
+/** What other processes on this machine are doing: from /proc on Linux, from `ps` elsewhere. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
+
+const pollMs = 20;
+
+function ps(pid: number, column: string): string | undefined {
+  try {
+    const text = execFileSync("ps", ["-ww", "-o", `${column}=`, "-p", String(pid)], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    return text.trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function proc(pid: number, file: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The command line of a process, its arguments separated by spaces; undefined if there is no such process. */
+export function commandOf(pid: number): string | undefined {
+  if (process.platform !== "linux") return ps(pid, "command");
+  return proc(pid, "cmdline")?.replaceAll("\0", " ").trim() || undefined;
+}
+
+/** The pid of a process's parent; undefined if there is no such process. */
+export function parentOf(pid: number): number | undefined {
+  if (process.platform !== "linux") {
+    const text = ps(pid, "ppid");
+    return text === undefined ? undefined : Number(text);
+  }
+  // proc(5): pid (name) state ppid …; the name may hold spaces and brackets.
+  const stat = proc(pid, "stat");
+  const parent = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
+  return parent === undefined ? undefined : Number(parent);
+}
+
+/** Whether a process with this pid exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}
+
+/** Sends a signal; that the process has ended already is no error. */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {}
+}
+
+/**
+ * Waits until a process has ended.
+ *
+ * @param timeoutMs how long to wait at most
+ * @returns whether it has ended
+ */
+export async function hasEnded(pid: number, timeoutMs: number): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
+  while (isAlive(pid)) {
+    if (Date.now() >= deadline) return false;
+    await delay(pollMs);
+  }
+  return true;
+}

@@ -1,0 +1,151 @@
+/** The local server from its flags to its exit. */
+import { constants } from "node:os";
+import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
+import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
+import type { Instance } from "./instance.ts";
+import { whyNotListen } from "./port.ts";
+import { watchRunner } from "./runner.ts";
+import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
+
+const defaultDrainMs = 30_000;
+/** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
+const repeatMs = 500;
+const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** What keeps the server from starting, in a sentence. */
+class StartError extends Error {}
+
+let isStopping = false;
+
+function warn(message: string): void {
+  process.stderr.write(`stowage: ${message}\n`);
+}
+
+function fail(message: string): never {
+  warn(message);
+  process.exit(1);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+interface RunOptions {
+  /** The module to serve; src/worker.ts if it is not given. */
+  entry?: string;
+  /** How long requests in flight may take to finish once the server is asked to stop. */
+  drainMs?: number;
+}
+
+/** Everything that can be wrong before workerd is started, each in a sentence. */
+async function prepare({ host, port, vars, dataDirectory }: Flags): Promise<DataDirectory> {
+  if (vars.ACCESS === "open" && !isLoopback(host)) {
+    throw new StartError(
+      `everybody may push and pull here, so it listens only on loopback, and ${host} is not`,
+    );
+  }
+  const data = openDataDirectory(dataDirectory);
+  if (!(await endLeftOver(data.path))) {
+    throw new StartError(`a workerd that was left running on ${data.path} does not end`);
+  }
+  const obstacle = await whyNotListen(addressOf(host), port);
+  if (obstacle !== undefined) throw new StartError(`cannot listen on ${urlOf(host, port)}: ${obstacle}`);
+  return data;
+}
+
+async function serve(flags: Flags, data: DataDirectory, entry: string | undefined): Promise<Instance> {
+  // Loading Miniflare takes half a second, which no error above should have to wait for.
+  const { startInstance } = await import("./instance.ts");
+  return await startInstance({
+    dataDirectory: data.path,
+    entry,
+    host: addressOf(flags.host),
+    port: flags.port,
+    stdout: process.stdout,
+    vars: flags.vars,
+    onRestart: () => warn("workerd ended unexpectedly, and was started again"),
+    onFailure: (error) => {
+      if (!isStopping) fail(`workerd ended unexpectedly, and cannot be started again: ${error.message}`);
+    },
+  });
+}
+
+function addressOf(host: string): string {
+  return host === "localhost" ? "127.0.0.1" : host;
+}
+
+function urlOf(host: string, port: number | string): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+function announce(url: string): void {
+  const registry = new URL(url).host;
+  process.stdout.write(
+    `stowage is ready at ${url}\n` +
+      "To push an image:\n" +
+      `  docker tag IMAGE ${registry}/IMAGE\n` +
+      `  docker push ${registry}/IMAGE\n`,
+  );
+}
+
+/** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
+function stopWhenAsked(data: DataDirectory, instance: Instance, drainMs: number): void {
+  let askedAt = 0;
+  const end = async (exitCode: number) => {
+    await instance.dispose();
+    forgetWorkerd(data.path);
+    data.release();
+    process.exit(exitCode);
+  };
+  const stop = async () => {
+    const notice = setTimeout(() => {
+      warn(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
+    }, repeatMs);
+    const drained = await drainWorkerd(data.path, drainMs);
+    clearTimeout(notice);
+    if (!drained) warn("requests that were still in flight have been cut off");
+    await end(0);
+  };
+  const ask = (exitCodeAtOnce: number) => {
+    if (!isStopping) {
+      isStopping = true;
+      askedAt = Date.now();
+      void stop();
+    } else if (Date.now() - askedAt >= repeatMs) {
+      void end(exitCodeAtOnce);
+    }
+  };
+  for (const name of stopSignals) {
+    // Miniflare's own listeners exit without waiting for anything.
+    process.removeAllListeners(name);
+    process.on(name, () => ask(128 + constants.signals[name]));
+  }
+  watchRunner(() => ask(1));
+}
+
+/**
+ * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start.
+ *
+ * @param args the command line after the program's name
+ * @param options for tests
+ */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
+  const parsed = parseFlags(args);
+  if (parsed.kind === "error") fail(parsed.message);
+  if (parsed.kind === "help") {
+    process.stdout.write(help);
+    return;
+  }
+  const { flags } = parsed;
+  try {
+    const data = await prepare(flags);
+    const instance = await serve(flags, data, options.entry);
+    const url = urlOf(flags.host, new URL(instance.url).port || "80");
+    data.announce(url);
+    stopWhenAsked(data, instance, options.drainMs ?? defaultDrainMs);
+    announce(url);
+  } catch (error) {
+    const isKnown = error instanceof StartError || error instanceof DataDirectoryError;
+    fail(isKnown ? error.message : `cannot start: ${messageOf(error)}`);
+  }
+}

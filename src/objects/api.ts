@@ -1,0 +1,137 @@
+/**
+ * What the objects say to each other and to the Worker: plain data, as it crosses RPC.
+ *
+ * No method awaits another object, except for `Upload`, which nobody but the Worker calls.
+ */
+import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
+import type { Result } from "../oci/errors.ts";
+import type { ManifestFacts } from "../oci/manifest.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
+
+/** A blob that a shard adopted for a repository, which may link it until `leaseUntil` (milliseconds since 1970). */
+export type Adoption = BlobLocation & { leaseUntil: number };
+
+/** A wish to link an adopted blob. `session` is the upload session that it closes. */
+export type LinkRequest = { repository: RepositoryName; adoption: Adoption; session?: string };
+
+/** What linking came to. `lease-ended`: adopt again, then link again. */
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed";
+
+/** What the ledger knows of an upload session that needed no `Upload` object. */
+export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
+
+/** A manifest to store. */
+export type ManifestPut = {
+  repository: RepositoryName;
+  digest: Digest;
+  bytes: Uint8Array;
+  facts: ManifestFacts;
+  tags: Tag[];
+  actor: string;
+  /** Whether references to what the repository does not have are accepted. */
+  sparse: boolean;
+};
+
+/** What is said of a manifest without its bytes. */
+export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
+
+/** A tag as the ledger resolves it. */
+export type ResolvedTag = ManifestStat & TagRow;
+
+/** An entry of the referrers API. */
+export type Referrer = {
+  mediaType: string;
+  digest: string;
+  size: number;
+  artifactType?: string;
+  annotations?: Record<string, string>;
+};
+
+/** A page of a list, and whether there is more after it. */
+export type Page<T> = { entries: T[]; more: boolean };
+
+/** The ledger of one repository. */
+export interface RepositoryApi {
+  /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
+  locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
+  linkBlob(request: LinkRequest): Promise<LinkOutcome>;
+  /** Corrects the location of a linked blob, as its shard gave it. */
+  relocateBlob(location: BlobLocation): Promise<void>;
+  deleteBlob(digest: Digest): Promise<Result>;
+  /** Which of the digests are linked here. Asked by shards before they drop this repository as a holder. */
+  holds(digests: string[]): Promise<string[]>;
+  sessionState(session: string): Promise<SessionState>;
+  cancelSession(repository: RepositoryName, session: string): Promise<void>;
+  putManifest(put: ManifestPut): Promise<Result>;
+  manifest(digest: Digest): Promise<ManifestRow | undefined>;
+  statManifest(digest: Digest): Promise<ManifestStat | undefined>;
+  /** Resolves tags; `null` in the place of one that does not exist. */
+  resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]>;
+  deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>>;
+  deleteTag(tag: Tag, actor: string): Promise<Result>;
+  listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
+  listReferrers(
+    subject: Digest,
+    artifactType: string | undefined,
+    last: string,
+    limit: number,
+  ): Promise<Page<Referrer>>;
+}
+
+/** The shard that decides the life of the digests that begin with one byte. */
+export interface BlobsApi {
+  /** Schedules the deletion of a key that is about to be written. Only its adoption cancels that. */
+  doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
+  /**
+   * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
+   * a lease on it. `tombstoned`: the key was given up for deletion; `missing`: the store does not have it.
+   */
+  adopt(
+    blob: BlobLocation,
+    repository: RepositoryName,
+  ): Promise<{ ok: true; adoption: Adoption } | { ok: false; reason: "tombstoned" | "missing" }>;
+  /** Gives a repository a lease on a digest whose bytes are there: a mount. */
+  lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
+  /** Where the bytes of a digest are now. */
+  locate(digest: Digest): Promise<BlobLocation | undefined>;
+  /** Repositories that hold a digest, at most `limit`. */
+  holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
+  /** A repository may hold these no longer; it is asked before anything is dropped. */
+  release(repository: RepositoryName, digests: string[]): Promise<void>;
+}
+
+/** An upload session, as its signed id tells. */
+export type UploadSession = { id: string; repository: RepositoryName; algorithm: DigestAlgorithm };
+
+/** One request's worth of an upload: a chunk, the end, or both. Its bytes are the body of the request. */
+export type UploadWrite = {
+  session: UploadSession;
+  /** Whether the client has seen this upload accept bytes. An upload that then knows nothing has ended. */
+  started: boolean;
+  /** Where the client says that its bytes begin. */
+  offset?: number;
+  /** How many bytes the client says that it sends. */
+  length?: number;
+  /** Present: close the upload, the content of which is this. */
+  digest?: Digest;
+};
+
+/** Where an upload stands: how many bytes have been received and kept. */
+export type UploadStatus = { offset: number };
+
+/** One upload session that has received bytes. */
+export interface UploadApi {
+  /** Streams a request's bytes in; see upload-channel.ts. */
+  fetch(request: Request): Promise<Response>;
+  status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
+  cancel(session: UploadSession, started: boolean): Promise<Result>;
+}
+
+/** What there is one of in a registry. */
+export interface CatalogApi {
+  /** The secret that signs upload sessions, made on first use. */
+  sessionSecret(): Promise<Uint8Array>;
+  addRepository(repository: RepositoryName): Promise<void>;
+  listRepositories(last: string, limit: number): Promise<Page<RepositoryName>>;
+}

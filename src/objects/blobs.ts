@@ -1,0 +1,221 @@
+/**
+ * One of 256 shards that decide the life of digests: where the bytes of each are, which repositories hold it, and
+ * when it may go. As one place decides, adoption, deduplication, mounting and deletion of a digest cannot race.
+ *
+ * A key in the store is stray (doomed, or a tombstone) or the content of one digest, never both. Doomed keys may
+ * still be adopted; a tombstone may not, and its bytes are deleted only after it was written down.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
+import type { BlobLocation } from "../storage/replica.ts";
+import type { Adoption, BlobsApi } from "./api.ts";
+import { BlobsStore, type Holder } from "./blobs/store.ts";
+import { type DueRow, DueTable } from "./due.ts";
+import { repositoryStub } from "./stubs.ts";
+
+type AdoptionOutcome = Awaited<ReturnType<BlobsApi["adopt"]>>;
+type AskedHolder = { id: string; digest: Digest; holder: Holder | undefined };
+
+/** The shard; see {@link BlobsApi} for what each method promises. */
+export class Blobs extends DurableObject<Env> implements BlobsApi {
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #bucket: Bucket;
+  readonly #due: DueTable;
+  readonly #store: BlobsStore;
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.#clock = clock;
+    this.#settings = parseSettings(env);
+    this.#bucket = new R2BlobBucket(env.BLOBS);
+    this.#due = new DueTable(ctx.storage, clock);
+    this.#store = new BlobsStore(ctx.storage.sql);
+    this.#due.arm();
+  }
+
+  async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
+    this.#change(() => {
+      this.#store.setStrayKey(key, { digest, state: "doomed" });
+      this.#due.set("doom", key, deleteAt);
+    });
+  }
+
+  async adopt(blob: BlobLocation, repository: RepositoryName): Promise<AdoptionOutcome> {
+    let missingKey: string | undefined;
+    for (;;) {
+      const known = this.#store.blob(blob.digest);
+      const candidate = known === undefined || known.key === missingKey ? blob : known;
+      // The store is asked before the transaction, as nothing is awaited in one; if the digest changed its key
+      // meanwhile, it is asked again.
+      const isStored = (await this.#bucket.sizeOf(candidate.key)) === candidate.sizeBytes;
+      const outcome = this.#change((): AdoptionOutcome | "ask again" => {
+        if (this.#store.blob(blob.digest)?.key !== known?.key) return "ask again";
+        if (isStored) return this.#adoptStored(blob, candidate, repository);
+        return candidate.key === blob.key ? { ok: false, reason: "missing" } : "ask again";
+      });
+      if (outcome !== "ask again") return outcome;
+      if (!isStored) missingKey = candidate.key;
+    }
+  }
+
+  /** Adopts `blob`, or lends what the digest has already; `candidate` is the one of them that is in the store. */
+  #adoptStored(blob: BlobLocation, candidate: BlobLocation, repository: RepositoryName): AdoptionOutcome {
+    const current = this.#store.blob(blob.digest);
+    if (candidate.key !== blob.key) {
+      this.#doomDuplicate(blob);
+    } else if (current?.key !== blob.key) {
+      if (this.#store.strayKey(blob.key)?.state === "tombstone") return { ok: false, reason: "tombstoned" };
+      if (current !== undefined) this.#bury(current);
+      this.#store.setBlob(blob);
+      this.#store.clearStrayKey(blob.key);
+      this.#due.clear("doom", blob.key);
+    }
+    return { ok: true, adoption: this.#lend(candidate, repository) };
+  }
+
+  async lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined> {
+    const known = this.#store.blob(digest);
+    if (known === undefined) return undefined;
+    const isStored = (await this.#bucket.sizeOf(known.key)) === known.sizeBytes;
+    return this.#change(() => {
+      const isCurrent = this.#store.blob(digest)?.key === known.key;
+      return isStored && isCurrent ? this.#lend(known, repository) : undefined;
+    });
+  }
+
+  async locate(digest: Digest): Promise<BlobLocation | undefined> {
+    return this.#store.blob(digest);
+  }
+
+  async holders(digest: Digest, limit: number): Promise<RepositoryName[]> {
+    return this.#store.holders(digest, limit);
+  }
+
+  async release(repository: RepositoryName, digests: string[]): Promise<void> {
+    this.#change(() => {
+      for (const digest of digests) this.#due.set("holder", holderId(digest, repository), this.#clock.now());
+    });
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#due.run({
+      holder: (rows) => this.#dropHolders(rows),
+      doom: async (rows) => this.#buryDoomed(rows),
+      delete: (rows) => this.#deleteBuried(rows),
+      forget: async (rows) => this.#forgetTombstones(rows),
+    });
+  }
+
+  /** Gives a repository time to link. What it is told ends earlier than what is kept: clocks differ. */
+  #lend(blob: BlobLocation, repository: RepositoryName): Adoption {
+    const now = this.#clock.now();
+    const dropAfter = now + this.#settings.leaseMs;
+    this.#store.hold(blob.digest, repository, dropAfter);
+    this.#due.set("holder", holderId(blob.digest, repository), dropAfter);
+    return { ...blob, leaseUntil: now + this.#settings.leaseMs * 0.8 };
+  }
+
+  /** The digest has other bytes already: these are not needed. */
+  #doomDuplicate(blob: BlobLocation): void {
+    if (this.#store.strayKey(blob.key)?.state === "tombstone") return;
+    this.#store.setStrayKey(blob.key, { digest: blob.digest as Digest, state: "doomed" });
+    this.#due.set("doom", blob.key, this.#clock.now());
+  }
+
+  /** Writes down that a key's bytes are going to be deleted, so that nothing adopts them any more. */
+  #bury(blob: { key: string; digest: string }): void {
+    this.#store.setStrayKey(blob.key, { digest: blob.digest as Digest, state: "tombstone" });
+    this.#due.clear("doom", blob.key);
+    this.#due.set("delete", blob.key, this.#clock.now() + this.#settings.deleteDelayMs);
+  }
+
+  /** Drops holders that say that they hold a digest no longer, unless they got a new lease meanwhile. */
+  async #dropHolders(rows: DueRow[]): Promise<void> {
+    const asked = rows.map(({ id }) => ({ id, ...parseHolderId(id) })).map((row) => {
+      return { ...row, holder: this.#store.holder(row.digest, row.repository) };
+    });
+    for (const [repository, group] of Map.groupBy(asked, (row) => row.repository)) {
+      try {
+        const held = await repositoryStub(this.env, repository).holds(group.map((row) => row.digest));
+        this.#settleHolders(repository, group, new Set(held));
+      } catch (error) {
+        // Its rows stay and are postponed; the other repositories' go on.
+        console.warn(JSON.stringify({ event: "holder not asked", repository, error: String(error) }));
+      }
+    }
+  }
+
+  #settleHolders(repository: RepositoryName, asked: AskedHolder[], held: Set<string>): void {
+    this.ctx.storage.transactionSync(() => {
+      for (const { id, digest, holder } of asked) {
+        const current = this.#store.holder(digest, repository);
+        if (current === undefined || held.has(digest)) this.#due.clear("holder", id);
+        else if (current.version !== holder?.version || current.dropAfter > this.#clock.now()) {
+          this.#due.set("holder", id, current.dropAfter);
+        } else this.#dropHolder(digest, repository);
+      }
+    });
+  }
+
+  #dropHolder(digest: Digest, repository: RepositoryName): void {
+    this.#store.dropHolder(digest, repository);
+    this.#due.clear("holder", holderId(digest, repository));
+    const blob = this.#store.blob(digest);
+    if (blob === undefined || this.#store.holders(digest, 1).length > 0) return;
+    this.#store.deleteBlob(digest);
+    this.#bury(blob);
+  }
+
+  #buryDoomed(rows: DueRow[]): void {
+    this.ctx.storage.transactionSync(() => {
+      for (const { id: key } of rows) {
+        const stray = this.#store.strayKey(key);
+        if (stray?.state === "doomed") this.#bury({ key, digest: stray.digest });
+        else this.#due.clear("doom", key);
+      }
+    });
+  }
+
+  async #deleteBuried(rows: DueRow[]): Promise<void> {
+    const keys = rows.map((row) => row.id);
+    const buried = keys.filter((key) => this.#store.strayKey(key)?.state === "tombstone");
+    if (buried.length > 0) {
+      await this.#bucket.delete(buried);
+      console.log(JSON.stringify({ event: "blob bytes deleted", keys: buried }));
+    }
+    this.ctx.storage.transactionSync(() => {
+      for (const key of keys) {
+        this.#due.clear("delete", key);
+        this.#due.set("forget", key, this.#clock.now() + this.#settings.tombstoneTtlMs);
+      }
+    });
+  }
+
+  #forgetTombstones(rows: DueRow[]): void {
+    this.ctx.storage.transactionSync(() => {
+      for (const { id: key } of rows) {
+        this.#store.clearStrayKey(key);
+        this.#due.clear("forget", key);
+      }
+    });
+  }
+
+  #change<T>(transaction: () => T): T {
+    const result = this.ctx.storage.transactionSync(transaction);
+    this.#due.arm();
+    return result;
+  }
+}
+
+function holderId(digest: string, repository: string): string {
+  return `${digest} ${repository}`;
+}
+
+function parseHolderId(id: string): { digest: Digest; repository: RepositoryName } {
+  const [digest, repository] = id.split(" ");
+  return { digest: digest as Digest, repository: repository as RepositoryName };
+}

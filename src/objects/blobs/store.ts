@@ -1,0 +1,116 @@
+/**
+ * How a shard keeps digests, who holds them, and the keys that are to be deleted.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
+import { DueTable } from "../due.ts";
+
+/** A repository's hold on a digest. The version changes with each lease. */
+export type Holder = { version: number; dropAfter: number };
+
+/** A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). */
+export type StrayKey = { digest: Digest; state: "doomed" | "tombstone" };
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS blobs (
+    digest TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    size INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS holders (
+    digest TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    drop_after INTEGER NOT NULL,
+    PRIMARY KEY (digest, repository)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS stray_keys (
+    key TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
+export class BlobsStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(tables);
+    sql.exec(DueTable.schema);
+  }
+
+  blob(digest: string): BlobLocation | undefined {
+    return this.#sql
+      .exec<BlobLocation>("SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest = ?", digest)
+      .toArray()[0];
+  }
+
+  setBlob(blob: BlobLocation): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO blobs (digest, key, size) VALUES (?, ?, ?)",
+      blob.digest,
+      blob.key,
+      blob.sizeBytes,
+    );
+  }
+
+  deleteBlob(digest: string): void {
+    this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
+  }
+
+  /** Renews a repository's hold, with a new version. */
+  hold(digest: string, repository: string, dropAfter: number): void {
+    this.#sql.exec(
+      `INSERT INTO holders (digest, repository, version, drop_after) VALUES (?, ?, 1, ?)
+       ON CONFLICT DO UPDATE SET version = version + 1, drop_after = excluded.drop_after`,
+      digest,
+      repository,
+      dropAfter,
+    );
+  }
+
+  holder(digest: string, repository: string): Holder | undefined {
+    return this.#sql
+      .exec<Holder>(
+        "SELECT version, drop_after AS dropAfter FROM holders WHERE digest = ? AND repository = ?",
+        digest,
+        repository,
+      )
+      .toArray()[0];
+  }
+
+  holders(digest: string, limit: number): RepositoryName[] {
+    return this.#sql
+      .exec<{ repository: RepositoryName }>(
+        "SELECT repository FROM holders WHERE digest = ? ORDER BY repository LIMIT ?",
+        digest,
+        limit,
+      )
+      .toArray()
+      .map((row) => row.repository);
+  }
+
+  dropHolder(digest: string, repository: string): void {
+    this.#sql.exec("DELETE FROM holders WHERE digest = ? AND repository = ?", digest, repository);
+  }
+
+  strayKey(key: string): StrayKey | undefined {
+    return this.#sql.exec<StrayKey>("SELECT digest, state FROM stray_keys WHERE key = ?", key).toArray()[0];
+  }
+
+  setStrayKey(key: string, stray: StrayKey): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO stray_keys (key, digest, state) VALUES (?, ?, ?)",
+      key,
+      stray.digest,
+      stray.state,
+    );
+  }
+
+  clearStrayKey(key: string): void {
+    this.#sql.exec("DELETE FROM stray_keys WHERE key = ?", key);
+  }
+}

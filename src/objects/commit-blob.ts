@@ -1,0 +1,62 @@
+/**
+ * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
+ * links them while the lease runs. Neither step holds anything while the other is awaited.
+ */
+import type { Env } from "../env.ts";
+import type { Digest } from "../oci/digest.ts";
+import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { BlobLocation } from "../storage/replica.ts";
+import type { Adoption } from "./api.ts";
+import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
+
+const attempts = 3;
+
+/**
+ * Commits bytes that are stored and verified. `session` is the upload session that this ends.
+ *
+ * Errors: `BLOB_UPLOAD_UNKNOWN` when the session has ended otherwise, or the bytes were given up for deletion.
+ *
+ * @throws Unreachable when an object cannot be reached; nothing is lost and the commit may be repeated.
+ */
+export async function commitBlob(
+  env: Env,
+  repository: RepositoryName,
+  blob: BlobLocation,
+  session: string,
+): Promise<Result> {
+  return linkAdopted(env, repository, session, async () => {
+    const outcome = await shardStub(env, blob.digest as Digest).adopt(blob, repository);
+    return outcome.ok ? outcome.adoption : undefined;
+  });
+}
+
+/**
+ * Links a digest that has bytes already into another repository: a mount.
+ *
+ * Errors: `BLOB_UNKNOWN` when there are no bytes of this digest.
+ */
+export async function commitMount(env: Env, repository: RepositoryName, digest: Digest): Promise<Result> {
+  return linkAdopted(env, repository, undefined, () => shardStub(env, digest).lease(digest, repository));
+}
+
+async function linkAdopted(
+  env: Env,
+  repository: RepositoryName,
+  session: string | undefined,
+  adopt: () => Promise<Adoption | undefined>,
+): Promise<Result> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const adoption = await adopt();
+    if (adoption === undefined) return failure(session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
+    const request = { repository, adoption, ...(session === undefined ? {} : { session }) };
+    switch (await repositoryStub(env, repository).linkBlob(request)) {
+      case "linked":
+        return { ok: true };
+      case "session-closed":
+        return failure("BLOB_UPLOAD_UNKNOWN");
+      case "lease-ended":
+    }
+  }
+  throw new Unreachable(`linking took longer than the lease, ${attempts} times`);
+}

@@ -1,0 +1,120 @@
+/**
+ * What an object has to do later: one table, whose earliest row is the object's alarm.
+ *
+ * The platform runs an alarm at least once, perhaps late, and gives up after six failures in a row. So the runner
+ * arms the next alarm before it works, catches everything, and postpones what failed.
+ */
+import type { Clock } from "../env.ts";
+
+/** A row that is due: the kind of job and what it is about. */
+export type DueRow = { id: string };
+
+/**
+ * Does the jobs of one kind. It must take each row away or move it into the future; rows that it leaves are
+ * postponed. Whatever it throws postpones all of them.
+ */
+export type DueJob = (rows: DueRow[]) => Promise<void>;
+
+const batchSize = 100;
+const postponeMs = 30_000;
+const jobBudgetMs = 10_000;
+
+/** The table `due(kind, id, at)` of an object, and its alarm. */
+export class DueTable {
+  readonly #storage: DurableObjectStorage;
+  readonly #clock: Clock;
+  #armedAt: number | undefined;
+
+  constructor(storage: DurableObjectStorage, clock: Clock) {
+    this.#storage = storage;
+    this.#clock = clock;
+  }
+
+  /** SQL of the table, for an object's schema. */
+  static readonly schema = `
+    CREATE TABLE IF NOT EXISTS due (
+      kind TEXT NOT NULL,
+      id TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      PRIMARY KEY (kind, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS due_by_time ON due (at);
+    CREATE INDEX IF NOT EXISTS due_by_kind ON due (kind, at);
+  `;
+
+  /** Makes a job due at a time, in milliseconds since 1970, whenever it was due before. */
+  set(kind: string, id: string, at: number): void {
+    this.#storage.sql.exec(
+      "INSERT INTO due (kind, id, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
+      kind,
+      id,
+      at,
+    );
+  }
+
+  /** Takes a job away. */
+  clear(kind: string, id: string): void {
+    this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
+  }
+
+  /** When a job is due; `undefined` when it is not. */
+  at(kind: string, id: string): number | undefined {
+    const [row] = this.#storage.sql
+      .exec<{ at: number }>("SELECT at FROM due WHERE kind = ? AND id = ?", kind, id)
+      .toArray();
+    return row?.at;
+  }
+
+  /** Sets the alarm to the earliest row. To be called after every change, outside its transaction. */
+  arm(): void {
+    const [row] = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM due").toArray();
+    const earliest = row?.at ?? undefined;
+    if (earliest === this.#armedAt) return;
+    this.#armedAt = earliest;
+    if (earliest !== undefined) void this.#storage.setAlarm(Math.max(1, earliest));
+  }
+
+  /** Runs what is due now, kind by kind in the order given. Never throws. To be called by the alarm handler. */
+  async run(jobs: Record<string, DueJob>): Promise<void> {
+    const startedAt = this.#clock.now();
+    this.#armedAt = startedAt + postponeMs;
+    await this.#storage.setAlarm(this.#armedAt);
+    for (const [kind, job] of Object.entries(jobs)) {
+      const deadline = this.#clock.now() + jobBudgetMs;
+      while (this.#clock.now() <= deadline) {
+        const rows = this.#dueNow(kind);
+        if (rows.length === 0) break;
+        await this.#attempt(kind, job, rows);
+      }
+    }
+    this.#armedAt = undefined;
+    this.arm();
+  }
+
+  async #attempt(kind: string, job: DueJob, rows: DueRow[]): Promise<void> {
+    try {
+      await job(rows);
+    } catch (error) {
+      console.error(JSON.stringify({ event: "job failed", kind, error: String(error) }));
+    }
+    const leftAt = this.#clock.now() + postponeMs;
+    this.#storage.sql.exec(
+      `UPDATE due SET at = ? WHERE kind = ? AND at <= ? AND id IN (SELECT value FROM json_each(?))`,
+      leftAt,
+      kind,
+      this.#clock.now(),
+      JSON.stringify(rows.map((row) => row.id)),
+    );
+  }
+
+  #dueNow(kind: string): DueRow[] {
+    return this.#storage.sql
+      .exec<{ id: string }>(
+        "SELECT id FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
+        kind,
+        this.#clock.now(),
+        batchSize,
+      )
+      .toArray();
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * How a ledger keeps which blobs may be read through its repository, and which upload sessions have ended.
+ */
+import type { BlobLocation } from "../../storage/replica.ts";
+import type { SessionState } from "../api.ts";
+
+/** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
+export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
+
+type BlobRow = { digest: string; key: string; size: number; renewed_at: number; replicated: number };
+
+/** Blob links and closed sessions in SQL. Nothing here opens a transaction; the ledger does. */
+export class BlobLinkStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  read(digest: string): BlobLink | undefined {
+    const [row] = this.#sql.exec<BlobRow>("SELECT * FROM blobs WHERE digest = ?", digest).toArray();
+    return (
+      row && {
+        digest: row.digest,
+        key: row.key,
+        sizeBytes: row.size,
+        renewedAtMs: row.renewed_at,
+        isReplicated: row.replicated === 1,
+      }
+    );
+  }
+
+  /** Links a blob, or renews its link, at this location. */
+  write(location: BlobLocation, now: number): void {
+    this.#sql.exec(
+      `INSERT INTO blobs (digest, key, size, renewed_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET key = excluded.key, size = excluded.size, renewed_at = excluded.renewed_at`,
+      location.digest,
+      location.key,
+      location.sizeBytes,
+      now,
+    );
+  }
+
+  /** Notes that these blobs were in use until now. */
+  renew(digests: string[], now: number): void {
+    this.#sql.exec(
+      "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))",
+      now,
+      JSON.stringify(digests),
+    );
+  }
+
+  delete(digest: string): void {
+    this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
+  }
+
+  /** Which of the digests are linked. */
+  held(digests: string[]): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(
+        "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))",
+        JSON.stringify(digests),
+      )
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** Of these, the linked blobs that have no replica row yet; from now on they count as having one. */
+  takeUnreplicated(digests: string[]): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(
+        `UPDATE blobs SET replicated = 1
+         WHERE replicated = 0 AND digest IN (SELECT value FROM json_each(?)) RETURNING digest`,
+        JSON.stringify(digests),
+      )
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** Ends a session; a session ends once. */
+  closeSession(id: string, digest: string | null): void {
+    this.#sql.exec("INSERT OR IGNORE INTO closed_sessions (id, digest) VALUES (?, ?)", id, digest);
+  }
+
+  sessionState(id: string): SessionState {
+    const [row] = this.#sql
+      .exec<{ digest: string | null }>("SELECT digest FROM closed_sessions WHERE id = ?", id)
+      .toArray();
+    if (row === undefined) return { state: "open" };
+    return row.digest === null ? { state: "cancelled" } : { state: "finished", digest: row.digest };
+  }
+
+  forgetSessions(ids: string[]): void {
+    this.#sql.exec(
+      "DELETE FROM closed_sessions WHERE id IN (SELECT value FROM json_each(?))",
+      JSON.stringify(ids),
+    );
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * How a ledger keeps manifests: rows, bytes, references and referrers.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import type { ManifestFacts, Reference } from "../../oci/manifest.ts";
+import type { BlobLocation, ManifestRow } from "../../storage/replica.ts";
+import type { ManifestStat, Page, Referrer } from "../api.ts";
+
+const bytesPerRow = 1024 * 1024;
+
+/** The most bytes of descriptors in one page of referrers: a page is an index, and those have 4 MiB. */
+const referrerPageBytes = 3 * 1024 * 1024;
+
+/** Manifests in SQL. Nothing here opens a transaction; the ledger does. */
+export class ManifestStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  has(digest: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM manifests WHERE digest = ?", digest).toArray().length > 0;
+  }
+
+  stat(digest: string): ManifestStat | undefined {
+    const [row] = this.#sql
+      .exec<{ media_type: string; size: number }>("SELECT media_type, size FROM manifests WHERE digest = ?", digest)
+      .toArray();
+    return row && { digest: digest as Digest, mediaType: row.media_type, sizeBytes: row.size };
+  }
+
+  /** The manifest, with where the blobs are that it names and this repository links. */
+  read(digest: string): ManifestRow | undefined {
+    const stat = this.stat(digest);
+    if (stat === undefined) return undefined;
+    const bytes = new Uint8Array(stat.sizeBytes);
+    let filled = 0;
+    const rows = this.#sql.exec<{ bytes: ArrayBuffer }>(
+      "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY part",
+      digest,
+    );
+    for (const row of rows) {
+      bytes.set(new Uint8Array(row.bytes), filled);
+      filled += row.bytes.byteLength;
+    }
+    return { mediaType: stat.mediaType, bytes, plan: this.#plan(digest) };
+  }
+
+  #plan(digest: string): BlobLocation[] {
+    return this.#sql
+      .exec<BlobLocation>(
+        `SELECT blobs.digest, blobs.key, blobs.size AS sizeBytes
+         FROM manifest_references JOIN blobs ON blobs.digest = manifest_references.digest
+         WHERE manifest_references.manifest = ?`,
+        digest,
+      )
+      .toArray();
+  }
+
+  /** Which required references are neither a linked blob nor a manifest of this repository. */
+  missing(references: Reference[]): string[] {
+    const required = references.filter((reference) => reference.required).map(({ digest }) => digest);
+    return this.#sql
+      .exec<{ digest: string }>(
+        `SELECT DISTINCT value AS digest FROM json_each(?)
+         WHERE value NOT IN (SELECT digest FROM blobs) AND value NOT IN (SELECT digest FROM manifests)`,
+        JSON.stringify(required),
+      )
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** Stores a manifest; one that is there already only takes the media type of this push. */
+  write(digest: string, bytes: Uint8Array, facts: ManifestFacts, now: number): void {
+    this.#sql.exec(
+      `INSERT INTO manifests (digest, media_type, size, artifact_type, annotations, subject, pushed_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         media_type = excluded.media_type, artifact_type = excluded.artifact_type,
+         annotations = excluded.annotations, subject = excluded.subject, pushed_at = excluded.pushed_at`,
+      digest,
+      facts.mediaType,
+      bytes.byteLength,
+      facts.artifactType ?? null,
+      facts.annotations === undefined ? null : JSON.stringify(facts.annotations),
+      facts.subject ?? null,
+      now,
+    );
+    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+    for (let offset = 0; offset < bytes.byteLength; offset += bytesPerRow) {
+      this.#sql.exec(
+        "INSERT INTO manifest_bytes (digest, part, bytes) VALUES (?, ?, ?)",
+        digest,
+        offset / bytesPerRow,
+        bytes.slice(offset, offset + bytesPerRow),
+      );
+    }
+    this.#sql.exec("DELETE FROM manifest_references WHERE manifest = ?", digest);
+    this.#sql.exec(
+      "INSERT OR IGNORE INTO manifest_references (manifest, digest) SELECT ?, value FROM json_each(?)",
+      digest,
+      JSON.stringify(facts.references.map((reference) => reference.digest)),
+    );
+  }
+
+  /** Takes a manifest away; returns what it referenced. */
+  delete(digest: string): string[] {
+    const references = this.#sql
+      .exec<{ digest: string }>("DELETE FROM manifest_references WHERE manifest = ? RETURNING digest", digest)
+      .toArray();
+    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM manifests WHERE digest = ?", digest);
+    return references.map((row) => row.digest);
+  }
+
+  /** Whether a manifest of this repository names the digest. */
+  isReferenced(digest: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM manifest_references WHERE digest = ? LIMIT 1", digest).toArray().length > 0;
+  }
+
+  /** The manifests that name a digest. */
+  referencing(digest: string): string[] {
+    return this.#sql
+      .exec<{ manifest: string }>("SELECT manifest FROM manifest_references WHERE digest = ?", digest)
+      .toArray()
+      .map((row) => row.manifest);
+  }
+
+  /** A page of the manifests whose subject this is, in the order of their digests, after `last`. */
+  referrers(subject: string, artifactType: string | undefined, last: string, limit: number): Page<Referrer> {
+    const cursor = this.#sql.exec<ReferrerRow>(
+      `SELECT media_type, digest, size, artifact_type, annotations FROM manifests
+       WHERE subject = ? AND digest > ? AND (? IS NULL OR artifact_type = ?) ORDER BY digest LIMIT ?`,
+      subject,
+      last,
+      artifactType ?? null,
+      artifactType ?? null,
+      limit + 1,
+    );
+    const entries: Referrer[] = [];
+    let bytes = 0;
+    for (const row of cursor) {
+      bytes += 300 + (row.annotations?.length ?? 0);
+      if (entries.length === limit || (bytes > referrerPageBytes && entries.length > 0)) {
+        return { entries, more: true };
+      }
+      entries.push(toReferrer(row));
+    }
+    return { entries, more: false };
+  }
+}
+
+type ReferrerRow = {
+  media_type: string;
+  digest: string;
+  size: number;
+  artifact_type: string | null;
+  annotations: string | null;
+};
+
+function toReferrer(row: ReferrerRow): Referrer {
+  return {
+    mediaType: row.media_type,
+    digest: row.digest,
+    size: row.size,
+    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+    ...(row.annotations === null ? {} : { annotations: JSON.parse(row.annotations) }),
+  };
+}

@@ -1,0 +1,155 @@
+/**
+ * The outbox: which rows of the replica KV may not have right, and how they get there.
+ *
+ * It holds keys, not values: a row is read from the ledger as it is written. One write at a time is in flight for
+ * a key, and its mark is cleared only if nothing changed meanwhile. A write whose outcome is unknown (it failed, or
+ * the object died during it) may land late; a delete may be overtaken by such a write of an earlier life. Both are
+ * repeated once the time in which they could land is over, so that nothing deleted comes back.
+ */
+import type { Clock } from "../../env.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { ReplicaKey } from "../../storage/keys.ts";
+import type { Replica, ReplicaValue } from "../../storage/replica.ts";
+import type { DueTable } from "../due.ts";
+
+/** The job of the `due` table that flushes the outbox. */
+export const outboxJob = "outbox";
+
+type Mark = { kind: ReplicaKey["kind"]; id: string; version: number; unsettled_until: number | null };
+
+const writesAtOnce = 6;
+const retryMs = 5_000;
+
+/** The outbox of one ledger. `readValue` says what KV should have; `undefined` means no row. */
+export class Outbox {
+  readonly #sql: SqlStorage;
+  readonly #due: DueTable;
+  readonly #clock: Clock;
+  readonly #replica: Replica;
+  readonly #repeatMs: number;
+  readonly #readValue: (key: ReplicaKey) => ReplicaValue | undefined;
+  readonly #inFlight = new Set<string>();
+
+  constructor(
+    sql: SqlStorage,
+    due: DueTable,
+    clock: Clock,
+    replica: Replica,
+    repeatMs: number,
+    readValue: (key: ReplicaKey) => ReplicaValue | undefined,
+  ) {
+    this.#sql = sql;
+    this.#due = due;
+    this.#clock = clock;
+    this.#replica = replica;
+    this.#repeatMs = repeatMs;
+    this.#readValue = readValue;
+  }
+
+  /** Marks a row as changed. To be called in the transaction that changes it. */
+  mark(key: ReplicaKey): void {
+    const now = this.#clock.now();
+    this.#sql.exec(
+      `INSERT INTO outbox (kind, id, version, at) VALUES (?, ?, 1, ?)
+       ON CONFLICT DO UPDATE SET version = version + 1, at = excluded.at`,
+      key.kind,
+      key.kind === "tag" ? key.tag : key.digest,
+      now,
+    );
+    this.#due.set(outboxJob, "", now);
+  }
+
+  /** Writes what is marked and due. Never throws. */
+  async flush(repository: RepositoryName): Promise<void> {
+    for (let marks = this.#take(); marks.length > 0; marks = this.#take()) {
+      await Promise.all(marks.map((mark) => this.#write(repository, mark)));
+    }
+    this.#reschedule();
+  }
+
+  #take(): Mark[] {
+    const now = this.#clock.now();
+    const marks = this.#sql
+      .exec<Mark>(
+        "SELECT kind, id, version, unsettled_until FROM outbox WHERE at <= ? ORDER BY at LIMIT ?",
+        now,
+        writesAtOnce + this.#inFlight.size,
+      )
+      .toArray()
+      .filter((mark) => !this.#inFlight.has(inFlightName(mark)));
+    for (const mark of marks) {
+      this.#inFlight.add(inFlightName(mark));
+      this.#settleLater(mark, now + this.#repeatMs);
+    }
+    return marks;
+  }
+
+  async #write(repository: RepositoryName, mark: Mark): Promise<void> {
+    const key = toKey(mark);
+    const value = this.#readValue(key);
+    let isKnown = true;
+    try {
+      if (value === undefined) await this.#replica.delete(repository, key);
+      else await this.#replica.put(repository, key, value);
+    } catch (error) {
+      isKnown = false;
+      console.warn(
+        JSON.stringify({ event: "replica write failed", repository, ...key, error: String(error) }),
+      );
+    }
+    this.#inFlight.delete(inFlightName(mark));
+    this.#settle(mark, isKnown, value === undefined);
+  }
+
+  /** Decides, after a write, whether the row is done or is written once more, and when. */
+  #settle(mark: Mark, isKnown: boolean, isDelete: boolean): void {
+    const now = this.#clock.now();
+    const current = this.#sql
+      .exec<{ version: number }>("SELECT version FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id)
+      .toArray()[0];
+    const isUnchanged = current?.version === mark.version;
+    if (!isKnown) {
+      if (isUnchanged) this.#postpone(mark, now + retryMs);
+      return;
+    }
+    // What an earlier write may still do, this one does not undo if it comes later: settle for the later time.
+    const earlier = mark.unsettled_until;
+    const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;
+    if (unsettledUntil !== null && unsettledUntil > now) {
+      this.#settleLater(mark, unsettledUntil);
+      if (isUnchanged) this.#postpone(mark, unsettledUntil);
+    } else if (isUnchanged) {
+      this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);
+    } else {
+      this.#settleLater(mark, null);
+    }
+  }
+
+  #settleLater(mark: Mark, until: number | null): void {
+    this.#sql.exec(
+      "UPDATE outbox SET unsettled_until = ? WHERE kind = ? AND id = ?",
+      until,
+      mark.kind,
+      mark.id,
+    );
+  }
+
+  #postpone(mark: Mark, at: number): void {
+    this.#sql.exec("UPDATE outbox SET at = ? WHERE kind = ? AND id = ?", at, mark.kind, mark.id);
+  }
+
+  #reschedule(): void {
+    const [row] = this.#sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM outbox").toArray();
+    if (row?.at == null) this.#due.clear(outboxJob, "");
+    // A row whose write is in flight is due now; who writes it comes here again.
+    else this.#due.set(outboxJob, "", Math.max(row.at, this.#clock.now() + 1000));
+  }
+}
+
+function inFlightName(mark: Mark): string {
+  return `${mark.kind} ${mark.id}`;
+}
+
+function toKey(mark: Mark): ReplicaKey {
+  return mark.kind === "tag" ? { kind: "tag", tag: mark.id } : { kind: mark.kind, digest: mark.id };
+}

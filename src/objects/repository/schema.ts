@@ -1,0 +1,95 @@
+/**
+ * The tables of one repository's ledger.
+ *
+ * They are made by the first write: asking an object about a repository that does not exist stores nothing.
+ */
+import type { RepositoryName } from "../../oci/name.ts";
+import { DueTable } from "../due.ts";
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+
+  -- Bytes lie apart, in rows of at most 1 MiB: a row holds 2 MB.
+  CREATE TABLE IF NOT EXISTS manifests (
+    digest TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    artifact_type TEXT,
+    annotations TEXT,
+    subject TEXT,
+    pushed_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS manifests_by_subject ON manifests (subject, digest) WHERE subject IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS manifest_bytes (
+    digest TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (digest, part)
+  );
+
+  -- What each manifest names: blobs, and manifests of an index. The subject is not among them.
+  CREATE TABLE IF NOT EXISTS manifest_references (
+    manifest TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (manifest, digest)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS references_by_digest ON manifest_references (digest);
+
+  CREATE TABLE IF NOT EXISTS tags (
+    tag TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    moved_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS tags_by_digest ON tags (digest);
+  -- Every move; to_digest is null where the tag was deleted. Its key is the ledger's sequence number.
+  CREATE TABLE IF NOT EXISTS tag_history (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    tag TEXT NOT NULL,
+    from_digest TEXT,
+    to_digest TEXT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS tag_history_by_tag ON tag_history (tag, sequence);
+
+  -- The blobs that may be read through this repository. replicated: its row is in KV, or is going there.
+  CREATE TABLE IF NOT EXISTS blobs (
+    digest TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    renewed_at INTEGER NOT NULL,
+    replicated INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+
+  -- Upload sessions that ended; digest is null where they were cancelled.
+  CREATE TABLE IF NOT EXISTS closed_sessions (id TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
+
+  -- Replica rows that KV may not have right. unsettled_until: a write of unknown outcome may land until then.
+  CREATE TABLE IF NOT EXISTS outbox (
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    unsettled_until INTEGER,
+    PRIMARY KEY (kind, id)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS outbox_by_time ON outbox (at);
+`;
+
+/** Whether the ledger was ever written. */
+export function hasSchema(sql: SqlStorage): boolean {
+  return sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'").toArray().length > 0;
+}
+
+/** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
+export function createSchema(sql: SqlStorage, name: RepositoryName): void {
+  sql.exec(tables);
+  sql.exec(DueTable.schema);
+  sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?), ('schema', 1)", name);
+}
+
+/** The name kept by {@link createSchema}. */
+export function readName(sql: SqlStorage): RepositoryName {
+  return sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'name'").one().value as RepositoryName;
+}

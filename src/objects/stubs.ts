@@ -1,0 +1,60 @@
+/**
+ * How the objects are reached, by the names that decide which one it is.
+ */
+import type { Env } from "../env.ts";
+import { type Digest, hexOf } from "../oci/digest.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "./api.ts";
+
+/** An object could not be reached, or is overloaded. The client should try again. */
+export class Unreachable extends Error {
+  override name = "Unreachable";
+}
+
+/** Calls that must not be repeated blindly: the second would answer that there is nothing to delete. */
+const oneTimeCalls = new Set(["deleteBlob", "deleteManifest", "deleteTag"]);
+
+/**
+ * A stub whose calls are tried once more where the platform says that this helps, and fail as {@link Unreachable}.
+ * A stub that failed is broken for good, so each try takes a new one.
+ */
+function reliable<T extends object>(connect: () => T): T {
+  return new Proxy({} as T, {
+    get(_, method) {
+      return async (...args: unknown[]) => {
+        for (let attempt = 1; ; attempt++) {
+          try {
+            const stub = connect();
+            return await Reflect.apply(Reflect.get(stub, method) as (...args: unknown[]) => unknown, stub, args);
+          } catch (error) {
+            const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
+            const isRepeatable = retryable === true && overloaded !== true && !oneTimeCalls.has(String(method));
+            if (attempt === 2 || !isRepeatable || method === "fetch") {
+              throw new Unreachable(`${String(method)}: ${String(error)}`, { cause: error });
+            }
+          }
+        }
+      };
+    },
+  });
+}
+
+/** The ledger of a repository. */
+export function repositoryStub(env: Env, name: RepositoryName): RepositoryApi {
+  return reliable(() => env.REPOSITORY.getByName(name) as unknown as RepositoryApi);
+}
+
+/** The shard of a digest, by its first byte. */
+export function shardStub(env: Env, digest: Digest): BlobsApi {
+  return reliable(() => env.BLOB_SHARDS.getByName(hexOf(digest).slice(0, 2)) as unknown as BlobsApi);
+}
+
+/** The upload session with this id. */
+export function uploadStub(env: Env, id: string): UploadApi {
+  return reliable(() => env.UPLOAD.getByName(id) as unknown as UploadApi);
+}
+
+/** The one catalog. */
+export function catalogStub(env: Env): CatalogApi {
+  return reliable(() => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+}

@@ -1,0 +1,249 @@
+/**
+ * One upload session that has received bytes.
+ *
+ * It takes one writer at a time, and keeps after each request all that it acknowledged: whole parts in the bucket,
+ * the rest in its own storage. Only the running hash is in memory alone; where it was lost, the finished object is
+ * read back once. Its bytes are doomed at birth: unless the upload is finished, its alarm deletes them.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import type { Digest } from "../oci/digest.ts";
+import { failure, type Failure, type Result } from "../oci/errors.ts";
+import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
+import { newBlobKey } from "../storage/keys.ts";
+import type { UploadApi, UploadSession, UploadStatus, UploadWrite } from "./api.ts";
+import { commitBlob } from "./commit-blob.ts";
+import { DueTable } from "./due.ts";
+import { repositoryStub } from "./stubs.ts";
+import { appendBody, type UploadParts } from "./upload/append.ts";
+import { assemble } from "./upload/assemble.ts";
+import { RunningHash } from "./upload/running-hash.ts";
+import { type UploadRow, UploadStore } from "./upload/store.ts";
+import { receiveWrite } from "./upload-channel.ts";
+
+/** How long a request waits for another one that is writing, in milliseconds: a lost connection ends in less. */
+const writerPatienceMs = 1_000;
+
+const adoptAgainMs = 30_000;
+
+/** The session; see {@link UploadApi} for what each method promises. */
+export class Upload extends DurableObject<Env> implements UploadApi {
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #bucket: Bucket;
+  readonly #due: DueTable;
+  readonly #store: UploadStore;
+  #hash: RunningHash | undefined;
+  #writer: Promise<unknown> | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.#clock = clock;
+    this.#settings = parseSettings(env);
+    this.#bucket = new R2BlobBucket(env.BLOBS);
+    this.#due = new DueTable(ctx.storage, clock);
+    this.#store = new UploadStore(ctx.storage);
+    if (this.#store.exists()) this.#due.arm();
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    const write = receiveWrite(request);
+    try {
+      return Response.json(await this.#alone(() => this.#receive(write, request.body)));
+    } catch (error) {
+      console.error(JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }));
+      return Response.json(failure("UNAVAILABLE"));
+    }
+  }
+
+  async status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>> {
+    await this.#writerEnds();
+    if (!this.#store.exists()) return started ? failure("BLOB_UPLOAD_UNKNOWN") : this.#statusBefore(session);
+    const row = this.#store.read();
+    return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
+  }
+
+  async cancel(session: UploadSession, started: boolean): Promise<Result> {
+    return this.#alone(async () => {
+      const known = await this.#wake(session, started);
+      if (!known.ok) return known;
+      await this.#discard();
+      await repositoryStub(this.env, session.repository).cancelSession(session.repository, session.id);
+      return { ok: true };
+    });
+  }
+
+  override async alarm(): Promise<void> {
+    if (!this.#store.exists()) return;
+    if (this.#isForgettable()) {
+      await this.ctx.storage.deleteAll();
+      return;
+    }
+    await this.#due.run({
+      adopt: async () => {
+        await this.#alone(() => this.#finish());
+      },
+      expire: async () => {
+        if (this.#writer !== undefined) this.#renew();
+        else await this.#discard();
+      },
+      clean: () => this.#clean(),
+    });
+  }
+
+  /** Whether the session ended so long ago that no client can ask about it, and left nothing to clean up. */
+  #isForgettable(): boolean {
+    const forgetAt = this.#due.at("forget", "");
+    return forgetAt !== undefined && forgetAt <= this.#clock.now() && this.#due.at("clean", "") === undefined;
+  }
+
+  // ── One at a time ────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs work that nothing else may interleave with. A second writer is refused, after a short wait. */
+  async #alone<T extends Result>(work: () => Promise<T>): Promise<T | Failure> {
+    await this.#writerEnds();
+    if (this.#writer !== undefined) return failure("BLOB_UPLOAD_BUSY");
+    const running = work().finally(() => {
+      this.#writer = undefined;
+    });
+    this.#writer = running.catch(() => {});
+    this.ctx.waitUntil(this.#writer);
+    return running;
+  }
+
+  async #writerEnds(): Promise<void> {
+    if (this.#writer === undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, writerPatienceMs);
+    await Promise.race([this.#writer, promise]);
+    clearTimeout(timer);
+  }
+
+  // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #receive(write: UploadWrite, body: ReadableStream | null): Promise<Result<UploadStatus>> {
+    const known = await this.#wake(write.session, write.started);
+    if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
+    if (known.row.state === "open") {
+      const received = await this.#append(write, body);
+      if (!received.ok) return received;
+      if (write.digest !== undefined) this.#store.setState("closing", write.digest);
+    } else if (known.row.digest !== write.digest) {
+      // It has all its bytes, and an earlier request to close it was cut short. Only its repetition makes sense.
+      return failure("BLOB_UPLOAD_INVALID", { closedAs: known.row.digest });
+    }
+    const { offset } = this.#store.read();
+    if (write.digest === undefined) return { ok: true, offset };
+    const finished = await this.#finish();
+    return finished.ok ? { ok: true, offset } : finished;
+  }
+
+  async #append(write: UploadWrite, body: ReadableStream | null): Promise<Result> {
+    const { offset } = this.#store.read();
+    if (offset === 0) this.#hash = new RunningHash(write.session.algorithm);
+    if (!this.#hash?.covers(offset)) this.#hash = undefined;
+    const appended = await appendBody(this.#parts, write, body, this.#hash);
+    this.#renew();
+    this.#due.arm();
+    return appended;
+  }
+
+  /** The session's row if it still takes requests, made if this is the first one. */
+  async #wake(session: UploadSession, started: boolean): Promise<Result<{ row: UploadRow }>> {
+    if (!this.#store.exists()) {
+      const before = started ? failure("BLOB_UPLOAD_UNKNOWN") : await this.#statusBefore(session);
+      if (!before.ok) return before;
+      this.ctx.storage.transactionSync(() => {
+        this.#store.create(session, newBlobKey());
+        this.#renew();
+      });
+      this.#due.arm();
+    }
+    const row = this.#store.read();
+    return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
+  }
+
+  /** What the ledger says of a session that has not come here before: it may have ended without this object. */
+  async #statusBefore(session: UploadSession): Promise<Result<UploadStatus>> {
+    const { state } = await repositoryStub(this.env, session.repository).sessionState(session.id);
+    return state === "open" ? { ok: true, offset: 0 } : failure("BLOB_UPLOAD_UNKNOWN");
+  }
+
+  #isFinishedAs(digest: Digest | undefined): boolean {
+    if (!this.#store.exists()) return false;
+    const row = this.#store.read();
+    return row.state === "finished" && row.digest === digest;
+  }
+
+  #renew(): void {
+    this.#due.set("expire", "", this.#clock.now() + this.#settings.uploadTtlMs);
+  }
+
+  // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Goes on from wherever closing the upload stands. From `finishing` on, nothing here deletes its bytes. */
+  async #finish(): Promise<Result> {
+    const { state, digest, key, offset } = this.#store.read();
+    if (digest === null || (state !== "closing" && state !== "finishing")) return failure("BLOB_UPLOAD_UNKNOWN");
+    if (state === "closing") {
+      const hash = this.#hash;
+      this.#hash = undefined;
+      const assembled = await assemble(this.#parts, digest, hash);
+      if (!assembled.ok) {
+        await this.#discard();
+        return assembled;
+      }
+      this.#move("finishing", digest, () => {
+        this.#due.clear("expire", "");
+        this.#due.set("adopt", "", this.#clock.now() + adoptAgainMs);
+      });
+    }
+    const { id, repository } = this.#store.session();
+    const committed = await commitBlob(this.env, repository, { digest, key, sizeBytes: offset }, id);
+    this.#move(committed.ok ? "finished" : "cancelled", digest, () => {
+      this.#store.clearBytes();
+      this.#due.clear("adopt", "");
+      this.#due.set("forget", "", this.#clock.now() + this.#settings.uploadTtlMs);
+    });
+    return committed;
+  }
+
+  /** Gives the upload up, and deletes what it stored. */
+  async #discard(): Promise<void> {
+    const { state } = this.#store.read();
+    if (state === "finishing" || state === "finished") return;
+    const now = this.#clock.now();
+    this.#move("cancelled", null, () => {
+      this.#due.clear("expire", "");
+      this.#due.set("clean", "", now);
+      this.#due.set("forget", "", now + this.#settings.uploadTtlMs);
+    });
+    // If this fails, the alarm repeats it.
+    await this.#clean().catch(() => {});
+  }
+
+  async #clean(): Promise<void> {
+    const { key, uploadId } = this.#store.read();
+    if (uploadId !== null) await this.#bucket.abortMultipart({ key, uploadId });
+    await this.#bucket.delete([key]);
+    this.#store.clearBytes();
+    this.#due.clear("clean", "");
+    this.#due.arm();
+  }
+
+  #move(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
+    this.ctx.storage.transactionSync(() => {
+      this.#store.setState(state, digest);
+      andThen();
+    });
+    this.#due.arm();
+  }
+
+  get #parts(): UploadParts {
+    return { store: this.#store, bucket: this.#bucket, settings: this.#settings };
+  }
+}
+
+function isOver({ state }: UploadRow): boolean {
+  return state === "finished" || state === "cancelled";
+}

@@ -1,0 +1,82 @@
+/**
+ * Taking in the bytes of one request.
+ */
+import type { Settings } from "../../env.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import { type Bucket, maxParts, type StoredPart } from "../../storage/bucket.ts";
+import type { UploadWrite } from "../api.ts";
+import { PartWriter } from "./part-writer.ts";
+import { BodyBroke, readPieces } from "./read-pieces.ts";
+import type { RunningHash } from "./running-hash.ts";
+import type { UploadStore } from "./store.ts";
+
+/** What an upload works with. */
+export type UploadParts = { store: UploadStore; bucket: Bucket; settings: Settings };
+
+/**
+ * Appends a body to an open upload. What came before it broke off, or before it proved too long, is kept, and the
+ * client may go on from there.
+ *
+ * Errors: `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
+ *
+ * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
+ */
+export async function appendBody(
+  { store, bucket, settings }: UploadParts,
+  write: UploadWrite,
+  body: ReadableStream | null,
+  hash: RunningHash | undefined,
+): Promise<Result> {
+  const { offset } = store.read();
+  if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
+  if (body === null) return checkLength(write, 0);
+  const writer = new PartWriter({
+    partBytes: settings.uploadPartBytes,
+    budgetBytes: settings.uploadBufferBytes,
+    readTail: (into) => store.readTail(into),
+    storePart: (bytes) => storePart(store, bucket, bytes),
+  });
+  const maxBytes = settings.uploadPartBytes * maxParts;
+  let received = 0;
+  try {
+    for await (const piece of readPieces(body)) {
+      if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
+        return failure("SIZE_INVALID", { announcedBytes: write.length });
+      }
+      if (offset + received + piece.byteLength > maxBytes) {
+        return failure("BLOB_UPLOAD_TOO_LARGE", { maxBytes });
+      }
+      hash?.update(piece);
+      await writer.write(piece);
+      received += piece.byteLength;
+    }
+    return checkLength(write, received);
+  } catch (error) {
+    if (error instanceof BodyBroke) return failure("BLOB_UPLOAD_INVALID", "the body broke off");
+    throw error;
+  } finally {
+    await keepTail(store, writer);
+  }
+}
+
+function checkLength(write: UploadWrite, received: number): Result {
+  if (write.length === undefined || write.length === received) return { ok: true };
+  return failure("SIZE_INVALID", { announcedBytes: write.length, receivedBytes: received });
+}
+
+async function keepTail(store: UploadStore, writer: PartWriter): Promise<void> {
+  try {
+    store.appendTail(await writer.tail());
+  } finally {
+    await writer.close();
+  }
+}
+
+/** Stores bytes as the next part; the first one opens the multipart upload. */
+export async function storePart(store: UploadStore, bucket: Bucket, bytes: Uint8Array): Promise<void> {
+  const { key, uploadId } = store.read();
+  const upload = uploadId === null ? await bucket.startMultipart(key) : { key, uploadId };
+  if (uploadId === null) store.setMultipart(upload);
+  const part: StoredPart = await bucket.writePart(upload, store.partCount() + 1, bytes);
+  store.addPart(part, bytes.byteLength);
+}

@@ -1,0 +1,50 @@
+/**
+ * Putting an upload together under its key, and making sure that it is what the client says.
+ */
+import { createHash } from "node:crypto";
+import { algorithmOf, type Digest, digestOf } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import type { Bucket } from "../../storage/bucket.ts";
+import { storePart, type UploadParts } from "./append.ts";
+import { readPieces } from "./read-pieces.ts";
+import type { RunningHash } from "./running-hash.ts";
+
+/**
+ * Stores the whole upload under its key and verifies it. May be repeated after it was cut short anywhere.
+ *
+ * Errors: `DIGEST_INVALID` when the content has another digest; what is stored is then worthless.
+ *
+ * @throws whatever the bucket throws; it may be called again.
+ */
+export async function assemble(
+  { store, bucket }: UploadParts,
+  digest: Digest,
+  hash: RunningHash | undefined,
+): Promise<Result> {
+  const { key, uploadId, offset } = store.read();
+  if (uploadId === null) {
+    const written = await bucket.write(key, store.readWholeTail(), digest);
+    return written === "stored" ? { ok: true } : failure("DIGEST_INVALID", { digest });
+  }
+  const hashed = hash?.covers(offset) && hash.isOf(algorithmOf(digest)) ? hash.finish() : undefined;
+  if (hashed !== undefined && hashed !== digest) return failure("DIGEST_INVALID", { digest, computed: hashed });
+
+  const tail = store.readWholeTail();
+  if (tail.byteLength > 0) await storePart(store, bucket, tail);
+  const completed = await bucket.completeMultipart({ key, uploadId }, store.parts());
+  if (completed === "unknown" && (await bucket.sizeOf(key)) !== offset) {
+    throw new Error("the multipart upload is gone, and nothing of its size is stored under its key");
+  }
+  if (hashed !== undefined) return { ok: true };
+  const computed = await hashStored(bucket, key, digest);
+  return computed === digest ? { ok: true } : failure("DIGEST_INVALID", { digest, computed });
+}
+
+/** Hashes what is stored: the object forgot the running hash between two requests. */
+async function hashStored(bucket: Bucket, key: string, digest: Digest): Promise<Digest> {
+  const body = await bucket.read(key);
+  if (body === undefined) throw new Error("what was just put together cannot be read");
+  const hash = createHash(algorithmOf(digest));
+  for await (const piece of readPieces(body)) hash.update(piece);
+  return digestOf(algorithmOf(digest), hash.digest("hex"));
+}

@@ -1,0 +1,28 @@
+/**
+ * The memory that uploads use: part buffers, counted over the whole isolate, as objects of a class share one.
+ *
+ * An upload always gets the one buffer that it fills. A second one, so that it can read on while the first is being
+ * stored, it gets only while the budget has room.
+ */
+let bytesInUse = 0;
+
+/** How many bytes of part buffers the isolate's uploads hold now. */
+export function partBufferBytes(): number {
+  return bytesInUse;
+}
+
+/** Takes a buffer in any case. It must be given back. */
+export function takeBuffer(sizeBytes: number): Uint8Array {
+  bytesInUse += sizeBytes;
+  return new Uint8Array(sizeBytes);
+}
+
+/** Takes a buffer if the budget has room for it. It must be given back. */
+export function tryTakeBuffer(sizeBytes: number, budgetBytes: number): Uint8Array | undefined {
+  return bytesInUse + sizeBytes <= budgetBytes ? takeBuffer(sizeBytes) : undefined;
+}
+
+/** Gives a buffer back. */
+export function giveBuffer(buffer: Uint8Array): void {
+  bytesInUse -= buffer.byteLength;
+}

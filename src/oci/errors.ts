@@ -1,0 +1,103 @@
+/**
+ * Every error that a client can see, as data.
+ *
+ * Source: distribution-spec, "Error Codes". A `4xx` carries one of the specification's codes; where one code
+ * stands for several conditions, each has an entry of its own with the same `code`. `UNAVAILABLE` and `UNKNOWN`
+ * are for `5xx`, about which the specification says nothing.
+ */
+
+type ErrorEntry = { code: string; status: number; message: string };
+
+export const errorCatalogue = {
+  BLOB_UNKNOWN: { code: "BLOB_UNKNOWN", status: 404, message: "the repository has no blob of this digest" },
+  BLOB_REFERENCED: {
+    code: "UNSUPPORTED",
+    status: 405,
+    message: "a manifest of the repository references this blob: delete the manifest first",
+  },
+  BLOB_UPLOAD_INVALID: { code: "BLOB_UPLOAD_INVALID", status: 400, message: "the upload request is invalid" },
+  BLOB_UPLOAD_RANGE: {
+    code: "BLOB_UPLOAD_INVALID",
+    status: 416,
+    message: "the chunk does not begin where the upload stands: go on from the offset in the Range header",
+  },
+  BLOB_UPLOAD_BUSY: {
+    code: "BLOB_UPLOAD_INVALID",
+    status: 409,
+    message: "another request is writing to this upload: ask for its status, then go on from there",
+  },
+  BLOB_UPLOAD_TOO_LARGE: {
+    code: "SIZE_INVALID",
+    status: 413,
+    message: "the blob is larger than an upload may become",
+  },
+  BLOB_UPLOAD_UNKNOWN: {
+    code: "BLOB_UPLOAD_UNKNOWN",
+    status: 404,
+    message: "no such upload: it is unknown, cancelled, expired or finished",
+  },
+  DIGEST_INVALID: {
+    code: "DIGEST_INVALID",
+    status: 400,
+    message: "the digest is malformed, of an unsupported algorithm, or not that of the content",
+  },
+  MANIFEST_BLOB_UNKNOWN: {
+    code: "MANIFEST_BLOB_UNKNOWN",
+    status: 404,
+    message: "the manifest references blobs or manifests that the repository does not have: push them first",
+  },
+  MANIFEST_INVALID: { code: "MANIFEST_INVALID", status: 400, message: "the manifest is invalid" },
+  MANIFEST_TOO_LARGE: {
+    code: "SIZE_INVALID",
+    status: 413,
+    message: "the manifest is larger than 4 MiB",
+  },
+  MANIFEST_UNKNOWN: {
+    code: "MANIFEST_UNKNOWN",
+    status: 404,
+    message: "the repository has no manifest of this tag or digest",
+  },
+  TAG_INVALID: { code: "MANIFEST_INVALID", status: 400, message: "the tag is malformed" },
+  NAME_INVALID: { code: "NAME_INVALID", status: 400, message: "the repository name is malformed" },
+  NAME_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the registry has no such repository" },
+  SIZE_INVALID: {
+    code: "SIZE_INVALID",
+    status: 400,
+    message: "the length announced is not the length received",
+  },
+  PAGE_INVALID: {
+    code: "UNSUPPORTED",
+    status: 400,
+    message: "n must be a whole number, zero or more",
+  },
+  RANGE_UNSATISFIABLE: {
+    code: "SIZE_INVALID",
+    status: 416,
+    message: "no byte of the requested range is in the blob",
+  },
+  UNAUTHORIZED: { code: "UNAUTHORIZED", status: 401, message: "authentication is required" },
+  DENIED: { code: "DENIED", status: 403, message: "access is denied" },
+  ROUTE_UNKNOWN: { code: "UNSUPPORTED", status: 404, message: "the registry has no such endpoint" },
+  METHOD_UNSUPPORTED: {
+    code: "UNSUPPORTED",
+    status: 405,
+    message: "the endpoint does not support this method",
+  },
+  TOOMANYREQUESTS: { code: "TOOMANYREQUESTS", status: 429, message: "too many requests: slow down" },
+  UNAVAILABLE: { code: "UNAVAILABLE", status: 503, message: "the registry cannot answer now: try again" },
+  UNKNOWN: { code: "UNKNOWN", status: 500, message: "the registry failed" },
+} as const satisfies Record<string, ErrorEntry>;
+
+/** The name of an entry of the catalogue. */
+export type ErrorName = keyof typeof errorCatalogue;
+
+/** A refusal: what was wrong, by its name in the catalogue, with details for the client. */
+export type Failure = { ok: false; error: ErrorName; detail?: unknown };
+
+/** What an operation comes to: its result, or the error the client gets. Plain data, so it may cross RPC. */
+export type Result<T extends object = object> = ({ ok: true } & T) | Failure;
+
+/** Makes a failure. `detail` is shown to the client as it is. */
+export function failure(error: ErrorName, detail?: unknown): Failure {
+  return detail === undefined ? { ok: false, error } : { ok: false, error, detail };
+}

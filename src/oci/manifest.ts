@@ -1,0 +1,184 @@
+/**
+ * What a registry reads in a manifest, and what it refuses.
+ *
+ * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
+ * The bytes themselves are kept as they came; nothing here writes them.
+ */
+import { type Digest, isWellFormedDigest, parseDigest } from "./digest.ts";
+import { isMediaType, kindOfMediaType } from "./media-type.ts";
+
+/** The largest manifest accepted, in bytes: what the specification expects registries to support. */
+export const maxManifestBytes = 4 * 1024 * 1024;
+
+/**
+ * A digest that a manifest names. A `required` one must be in the repository before the manifest is; others
+ * (layers with `urls`, and whatever a manifest of unknown type names) only keep what they name alive.
+ */
+export type Reference = { digest: string; required: boolean };
+
+/** What the registry knows of a manifest besides its bytes. */
+export type ManifestFacts = {
+  mediaType: string;
+  references: Reference[];
+  subject?: Digest;
+  /** What the referrers API says of it: `artifactType`, or the media type of its config. */
+  artifactType?: string;
+  annotations?: Record<string, string>;
+};
+
+/** The manifest's facts, or what is wrong with it in words for its author. */
+export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };
+
+type Json = { [name: string]: unknown };
+type Descriptor = { mediaType: string; digest: string; hasUrls: boolean };
+
+/** Thrown inside this module only; {@link readManifest} turns it into a reading. */
+class Invalid extends Error {}
+
+/**
+ * Reads a manifest that was pushed with this `Content-Type` (without parameters; `undefined` for none).
+ *
+ * Images and indexes, OCI's and Docker's, must be what their schema says. Any other media type is taken as it
+ * is, as long as it is a JSON object.
+ */
+export function readManifest(bytes: Uint8Array, contentType: string | undefined): ManifestReading {
+  try {
+    const manifest = parseObject(bytes);
+    const mediaType = decideMediaType(manifest, contentType);
+    return { ok: true, facts: readFacts(manifest, mediaType) };
+  } catch (error) {
+    if (error instanceof Invalid) return { ok: false, reason: error.message };
+    throw error;
+  }
+}
+
+function parseObject(bytes: Uint8Array): Json {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch (error) {
+    throw new Invalid(`not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  if (!isObject(value)) throw new Invalid("not a JSON object");
+  return value;
+}
+
+function decideMediaType(manifest: Json, contentType: string | undefined): string {
+  const declared = manifest.mediaType;
+  if (declared !== undefined && (typeof declared !== "string" || !isMediaType(declared))) {
+    throw new Invalid("mediaType is not a media type");
+  }
+  if (contentType !== undefined && !isMediaType(contentType)) {
+    throw new Invalid(`the Content-Type ${JSON.stringify(contentType)} is not a media type`);
+  }
+  if (declared !== undefined && contentType !== undefined && declared !== contentType) {
+    throw new Invalid(`mediaType is ${declared}, but the Content-Type is ${contentType}`);
+  }
+  const mediaType = contentType ?? declared;
+  if (mediaType === undefined) throw new Invalid("neither a Content-Type header nor a mediaType field");
+  return mediaType;
+}
+
+function readFacts(manifest: Json, mediaType: string): ManifestFacts {
+  switch (kindOfMediaType(mediaType)) {
+    case "image":
+      return readImage(manifest, mediaType);
+    case "index":
+      return readIndex(manifest, mediaType);
+    case "other":
+      return readOther(manifest, mediaType);
+  }
+}
+
+function readImage(manifest: Json, mediaType: string): ManifestFacts {
+  checkSchemaVersion(manifest);
+  // image-spec, manifest.md: a document must not be an image and an index at once (CVE-2021-41190).
+  if (manifest.manifests !== undefined) throw new Invalid("an image manifest has no field manifests");
+  const config = readDescriptor(manifest.config, "config");
+  const layers = readDescriptors(manifest.layers, "layers");
+  const references = [config, ...layers].map(({ digest, hasUrls }) => ({ digest, required: !hasUrls }));
+  return withDiscovery({ mediaType, references }, manifest, config.mediaType);
+}
+
+function readIndex(manifest: Json, mediaType: string): ManifestFacts {
+  checkSchemaVersion(manifest);
+  for (const field of ["config", "layers"]) {
+    if (manifest[field] !== undefined) throw new Invalid(`an index has no field ${field}`);
+  }
+  const manifests = readDescriptors(manifest.manifests, "manifests");
+  const references = manifests.map(({ digest, hasUrls }) => ({ digest, required: !hasUrls }));
+  return withDiscovery({ mediaType, references }, manifest, undefined);
+}
+
+/** A manifest of unknown type: whatever in it looks like a descriptor keeps its content alive; nothing is required. */
+function readOther(manifest: Json, mediaType: string): ManifestFacts {
+  const named = [manifest.config, manifest.layers, manifest.blobs, manifest.manifests].flat();
+  const references = named.filter(isObject).flatMap(({ digest }) => {
+    return typeof digest === "string" && isWellFormedDigest(digest) ? [{ digest, required: false }] : [];
+  });
+  const config = isObject(manifest.config) ? manifest.config.mediaType : undefined;
+  return withDiscovery({ mediaType, references }, manifest, typeof config === "string" ? config : undefined);
+}
+
+/** Adds what the referrers API needs. distribution-spec: Listing Referrers. */
+function withDiscovery(facts: ManifestFacts, manifest: Json, configType: string | undefined): ManifestFacts {
+  const artifactType = readOptionalString(manifest, "artifactType") || configType;
+  const annotations = readAnnotations(manifest);
+  const subject = readSubject(manifest);
+  return {
+    ...facts,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(annotations === undefined ? {} : { annotations }),
+    ...(subject === undefined ? {} : { subject }),
+  };
+}
+
+function readSubject(manifest: Json): Digest | undefined {
+  if (manifest.subject === undefined || manifest.subject === null) return undefined;
+  const subject = parseDigest(readDescriptor(manifest.subject, "subject").digest);
+  if (subject === undefined) throw new Invalid("subject has a digest of an unsupported algorithm");
+  return subject;
+}
+
+function checkSchemaVersion(manifest: Json): void {
+  if (manifest.schemaVersion !== 2) throw new Invalid("schemaVersion must be 2");
+}
+
+function readDescriptors(value: unknown, field: string): Descriptor[] {
+  if (!Array.isArray(value)) throw new Invalid(`${field} must be an array of descriptors`);
+  return value.map((entry, position) => readDescriptor(entry, `${field}[${position}]`));
+}
+
+function readDescriptor(value: unknown, field: string): Descriptor {
+  if (!isObject(value)) throw new Invalid(`${field} must be a descriptor`);
+  const { mediaType, digest, size, urls } = value;
+  if (typeof mediaType !== "string" || mediaType === "") throw new Invalid(`${field} has no mediaType`);
+  if (typeof digest !== "string" || !isWellFormedDigest(digest)) throw new Invalid(`${field} has no valid digest`);
+  if (/^sha(256|512):/.test(digest) && parseDigest(digest) === undefined) {
+    throw new Invalid(`${field} has a malformed digest`);
+  }
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+    throw new Invalid(`${field} has no valid size`);
+  }
+  return { mediaType, digest, hasUrls: Array.isArray(urls) && urls.length > 0 };
+}
+
+function readOptionalString(manifest: Json, field: string): string | undefined {
+  const value = manifest[field];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "string") throw new Invalid(`${field} must be a string`);
+  return value;
+}
+
+function readAnnotations(manifest: Json): Record<string, string> | undefined {
+  const { annotations } = manifest;
+  if (annotations === undefined || annotations === null) return undefined;
+  if (!isObject(annotations) || !Object.values(annotations).every((value) => typeof value === "string")) {
+    throw new Invalid("annotations must be an object of strings");
+  }
+  return annotations as Record<string, string>;
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

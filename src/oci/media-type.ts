@@ -1,0 +1,44 @@
+/**
+ * Media types of manifests.
+ *
+ * Source: RFC 6838, section 4.2; image-spec, media-types.md; Docker's "Image Manifest Version 2, Schema 2".
+ */
+
+export const imageManifestType = "application/vnd.oci.image.manifest.v1+json";
+export const imageIndexType = "application/vnd.oci.image.index.v1+json";
+export const dockerManifestType = "application/vnd.docker.distribution.manifest.v2+json";
+export const dockerManifestListType = "application/vnd.docker.distribution.manifest.list.v2+json";
+
+/** What a manifest of a media type is to the registry; `other` types are stored as they are. */
+export type ManifestKind = "image" | "index" | "other";
+
+/** The kind of manifest that a media type stands for. */
+export function kindOfMediaType(mediaType: string): ManifestKind {
+  switch (mediaType) {
+    case imageManifestType:
+    case dockerManifestType:
+      return "image";
+    case imageIndexType:
+    case dockerManifestListType:
+      return "index";
+    default:
+      return "other";
+  }
+}
+
+const restrictedName = "[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}";
+const grammar = new RegExp(`^${restrictedName}/${restrictedName}$`);
+
+/** Whether a text is a media type without parameters. */
+export function isMediaType(text: string): boolean {
+  return grammar.test(text);
+}
+
+/**
+ * The media type in a `Content-Type` header, without its parameters, which a registry ignores
+ * (distribution-spec, "Pushing Manifests"); `undefined` when there is none.
+ */
+export function mediaTypeOfHeader(header: string | null): string | undefined {
+  const mediaType = header?.split(";", 1)[0]?.trim();
+  return mediaType === "" ? undefined : mediaType;
+}

@@ -1,0 +1,161 @@
+/**
+ * Pushing, pulling and deleting manifests, by tag and by digest.
+ */
+import { createHash } from "node:crypto";
+import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
+import { Unreachable } from "../objects/stubs.ts";
+import { algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
+import { failure, type Result } from "../oci/errors.ts";
+import { readManifest } from "../oci/manifest.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { PageRequest } from "../oci/paging.ts";
+import type { Registry, WaitUntil } from "./registry.ts";
+
+/** What a tag points at. `isStale`: the ledger could not be asked, so that it may have moved meanwhile. */
+export type TagAnswer = { digest: Digest; stat?: ManifestStat; isStale: boolean };
+
+/** The manifest's bytes and type. */
+export type ManifestContent = { digest: Digest; mediaType: string; bytes: Uint8Array };
+
+/**
+ * Resolves a tag by the ledger, or, under `TAG_READS=edge`, by the replica first.
+ *
+ * `acceptStale`: while the ledger is out of reach, the replica may answer instead. Error: `MANIFEST_UNKNOWN`, which
+ * only the ledger decides.
+ *
+ * @throws Unreachable when the ledger is, and nothing else may answer or can.
+ */
+export async function resolveTag(
+  registry: Registry,
+  repository: RepositoryName,
+  tag: Tag,
+  acceptStale: boolean,
+  waitUntil: WaitUntil,
+): Promise<Result<TagAnswer>> {
+  if (registry.settings.tagReads === "edge") {
+    const digest = await registry.tagsSeen.fromReplica(registry.replica, repository, tag);
+    if (digest !== undefined) return { ok: true, digest, isStale: false };
+  }
+  let resolved: ResolvedTag | null;
+  try {
+    resolved = await registry.tagLookups.resolve(repository, tag, waitUntil);
+  } catch (error) {
+    if (!(error instanceof Unreachable) || !acceptStale) throw error;
+    const digest = await registry.tagsSeen.fromReplica(registry.replica, repository, tag);
+    if (digest === undefined) throw error;
+    return { ok: true, digest, isStale: true };
+  }
+  if (resolved === null) return failure("MANIFEST_UNKNOWN", { tag });
+  registry.tagsSeen.note(repository, tag, resolved);
+  const { digest, mediaType, sizeBytes } = resolved;
+  return { ok: true, digest, stat: { digest, mediaType, sizeBytes }, isStale: false };
+}
+
+/** A manifest by digest: from the isolate, the replica or the ledger. Error: `MANIFEST_UNKNOWN`. */
+export async function readManifestContent(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Result<ManifestContent>> {
+  const { cache, replica } = registry;
+  const remembered = cache.manifest(repository, digest);
+  if (remembered !== undefined) return { ok: true, digest, ...remembered };
+  const replicated = cache.wasDeleted(repository, digest)
+    ? undefined
+    : await replica.manifest(repository, digest).catch(() => undefined);
+  const row = replicated ?? (await registry.ledger(repository).manifest(digest));
+  if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+  cache.setManifest(repository, digest, row);
+  return { ok: true, digest, mediaType: row.mediaType, bytes: row.bytes };
+}
+
+/** What the ledger says of a manifest now, without its bytes. Error: `MANIFEST_UNKNOWN`. */
+export async function statManifest(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Result<ManifestStat>> {
+  const stat = await registry.ledger(repository).statManifest(digest);
+  return stat === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, ...stat };
+}
+
+/** A manifest that a client pushes: under a digest, tags, or both. */
+export type ManifestPush = {
+  repository: RepositoryName;
+  digest: Digest | undefined;
+  tags: Tag[];
+  bytes: Uint8Array;
+  contentType: string | undefined;
+  actor: string;
+};
+
+/**
+ * Stores a manifest, if it is what its digest says and all that it references is there.
+ *
+ * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all that is missing in the detail.
+ */
+export async function pushManifest(
+  registry: Registry,
+  push: ManifestPush,
+): Promise<Result<{ digest: Digest; subject: Digest | undefined }>> {
+  const { repository, bytes, tags, actor } = push;
+  const computed = hash(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
+  if (push.digest !== undefined && push.digest !== computed) {
+    return failure("DIGEST_INVALID", { digest: push.digest, computed });
+  }
+  const reading = readManifest(bytes, push.contentType);
+  if (!reading.ok) return failure("MANIFEST_INVALID", reading.reason);
+  const { facts } = reading;
+  const sparse = registry.settings.sparseManifests === "accept";
+  const put = { repository, digest: computed, bytes, facts, tags, actor, sparse };
+  const stored = await registry.ledger(repository).putManifest(put);
+  if (!stored.ok) return stored;
+  registry.cache.notePush(repository, computed);
+  return { ok: true, digest: computed, subject: facts.subject };
+}
+
+function hash(bytes: Uint8Array, algorithm: DigestAlgorithm): Digest {
+  return digestOf(algorithm, createHash(algorithm).update(bytes).digest("hex"));
+}
+
+/** Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
+export async function deleteManifest(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+  actor: string,
+): Promise<Result> {
+  const deleted = await registry.ledger(repository).deleteManifest(digest, actor);
+  if (deleted.ok) registry.cache.noteDeletion(repository, digest);
+  return deleted;
+}
+
+/** Deletes a tag, and nothing but the tag. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
+export function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag, actor: string): Promise<Result> {
+  return registry.ledger(repository).deleteTag(tag, actor);
+}
+
+/** A page of a repository's tags. Error: `NAME_UNKNOWN`. */
+export function listTags(
+  registry: Registry,
+  repository: RepositoryName,
+  { last, limit }: PageRequest,
+): Promise<Result<{ page: Page<string> }>> {
+  return registry.ledger(repository).listTags(last, limit);
+}
+
+/** A page of the manifests that have this subject. A repository that does not exist has none. */
+export function listReferrers(
+  registry: Registry,
+  repository: RepositoryName,
+  subject: Digest,
+  artifactType: string | undefined,
+  { last, limit }: PageRequest,
+): Promise<Page<Referrer>> {
+  return registry.ledger(repository).listReferrers(subject, artifactType, last, limit);
+}
+
+/** A page of the registry's repositories. */
+export function listRepositories(registry: Registry, { last, limit }: PageRequest): Promise<Page<RepositoryName>> {
+  return registry.catalog().listRepositories(last, limit);
+}

@@ -1,0 +1,60 @@
+/**
+ * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
+ */
+import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "../objects/api.ts";
+import { catalogStub, repositoryStub, shardStub, uploadStub } from "../objects/stubs.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
+import { Replica } from "../storage/replica.ts";
+import { IsolateCache } from "./isolate-cache.ts";
+import { TagLookups } from "./tag-lookups.ts";
+import { TagsSeen } from "./tags-seen.ts";
+
+/** The registry, as one isolate sees it. */
+export interface Registry {
+  readonly env: Env;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly replica: Replica;
+  readonly bucket: Bucket;
+  readonly cache: IsolateCache;
+  readonly tagLookups: TagLookups;
+  readonly tagsSeen: TagsSeen;
+  ledger(name: RepositoryName): RepositoryApi;
+  shard(digest: Digest): BlobsApi;
+  upload(id: string): UploadApi;
+  catalog(): CatalogApi;
+}
+
+/** Keeps a promise going after the answer was sent. */
+export type WaitUntil = (promise: Promise<unknown>) => void;
+
+const registries = new WeakMap<Env, Registry>();
+
+/**
+ * The registry of these bindings; one an isolate.
+ *
+ * @throws SettingError when a variable is wrong.
+ */
+export function registryOf(env: Env, clock: Clock = systemClock): Registry {
+  const known = registries.get(env);
+  if (known !== undefined) return known;
+  const registry: Registry = {
+    env,
+    clock,
+    settings: parseSettings(env),
+    replica: new Replica(env.MANIFESTS),
+    bucket: new R2BlobBucket(env.BLOBS),
+    cache: new IsolateCache(clock),
+    tagLookups: new TagLookups((name) => repositoryStub(env, name)),
+    tagsSeen: new TagsSeen(),
+    ledger: (name) => repositoryStub(env, name),
+    shard: (digest) => shardStub(env, digest),
+    upload: (id) => uploadStub(env, id),
+    catalog: () => catalogStub(env),
+  };
+  registries.set(env, registry);
+  return registry;
+}

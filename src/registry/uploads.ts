@@ -1,0 +1,126 @@
+/**
+ * Pushing blobs: sessions, chunks, whole bodies and mounts.
+ */
+import type { UploadStatus } from "../objects/api.ts";
+import { commitBlob, commitMount } from "../objects/commit-blob.ts";
+import { sendWrite } from "../objects/upload-channel.ts";
+import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
+import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import { maxPutBytes } from "../storage/bucket.ts";
+import { newBlobKey } from "../storage/keys.ts";
+import type { Registry } from "./registry.ts";
+import type { NamedSession } from "./sessions.ts";
+
+/** The most holders of a digest that are tried as the source of a mount that names none. */
+const maxMountSources = 32;
+
+/** The body of a request, and what its headers say of it. */
+export type UploadBody = {
+  stream: ReadableStream | null;
+  /** `Content-Length`, in bytes; `undefined` for a body of unknown length. */
+  length: number | undefined;
+  /** Where the bytes begin, by `Content-Range`. */
+  offset: number | undefined;
+};
+
+/** Appends a chunk. Errors as in objects/upload/append.ts. */
+export function pushChunk(registry: Registry, session: NamedSession, body: UploadBody): Promise<Result<UploadStatus>> {
+  return write(registry, session, body, undefined);
+}
+
+/**
+ * Closes a session: with the rest of its bytes, with none, or with the whole blob.
+ *
+ * A session that no chunk was sent to, closed with a whole body, needs no `Upload` object: the bytes go straight to
+ * the bucket, which verifies them.
+ *
+ * Errors: `DIGEST_INVALID` (the upload is then gone), `BLOB_UPLOAD_UNKNOWN`, and those of {@link pushChunk}.
+ */
+export async function closeUpload(
+  registry: Registry,
+  session: NamedSession,
+  body: UploadBody,
+  digest: Digest,
+): Promise<Result> {
+  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest);
+  return pushWhole(registry, session, body, digest);
+}
+
+function isMonolithic(session: NamedSession, body: UploadBody, digest: Digest): boolean {
+  if (session.started || body.length === undefined || body.length > maxPutBytes) return false;
+  // A later chunk, or none, on an id that says "no chunk sent": a client that went on with the first Location.
+  return (body.offset ?? 0) === 0 && (body.length > 0 || isDigestOfNothing(digest));
+}
+
+function write(
+  registry: Registry,
+  { started, ...session }: NamedSession,
+  body: UploadBody,
+  digest: Digest | undefined,
+): Promise<Result<UploadStatus>> {
+  const { stream, length, offset } = body;
+  const request = {
+    session,
+    started,
+    ...(length === undefined ? {} : { length }),
+    ...(offset === undefined ? {} : { offset }),
+    ...(digest === undefined ? {} : { digest }),
+  };
+  return sendWrite(registry.upload(session.id), request, stream);
+}
+
+/** Stores a whole body under a key of its own, verified by the bucket, and commits it. */
+async function pushWhole(
+  registry: Registry,
+  session: NamedSession,
+  { stream, length = 0 }: UploadBody,
+  digest: Digest,
+): Promise<Result> {
+  const { env, bucket, settings, clock } = registry;
+  const key = newBlobKey();
+  await registry.shard(digest).doom(digest, key, clock.now() + settings.uploadTtlMs);
+  const stored = await bucket.write(key, length === 0 ? new Uint8Array() : fixed(stream, length), digest);
+  if (stored === "mismatch") return failure("DIGEST_INVALID", { digest });
+  return commitBlob(env, session.repository, { digest, key, sizeBytes: length }, session.id);
+}
+
+/** A stream of known length, as the bucket wants it: that of a request may have lost its own on the way. */
+function fixed(stream: ReadableStream | null, length: number): ReadableStream {
+  if (stream === null) throw new TypeError("a length was announced for no body");
+  return stream.pipeThrough(new FixedLengthStream(length));
+}
+
+/** Where an upload stands. Error: `BLOB_UPLOAD_UNKNOWN`. */
+export function uploadStatus(registry: Registry, session: NamedSession): Promise<Result<UploadStatus>> {
+  const { started, ...identity } = session;
+  return registry.upload(session.id).status(identity, started);
+}
+
+/** Cancels an upload and frees what it stored. Errors: `BLOB_UPLOAD_UNKNOWN`, `BLOB_UPLOAD_BUSY`. */
+export function cancelUpload(registry: Registry, session: NamedSession): Promise<Result> {
+  const { started, ...identity } = session;
+  return registry.upload(session.id).cancel(identity, started);
+}
+
+/**
+ * Mounts a blob from another repository, or, without `from`, from any that holds it and that the caller may pull.
+ *
+ * Returns false when that cannot be done, for whatever reason: the client then uploads, and learns nothing.
+ */
+export async function mountBlob(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+  from: RepositoryName | undefined,
+  mayPull: (source: RepositoryName) => boolean,
+): Promise<boolean> {
+  const sources =
+    from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
+  for (const source of sources.filter(mayPull)) {
+    // The shard may not know yet that a repository gave the blob up; its ledger does.
+    if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
+    return (await commitMount(registry.env, repository, digest)).ok;
+  }
+  return false;
+}

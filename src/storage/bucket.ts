@@ -1,0 +1,111 @@
+/**
+ * The store of blob bytes: what the registry needs of it, and its implementation on R2.
+ *
+ * It knows keys and bytes, nothing of digests' owners. It never decides that a blob does not exist.
+ */
+import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+import type { ByteRange } from "../oci/range.ts";
+
+/** A part of a multipart upload that is stored. */
+export type StoredPart = { partNumber: number; etag: string };
+
+/** A multipart upload: the key it will be stored under, and the bucket's name for it. */
+export type MultipartUpload = { key: string; uploadId: string };
+
+/** The most parts that one upload may have. */
+export const maxParts = 10_000;
+
+/** The largest body that is stored in one put, in bytes; R2 takes about 5 GiB. */
+export const maxPutBytes = 4 * 1024 * 1024 * 1024;
+
+/** The store could not do what it was asked; the message says what. It may be tried again. */
+export class BucketFailed extends Error {
+  override name = "BucketFailed";
+}
+
+/** The blob store. Every method throws {@link BucketFailed} when the store fails; absence is a value. */
+export interface Bucket {
+  /** The size of what is stored under a key; `undefined` when nothing is. */
+  sizeOf(key: string): Promise<number | undefined>;
+  /** The bytes under a key, or a range of them, as a stream; `undefined` when nothing is stored there. */
+  read(key: string, range?: ByteRange): Promise<ReadableStream | undefined>;
+  /**
+   * Stores a body of known length, verified against its digest by the store itself. `mismatch`: the content is
+   * not that of the digest, and nothing was stored.
+   */
+  write(key: string, body: ReadableStream | Uint8Array, digest: Digest): Promise<"stored" | "mismatch">;
+  startMultipart(key: string): Promise<MultipartUpload>;
+  writePart(upload: MultipartUpload, partNumber: number, bytes: Uint8Array): Promise<StoredPart>;
+  /** Puts the parts together. `unknown`: the upload is not open, because it was completed or aborted before. */
+  completeMultipart(upload: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown">;
+  /** Forgets the parts; an upload that is not open is left as it is. */
+  abortMultipart(upload: MultipartUpload): Promise<void>;
+  /** Deletes keys; those that hold nothing are passed over. At most 1,000 a call. */
+  delete(keys: string[]): Promise<void>;
+}
+
+/** The bucket on R2. */
+export class R2BlobBucket implements Bucket {
+  readonly #r2: R2Bucket;
+
+  constructor(r2: R2Bucket) {
+    this.#r2 = r2;
+  }
+
+  async sizeOf(key: string): Promise<number | undefined> {
+    return (await attempt("head", () => this.#r2.head(key)))?.size;
+  }
+
+  async read(key: string, range?: ByteRange): Promise<ReadableStream | undefined> {
+    const object = await attempt("get", () => this.#r2.get(key, range === undefined ? {} : { range }));
+    return object === null ? undefined : object.body;
+  }
+
+  async write(key: string, body: ReadableStream | Uint8Array, digest: Digest): Promise<"stored" | "mismatch"> {
+    const checksum = { [algorithmOf(digest)]: hexOf(digest) };
+    const stored = await attempt("put", () => this.#r2.put(key, body, checksum), r2Errors.badDigest);
+    return stored === undefined ? "mismatch" : "stored";
+  }
+
+  async startMultipart(key: string): Promise<MultipartUpload> {
+    const { uploadId } = await attempt("create", () => this.#r2.createMultipartUpload(key));
+    return { key, uploadId };
+  }
+
+  async writePart(upload: MultipartUpload, partNumber: number, bytes: Uint8Array): Promise<StoredPart> {
+    const { etag } = await attempt("part", () => this.#resume(upload).uploadPart(partNumber, bytes));
+    return { partNumber, etag };
+  }
+
+  async completeMultipart(upload: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
+    const object = await attempt("complete", () => this.#resume(upload).complete(parts), r2Errors.noSuchUpload);
+    return object === undefined ? "unknown" : "completed";
+  }
+
+  async abortMultipart(upload: MultipartUpload): Promise<void> {
+    await attempt("abort", () => this.#resume(upload).abort(), r2Errors.noSuchUpload);
+  }
+
+  async delete(keys: string[]): Promise<void> {
+    await attempt("delete", () => this.#r2.delete(keys));
+  }
+
+  #resume(upload: MultipartUpload): R2MultipartUpload {
+    return this.#r2.resumeMultipartUpload(upload.key, upload.uploadId);
+  }
+}
+
+/** Codes that R2 puts at the end of its errors' messages. Source: R2, "Error codes". */
+const r2Errors = { badDigest: 10037, noSuchUpload: 10024 };
+
+/** Calls R2. An error with the code that is `expected` is an answer, `undefined`; any other is a failure. */
+async function attempt<T>(operation: string, call: () => Promise<T>): Promise<T>;
+async function attempt<T>(operation: string, call: () => Promise<T>, expected: number): Promise<T | undefined>;
+async function attempt<T>(operation: string, call: () => Promise<T>, expected?: number): Promise<T | undefined> {
+  try {
+    return await call();
+  } catch (error) {
+    if (expected !== undefined && String(error).includes(`(${expected})`)) return undefined;
+    throw new BucketFailed(`${operation}: ${String(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
+ * and a miss says nothing; only the ledger says no.
+ *
+ * `Repository` alone writes it (objects/outbox.ts).
+ */
+import { type ReplicaKey, replicaKey } from "./keys.ts";
+
+/** Where the bytes of a blob are, for a repository that links it. */
+export type BlobLocation = { digest: string; key: string; sizeBytes: number };
+
+/** A manifest as it is kept for pulls: its bytes, and where each blob that it names and the repository links is. */
+export type ManifestRow = { mediaType: string; bytes: Uint8Array; plan: BlobLocation[] };
+
+/** A tag: what it points at, and the ledger's sequence number of that move; a higher one is newer. */
+export type TagRow = { digest: string; sequence: number };
+
+/** The value of a replica row, by what the row is about. */
+export type ReplicaValue =
+  | { kind: "manifest"; row: ManifestRow }
+  | { kind: "tag"; row: TagRow }
+  | { kind: "blob"; row: BlobLocation };
+
+/** Reads and writes replica rows in KV. Each call is one KV operation, and throws when KV fails. */
+export class Replica {
+  readonly #kv: KVNamespace;
+
+  constructor(kv: KVNamespace) {
+    this.#kv = kv;
+  }
+
+  /** The manifest of this digest; `undefined` when the replica does not know. */
+  async manifest(repository: string, digest: string): Promise<ManifestRow | undefined> {
+    const value = await this.#kv.get(replicaKey(repository, { kind: "manifest", digest }), "arrayBuffer");
+    return value === null ? undefined : decodeManifestRow(new Uint8Array(value));
+  }
+
+  /** The tag; `undefined` when the replica does not know. */
+  async tag(repository: string, tag: string): Promise<TagRow | undefined> {
+    return (await this.#kv.get<TagRow>(replicaKey(repository, { kind: "tag", tag }), "json")) ?? undefined;
+  }
+
+  /** Where a linked blob is; `undefined` when the replica does not know. */
+  async blob(repository: string, digest: string): Promise<BlobLocation | undefined> {
+    const key = replicaKey(repository, { kind: "blob", digest });
+    return (await this.#kv.get<BlobLocation>(key, "json")) ?? undefined;
+  }
+
+  /** Writes a row. */
+  async put(repository: string, key: ReplicaKey, value: ReplicaValue): Promise<void> {
+    const encoded = value.kind === "manifest" ? encodeManifestRow(value.row) : JSON.stringify(value.row);
+    await this.#kv.put(replicaKey(repository, key), encoded);
+  }
+
+  /** Removes a row. */
+  async delete(repository: string, key: ReplicaKey): Promise<void> {
+    await this.#kv.delete(replicaKey(repository, key));
+  }
+}
+
+/** One value holds both parts: the length of the header (4 bytes, big-endian), the header as JSON, the manifest. */
+function encodeManifestRow(row: ManifestRow): Uint8Array {
+  const header = new TextEncoder().encode(JSON.stringify({ mediaType: row.mediaType, plan: row.plan }));
+  const encoded = new Uint8Array(4 + header.length + row.bytes.length);
+  new DataView(encoded.buffer).setUint32(0, header.length);
+  encoded.set(header, 4);
+  encoded.set(row.bytes, 4 + header.length);
+  return encoded;
+}
+
+function decodeManifestRow(encoded: Uint8Array): ManifestRow {
+  const headerLength = new DataView(encoded.buffer, encoded.byteOffset).getUint32(0);
+  const header = JSON.parse(new TextDecoder().decode(encoded.subarray(4, 4 + headerLength)));
+  return { mediaType: header.mediaType, plan: header.plan, bytes: encoded.subarray(4 + headerLength) };
+}

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
+import { hasEnded, signal } from "../../src/local/processes.ts";
+import { workerdPid } from "../../src/local/workerd-process.ts";
+import { runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
+
+test("a data directory is held by one server at a time", (t) => {
+  const directory = join(temporaryDirectory(t), "new", "data");
+  const first = openDataDirectory(directory);
+  first.announce("http://127.0.0.1:5000");
+  const link = join(temporaryDirectory(t), "link");
+  symlinkSync(directory, link);
+  for (const path of [directory, link]) {
+    assert.throws(() => openDataDirectory(path), {
+      name: "DataDirectoryError",
+      message: `another server is running on the data directory ${first.path} (process ${process.pid}, http://127.0.0.1:5000)`,
+    });
+  }
+  first.release();
+  openDataDirectory(link).release();
+});
+
+test("a data directory that cannot be written is refused", (t) => {
+  const file = join(temporaryDirectory(t), "file");
+  writeFileSync(file, "");
+  for (const path of [file, join(file, "data"), "/proc/stowage"]) {
+    assert.throws(() => openDataDirectory(path), DataDirectoryError, path);
+  }
+});
+
+const hold = `
+  const { openDataDirectory } = await import(process.argv[2]);
+  openDataDirectory(process.argv[3]);
+  console.log("held");
+  setInterval(() => {}, 1000);
+`;
+
+for (const [name, runtime] of Object.entries(runtimes)) {
+  test(`${name}: the lock ends with a killed process`, async (t) => {
+    const directory = temporaryDirectory(t);
+    const script = join(directory, "hold.mjs");
+    writeFileSync(script, hold);
+    const module = import.meta.resolve("../../src/local/data-directory.ts");
+    const holder = startProgram(t, [...runtime, script, module, directory]);
+    await until("the lock", () => holder.stdout.includes("held"));
+    assert.throws(() => openDataDirectory(directory), DataDirectoryError);
+    signal(holder.pid, "SIGKILL");
+    assert(await hasEnded(holder.pid, 5000));
+    openDataDirectory(directory).release();
+  });
+}
+
+test("a recorded pid that now belongs to another program is not taken for workerd", (t) => {
+  const directory = temporaryDirectory(t);
+  writeFileSync(join(directory, "workerd.pid"), `${process.pid}\n`);
+  assert.equal(workerdPid(directory), undefined);
+});

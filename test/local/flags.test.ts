@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type Flags, isLoopback, parseFlags } from "../../src/local/flags.ts";
+import { roleOf } from "../../src/local/runner.ts";
+
+const defaults: Flags = {
+  host: "127.0.0.1",
+  port: 5000,
+  dataDirectory: ".stowage",
+  vars: { ACCESS: "open", LOG_FORMAT: "text" },
+};
+
+const accepted: [args: string[], difference: Partial<Flags>][] = [
+  [[], {}],
+  [["--"], {}],
+  [["--port", "0"], { port: 0 }],
+  [["--", "--port", "5001"], { port: 5001 }],
+  [["--port=65535", "--host=::1"], { port: 65535, host: "::1" }],
+  [["--host", "[::1]"], { host: "::1" }],
+  [["--host", "localhost", "--data", "/a b"], { host: "localhost", dataDirectory: "/a b" }],
+  [["--log", "json"], { vars: { ACCESS: "open", LOG_FORMAT: "json" } }],
+  [["--var", "LOG_FORMAT=none"], { vars: { ACCESS: "open", LOG_FORMAT: "none" } }],
+  [
+    ["--var", "GC_GRACE=1h", "--var=ACCESS=closed"],
+    { vars: { ACCESS: "closed", LOG_FORMAT: "text", GC_GRACE: "1h" } },
+  ],
+];
+
+test("flags that make sense are parsed", () => {
+  for (const [args, difference] of accepted) {
+    assert.deepEqual(parseFlags(args), { kind: "flags", flags: { ...defaults, ...difference } });
+  }
+});
+
+const refused: [args: string[], message: RegExp][] = [
+  [["--prot", "1"], /^there is no flag --prot; /],
+  [["-p", "1"], /^there is no flag -p; /],
+  [["--constructor", "1"], /^there is no flag --constructor; /],
+  [["5000"], /^cannot make sense of "5000"; /],
+  [["--port", "1", "--", "--data", "x"], /^cannot make sense of "--"; /],
+  [["--port"], /^--port needs a value$/],
+  [["--data="], /^--data needs a value$/],
+  [["--port", "65536"], /^--port is "65536", but must be a number from 0 to 65535$/],
+  [["--port", "1e3"], /^--port is "1e3", but must be /],
+  [["--host", "example.com"], /^--host is "example.com", but must be /],
+  [["--log", "xml"], /^--log is "xml", but must be one of json, text, none$/],
+  [["--var", "GC_GRACE"], /^--var is "GC_GRACE", but must be NAME=VALUE$/],
+  [["--var", "GC_GARCE=1h"], /^there is no variable GC_GARCE; there are ACCESS, /],
+  [["--var", "GC_GRACE=soon"], /^GC_GRACE is "soon", but must be a duration such as /],
+];
+
+test("flags that make no sense get one line that says why", () => {
+  for (const [args, message] of refused) {
+    const result = parseFlags(args);
+    assert(result.kind === "error", args.join(" "));
+    assert.match(result.message, message);
+    assert.doesNotMatch(result.message, /\n/);
+  }
+});
+
+test("--help wins over the flags before it", () => {
+  assert.deepEqual(parseFlags(["--port", "1", "--help"]), { kind: "help" });
+});
+
+test("loopback is 127.0.0.0/8, ::1 and localhost", () => {
+  for (const host of ["127.0.0.1", "127.255.255.254", "::1", "localhost"]) assert(isLoopback(host), host);
+  for (const host of ["0.0.0.0", "::", "128.0.0.1", "10.0.0.1", "fe80::1"]) assert(!isLoopback(host), host);
+});
+
+const commands: [command: string, role: ReturnType<typeof roleOf>][] = [
+  ["npm start --port 5001", "npm"],
+  ["npm exec deno task start", "npm"],
+  ["node /usr/local/bin/npm start", "npm"],
+  ["/usr/bin/node /opt/lib/pnpm.cjs start", "npm"],
+  ["deno task start", "deno task"],
+  ["/work/node_modules/.bin/deno --quiet task start", "deno task"],
+  ["sh -c node src/local/main.ts", "shell"],
+  ["/bin/bash -c npm start", "shell"],
+  ["bash", undefined],
+  ["-zsh", undefined],
+  ["deno run -A src/local/main.ts", undefined],
+  ["node test.ts npm", undefined],
+];
+
+test("a runner and its shell are told by their command lines", () => {
+  for (const [command, role] of commands) assert.equal(roleOf(command), role, command);
+});

@@ -1,0 +1,111 @@
+/** Programs that tests start, each in a process group of its own, and none of which outlives its test. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { projectDirectory } from "../../src/local/bundle.ts";
+import { isAlive, signal } from "../../src/local/processes.ts";
+
+const bin = join(projectDirectory, "node_modules", ".bin");
+const deadlineMs = 20_000;
+
+/** How a TypeScript file is run. */
+export const runtimes = {
+  node: [process.execPath],
+  deno: [join(bin, "deno"), "run", "-A"],
+};
+
+/** A started program. */
+export interface Program {
+  child: ChildProcess;
+  pid: number;
+  stdout: string;
+  stderr: string;
+  /** Exit code and signal, once it has ended. */
+  ended: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  hasEnded: boolean;
+}
+
+/** Polls until the condition holds; fails when that takes too long. */
+export async function until<T>(what: string, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const deadline = Date.now() + deadlineMs;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`waited too long for ${what}`);
+    await delay(10);
+  }
+}
+
+/** A folder that is removed after the test. Its name has a space, which nothing should mind. */
+export function temporaryDirectory(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), "stowage test-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
+  return directory;
+}
+
+/** Starts a program. What is left of it and of workerd on its data directory is killed after the test. */
+export function startProgram(
+  t: TestContext,
+  command: readonly string[],
+  { data, env = {} }: { data?: string; env?: Record<string, string> } = {},
+): Program {
+  const [file = "", ...args] = command;
+  const inherited = { ...process.env };
+  // The test itself runs under npm; the server must not take that for its own runner.
+  for (const name of Object.keys(inherited)) {
+    if (/^(npm_|INIT_CWD|NODE_TEST)/.test(name)) delete inherited[name];
+  }
+  const child = spawn(file, args, {
+    cwd: projectDirectory,
+    detached: true,
+    env: { ...inherited, PATH: `${bin}:${process.env.PATH}`, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const program: Program = {
+    child,
+    pid: child.pid ?? 0,
+    stdout: "",
+    stderr: "",
+    hasEnded: false,
+    ended: new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, name) => {
+        program.hasEnded = true;
+        resolve({ code, signal: name });
+      });
+    }),
+  };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    program.stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    program.stderr += text;
+  });
+  t.after(() => {
+    if (program.pid > 1) signal(-program.pid, "SIGKILL");
+    const workerd = data === undefined ? undefined : recordedWorkerd(data);
+    if (workerd !== undefined && isAlive(workerd)) signal(workerd, "SIGKILL");
+  });
+  return program;
+}
+
+/** Pid of the workerd that was last started on a data directory. */
+export function recordedWorkerd(data: string): number | undefined {
+  try {
+    return Number(readFileSync(join(data, "workerd.pid"), "utf8")) || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits for the ready line, and returns the URL in it. */
+export async function ready(program: Program): Promise<string> {
+  const match = await until("the ready line", () => {
+    if (program.hasEnded) throw new Error(`ended before it was ready: ${program.stderr}`);
+    return /^stowage is ready at (http:\S+)$/m.exec(program.stdout);
+  });
+  return match[1] ?? "";
+}

@@ -1,0 +1,239 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import test from "node:test";
+import { isAlive, signal } from "../../src/local/processes.ts";
+import {
+  type Program,
+  ready,
+  recordedWorkerd,
+  runtimes,
+  startProgram,
+  temporaryDirectory,
+  until,
+} from "./program.ts";
+
+const main = join(import.meta.dirname, "fixture-main.ts");
+const downloadBytes = 64 * 1024 * 1024;
+
+/** An upload of which half is sent, and a download of which nothing is read. */
+async function twoRequestsInFlight(url: string) {
+  const upload = httpRequest(`${url}/upload`, { method: "PUT", headers: { "Content-Length": 2000 } });
+  const uploaded = once(upload, "response") as Promise<[IncomingMessage]>;
+  uploaded.catch(() => {});
+  upload.write("x".repeat(1000));
+  const download = httpRequest(`${url}/download`).end();
+  const [body]: [IncomingMessage] = (await once(download, "response")) as [IncomingMessage];
+  return { upload, uploaded, body };
+}
+
+async function finish({ upload, uploaded, body }: Awaited<ReturnType<typeof twoRequestsInFlight>>) {
+  upload.end("x".repeat(1000));
+  const [response] = await uploaded;
+  response.resume();
+  let downloaded = 0;
+  for await (const chunk of body) downloaded += chunk.length;
+  return { status: response.statusCode, downloaded };
+}
+
+function workerdOf(data: string): number {
+  const pid = recordedWorkerd(data);
+  assert(pid !== undefined && isAlive(pid));
+  return pid;
+}
+
+async function gone(...pids: number[]): Promise<void> {
+  await until(`the end of ${pids}`, () => !pids.some(isAlive));
+}
+
+const notice = /^stowage: finishing requests in flight, /m;
+const serverFlags = (data: string) => ["--port", "0", "--data", data];
+
+for (const [name, runtime] of Object.entries(runtimes)) {
+  test(name, { concurrency: true }, async (t) => {
+    t.test("serves, is killed, leaves nothing running, and serves the same data again", async (t) => {
+      const data = temporaryDirectory(t);
+      const flags = [...serverFlags(data), "--var", "GC_GRACE=1h", "--log", "json"];
+      const first = startProgram(t, [...runtime, main, ...flags], { data });
+      const url = await ready(first);
+      assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [1, 1, 1]);
+      const workerd = workerdOf(data);
+
+      const rival = startProgram(t, [...runtime, main, ...flags]);
+      assert.deepEqual(await rival.ended, { code: 1, signal: null });
+      assert.equal(
+        rival.stderr,
+        `stowage: another server is running on the data directory ${data} (process ${first.pid}, ${url})\n`,
+      );
+
+      signal(first.pid, "SIGKILL");
+      await gone(first.pid, workerd);
+
+      const second = startProgram(t, [...runtime, main, ...flags], { data });
+      const newUrl = await ready(second);
+      assert.deepEqual(await (await fetch(`${newUrl}/visit`)).json(), [2, 2, 2]);
+      const settings: Record<string, unknown> = await (await fetch(`${newUrl}/settings`)).json();
+      assert.equal(settings.GC_GRACE, "1h");
+      assert.equal(settings.LOG_FORMAT, "json");
+      assert.equal(settings.ACCESS, "open");
+      await fetch(`${newUrl}/log`);
+      await until("the log line", () => second.stdout.endsWith('\n{"event":"æøå","n":1}\n'));
+      assert.equal(second.stdout.split("\n").length, 4 + 2, second.stdout);
+      assert.equal(second.stderr, "");
+    });
+
+    t.test("finishes what is in flight after SIGTERM, and takes nothing new", async (t) => {
+      const data = temporaryDirectory(t);
+      const server = startProgram(t, [...runtime, main, ...serverFlags(data)], { data });
+      const url = await ready(server);
+      const requests = await twoRequestsInFlight(url);
+      const workerd = workerdOf(data);
+      signal(server.pid, "SIGTERM");
+      await until("the notice", () => notice.test(server.stderr));
+      const late = fetch(`${url}/json`).then(
+        () => "answered",
+        () => "refused",
+      );
+      assert.deepEqual(await finish(requests), { status: 201, downloaded: downloadBytes });
+      assert.deepEqual(await server.ended, { code: 0, signal: null });
+      await gone(workerd);
+      assert.equal(await late, "refused");
+    });
+
+    t.test("Ctrl-C lets requests finish; another one does not", async (t) => {
+      const data = temporaryDirectory(t);
+      const server = startProgram(t, [...runtime, main, ...serverFlags(data)], { data });
+      const requests = await twoRequestsInFlight(await ready(server));
+      const workerd = workerdOf(data);
+      requests.body.on("error", () => {});
+      // A terminal sends it to the whole group, and a runner may pass it on.
+      signal(-server.pid, "SIGINT");
+      signal(server.pid, "SIGINT");
+      await until("the notice", () => notice.test(server.stderr));
+      assert(isAlive(workerd));
+      signal(-server.pid, "SIGINT");
+      assert.deepEqual(await server.ended, { code: 130, signal: null });
+      await gone(workerd);
+      await assert.rejects(finish(requests));
+    });
+  });
+}
+
+test("requests that take too long to finish are cut off", async (t) => {
+  const data = temporaryDirectory(t);
+  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], {
+    data,
+    env: { TEST_DRAIN_MS: "50" },
+  });
+  const requests = await twoRequestsInFlight(await ready(server));
+  requests.body.on("error", () => {});
+  signal(server.pid, "SIGTERM");
+  assert.deepEqual(await server.ended, { code: 0, signal: null });
+  assert.equal(server.stderr, "stowage: requests that were still in flight have been cut off\n");
+  await assert.rejects(finish(requests));
+});
+
+test("a workerd that outlived its server is ended by the next start", async (t) => {
+  const data = temporaryDirectory(t);
+  // Without setpriv on its PATH, as on other systems than Linux.
+  const command = [...runtimes.node, main, ...serverFlags(data)];
+  const killed = startProgram(t, command, { data, env: { PATH: "/nonexistent" } });
+  await ready(killed);
+  const leftOver = workerdOf(data);
+  signal(killed.pid, "SIGKILL");
+  await killed.ended;
+  assert(isAlive(leftOver));
+  await ready(startProgram(t, command, { data }));
+  assert(!isAlive(leftOver));
+});
+
+test("a workerd that ends by itself is started again on the same port", async (t) => {
+  const data = temporaryDirectory(t);
+  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], { data });
+  const url = await ready(server);
+  await fetch(`${url}/visit`);
+  signal(workerdOf(data), "SIGKILL");
+  await until(
+    "the restart",
+    () => server.stderr === "stowage: workerd ended unexpectedly, and was started again\n",
+  );
+  assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [2, 2, 2]);
+  signal(server.pid, "SIGTERM");
+  assert.deepEqual(await server.ended, { code: 0, signal: null });
+});
+
+test("answers are the Worker's own: not compressed, and with their Content-Length", async (t) => {
+  const data = temporaryDirectory(t);
+  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], { data });
+  const url = await ready(server);
+  const headers = { "Accept-Encoding": "gzip, br" };
+  const json = await fetch(`${url}/json`, { headers });
+  assert.equal(json.headers.get("Content-Encoding"), null);
+  assert.equal(json.headers.get("Content-Length"), String((await json.text()).length));
+  const head = await fetch(`${url}/head`, { method: "HEAD", headers });
+  assert.equal(head.headers.get("Content-Length"), "1234567890123");
+});
+
+async function onlyLine(program: Program): Promise<string> {
+  assert.deepEqual(await program.ended, { code: 1, signal: null });
+  assert.equal(program.stdout, "");
+  assert.match(program.stderr, /^stowage: [^\n]+\n$/);
+  return program.stderr.slice("stowage: ".length, -1);
+}
+
+test("what keeps the server from starting is said in one line", async (t) => {
+  const data = temporaryDirectory(t);
+  const start = (...flags: string[]) => startProgram(t, [...runtimes.node, main, ...flags], { data });
+  const occupied = createServer().listen(0, "127.0.0.1");
+  await once(occupied, "listening");
+  t.after(() => occupied.close());
+  const address = occupied.address();
+  const port = typeof address === "object" ? String(address?.port) : "";
+
+  assert.equal(
+    await onlyLine(start("--data", data, "--port", port)),
+    `cannot listen on http://127.0.0.1:${port}: another program is listening there; choose another port with --port`,
+  );
+  assert.match(
+    await onlyLine(start("--data", "/proc/stowage")),
+    /^the data directory \/proc\/stowage cannot /,
+  );
+  assert.match(
+    await onlyLine(start("--data", data, "--host", "0.0.0.0")),
+    /only on loopback, and 0.0.0.0 is not$/,
+  );
+  assert.match(await onlyLine(start("--prot", "1")), /^there is no flag --prot; /);
+});
+
+const runners: [name: string, command: string[]][] = [
+  ["npm start", ["npm", "start", "--"]],
+  ["deno task start --", ["deno", "task", "start", "--"]],
+  ["npx deno task start", ["npx", "deno", "task", "start"]],
+];
+
+test("a server ends with the runner that started it", { concurrency: true }, async (t) => {
+  for (const [name, command] of runners) {
+    t.test(`${name}, killed`, async (t) => {
+      const data = temporaryDirectory(t);
+      const runner = startProgram(t, [...command, ...serverFlags(data)], { data });
+      await ready(runner);
+      const workerd = workerdOf(data);
+      signal(runner.pid, "SIGKILL");
+      await gone(workerd);
+      // Its output closes when the last process that was started has ended.
+      await runner.ended;
+    });
+  }
+
+  t.test("npm start, told to end", async (t) => {
+    const data = temporaryDirectory(t);
+    const runner = startProgram(t, ["npm", "start", "--", ...serverFlags(data)], { data });
+    await ready(runner);
+    const workerd = workerdOf(data);
+    signal(runner.pid, "SIGTERM");
+    await gone(workerd);
+    await runner.ended;
+  });
+});
