@@ -26,6 +26,9 @@ export class DataDirectoryError extends Error {
 
 const holderFile = "server.json";
 
+/** Out of the garbage collector's reach: a lock that is collected is released. */
+const held = new Set<DatabaseSync>();
+
 function holder(path: string): string {
   try {
     const { pid, url }: { pid: number; url: string } = JSON.parse(
@@ -78,12 +81,14 @@ export function openDataDirectory(directory: string): DataDirectory {
     if (!(error instanceof Error) || !error.message.includes("locked")) throw unusable(error);
     throw new DataDirectoryError(`another server is running on the data directory ${path}${holder(path)}`);
   }
+  held.add(lock);
   return {
     path,
     announce: (url) =>
       writeFileSync(join(path, holderFile), `${JSON.stringify({ pid: process.pid, url })}\n`),
     release: () => {
       rmSync(join(path, holderFile), { force: true });
+      held.delete(lock);
       lock.close();
     },
   };

@@ -23,7 +23,6 @@ export type ManifestFacts = {
   subject?: Digest;
   /** What the referrers API says of it: `artifactType`, or the media type of its config. */
   artifactType?: string;
-  annotations?: Record<string, string>;
 };
 
 /** The manifest's facts, or what is wrong with it in words for its author. */
@@ -50,6 +49,11 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
     if (error instanceof Invalid) return { ok: false, reason: error.message };
     throw error;
   }
+}
+
+/** The annotations of a manifest that {@link readManifest} has accepted. */
+export function annotationsOf(bytes: Uint8Array): Record<string, string> | undefined {
+  return readAnnotations(parseObject(bytes));
 }
 
 function parseObject(bytes: Uint8Array): Json {
@@ -123,12 +127,11 @@ function readOther(manifest: Json, mediaType: string): ManifestFacts {
 /** Adds what the referrers API needs. distribution-spec: Listing Referrers. */
 function withDiscovery(facts: ManifestFacts, manifest: Json, configType: string | undefined): ManifestFacts {
   const artifactType = readOptionalString(manifest, "artifactType") || configType;
-  const annotations = readAnnotations(manifest);
+  readAnnotations(manifest);
   const subject = readSubject(manifest);
   return {
     ...facts,
     ...(artifactType === undefined ? {} : { artifactType }),
-    ...(annotations === undefined ? {} : { annotations }),
     ...(subject === undefined ? {} : { subject }),
   };
 }

@@ -11,8 +11,8 @@ export type RangeRequest = "whole" | "unsatisfiable" | ByteRange;
 /**
  * Reads a `Range` header against content of `sizeBytes`.
  *
- * What is not a single, well-formed range of bytes is ignored, as RFC 9110 (section 14.2) allows: the answer is
- * then the whole. Several ranges are ignored for the same reason.
+ * What is not a single range of bytes is ignored, as RFC 9110 (section 14.2) allows: the answer is then the whole.
+ * A range that ends before it begins is rejected, which the same section allows too.
  */
 export function parseRange(header: string | null, sizeBytes: number): RangeRequest {
   const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header ?? "");
@@ -25,8 +25,8 @@ export function parseRange(header: string | null, sizeBytes: number): RangeReque
   }
   const first = Number(firstText);
   const last = lastText === "" ? sizeBytes - 1 : Math.min(Number(lastText), sizeBytes - 1);
-  if (lastText !== "" && Number(lastText) < first) return "whole";
-  return first >= sizeBytes ? "unsatisfiable" : { offset: first, length: last - first + 1 };
+  const isBackwards = lastText !== "" && Number(lastText) < first;
+  return first >= sizeBytes || isBackwards ? "unsatisfiable" : { offset: first, length: last - first + 1 };
 }
 
 /**

@@ -53,54 +53,51 @@ const serverFlags = (data: string) => ["--port", "0", "--data", data];
 
 for (const [name, runtime] of Object.entries(runtimes)) {
   test(name, { concurrency: true }, async (t) => {
-    t.test("serves, is killed, leaves nothing running, and serves the same data again", async (t) => {
-      const data = temporaryDirectory(t);
-      const flags = [...serverFlags(data), "--var", "GC_GRACE=1h", "--log", "json"];
-      const first = startProgram(t, [...runtime, main, ...flags], { data });
-      const url = await ready(first);
-      assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [1, 1, 1]);
-      const workerd = workerdOf(data);
+    t.test(
+      "leaves nothing running when it is killed, and serves the same data again until it is told to end",
+      async (t) => {
+        const data = temporaryDirectory(t);
+        const flags = [...serverFlags(data), "--var", "GC_GRACE=1h", "--log", "json"];
+        const first = startProgram(t, [...runtime, main, ...flags], { data });
+        const url = await ready(first);
+        assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [1, 1, 1]);
+        const workerd = workerdOf(data);
 
-      const rival = startProgram(t, [...runtime, main, ...flags]);
-      assert.deepEqual(await rival.ended, { code: 1, signal: null });
-      assert.equal(
-        rival.stderr,
-        `stowage: another server is running on the data directory ${data} (process ${first.pid}, ${url})\n`,
-      );
+        const rival = startProgram(t, [...runtime, main, ...flags]);
+        assert.deepEqual(await rival.ended, { code: 1, signal: null });
+        assert.equal(
+          rival.stderr,
+          `stowage: another server is running on the data directory ${data} (process ${first.pid}, ${url})\n`,
+        );
 
-      signal(first.pid, "SIGKILL");
-      await gone(first.pid, workerd);
+        signal(first.pid, "SIGKILL");
+        await gone(first.pid, workerd);
 
-      const second = startProgram(t, [...runtime, main, ...flags], { data });
-      const newUrl = await ready(second);
-      assert.deepEqual(await (await fetch(`${newUrl}/visit`)).json(), [2, 2, 2]);
-      const settings: Record<string, unknown> = await (await fetch(`${newUrl}/settings`)).json();
-      assert.equal(settings.GC_GRACE, "1h");
-      assert.equal(settings.LOG_FORMAT, "json");
-      assert.equal(settings.ACCESS, "open");
-      await fetch(`${newUrl}/log`);
-      await until("the log line", () => second.stdout.endsWith('\n{"event":"æøå","n":1}\n'));
-      assert.equal(second.stdout.split("\n").length, 4 + 2, second.stdout);
-      assert.equal(second.stderr, "");
-    });
+        const second = startProgram(t, [...runtime, main, ...flags], { data });
+        const newUrl = await ready(second);
+        assert.deepEqual(await (await fetch(`${newUrl}/visit`)).json(), [2, 2, 2]);
+        const settings: Record<string, unknown> = await (await fetch(`${newUrl}/settings`)).json();
+        assert.equal(settings.GC_GRACE, "1h");
+        assert.equal(settings.LOG_FORMAT, "json");
+        assert.equal(settings.ACCESS, "open");
+        await fetch(`${newUrl}/log`);
+        await until("the log line", () => second.stdout.endsWith('\n{"event":"æøå","n":1}\n'));
+        assert.equal(second.stdout.split("\n").length, 4 + 2, second.stdout);
+        assert.equal(second.stderr, "");
 
-    t.test("finishes what is in flight after SIGTERM, and takes nothing new", async (t) => {
-      const data = temporaryDirectory(t);
-      const server = startProgram(t, [...runtime, main, ...serverFlags(data)], { data });
-      const url = await ready(server);
-      const requests = await twoRequestsInFlight(url);
-      const workerd = workerdOf(data);
-      signal(server.pid, "SIGTERM");
-      await until("the notice", () => notice.test(server.stderr));
-      const late = fetch(`${url}/json`).then(
-        () => "answered",
-        () => "refused",
-      );
-      assert.deepEqual(await finish(requests), { status: 201, downloaded: downloadBytes });
-      assert.deepEqual(await server.ended, { code: 0, signal: null });
-      await gone(workerd);
-      assert.equal(await late, "refused");
-    });
+        const requests = await twoRequestsInFlight(newUrl);
+        signal(second.pid, "SIGTERM");
+        await until("the notice", () => notice.test(second.stderr));
+        const late = fetch(`${newUrl}/json`).then(
+          () => "answered",
+          () => "refused",
+        );
+        assert.deepEqual(await finish(requests), { status: 201, downloaded: downloadBytes });
+        assert.deepEqual(await second.ended, { code: 0, signal: null });
+        assert.equal(await late, "refused");
+        assert.equal(recordedWorkerd(data), undefined);
+      },
+    );
 
     t.test("Ctrl-C lets requests finish; another one does not", async (t) => {
       const data = temporaryDirectory(t);
@@ -121,23 +118,9 @@ for (const [name, runtime] of Object.entries(runtimes)) {
   });
 }
 
-test("requests that take too long to finish are cut off", async (t) => {
+test("answers are the Worker's own, also after workerd ended by itself; what hangs is cut off", async (t) => {
   const data = temporaryDirectory(t);
-  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], {
-    data,
-    env: { TEST_DRAIN_MS: "50" },
-  });
-  const requests = await twoRequestsInFlight(await ready(server));
-  requests.body.on("error", () => {});
-  signal(server.pid, "SIGTERM");
-  assert.deepEqual(await server.ended, { code: 0, signal: null });
-  assert.equal(server.stderr, "stowage: requests that were still in flight have been cut off\n");
-  await assert.rejects(finish(requests));
-});
-
-test("a workerd that outlived its server is ended by the next start", async (t) => {
-  const data = temporaryDirectory(t);
-  // Without setpriv on its PATH, as on other systems than Linux.
+  // Without setpriv on its PATH, as on other systems than Linux, workerd outlives a killed server.
   const command = [...runtimes.node, main, ...serverFlags(data)];
   const killed = startProgram(t, command, { data, env: { PATH: "/nonexistent" } });
   await ready(killed);
@@ -145,35 +128,28 @@ test("a workerd that outlived its server is ended by the next start", async (t) 
   signal(killed.pid, "SIGKILL");
   await killed.ended;
   assert(isAlive(leftOver));
-  await ready(startProgram(t, command, { data }));
-  assert(!isAlive(leftOver));
-});
 
-test("a workerd that ends by itself is started again on the same port", async (t) => {
-  const data = temporaryDirectory(t);
-  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], { data });
+  const server = startProgram(t, command, { data, env: { TEST_DRAIN_MS: "50" } });
   const url = await ready(server);
-  await fetch(`${url}/visit`);
+  assert(!isAlive(leftOver), "the next start ends it");
+
+  const restarted = "stowage: workerd ended unexpectedly, and was started again\n";
   signal(workerdOf(data), "SIGKILL");
-  await until(
-    "the restart",
-    () => server.stderr === "stowage: workerd ended unexpectedly, and was started again\n",
-  );
-  assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [2, 2, 2]);
-  signal(server.pid, "SIGTERM");
-  assert.deepEqual(await server.ended, { code: 0, signal: null });
-});
+  await until("the restart", () => server.stderr === restarted);
 
-test("answers are the Worker's own: not compressed, and with their Content-Length", async (t) => {
-  const data = temporaryDirectory(t);
-  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], { data });
-  const url = await ready(server);
   const headers = { "Accept-Encoding": "gzip, br" };
   const json = await fetch(`${url}/json`, { headers });
   assert.equal(json.headers.get("Content-Encoding"), null);
   assert.equal(json.headers.get("Content-Length"), String((await json.text()).length));
   const head = await fetch(`${url}/head`, { method: "HEAD", headers });
   assert.equal(head.headers.get("Content-Length"), "1234567890123");
+
+  const requests = await twoRequestsInFlight(url);
+  requests.body.on("error", () => {});
+  signal(server.pid, "SIGTERM");
+  assert.deepEqual(await server.ended, { code: 0, signal: null });
+  assert.equal(server.stderr, `${restarted}stowage: requests that were still in flight have been cut off\n`);
+  await assert.rejects(finish(requests));
 });
 
 async function onlyLine(program: Program): Promise<string> {
@@ -209,7 +185,6 @@ test("what keeps the server from starting is said in one line", async (t) => {
 
 const runners: [name: string, command: string[]][] = [
   ["npm start", ["npm", "start", "--"]],
-  ["deno task start --", ["deno", "task", "start", "--"]],
   ["npx deno task start", ["npx", "deno", "task", "start"]],
 ];
 

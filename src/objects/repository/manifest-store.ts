@@ -2,7 +2,7 @@
  * How a ledger keeps manifests: rows, bytes, references and referrers.
  */
 import type { Digest } from "../../oci/digest.ts";
-import type { ManifestFacts, Reference } from "../../oci/manifest.ts";
+import { annotationsOf, type ManifestFacts, type Reference } from "../../oci/manifest.ts";
 import type { BlobLocation, ManifestRow } from "../../storage/replica.ts";
 import type { ManifestStat, Page, Referrer } from "../api.ts";
 
@@ -34,7 +34,11 @@ export class ManifestStore {
   read(digest: string): ManifestRow | undefined {
     const stat = this.stat(digest);
     if (stat === undefined) return undefined;
-    const bytes = new Uint8Array(stat.sizeBytes);
+    return { mediaType: stat.mediaType, bytes: this.#bytes(digest, stat.sizeBytes), plan: this.#plan(digest) };
+  }
+
+  #bytes(digest: string, sizeBytes: number): Uint8Array {
+    const bytes = new Uint8Array(sizeBytes);
     let filled = 0;
     const rows = this.#sql.exec<{ bytes: ArrayBuffer }>(
       "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY part",
@@ -44,7 +48,7 @@ export class ManifestStore {
       bytes.set(new Uint8Array(row.bytes), filled);
       filled += row.bytes.byteLength;
     }
-    return { mediaType: stat.mediaType, bytes, plan: this.#plan(digest) };
+    return bytes;
   }
 
   #plan(digest: string): BlobLocation[] {
@@ -74,16 +78,15 @@ export class ManifestStore {
   /** Stores a manifest; one that is there already only takes the media type of this push. */
   write(digest: string, bytes: Uint8Array, facts: ManifestFacts, now: number): void {
     this.#sql.exec(
-      `INSERT INTO manifests (digest, media_type, size, artifact_type, annotations, subject, pushed_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO manifests (digest, media_type, size, artifact_type, subject, pushed_at)
+       VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
          media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-         annotations = excluded.annotations, subject = excluded.subject, pushed_at = excluded.pushed_at`,
+         subject = excluded.subject, pushed_at = excluded.pushed_at`,
       digest,
       facts.mediaType,
       bytes.byteLength,
       facts.artifactType ?? null,
-      facts.annotations === undefined ? null : JSON.stringify(facts.annotations),
       facts.subject ?? null,
       now,
     );
@@ -129,42 +132,41 @@ export class ManifestStore {
 
   /** A page of the manifests whose subject this is, in the order of their digests, after `last`. */
   referrers(subject: string, artifactType: string | undefined, last: string, limit: number): Page<Referrer> {
-    const cursor = this.#sql.exec<ReferrerRow>(
-      `SELECT media_type, digest, size, artifact_type, annotations FROM manifests
-       WHERE subject = ? AND digest > ? AND (? IS NULL OR artifact_type = ?) ORDER BY digest LIMIT ?`,
-      subject,
-      last,
-      artifactType ?? null,
-      artifactType ?? null,
-      limit + 1,
-    );
+    const rows = this.#sql
+      .exec<ReferrerRow>(
+        `SELECT media_type, digest, size, artifact_type FROM manifests
+         WHERE subject = ? AND digest > ? AND (? IS NULL OR artifact_type = ?) ORDER BY digest LIMIT ?`,
+        subject,
+        last,
+        artifactType ?? null,
+        artifactType ?? null,
+        limit + 1,
+      )
+      .toArray();
     const entries: Referrer[] = [];
     let bytes = 0;
-    for (const row of cursor) {
-      bytes += 300 + (row.annotations?.length ?? 0);
+    for (const row of rows) {
+      // An entry is never larger than its manifest.
+      bytes += row.size;
       if (entries.length === limit || (bytes > referrerPageBytes && entries.length > 0)) {
         return { entries, more: true };
       }
-      entries.push(toReferrer(row));
+      entries.push(this.#toReferrer(row));
     }
     return { entries, more: false };
   }
+
+  /** Annotations can be nearly as large as a manifest, and are not kept twice. */
+  #toReferrer(row: ReferrerRow): Referrer {
+    const annotations = annotationsOf(this.#bytes(row.digest, row.size));
+    return {
+      mediaType: row.media_type,
+      digest: row.digest,
+      size: row.size,
+      ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+      ...(annotations === undefined ? {} : { annotations }),
+    };
+  }
 }
 
-type ReferrerRow = {
-  media_type: string;
-  digest: string;
-  size: number;
-  artifact_type: string | null;
-  annotations: string | null;
-};
-
-function toReferrer(row: ReferrerRow): Referrer {
-  return {
-    mediaType: row.media_type,
-    digest: row.digest,
-    size: row.size,
-    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
-    ...(row.annotations === null ? {} : { annotations: JSON.parse(row.annotations) }),
-  };
-}
+type ReferrerRow = { media_type: string; digest: string; size: number; artifact_type: string | null };

@@ -15,7 +15,6 @@ const tables = `
     media_type TEXT NOT NULL,
     size INTEGER NOT NULL,
     artifact_type TEXT,
-    annotations TEXT,
     subject TEXT,
     pushed_at INTEGER NOT NULL
   ) WITHOUT ROWID;
