@@ -59,7 +59,8 @@ async function answerRoute(
 ): Promise<Answer> {
   const authenticated = authenticate(registry.settings);
   if (!authenticated.ok) return { failure: authenticated };
-  if (route === undefined) return { failure: failure("ROUTE_UNKNOWN", { path: new URL(request.url).pathname }) };
+  if (route === undefined)
+    return { failure: failure("ROUTE_UNKNOWN", { path: new URL(request.url).pathname }) };
   const method = request.method === "HEAD" ? "GET" : request.method;
   const params = decodeParams(rawParams);
   const { access } = authenticated;
@@ -80,7 +81,9 @@ async function answerRoute(
 
 function methodUnsupported(route: Route, method: string): Answer {
   const methods = Object.keys(route.methods);
-  const allowed = methods.includes("GET") ? ["GET", "HEAD", ...methods.filter((name) => name !== "GET")] : methods;
+  const allowed = methods.includes("GET")
+    ? ["GET", "HEAD", ...methods.filter((name) => name !== "GET")]
+    : methods;
   return { failure: failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
 }
 

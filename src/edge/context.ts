@@ -39,5 +39,9 @@ export type Answer = Reply | Refusal;
 
 /** An answer in JSON. */
 export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
-  return { status: 200, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(value) };
+  return {
+    status: 200,
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(value),
+  };
 }

@@ -21,7 +21,8 @@ export type RequestRecord = {
 export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
   if (format === "none") return;
   const { params, request, response, milliseconds } = record;
-  const reference = params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined;
+  const reference =
+    params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined;
   const fields = {
     method: record.method,
     route: record.route,
@@ -30,15 +31,19 @@ export function logRequest(format: Settings["logFormat"], record: RequestRecord)
     status: record.status,
     error: record.error,
     bytesIn: parseContentLength(request.headers.get("Content-Length")) ?? 0,
-    bytesOut: record.method === "HEAD" ? 0 : (parseContentLength(response.headers.get("Content-Length")) ?? 0),
+    bytesOut:
+      record.method === "HEAD" ? 0 : (parseContentLength(response.headers.get("Content-Length")) ?? 0),
     milliseconds: Math.round(milliseconds * 10) / 10,
     requestId: record.requestId,
   };
-  console.log(format === "json" ? JSON.stringify({ time: new Date().toISOString(), ...fields }) : toText(fields));
+  console.log(
+    format === "json" ? JSON.stringify({ time: new Date().toISOString(), ...fields }) : toText(fields),
+  );
 }
 
 function toText(fields: Record<string, string | number | undefined>): string {
-  const { method, route, repository, reference, status, error, bytesIn, bytesOut, milliseconds, requestId } = fields;
+  const { method, route, repository, reference, status, error, bytesIn, bytesOut, milliseconds, requestId } =
+    fields;
   const what = [repository, reference].filter(Boolean).join(" ");
   const bytes = Number(bytesIn) + Number(bytesOut);
   return [

@@ -25,6 +25,8 @@ export class DataDirectoryError extends Error {
 }
 
 const holderFile = "server.json";
+/** A server that was killed a moment ago may still be ending. */
+const patienceMs = 200;
 
 /** Out of the garbage collector's reach: a lock that is collected is released. */
 const held = new Set<DatabaseSync>();
@@ -75,7 +77,7 @@ export function openDataDirectory(directory: string): DataDirectory {
     throw unusable(error);
   }
   try {
-    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    lock.exec(`PRAGMA busy_timeout = ${patienceMs}; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE`);
   } catch (error) {
     lock.close();
     if (!(error instanceof Error) || !error.message.includes("locked")) throw unusable(error);

@@ -1,6 +1,6 @@
 /** What other processes on this machine are doing: from /proc on Linux, from `ps` elsewhere. */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 const pollMs = 20;
@@ -31,20 +31,36 @@ export function commandOf(pid: number): string | undefined {
   return proc(pid, "cmdline")?.replaceAll("\0", " ").trim() || undefined;
 }
 
-/** The pid of a process's parent; undefined if there is no such process. */
-export function parentOf(pid: number): number | undefined {
-  if (process.platform !== "linux") {
-    const text = ps(pid, "ppid");
-    return text === undefined ? undefined : Number(text);
-  }
-  // proc(5): pid (name) state ppid …; the name may hold spaces and brackets.
+/** proc(5): pid (name) state ppid …; the name may hold spaces and brackets. */
+function stateAndParent(pid: number): [state: string, parent: number] | undefined {
   const stat = proc(pid, "stat");
-  const parent = stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
-  return parent === undefined ? undefined : Number(parent);
+  const [state, parent] = stat?.slice(stat.lastIndexOf(")") + 2).split(" ") ?? [];
+  return state === undefined ? undefined : [state, Number(parent)];
 }
 
-/** Whether a process with this pid exists. */
+/** The pid of a process's parent; undefined if there is no such process. */
+export function parentOf(pid: number): number | undefined {
+  if (process.platform === "linux") return stateAndParent(pid)?.[1];
+  const text = ps(pid, "ppid");
+  return text === undefined ? undefined : Number(text);
+}
+
+function threadCount(pid: number): number {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length;
+  } catch {
+    return 0;
+  }
+}
+
+/** Whether a process with this pid exists, and holds files and ports. */
 export function isAlive(pid: number): boolean {
+  if (process.platform === "linux") {
+    const state = stateAndParent(pid)?.[0];
+    // What has ended stays as a zombie until its parent asks, in a container perhaps for ever. But its
+    // first thread may be one before the others have ended.
+    return state !== undefined && state !== "X" && (state !== "Z" || threadCount(pid) > 1);
+  }
   try {
     process.kill(pid, 0);
     return true;

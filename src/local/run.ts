@@ -27,6 +27,8 @@ function fail(message: string): never {
 }
 
 function messageOf(error: unknown): string {
+  // Miniflare hands its configuration to a workerd that has gone.
+  if ((error as NodeJS.ErrnoException).code === "EPIPE") return "workerd ends as soon as it is started";
   return error instanceof Error ? error.message : String(error);
 }
 
@@ -91,7 +93,10 @@ function announce(url: string): void {
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
 function stopWhenAsked(data: DataDirectory, instance: Instance, drainMs: number): void {
   let askedAt = 0;
+  let isEnding = false;
   const end = async (exitCode: number) => {
+    if (isEnding) return;
+    isEnding = true;
     await instance.dispose();
     forgetWorkerd(data.path);
     data.release();
@@ -120,7 +125,9 @@ function stopWhenAsked(data: DataDirectory, instance: Instance, drainMs: number)
     process.removeAllListeners(name);
     process.on(name, () => ask(128 + constants.signals[name]));
   }
-  watchRunner(() => ask(1));
+  watchRunner(() => {
+    if (!isStopping) ask(1);
+  });
 }
 
 /**
@@ -137,6 +144,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     return;
   }
   const { flags } = parsed;
+  // Where nobody reads the output any more, the registry still serves.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     const data = await prepare(flags);
     const instance = await serve(flags, data, options.entry);

@@ -17,6 +17,7 @@ import { commandOf, hasEnded, signal } from "./processes.ts";
 
 const wrapper = join(import.meta.dirname, "workerd.sh");
 const killTimeoutMs = 5000;
+const endingMs = 500;
 
 function isExecutable(file: string): boolean {
   try {
@@ -61,30 +62,40 @@ export function wrapWorkerd(dataDirectory: string | undefined): Record<string, s
   };
 }
 
-/** Pid of the workerd that serves this data directory; undefined if none does. */
-export function workerdPid(dataDirectory: string): number | undefined {
-  let pid: number;
+function recordedPid(dataDirectory: string): number | undefined {
   try {
-    pid = Number(readFileSync(join(dataDirectory, "workerd.pid"), "utf8"));
+    const pid = Number(readFileSync(join(dataDirectory, "workerd.pid"), "utf8"));
+    return pid > 1 ? pid : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Pid of the workerd that serves this data directory; undefined if none does. */
+export function workerdPid(dataDirectory: string): number | undefined {
+  const pid = recordedPid(dataDirectory);
+  if (pid === undefined) return undefined;
   // The pid may have gone to another process since: the command line tells.
-  const isOurs = pid > 1 && commandOf(pid)?.includes(`--import-path=${dataDirectory}`);
-  return isOurs ? pid : undefined;
+  return commandOf(pid)?.includes(`--import-path=${dataDirectory}`) ? pid : undefined;
 }
 
 /**
- * Ends the workerd that a killed server left running on this data directory. To be called by the holder
- * of the directory's lock.
+ * Ends the workerd that a killed server left running on this data directory, and waits until it is gone.
+ * To be called by the holder of the directory's lock.
  *
  * @returns false if it is still running
  */
 export async function endLeftOver(dataDirectory: string): Promise<boolean> {
+  const recorded = recordedPid(dataDirectory);
+  if (recorded === undefined) return true;
   const pid = workerdPid(dataDirectory);
-  if (pid === undefined) return true;
-  signal(pid, "SIGKILL");
-  return await hasEnded(pid, killTimeoutMs);
+  if (pid !== undefined) {
+    signal(pid, "SIGKILL");
+    return await hasEnded(pid, killTimeoutMs);
+  }
+  // A process that is ending has no command line any more, but may have the port for a moment.
+  if (commandOf(recorded) === undefined) await hasEnded(recorded, endingMs);
+  return true;
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
+import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
@@ -16,7 +17,7 @@ export type Adoption = BlobLocation & { leaseUntil: number };
 export type LinkRequest = { repository: RepositoryName; adoption: Adoption; session?: string };
 
 /** What linking came to. `lease-ended`: adopt again, then link again. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed";
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
 
 /** What the ledger knows of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
@@ -71,6 +72,11 @@ export interface RepositoryApi {
   deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>>;
   deleteTag(tag: Tag, actor: string): Promise<Result>;
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
+  /** Who may pull; `undefined` where there is no such repository. */
+  info(): Promise<RepositoryInfo | undefined>;
+  setInfo(change: { visibility?: Visibility; description?: string }): Promise<RepositoryInfo | undefined>;
+  /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
+  deleteRepository(actor: string): Promise<Result>;
   listReferrers(
     subject: Digest,
     artifactType: string | undefined,
@@ -128,10 +134,84 @@ export interface UploadApi {
   cancel(session: UploadSession, started: boolean): Promise<Result>;
 }
 
+/** Who may pull a repository: those with a grant, or everybody. */
+export type Visibility = "private" | "public";
+
+/** What people see of a repository in lists. */
+export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
+
+/** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
+export type PasswordHash = { salt: string; hash: string; iterations: number };
+
+/** An account. `version` changes with its password. */
+export type Account = {
+  name: string;
+  grants: Grant[];
+  isDisabled: boolean;
+  version: number;
+  createdAtMs: number;
+  password?: PasswordHash;
+};
+
+/** An account to make or change; without `password` the old one stays. */
+export type AccountPut = { name: string; password?: PasswordHash; grants: Grant[]; isDisabled: boolean };
+
+/** A generated token of an account. Without `grants` it may what its account may. Days are counted from 1970. */
+export type TokenRecord = {
+  id: string;
+  account: string;
+  description: string;
+  createdAtMs: number;
+  grants?: Grant[];
+  expiresAtMs?: number;
+  lastUsedDay?: number;
+};
+
+/** A token to keep; of its secret only the SHA-256, in hexadecimal. */
+export type TokenPut = Omit<TokenRecord, "createdAtMs" | "lastUsedDay"> & { secretHash: string };
+
+/** A key that signs tokens: both halves as JWK. */
+export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
+
+/** What was done or refused, by whom, to what, from where. */
+export type AuditEntry = {
+  time: string;
+  actor: string;
+  action: string;
+  target: string;
+  outcome: "granted" | "denied" | "done";
+  address: string;
+  requestId: string;
+  detail?: string;
+};
+
 /** What there is one of in a registry. */
 export interface CatalogApi {
   /** The secret that signs upload sessions, made on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  addRepository(repository: RepositoryName): Promise<void>;
-  listRepositories(last: string, limit: number): Promise<Page<RepositoryName>>;
+  putRepository(info: RepositoryInfo): Promise<void>;
+  removeRepository(repository: RepositoryName): Promise<void>;
+  /** A page of repositories after `last` whose name or description contains `query`. */
+  listRepositories(query: string, last: string, limit: number): Promise<Page<RepositoryInfo>>;
+
+  account(name: string): Promise<Account | undefined>;
+  listAccounts(last: string, limit: number): Promise<Page<Account>>;
+  /** Returns whether the account is new. */
+  putAccount(account: AccountPut): Promise<boolean>;
+  /** Deletes an account with its tokens. Returns whether there was one. */
+  deleteAccount(name: string): Promise<boolean>;
+  addToken(token: TokenPut): Promise<void>;
+  token(id: string): Promise<TokenRecord | undefined>;
+  /** The token with this hash, whoever's it is. `day`: noted as the day of its last use, written once a day. */
+  tokenBySecret(secretHash: string, day: number): Promise<TokenRecord | undefined>;
+  listTokens(account: string): Promise<TokenRecord[]>;
+  deleteToken(account: string, id: string): Promise<boolean>;
+
+  /** The keys that sign and verify, newest first. A new one is made where there is none, or the newest is too old. */
+  signingKeys(): Promise<SigningKey[]>;
+  /** Makes a new key that signs from now on; those before it go on verifying. */
+  rotateSigningKey(): Promise<SigningKey[]>;
+
+  audit(entries: AuditEntry[]): Promise<void>;
+  listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>>;
 }

@@ -135,9 +135,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
 
   /** Drops holders that say that they hold a digest no longer, unless they got a new lease meanwhile. */
   async #dropHolders(rows: DueRow[]): Promise<void> {
-    const asked = rows.map(({ id }) => ({ id, ...parseHolderId(id) })).map((row) => {
-      return { ...row, holder: this.#store.holder(row.digest, row.repository) };
-    });
+    const asked = rows
+      .map(({ id }) => ({ id, ...parseHolderId(id) }))
+      .map((row) => {
+        return { ...row, holder: this.#store.holder(row.digest, row.repository) };
+      });
     for (const [repository, group] of Map.groupBy(asked, (row) => row.repository)) {
       try {
         const held = await repositoryStub(this.env, repository).holds(group.map((row) => row.digest));

@@ -1,47 +1,192 @@
 /**
- * What there is one of in a registry: secrets it made for itself, and the list of repositories, which is derived
+ * What there is one of in a registry: accounts, tokens, signing keys, and the list of repositories, which is derived
  * from the ledgers. Small and rarely written; the edge keeps what it needs of it.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { Env } from "../env.ts";
+import { exportJWK, generateKeyPair } from "jose";
+import { type Clock, type Env, systemClock } from "../env.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import type { CatalogApi, Page } from "./api.ts";
+import type {
+  Account,
+  AccountPut,
+  AuditEntry,
+  CatalogApi,
+  Page,
+  RepositoryInfo,
+  SigningKey,
+  TokenPut,
+  TokenRecord,
+} from "./api.ts";
+import { AccountStore } from "./catalog/account-store.ts";
+import { catalogTables } from "./catalog/schema.ts";
 
-const tables = `
-  CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;
-`;
+/** How long a key signs, and how long after that it still verifies: longer than any token lives. */
+const signingMs = 30 * 24 * 3600 * 1000;
+const verifyingMs = 2 * signingMs;
+
+/** How many rows of audit are kept. */
+const maxAuditRows = 10_000;
 
 /** The catalog; see {@link CatalogApi} for what each method promises. */
 export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #sql: SqlStorage;
+  readonly #clock: Clock;
+  readonly #accounts: AccountStore;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
-    this.#sql.exec(tables);
+    this.#clock = clock;
+    this.#sql.exec(catalogTables);
+    this.#accounts = new AccountStore(this.#sql);
   }
 
   async sessionSecret(): Promise<Uint8Array> {
     const fresh = crypto.getRandomValues(new Uint8Array(32));
     this.#sql.exec("INSERT OR IGNORE INTO secrets (name, value) VALUES ('session', ?)", fresh);
-    const row = this.#sql.exec<{ value: ArrayBuffer }>("SELECT value FROM secrets WHERE name = 'session'").one();
+    const row = this.#sql
+      .exec<{ value: ArrayBuffer }>("SELECT value FROM secrets WHERE name = 'session'")
+      .one();
     return new Uint8Array(row.value);
   }
 
-  async addRepository(repository: RepositoryName): Promise<void> {
-    this.#sql.exec("INSERT OR IGNORE INTO repositories (name) VALUES (?)", repository);
+  // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  async putRepository({ name, visibility, description }: RepositoryInfo): Promise<void> {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO repositories (name, visibility, description) VALUES (?, ?, ?)",
+      name,
+      visibility,
+      description,
+    );
   }
 
-  async listRepositories(last: string, limit: number): Promise<Page<RepositoryName>> {
-    const names = this.#sql
-      .exec<{ name: RepositoryName }>(
-        "SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?",
+  async removeRepository(repository: RepositoryName): Promise<void> {
+    this.#sql.exec("DELETE FROM repositories WHERE name = ?", repository);
+  }
+
+  async listRepositories(query: string, last: string, limit: number): Promise<Page<RepositoryInfo>> {
+    const rows = this.#sql
+      .exec<RepositoryInfo>(
+        `SELECT name, visibility, description FROM repositories
+         WHERE name > ? AND (? = '' OR instr(name, ?) > 0 OR instr(lower(description), ?) > 0)
+         ORDER BY name LIMIT ?`,
         last,
+        query,
+        query,
+        query,
+        limit + 1,
+      )
+      .toArray();
+    return { entries: rows.slice(0, limit), more: rows.length > limit };
+  }
+
+  // ── Accounts and tokens ──────────────────────────────────────────────────────────────────────────────────────
+
+  async account(name: string): Promise<Account | undefined> {
+    return this.#accounts.account(name);
+  }
+
+  async listAccounts(last: string, limit: number): Promise<Page<Account>> {
+    return this.#accounts.accounts(last, limit);
+  }
+
+  async putAccount(account: AccountPut): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => this.#accounts.put(account, this.#clock.now()));
+  }
+
+  async deleteAccount(name: string): Promise<boolean> {
+    return this.ctx.storage.transactionSync(() => this.#accounts.delete(name));
+  }
+
+  async addToken(token: TokenPut): Promise<void> {
+    this.#accounts.addToken(token, this.#clock.now());
+  }
+
+  async token(id: string): Promise<TokenRecord | undefined> {
+    return this.#accounts.token(id);
+  }
+
+  async tokenBySecret(secretHash: string, day: number): Promise<TokenRecord | undefined> {
+    const token = this.#accounts.tokenBySecret(secretHash);
+    if (token !== undefined) this.#accounts.touchToken(token.id, day);
+    return token;
+  }
+
+  async listTokens(account: string): Promise<TokenRecord[]> {
+    return this.#accounts.tokens(account);
+  }
+
+  async deleteToken(account: string, id: string): Promise<boolean> {
+    return this.#accounts.deleteToken(account, id);
+  }
+
+  // ── Signing keys ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  async signingKeys(): Promise<SigningKey[]> {
+    const newest = this.#newestKeyAt();
+    if (newest === undefined || newest + signingMs < this.#clock.now()) return this.rotateSigningKey();
+    return this.#keys();
+  }
+
+  async rotateSigningKey(): Promise<SigningKey[]> {
+    const before = this.#newestKeyAt();
+    const { privateKey, publicKey } = await generateKeyPair("EdDSA", { crv: "Ed25519", extractable: true });
+    const [privateJwk, publicJwk] = await Promise.all([exportJWK(privateKey), exportJWK(publicKey)]);
+    // Another call may have made one while this one was being made; one is enough.
+    if (this.#newestKeyAt() === before) {
+      const now = this.#clock.now();
+      const kid = crypto.randomUUID();
+      const shared = { kid, alg: "EdDSA", use: "sig" };
+      this.#sql.exec(
+        "INSERT INTO signing_keys (kid, private_jwk, public_jwk, created_at) VALUES (?, ?, ?, ?)",
+        kid,
+        JSON.stringify({ ...privateJwk, ...shared }),
+        JSON.stringify({ ...publicJwk, ...shared }),
+        Math.max(now, (before ?? 0) + 1),
+      );
+      this.#sql.exec("DELETE FROM signing_keys WHERE created_at < ?", now - verifyingMs);
+    }
+    return this.#keys();
+  }
+
+  #newestKeyAt(): number | undefined {
+    return (
+      this.#sql.exec<{ at: number | null }>("SELECT max(created_at) AS at FROM signing_keys").one().at ??
+      undefined
+    );
+  }
+
+  #keys(): SigningKey[] {
+    return this.#sql
+      .exec<{ kid: string; private_jwk: string; public_jwk: string }>(
+        "SELECT kid, private_jwk, public_jwk FROM signing_keys ORDER BY created_at DESC",
+      )
+      .toArray()
+      .map((row) => ({
+        kid: row.kid,
+        privateJwk: JSON.parse(row.private_jwk),
+        publicJwk: JSON.parse(row.public_jwk),
+      }));
+  }
+
+  // ── Audit ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async audit(entries: AuditEntry[]): Promise<void> {
+    for (const entry of entries)
+      this.#sql.exec("INSERT INTO audit (entry) VALUES (?)", JSON.stringify(entry));
+    this.#sql.exec("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", maxAuditRows);
+  }
+
+  async listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>> {
+    const rows = this.#sql
+      .exec<{ id: number; entry: string }>(
+        "SELECT id, entry FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
+        before ?? Number.MAX_SAFE_INTEGER,
         limit + 1,
       )
       .toArray()
-      .map((row) => row.name);
-    return { entries: names.slice(0, limit), more: names.length > limit };
+      .map((row) => ({ id: row.id, ...(JSON.parse(row.entry) as AuditEntry) }));
+    return { entries: rows.slice(0, limit), more: rows.length > limit };
   }
 }

@@ -15,7 +15,8 @@ const attempts = 3;
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
  *
- * Errors: `BLOB_UPLOAD_UNKNOWN` when the session has ended otherwise, or the bytes were given up for deletion.
+ * Errors: `BLOB_UPLOAD_UNKNOWN` when the session has ended otherwise, or the bytes were given up for deletion;
+ * `REPOSITORY_DELETING`.
  *
  * @throws Unreachable when an object cannot be reached; nothing is lost and the commit may be repeated.
  */
@@ -48,13 +49,16 @@ async function linkAdopted(
 ): Promise<Result> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const adoption = await adopt();
-    if (adoption === undefined) return failure(session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
+    if (adoption === undefined)
+      return failure(session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
     const request = { repository, adoption, ...(session === undefined ? {} : { session }) };
     switch (await repositoryStub(env, repository).linkBlob(request)) {
       case "linked":
         return { ok: true };
       case "session-closed":
         return failure("BLOB_UPLOAD_UNKNOWN");
+      case "deleting":
+        return failure("REPOSITORY_DELETING");
       case "lease-ended":
     }
   }

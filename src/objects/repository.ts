@@ -9,8 +9,7 @@ import { type Clock, type Env, parseSettings, type Settings, systemClock } from 
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { ReplicaKey } from "../storage/keys.ts";
-import { type BlobLocation, type ManifestRow, Replica, type ReplicaValue } from "../storage/replica.ts";
+import { type BlobLocation, type ManifestRow, Replica } from "../storage/replica.ts";
 import type {
   LinkOutcome,
   LinkRequest,
@@ -19,16 +18,28 @@ import type {
   Page,
   Referrer,
   RepositoryApi,
+  RepositoryInfo,
   ResolvedTag,
   SessionState,
+  Visibility,
 } from "./api.ts";
-import { type DueRow, DueTable } from "./due.ts";
+import { DueTable } from "./due.ts";
 import { BlobLinkStore } from "./repository/blob-link-store.ts";
+import {
+  type LedgerParts,
+  link,
+  release,
+  removeEverything,
+  unlink,
+  unlinkLater,
+  unlinkUnused,
+} from "./repository/links.ts";
 import { ManifestStore } from "./repository/manifest-store.ts";
 import { Outbox, outboxJob } from "./repository/outbox.ts";
-import { createSchema, hasSchema, readName } from "./repository/schema.ts";
+import { replicaValue } from "./repository/replica-values.ts";
+import { createSchema, hasSchema, type Meta, readMeta, writeMeta } from "./repository/schema.ts";
 import { TagStore } from "./repository/tag-store.ts";
-import { catalogStub, shardStub } from "./stubs.ts";
+import { catalogStub } from "./stubs.ts";
 
 /** The ledger; see {@link RepositoryApi} for what each method promises. */
 export class Repository extends DurableObject<Env> implements RepositoryApi {
@@ -39,7 +50,9 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   readonly #manifests: ManifestStore;
   readonly #tags: TagStore;
   readonly #blobs: BlobLinkStore;
-  #exists: boolean;
+  readonly #parts: LedgerParts;
+  /** `undefined` until the first write: the repository does not exist. */
+  #meta: Meta | undefined;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -56,54 +69,101 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
       clock,
       new Replica(env.MANIFESTS),
       this.#settings.replicaRepeatMs,
-      (key) => this.#replicaValue(key),
+      (key) => replicaValue({ manifests: this.#manifests, tags: this.#tags, blobs: this.#blobs }, key),
     );
-    this.#exists = hasSchema(sql);
-    if (this.#exists) this.#due.arm();
+    this.#parts = {
+      sql,
+      clock,
+      due: this.#due,
+      outbox: this.#outbox,
+      blobs: this.#blobs,
+      manifests: this.#manifests,
+      graceMs: this.#settings.gcGraceMs,
+    };
+    this.#meta = hasSchema(sql) ? readMeta(sql) : undefined;
+    if (this.#meta !== undefined) this.#due.arm();
+  }
+
+  // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
+
+  get #exists(): boolean {
+    return this.#meta !== undefined && !this.#meta.isDeleting;
+  }
+
+  async info(): Promise<RepositoryInfo | undefined> {
+    if (this.#meta === undefined || this.#meta.isDeleting) return undefined;
+    const { name, visibility, description } = this.#meta;
+    return { name, visibility, description };
+  }
+
+  async setInfo(change: {
+    visibility?: Visibility;
+    description?: string;
+  }): Promise<RepositoryInfo | undefined> {
+    if (this.#meta === undefined || this.#meta.isDeleting) return undefined;
+    this.#change(this.#meta.name, () => {
+      if (change.visibility !== undefined) writeMeta(this.#sql, "visibility", change.visibility);
+      if (change.description !== undefined) writeMeta(this.#sql, "description", change.description);
+      this.#due.set("announce", "", this.#clock.now());
+    });
+    await this.#announce();
+    return this.info();
+  }
+
+  async deleteRepository(actor: string): Promise<Result> {
+    if (this.#meta === undefined || this.#meta.isDeleting) return failure("NAME_UNKNOWN");
+    const { name } = this.#meta;
+    this.#change(name, () => {
+      writeMeta(this.#sql, "deleting", "yes");
+      removeEverything(this.#parts);
+      this.#due.set("announce", "", this.#clock.now());
+    });
+    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor }));
+    return { ok: true };
   }
 
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined> {
     if (!this.#exists) return undefined;
-    const link = this.#blobs.read(digest);
-    if (link === undefined) return undefined;
+    const known = this.#blobs.read(digest);
+    if (known === undefined) return undefined;
     const now = this.#clock.now();
-    if (renew && now > link.renewedAtMs + this.#settings.gcGraceMs / 2) this.#blobs.renew([digest], now);
-    return { digest: link.digest, key: link.key, sizeBytes: link.sizeBytes };
+    if (renew && now > known.renewedAtMs + this.#settings.gcGraceMs / 2) this.#blobs.renew([digest], now);
+    return { digest: known.digest, key: known.key, sizeBytes: known.sizeBytes };
   }
 
   async linkBlob({ repository, adoption, session }: LinkRequest): Promise<LinkOutcome> {
+    if (this.#meta?.isDeleting) return "deleting";
     return this.#change(repository, () => {
       const now = this.#clock.now();
       if (now >= adoption.leaseUntil) return "lease-ended";
-      if (session !== undefined && !this.#closeSession(session, adoption.digest, now)) return "session-closed";
-      const known = this.#blobs.read(adoption.digest);
-      this.#blobs.write(adoption, now);
-      if (known === undefined) this.#due.set("unlink", adoption.digest, now + this.#settings.gcGraceMs);
-      this.#markLocation(adoption.digest, known?.key !== adoption.key);
+      if (session !== undefined && !this.#closeSession(session, adoption.digest, now))
+        return "session-closed";
+      link(this.#parts, adoption, now);
       return "linked";
     });
   }
 
   async relocateBlob(location: BlobLocation): Promise<void> {
     if (!this.#exists) return;
-    this.#change(readName(this.ctx.storage.sql), () => {
-      const link = this.#blobs.read(location.digest);
-      if (link === undefined) return;
-      this.#blobs.write(location, link.renewedAtMs);
-      this.#markLocation(location.digest, true);
+    this.#change(undefined, () => {
+      const known = this.#blobs.read(location.digest);
+      if (known !== undefined) link(this.#parts, location, known.renewedAtMs);
     });
   }
 
   async deleteBlob(digest: Digest): Promise<Result> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(readName(this.ctx.storage.sql), (): Result => {
+    return this.#change(undefined, (): Result => {
       if (this.#blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
       if (this.#manifests.isReferenced(digest)) {
-        return failure("BLOB_REFERENCED", { digest, manifests: this.#manifests.referencing(digest).slice(0, 10) });
+        return failure("BLOB_REFERENCED", {
+          digest,
+          manifests: this.#manifests.referencing(digest).slice(0, 10),
+        });
       }
-      this.#unlink(digest);
+      unlink(this.#parts, digest);
       return { ok: true };
     });
   }
@@ -124,23 +184,23 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     });
   }
 
-  /** Ends a session with this outcome. False when it has ended with another one before. */
   #closeSession(session: string, digest: string | null, now: number): boolean {
-    const state = this.#blobs.sessionState(session);
-    if (state.state === "finished") return state.digest === digest;
-    if (state.state === "cancelled") return digest === null;
-    this.#blobs.closeSession(session, digest);
     this.#due.set("forget-session", session, now + this.#settings.uploadTtlMs);
-    return true;
+    return this.#blobs.closeSession(session, digest);
   }
 
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
     const { repository, digest, facts } = put;
+    if (this.#meta?.isDeleting) return failure("REPOSITORY_DELETING");
     return this.#change(repository, (): Result => {
       const missing = put.sparse ? [] : this.#missing(put);
-      if (missing.length > 0) return failure("MANIFEST_BLOB_UNKNOWN", missing.map((digest) => ({ digest })));
+      if (missing.length > 0)
+        return failure(
+          "MANIFEST_BLOB_UNKNOWN",
+          missing.map((digest) => ({ digest })),
+        );
       const now = this.#clock.now();
       const names = facts.references.map((reference) => reference.digest);
       const linkedLately = this.#blobs.takeUnreplicated(names);
@@ -173,15 +233,14 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
 
   async deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(readName(this.ctx.storage.sql), (): Result<{ tags: string[] }> => {
+    return this.#change(undefined, (): Result<{ tags: string[] }> => {
       if (!this.#manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
       const now = this.#clock.now();
       const tags = this.#tags.pointingAt(digest);
       for (const tag of tags) this.#moveTag(tag, undefined, actor, now);
       const references = this.#manifests.delete(digest);
       const freed = this.#blobs.held(references).filter((blob) => !this.#manifests.isReferenced(blob));
-      this.#blobs.renew(freed, now);
-      for (const blob of freed) this.#due.set("unlink", blob, now + this.#settings.gcGraceMs);
+      unlinkLater(this.#parts, freed);
       this.#outbox.mark({ kind: "manifest", digest });
       return { ok: true, tags };
     });
@@ -189,7 +248,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
 
   async deleteTag(tag: Tag, actor: string): Promise<Result> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(readName(this.ctx.storage.sql), (): Result => {
+    return this.#change(undefined, (): Result => {
       const isDeleted = this.#moveTag(tag, undefined, actor, this.#clock.now());
       return isDeleted ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
     });
@@ -219,101 +278,65 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   // ── What happens later ───────────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(): Promise<void> {
-    if (!this.#exists) return;
-    const name = readName(this.ctx.storage.sql);
+    if (this.#meta === undefined) return;
+    const { name } = this.#meta;
     await this.#due.run({
       [outboxJob]: () => this.#outbox.flush(name),
-      announce: () => this.#announce(name),
-      unlink: async (rows) => this.#unlinkUnused(rows),
-      release: (rows) => this.#release(name, rows),
+      announce: () => this.#announce(),
+      unlink: async (rows) => this.ctx.storage.transactionSync(() => unlinkUnused(this.#parts, rows)),
+      release: (rows) => release(this.env, this.#parts, name, rows),
       "forget-session": async (rows) => {
         this.#blobs.forgetSessions(rows.map((row) => row.id));
         for (const { id } of rows) this.#due.clear("forget-session", id);
       },
     });
+    if (this.#meta.isDeleting) await this.#forgetIfDrained();
   }
 
-  async #announce(name: RepositoryName): Promise<void> {
-    await catalogStub(this.env).addRepository(name);
-    this.#due.clear("announce", "");
+  /** Tells the catalog what there is to list. */
+  async #announce(): Promise<void> {
+    if (this.#meta === undefined) return;
+    const { isDeleting, ...info } = this.#meta;
+    const catalog = catalogStub(this.env);
+    await (isDeleting ? catalog.removeRepository(info.name) : catalog.putRepository(info));
+    // What changed while the catalog was told is told again.
+    if (this.#meta.isDeleting === isDeleting) this.#due.clear("announce", "");
   }
 
-  /** Unlinks blobs that no manifest references and nobody asked about for the grace time. */
-  #unlinkUnused(rows: DueRow[]): void {
-    this.ctx.storage.transactionSync(() => {
-      for (const { id: digest } of rows) {
-        const link = this.#blobs.read(digest);
-        const keepUntil = (link?.renewedAtMs ?? 0) + this.#settings.gcGraceMs;
-        if (link === undefined || this.#manifests.isReferenced(digest)) this.#due.clear("unlink", digest);
-        else if (keepUntil > this.#clock.now()) this.#due.set("unlink", digest, keepUntil);
-        else this.#unlink(digest);
-      }
-    });
-  }
-
-  #unlink(digest: string): void {
-    this.#blobs.delete(digest);
-    this.#due.clear("unlink", digest);
-    this.#outbox.mark({ kind: "blob", digest });
-    this.#due.set("release", digest, this.#clock.now());
-  }
-
-  /** Tells the shards what this repository holds no longer. They ask again before they drop anything. */
-  async #release(name: RepositoryName, rows: DueRow[]): Promise<void> {
-    const byShard = Map.groupBy(rows, (row) => row.id.slice(row.id.indexOf(":") + 1).slice(0, 2));
-    for (const group of byShard.values()) {
-      const digests = group.map((row) => row.id as Digest);
-      const [first] = digests;
-      if (first !== undefined) await shardStub(this.env, first).release(name, digests);
-      for (const digest of digests) this.#due.clear("release", digest);
-    }
+  /** Once KV, the shards and the catalog know that a repository is deleted, its name is free again. */
+  async #forgetIfDrained(): Promise<void> {
+    const [next] = this.#sql
+      .exec("SELECT 1 FROM due WHERE kind IN ('release', 'announce') LIMIT 1")
+      .toArray();
+    if (next !== undefined || !this.#outbox.isEmpty()) return;
+    this.#meta = undefined;
+    await this.ctx.storage.deleteAll();
   }
 
   // ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Runs one transaction, making the ledger if there is none, and starts what it left to be done. */
-  #change<T>(repository: RepositoryName, transaction: () => T): T {
-    const { storage } = this.ctx;
-    const isNew = !this.#exists;
-    const result = storage.transactionSync(() => {
-      if (isNew) {
-        createSchema(storage.sql, repository);
+  /**
+   * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
+   * without, there must be one.
+   */
+  #change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
+    const isNew = this.#meta === undefined;
+    const result = this.ctx.storage.transactionSync(() => {
+      if (isNew && repository !== undefined) {
+        createSchema(this.#sql, repository);
         this.#due.set("announce", "", this.#clock.now());
       }
       return transaction();
     });
-    this.#exists = true;
+    const meta = readMeta(this.#sql);
+    this.#meta = meta;
     this.#due.arm();
-    this.ctx.waitUntil(this.#outbox.flush(repository).then(() => this.#due.arm()));
-    if (isNew) this.ctx.waitUntil(this.#announce(repository).catch(() => {}));
+    this.ctx.waitUntil(this.#outbox.flush(meta.name).then(() => this.#due.arm()));
+    if (isNew) this.ctx.waitUntil(this.#announce().catch(() => {}));
     return result;
   }
 
-  /** Marks what tells KV where a blob is: its own row, and the pull plans of the manifests that name it. */
-  #markLocation(digest: string, hasMoved: boolean): void {
-    const manifests = this.#manifests.referencing(digest);
-    const isNewToKv = manifests.length > 0 && this.#blobs.takeUnreplicated([digest]).length > 0;
-    if (!isNewToKv && !(hasMoved && this.#blobs.read(digest)?.isReplicated)) return;
-    this.#outbox.mark({ kind: "blob", digest });
-    for (const manifest of manifests) this.#outbox.mark({ kind: "manifest", digest: manifest });
-  }
-
-  #replicaValue(key: ReplicaKey): ReplicaValue | undefined {
-    switch (key.kind) {
-      case "manifest": {
-        const row = this.#manifests.read(key.digest);
-        return row && { kind: "manifest", row };
-      }
-      case "tag": {
-        const row = this.#tags.read(key.tag);
-        return row && { kind: "tag", row };
-      }
-      case "blob": {
-        const link = this.#blobs.read(key.digest);
-        return (
-          link && { kind: "blob", row: { digest: link.digest, key: link.key, sizeBytes: link.sizeBytes } }
-        );
-      }
-    }
+  get #sql(): SqlStorage {
+    return this.ctx.storage.sql;
   }
 }

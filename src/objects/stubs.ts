@@ -25,10 +25,15 @@ function reliable<T extends object>(connect: () => T): T {
         for (let attempt = 1; ; attempt++) {
           try {
             const stub = connect();
-            return await Reflect.apply(Reflect.get(stub, method) as (...args: unknown[]) => unknown, stub, args);
+            return await Reflect.apply(
+              Reflect.get(stub, method) as (...args: unknown[]) => unknown,
+              stub,
+              args,
+            );
           } catch (error) {
             const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
-            const isRepeatable = retryable === true && overloaded !== true && !oneTimeCalls.has(String(method));
+            const isRepeatable =
+              retryable === true && overloaded !== true && !oneTimeCalls.has(String(method));
             if (attempt === 2 || !isRepeatable || method === "fetch") {
               throw new Unreachable(`${String(method)}: ${String(error)}`, { cause: error });
             }

@@ -8,7 +8,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
 import type { Digest } from "../oci/digest.ts";
-import { failure, type Failure, type Result } from "../oci/errors.ts";
+import { type Failure, failure, type Result } from "../oci/errors.ts";
 import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import type { UploadApi, UploadSession, UploadStatus, UploadWrite } from "./api.ts";
@@ -51,7 +51,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     try {
       return Response.json(await this.#alone(() => this.#receive(write, request.body)));
     } catch (error) {
-      console.error(JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }));
+      console.error(
+        JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
+      );
       return Response.json(failure("UNAVAILABLE"));
     }
   }
@@ -184,7 +186,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   /** Goes on from wherever closing the upload stands. From `finishing` on, nothing here deletes its bytes. */
   async #finish(): Promise<Result> {
     const { state, digest, key, offset } = this.#store.read();
-    if (digest === null || (state !== "closing" && state !== "finishing")) return failure("BLOB_UPLOAD_UNKNOWN");
+    if (digest === null || (state !== "closing" && state !== "finishing"))
+      return failure("BLOB_UPLOAD_UNKNOWN");
     if (state === "closing") {
       const hash = this.#hash;
       this.#hash = undefined;

@@ -156,7 +156,8 @@ function readDescriptor(value: unknown, field: string): Descriptor {
   if (!isObject(value)) throw new Invalid(`${field} must be a descriptor`);
   const { mediaType, digest, size, urls } = value;
   if (typeof mediaType !== "string" || mediaType === "") throw new Invalid(`${field} has no mediaType`);
-  if (typeof digest !== "string" || !isWellFormedDigest(digest)) throw new Invalid(`${field} has no valid digest`);
+  if (typeof digest !== "string" || !isWellFormedDigest(digest))
+    throw new Invalid(`${field} has no valid digest`);
   if (/^sha(256|512):/.test(digest) && parseDigest(digest) === undefined) {
     throw new Invalid(`${field} has a malformed digest`);
   }

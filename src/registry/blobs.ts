@@ -58,7 +58,8 @@ export async function readBlob(
     const { offset, length } = range ?? { offset: 0, length: kept.byteLength };
     return { ok: true, body: kept.subarray(offset, offset + length) };
   }
-  const body = (await bucket.read(location.key, range)) ?? (await readElsewhere(registry, repository, location, range));
+  const body =
+    (await bucket.read(location.key, range)) ?? (await readElsewhere(registry, repository, location, range));
   if (body === undefined) return failure("UNAVAILABLE", { digest });
   if (range !== undefined || location.sizeBytes > smallBlobBytes) return { ok: true, body };
   const bytes = new Uint8Array(await new Response(body).arrayBuffer());
@@ -90,7 +91,11 @@ async function readElsewhere(
 }
 
 /** Unlinks a blob from a repository. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`, `NAME_UNKNOWN`. */
-export async function deleteBlob(registry: Registry, repository: RepositoryName, digest: Digest): Promise<Result> {
+export async function deleteBlob(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Result> {
   const deleted = await registry.ledger(repository).deleteBlob(digest);
   if (deleted.ok) registry.cache.noteDeletion(repository, digest);
   return deleted;

@@ -36,6 +36,7 @@ export class IsolateCache {
 
   /** Where a blob is that the repository links. */
   blob(repository: string, digest: string): BlobLocation | undefined {
+    if (this.wasDeleted(repository, digest)) return undefined;
     return this.#fresh(this.#links.get(`${repository}@${digest}`));
   }
 
@@ -50,6 +51,7 @@ export class IsolateCache {
 
   /** A manifest of the repository, without its plan. */
   manifest(repository: string, digest: string): Omit<ManifestRow, "plan"> | undefined {
+    if (this.wasDeleted(repository, digest)) return undefined;
     const mediaType = this.#fresh(this.#mediaTypes.get(`${repository}@${digest}`));
     const bytes = mediaType === undefined ? undefined : this.#manifests.get(digest);
     return mediaType === undefined || bytes === undefined ? undefined : { mediaType, bytes };
@@ -80,6 +82,11 @@ export class IsolateCache {
     this.#mediaTypes.delete(key);
   }
 
+  /** Notes that a whole repository was deleted here. */
+  noteRepositoryDeletion(repository: string): void {
+    this.#deletions.set(repository, this.#clock.now() + deletionTtlMs);
+  }
+
   /** Takes {@link noteDeletion} back: it was pushed again. */
   notePush(repository: string, digest: string): void {
     this.#deletions.delete(`${repository}@${digest}`);
@@ -88,7 +95,11 @@ export class IsolateCache {
 
   /** Whether this isolate deleted it lately, so that the replica may be behind. */
   wasDeleted(repository: string, digest: string): boolean {
-    return (this.#deletions.get(`${repository}@${digest}`) ?? 0) > this.#clock.now();
+    const now = this.#clock.now();
+    return (
+      (this.#deletions.get(`${repository}@${digest}`) ?? 0) > now ||
+      (this.#deletions.get(repository) ?? 0) > now
+    );
   }
 
   #expiring<T>(value: T): Expiring<T> {

@@ -131,7 +131,12 @@ export async function deleteManifest(
 }
 
 /** Deletes a tag, and nothing but the tag. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
-export function deleteTag(registry: Registry, repository: RepositoryName, tag: Tag, actor: string): Promise<Result> {
+export function deleteTag(
+  registry: Registry,
+  repository: RepositoryName,
+  tag: Tag,
+  actor: string,
+): Promise<Result> {
   return registry.ledger(repository).deleteTag(tag, actor);
 }
 
@@ -153,9 +158,4 @@ export function listReferrers(
   { last, limit }: PageRequest,
 ): Promise<Page<Referrer>> {
   return registry.ledger(repository).listReferrers(subject, artifactType, last, limit);
-}
-
-/** A page of the registry's repositories. */
-export function listRepositories(registry: Registry, { last, limit }: PageRequest): Promise<Page<RepositoryName>> {
-  return registry.catalog().listRepositories(last, limit);
 }

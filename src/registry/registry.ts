@@ -9,6 +9,7 @@ import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
 import { Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
+import { ByteLru } from "./lru.ts";
 import { TagLookups } from "./tag-lookups.ts";
 import { TagsSeen } from "./tags-seen.ts";
 
@@ -22,6 +23,8 @@ export interface Registry {
   readonly cache: IsolateCache;
   readonly tagLookups: TagLookups;
   readonly tagsSeen: TagsSeen;
+  /** Which repositories everybody may pull, as far as it was asked lately. */
+  readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
   ledger(name: RepositoryName): RepositoryApi;
   shard(digest: Digest): BlobsApi;
   upload(id: string): UploadApi;
@@ -50,6 +53,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),
+    visibilities: new ByteLru(1024 * 1024, () => 300),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
     upload: (id) => uploadStub(env, id),

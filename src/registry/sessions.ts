@@ -15,7 +15,8 @@ export type NamedSession = UploadSession & {
   started: boolean;
 };
 
-const grammar = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([0-9a-z]{1,10})\.([ab][sn])\.([A-Za-z0-9_-]{43})$/;
+const grammar =
+  /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([0-9a-z]{1,10})\.([ab][sn])\.([A-Za-z0-9_-]{43})$/;
 
 const keys = new WeakMap<Registry, CryptoKey>();
 
@@ -25,7 +26,11 @@ export function newSession(repository: RepositoryName, algorithm: DigestAlgorith
 }
 
 /** The id to give to the client: one that this account may use on this repository, from now for `UPLOAD_TTL`. */
-export async function signSession(registry: Registry, session: NamedSession, account: string): Promise<string> {
+export async function signSession(
+  registry: Registry,
+  session: NamedSession,
+  account: string,
+): Promise<string> {
   const issued = Math.floor(registry.clock.now() / 1000).toString(36);
   const flags = `${session.algorithm === "sha256" ? "a" : "b"}${session.started ? "s" : "n"}`;
   const claims = `${session.id}.${issued}.${flags}`;
@@ -46,7 +51,8 @@ export async function readSession(
   const [, id = "", issued = "", flags = "", signature = ""] = match;
   const message = messageOf(`${id}.${issued}.${flags}`, repository, account);
   const key = await keyOf(registry);
-  if (!(await crypto.subtle.verify("HMAC", key, Buffer.from(signature, "base64url"), message))) return undefined;
+  if (!(await crypto.subtle.verify("HMAC", key, Buffer.from(signature, "base64url"), message)))
+    return undefined;
   const issuedAt = Number.parseInt(issued, 36) * 1000;
   if (registry.clock.now() > issuedAt + registry.settings.uploadTtlMs) return undefined;
   return { id, repository, algorithm: flags[0] === "a" ? "sha256" : "sha512", started: flags[1] === "s" };

@@ -25,7 +25,11 @@ export type UploadBody = {
 };
 
 /** Appends a chunk. Errors as in objects/upload/append.ts. */
-export function pushChunk(registry: Registry, session: NamedSession, body: UploadBody): Promise<Result<UploadStatus>> {
+export function pushChunk(
+  registry: Registry,
+  session: NamedSession,
+  body: UploadBody,
+): Promise<Result<UploadStatus>> {
   return write(registry, session, body, undefined);
 }
 
@@ -115,8 +119,7 @@ export async function mountBlob(
   from: RepositoryName | undefined,
   mayPull: (source: RepositoryName) => boolean,
 ): Promise<boolean> {
-  const sources =
-    from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
+  const sources = from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
   for (const source of sources.filter(mayPull)) {
     // The shard may not know yet that a repository gave the blob up; its ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;

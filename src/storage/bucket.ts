@@ -61,7 +61,11 @@ export class R2BlobBucket implements Bucket {
     return object === null ? undefined : object.body;
   }
 
-  async write(key: string, body: ReadableStream | Uint8Array, digest: Digest): Promise<"stored" | "mismatch"> {
+  async write(
+    key: string,
+    body: ReadableStream | Uint8Array,
+    digest: Digest,
+  ): Promise<"stored" | "mismatch"> {
     const checksum = { [algorithmOf(digest)]: hexOf(digest) };
     const stored = await attempt("put", () => this.#r2.put(key, body, checksum), r2Errors.badDigest);
     return stored === undefined ? "mismatch" : "stored";
@@ -78,7 +82,11 @@ export class R2BlobBucket implements Bucket {
   }
 
   async completeMultipart(upload: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
-    const object = await attempt("complete", () => this.#resume(upload).complete(parts), r2Errors.noSuchUpload);
+    const object = await attempt(
+      "complete",
+      () => this.#resume(upload).complete(parts),
+      r2Errors.noSuchUpload,
+    );
     return object === undefined ? "unknown" : "completed";
   }
 
@@ -100,8 +108,16 @@ const r2Errors = { badDigest: 10037, noSuchUpload: 10024 };
 
 /** Calls R2. An error with the code that is `expected` is an answer, `undefined`; any other is a failure. */
 async function attempt<T>(operation: string, call: () => Promise<T>): Promise<T>;
-async function attempt<T>(operation: string, call: () => Promise<T>, expected: number): Promise<T | undefined>;
-async function attempt<T>(operation: string, call: () => Promise<T>, expected?: number): Promise<T | undefined> {
+async function attempt<T>(
+  operation: string,
+  call: () => Promise<T>,
+  expected: number,
+): Promise<T | undefined>;
+async function attempt<T>(
+  operation: string,
+  call: () => Promise<T>,
+  expected?: number,
+): Promise<T | undefined> {
   try {
     return await call();
   } catch (error) {

@@ -8,7 +8,13 @@ import type { Answer, RepositoryContext } from "../context.ts";
 import { contentHeaders } from "./content-headers.ts";
 
 /** Serves a blob or a range of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
-export async function pullBlob({ request, registry, repository, access, params }: RepositoryContext): Promise<Answer> {
+export async function pullBlob({
+  request,
+  registry,
+  repository,
+  access,
+  params,
+}: RepositoryContext): Promise<Answer> {
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
   const isHead = request.method === "HEAD";
@@ -50,5 +56,8 @@ export async function removeBlob({ registry, repository, params }: RepositoryCon
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
   const deleted = await deleteBlob(registry, repository, digest);
   if (deleted.ok) return { status: 202, headers: { "Docker-Content-Digest": digest } };
-  return { failure: deleted, ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}) };
+  return {
+    failure: deleted,
+    ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}),
+  };
 }

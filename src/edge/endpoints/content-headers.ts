@@ -11,7 +11,11 @@ const caching = {
 };
 
 /** Type, digest, validator and caching of content. */
-export function contentHeaders(digest: Digest, contentType: string, lifetime: keyof typeof caching): HeaderMap {
+export function contentHeaders(
+  digest: Digest,
+  contentType: string,
+  lifetime: keyof typeof caching,
+): HeaderMap {
   return {
     "Content-Type": contentType,
     "Docker-Content-Digest": digest,

@@ -24,7 +24,9 @@ type Reference = { tag: Tag; digest?: undefined } | { tag?: undefined; digest: D
 function parseReference(text = ""): Result<{ reference: Reference }> {
   if (text.includes(":")) {
     const digest = parseDigest(text);
-    return digest === undefined ? failure("DIGEST_INVALID", { digest: text }) : { ok: true, reference: { digest } };
+    return digest === undefined
+      ? failure("DIGEST_INVALID", { digest: text })
+      : { ok: true, reference: { digest } };
   }
   const tag = parseTag(text);
   return tag === undefined ? failure("TAG_INVALID", { tag: text }) : { ok: true, reference: { tag } };
@@ -37,7 +39,8 @@ export async function pullManifest(context: RepositoryContext): Promise<Answer> 
   if (!parsed.ok) return { failure: parsed };
   const { reference } = parsed;
   const mayPush = access.may("push", repository);
-  if (reference.digest !== undefined) return serve(context, reference.digest, request.method === "HEAD" && mayPush);
+  if (reference.digest !== undefined)
+    return serve(context, reference.digest, request.method === "HEAD" && mayPush);
 
   const resolved = await resolveTag(registry, repository, reference.tag, !mayPush, waitUntil);
   if (!resolved.ok) return { failure: resolved };
@@ -83,13 +86,15 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   if (!parsed.ok) return { failure: parsed };
   const { digest, tag } = parsed.reference;
   const tags = tag === undefined ? parseTags(url.searchParams.getAll("tag")) : [tag];
-  if (tags === undefined) return { failure: failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") }) };
+  if (tags === undefined)
+    return { failure: failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") }) };
   const body = await readBody(
     request.body,
     parseContentLength(request.headers.get("Content-Length")),
     maxManifestBytes,
   );
-  if (!body.ok) return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
+  if (!body.ok)
+    return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
   const pushed = await pushManifest(registry, {
     repository,
     digest,

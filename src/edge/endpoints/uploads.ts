@@ -4,7 +4,14 @@ import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { parseRepositoryName } from "../../oci/name.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/range.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
-import { cancelUpload, closeUpload, mountBlob, pushChunk, type UploadBody, uploadStatus } from "../../registry/uploads.ts";
+import {
+  cancelUpload,
+  closeUpload,
+  mountBlob,
+  pushChunk,
+  type UploadBody,
+  uploadStatus,
+} from "../../registry/uploads.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 
 /** Opens a session; or mounts a blob; or takes a whole blob at once. */
@@ -19,13 +26,19 @@ export async function openUpload(context: RepositoryContext): Promise<Answer> {
   return opened(context, newSession(context.repository, algorithm));
 }
 
-async function mountOrOpen(context: RepositoryContext, mount: string, fromText: string | null): Promise<Answer> {
+async function mountOrOpen(
+  context: RepositoryContext,
+  mount: string,
+  fromText: string | null,
+): Promise<Answer> {
   const { registry, repository, access } = context;
   const digest = parseDigest(mount);
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: mount }) };
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return { failure: failure("NAME_INVALID", { from: fromText }) };
-  const isMounted = await mountBlob(registry, repository, digest, from, (source) => access.may("pull", source));
+  const isMounted = await mountBlob(registry, repository, digest, from, (source) =>
+    access.may("pull", source),
+  );
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }
 
@@ -48,7 +61,10 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   if (!body.ok) return { failure: body };
   const pushed = await pushChunk(registry, session, body.body);
   if (!pushed.ok) return refused(context, session, pushed);
-  return { status: 202, headers: await sessionHeaders(context, { ...session, started: true }, pushed.offset) };
+  return {
+    status: 202,
+    headers: await sessionHeaders(context, { ...session, started: true }, pushed.offset),
+  };
 }
 
 /** Closes a session, with or without more bytes. */
@@ -85,7 +101,12 @@ export async function cancel(context: RepositoryContext): Promise<Answer> {
 
 const unknownSession: Answer = { failure: failure("BLOB_UPLOAD_UNKNOWN") };
 
-function sessionOf({ registry, repository, access, params }: RepositoryContext): Promise<NamedSession | undefined> {
+function sessionOf({
+  registry,
+  repository,
+  access,
+  params,
+}: RepositoryContext): Promise<NamedSession | undefined> {
   return readSession(registry, params.session ?? "", repository, access.account);
 }
 

@@ -30,6 +30,13 @@ export class BlobLinkStore {
     );
   }
 
+  /** Where a linked blob is. */
+  location(digest: string): BlobLocation | undefined {
+    return this.#sql
+      .exec<BlobLocation>("SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest = ?", digest)
+      .toArray()[0];
+  }
+
   /** Links a blob, or renews its link, at this location. */
   write(location: BlobLocation, now: number): void {
     this.#sql.exec(
@@ -78,9 +85,13 @@ export class BlobLinkStore {
       .map((row) => row.digest);
   }
 
-  /** Ends a session; a session ends once. */
-  closeSession(id: string, digest: string | null): void {
-    this.#sql.exec("INSERT OR IGNORE INTO closed_sessions (id, digest) VALUES (?, ?)", id, digest);
+  /** Ends a session with this outcome, `null` for cancelled. False when it has ended with another one before. */
+  closeSession(id: string, digest: string | null): boolean {
+    const before = this.sessionState(id);
+    if (before.state === "finished") return before.digest === digest;
+    if (before.state === "cancelled") return digest === null;
+    this.#sql.exec("INSERT INTO closed_sessions (id, digest) VALUES (?, ?)", id, digest);
+    return true;
   }
 
   sessionState(id: string): SessionState {

@@ -25,7 +25,10 @@ export class ManifestStore {
 
   stat(digest: string): ManifestStat | undefined {
     const [row] = this.#sql
-      .exec<{ media_type: string; size: number }>("SELECT media_type, size FROM manifests WHERE digest = ?", digest)
+      .exec<{ media_type: string; size: number }>(
+        "SELECT media_type, size FROM manifests WHERE digest = ?",
+        digest,
+      )
       .toArray();
     return row && { digest: digest as Digest, mediaType: row.media_type, sizeBytes: row.size };
   }
@@ -34,7 +37,11 @@ export class ManifestStore {
   read(digest: string): ManifestRow | undefined {
     const stat = this.stat(digest);
     if (stat === undefined) return undefined;
-    return { mediaType: stat.mediaType, bytes: this.#bytes(digest, stat.sizeBytes), plan: this.#plan(digest) };
+    return {
+      mediaType: stat.mediaType,
+      bytes: this.#bytes(digest, stat.sizeBytes),
+      plan: this.#plan(digest),
+    };
   }
 
   #bytes(digest: string, sizeBytes: number): Uint8Array {
@@ -119,7 +126,10 @@ export class ManifestStore {
 
   /** Whether a manifest of this repository names the digest. */
   isReferenced(digest: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM manifest_references WHERE digest = ? LIMIT 1", digest).toArray().length > 0;
+    return (
+      this.#sql.exec("SELECT 1 FROM manifest_references WHERE digest = ? LIMIT 1", digest).toArray().length >
+      0
+    );
   }
 
   /** The manifests that name a digest. */

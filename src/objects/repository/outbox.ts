@@ -59,6 +59,23 @@ export class Outbox {
     this.#due.set(outboxJob, "", now);
   }
 
+  /** Marks many rows: those that a query gives in a column `id`. */
+  markAll(kind: ReplicaKey["kind"], query: string): void {
+    const now = this.#clock.now();
+    this.#sql.exec(
+      `INSERT INTO outbox (kind, id, version, at) SELECT ?, id, 1, ? FROM (${query}) WHERE true
+       ON CONFLICT DO UPDATE SET version = version + 1, at = excluded.at`,
+      kind,
+      now,
+    );
+    this.#due.set(outboxJob, "", now);
+  }
+
+  /** Whether KV has everything right, and no write can land late. */
+  isEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
+  }
+
   /** Writes what is marked and due. Never throws. */
   async flush(repository: RepositoryName): Promise<void> {
     for (let marks = this.#take(); marks.length > 0; marks = this.#take()) {

@@ -4,6 +4,7 @@
  * They are made by the first write: asking an object about a repository that does not exist stores nothing.
  */
 import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 
 const tables = `
@@ -88,7 +89,26 @@ export function createSchema(sql: SqlStorage, name: RepositoryName): void {
   sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?), ('schema', 1)", name);
 }
 
-/** The name kept by {@link createSchema}. */
-export function readName(sql: SqlStorage): RepositoryName {
-  return sql.exec<{ value: string }>("SELECT value FROM meta WHERE key = 'name'").one().value as RepositoryName;
+/** What the ledger says of its repository as a whole. `isDeleting`: it is gone, but KV may not know yet. */
+export type Meta = RepositoryInfo & { isDeleting: boolean };
+
+/** Reads what {@link createSchema} and {@link writeMeta} kept. */
+export function readMeta(sql: SqlStorage): Meta {
+  const rows = sql.exec<{ key: string; value: string }>("SELECT key, value FROM meta").toArray();
+  const values = new Map(rows.map((row) => [row.key, row.value]));
+  return {
+    name: values.get("name") as RepositoryName,
+    visibility: values.get("visibility") === "public" ? "public" : "private",
+    description: values.get("description") ?? "",
+    isDeleting: values.get("deleting") === "yes",
+  };
+}
+
+/** Keeps a value of {@link Meta}. */
+export function writeMeta(
+  sql: SqlStorage,
+  key: "visibility" | "description" | "deleting",
+  value: string,
+): void {
+  sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
 }

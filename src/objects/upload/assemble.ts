@@ -27,7 +27,8 @@ export async function assemble(
     return written === "stored" ? { ok: true } : failure("DIGEST_INVALID", { digest });
   }
   const hashed = hash?.covers(offset) && hash.isOf(algorithmOf(digest)) ? hash.finish() : undefined;
-  if (hashed !== undefined && hashed !== digest) return failure("DIGEST_INVALID", { digest, computed: hashed });
+  if (hashed !== undefined && hashed !== digest)
+    return failure("DIGEST_INVALID", { digest, computed: hashed });
 
   const tail = store.readWholeTail();
   if (tail.byteLength > 0) await storePart(store, bucket, tail);

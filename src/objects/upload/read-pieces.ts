@@ -40,7 +40,10 @@ async function readOrBreak(
   buffer: ArrayBuffer,
 ): Promise<{ value?: Uint8Array; done: boolean }> {
   try {
-    return (await reader.readAtLeast(leastBytes, new Uint8Array(buffer))) as { value?: Uint8Array; done: boolean };
+    return (await reader.readAtLeast(leastBytes, new Uint8Array(buffer))) as {
+      value?: Uint8Array;
+      done: boolean;
+    };
   } catch (error) {
     throw new BodyBroke("the body broke off", { cause: error });
   }

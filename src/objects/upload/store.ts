@@ -136,8 +136,9 @@ export class UploadStore {
   }
 
   #tailLength(): number {
-    return this.#sql.exec<{ length: number }>("SELECT coalesce(sum(length(bytes)), 0) AS length FROM tail").one()
-      .length;
+    return this.#sql
+      .exec<{ length: number }>("SELECT coalesce(sum(length(bytes)), 0) AS length FROM tail")
+      .one().length;
   }
 
   /** Forgets parts and tail of a session that has ended. */

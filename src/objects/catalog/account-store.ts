@@ -1,0 +1,144 @@
+/**
+ * How the catalog keeps accounts and their tokens.
+ */
+import type { Grant } from "../../oci/grant.ts";
+import type { Account, AccountPut, Page, PasswordHash, TokenPut, TokenRecord } from "../api.ts";
+
+type AccountRow = {
+  name: string;
+  password: string | null;
+  grants: string;
+  disabled: number;
+  version: number;
+  created_at: number;
+};
+
+type TokenRow = {
+  id: string;
+  account: string;
+  description: string;
+  grants: string | null;
+  created_at: number;
+  expires_at: number | null;
+  last_used_day: number | null;
+};
+
+/** Accounts and tokens in SQL. */
+export class AccountStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  account(name: string): Account | undefined {
+    const [row] = this.#sql.exec<AccountRow>("SELECT * FROM accounts WHERE name = ?", name).toArray();
+    return row && toAccount(row);
+  }
+
+  accounts(last: string, limit: number): Page<Account> {
+    const rows = this.#sql
+      .exec<AccountRow>("SELECT * FROM accounts WHERE name > ? ORDER BY name LIMIT ?", last, limit + 1)
+      .toArray();
+    return { entries: rows.slice(0, limit).map(toAccount), more: rows.length > limit };
+  }
+
+  /** Makes or changes an account; without a new password the old one stays. Returns whether it is new. */
+  put({ name, password, grants, isDisabled }: AccountPut, now: number): boolean {
+    const isNew = this.account(name) === undefined;
+    const passwordText = password === undefined ? null : JSON.stringify(password);
+    this.#sql.exec(
+      `INSERT INTO accounts (name, password, grants, disabled, version, created_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         password = coalesce(excluded.password, password),
+         version = CASE WHEN excluded.password IS NULL THEN version ELSE excluded.version END,
+         grants = excluded.grants, disabled = excluded.disabled`,
+      name,
+      passwordText,
+      JSON.stringify(grants),
+      isDisabled ? 1 : 0,
+      now,
+      now,
+    );
+    return isNew;
+  }
+
+  /** Deletes an account with its tokens. Returns whether there was one. */
+  delete(name: string): boolean {
+    this.#sql.exec("DELETE FROM tokens WHERE account = ?", name);
+    return this.#sql.exec("DELETE FROM accounts WHERE name = ? RETURNING name", name).toArray().length > 0;
+  }
+
+  addToken(token: TokenPut, now: number): void {
+    this.#sql.exec(
+      `INSERT INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      token.id,
+      token.account,
+      token.description,
+      token.secretHash,
+      token.grants === undefined ? null : JSON.stringify(token.grants),
+      now,
+      token.expiresAtMs ?? null,
+    );
+  }
+
+  tokens(account: string): TokenRecord[] {
+    return this.#sql
+      .exec<TokenRow>("SELECT * FROM tokens WHERE account = ? ORDER BY created_at, id", account)
+      .toArray()
+      .map(toToken);
+  }
+
+  token(id: string): TokenRecord | undefined {
+    const [row] = this.#sql.exec<TokenRow>("SELECT * FROM tokens WHERE id = ?", id).toArray();
+    return row && toToken(row);
+  }
+
+  tokenBySecret(secretHash: string): TokenRecord | undefined {
+    const [row] = this.#sql
+      .exec<TokenRow>("SELECT * FROM tokens WHERE secret_hash = ?", secretHash)
+      .toArray();
+    return row && toToken(row);
+  }
+
+  deleteToken(account: string, id: string): boolean {
+    return (
+      this.#sql.exec("DELETE FROM tokens WHERE account = ? AND id = ? RETURNING id", account, id).toArray()
+        .length > 0
+    );
+  }
+
+  /** Notes the day on which a token was used; written once a day. */
+  touchToken(id: string, day: number): void {
+    this.#sql.exec(
+      "UPDATE tokens SET last_used_day = ? WHERE id = ? AND coalesce(last_used_day, 0) < ?",
+      day,
+      id,
+      day,
+    );
+  }
+}
+
+function toAccount(row: AccountRow): Account {
+  return {
+    name: row.name,
+    grants: JSON.parse(row.grants) as Grant[],
+    isDisabled: row.disabled === 1,
+    version: row.version,
+    createdAtMs: row.created_at,
+    ...(row.password === null ? {} : { password: JSON.parse(row.password) as PasswordHash }),
+  };
+}
+
+function toToken(row: TokenRow): TokenRecord {
+  return {
+    id: row.id,
+    account: row.account,
+    description: row.description,
+    createdAtMs: row.created_at,
+    ...(row.grants === null ? {} : { grants: JSON.parse(row.grants) as Grant[] }),
+    ...(row.expires_at === null ? {} : { expiresAtMs: row.expires_at }),
+    ...(row.last_used_day === null ? {} : { lastUsedDay: row.last_used_day }),
+  };
+}

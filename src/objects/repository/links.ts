@@ -1,0 +1,96 @@
+/**
+ * How a ledger links blobs and gives them up: one that nothing references and nobody asks about, or all of them.
+ *
+ * Nothing here deletes bytes. The shards are told, ask again, and decide.
+ */
+import type { Clock, Env } from "../../env.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
+import type { DueRow, DueTable } from "../due.ts";
+import { shardStub } from "../stubs.ts";
+import type { BlobLinkStore } from "./blob-link-store.ts";
+import type { ManifestStore } from "./manifest-store.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** The parts of a ledger that this works on. */
+export type LedgerParts = {
+  sql: SqlStorage;
+  due: DueTable;
+  outbox: Outbox;
+  blobs: BlobLinkStore;
+  manifests: ManifestStore;
+  clock: Clock;
+  graceMs: number;
+};
+
+/** Links a blob at a location, or moves its link there. In the caller's transaction. */
+export function link(parts: LedgerParts, location: BlobLocation, now: number): void {
+  const { blobs, manifests, due, outbox, graceMs } = parts;
+  const known = blobs.read(location.digest);
+  blobs.write(location, now);
+  if (known === undefined) due.set("unlink", location.digest, now + graceMs);
+  // KV learns of a blob once a manifest names it, and of every move from then on.
+  const naming = manifests.referencing(location.digest);
+  const isNewToKv = naming.length > 0 && blobs.takeUnreplicated([location.digest]).length > 0;
+  const hasMoved = known?.isReplicated === true && known.key !== location.key;
+  if (!isNewToKv && !hasMoved) return;
+  outbox.mark({ kind: "blob", digest: location.digest });
+  for (const manifest of naming) outbox.mark({ kind: "manifest", digest: manifest });
+}
+
+/** Unlinks one blob. In the caller's transaction. */
+export function unlink({ blobs, due, outbox, clock }: LedgerParts, digest: string): void {
+  blobs.delete(digest);
+  due.clear("unlink", digest);
+  outbox.mark({ kind: "blob", digest });
+  due.set("release", digest, clock.now());
+}
+
+/** Lets blobs go that no manifest references any more, once the grace time is over. In the caller's transaction. */
+export function unlinkLater({ blobs, due, clock, graceMs }: LedgerParts, digests: string[]): void {
+  const now = clock.now();
+  blobs.renew(digests, now);
+  for (const digest of digests) due.set("unlink", digest, now + graceMs);
+}
+
+/** Unlinks those of the blobs that are due which still nothing references. In the caller's transaction. */
+export function unlinkUnused(parts: LedgerParts, rows: DueRow[]): void {
+  const { blobs, manifests, due, clock, graceMs } = parts;
+  for (const { id: digest } of rows) {
+    const link = blobs.read(digest);
+    const keepUntil = (link?.renewedAtMs ?? 0) + graceMs;
+    if (link === undefined || manifests.isReferenced(digest)) due.clear("unlink", digest);
+    else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);
+    else unlink(parts, digest);
+  }
+}
+
+/** Takes everything out of a ledger, and marks every row that KV may have of it. In the caller's transaction. */
+export function removeEverything({ sql, outbox, clock }: LedgerParts): void {
+  const now = clock.now();
+  outbox.markAll("manifest", "SELECT digest AS id FROM manifests");
+  outbox.markAll("tag", "SELECT tag AS id FROM tags");
+  outbox.markAll("blob", "SELECT digest AS id FROM blobs WHERE replicated = 1");
+  sql.exec("INSERT OR REPLACE INTO due (kind, id, at) SELECT 'release', digest, ? FROM blobs", now);
+  sql.exec("DELETE FROM due WHERE kind = 'unlink'");
+  for (const table of ["manifests", "manifest_bytes", "manifest_references", "tags", "blobs"]) {
+    sql.exec(`DELETE FROM ${table}`);
+  }
+}
+
+/** Tells the shards what the repository holds no longer. */
+export async function release(
+  env: Env,
+  { due }: LedgerParts,
+  repository: RepositoryName,
+  rows: DueRow[],
+): Promise<void> {
+  const byShard = Map.groupBy(rows, (row) => row.id.slice(row.id.indexOf(":") + 1).slice(0, 2));
+  for (const group of byShard.values()) {
+    const digests = group.map((row) => row.id as Digest);
+    const [first] = digests;
+    if (first !== undefined) await shardStub(env, first).release(repository, digests);
+    for (const digest of digests) due.clear("release", digest);
+  }
+}

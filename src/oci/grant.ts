@@ -1,0 +1,104 @@
+/**
+ * Grants: who may do what with which repositories. Everything that is not granted is denied.
+ */
+import type { RepositoryName } from "./name.ts";
+
+/** What can be done with a repository. `admin`: its settings, and its deletion as a whole. */
+export const verbs = ["pull", "push", "delete", "admin"] as const;
+
+/** One of {@link verbs}. */
+export type Verb = (typeof verbs)[number];
+
+/**
+ * Leave to do something with the repositories that a pattern matches. In a pattern `*` stands for anything within one
+ * segment of a name, and the segment `**` for any number of segments, one at least.
+ */
+export type Grant = { repository: string; verbs: Verb[] };
+
+/** All verbs on all repositories. */
+export const everything: Grant[] = [{ repository: "**", verbs: [...verbs] }];
+
+const maxGrants = 200;
+const maxPatternLength = 255;
+const segmentGrammar = /^(?:\*\*|[a-z0-9._*-]+)$/;
+
+/** Whether a text is a pattern. */
+export function isPattern(text: string): boolean {
+  const segments = text.split("/");
+  return (
+    text.length <= maxPatternLength &&
+    segments.every((segment) => segmentGrammar.test(segment) && (segment === "**" || !segment.includes("**")))
+  );
+}
+
+/** Whether a pattern matches a whole name. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  return matchSegments(pattern.split("/"), name.split("/"));
+}
+
+function matchSegments(pattern: string[], name: string[]): boolean {
+  // Greedy with one place to come back to: linear in pattern times name, whatever a pattern looks like.
+  let p = 0;
+  let n = 0;
+  let starAt = -1;
+  let starUntil = 0;
+  while (n < name.length) {
+    if (pattern[p] === "**") {
+      starAt = p++;
+      starUntil = ++n;
+    } else if (p < pattern.length && matchesSegment(pattern[p] ?? "", name[n] ?? "")) {
+      p++;
+      n++;
+    } else if (starAt >= 0) {
+      p = starAt + 1;
+      n = ++starUntil;
+    } else return false;
+  }
+  return p === pattern.length;
+}
+
+function matchesSegment(pattern: string, segment: string): boolean {
+  const pieces = pattern.split("*");
+  const first = pieces.shift() ?? "";
+  const last = pieces.pop();
+  if (last === undefined) return pattern === segment;
+  if (!segment.startsWith(first) || segment.length < first.length + last.length || !segment.endsWith(last))
+    return false;
+  const end = segment.length - last.length;
+  let from = first.length;
+  for (const piece of pieces) {
+    const found = segment.indexOf(piece, from);
+    if (found < 0 || found + piece.length > end) return false;
+    from = found + piece.length;
+  }
+  return true;
+}
+
+/** The first grant that allows a verb; `undefined` when none does. */
+export function findGrant(grants: Grant[], verb: Verb, repository: RepositoryName): Grant | undefined {
+  return grants.find((grant) => grant.verbs.includes(verb) && matchesPattern(grant.repository, repository));
+}
+
+/** Whether the grants allow everything on every repository's settings: what an administrator is. */
+export function isAdministrator(grants: Grant[]): boolean {
+  return grants.some((grant) => grant.repository === "**" && grant.verbs.includes("admin"));
+}
+
+/** Reads grants that came as JSON; `undefined` unless all of it is in order. */
+export function parseGrants(value: unknown): Grant[] | undefined {
+  if (!Array.isArray(value) || value.length > maxGrants) return undefined;
+  const grants: Grant[] = [];
+  for (const entry of value as unknown[]) {
+    if (typeof entry !== "object" || entry === null) return undefined;
+    const { repository, verbs: allowed } = entry as Record<string, unknown>;
+    if (typeof repository !== "string" || !isPattern(repository)) return undefined;
+    if (!Array.isArray(allowed) || !allowed.every(isVerb)) return undefined;
+    grants.push({ repository, verbs: [...new Set(allowed)] });
+  }
+  return grants;
+}
+
+/** Whether a value is a verb. */
+export function isVerb(value: unknown): value is Verb {
+  return (verbs as readonly unknown[]).includes(value);
+}

@@ -1,0 +1,71 @@
+/**
+ * Repositories as wholes: lists, settings, deletion.
+ */
+import type { Page, RepositoryInfo, Visibility } from "../objects/api.ts";
+import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { PageRequest } from "../oci/paging.ts";
+import type { Registry } from "./registry.ts";
+
+/** How many rows of the catalog are looked at for one page of a caller who may see few of them. */
+const catalogPage = 1000;
+const maxCatalogPages = 20;
+
+/** A page of the repositories that are public or that the caller may pull. */
+export async function listRepositories(
+  registry: Registry,
+  query: string,
+  { last, limit }: PageRequest,
+  mayPull: (name: RepositoryName) => boolean,
+): Promise<Page<RepositoryInfo>> {
+  const entries: RepositoryInfo[] = [];
+  let from = last;
+  for (let page = 0; page < maxCatalogPages; page++) {
+    const found = await registry.catalog().listRepositories(query.toLowerCase(), from, catalogPage);
+    for (const info of found.entries) {
+      if (info.visibility !== "public" && !mayPull(info.name)) continue;
+      if (entries.length === limit) return { entries, more: true };
+      entries.push(info);
+    }
+    if (!found.more) return { entries, more: false };
+    from = found.entries.at(-1)?.name ?? from;
+  }
+  return { entries, more: true };
+}
+
+/** How long an isolate takes a repository's word for who may pull it, in milliseconds. */
+const visibilityTtlMs = 30_000;
+
+/** Whether everybody may pull a repository. One that does not exist is not public. */
+export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
+  const { visibilities, clock } = registry;
+  const known = visibilities.get(repository);
+  if (known !== undefined && known.until > clock.now()) return known.isPublic;
+  const info = await registry.ledger(repository).info();
+  const answer = info?.visibility === "public";
+  visibilities.set(repository, { isPublic: answer, until: clock.now() + visibilityTtlMs });
+  return answer;
+}
+
+/** Changes what is said of a repository. Error: `NAME_UNKNOWN`. */
+export async function changeRepository(
+  registry: Registry,
+  repository: RepositoryName,
+  change: { visibility?: Visibility; description?: string },
+): Promise<Result<{ info: RepositoryInfo }>> {
+  const info = await registry.ledger(repository).setInfo(change);
+  registry.visibilities.delete(repository);
+  return info === undefined ? failure("NAME_UNKNOWN", { repository }) : { ok: true, info };
+}
+
+/** Deletes a repository with all it holds. Error: `NAME_UNKNOWN`. */
+export async function deleteRepository(
+  registry: Registry,
+  repository: RepositoryName,
+  actor: string,
+): Promise<Result> {
+  registry.visibilities.delete(repository);
+  const deleted = await registry.ledger(repository).deleteRepository(actor);
+  if (deleted.ok) registry.cache.noteRepositoryDeletion(repository);
+  return deleted;
+}
