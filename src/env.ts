@@ -4,10 +4,12 @@
  * Variables are parsed here and nowhere else; each has a default, a range and an error that names it.
  * README.md has the same table for people.
  */
+
 import type { Blobs } from "./objects/blobs.ts";
 import type { Catalog } from "./objects/catalog.ts";
 import type { Repository } from "./objects/repository.ts";
 import type { Upload } from "./objects/upload.ts";
+import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
 
 /** What wrangler.toml binds. Variables are optional strings. */
 export interface Env extends Partial<Record<VariableName, string>> {
@@ -17,12 +19,32 @@ export interface Env extends Partial<Record<VariableName, string>> {
   UPLOAD: DurableObjectNamespace<Upload>;
   BLOB_SHARDS: DurableObjectNamespace<Blobs>;
   CATALOG: DurableObjectNamespace<Catalog>;
+  /** Counts failed logins by address and account. */
+  LOGIN_FAILURES?: RateLimit;
+  /** Counts what anonymous callers ask for in vain, by address. */
+  ANONYMOUS_MISSES?: RateLimit;
 }
 
 /** The variables, parsed. Times are milliseconds, sizes are bytes. */
 export interface Settings {
   /** `open`: every request is allowed. Only the local server sets it, and only while bound to loopback. */
   access: "closed" | "open";
+  /** The password of the account `admin`; `undefined` when there is no such account. */
+  adminPassword: string | undefined;
+  /** The registry's name in challenges, and the audience and issuer of its tokens. */
+  service: string;
+  /** Where clients get tokens; `undefined`: at the registry itself. */
+  authRealm: string | undefined;
+  /** How long a token lives. */
+  tokenTtlMs: number;
+  /** How long a refresh token lives. */
+  refreshTtlMs: number;
+  /** Token services of others. */
+  issuers: TrustedIssuer[];
+  /** Whether a proxy in front says, in `X-Forwarded-Proto` and `-Host`, what the client asked for. */
+  trustForwarded: boolean;
+  /** The header in which the proxy in front names the client's address. */
+  addressHeader: string;
   /** How long an upload session lives after its last request. */
   uploadTtlMs: number;
   /** Size of the parts a streamed upload is stored in; times 10,000 it is the largest streamed blob. */
@@ -91,9 +113,26 @@ function oneOf<const T extends string>(fallback: T, ...others: T[]): Variable<T>
   };
 }
 
+/** Any text; the empty one counts as not set. */
+const text: Variable<string> = { default: "", expects: "a text", parse: (value) => value };
+
+const issuers: Variable<TrustedIssuer[]> = {
+  default: "[]",
+  expects: "a JSON array of issuers as docs/access.md describes them",
+  parse: parseIssuers,
+};
+
 /** Every variable: its default, and what it accepts. */
 export const variables = {
   ACCESS: oneOf("closed", "open"),
+  ADMIN_PASSWORD: text,
+  AUTH_SERVICE: { ...text, default: "stowage" },
+  AUTH_REALM: text,
+  TOKEN_TTL: duration("5m", second, hour),
+  REFRESH_TTL: duration("30d", hour, 365 * day),
+  TOKEN_ISSUERS: issuers,
+  TRUST_FORWARDED: oneOf("no", "yes"),
+  ADDRESS_HEADER: { ...text, default: "CF-Connecting-IP" },
   UPLOAD_TTL: duration("24h", second, 6 * day),
   UPLOAD_PART_SIZE: size("5MiB", 5 * mebibyte, 32 * mebibyte),
   UPLOAD_BUFFERS: size("64MiB", 0, 1024 * mebibyte),
@@ -137,6 +176,14 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
   const gcGraceMs = read(env, "GC_GRACE");
   return {
     access: read(env, "ACCESS"),
+    adminPassword: read(env, "ADMIN_PASSWORD") || undefined,
+    service: read(env, "AUTH_SERVICE"),
+    authRealm: read(env, "AUTH_REALM") || undefined,
+    tokenTtlMs: read(env, "TOKEN_TTL"),
+    refreshTtlMs: read(env, "REFRESH_TTL"),
+    issuers: read(env, "TOKEN_ISSUERS"),
+    trustForwarded: read(env, "TRUST_FORWARDED") === "yes",
+    addressHeader: read(env, "ADDRESS_HEADER"),
     uploadTtlMs: read(env, "UPLOAD_TTL"),
     uploadPartBytes: read(env, "UPLOAD_PART_SIZE"),
     uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),

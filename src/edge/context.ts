@@ -14,6 +14,9 @@ export type Context = {
   params: Record<string, string>;
   registry: Registry;
   access: Access;
+  /** Where the client is, as far as that is known; for limits and traces. */
+  address: string;
+  requestId: string;
   waitUntil: WaitUntil;
 };
 

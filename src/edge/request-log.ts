@@ -10,6 +10,7 @@ export type RequestRecord = {
   method: string;
   route: string;
   params: Record<string, string>;
+  account: string | undefined;
   status: number;
   error: string | undefined;
   request: Request;
@@ -28,6 +29,7 @@ export function logRequest(format: Settings["logFormat"], record: RequestRecord)
     route: record.route,
     repository: params.name,
     reference,
+    account: record.account,
     status: record.status,
     error: record.error,
     bytesIn: parseContentLength(request.headers.get("Content-Length")) ?? 0,
@@ -42,8 +44,19 @@ export function logRequest(format: Settings["logFormat"], record: RequestRecord)
 }
 
 function toText(fields: Record<string, string | number | undefined>): string {
-  const { method, route, repository, reference, status, error, bytesIn, bytesOut, milliseconds, requestId } =
-    fields;
+  const {
+    method,
+    route,
+    repository,
+    reference,
+    account,
+    status,
+    error,
+    bytesIn,
+    bytesOut,
+    milliseconds,
+    requestId,
+  } = fields;
   const what = [repository, reference].filter(Boolean).join(" ");
   const bytes = Number(bytesIn) + Number(bytesOut);
   return [
@@ -52,6 +65,7 @@ function toText(fields: Record<string, string | number | undefined>): string {
     String(method).padEnd(6),
     String(route).padEnd(9),
     what,
+    account ?? "",
     `${bytes} B`,
     `${milliseconds} ms`,
     error ?? "",

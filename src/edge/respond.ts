@@ -2,7 +2,7 @@
  * The one place that writes answers: replies, and errors from the catalogue.
  */
 import { errorCatalogue } from "../oci/errors.ts";
-import type { Answer, HeaderMap, Reply } from "./context.ts";
+import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /**
  * On every answer. `no-transform`: a proxy that compressed an answer would take its `Content-Length`, which clients
@@ -13,9 +13,12 @@ const commonHeaders: HeaderMap = {
   "X-Content-Type-Options": "nosniff",
 };
 
+/** How errors are written: as distribution-spec has them, or as problem details (RFC 9457). */
+export type ErrorFormat = "oci" | "problem";
+
 /** Writes an answer to a request of this method, under this request id. */
-export function respond(answer: Answer, method: string, requestId: string): Response {
-  const reply = "failure" in answer ? errorReply(answer) : answer;
+export function respond(answer: Answer, format: ErrorFormat, method: string, requestId: string): Response {
+  const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
   const headers = new Headers({ ...commonHeaders, "X-Request-Id": requestId, ...reply.headers });
   const caching = headers.get("Cache-Control") ?? "no-store";
   headers.set("Cache-Control", `${caching}, no-transform`);
@@ -31,14 +34,21 @@ function withLength(body: ReadableStream | Uint8Array, length: number): Readable
   return body instanceof Uint8Array ? body : body.pipeThrough(new FixedLengthStream(length));
 }
 
-/** distribution-spec: Error Codes. */
-function errorReply({ failure, headers = {} }: Extract<Answer, { failure: unknown }>): Reply {
+function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {
   const { code, status, message } = errorCatalogue[failure.error];
+  const retry: HeaderMap =
+    status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
   const detail = failure.detail === undefined ? {} : { detail: failure.detail };
-  const retry: HeaderMap = status === 503 || status === 429 ? { "Retry-After": "1" } : {};
+  const [contentType, body] =
+    format === "oci"
+      ? ["application/json", { errors: [{ code, message, ...detail }] }]
+      : [
+          "application/problem+json",
+          { type: "about:blank", title: message, status, code, ...detail, requestId },
+        ];
   return {
     status,
-    headers: { "Content-Type": "application/json", ...retry, ...headers },
-    body: JSON.stringify({ errors: [{ code, message, ...detail }] }),
+    headers: { "Content-Type": contentType, ...retry, ...headers },
+    body: JSON.stringify(body),
   };
 }

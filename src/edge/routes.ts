@@ -4,24 +4,50 @@
  * GET also answers HEAD. Patterns match more than they should: names are validated after matching. Where two
  * patterns match, the first one counts.
  */
-import type { Verb } from "./auth/access.ts";
+import type { Verb } from "../oci/grant.ts";
+import type { AccessEntry } from "../oci/scope.ts";
+import type { ManagementRight } from "./auth/management.ts";
 import type { Answer, Context, RepositoryContext } from "./context.ts";
+import {
+  createToken,
+  getAccount,
+  listAccounts,
+  listTokens,
+  putAccount,
+  removeAccount,
+  removeToken,
+} from "./endpoints/api/accounts.ts";
+import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
+import { patchRepository, removeRepository, searchRepositories } from "./endpoints/api/repositories.ts";
 import { base } from "./endpoints/base.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { referrers } from "./endpoints/referrers.ts";
 import { tags } from "./endpoints/tags.ts";
+import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** A route about the registry as a whole. */
+type Endpoint = (context: Context) => Promise<Answer>;
+
+/** A route that lets everybody in; who asks is its own business. */
+export type PublicRoute = {
+  name: string;
+  path: string;
+  of: "public";
+  methods: Partial<Record<Method, Endpoint>>;
+};
+
+/** A route about the registry as a whole, for everybody who has a credential of whatever kind. */
 export type RegistryRoute = {
   name: string;
   path: string;
   of: "registry";
-  methods: Partial<Record<Method, (context: Context) => Promise<Answer>>>;
+  /** What a token for it is asked for. */
+  scope?: AccessEntry;
+  methods: Partial<Record<Method, Endpoint>>;
 };
 
 /** A route about one repository; each method needs a verb on it. */
@@ -32,11 +58,27 @@ export type RepositoryRoute = {
   methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
 };
 
-export type Route = RegistryRoute | RepositoryRoute;
+/** A route of the management API; each method is open to some. */
+export type ManagementRoute = {
+  name: string;
+  path: string;
+  of: "management";
+  methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
+};
+
+export type Route = PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;
 
 export const routes: Route[] = [
   { name: "base", path: "/v2/", of: "registry", methods: { GET: base } },
-  { name: "catalog", path: "/v2/_catalog", of: "registry", methods: { GET: catalog } },
+  {
+    name: "catalog",
+    path: "/v2/_catalog",
+    of: "registry",
+    scope: { type: "registry", name: "catalog", actions: ["*"] },
+    methods: { GET: catalog },
+  },
+  { name: "token", path: "/token", of: "public", methods: { GET: getToken, POST: postToken } },
+  { name: "jwks", path: "/.well-known/jwks.json", of: "public", methods: { GET: jwks } },
   {
     name: "uploads",
     path: "/v2/:name+/blobs/uploads/",
@@ -84,5 +126,69 @@ export const routes: Route[] = [
     path: "/v2/:name+/referrers/:digest",
     of: "repository",
     methods: { GET: { needs: "pull", answer: referrers } },
+  },
+  {
+    name: "accounts",
+    path: "/api/v1/accounts",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listAccounts } },
+  },
+  {
+    name: "account",
+    path: "/api/v1/accounts/:account",
+    of: "management",
+    methods: {
+      GET: { openTo: "own account", answer: getAccount },
+      PUT: { openTo: "administrator", answer: putAccount },
+      DELETE: { openTo: "administrator", answer: removeAccount },
+    },
+  },
+  {
+    name: "account-tokens",
+    path: "/api/v1/accounts/:account/tokens",
+    of: "management",
+    methods: {
+      GET: { openTo: "own account", answer: listTokens },
+      POST: { openTo: "own account", answer: createToken },
+    },
+  },
+  {
+    name: "account-token",
+    path: "/api/v1/accounts/:account/tokens/:token",
+    of: "management",
+    methods: { DELETE: { openTo: "own account", answer: removeToken } },
+  },
+  {
+    name: "repositories",
+    path: "/api/v1/repositories",
+    of: "management",
+    methods: { GET: { openTo: "account", answer: searchRepositories } },
+  },
+  {
+    name: "repository",
+    path: "/api/v1/repositories/:name+",
+    of: "management",
+    methods: {
+      PATCH: { openTo: "account", answer: patchRepository },
+      DELETE: { openTo: "account", answer: removeRepository },
+    },
+  },
+  {
+    name: "explain",
+    path: "/api/v1/explain",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: explain } },
+  },
+  {
+    name: "audit",
+    path: "/api/v1/audit",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listAudit } },
+  },
+  {
+    name: "rotate-keys",
+    path: "/api/v1/keys/rotate",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: rotateKeys } },
   },
 ];

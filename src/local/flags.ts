@@ -2,6 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+import { localVariables, type Variables } from "./variables.ts";
 
 /** What the local server was asked to do. */
 export interface Flags {
@@ -11,7 +12,7 @@ export interface Flags {
   port: number;
   dataDirectory: string;
   /** Variables of the Worker, each of which it accepts. */
-  vars: Partial<Record<VariableName, string>>;
+  vars: Variables;
 }
 
 /** Flags, a question for help, or one line that says what is wrong. */
@@ -32,6 +33,10 @@ deno task start [flags]
 --var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
 --log FORM         text, json or none (text)
 --help             shows this
+
+Without a credential everybody may push and pull, from this machine alone. With the
+environment variable ADMIN_PASSWORD the account admin has that password, accounts and
+tokens can be made, and --host may be any address.
 `;
 
 const options = {
@@ -72,12 +77,14 @@ function parseHost(text: string): string {
   throw new FlagError(`--host is ${JSON.stringify(text)}, but must be an IP address or localhost`);
 }
 
-function parse(args: readonly string[]): FlagsResult {
+function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsResult {
   // npm takes the -- between its flags and ours away; deno task leaves it.
   const own = args[0] === "--" ? args.slice(1) : [...args];
   const { tokens } = parseArgs({ args: own, options, strict: false, allowPositionals: true, tokens: true });
   const values = { host: "127.0.0.1", port: "5000", data: ".stowage" };
-  const vars: Flags["vars"] = { ACCESS: "open", LOG_FORMAT: "text" };
+  const vars: Variables = { LOG_FORMAT: "text" };
+  // A secret has no place on a command line, where every user of the machine can read it.
+  if (environment.ADMIN_PASSWORD) vars.ADMIN_PASSWORD = environment.ADMIN_PASSWORD;
   for (const token of tokens) {
     if (token.kind !== "option") {
       const text = token.kind === "positional" ? token.value : "--";
@@ -95,9 +102,13 @@ function parse(args: readonly string[]): FlagsResult {
       vars[variable] = setting;
     }
   }
-  parseSettings(vars);
+  const settings = localVariables(vars);
+  parseSettings(settings);
   const host = parseHost(values.host);
-  return { kind: "flags", flags: { host, port: parsePort(values.port), dataDirectory: values.data, vars } };
+  return {
+    kind: "flags",
+    flags: { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings },
+  };
 }
 
 function parseLog(text: string): [VariableName, string] {
@@ -111,10 +122,14 @@ function parseLog(text: string): [VariableName, string] {
  * Parses the command line and validates all of it, the variables included.
  *
  * @param args what follows the program's name
+ * @param environment where ADMIN_PASSWORD may stand
  */
-export function parseFlags(args: readonly string[]): FlagsResult {
+export function parseFlags(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv = process.env,
+): FlagsResult {
   try {
-    return parse(args);
+    return parse(args, environment);
   } catch (error) {
     if (!(error instanceof FlagError) && !(error instanceof SettingError)) throw error;
     return { kind: "error", message: error.message };

@@ -3,16 +3,16 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { SharedOptions, WorkerOptions } from "miniflare";
-import type { VariableName } from "../env.ts";
 import { projectDirectory } from "./bundle.ts";
+import { localVariables, type Variables } from "./variables.ts";
 import { wrapWorkerd } from "./workerd-process.ts";
 
 /** What wrangler.toml leaves open. */
 export interface LocalOptions {
   /** The bundled Worker, from `buildWorker`. */
   script: string;
-  /** Variables, on top of wrangler.toml's. ACCESS is `open` unless it is given here. */
-  vars?: Partial<Record<VariableName, string>>;
+  /** Variables, on top of wrangler.toml's. Without a credential among them the registry is open. */
+  vars?: Variables;
   /** Where KV, R2 and the Durable Objects keep their data; in memory if it is not given. */
   dataDirectory?: string | undefined;
   /** The address to listen on; 127.0.0.1 if it is not given. */
@@ -51,7 +51,7 @@ export async function workerOptions(
   return {
     ...fromConfig,
     name: config.name ?? "stowage",
-    bindings: { ...config.vars, ACCESS: "open", ...options.vars },
+    bindings: localVariables({ ...config.vars, ...options.vars }),
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
     // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.

@@ -43,7 +43,7 @@ interface RunOptions {
 async function prepare({ host, port, vars, dataDirectory }: Flags): Promise<DataDirectory> {
   if (vars.ACCESS === "open" && !isLoopback(host)) {
     throw new StartError(
-      `everybody may push and pull here, so it listens only on loopback, and ${host} is not`,
+      `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
     );
   }
   const data = openDataDirectory(dataDirectory);
@@ -80,10 +80,13 @@ function urlOf(host: string, port: number | string): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-function announce(url: string): void {
+function announce(url: string, isOpen: boolean): void {
   const registry = new URL(url).host;
+  const access = isOpen
+    ? "It is open: everybody on this machine may push and pull. Set ADMIN_PASSWORD to change that.\n"
+    : `Log in with: docker login -u admin ${registry}\n`;
   process.stdout.write(
-    `stowage is ready at ${url}\n` +
+    `stowage is ready at ${url}\n${access}` +
       "To push an image:\n" +
       `  docker tag IMAGE ${registry}/IMAGE\n` +
       `  docker push ${registry}/IMAGE\n`,
@@ -152,7 +155,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     const url = urlOf(flags.host, new URL(instance.url).port || "80");
     data.announce(url);
     stopWhenAsked(data, instance, options.drainMs ?? defaultDrainMs);
-    announce(url);
+    announce(url, flags.vars.ACCESS === "open");
   } catch (error) {
     const isKnown = error instanceof StartError || error instanceof DataDirectoryError;
     fail(isKnown ? error.message : `cannot start: ${messageOf(error)}`);

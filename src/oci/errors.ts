@@ -82,6 +82,17 @@ export const errorCatalogue = {
   },
   UNAUTHORIZED: { code: "UNAUTHORIZED", status: 401, message: "authentication is required" },
   DENIED: { code: "DENIED", status: 403, message: "access is denied" },
+  LOGIN_FAILED: { code: "UNAUTHORIZED", status: 401, message: "unknown account or wrong password" },
+  TOKEN_INVALID: { code: "UNAUTHORIZED", status: 401, message: "the token is invalid or has expired" },
+  SCOPE_INSUFFICIENT: { code: "UNAUTHORIZED", status: 401, message: "the token is not for this" },
+  GRANT_UNSUPPORTED: {
+    code: "UNSUPPORTED",
+    status: 400,
+    message: "grant_type must be password or refresh_token",
+  },
+  ACCOUNT_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such account" },
+  ACCOUNT_TOKEN_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the account has no such token" },
+  REQUEST_INVALID: { code: "UNSUPPORTED", status: 400, message: "the request is not as documented" },
   ROUTE_UNKNOWN: { code: "UNSUPPORTED", status: 404, message: "the registry has no such endpoint" },
   METHOD_UNSUPPORTED: {
     code: "UNSUPPORTED",

@@ -29,6 +29,8 @@ export interface Registry {
   shard(digest: Digest): BlobsApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
+  /** The registry's own secret, which the catalog made; asked for once an isolate. */
+  sessionSecret(): Promise<Uint8Array>;
 }
 
 /** Keeps a promise going after the answer was sent. */
@@ -44,6 +46,7 @@ const registries = new WeakMap<Env, Registry>();
 export function registryOf(env: Env, clock: Clock = systemClock): Registry {
   const known = registries.get(env);
   if (known !== undefined) return known;
+  let secret: Uint8Array | undefined;
   const registry: Registry = {
     env,
     clock,
@@ -58,6 +61,11 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     shard: (digest) => shardStub(env, digest),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),
+    sessionSecret: async () => {
+      // Only the value is kept: a promise belongs to the request that made it.
+      secret ??= await catalogStub(env).sessionSecret();
+      return secret;
+    },
   };
   registries.set(env, registry);
   return registry;

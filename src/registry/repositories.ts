@@ -36,11 +36,20 @@ export async function listRepositories(
 /** How long an isolate takes a repository's word for who may pull it, in milliseconds. */
 const visibilityTtlMs = 30_000;
 
+/** Whether everybody may pull a repository, if the isolate knows without asking. */
+export function knownVisibility(
+  { visibilities, clock }: Registry,
+  repository: RepositoryName,
+): boolean | undefined {
+  const known = visibilities.get(repository);
+  return known !== undefined && known.until > clock.now() ? known.isPublic : undefined;
+}
+
 /** Whether everybody may pull a repository. One that does not exist is not public. */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
   const { visibilities, clock } = registry;
-  const known = visibilities.get(repository);
-  if (known !== undefined && known.until > clock.now()) return known.isPublic;
+  const known = knownVisibility(registry, repository);
+  if (known !== undefined) return known;
   const info = await registry.ledger(repository).info();
   const answer = info?.visibility === "public";
   visibilities.set(repository, { isPublic: answer, until: clock.now() + visibilityTtlMs });

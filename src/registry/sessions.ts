@@ -66,7 +66,7 @@ function messageOf(claims: string, repository: RepositoryName, account: string):
 async function keyOf(registry: Registry): Promise<CryptoKey> {
   const known = keys.get(registry);
   if (known !== undefined) return known;
-  const secret = await registry.catalog().sessionSecret();
+  const secret = await registry.sessionSecret();
   const key = await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, [
     "sign",
     "verify",

@@ -117,10 +117,11 @@ export async function mountBlob(
   repository: RepositoryName,
   digest: Digest,
   from: RepositoryName | undefined,
-  mayPull: (source: RepositoryName) => boolean,
+  mayPull: (source: RepositoryName) => Promise<boolean>,
 ): Promise<boolean> {
   const sources = from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
-  for (const source of sources.filter(mayPull)) {
+  for (const source of sources) {
+    if (!(await mayPull(source))) continue;
     // The shard may not know yet that a repository gave the blob up; its ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
     return (await commitMount(registry.env, repository, digest)).ok;

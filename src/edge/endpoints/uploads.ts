@@ -12,6 +12,7 @@ import {
   type UploadBody,
   uploadStatus,
 } from "../../registry/uploads.ts";
+import { mayPullFrom } from "../auth/subject-grants.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 
 /** Opens a session; or mounts a blob; or takes a whole blob at once. */
@@ -31,13 +32,13 @@ async function mountOrOpen(
   mount: string,
   fromText: string | null,
 ): Promise<Answer> {
-  const { registry, repository, access } = context;
+  const { registry, repository } = context;
   const digest = parseDigest(mount);
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: mount }) };
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return { failure: failure("NAME_INVALID", { from: fromText }) };
   const isMounted = await mountBlob(registry, repository, digest, from, (source) =>
-    access.may("pull", source),
+    mayPullFrom(context, source),
   );
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }

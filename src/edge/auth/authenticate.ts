@@ -1,0 +1,171 @@
+/**
+ * From a request's `Authorization` to who asks. In steady state a bearer token costs no call and no cryptography.
+ */
+import type { Settings } from "../../env.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import { type AccessEntry, verbsOf } from "../../oci/scope.ts";
+import { type Access, accessByGrants, anonymous, openToAll } from "./access.ts";
+import { parseBasic } from "./basic.ts";
+import type { Guard } from "./guard.ts";
+import { tokenPrefix } from "./passwords.ts";
+import { logIn, logInByToken, type Principal, recall } from "./principal.ts";
+import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
+
+/** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
+export function checkConfigured({ access, adminPassword, issuers }: Settings): Result {
+  if (access === "open" || adminPassword !== undefined || issuers.length > 0) return { ok: true };
+  return failure(
+    "DENIED",
+    "this registry has no credential configured, so it lets nobody in: set the secret ADMIN_PASSWORD",
+  );
+}
+
+/** What is needed of a request to tell who asks. */
+export type Authentication = {
+  authorization: string | null;
+  /** The client's address, for limits. */
+  address: string;
+  /** Whether the request goes on with an upload, which may take longer than a token lives. */
+  isUpload: boolean;
+};
+
+/**
+ * Decides who asks.
+ *
+ * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` when an issuer's keys cannot be had.
+ */
+export async function authenticate(
+  guard: Guard,
+  request: Authentication,
+): Promise<Result<{ access: Access }>> {
+  const { settings } = guard.registry;
+  if (settings.access === "open") return { ok: true, access: openToAll };
+  const { authorization } = request;
+  if (authorization === null) return { ok: true, access: anonymous };
+  const [scheme = "", value = ""] = authorization.trim().split(/\s+/, 2);
+  switch (scheme.toLowerCase()) {
+    case "basic":
+      return authenticateBasic(guard, value, request.address);
+    case "bearer":
+      return value.startsWith(tokenPrefix)
+        ? byGeneratedToken(guard, value, request.address)
+        : byBearer(guard, value, request);
+    default:
+      return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
+  }
+}
+
+async function authenticateBasic(
+  guard: Guard,
+  value: string,
+  address: string,
+): Promise<Result<{ access: Access }>> {
+  const credentials = parseBasic(value);
+  if (credentials === undefined) return failure("LOGIN_FAILED", "the Basic credentials are malformed");
+  const { name, password } = credentials;
+  const loggedIn = await logInLimited(guard, name, address, () => logIn(guard, name, password));
+  return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
+}
+
+async function byGeneratedToken(
+  guard: Guard,
+  secret: string,
+  address: string,
+): Promise<Result<{ access: Access }>> {
+  const loggedIn = await logInLimited(guard, "", address, () => logInByToken(guard, secret));
+  return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
+}
+
+/**
+ * Logs in, unless this address has failed too often for this account. By both together: nobody can lock an account
+ * out from elsewhere.
+ */
+export async function logInLimited(
+  guard: Guard,
+  name: string,
+  address: string,
+  attempt: () => Promise<Result<{ principal: Principal }>>,
+): Promise<Result<{ principal: Principal }>> {
+  const key = `${address} ${name.slice(0, 100)}`;
+  if (guard.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
+  const loggedIn = await attempt();
+  if (loggedIn.ok || loggedIn.error !== "LOGIN_FAILED") return loggedIn;
+  return (await guard.loginFailures.count(key)) ? failure("TOOMANYREQUESTS") : loggedIn;
+}
+
+function accessOf(principal: Principal, credential: "password" | "bearer"): Access {
+  return {
+    ...accessByGrants(principal.account, credential, principal.grantSets),
+    tokenId: principal.tokenId,
+  };
+}
+
+async function byBearer(
+  guard: Guard,
+  token: string,
+  { isUpload }: Authentication,
+): Promise<Result<{ access: Access }>> {
+  const now = guard.registry.clock.now();
+  const known = guard.bearers.get(token);
+  if (known !== undefined && known.until > now) return { ok: true, access: known.access };
+  const issuer = guard.outsiders.issuerOf(token);
+  if (issuer !== undefined) {
+    const verified = await guard.outsiders.verify(issuer, token);
+    // An outsider's token that does not speak of access itself has to be exchanged at /token.
+    if (!verified.ok || verified.outsider.access === undefined)
+      return verified.ok ? failure("TOKEN_INVALID") : verified;
+    const { principal, access } = verified.outsider;
+    return remember(
+      guard,
+      token,
+      bearerAccess(accessOf(principal, "bearer"), access),
+      principal.endsAtMs ?? 0,
+    );
+  }
+  const verified = await verifyAccessToken(guard.registry, guard.keys, token);
+  if (!verified.ok) return verified;
+  const { claims } = verified;
+  if (claims.isExpired) return isUpload ? continueUpload(guard, claims) : failure("TOKEN_INVALID");
+  return remember(guard, token, accessOfClaims(claims), claims.expiresAtMs);
+}
+
+function remember(guard: Guard, token: string, access: Access, until: number): Result<{ access: Access }> {
+  guard.bearers.set(token, { access, until });
+  return { ok: true, access };
+}
+
+/**
+ * A push that outlives its token goes on, within `UPLOAD_TTL`, if its account is still there and still may do what
+ * the token says.
+ */
+async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result<{ access: Access }>> {
+  const { registry } = guard;
+  if (registry.clock.now() > claims.expiresAtMs + registry.settings.uploadTtlMs)
+    return failure("TOKEN_INVALID");
+  const granted = accessOfClaims(claims);
+  // An outsider's account is not ours to ask about; the token was ours, and is taken for the upload it began.
+  if (claims.account.startsWith("oidc:")) return { ok: true, access: granted };
+  const recalled = await recall(registry, claims.account, claims.tokenId, undefined);
+  if (!recalled.ok) return recalled;
+  const today = accessOf(recalled.principal, "bearer");
+  const may: Access["may"] = (verb, repository) =>
+    granted.may(verb, repository) && today.may(verb, repository);
+  return { ok: true, access: { ...granted, may } };
+}
+
+function accessOfClaims(claims: TokenClaims): Access {
+  const grants = claims.access
+    .filter(({ type }) => type === "repository")
+    .map(({ name, actions }) => ({ repository: name, verbs: verbsOf(actions) }));
+  const account = claims.account === "" ? "anonymous" : claims.account;
+  return {
+    ...bearerAccess(accessByGrants(account, "bearer", [grants]), claims.access),
+    tokenId: claims.tokenId,
+  };
+}
+
+/** A token only ever speaks of repositories, never of accounts; and only of those that it names. */
+function bearerAccess(access: Access, entries: AccessEntry[]): Access {
+  const names = new Set(entries.filter(({ type }) => type === "repository").map(({ name }) => name));
+  return { ...access, isAdministrator: false, isAbout: (repository) => names.has(repository) };
+}

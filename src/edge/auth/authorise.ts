@@ -1,0 +1,89 @@
+/**
+ * Whether the caller may do what a route does with a repository, and what a caller is told who may not.
+ *
+ * A repository that the caller may not see answers as one that does not exist would: the same, before any look-up.
+ */
+import { failure } from "../../oci/errors.ts";
+import type { Verb } from "../../oci/grant.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import type { AccessEntry } from "../../oci/scope.ts";
+import { isPublic, knownVisibility } from "../../registry/repositories.ts";
+import type { Context, Refusal } from "../context.ts";
+import type { Access } from "./access.ts";
+import { audit } from "./audit.ts";
+import { bearerChallenge } from "./challenge.ts";
+import { guardOf } from "./guard.ts";
+
+/** Whether nobody in particular asks. */
+export function isAnonymous(access: Access): boolean {
+  return access.account === "anonymous" && access.credential !== "open";
+}
+
+/** `undefined` if the caller may; else the refusal. */
+export async function refusalFor(
+  context: Context,
+  repository: RepositoryName,
+  verb: Verb,
+): Promise<Refusal | undefined> {
+  const { access, request } = context;
+  if (access.may(verb, repository)) return undefined;
+  // Who pushes asks first what is there already; that much, a right to push includes.
+  if (verb === "pull" && request.method === "HEAD" && access.may("push", repository)) return undefined;
+  if (verb !== "pull" || !(await mayEverybodyPull(context, repository)))
+    return deny(context, repository, verb);
+  const isOverLimit =
+    isAnonymous(access) && guardOf(context.registry).anonymousMisses.isReached(context.address);
+  return isOverLimit ? { failure: failure("TOOMANYREQUESTS") } : undefined;
+}
+
+/**
+ * Whether a repository is public. Anonymous callers that ask about one after the other that is not are believed to
+ * be guessing, and the ledgers are not asked for them any more.
+ */
+export async function mayEverybodyPull(
+  { registry, access, address }: Pick<Context, "registry" | "access" | "address">,
+  repository: RepositoryName,
+): Promise<boolean> {
+  const known = knownVisibility(registry, repository);
+  if (known !== undefined) return known;
+  const { anonymousMisses } = guardOf(registry);
+  if (isAnonymous(access) && anonymousMisses.isReached(address)) return false;
+  const answer = await isPublic(registry, repository);
+  if (!answer && isAnonymous(access)) await anonymousMisses.count(address);
+  return answer;
+}
+
+function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {
+  const { access } = context;
+  if (!isAnonymous(access) && access.isAbout(repository)) {
+    if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
+    return { failure: failure("DENIED", { repository, action: verb }) };
+  }
+  return challenge(context, scopesFor(context.url, repository, verb));
+}
+
+/** Sends the caller to the token service, for these scopes. */
+export function challenge({ registry, access, url, request }: Context, scopes: AccessEntry[]): Refusal {
+  const isForOther = access.credential === "bearer" && !isAnonymous(access);
+  const header = bearerChallenge(
+    registry.settings,
+    url,
+    request.headers,
+    scopes,
+    isForOther ? "insufficient_scope" : undefined,
+  );
+  return {
+    failure: failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
+    headers: { "WWW-Authenticate": header },
+  };
+}
+
+/** What to ask a token for: a push also needs to pull, and a mount to pull from its source. */
+function scopesFor(url: URL, repository: RepositoryName, verb: Verb): AccessEntry[] {
+  const actions = verb === "push" ? ["pull", "push"] : [verb];
+  const scopes = [{ type: "repository", name: repository as string, actions }];
+  const source = url.searchParams.get("mount") === null ? null : url.searchParams.get("from");
+  const from = source === null ? undefined : parseRepositoryName(source);
+  if (from !== undefined) scopes.push({ type: "repository", name: from, actions: ["pull"] });
+  return scopes;
+}

@@ -1,0 +1,47 @@
+/**
+ * What authentication keeps in an isolate: keys, verified tokens, limits.
+ */
+import { ByteLru } from "../../registry/lru.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { Access } from "./access.ts";
+import { KeyRing } from "./key-ring.ts";
+import { FailureLimit } from "./limits.ts";
+import { Outsiders } from "./outsiders.ts";
+import { PasswordChecker } from "./passwords.ts";
+
+/** What somebody may, and until when that is taken to hold, in milliseconds since 1970. */
+export type KeptAccess = { access: Access; until: number };
+
+/** One isolate's memory of who is who. */
+export type Guard = {
+  registry: Registry;
+  keys: KeyRing;
+  outsiders: Outsiders;
+  passwords: PasswordChecker;
+  /** Verified bearer tokens, by their text. */
+  bearers: ByteLru<KeptAccess>;
+  /** What accounts may in all, for mounts and lists. */
+  subjects: ByteLru<KeptAccess>;
+  loginFailures: FailureLimit;
+  anonymousMisses: FailureLimit;
+};
+
+const guards = new WeakMap<Registry, Guard>();
+
+/** The guard of this registry. */
+export function guardOf(registry: Registry): Guard {
+  const known = guards.get(registry);
+  if (known !== undefined) return known;
+  const guard: Guard = {
+    registry,
+    keys: new KeyRing(registry),
+    outsiders: new Outsiders(registry),
+    passwords: new PasswordChecker(),
+    bearers: new ByteLru(4 * 1024 * 1024, () => 2048),
+    subjects: new ByteLru(1024 * 1024, () => 2048),
+    loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),
+    anonymousMisses: new FailureLimit(registry.env.ANONYMOUS_MISSES, registry.clock),
+  };
+  guards.set(registry, guard);
+  return guard;
+}

@@ -1,0 +1,88 @@
+/**
+ * Passwords and generated tokens: making, keeping and checking them.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import type { PasswordHash } from "../../objects/api.ts";
+import { ByteLru } from "../../registry/lru.ts";
+
+/** The most that the platform accepts. OWASP asks for more; that is why generated tokens are the better choice. */
+const iterations = 100_000;
+
+/** How long a password that was right need not be hashed again in this isolate, in milliseconds. */
+const rememberedMs = 60_000;
+
+/** Hashes a password for keeping. */
+export async function hashPassword(password: string): Promise<PasswordHash> {
+  const salt = randomBytes(16);
+  const hash = await derive(password, salt, iterations);
+  return { salt: salt.toString("base64url"), hash: hash.toString("base64url"), iterations };
+}
+
+async function derive(password: string, salt: Uint8Array, rounds: number): Promise<Buffer> {
+  const key = await crypto.subtle.importKey("raw", new TextEncoder().encode(password), "PBKDF2", false, [
+    "deriveBits",
+  ]);
+  const bits = await crypto.subtle.deriveBits(
+    { name: "PBKDF2", hash: "SHA-256", salt, iterations: rounds },
+    key,
+    256,
+  );
+  return Buffer.from(bits);
+}
+
+/** A hash that no password has, for accounts that do not exist: looking them up must cost the same. */
+const nobody: PasswordHash = { salt: "AAAAAAAAAAAAAAAAAAAAAA", hash: "", iterations };
+
+/** Checks passwords; the right ones are remembered under a key of this isolate alone. */
+export class PasswordChecker {
+  readonly #remembered = new ByteLru<number>(1024 * 1024, () => 150);
+  #key: Buffer | undefined;
+
+  /** Whether this is the password. `undefined` for an account without one takes as long, and is never right. */
+  async isRight(password: string, kept: PasswordHash | undefined, now: number): Promise<boolean> {
+    const { salt, hash, iterations: rounds } = kept ?? nobody;
+    const memory = this.#keyed(`${salt}\n${hash}\n${password}`).toString("base64");
+    if ((this.#remembered.get(memory) ?? 0) > now) return true;
+    const derived = await derive(password, Buffer.from(salt, "base64url"), rounds);
+    const isRight = kept !== undefined && this.isSame(derived.toString("base64url"), hash);
+    if (isRight) this.#remembered.set(memory, now + rememberedMs);
+    return isRight;
+  }
+
+  /** Compares two secrets in a time that tells nothing about them. */
+  isSame(one: string, other: string): boolean {
+    return timingSafeEqual(this.#keyed(one), this.#keyed(other));
+  }
+
+  #keyed(text: string): Buffer {
+    this.#key ??= randomBytes(32);
+    return createHmac("sha256", this.#key).update(text).digest();
+  }
+}
+
+/** What generated tokens begin with. */
+export const tokenPrefix = "stw_";
+
+const checksumLength = 6;
+
+/** A new secret of 256 bits, with a checksum by which scanners recognise it: `stw_<43 characters><6 characters>`. */
+export function generateSecret(): string {
+  const secret = randomBytes(32).toString("base64url");
+  return tokenPrefix + secret + checksum(secret);
+}
+
+/** Whether a text has the form of a generated secret, checksum included. */
+export function isGeneratedSecret(text: string): boolean {
+  if (!/^stw_[A-Za-z0-9_-]{49}$/.test(text)) return false;
+  const body = text.slice(tokenPrefix.length);
+  return checksum(body.slice(0, -checksumLength)) === body.slice(-checksumLength);
+}
+
+/** How a generated secret is kept: with 256 random bits, a plain hash suffices. */
+export function hashSecret(secret: string): string {
+  return createHash("sha256").update(secret).digest("hex");
+}
+
+function checksum(secret: string): string {
+  return createHash("sha256").update(`stowage ${secret}`).digest("base64url").slice(0, checksumLength);
+}

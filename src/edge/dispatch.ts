@@ -1,0 +1,104 @@
+/**
+ * From a route to its endpoint: who asks, whether they may, and whether the route knows the method.
+ */
+import { failure } from "../oci/errors.ts";
+import { parseRepositoryName } from "../oci/name.ts";
+import { type Access, anonymous } from "./auth/access.ts";
+import { authenticate, checkConfigured } from "./auth/authenticate.ts";
+import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
+import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
+import { guardOf } from "./auth/guard.ts";
+import { managementRefusal } from "./auth/management.ts";
+import type { Answer, Context } from "./context.ts";
+import type { ManagementRoute, RepositoryRoute, Route } from "./routes.ts";
+
+/** A request before it is known who asks. */
+export type Unauthenticated = Omit<Context, "access">;
+
+/** Answers a request that matched a route. `onAccess` learns who asks, for the log. */
+export async function dispatch(
+  unknown: Unauthenticated,
+  route: Route | undefined,
+  onAccess: (access: Access) => void,
+): Promise<Answer> {
+  const { registry, request, url, address } = unknown;
+  const configured = checkConfigured(registry.settings);
+  if (!configured.ok) return { failure: configured };
+  if (route === undefined) return { failure: failure("ROUTE_UNKNOWN", { path: url.pathname }) };
+  if (route.of === "public") return answerPlainly({ ...unknown, access: anonymous }, route.methods);
+
+  const authenticated = await authenticate(guardOf(registry), {
+    authorization: request.headers.get("Authorization"),
+    address,
+    isUpload: route.name === "upload",
+  });
+  if (!authenticated.ok) {
+    const { settings } = registry;
+    if (authenticated.error !== "LOGIN_FAILED" && authenticated.error !== "TOKEN_INVALID") {
+      return { failure: authenticated };
+    }
+    const isStale = authenticated.error === "TOKEN_INVALID";
+    const header =
+      route.of === "management"
+        ? basicChallenge(settings)
+        : bearerChallenge(settings, url, request.headers, [], isStale ? "invalid_token" : undefined);
+    return { failure: authenticated, headers: { "WWW-Authenticate": header } };
+  }
+  const { access } = authenticated;
+  onAccess(access);
+  const context: Context = { ...unknown, access };
+  switch (route.of) {
+    case "registry": {
+      const isLetIn = access.credential !== "none";
+      if (!isLetIn) return challenge(context, route.scope === undefined ? [] : [route.scope]);
+      return answerPlainly(context, route.methods);
+    }
+    case "repository":
+      return answerForRepository(context, route);
+    case "management":
+      return answerManagement(context, route);
+  }
+}
+
+async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
+  // Names are not percent-decoded: a registry that did would serve one repository under many names.
+  const repository = parseRepositoryName(context.params.name ?? "");
+  if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
+  const endpoint = methodOf(route.methods, context.request.method);
+  if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
+  const refusal = await refusalFor(context, repository, endpoint.needs);
+  if (refusal !== undefined) return refusal;
+  const answer = await endpoint.answer({ ...context, repository });
+  // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
+  if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(context.access)) {
+    await guardOf(context.registry).anonymousMisses.count(context.address);
+  }
+  return answer;
+}
+
+function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> | Answer {
+  const endpoint = methodOf(route.methods, context.request.method);
+  if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
+  return managementRefusal(context, endpoint.openTo) ?? endpoint.answer(context);
+}
+
+function answerPlainly(
+  context: Context,
+  methods: Partial<Record<string, (context: Context) => Promise<Answer>>>,
+): Promise<Answer> | Answer {
+  const { method } = context.request;
+  const endpoint = methodOf(methods, method);
+  return endpoint === undefined ? methodUnsupported(methods, method) : endpoint(context);
+}
+
+/** What a route does for a method; GET also answers HEAD. */
+function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
+  const name = method === "HEAD" ? "GET" : method;
+  return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
+function methodUnsupported(methods: object, method: string): Answer {
+  const names = Object.keys(methods);
+  const allowed = names.includes("GET") ? ["GET", "HEAD", ...names.filter((name) => name !== "GET")] : names;
+  return { failure: failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
+}

@@ -1,0 +1,59 @@
+/** What administrators do besides: `/api/v1/explain`, `/api/v1/audit`, `/api/v1/keys/rotate`. */
+import { failure } from "../../../oci/errors.ts";
+import { everything, findGrant, isVerb, verbs } from "../../../oci/grant.ts";
+import { parsePage } from "../../../oci/paging.ts";
+import { isPublic } from "../../../registry/repositories.ts";
+import { audit } from "../../auth/audit.ts";
+import { guardOf } from "../../auth/guard.ts";
+import { adminName } from "../../auth/principal.ts";
+import { type Answer, type Context, jsonReply } from "../../context.ts";
+import { invalidField, readJson, repositoryOfPath } from "./json-body.ts";
+
+/** Says which grant allows a verb on a repository, or why none does. */
+export async function explain(context: Context): Promise<Answer> {
+  const { registry } = context;
+  const body = await readJson(context, ["account", "repository", "verb"]);
+  if (!body.ok) return { failure: body };
+  const { account: name, verb } = body.json;
+  if (typeof name !== "string") return { failure: invalidField("account", "the name of an account") };
+  if (!isVerb(verb)) return { failure: invalidField("verb", `one of ${verbs.join(", ")}`) };
+  const named = repositoryOfPath(String(body.json.repository));
+  if (!named.ok) return { failure: named };
+  const { repository } = named;
+  if (verb === "pull" && (await isPublic(registry, repository))) {
+    return jsonReply({ allowed: true, reason: "the repository is public: everybody may pull it" });
+  }
+  const account = name === adminName ? undefined : await registry.catalog().account(name);
+  if (name !== adminName && account === undefined) {
+    return jsonReply({ allowed: false, reason: "there is no such account" });
+  }
+  if (account?.isDisabled) return jsonReply({ allowed: false, reason: "the account is disabled" });
+  const grant = findGrant(account?.grants ?? everything, verb, repository);
+  return grant === undefined
+    ? jsonReply({ allowed: false, reason: `no grant of the account allows ${verb} on this repository` })
+    : jsonReply({ allowed: true, reason: "a grant of the account allows it", grant });
+}
+
+/** Lists what was done and refused, newest first; `last` is the id to go on from. */
+export async function listAudit({ registry, url }: Context): Promise<Answer> {
+  const page = parsePage(url.searchParams);
+  const before = page?.last === "" ? undefined : Number(page?.last);
+  if (page === undefined || (before !== undefined && !Number.isSafeInteger(before))) {
+    return { failure: failure("PAGE_INVALID") };
+  }
+  const { entries, more } = await registry.catalog().listAudit(before, Math.min(page.limit, 1000));
+  const last = entries.at(-1)?.id;
+  const next = new URLSearchParams({ n: String(page.limit), last: String(last) });
+  return jsonReply(
+    { entries },
+    more && last !== undefined ? { Link: `<${url.pathname}?${next}>; rel="next"` } : {},
+  );
+}
+
+/** Makes a new signing key. Tokens in flight stay good: the keys before it go on verifying. */
+export async function rotateKeys(context: Context): Promise<Answer> {
+  const keys = await context.registry.catalog().rotateSigningKey();
+  await guardOf(context.registry).keys.replace(keys);
+  audit(context, { action: "keys.rotate", target: keys[0]?.kid ?? "", outcome: "done" });
+  return jsonReply({ signing: keys[0]?.kid, verifying: keys.map((key) => key.kid) });
+}

@@ -1,0 +1,46 @@
+/** What the management API has in common. docs/api.md is its contract. */
+import { type Failure, failure, type Result } from "../../../oci/errors.ts";
+import { parseRepositoryName, type RepositoryName } from "../../../oci/name.ts";
+import { parseContentLength } from "../../../oci/range.ts";
+import type { Context } from "../../context.ts";
+import { readBody } from "../read-body.ts";
+
+const maxJsonBytes = 256 * 1024;
+
+/** A JSON object, unchecked otherwise. */
+export type JsonObject = Record<string, unknown>;
+
+/** Reads a body that must be a JSON object with none but these fields. Error: `REQUEST_INVALID`. */
+export async function readJson(
+  { request }: Context,
+  fields: string[],
+): Promise<Result<{ json: JsonObject }>> {
+  const length = parseContentLength(request.headers.get("Content-Length"));
+  const body = await readBody(request.body, length, maxJsonBytes);
+  if (!body.ok) return failure("REQUEST_INVALID", `the body is ${body.reason}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body.bytes));
+  } catch {
+    return failure("REQUEST_INVALID", "the body is not JSON");
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return failure("REQUEST_INVALID", "the body is not a JSON object");
+  }
+  const unknown = Object.keys(json).filter((field) => !fields.includes(field));
+  if (unknown.length > 0) {
+    return failure("REQUEST_INVALID", `unknown field ${unknown[0]}; there are ${fields.join(", ")}`);
+  }
+  return { ok: true, json: json as JsonObject };
+}
+
+/** A field that has the wrong value. */
+export function invalidField(field: string, expected: string): Failure {
+  return failure("REQUEST_INVALID", `${field} must be ${expected}`);
+}
+
+/** The repository of the path. Error: `NAME_INVALID`. */
+export function repositoryOfPath(name: string | undefined): Result<{ repository: RepositoryName }> {
+  const repository = parseRepositoryName(name ?? "");
+  return repository === undefined ? failure("NAME_INVALID", { name }) : { ok: true, repository };
+}

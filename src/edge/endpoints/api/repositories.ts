@@ -1,0 +1,69 @@
+/** `/api/v1/repositories`: search, settings and deletion of repositories. */
+import type { Visibility } from "../../../objects/api.ts";
+import { failure } from "../../../oci/errors.ts";
+import { parsePage } from "../../../oci/paging.ts";
+import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
+import { audit } from "../../auth/audit.ts";
+import { refusalFor } from "../../auth/authorise.ts";
+import { pullGrants } from "../../auth/subject-grants.ts";
+import { type Answer, type Context, jsonReply } from "../../context.ts";
+import { linkHeader } from "../link-header.ts";
+import { invalidField, readJson, repositoryOfPath } from "./json-body.ts";
+
+const maxDescriptionLength = 1000;
+
+/** Lists the repositories that the caller may pull and whose name or description contains `query`. */
+export async function searchRepositories(context: Context): Promise<Answer> {
+  const { registry, url } = context;
+  const page = parsePage(url.searchParams);
+  if (page === undefined) return { failure: failure("PAGE_INVALID") };
+  const query = url.searchParams.get("query") ?? "";
+  const { entries, more } = await listRepositories(registry, query, page, await pullGrants(context));
+  return jsonReply({ repositories: entries }, linkHeader(url, page, more, entries.at(-1)?.name));
+}
+
+/** Makes a repository public or private, or describes it. */
+export async function patchRepository(context: Context): Promise<Answer> {
+  const named = repositoryOfPath(context.params.name);
+  if (!named.ok) return { failure: named };
+  const { repository } = named;
+  const refusal = await refusalFor(context, repository, "admin");
+  if (refusal !== undefined) return refusal;
+  const body = await readJson(context, ["visibility", "description"]);
+  if (!body.ok) return { failure: body };
+  const { visibility, description } = body.json;
+  if (visibility !== undefined && visibility !== "public" && visibility !== "private") {
+    return { failure: invalidField("visibility", "public or private") };
+  }
+  if (
+    description !== undefined &&
+    (typeof description !== "string" || description.length > maxDescriptionLength)
+  ) {
+    return { failure: invalidField("description", `a text of at most ${maxDescriptionLength} characters`) };
+  }
+  const change: { visibility?: Visibility; description?: string } = {};
+  if (visibility !== undefined) change.visibility = visibility;
+  if (description !== undefined) change.description = description;
+  const changed = await changeRepository(context.registry, repository, change);
+  if (!changed.ok) return { failure: changed };
+  audit(context, {
+    action: "repository.change",
+    target: repository,
+    outcome: "done",
+    detail: JSON.stringify(change),
+  });
+  return jsonReply(changed.info);
+}
+
+/** Deletes a repository with all it holds. */
+export async function removeRepository(context: Context): Promise<Answer> {
+  const named = repositoryOfPath(context.params.name);
+  if (!named.ok) return { failure: named };
+  const { repository } = named;
+  const refusal = await refusalFor(context, repository, "admin");
+  if (refusal !== undefined) return refusal;
+  const deleted = await deleteRepository(context.registry, repository, context.access.account);
+  if (!deleted.ok) return { failure: deleted };
+  audit(context, { action: "repository.delete", target: repository, outcome: "done" });
+  return { status: 202 };
+}
