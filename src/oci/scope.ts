@@ -6,8 +6,11 @@
 import { isVerb, type Verb, verbs } from "./grant.ts";
 import { parseRepositoryName } from "./name.ts";
 
-/** An entry of a token's `access` claim. A repository that was asked for and not granted has no actions. */
-export type AccessEntry = { type: string; name: string; actions: string[] };
+/**
+ * An entry of a token's `access` claim. `denied` is ours: what was asked for and not granted. It tells a token that
+ * may not do something from one that was not asked for with it in mind, and whose holder should get another.
+ */
+export type AccessEntry = { type: string; name: string; actions: string[]; denied?: string[] };
 
 /** The most scopes that one request is answered for. */
 export const maxScopes = 100;
@@ -53,8 +56,19 @@ export function parseAccessClaim(claim: unknown): AccessEntry[] {
   if (!Array.isArray(claim)) return [];
   return claim.slice(0, maxScopes).flatMap((entry: unknown) => {
     if (typeof entry !== "object" || entry === null) return [];
-    const { type, name, actions } = entry as Record<string, unknown>;
+    const { type, name, actions, denied } = entry as Record<string, unknown>;
     if (typeof type !== "string" || typeof name !== "string" || !Array.isArray(actions)) return [];
-    return [{ type, name, actions: actions.filter((action) => typeof action === "string") }];
+    return [
+      {
+        type,
+        name,
+        actions: strings(actions),
+        ...(Array.isArray(denied) ? { denied: strings(denied) } : {}),
+      },
+    ];
   });
+}
+
+function strings(values: unknown[]): string[] {
+  return values.filter((value) => typeof value === "string");
 }

@@ -17,8 +17,11 @@ export type Access = {
   may(verb: Verb, repository: RepositoryName): boolean;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
-  /** Whether a bearer token was asked for with this repository in mind; true for every other credential. */
-  isAbout(repository: RepositoryName): boolean;
+  /**
+   * Whether the answer to what {@link may} refuses is final. A bearer token may only have been asked for with
+   * something else in mind; its holder can get another.
+   */
+  isFinal(verb: Verb, repository: RepositoryName): boolean;
 };
 
 /** Access by grants: every set must allow what is done. */
@@ -28,7 +31,7 @@ export function accessByGrants(account: string, credential: Credential, grantSet
     credential,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
     isAdministrator: grantSets.every(isAdministrator),
-    isAbout: () => true,
+    isFinal: () => true,
   };
 }
 
@@ -38,7 +41,7 @@ export const anonymous: Access = {
   credential: "none",
   may: () => false,
   isAdministrator: false,
-  isAbout: () => true,
+  isFinal: () => true,
 };
 
 /** Everybody, where the registry is open. */

@@ -164,8 +164,9 @@ function accessOfClaims(claims: TokenClaims): Access {
   };
 }
 
-/** A token only ever speaks of repositories, never of accounts; and only of those that it names. */
+/** A token only ever speaks of repositories, never of accounts. */
 function bearerAccess(access: Access, entries: AccessEntry[]): Access {
-  const names = new Set(entries.filter(({ type }) => type === "repository").map(({ name }) => name));
-  return { ...access, isAdministrator: false, isAbout: (repository) => names.has(repository) };
+  const denied = new Map(entries.map((entry) => [entry.name, entry.denied ?? []]));
+  const isFinal: Access["isFinal"] = (verb, repository) => denied.get(repository)?.includes(verb) ?? false;
+  return { ...access, isAdministrator: false, isFinal };
 }

@@ -55,7 +55,7 @@ export async function mayEverybodyPull(
 
 function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {
   const { access } = context;
-  if (!isAnonymous(access) && access.isAbout(repository)) {
+  if (!isAnonymous(access) && access.isFinal(verb, repository)) {
     if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
     return { failure: failure("DENIED", { repository, action: verb }) };
   }

@@ -116,7 +116,7 @@ async function issue(
   });
 }
 
-/** Of what was asked for, what is allowed. What is not allowed at all stays, without actions: it was asked for. */
+/** Of what was asked for, what is allowed, and what is not. */
 async function grant(
   context: Context,
   principal: Principal | undefined,
@@ -132,10 +132,12 @@ async function grant(
     }
     if (type !== "repository") continue;
     const repository = name as RepositoryName;
-    const allowed = verbsOf(actions).filter((verb) => access.may(verb, repository));
-    const isPullLeft = verbsOf(actions).includes("pull") && !allowed.includes("pull");
+    const wanted = verbsOf(actions);
+    const allowed = wanted.filter((verb) => access.may(verb, repository));
+    const isPullLeft = wanted.includes("pull") && !allowed.includes("pull");
     if (isPullLeft && (await mayEverybodyPull({ ...context, access }, repository))) allowed.push("pull");
-    granted.push({ type, name, actions: allowed });
+    const denied = wanted.filter((verb) => !allowed.includes(verb));
+    granted.push({ type, name, actions: allowed, ...(denied.length === 0 ? {} : { denied }) });
   }
   return granted;
 }
