@@ -4,6 +4,7 @@
 import { type IRequest, Router } from "itty-router";
 import { type Env, SettingError } from "../env.ts";
 import { Unreachable } from "../objects/stubs.ts";
+import { drain } from "../objects/upload/drain.ts";
 import { failure } from "../oci/errors.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
 import { BucketFailed } from "../storage/bucket.ts";
@@ -42,6 +43,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   }
   const response = respond(answer, route?.of === "management" ? "problem" : "oci", request.method, requestId);
   const failed = "failure" in answer ? answer.failure : undefined;
+  if (failed !== undefined) waitUntil(drain(request.body));
   logRequest(registry?.settings.logFormat ?? "json", {
     requestId,
     method: request.method,

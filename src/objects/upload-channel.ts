@@ -1,28 +1,45 @@
 /**
  * How a request's bytes reach an `Upload` object: as the body of a request to it, with what they are in a header.
  * A stream as an argument of RPC would be half as fast.
+ *
+ * The result comes back in a header too, at once; the body of the answer ends when the object has read all that the
+ * client sends, although it was refused. A connection that nobody reads from is reset, and its client may never see
+ * why it was refused.
  */
 import type { Result } from "../oci/errors.ts";
 import type { UploadApi, UploadStatus, UploadWrite } from "./api.ts";
+import { drain } from "./upload/drain.ts";
 
-const header = "stowage-write";
+const writeHeader = "stowage-write";
+const resultHeader = "stowage-result";
 
-/** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. */
+/** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. `waitUntil` keeps the connection going. */
 export async function sendWrite(
   upload: UploadApi,
   write: UploadWrite,
   body: ReadableStream | null,
+  waitUntil: (promise: Promise<unknown>) => void,
 ): Promise<Result<UploadStatus>> {
   const request = new Request("https://upload/", {
     method: "POST",
-    headers: { [header]: JSON.stringify(write) },
+    headers: { [writeHeader]: JSON.stringify(write) },
     body,
   });
   const response = await upload.fetch(request);
-  return response.json();
+  waitUntil(drain(response.body));
+  return JSON.parse(response.headers.get(resultHeader) ?? "");
 }
 
-/** The object's side of {@link sendWrite}. */
+/** The object's side of {@link sendWrite}: what is sent. */
 export function receiveWrite(request: Request): UploadWrite {
-  return JSON.parse(request.headers.get(header) ?? "{}");
+  return JSON.parse(request.headers.get(writeHeader) ?? "");
+}
+
+/** The object's side of {@link sendWrite}: what comes of it. */
+export function answerWrite(request: Request, result: Result<UploadStatus>): Response {
+  const headers = { [resultHeader]: JSON.stringify(result) };
+  if (result.ok || request.body === null) return new Response(null, { headers });
+  const { readable, writable } = new IdentityTransformStream();
+  void drain(request.body).then(() => writable.close().catch(() => {}));
+  return new Response(readable, { headers });
 }

@@ -19,7 +19,7 @@ import { appendBody, type UploadParts } from "./upload/append.ts";
 import { assemble } from "./upload/assemble.ts";
 import { RunningHash } from "./upload/running-hash.ts";
 import { type UploadRow, UploadStore } from "./upload/store.ts";
-import { receiveWrite } from "./upload-channel.ts";
+import { answerWrite, receiveWrite } from "./upload-channel.ts";
 
 /** How long a request waits for another one that is writing, in milliseconds: a lost connection ends in less. */
 const writerPatienceMs = 1_000;
@@ -49,12 +49,12 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   override async fetch(request: Request): Promise<Response> {
     const write = receiveWrite(request);
     try {
-      return Response.json(await this.#alone(() => this.#receive(write, request.body)));
+      return answerWrite(request, await this.#alone(() => this.#receive(write, request.body)));
     } catch (error) {
       console.error(
         JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
       );
-      return Response.json(failure("UNAVAILABLE"));
+      return answerWrite(request, failure("UNAVAILABLE"));
     }
   }
 

@@ -9,7 +9,7 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
-import type { Registry } from "./registry.ts";
+import type { Registry, WaitUntil } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 
 /** The most holders of a digest that are tried as the source of a mount that names none. */
@@ -29,8 +29,9 @@ export function pushChunk(
   registry: Registry,
   session: NamedSession,
   body: UploadBody,
+  waitUntil: WaitUntil,
 ): Promise<Result<UploadStatus>> {
-  return write(registry, session, body, undefined);
+  return write(registry, session, body, undefined, waitUntil);
 }
 
 /**
@@ -46,8 +47,9 @@ export async function closeUpload(
   session: NamedSession,
   body: UploadBody,
   digest: Digest,
+  waitUntil: WaitUntil,
 ): Promise<Result> {
-  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest);
+  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, waitUntil);
   return pushWhole(registry, session, body, digest);
 }
 
@@ -62,6 +64,7 @@ function write(
   { started, ...session }: NamedSession,
   body: UploadBody,
   digest: Digest | undefined,
+  waitUntil: WaitUntil,
 ): Promise<Result<UploadStatus>> {
   const { stream, length, offset } = body;
   const request = {
@@ -71,7 +74,7 @@ function write(
     ...(offset === undefined ? {} : { offset }),
     ...(digest === undefined ? {} : { digest }),
   };
-  return sendWrite(registry.upload(session.id), request, stream);
+  return sendWrite(registry.upload(session.id), request, stream, waitUntil);
 }
 
 /** Stores a whole body under a key of its own, verified by the bucket, and commits it. */

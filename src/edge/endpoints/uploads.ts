@@ -49,7 +49,13 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
   const body = readUploadBody(context.request);
   if (!body.ok) return { failure: body };
-  const closed = await closeUpload(registry, newSession(repository, algorithmOf(digest)), body.body, digest);
+  const closed = await closeUpload(
+    registry,
+    newSession(repository, algorithmOf(digest)),
+    body.body,
+    digest,
+    context.waitUntil,
+  );
   return closed.ok ? stored(context, digest) : { failure: closed };
 }
 
@@ -60,7 +66,7 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   if (session === undefined) return unknownSession;
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const pushed = await pushChunk(registry, session, body.body);
+  const pushed = await pushChunk(registry, session, body.body, context.waitUntil);
   if (!pushed.ok) return refused(context, session, pushed);
   return {
     status: 202,
@@ -78,7 +84,7 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const closed = await closeUpload(registry, session, body.body, digest);
+  const closed = await closeUpload(registry, session, body.body, digest, context.waitUntil);
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
 }
 
