@@ -41,6 +41,8 @@ export interface Settings {
   refreshTtlMs: number;
   /** Token services of others. */
   issuers: TrustedIssuer[];
+  /** The scheme of the URLs that the registry names to clients; `request`: that of the request itself. */
+  publicScheme: "request" | "http" | "https";
   /** Whether a proxy in front says, in `X-Forwarded-Proto` and `-Host`, what the client asked for. */
   trustForwarded: boolean;
   /** The header in which the proxy in front names the client's address. */
@@ -131,6 +133,7 @@ export const variables = {
   TOKEN_TTL: duration("5m", second, hour),
   REFRESH_TTL: duration("30d", hour, 365 * day),
   TOKEN_ISSUERS: issuers,
+  PUBLIC_SCHEME: oneOf("request", "http", "https"),
   TRUST_FORWARDED: oneOf("no", "yes"),
   ADDRESS_HEADER: { ...text, default: "CF-Connecting-IP" },
   UPLOAD_TTL: duration("24h", second, 6 * day),
@@ -182,6 +185,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     tokenTtlMs: read(env, "TOKEN_TTL"),
     refreshTtlMs: read(env, "REFRESH_TTL"),
     issuers: read(env, "TOKEN_ISSUERS"),
+    publicScheme: read(env, "PUBLIC_SCHEME"),
     trustForwarded: read(env, "TRUST_FORWARDED") === "yes",
     addressHeader: read(env, "ADDRESS_HEADER"),
     uploadTtlMs: read(env, "UPLOAD_TTL"),

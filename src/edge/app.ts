@@ -25,7 +25,9 @@ router.all("*", (): Routed => ({ route: undefined, params: {} }));
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
   const startedAt = performance.now();
   const requestId = crypto.randomUUID();
-  const routed = (await router.fetch(request)) as Routed;
+  // The host in it is what the client says, and may be none.
+  const url = URL.parse(request.url);
+  const routed: Routed = url === null ? { route: undefined, params: {} } : await router.fetch(request);
   const { route } = routed;
   const params = decodeParams(routed.params);
   let account: string | undefined;
@@ -34,14 +36,18 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const context = { request, url: new URL(request.url), params, registry, address, requestId, waitUntil };
-    answer = await dispatch(context, route, (access) => {
-      account = access.account;
-    });
+    const known = { request, params, registry, address, requestId, waitUntil };
+    answer =
+      url === null
+        ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
+        : await dispatch({ ...known, url }, route, (access) => {
+            account = access.account;
+          });
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  const response = respond(answer, route?.of === "management" ? "problem" : "oci", request.method, requestId);
+  const isApi = url?.pathname.startsWith("/api/") === true;
+  const response = respond(answer, isApi ? "problem" : "oci", request.method, requestId);
   const failed = "failure" in answer ? answer.failure : undefined;
   if (failed !== undefined) waitUntil(drain(request.body));
   logRequest(registry?.settings.logFormat ?? "json", {

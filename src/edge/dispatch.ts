@@ -49,7 +49,7 @@ export async function dispatch(
   const context: Context = { ...unknown, access };
   switch (route.of) {
     case "registry": {
-      const isLetIn = access.credential !== "none";
+      const isLetIn = route.scope === undefined ? access.credential !== "none" : access.mayList;
       if (!isLetIn) return challenge(context, route.scope === undefined ? [] : [route.scope]);
       return answerPlainly(context, route.methods);
     }
@@ -66,7 +66,9 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  const refusal = await refusalFor(context, repository, endpoint.needs);
+  const isHeadOfPusher = context.request.method === "HEAD" && route.isAskedByPushers === true;
+  const needs = isHeadOfPusher && context.access.may("push", repository) ? "push" : endpoint.needs;
+  const refusal = await refusalFor(context, repository, needs);
   if (refusal !== undefined) return refusal;
   const answer = await endpoint.answer({ ...context, repository });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.

@@ -5,7 +5,7 @@
  * patterns match, the first one counts.
  */
 import type { Verb } from "../oci/grant.ts";
-import type { AccessEntry } from "../oci/scope.ts";
+import { type AccessEntry, catalogScope } from "../oci/scope.ts";
 import type { ManagementRight } from "./auth/management.ts";
 import type { Answer, Context, RepositoryContext } from "./context.ts";
 import {
@@ -40,12 +40,12 @@ export type PublicRoute = {
   methods: Partial<Record<Method, Endpoint>>;
 };
 
-/** A route about the registry as a whole, for everybody who has a credential of whatever kind. */
+/** A route about the registry as a whole, for everybody who has a credential. */
 export type RegistryRoute = {
   name: string;
   path: string;
   of: "registry";
-  /** What a token for it is asked for. */
+  /** What a bearer token for it must have been asked for: to list repositories. */
   scope?: AccessEntry;
   methods: Partial<Record<Method, Endpoint>>;
 };
@@ -55,6 +55,8 @@ export type RepositoryRoute = {
   name: string;
   path: string;
   of: "repository";
+  /** Who pushes asks first what is there already: a HEAD of it needs no more than a right to push. */
+  isAskedByPushers?: boolean;
   methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
 };
 
@@ -74,7 +76,7 @@ export const routes: Route[] = [
     name: "catalog",
     path: "/v2/_catalog",
     of: "registry",
-    scope: { type: "registry", name: "catalog", actions: ["*"] },
+    scope: catalogScope,
     methods: { GET: catalog },
   },
   { name: "token", path: "/token", of: "public", methods: { GET: getToken, POST: postToken } },
@@ -100,6 +102,7 @@ export const routes: Route[] = [
     name: "blob",
     path: "/v2/:name+/blobs/:digest",
     of: "repository",
+    isAskedByPushers: true,
     methods: {
       GET: { needs: "pull", answer: pullBlob },
       DELETE: { needs: "delete", answer: removeBlob },
@@ -109,6 +112,7 @@ export const routes: Route[] = [
     name: "manifest",
     path: "/v2/:name+/manifests/:reference",
     of: "repository",
+    isAskedByPushers: true,
     methods: {
       GET: { needs: "pull", answer: pullManifest },
       PUT: { needs: "push", answer: putManifest },
@@ -156,7 +160,7 @@ export const routes: Route[] = [
     name: "account-token",
     path: "/api/v1/accounts/:account/tokens/:token",
     of: "management",
-    methods: { DELETE: { openTo: "own account", answer: removeToken } },
+    methods: { DELETE: { openTo: "own token", answer: removeToken } },
   },
   {
     name: "repositories",

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+import type { TlsFiles } from "./tls-files.ts";
 import { localVariables, type Variables } from "./variables.ts";
 
 /** What the local server was asked to do. */
@@ -11,6 +12,8 @@ export interface Flags {
   /** 0 is any free port. */
   port: number;
   dataDirectory: string;
+  /** Present: clients speak TLS. */
+  tls?: TlsFiles;
   /** Variables of the Worker, each of which it accepts. */
   vars: Variables;
 }
@@ -30,6 +33,8 @@ deno task start [flags]
 --host ADDRESS     where to listen (127.0.0.1); without credentials only on a loopback address
 --port PORT        port to listen on (5000); 0 takes any free one
 --data DIRECTORY   where the data is kept (.stowage)
+--tls-cert FILE    serves https: the certificate with its chain, in PEM
+--tls-key FILE     the key of the certificate, in PEM
 --var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
 --log FORM         text, json or none (text)
 --help             shows this
@@ -43,6 +48,8 @@ const options = {
   host: { type: "string" },
   port: { type: "string" },
   data: { type: "string" },
+  "tls-cert": { type: "string" },
+  "tls-key": { type: "string" },
   var: { type: "string", multiple: true },
   log: { type: "string" },
   help: { type: "boolean" },
@@ -81,7 +88,7 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   // npm takes the -- between its flags and ours away; deno task leaves it.
   const own = args[0] === "--" ? args.slice(1) : [...args];
   const { tokens } = parseArgs({ args: own, options, strict: false, allowPositionals: true, tokens: true });
-  const values = { host: "127.0.0.1", port: "5000", data: ".stowage" };
+  const values = { host: "127.0.0.1", port: "5000", data: ".stowage", "tls-cert": "", "tls-key": "" };
   const vars: Variables = { LOG_FORMAT: "text" };
   // A secret has no place on a command line, where every user of the machine can read it.
   if (environment.ADMIN_PASSWORD) vars.ADMIN_PASSWORD = environment.ADMIN_PASSWORD;
@@ -95,20 +102,28 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
       throw new FlagError(`there is no flag ${rawName}; --help shows the flags`);
     if (name === "help") return { kind: "help" };
     if (value === undefined || value === "") throw new FlagError(`${rawName} needs a value`);
-    if (name === "host" || name === "port" || name === "data") {
-      values[name] = value;
+    if (Object.hasOwn(values, name)) {
+      values[name as keyof typeof values] = value;
     } else {
       const [variable, setting] = name === "log" ? parseLog(value) : parseVar(value);
       vars[variable] = setting;
     }
   }
-  const settings = localVariables(vars);
+  const tls = tlsFiles(values["tls-cert"], values["tls-key"]);
+  // The Worker itself never sees TLS.
+  const settings = localVariables(tls === undefined ? vars : { PUBLIC_SCHEME: "https", ...vars });
   parseSettings(settings);
   const host = parseHost(values.host);
-  return {
-    kind: "flags",
-    flags: { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings },
-  };
+  const shared = { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings };
+  return { kind: "flags", flags: tls === undefined ? shared : { ...shared, tls } };
+}
+
+function tlsFiles(certFile: string, keyFile: string): TlsFiles | undefined {
+  if (certFile !== "" && keyFile !== "") return { certFile, keyFile };
+  if (certFile === "" && keyFile === "") return undefined;
+  throw new FlagError(
+    certFile === "" ? "--tls-key needs --tls-cert as well" : "--tls-cert needs --tls-key as well",
+  );
 }
 
 function parseLog(text: string): [VariableName, string] {

@@ -5,6 +5,8 @@ import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
 import type { Instance } from "./instance.ts";
 import { whyNotListen } from "./port.ts";
 import { watchRunner } from "./runner.ts";
+import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
+import { startTlsFront, type TlsFront } from "./tls-front.ts";
 import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 
 const defaultDrainMs = 30_000;
@@ -32,6 +34,11 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Whether an error says all there is to say. */
+function isExplained(error: unknown): error is Error {
+  return [StartError, DataDirectoryError, TlsFilesError].some((kind) => error instanceof kind);
+}
+
 interface RunOptions {
   /** The module to serve; src/worker.ts if it is not given. */
   entry?: string;
@@ -39,30 +46,48 @@ interface RunOptions {
   drainMs?: number;
 }
 
+/** What is there before workerd is started. */
+interface Prepared {
+  data: DataDirectory;
+  identity: TlsIdentity | undefined;
+}
+
+/** What runs once the server is ready. */
+interface Running {
+  data: DataDirectory;
+  instance: Instance;
+  front: TlsFront | undefined;
+}
+
 /** Everything that can be wrong before workerd is started, each in a sentence. */
-async function prepare({ host, port, vars, dataDirectory }: Flags): Promise<DataDirectory> {
+async function prepare({ host, port, vars, dataDirectory, tls }: Flags): Promise<Prepared> {
   if (vars.ACCESS === "open" && !isLoopback(host)) {
     throw new StartError(
       `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
     );
   }
+  const identity = tls && readTlsFiles(tls);
+  if (identity?.warning !== undefined) warn(identity.warning);
   const data = openDataDirectory(dataDirectory);
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
   }
   const obstacle = await whyNotListen(addressOf(host), port);
-  if (obstacle !== undefined) throw new StartError(`cannot listen on ${urlOf(host, port)}: ${obstacle}`);
-  return data;
+  if (obstacle !== undefined) {
+    throw new StartError(`cannot listen on ${urlOf(host, port, tls !== undefined)}: ${obstacle}`);
+  }
+  return { data, identity };
 }
 
-async function serve(flags: Flags, data: DataDirectory, entry: string | undefined): Promise<Instance> {
+async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
+  const { data, identity } = prepared;
   // Loading Miniflare takes half a second, which no error above should have to wait for.
   const { startInstance } = await import("./instance.ts");
-  return await startInstance({
+  const host = addressOf(flags.host);
+  const instance = await startInstance({
     dataDirectory: data.path,
     entry,
-    host: addressOf(flags.host),
-    port: flags.port,
+    ...(identity === undefined ? { host, port: flags.port } : {}),
     stdout: process.stdout,
     vars: flags.vars,
     onRestart: () => warn("workerd ended unexpectedly, and was started again"),
@@ -70,14 +95,26 @@ async function serve(flags: Flags, data: DataDirectory, entry: string | undefine
       if (!isStopping) fail(`workerd ended unexpectedly, and cannot be started again: ${error.message}`);
     },
   });
+  if (identity === undefined) return { data, instance, front: undefined };
+  try {
+    const front = await startTlsFront({ identity, host, port: flags.port, upstreamPort: portOf(instance) });
+    return { data, instance, front };
+  } catch (error) {
+    await instance.dispose();
+    throw error;
+  }
+}
+
+function portOf({ url }: Instance): number {
+  return Number(new URL(url).port || "80");
 }
 
 function addressOf(host: string): string {
   return host === "localhost" ? "127.0.0.1" : host;
 }
 
-function urlOf(host: string, port: number | string): string {
-  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function urlOf(host: string, port: number, isTls: boolean): string {
+  return `${isTls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
 function announce(url: string, isOpen: boolean): void {
@@ -94,7 +131,7 @@ function announce(url: string, isOpen: boolean): void {
 }
 
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
-function stopWhenAsked(data: DataDirectory, instance: Instance, drainMs: number): void {
+function stopWhenAsked({ data, instance, front }: Running, drainMs: number): void {
   let askedAt = 0;
   let isEnding = false;
   const end = async (exitCode: number) => {
@@ -109,7 +146,10 @@ function stopWhenAsked(data: DataDirectory, instance: Instance, drainMs: number)
     const notice = setTimeout(() => {
       warn(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
-    const drained = await drainWorkerd(data.path, drainMs);
+    const deadline = Date.now() + drainMs;
+    front?.stopListening();
+    const finished = await drainWorkerd(data.path, drainMs);
+    const drained = finished && ((await front?.flush(Math.max(0, deadline - Date.now()))) ?? true);
     clearTimeout(notice);
     if (!drained) warn("requests that were still in flight have been cut off");
     await end(0);
@@ -150,14 +190,13 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   // Where nobody reads the output any more, the registry still serves.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
-    const data = await prepare(flags);
-    const instance = await serve(flags, data, options.entry);
-    const url = urlOf(flags.host, new URL(instance.url).port || "80");
-    data.announce(url);
-    stopWhenAsked(data, instance, options.drainMs ?? defaultDrainMs);
+    const running = await serve(flags, await prepare(flags), options.entry);
+    const { front, instance } = running;
+    const url = urlOf(flags.host, front?.port ?? portOf(instance), front !== undefined);
+    running.data.announce(url);
+    stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
     announce(url, flags.vars.ACCESS === "open");
   } catch (error) {
-    const isKnown = error instanceof StartError || error instanceof DataDirectoryError;
-    fail(isKnown ? error.message : `cannot start: ${messageOf(error)}`);
+    fail(isExplained(error) ? error.message : `cannot start: ${messageOf(error)}`);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { exportJWK, generateKeyPair } from "jose";
-import { type Clock, type Env, systemClock } from "../env.ts";
+import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type {
   Account,
@@ -20,9 +20,10 @@ import type {
 import { AccountStore } from "./catalog/account-store.ts";
 import { catalogTables } from "./catalog/schema.ts";
 
-/** How long a key signs, and how long after that it still verifies: longer than any token lives. */
-const signingMs = 30 * 24 * 3600 * 1000;
-const verifyingMs = 2 * signingMs;
+const dayMs = 24 * 3600 * 1000;
+
+/** How long a key signs. */
+const signingMs = 30 * dayMs;
 
 /** How many rows of audit are kept. */
 const maxAuditRows = 10_000;
@@ -145,6 +146,8 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
         JSON.stringify({ ...publicJwk, ...shared }),
         Math.max(now, (before ?? 0) + 1),
       );
+      // A key verifies for as long as anything lives that it may have signed.
+      const verifyingMs = signingMs + parseSettings(this.env).refreshTtlMs + dayMs;
       this.#sql.exec("DELETE FROM signing_keys WHERE created_at < ?", now - verifyingMs);
     }
     return this.#keys();

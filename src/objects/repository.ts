@@ -31,10 +31,10 @@ import {
   release,
   removeEverything,
   unlink,
-  unlinkLater,
   unlinkUnused,
 } from "./repository/links.ts";
 import { ManifestStore } from "./repository/manifest-store.ts";
+import { moveTag, removeManifest, storeManifest } from "./repository/manifests.ts";
 import { Outbox, outboxJob } from "./repository/outbox.ts";
 import { replicaValue } from "./repository/replica-values.ts";
 import { createSchema, hasSchema, type Meta, readMeta, writeMeta } from "./repository/schema.ts";
@@ -51,7 +51,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   readonly #tags: TagStore;
   readonly #blobs: BlobLinkStore;
   readonly #parts: LedgerParts;
-  /** `undefined` until the first write: the repository does not exist. */
+  /** `undefined` until the first write. */
   #meta: Meta | undefined;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
@@ -78,6 +78,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
       outbox: this.#outbox,
       blobs: this.#blobs,
       manifests: this.#manifests,
+      tags: this.#tags,
       graceMs: this.#settings.gcGraceMs,
     };
     this.#meta = hasSchema(sql) ? readMeta(sql) : undefined;
@@ -87,11 +88,11 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   get #exists(): boolean {
-    return this.#meta !== undefined && !this.#meta.isDeleting;
+    return this.#meta?.isFounded === true && !this.#meta.isDeleting;
   }
 
   async info(): Promise<RepositoryInfo | undefined> {
-    if (this.#meta === undefined || this.#meta.isDeleting) return undefined;
+    if (this.#meta === undefined || !this.#exists) return undefined;
     const { name, visibility, description } = this.#meta;
     return { name, visibility, description };
   }
@@ -100,8 +101,8 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     visibility?: Visibility;
     description?: string;
   }): Promise<RepositoryInfo | undefined> {
-    if (this.#meta === undefined || this.#meta.isDeleting) return undefined;
-    this.#change(this.#meta.name, () => {
+    if (!this.#exists) return undefined;
+    this.#change(undefined, () => {
       if (change.visibility !== undefined) writeMeta(this.#sql, "visibility", change.visibility);
       if (change.description !== undefined) writeMeta(this.#sql, "description", change.description);
       this.#due.set("announce", "", this.#clock.now());
@@ -111,9 +112,9 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   }
 
   async deleteRepository(actor: string): Promise<Result> {
-    if (this.#meta === undefined || this.#meta.isDeleting) return failure("NAME_UNKNOWN");
+    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
     const { name } = this.#meta;
-    this.#change(name, () => {
+    this.#change(undefined, () => {
       writeMeta(this.#sql, "deleting", "yes");
       removeEverything(this.#parts);
       this.#due.set("announce", "", this.#clock.now());
@@ -141,6 +142,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
       if (session !== undefined && !this.#closeSession(session, adoption.digest, now))
         return "session-closed";
       link(this.#parts, adoption, now);
+      this.#found();
       return "linked";
     });
   }
@@ -175,7 +177,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
 
   async sessionState(session: string): Promise<SessionState> {
-    return this.#exists ? this.#blobs.sessionState(session) : { state: "open" };
+    return this.#meta === undefined ? { state: "open" } : this.#blobs.sessionState(session);
   }
 
   async cancelSession(repository: RepositoryName, session: string): Promise<void> {
@@ -192,30 +194,12 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
-    const { repository, digest, facts } = put;
     if (this.#meta?.isDeleting) return failure("REPOSITORY_DELETING");
-    return this.#change(repository, (): Result => {
-      const missing = put.sparse ? [] : this.#missing(put);
-      if (missing.length > 0)
-        return failure(
-          "MANIFEST_BLOB_UNKNOWN",
-          missing.map((digest) => ({ digest })),
-        );
-      const now = this.#clock.now();
-      const names = facts.references.map((reference) => reference.digest);
-      const linkedLately = this.#blobs.takeUnreplicated(names);
-      for (const blob of linkedLately) this.#outbox.mark({ kind: "blob", digest: blob });
-      const isKnown = this.#manifests.stat(digest)?.mediaType === facts.mediaType;
-      if (!isKnown) this.#manifests.write(digest, put.bytes, facts, now);
-      if (!isKnown || linkedLately.length > 0) this.#outbox.mark({ kind: "manifest", digest });
-      for (const tag of put.tags) this.#moveTag(tag, digest, put.actor, now);
-      return { ok: true };
+    return this.#change(put.repository, () => {
+      const stored = storeManifest(this.#parts, put);
+      if (stored.ok) this.#found();
+      return stored;
     });
-  }
-
-  #missing({ digest, facts }: ManifestPut): string[] {
-    // A manifest that is here already has passed this check, and what it references is kept.
-    return this.#manifests.has(digest) ? [] : this.#manifests.missing(facts.references);
   }
 
   async manifest(digest: Digest): Promise<ManifestRow | undefined> {
@@ -233,31 +217,15 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
 
   async deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, (): Result<{ tags: string[] }> => {
-      if (!this.#manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
-      const now = this.#clock.now();
-      const tags = this.#tags.pointingAt(digest);
-      for (const tag of tags) this.#moveTag(tag, undefined, actor, now);
-      const references = this.#manifests.delete(digest);
-      const freed = this.#blobs.held(references).filter((blob) => !this.#manifests.isReferenced(blob));
-      unlinkLater(this.#parts, freed);
-      this.#outbox.mark({ kind: "manifest", digest });
-      return { ok: true, tags };
-    });
+    return this.#change(undefined, () => removeManifest(this.#parts, digest, actor));
   }
 
   async deleteTag(tag: Tag, actor: string): Promise<Result> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
     return this.#change(undefined, (): Result => {
-      const isDeleted = this.#moveTag(tag, undefined, actor, this.#clock.now());
+      const isDeleted = moveTag(this.#parts, tag, undefined, actor);
       return isDeleted ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
     });
-  }
-
-  #moveTag(tag: string, digest: Digest | undefined, actor: string, now: number): boolean {
-    const isMoved = this.#tags.move(tag, digest, actor, now);
-    if (isMoved) this.#outbox.mark({ kind: "tag", tag });
-    return isMoved;
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
@@ -296,9 +264,11 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   /** Tells the catalog what there is to list. */
   async #announce(): Promise<void> {
     if (this.#meta === undefined) return;
-    const { isDeleting, ...info } = this.#meta;
+    const { name, visibility, description, isDeleting } = this.#meta;
     const catalog = catalogStub(this.env);
-    await (isDeleting ? catalog.removeRepository(info.name) : catalog.putRepository(info));
+    await (isDeleting
+      ? catalog.removeRepository(name)
+      : catalog.putRepository({ name, visibility, description }));
     // What changed while the catalog was told is told again.
     if (this.#meta.isDeleting === isDeleting) this.#due.clear("announce", "");
   }
@@ -320,20 +290,24 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
    * without, there must be one.
    */
   #change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
-    const isNew = this.#meta === undefined;
+    const existed = this.#exists;
     const result = this.ctx.storage.transactionSync(() => {
-      if (isNew && repository !== undefined) {
-        createSchema(this.#sql, repository);
-        this.#due.set("announce", "", this.#clock.now());
-      }
+      if (this.#meta === undefined && repository !== undefined) createSchema(this.#sql, repository);
       return transaction();
     });
     const meta = readMeta(this.#sql);
     this.#meta = meta;
     this.#due.arm();
     this.ctx.waitUntil(this.#outbox.flush(meta.name).then(() => this.#due.arm()));
-    if (isNew) this.ctx.waitUntil(this.#announce().catch(() => {}));
+    if (this.#exists && !existed) this.ctx.waitUntil(this.#announce().catch(() => {}));
     return result;
+  }
+
+  /** With the first blob or manifest the repository exists, and the catalog hears of it. */
+  #found(): void {
+    if (this.#exists) return;
+    writeMeta(this.#sql, "founded", "yes");
+    this.#due.set("announce", "", this.#clock.now());
   }
 
   get #sql(): SqlStorage {

@@ -156,7 +156,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       const before = started ? failure("BLOB_UPLOAD_UNKNOWN") : await this.#statusBefore(session);
       if (!before.ok) return before;
       this.ctx.storage.transactionSync(() => {
-        this.#store.create(session, newBlobKey());
+        this.#store.create(session, newBlobKey(), this.#settings.uploadPartBytes);
         this.#renew();
       });
       this.#due.arm();

@@ -32,7 +32,9 @@ export function parseIssuers(text: string): TrustedIssuer[] | undefined {
   }
   if (!Array.isArray(value)) return undefined;
   const issuers = value.map(parseIssuer);
-  return issuers.every((issuer) => issuer !== undefined) ? issuers : undefined;
+  if (!issuers.every((issuer) => issuer !== undefined)) return undefined;
+  // Of two entries of one issuer only the first would count.
+  return new Set(issuers.map(({ issuer }) => issuer)).size === issuers.length ? issuers : undefined;
 }
 
 function parseIssuer(value: unknown): TrustedIssuer | undefined {

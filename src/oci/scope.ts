@@ -3,7 +3,7 @@
  *
  * Source: Docker Registry v2 authentication, "Token Scope Documentation" and "Token Authentication Implementation".
  */
-import { isVerb, type Verb, verbs } from "./grant.ts";
+import { type Grant, isVerb, type Verb, verbs } from "./grant.ts";
 import { parseRepositoryName } from "./name.ts";
 
 /**
@@ -67,6 +67,27 @@ export function parseAccessClaim(claim: unknown): AccessEntry[] {
       },
     ];
   });
+}
+
+/**
+ * What an `access` claim grants on repositories. Its names are names: one that is a pattern, as grants have them, is
+ * passed over.
+ */
+export function grantsOfAccess(access: AccessEntry[]): Grant[] {
+  return access
+    .filter(({ type, name }) => type === "repository" && parseRepositoryName(name) !== undefined)
+    .map(({ name, actions }) => ({ repository: name, verbs: verbsOf(actions) }));
+}
+
+/** What a token says of the list of repositories. Source: as above, "Resource Types". */
+export const catalogScope: AccessEntry = { type: "registry", name: "catalog", actions: ["*"] };
+
+/** Whether an `access` claim lets its holder list repositories. */
+export function includesCatalog(access: AccessEntry[]): boolean {
+  return access.some(
+    ({ type, name, actions }) =>
+      type === catalogScope.type && name === catalogScope.name && actions.includes("*"),
+  );
 }
 
 function strings(values: unknown[]): string[] {

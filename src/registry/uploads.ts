@@ -18,8 +18,10 @@ const maxMountSources = 32;
 /** The body of a request, and what its headers say of it. */
 export type UploadBody = {
   stream: ReadableStream | null;
-  /** `Content-Length`, in bytes; `undefined` for a body of unknown length. */
+  /** How many bytes the client says that it sends, by `Content-Length` or `Content-Range`; else `undefined`. */
   length: number | undefined;
+  /** Whether HTTP holds the client to that length: by `Content-Length`. */
+  isLengthSure: boolean;
   /** Where the bytes begin, by `Content-Range`. */
   offset: number | undefined;
 };
@@ -54,7 +56,8 @@ export async function closeUpload(
 }
 
 function isMonolithic(session: NamedSession, body: UploadBody, digest: Digest): boolean {
-  if (session.started || body.length === undefined || body.length > maxPutBytes) return false;
+  if (session.started || body.length === undefined || !body.isLengthSure) return false;
+  if (body.length > maxPutBytes) return false;
   // A later chunk, or none, on an id that says "no chunk sent": a client that went on with the first Location.
   return (body.offset ?? 0) === 0 && (body.length > 0 || isDigestOfNothing(digest));
 }

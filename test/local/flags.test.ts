@@ -7,8 +7,11 @@ const defaults: Flags = {
   host: "127.0.0.1",
   port: 5000,
   dataDirectory: ".stowage",
-  vars: { ACCESS: "open", LOG_FORMAT: "text" },
+  vars: { ACCESS: "open", ADDRESS_HEADER: "", LOG_FORMAT: "text" },
 };
+
+/** The variables, where these differ from the defaults. */
+const withVars = (vars: Flags["vars"]) => ({ vars: { ...defaults.vars, ...vars } });
 
 const accepted: [args: string[], difference: Partial<Flags>][] = [
   [[], {}],
@@ -18,11 +21,12 @@ const accepted: [args: string[], difference: Partial<Flags>][] = [
   [["--port=65535", "--host=::1"], { port: 65535, host: "::1" }],
   [["--host", "[::1]"], { host: "::1" }],
   [["--host", "localhost", "--data", "/a b"], { host: "localhost", dataDirectory: "/a b" }],
-  [["--log", "json"], { vars: { ACCESS: "open", LOG_FORMAT: "json" } }],
-  [["--var", "LOG_FORMAT=none"], { vars: { ACCESS: "open", LOG_FORMAT: "none" } }],
+  [["--log", "json"], withVars({ LOG_FORMAT: "json" })],
+  [["--var", "LOG_FORMAT=none"], withVars({ LOG_FORMAT: "none" })],
+  [["--var", "GC_GRACE=1h", "--var=ACCESS=closed"], withVars({ ACCESS: "closed", GC_GRACE: "1h" })],
   [
-    ["--var", "GC_GRACE=1h", "--var=ACCESS=closed"],
-    { vars: { ACCESS: "closed", LOG_FORMAT: "text", GC_GRACE: "1h" } },
+    ["--tls-key=b.key", "--tls-cert", "a.crt"],
+    { ...withVars({ PUBLIC_SCHEME: "https" }), tls: { certFile: "a.crt", keyFile: "b.key" } },
   ],
 ];
 
@@ -40,6 +44,8 @@ const refused: [args: string[], message: RegExp][] = [
   [["--port", "1", "--", "--data", "x"], /^cannot make sense of "--"; /],
   [["--port"], /^--port needs a value$/],
   [["--data="], /^--data needs a value$/],
+  [["--tls-cert", "a.crt"], /^--tls-cert needs --tls-key as well$/],
+  [["--tls-key", "a.key"], /^--tls-key needs --tls-cert as well$/],
   [["--port", "65536"], /^--port is "65536", but must be a number from 0 to 65535$/],
   [["--port", "1e3"], /^--port is "1e3", but must be /],
   [["--host", "example.com"], /^--host is "example.com", but must be /],

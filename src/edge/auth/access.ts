@@ -17,6 +17,8 @@ export type Access = {
   may(verb: Verb, repository: RepositoryName): boolean;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
+  /** Whether the caller may list repositories; of which the list then shows those that they may pull. */
+  mayList: boolean;
   /**
    * Whether the answer to what {@link may} refuses is final. A bearer token may only have been asked for with
    * something else in mind; its holder can get another.
@@ -31,6 +33,7 @@ export function accessByGrants(account: string, credential: Credential, grantSet
     credential,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
     isAdministrator: grantSets.every(isAdministrator),
+    mayList: true,
     isFinal: () => true,
   };
 }
@@ -41,6 +44,7 @@ export const anonymous: Access = {
   credential: "none",
   may: () => false,
   isAdministrator: false,
+  mayList: false,
   isFinal: () => true,
 };
 

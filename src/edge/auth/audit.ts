@@ -11,19 +11,22 @@ export type AuditEvent = Pick<AuditEntry, "action" | "target" | "outcome"> & {
   detail?: string;
 };
 
-/** Writes an entry. The answer does not wait for it, and never fails for it. */
+/** Writes entries. The answer does not wait for it, and never fails for it. */
 export function audit(
   context: Pick<Context, "registry" | "access" | "address" | "requestId" | "waitUntil">,
-  event: AuditEvent,
+  ...events: AuditEvent[]
 ): void {
+  if (events.length === 0) return;
   const { registry, access, address, requestId, waitUntil } = context;
   const time = new Date(registry.clock.now()).toISOString();
-  const entry: AuditEntry = { time, actor: access.account, address, requestId, ...event };
-  console.log(JSON.stringify({ event: "audit", ...entry }));
+  const entries = events.map(
+    (event): AuditEntry => ({ time, actor: access.account, address, requestId, ...event }),
+  );
+  for (const entry of entries) console.log(JSON.stringify({ event: "audit", ...entry }));
   waitUntil(
     registry
       .catalog()
-      .audit([entry])
+      .audit(entries)
       .catch(() => {}),
   );
 }

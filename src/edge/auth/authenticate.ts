@@ -3,9 +3,9 @@
  */
 import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import { type AccessEntry, verbsOf } from "../../oci/scope.ts";
+import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
 import { type Access, accessByGrants, anonymous, openToAll } from "./access.ts";
-import { parseBasic } from "./basic.ts";
+import { parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { tokenPrefix } from "./passwords.ts";
 import { logIn, logInByToken, type Principal, recall } from "./principal.ts";
@@ -42,8 +42,8 @@ export async function authenticate(
   if (settings.access === "open") return { ok: true, access: openToAll };
   const { authorization } = request;
   if (authorization === null) return { ok: true, access: anonymous };
-  const [scheme = "", value = ""] = authorization.trim().split(/\s+/, 2);
-  switch (scheme.toLowerCase()) {
+  const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
+  switch (scheme) {
     case "basic":
       return authenticateBasic(guard, value, request.address);
     case "bearer":
@@ -115,12 +115,9 @@ async function byBearer(
     if (!verified.ok || verified.outsider.access === undefined)
       return verified.ok ? failure("TOKEN_INVALID") : verified;
     const { principal, access } = verified.outsider;
-    return remember(
-      guard,
-      token,
-      bearerAccess(accessOf(principal, "bearer"), access),
-      principal.endsAtMs ?? 0,
-    );
+    // Their issuer may take the key back, before a token ends that may last for years.
+    const until = Math.min(principal.endsAtMs ?? 0, now + guard.registry.settings.tokenTtlMs);
+    return remember(guard, token, bearerAccess(accessOf(principal, "bearer"), access), until);
   }
   const verified = await verifyAccessToken(guard.registry, guard.keys, token);
   if (!verified.ok) return verified;
@@ -129,8 +126,11 @@ async function byBearer(
   return remember(guard, token, accessOfClaims(claims), claims.expiresAtMs);
 }
 
+/** What keeping somebody's access takes, apart from the token, in bytes. */
+const keptBytes = 1024;
+
 function remember(guard: Guard, token: string, access: Access, until: number): Result<{ access: Access }> {
-  guard.bearers.set(token, { access, until });
+  guard.bearers.set(token, { access, until, bytes: keptBytes + 4 * token.length });
   return { ok: true, access };
 }
 
@@ -154,12 +154,9 @@ async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result
 }
 
 function accessOfClaims(claims: TokenClaims): Access {
-  const grants = claims.access
-    .filter(({ type }) => type === "repository")
-    .map(({ name, actions }) => ({ repository: name, verbs: verbsOf(actions) }));
   const account = claims.account === "" ? "anonymous" : claims.account;
   return {
-    ...bearerAccess(accessByGrants(account, "bearer", [grants]), claims.access),
+    ...bearerAccess(accessByGrants(account, "bearer", [grantsOfAccess(claims.access)]), claims.access),
     tokenId: claims.tokenId,
   };
 }
@@ -168,5 +165,5 @@ function accessOfClaims(claims: TokenClaims): Access {
 function bearerAccess(access: Access, entries: AccessEntry[]): Access {
   const denied = new Map(entries.map((entry) => [entry.name, entry.denied ?? []]));
   const isFinal: Access["isFinal"] = (verb, repository) => denied.get(repository)?.includes(verb) ?? false;
-  return { ...access, isAdministrator: false, isFinal };
+  return { ...access, isAdministrator: false, mayList: includesCatalog(entries), isFinal };
 }

@@ -25,31 +25,32 @@ export async function refusalFor(
   repository: RepositoryName,
   verb: Verb,
 ): Promise<Refusal | undefined> {
-  const { access, request } = context;
+  const { access } = context;
+  // Whether they show a token of nobody's or none, and whatever they ask for: an answer would be a look-up.
+  if (verb === "pull" && isGuessing(context)) return { failure: failure("TOOMANYREQUESTS") };
   if (access.may(verb, repository)) return undefined;
-  // Who pushes asks first what is there already; that much, a right to push includes.
-  if (verb === "pull" && request.method === "HEAD" && access.may("push", repository)) return undefined;
-  if (verb !== "pull" || !(await mayEverybodyPull(context, repository)))
-    return deny(context, repository, verb);
-  const isOverLimit =
-    isAnonymous(access) && guardOf(context.registry).anonymousMisses.isReached(context.address);
-  return isOverLimit ? { failure: failure("TOOMANYREQUESTS") } : undefined;
+  if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;
+  return deny(context, repository, verb);
 }
+
+/** Whether an anonymous caller has asked in vain too often. */
+export function isGuessing({ registry, access, address }: Caller): boolean {
+  return isAnonymous(access) && guardOf(registry).anonymousMisses.isReached(address);
+}
+
+type Caller = Pick<Context, "registry" | "access" | "address">;
 
 /**
  * Whether a repository is public. Anonymous callers that ask about one after the other that is not are believed to
  * be guessing, and the ledgers are not asked for them any more.
  */
-export async function mayEverybodyPull(
-  { registry, access, address }: Pick<Context, "registry" | "access" | "address">,
-  repository: RepositoryName,
-): Promise<boolean> {
+export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
+  const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { anonymousMisses } = guardOf(registry);
-  if (isAnonymous(access) && anonymousMisses.isReached(address)) return false;
+  if (isGuessing(caller)) return false;
   const answer = await isPublic(registry, repository);
-  if (!answer && isAnonymous(access)) await anonymousMisses.count(address);
+  if (!answer && isAnonymous(access)) await guardOf(registry).anonymousMisses.count(address);
   return answer;
 }
 

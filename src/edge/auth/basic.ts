@@ -1,4 +1,11 @@
-/** Basic credentials. Source: RFC 7617. */
+/** The `Authorization` header, and Basic credentials. Source: RFC 9110, section 11.6.2; RFC 7617. */
+
+/** The scheme, in lower case, and what follows it; `undefined` unless there are just these two. */
+export function parseAuthorization(header: string): { scheme: string; value: string } | undefined {
+  const [scheme, value, ...more] = header.trim().split(/[ \t]+/);
+  if (scheme === undefined || value === undefined || more.length > 0) return undefined;
+  return { scheme: scheme.toLowerCase(), value };
+}
 
 /** A user name and a password. */
 export type Credentials = { name: string; password: string };

@@ -9,8 +9,8 @@ import { FailureLimit } from "./limits.ts";
 import { Outsiders } from "./outsiders.ts";
 import { PasswordChecker } from "./passwords.ts";
 
-/** What somebody may, and until when that is taken to hold, in milliseconds since 1970. */
-export type KeptAccess = { access: Access; until: number };
+/** What somebody may, and until when that is taken to hold, in milliseconds since 1970; and what keeping it takes. */
+export type KeptAccess = { access: Access; until: number; bytes: number };
 
 /** One isolate's memory of who is who. */
 export type Guard = {
@@ -37,8 +37,8 @@ export function guardOf(registry: Registry): Guard {
     keys: new KeyRing(registry),
     outsiders: new Outsiders(registry),
     passwords: new PasswordChecker(),
-    bearers: new ByteLru(4 * 1024 * 1024, () => 2048),
-    subjects: new ByteLru(1024 * 1024, () => 2048),
+    bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
+    subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
     loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),
     anonymousMisses: new FailureLimit(registry.env.ANONYMOUS_MISSES, registry.clock),
   };

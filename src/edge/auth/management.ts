@@ -7,20 +7,28 @@ import type { Context, Refusal } from "../context.ts";
 import { audit } from "./audit.ts";
 import { basicChallenge } from "./challenge.ts";
 
-/** What a route of the API is open to: administrators, also an account for what is its own, or every account. */
-export type ManagementRight = "administrator" | "own account" | "account";
+/**
+ * What a route of the API is open to: administrators; also an account for what is its own, or a generated token for
+ * itself alone; or every account. A generated token is given away for less than all that its account may, so it does
+ * not speak for the account here.
+ */
+export type ManagementRight = "administrator" | "own account" | "own token" | "account";
 
 /** `undefined` if the caller may; else the refusal. */
 export function managementRefusal(context: Context, right: ManagementRight): Refusal | undefined {
-  const { access, params, registry, request, url } = context;
+  const { access, registry, request, url } = context;
   if (access.credential === "none" || access.credential === "bearer") {
     return {
       failure: failure("UNAUTHORIZED"),
       headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
     };
   }
-  if (access.isAdministrator || right === "account") return undefined;
-  if (right === "own account" && params.account === access.account) return undefined;
+  if (access.isAdministrator || right === "account" || isOwn(context, right)) return undefined;
   audit(context, { action: `${request.method} ${url.pathname}`, target: url.pathname, outcome: "denied" });
   return { failure: failure("DENIED") };
+}
+
+function isOwn({ access, params }: Context, right: ManagementRight): boolean {
+  if (right === "administrator" || params.account !== access.account) return false;
+  return access.tokenId === undefined || (right === "own token" && params.token === access.tokenId);
 }

@@ -1,40 +1,34 @@
 /**
  * Tokens of other issuers: verified against their own keys, and turned into grants by the rules set for them.
  */
-import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from "jose";
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Grant } from "../../oci/grant.ts";
 import { grantsOfClaims, type TrustedIssuer } from "../../oci/issuer.ts";
-import { type AccessEntry, parseAccessClaim, verbsOf } from "../../oci/scope.ts";
+import { type AccessEntry, grantsOfAccess, parseAccessClaim } from "../../oci/scope.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { askAgainMs, freshMs, IssuerKeys } from "./issuer-keys.ts";
 import type { Principal } from "./principal.ts";
 
 /** Signatures with a public key only: an issuer's published key must never count as a shared secret. */
 const algorithms = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
+/** How far an issuer's clock may be ahead, in seconds. A token's end is taken as it is. */
 const clockToleranceSeconds = 10;
 
-/** Keys are fetched again after this time, or, for a key that is not among them, after the shorter one. */
-const freshMs = 10 * 60_000;
-const askAgainMs = 30_000;
-
-/** How long a fetch of keys may take, and how large they may be. */
-const fetchTimeoutMs = 5_000;
-const maxJwksBytes = 256 * 1024;
-
-type KeptKeys = { jwks: JSONWebKeySet; fetchedAt: number };
+const maxSubjectLength = 255;
 
 /** What a token of another issuer comes to. `access`: what it says itself, where its issuer may say that. */
 export type Outsider = { principal: Principal; access: AccessEntry[] | undefined };
 
-/** The issuers of `TOKEN_ISSUERS`, and the keys that this isolate has of them. */
+/** The issuers of `TOKEN_ISSUERS`. */
 export class Outsiders {
   readonly #registry: Registry;
-  readonly #keys = new Map<string, KeptKeys>();
-  readonly #triedAt = new Map<string, number>();
+  readonly #keys: IssuerKeys;
 
   constructor(registry: Registry) {
     this.#registry = registry;
+    this.#keys = new IssuerKeys(registry);
   }
 
   /** Whether a token names one of the issuers; nothing is verified yet. */
@@ -47,82 +41,66 @@ export class Outsiders {
     }
   }
 
-  /** Who shows a token as password of the user `oidc`. Error: `LOGIN_FAILED`. */
+  /** Who shows a token as password of the user `oidc`. Errors: `LOGIN_FAILED`; `UNAVAILABLE` as for {@link verify}. */
   async exchange(token: string): Promise<Result<{ principal: Principal }>> {
     const issuer = this.issuerOf(token);
-    const verified = issuer === undefined ? undefined : await this.verify(issuer, token);
-    if (!verified?.ok) return failure("LOGIN_FAILED");
-    const { principal } = verified.outsider;
-    return { ok: true, principal };
+    if (issuer === undefined) return failure("LOGIN_FAILED");
+    const verified = await this.verify(issuer, token);
+    if (!verified.ok) return verified.error === "UNAVAILABLE" ? verified : failure("LOGIN_FAILED");
+    return { ok: true, principal: verified.outsider.principal };
   }
 
   /** Verifies a token of this issuer. Errors: `TOKEN_INVALID`; `UNAVAILABLE` when its keys cannot be had. */
   async verify(issuer: TrustedIssuer, token: string): Promise<Result<{ outsider: Outsider }>> {
-    for (const isLastTry of [false, true]) {
-      const jwks = await this.#keysOf(issuer, isLastTry ? askAgainMs : freshMs);
-      if (jwks === undefined) return failure("UNAVAILABLE", `the keys of ${issuer.issuer} cannot be fetched`);
-      try {
-        const { payload } = await jwtVerify(token, createLocalJWKSet(jwks), {
-          algorithms,
-          issuer: issuer.issuer,
-          audience: issuer.audience,
-          clockTolerance: clockToleranceSeconds,
-          currentDate: new Date(this.#registry.clock.now()),
-          requiredClaims: ["sub", "exp"],
-        });
-        return { ok: true, outsider: toOutsider(issuer, payload) };
-      } catch (error) {
-        // A key that is not known may be a new one.
-        if (error instanceof errors.JWKSNoMatchingKey && !isLastTry) continue;
-        if (error instanceof errors.JOSEError || error instanceof TypeError) return failure("TOKEN_INVALID");
-        throw error;
-      }
-    }
-    return failure("TOKEN_INVALID");
+    // A key that is not known may be a new one.
+    const payload =
+      (await this.#payload(issuer, token, freshMs)) ?? (await this.#payload(issuer, token, askAgainMs));
+    if (payload === "no keys")
+      return failure("UNAVAILABLE", `the keys of ${issuer.issuer} cannot be fetched`);
+    const outsider =
+      payload === undefined || payload === "invalid"
+        ? undefined
+        : toOutsider(issuer, payload, this.#registry.clock.now());
+    return outsider === undefined ? failure("TOKEN_INVALID") : { ok: true, outsider };
   }
 
-  /**
-   * The issuer's keys, at most so old; older ones if new ones cannot be had now. Each request fetches for itself, so
-   * that none waits for another's I/O; one at a time does, as long as there are keys to go on with.
-   */
-  async #keysOf(issuer: TrustedIssuer, maxAgeMs: number): Promise<JSONWebKeySet | undefined> {
-    if (issuer.jwksUrl === undefined) return { keys: issuer.keys ?? [] } as JSONWebKeySet;
-    const now = this.#registry.clock.now();
-    const kept = this.#keys.get(issuer.issuer);
-    const isRecent = kept !== undefined && now - kept.fetchedAt < maxAgeMs;
-    const isTried = now - (this.#triedAt.get(issuer.issuer) ?? Number.NEGATIVE_INFINITY) < askAgainMs;
-    if (isRecent || (isTried && kept !== undefined)) return kept.jwks;
-    this.#triedAt.set(issuer.issuer, now);
+  /** What a token says, by keys at most so old; `undefined` when its key is none of them. */
+  async #payload(
+    issuer: TrustedIssuer,
+    token: string,
+    maxAgeMs: number,
+  ): Promise<JWTPayload | "invalid" | "no keys" | undefined> {
+    const jwks = await this.#keys.of(issuer, maxAgeMs);
+    if (jwks === undefined) return "no keys";
     try {
-      const jwks = await fetchJwks(issuer.jwksUrl);
-      this.#keys.set(issuer.issuer, { jwks, fetchedAt: now });
-      return jwks;
+      const { payload } = await jwtVerify(token, createLocalJWKSet(jwks), {
+        algorithms,
+        issuer: issuer.issuer,
+        audience: issuer.audience,
+        clockTolerance: clockToleranceSeconds,
+        currentDate: new Date(this.#registry.clock.now()),
+        requiredClaims: ["sub", "exp"],
+      });
+      return payload;
     } catch (error) {
-      console.warn(
-        JSON.stringify({ event: "keys not fetched", issuer: issuer.issuer, error: String(error) }),
-      );
-      return kept?.jwks;
+      if (error instanceof errors.JWKSNoMatchingKey) return undefined;
+      // Nothing is asked for here, so whatever is thrown is about the token or, rarely, an issuer's broken key.
+      if (!(error instanceof errors.JOSEError)) {
+        console.warn(
+          JSON.stringify({ event: "key not usable", issuer: issuer.issuer, error: String(error) }),
+        );
+      }
+      return "invalid";
     }
   }
 }
 
-async function fetchJwks(url: string): Promise<JSONWebKeySet> {
-  const response = await fetch(url, {
-    signal: AbortSignal.timeout(fetchTimeoutMs),
-    redirect: "manual",
-    headers: { Accept: "application/json" },
-  });
-  if (response.status !== 200) throw new Error(`status ${response.status}`);
-  const text = await response.text();
-  if (text.length > maxJwksBytes) throw new Error("too large");
-  const jwks: unknown = JSON.parse(text);
-  if (typeof jwks !== "object" || jwks === null || !Array.isArray((jwks as { keys?: unknown }).keys)) {
-    throw new Error("not a JSON Web Key Set");
-  }
-  return jwks as JSONWebKeySet;
-}
-
-function toOutsider(issuer: TrustedIssuer, payload: JWTPayload): Outsider {
+/** `undefined` when the token has ended, or its subject is no name. */
+function toOutsider(issuer: TrustedIssuer, payload: JWTPayload, now: number): Outsider | undefined {
+  const endsAtMs = Number(payload.exp) * 1000;
+  // jose takes any JSON for a subject.
+  const subject: unknown = payload.sub;
+  if (endsAtMs <= now || typeof subject !== "string" || subject.length > maxSubjectLength) return undefined;
   const access =
     issuer.acceptAccess && payload.access !== undefined ? parseAccessClaim(payload.access) : undefined;
   const granted = access === undefined ? grantsOfClaims(issuer, payload) : grantsOfAccess(access);
@@ -131,16 +109,10 @@ function toOutsider(issuer: TrustedIssuer, payload: JWTPayload): Outsider {
     verbs: ["pull", "push", "delete"],
   }));
   const principal: Principal = {
-    account: `oidc:${issuer.issuer}:${payload.sub}`,
+    account: `oidc:${issuer.issuer}:${subject}`,
     grantSets: [granted, ceiling],
     version: "",
-    endsAtMs: Number(payload.exp) * 1000,
+    endsAtMs,
   };
   return { principal, access };
-}
-
-function grantsOfAccess(access: AccessEntry[]): Grant[] {
-  return access
-    .filter(({ type }) => type === "repository")
-    .map(({ name, actions }) => ({ repository: name, verbs: verbsOf(actions) }));
 }

@@ -7,7 +7,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { everything, type Grant } from "../../oci/grant.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Guard } from "./guard.ts";
-import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
+import { hashSecret, isGeneratedSecret } from "./passwords.ts";
 
 /** Somebody. What they may do is what every set of grants allows. */
 export type Principal = {
@@ -28,7 +28,8 @@ export const adminName = "admin";
 export const outsiderName = "oidc";
 
 /**
- * Who shows this user name and password. Error: `LOGIN_FAILED`, whatever was wrong.
+ * Who shows this user name and password. Errors: `LOGIN_FAILED`, whatever was wrong; `UNAVAILABLE` when the keys of
+ * another issuer cannot be had.
  *
  * Costs one call to the catalog at most, or two for a generated token.
  */
@@ -38,7 +39,7 @@ export async function logIn(
   password: string,
 ): Promise<Result<{ principal: Principal }>> {
   if (name === outsiderName) return guard.outsiders.exchange(password);
-  if (password.startsWith(tokenPrefix)) return logInByToken(guard, password, name);
+  if (isGeneratedSecret(password)) return logInByToken(guard, password, name);
   const { registry, passwords } = guard;
   if (name === adminName) {
     const { adminPassword } = registry.settings;

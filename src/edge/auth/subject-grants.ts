@@ -28,7 +28,8 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
   const recalled = await recall(registry, access.account, access.tokenId, undefined);
   if (!recalled.ok) return own;
   const full = accessByGrants(access.account, "bearer", recalled.principal.grantSets);
-  subjects.set(key, { access: full, until: now + grantsTtlMs });
+  const bytes = 1024 + 4 * JSON.stringify(recalled.principal.grantSets).length;
+  subjects.set(key, { access: full, until: now + grantsTtlMs, bytes });
   return (repository) => full.may("pull", repository);
 }
 

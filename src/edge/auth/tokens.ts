@@ -12,7 +12,7 @@ import type { Principal } from "./principal.ts";
 const accessType = "at+jwt";
 const refreshType = "rt+jwt";
 
-/** How far clocks may differ, in seconds. */
+/** How far the clock that issued a token may be ahead, in seconds. A token's end is taken as it is. */
 const clockToleranceSeconds = 10;
 
 /** What a token says. `isExpired`: it is genuine, but its time is over. */
@@ -132,7 +132,7 @@ async function verify(
         requiredClaims: ["sub", "exp", "nbf", "iat"],
       },
     );
-    return { ok: true, payload, isExpired: false };
+    return { ok: true, payload, isExpired: Number(payload.exp) * 1000 <= clock.now() };
   } catch (error) {
     // jose checks the signature, and every claim but the time, before it says so.
     if (error instanceof errors.JWTExpired) return { ok: true, payload: error.payload, isExpired: true };

@@ -7,12 +7,12 @@
 import { failure, type Result } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { parseContentLength } from "../../oci/range.ts";
-import { type AccessEntry, parseScopes, verbsOf } from "../../oci/scope.ts";
+import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { accessByGrants, anonymous } from "../auth/access.ts";
-import { audit } from "../auth/audit.ts";
+import { type AuditEvent, audit } from "../auth/audit.ts";
 import { logInLimited } from "../auth/authenticate.ts";
-import { mayEverybodyPull } from "../auth/authorise.ts";
-import { parseBasic } from "../auth/basic.ts";
+import { isGuessing, mayEverybodyPull } from "../auth/authorise.ts";
+import { parseAuthorization, parseBasic } from "../auth/basic.ts";
 import { basicChallenge } from "../auth/challenge.ts";
 import { guardOf } from "../auth/guard.ts";
 import { logIn, type Principal, recall } from "../auth/principal.ts";
@@ -38,7 +38,7 @@ export async function postToken(context: Context): Promise<Answer> {
   const { request } = context;
   const length = parseContentLength(request.headers.get("Content-Length"));
   const body = await readBody(request.body, length, maxFormBytes);
-  if (!body.ok) return { failure: failure("SIZE_INVALID") };
+  if (!body.ok) return { failure: failure("REQUEST_INVALID", `the body is ${body.reason}`) };
   const form = new URLSearchParams(new TextDecoder().decode(body.bytes));
   const wantsRefresh = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
@@ -64,8 +64,8 @@ export async function jwks({ registry }: Context): Promise<Answer> {
 async function askerOfHeader(context: Context): Promise<Asker> {
   const header = context.request.headers.get("Authorization");
   if (header === null) return { ok: true, principal: undefined };
-  const [scheme = "", value = ""] = header.trim().split(/\s+/, 2);
-  const credentials = scheme.toLowerCase() === "basic" ? parseBasic(value) : undefined;
+  const { scheme, value = "" } = parseAuthorization(header) ?? {};
+  const credentials = scheme === "basic" ? parseBasic(value) : undefined;
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Authorization header must be Basic");
   return askerOfPassword(context, credentials.name, credentials.password);
 }
@@ -90,17 +90,19 @@ async function issue(
   refreshToken?: string,
 ): Promise<Answer> {
   const { registry } = context;
-  if (!asker.ok)
-    return { failure: asker, headers: { "WWW-Authenticate": basicChallenge(registry.settings) } };
+  if (!asker.ok) {
+    const isRefused = asker.error === "LOGIN_FAILED" || asker.error === "TOKEN_INVALID";
+    const headers = { "WWW-Authenticate": basicChallenge(registry.settings) };
+    return isRefused ? { failure: asker, headers } : { failure: asker };
+  }
   const { keys } = guardOf(registry);
   const { principal } = asker;
   const asked = parseScopes(scopes);
+  if (principal === undefined && asked.length > 0 && isGuessing(context)) {
+    return { failure: failure("TOOMANYREQUESTS") };
+  }
   const access = await grant(context, principal, asked);
-  noteWrites(
-    { ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } },
-    asked,
-    access,
-  );
+  noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);
   const issued = await issueAccessToken(registry, keys, principal ?? { account: "" }, access);
   // Tokens of other issuers are not prolonged.
   const isOurs = principal !== undefined && !principal.account.startsWith("oidc:");
@@ -112,6 +114,10 @@ async function issue(
     expires_in: issued.expiresInSeconds,
     issued_at: issued.issuedAt,
     token_type: "Bearer",
+    scope: access
+      .filter(({ actions }) => actions.length > 0)
+      .map(formatScope)
+      .join(" "),
     ...(refresh === undefined ? {} : { refresh_token: refresh }),
   });
 }
@@ -124,32 +130,34 @@ async function grant(
 ): Promise<AccessEntry[]> {
   const access =
     principal === undefined ? anonymous : accessByGrants(principal.account, "password", principal.grantSets);
-  const granted: AccessEntry[] = [];
-  for (const { type, name, actions } of asked) {
-    if (type === "registry" && name === "catalog" && principal !== undefined) {
-      // The list shows each caller only what they may pull.
-      granted.push({ type, name, actions: ["*"] });
-    }
-    if (type !== "repository") continue;
-    const repository = name as RepositoryName;
-    const wanted = verbsOf(actions);
-    const allowed = wanted.filter((verb) => access.may(verb, repository));
-    const isPullLeft = wanted.includes("pull") && !allowed.includes("pull");
-    if (isPullLeft && (await mayEverybodyPull({ ...context, access }, repository))) allowed.push("pull");
-    const denied = wanted.filter((verb) => !allowed.includes(verb));
-    granted.push({ type, name, actions: allowed, ...(denied.length === 0 ? {} : { denied }) });
-  }
-  return granted;
+  const granted = await Promise.all(asked.map((entry) => grantEntry({ ...context, access }, entry)));
+  return granted.filter((entry) => entry !== undefined);
 }
 
-/** Writes into the audit log who was given leave to write, or refused it. */
-function noteWrites(context: Context, asked: AccessEntry[], granted: AccessEntry[]): void {
+async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessEntry | undefined> {
+  const { type, name, actions } = asked;
+  // The list shows everybody no more than what they may pull.
+  if (type === "registry") return includesCatalog([asked]) ? { type, name, actions: ["*"] } : undefined;
+  if (type !== "repository") return undefined;
+  const repository = name as RepositoryName;
+  const wanted = verbsOf(actions);
+  const allowed = wanted.filter((verb) => context.access.may(verb, repository));
+  const isPullLeft = wanted.includes("pull") && !allowed.includes("pull");
+  if (isPullLeft && (await mayEverybodyPull(context, repository))) allowed.push("pull");
+  const denied = wanted.filter((verb) => !allowed.includes(verb));
+  return { type, name, actions: allowed, ...(denied.length === 0 ? {} : { denied }) };
+}
+
+/** Writes into the audit log who was given leave to write, and who was refused it. */
+function noteWrites(context: Context, granted: AccessEntry[]): void {
   if (context.access.account === "anonymous") return;
-  for (const { type, name, actions } of asked) {
-    const writes = verbsOf(actions).filter((verb) => verb !== "pull");
-    if (type !== "repository" || writes.length === 0) continue;
-    const allowed = granted.find((entry) => entry.type === type && entry.name === name)?.actions ?? [];
-    const outcome = writes.some((verb) => allowed.includes(verb)) ? "granted" : "denied";
-    audit(context, { action: `token for ${writes.join(",")}`, target: name, outcome });
-  }
+  const events = granted.flatMap(({ type, name, actions, denied = [] }) =>
+    type === "repository" ? [...noteOf(name, actions, "granted"), ...noteOf(name, denied, "denied")] : [],
+  );
+  audit(context, ...events);
+}
+
+function noteOf(target: string, actions: string[], outcome: "granted" | "denied"): AuditEvent[] {
+  const writes = actions.filter((action) => action !== "pull");
+  return writes.length === 0 ? [] : [{ action: `token for ${writes.join(",")}`, target, outcome }];
 }

@@ -159,6 +159,11 @@ function readUploadBody(request: Request): Result<{ body: UploadBody }> {
   if (range !== undefined && length !== undefined && range.length !== length) {
     return failure("SIZE_INVALID", { contentRange: rangeText, contentLength: length });
   }
-  const body = { stream: request.body, length: length ?? range?.length, offset: range?.offset };
+  const body = {
+    stream: request.body,
+    length: length ?? range?.length,
+    isLengthSure: length !== undefined,
+    offset: range?.offset,
+  };
   return { ok: true, body };
 }

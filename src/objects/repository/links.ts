@@ -12,6 +12,7 @@ import { shardStub } from "../stubs.ts";
 import type { BlobLinkStore } from "./blob-link-store.ts";
 import type { ManifestStore } from "./manifest-store.ts";
 import type { Outbox } from "./outbox.ts";
+import type { TagStore } from "./tag-store.ts";
 
 /** The parts of a ledger that this works on. */
 export type LedgerParts = {
@@ -20,6 +21,7 @@ export type LedgerParts = {
   outbox: Outbox;
   blobs: BlobLinkStore;
   manifests: ManifestStore;
+  tags: TagStore;
   clock: Clock;
   graceMs: number;
 };
@@ -47,11 +49,15 @@ export function unlink({ blobs, due, outbox, clock }: LedgerParts, digest: strin
   due.set("release", digest, clock.now());
 }
 
-/** Lets blobs go that no manifest references any more, once the grace time is over. In the caller's transaction. */
-export function unlinkLater({ blobs, due, clock, graceMs }: LedgerParts, digests: string[]): void {
+/**
+ * Lets those of the digests go that are blobs which no manifest references any more, once the grace time is over. In
+ * the caller's transaction.
+ */
+export function unlinkLater({ blobs, manifests, due, clock, graceMs }: LedgerParts, digests: string[]): void {
   const now = clock.now();
-  blobs.renew(digests, now);
-  for (const digest of digests) due.set("unlink", digest, now + graceMs);
+  const freed = blobs.held(digests).filter((blob) => !manifests.isReferenced(blob));
+  blobs.renew(freed, now);
+  for (const digest of freed) due.set("unlink", digest, now + graceMs);
 }
 
 /** Unlinks those of the blobs that are due which still nothing references. In the caller's transaction. */

@@ -82,14 +82,11 @@ export class ManifestStore {
       .map((row) => row.digest);
   }
 
-  /** Stores a manifest; one that is there already only takes the media type of this push. */
+  /** Stores a manifest that is not there. */
   write(digest: string, bytes: Uint8Array, facts: ManifestFacts, now: number): void {
     this.#sql.exec(
       `INSERT INTO manifests (digest, media_type, size, artifact_type, subject, pushed_at)
-       VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET
-         media_type = excluded.media_type, artifact_type = excluded.artifact_type,
-         subject = excluded.subject, pushed_at = excluded.pushed_at`,
+       VALUES (?, ?, ?, ?, ?, ?)`,
       digest,
       facts.mediaType,
       bytes.byteLength,
@@ -97,7 +94,6 @@ export class ManifestStore {
       facts.subject ?? null,
       now,
     );
-    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
     for (let offset = 0; offset < bytes.byteLength; offset += bytesPerRow) {
       this.#sql.exec(
         "INSERT INTO manifest_bytes (digest, part, bytes) VALUES (?, ?, ?)",
@@ -106,7 +102,6 @@ export class ManifestStore {
         bytes.slice(offset, offset + bytesPerRow),
       );
     }
-    this.#sql.exec("DELETE FROM manifest_references WHERE manifest = ?", digest);
     this.#sql.exec(
       "INSERT OR IGNORE INTO manifest_references (manifest, digest) SELECT ?, value FROM json_each(?)",
       digest,

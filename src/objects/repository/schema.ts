@@ -89,8 +89,11 @@ export function createSchema(sql: SqlStorage, name: RepositoryName): void {
   sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?), ('schema', 1)", name);
 }
 
-/** What the ledger says of its repository as a whole. `isDeleting`: it is gone, but KV may not know yet. */
-export type Meta = RepositoryInfo & { isDeleting: boolean };
+/**
+ * What the ledger says of its repository as a whole. `isFounded`: something was pushed to it; until then the ledger
+ * only remembers sessions that were cancelled. `isDeleting`: it is gone, but KV may not know yet.
+ */
+export type Meta = RepositoryInfo & { isFounded: boolean; isDeleting: boolean };
 
 /** Reads what {@link createSchema} and {@link writeMeta} kept. */
 export function readMeta(sql: SqlStorage): Meta {
@@ -100,6 +103,7 @@ export function readMeta(sql: SqlStorage): Meta {
     name: values.get("name") as RepositoryName,
     visibility: values.get("visibility") === "public" ? "public" : "private",
     description: values.get("description") ?? "",
+    isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
   };
 }
@@ -107,7 +111,7 @@ export function readMeta(sql: SqlStorage): Meta {
 /** Keeps a value of {@link Meta}. */
 export function writeMeta(
   sql: SqlStorage,
-  key: "visibility" | "description" | "deleting",
+  key: "visibility" | "description" | "founded" | "deleting",
   value: string,
 ): void {
   sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);

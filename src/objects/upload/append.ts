@@ -27,16 +27,16 @@ export async function appendBody(
   body: ReadableStream | null,
   hash: RunningHash | undefined,
 ): Promise<Result> {
-  const { offset } = store.read();
+  const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
   if (body === null) return checkLength(write, 0);
   const writer = new PartWriter({
-    partBytes: settings.uploadPartBytes,
+    partBytes,
     budgetBytes: settings.uploadBufferBytes,
     readTail: (into) => store.readTail(into),
     storePart: (bytes) => storePart(store, bucket, bytes),
   });
-  const maxBytes = settings.uploadPartBytes * maxParts;
+  const maxBytes = partBytes * maxParts;
   let received = 0;
   try {
     for await (const piece of readPieces(body)) {

@@ -12,11 +12,15 @@ import { DueTable } from "../due.ts";
  */
 export type UploadState = "open" | "closing" | "finishing" | "finished" | "cancelled";
 
-/** What is kept of a session. `offset` is how many bytes are stored: whole parts and the tail. */
+/**
+ * What is kept of a session. `offset` is how many bytes are stored: whole parts and the tail. All parts of an upload
+ * must be of one size, so it keeps the one it began with.
+ */
 export type UploadRow = {
   state: UploadState;
   key: string;
   uploadId: string | null;
+  partBytes: number;
   offset: number;
   digest: Digest | null;
 };
@@ -30,6 +34,7 @@ const tables = `
     state TEXT NOT NULL,
     key TEXT NOT NULL,
     upload_id TEXT,
+    part_bytes INTEGER NOT NULL,
     offset INTEGER NOT NULL,
     digest TEXT
   );
@@ -51,16 +56,17 @@ export class UploadStore {
   }
 
   /** Makes the tables and the session. */
-  create(session: UploadSession, key: string): void {
+  create(session: UploadSession, key: string, partBytes: number): void {
     this.#sql.exec(tables);
     this.#sql.exec(DueTable.schema);
     this.#sql.exec(
-      `INSERT INTO session (only, id, repository, algorithm, state, key, offset)
-       VALUES (1, ?, ?, ?, 'open', ?, 0)`,
+      `INSERT INTO session (only, id, repository, algorithm, state, key, part_bytes, offset)
+       VALUES (1, ?, ?, ?, 'open', ?, ?, 0)`,
       session.id,
       session.repository,
       session.algorithm,
       key,
+      partBytes,
     );
   }
 
@@ -76,7 +82,9 @@ export class UploadStore {
 
   read(): UploadRow {
     return this.#sql
-      .exec<UploadRow>("SELECT state, key, upload_id AS uploadId, offset, digest FROM session")
+      .exec<UploadRow>(
+        "SELECT state, key, upload_id AS uploadId, part_bytes AS partBytes, offset, digest FROM session",
+      )
       .one();
   }
 

@@ -3,6 +3,7 @@ import type { Account, AccountPut, TokenRecord } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import { parseGrants } from "../../../oci/grant.ts";
 import { parsePage } from "../../../oci/paging.ts";
+import type { Registry } from "../../../registry/registry.ts";
 import { audit } from "../../auth/audit.ts";
 import { generateSecret, hashPassword, hashSecret } from "../../auth/passwords.ts";
 import { adminName, outsiderName } from "../../auth/principal.ts";
@@ -110,8 +111,15 @@ export async function removeAccount(context: Context): Promise<Answer> {
 
 /** Lists an account's tokens. */
 export async function listTokens({ registry, params }: Context): Promise<Answer> {
-  const tokens = await registry.catalog().listTokens(params.account ?? "");
+  const account = params.account ?? "";
+  if (!(await hasTokens(registry, account))) return { failure: failure("ACCOUNT_UNKNOWN") };
+  const tokens = await registry.catalog().listTokens(account);
   return jsonReply({ tokens: tokens.map(viewToken) });
+}
+
+/** Whether there is such an account, which may have tokens. The administrator's is not in the catalog. */
+async function hasTokens(registry: Registry, account: string): Promise<boolean> {
+  return account === adminName || (await registry.catalog().account(account)) !== undefined;
 }
 
 /** Makes a token. Its secret is in this answer, and nowhere else. */
@@ -123,8 +131,7 @@ export async function createToken(context: Context): Promise<Answer> {
   // A token made by a token has an end no later and grants no wider than its maker; that is why it makes none.
   if (access.tokenId !== undefined)
     return { failure: failure("DENIED", "a generated token makes no others") };
-  const isKnown = account === adminName || (await registry.catalog().account(account)) !== undefined;
-  if (!isKnown) return { failure: failure("ACCOUNT_UNKNOWN") };
+  if (!(await hasTokens(registry, account))) return { failure: failure("ACCOUNT_UNKNOWN") };
   const { description, grants: grantsJson, expiresInSeconds } = body.json;
   if (typeof description !== "string" || description === "" || description.length > 200) {
     return { failure: invalidField("description", "a text of 1 to 200 characters") };

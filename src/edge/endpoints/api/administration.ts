@@ -7,17 +7,17 @@ import { audit } from "../../auth/audit.ts";
 import { guardOf } from "../../auth/guard.ts";
 import { adminName } from "../../auth/principal.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { invalidField, readJson, repositoryOfPath } from "./json-body.ts";
+import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 /** Says which grant allows a verb on a repository, or why none does. */
 export async function explain(context: Context): Promise<Answer> {
   const { registry } = context;
   const body = await readJson(context, ["account", "repository", "verb"]);
   if (!body.ok) return { failure: body };
-  const { account: name, verb } = body.json;
+  const { account: name, repository: repositoryName, verb } = body.json;
   if (typeof name !== "string") return { failure: invalidField("account", "the name of an account") };
   if (!isVerb(verb)) return { failure: invalidField("verb", `one of ${verbs.join(", ")}`) };
-  const named = repositoryOfPath(String(body.json.repository));
+  const named = parseRepository(repositoryName);
   if (!named.ok) return { failure: named };
   const { repository } = named;
   if (verb === "pull" && (await isPublic(registry, repository))) {

@@ -39,8 +39,8 @@ export function invalidField(field: string, expected: string): Failure {
   return failure("REQUEST_INVALID", `${field} must be ${expected}`);
 }
 
-/** The repository of the path. Error: `NAME_INVALID`. */
-export function repositoryOfPath(name: string | undefined): Result<{ repository: RepositoryName }> {
-  const repository = parseRepositoryName(name ?? "");
+/** The repository that a path or a field names. Error: `NAME_INVALID`. */
+export function parseRepository(name: unknown): Result<{ repository: RepositoryName }> {
+  const repository = typeof name === "string" ? parseRepositoryName(name) : undefined;
   return repository === undefined ? failure("NAME_INVALID", { name }) : { ok: true, repository };
 }

@@ -8,7 +8,7 @@ import { refusalFor } from "../../auth/authorise.ts";
 import { pullGrants } from "../../auth/subject-grants.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 import { linkHeader } from "../link-header.ts";
-import { invalidField, readJson, repositoryOfPath } from "./json-body.ts";
+import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 const maxDescriptionLength = 1000;
 
@@ -24,7 +24,7 @@ export async function searchRepositories(context: Context): Promise<Answer> {
 
 /** Makes a repository public or private, or describes it. */
 export async function patchRepository(context: Context): Promise<Answer> {
-  const named = repositoryOfPath(context.params.name);
+  const named = parseRepository(context.params.name);
   if (!named.ok) return { failure: named };
   const { repository } = named;
   const refusal = await refusalFor(context, repository, "admin");
@@ -57,7 +57,7 @@ export async function patchRepository(context: Context): Promise<Answer> {
 
 /** Deletes a repository with all it holds. */
 export async function removeRepository(context: Context): Promise<Answer> {
-  const named = repositoryOfPath(context.params.name);
+  const named = parseRepository(context.params.name);
   if (!named.ok) return { failure: named };
   const { repository } = named;
   const refusal = await refusalFor(context, repository, "admin");

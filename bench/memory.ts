@@ -1,0 +1,26 @@
+/** The memory of another process. Linux only. */
+import { readFileSync } from "node:fs";
+
+const sampleMs = 20;
+
+/** Resident memory of a process, in MB (10^6 bytes). */
+export function residentMegabytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  const kibibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+  return (kibibytes * 1024) / 1e6;
+}
+
+/** How many MB the resident memory of a process grows by, at most, while work is done. */
+export async function growthDuring(pid: number, work: () => Promise<unknown>): Promise<number> {
+  const before = residentMegabytes(pid);
+  let peak = before;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, residentMegabytes(pid));
+  }, sampleMs);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  return Math.max(peak, residentMegabytes(pid)) - before;
+}

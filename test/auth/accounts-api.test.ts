@@ -1,0 +1,598 @@
+/** The management API: its contract, field by field, and what it leaves in the audit log. */
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { decodeJwt } from "jose";
+import { isGeneratedSecret } from "../../src/edge/auth/passwords.ts";
+import { content } from "../support/content.ts";
+import { until } from "../support/registry.ts";
+import {
+  admin,
+  type CallOptions,
+  type Credential,
+  expectError,
+  expectProblem,
+  serveClosed,
+} from "./support/registry.ts";
+
+const registry = await serveClosed();
+const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
+const alice = await registry.account("alice", grants);
+const dayPattern = /^\d{4}-\d\d-\d\d$/;
+const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+type View = Record<string, unknown>;
+
+const api = (method: string, path: string, options: CallOptions = {}) =>
+  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+
+describe("accounts", () => {
+  test("are made, shown, changed and deleted", async () => {
+    const password = "a password of some length";
+    const made = await api("PUT", "/accounts/carol", { json: { password, grants } });
+    assert.equal(made.status, 201, made.text);
+    const { createdAt, ...shown } = made.json<View>();
+    assert.match(String(createdAt), timePattern);
+    assert.deepEqual(shown, { name: "carol", grants, disabled: false, hasPassword: true });
+    const got = await api("GET", "/accounts/carol");
+    assert.deepEqual([got.status, got.json()], [200, { createdAt, ...shown }]);
+
+    const narrower = [{ repository: "team/app", verbs: ["pull"] }];
+    const changed = await api("PUT", "/accounts/carol", { json: { grants: narrower, disabled: true } });
+    assert.equal(changed.status, 200);
+    assert.deepEqual(changed.json(), { ...shown, createdAt, grants: narrower, disabled: true });
+    await registry.must(401, "GET", "/v2/", { as: { name: "carol", password } });
+    await api("PUT", "/accounts/carol", { json: { grants } });
+    await registry.must(200, "GET", "/v2/", { as: { name: "carol", password } });
+
+    const deleted = await api("DELETE", "/accounts/carol");
+    assert.deepEqual([deleted.status, deleted.text], [204, ""]);
+    for (const method of ["GET", "DELETE"]) {
+      expectProblem(await api(method, "/accounts/carol"), 404, "NAME_UNKNOWN");
+    }
+  });
+
+  test("without a password are for tokens alone", async () => {
+    const made = await api("PUT", "/accounts/robot", { json: { grants } });
+    assert.deepEqual([made.status, made.json<View>().hasPassword], [201, false]);
+    for (const password of ["", "undefined", "null"]) {
+      await registry.must(401, "GET", "/v2/", { as: { name: "robot", password } });
+    }
+    const { secret } = await registry.generateToken("robot");
+    await registry.must(200, "GET", "/v2/", { as: { name: "robot", password: secret } });
+  });
+
+  test("are listed in pages", async () => {
+    for (const name of ["page-1", "page-2", "page-3"])
+      await api("PUT", `/accounts/${name}`, { json: { grants: [] } });
+    const names: unknown[] = [];
+    let path = "/api/v1/accounts?n=2";
+    for (let pages = 0; path !== ""; pages++) {
+      assert(pages < 20);
+      const page = await registry.must(200, "GET", path, { as: admin });
+      const { accounts } = page.json<{ accounts: View[] }>();
+      assert(accounts.length <= 2);
+      names.push(...accounts.map(({ name }) => name));
+      path = /^<([^>]+)>; rel="next"$/.exec(page.headers.get("Link") ?? "")?.[1] ?? "";
+    }
+    assert.deepEqual(names, [...names].sort());
+    assert(["alice", "page-1", "page-2", "page-3"].every((name) => names.includes(name)));
+    expectProblem(await api("GET", "/accounts?n=x"), 400, "UNSUPPORTED");
+  });
+
+  const names = [
+    "admin",
+    "oidc",
+    "anonymous",
+    "__proto__",
+    "Alice",
+    "a b",
+    "a:b",
+    "oidc:x",
+    "a/b",
+    "a%2fb",
+    "-a",
+    ".a",
+    "_a",
+    "ａlice",
+    "a".repeat(64),
+    "%00",
+    "a%00",
+    "a%0a",
+    "..%2fadmin",
+    "😀",
+  ];
+  for (const name of names) {
+    test(`cannot be called ${JSON.stringify(name).slice(0, 40)}`, async () => {
+      const answer = await api("PUT", `/accounts/${name}`, {
+        json: { password: "a long enough password", grants },
+      });
+      assert([400, 404].includes(answer.status), answer.text);
+    });
+  }
+
+  test("may be called as what objects inherit", async () => {
+    for (const name of ["constructor", "tostring", "hasownproperty", "a".repeat(63)]) {
+      expectProblem(await api("GET", `/accounts/${name}`), 404, "NAME_UNKNOWN");
+      const as = await registry.account(name, grants);
+      await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
+    }
+  });
+
+  const bodies: [string, CallOptions][] = [
+    ["nothing", {}],
+    ["no JSON", { body: "{" }],
+    ["bytes that are no text", { body: new Uint8Array([0x7b, 0xff, 0x7d]) }],
+    ["a list", { json: [] }],
+    ["null", { json: null }],
+    ["a text", { json: "x" }],
+    ["an unknown field", { json: { grants, admin: true } }],
+    ["__proto__", { body: '{"grants":[],"__proto__":{"disabled":false}}' }],
+    ["constructor", { body: '{"grants":[],"constructor":{}}' }],
+    ["no grants", { json: { password: "a long enough password" } }],
+    ["grants that are an object", { json: { grants: {} } }],
+    ["grants that are texts", { json: { grants: ["team/**"] } }],
+    ["grants of null", { json: { grants: [null] } }],
+    ["a grant without verbs", { json: { grants: [{ repository: "a" }] } }],
+    ["a grant without a repository", { json: { grants: [{ verbs: ["pull"] }] } }],
+    ["an unknown verb", { json: { grants: [{ repository: "a", verbs: ["fly"] }] } }],
+    ["a verb of another case", { json: { grants: [{ repository: "a", verbs: ["PULL"] }] } }],
+    ["all verbs in one", { json: { grants: [{ repository: "a", verbs: ["*"] }] } }],
+    ["a verb that is a list", { json: { grants: [{ repository: "a", verbs: [["pull"]] }] } }],
+    ["an inherited verb", { json: { grants: [{ repository: "a", verbs: ["constructor"] }] } }],
+    ["an empty pattern", { json: { grants: [{ repository: "", verbs: [] }] } }],
+    ["a pattern in capitals", { json: { grants: [{ repository: "Team/*", verbs: [] }] } }],
+    ["a pattern of three stars", { json: { grants: [{ repository: "***", verbs: [] }] } }],
+    ["a pattern with stars in a segment", { json: { grants: [{ repository: "team**", verbs: [] }] } }],
+    ["a pattern with an empty segment", { json: { grants: [{ repository: "a//b", verbs: [] }] } }],
+    ["a regular expression", { json: { grants: [{ repository: "(a|b)+", verbs: [] }] } }],
+    ["a long pattern", { json: { grants: [{ repository: "a".repeat(256), verbs: [] }] } }],
+    ["too many grants", { json: { grants: Array.from({ length: 201 }, () => grants[0]) } }],
+    ["disabled as a text", { json: { grants, disabled: "true" } }],
+    ["disabled as null", { json: { grants, disabled: null } }],
+    ["a short password", { json: { grants, password: "short" } }],
+    ["a password that is null", { json: { grants, password: null } }],
+    ["a password that is a number", { json: { grants, password: 123456789012 } }],
+    ["a password that is a list", { json: { grants, password: Array(12).fill("a") } }],
+    ["a long password", { json: { grants, password: "a".repeat(513) } }],
+    ["a large body", { body: `{"grants":[]${" ".repeat(256 * 1024)}}` }],
+  ];
+  for (const [what, options] of bodies) {
+    test(`are not made of ${what}`, async () => {
+      const detail = expectProblem(await api("PUT", "/accounts/wrong", options), 400, "UNSUPPORTED");
+      assert.equal(typeof detail, "string");
+      assert.equal((await api("GET", "/accounts/wrong")).status, 404);
+    });
+  }
+
+  test("with passwords that look like something else log in", async () => {
+    for (const [name, password] of [
+      ["looks-generated", "stw_this is my password"],
+      ["with-colons", "a:b:c:d:e:f:g:h"],
+      ["unicode", "пароль длинный 😀"],
+      ["spaces", "   twelve spaces  "],
+    ] as const) {
+      assert.equal((await api("PUT", `/accounts/${name}`, { json: { password, grants } })).status, 201);
+      await registry.must(200, "GET", "/v2/", { as: { name, password } });
+    }
+  });
+});
+
+describe("generated tokens", () => {
+  test("are made, listed and deleted; the secret is seen once", async () => {
+    const json = {
+      description: "build",
+      grants: [{ repository: "team/app", verbs: ["push"] }],
+      expiresInSeconds: 3600,
+    };
+    const made = await api("POST", "/accounts/alice/tokens", { json });
+    assert.equal(made.status, 201);
+    assert.match(made.header("Cache-Control"), /^no-store/);
+    const { secret, ...token } = made.json<View>();
+    registry.secrets.add(String(secret));
+    const { id, createdAt, expiresAt, ...rest } = token;
+    assert.deepEqual(rest, { description: "build", grants: json.grants });
+    assert.match(String(id), /^[0-9a-f-]{36}$/);
+    assert.equal(Date.parse(String(expiresAt)) - Date.parse(String(createdAt)), 3_600_000);
+    assert.match(String(secret), /^stw_[A-Za-z0-9_-]{49}$/);
+    assert(isGeneratedSecret(String(secret)));
+
+    const list = async () => (await api("GET", "/accounts/alice/tokens")).json<{ tokens: View[] }>().tokens;
+    assert.deepEqual(await list(), [token]);
+    const as = { name: "alice", password: String(secret) };
+    await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
+    await registry.must(403, "POST", "/v2/team/other/blobs/uploads/", { as });
+    const [used] = await list();
+    assert.match(String(used?.lastUsed), dayPattern);
+
+    const deleted = await api("DELETE", `/accounts/alice/tokens/${id}`);
+    assert.deepEqual([deleted.status, deleted.text], [204, ""]);
+    expectProblem(await api("DELETE", `/accounts/alice/tokens/${id}`), 404, "NAME_UNKNOWN");
+    assert.deepEqual(await list(), []);
+  });
+
+  test("are of their account alone", async () => {
+    const { id, secret } = await registry.generateToken("alice");
+    await registry.account("dave", grants);
+    expectProblem(await api("DELETE", `/accounts/dave/tokens/${id}`), 404, "NAME_UNKNOWN");
+    for (const name of ["dave", "admin", "", "Alice", "nobody"]) {
+      await registry.must(401, "GET", "/v2/", { as: { name, password: secret } });
+    }
+    await registry.must(200, "GET", "/v2/", { as: { name: "alice", password: secret } });
+  });
+
+  test("with one character changed are none", async () => {
+    const { secret } = await registry.generateToken("alice");
+    const swap = (at: number) =>
+      secret.slice(0, at) + (secret[at] === "A" ? "B" : "A") + secret.slice(at + 1);
+    for (const wrong of [
+      swap(5),
+      swap(52),
+      secret.slice(0, -1),
+      `${secret}A`,
+      secret.replace("stw_", "STW_"),
+    ]) {
+      const headers = { "CF-Connecting-IP": crypto.randomUUID() };
+      await registry.must(401, "GET", "/v2/", { as: { name: "alice", password: wrong }, headers });
+      await registry.must(401, "GET", "/v2/", { as: wrong, headers });
+    }
+  });
+
+  const bodies: [string, unknown][] = [
+    ["nothing", {}],
+    ["an empty description", { description: "" }],
+    ["a long description", { description: "a".repeat(201) }],
+    ["a description that is a number", { description: 1 }],
+    ["an unknown field", { description: "x", secret: "stw_mine" }],
+    ["grants of null", { description: "x", grants: null }],
+    ["a wrong grant", { description: "x", grants: [{ repository: "**", verbs: ["all"] }] }],
+    ["no time", { description: "x", expiresInSeconds: 0 }],
+    ["negative time", { description: "x", expiresInSeconds: -1 }],
+    ["half a second", { description: "x", expiresInSeconds: 0.5 }],
+    ["a time that is a text", { description: "x", expiresInSeconds: "60" }],
+    ["a time that is null", { description: "x", expiresInSeconds: null }],
+    ["all time", { description: "x", expiresInSeconds: 1e15 }],
+  ];
+  for (const [what, json] of bodies) {
+    test(`are not made of ${what}`, async () => {
+      expectProblem(await api("POST", "/accounts/alice/tokens", { json }), 400, "UNSUPPORTED");
+    });
+  }
+
+  test("are not made for accounts that do not exist", async () => {
+    const json = { description: "x" };
+    for (const name of ["nobody", "oidc", "anonymous", "__proto__"]) {
+      expectProblem(await api("POST", `/accounts/${name}/tokens`, { json }), 404, "NAME_UNKNOWN");
+      expectProblem(await api("GET", `/accounts/${name}/tokens`), 404, "NAME_UNKNOWN");
+    }
+  });
+
+  test("are at most a hundred to an account", async () => {
+    await api("PUT", "/accounts/many", { json: { grants } });
+    const json = { description: "x" };
+    const made = await Promise.all(
+      Array.from({ length: 100 }, () => api("POST", "/accounts/many/tokens", { json })),
+    );
+    assert(made.every(({ status }) => status === 201));
+    expectProblem(await api("POST", "/accounts/many/tokens", { json }), 400, "UNSUPPORTED");
+  });
+});
+
+describe("who may use it", () => {
+  const cases: [string, string, unknown?][] = [
+    ["GET", "/accounts"],
+    ["GET", "/accounts/dora"],
+    ["PUT", "/accounts/dora", { grants: [{ repository: "**", verbs: ["admin"] }] }],
+    ["PUT", "/accounts/new", { grants: [] }],
+    ["DELETE", "/accounts/dora"],
+    ["GET", "/accounts/dora/tokens"],
+    ["POST", "/accounts/dora/tokens", { description: "x" }],
+    ["GET", "/accounts/admin/tokens"],
+    ["POST", "/accounts/admin/tokens", { description: "x" }],
+    ["POST", "/explain", { account: "dora", repository: "a", verb: "pull" }],
+    ["GET", "/audit"],
+    ["POST", "/keys/rotate"],
+    ["PATCH", "/repositories/team/app", { visibility: "public" }],
+    ["DELETE", "/repositories/team/app"],
+  ];
+  const send = (method: string, path: string, json: unknown, as: Credential | undefined) =>
+    api(method, path, json === undefined ? { as } : { as, json });
+
+  test("not others than administrators", async () => {
+    await registry.account("dora", grants);
+    await registry.pushImage(admin, "team/app", "v1");
+    for (const [method, path, json] of cases) {
+      expectProblem(await send(method, path, json, alice), 403, "DENIED");
+    }
+  });
+
+  test("nobody without a credential, or with a bearer token", async () => {
+    const bearer = await registry.bearer(admin, "repository:team/app:*", "registry:catalog:*");
+    for (const as of [undefined, bearer, await registry.bearer(undefined)]) {
+      for (const [method, path, json] of [...cases, ["GET", "/repositories"] as const]) {
+        const refused = await send(method, path, json, as);
+        expectProblem(refused, 401, "UNAUTHORIZED");
+        assert.equal(refused.header("WWW-Authenticate"), 'Basic realm="stowage", charset="UTF-8"');
+      }
+    }
+  });
+
+  test("an account for its own tokens, which are no wider than the account", async () => {
+    const own = await api("GET", "/accounts/alice", { as: alice });
+    assert.equal(own.status, 200);
+    const json = {
+      description: "mine",
+      grants: [{ repository: "**", verbs: ["pull", "push", "delete", "admin"] }],
+    };
+    const made = await api("POST", "/accounts/alice/tokens", { as: alice, json });
+    assert.equal(made.status, 201);
+    const { id, secret } = made.json<{ id: string; secret: string }>();
+    registry.secrets.add(secret);
+    assert.equal((await api("GET", "/accounts/alice/tokens", { as: alice })).status, 200);
+    for (const [method, path, body] of cases) {
+      expectProblem(await send(method, path, body, { name: "alice", password: secret }), 403, "DENIED");
+    }
+    const token = await registry.bearer(
+      { name: "alice", password: secret },
+      "repository:team/app:*",
+      "repository:a:*",
+    );
+    assert.deepEqual(
+      (decodeJwt(token).access as { actions: string[] }[]).map(({ actions }) => actions),
+      [["pull", "push"], []],
+    );
+    assert.equal((await api("DELETE", `/accounts/alice/tokens/${id}`, { as: alice })).status, 204);
+  });
+
+  test("a generated token for itself alone: not its account, not its account's other tokens", async () => {
+    for (const [name, owner] of [
+      ["alice", alice],
+      ["admin", admin],
+    ] as const) {
+      const other = await registry.generateToken(name);
+      const { id, secret } = await registry.generateToken(name, {
+        grants: [{ repository: "team/app", verbs: ["pull"] }],
+      });
+      for (const as of [secret, { name, password: secret }]) {
+        expectProblem(
+          await api("POST", `/accounts/${name}/tokens`, { as, json: { description: "x" } }),
+          403,
+          "DENIED",
+        );
+        expectProblem(await api("GET", `/accounts/${name}/tokens`, { as }), 403, "DENIED");
+        expectProblem(await api("DELETE", `/accounts/${name}/tokens/${other.id}`, { as }), 403, "DENIED");
+        expectProblem(await api("GET", "/accounts", { as }), 403, "DENIED");
+      }
+      assert.equal((await api("DELETE", `/accounts/${name}/tokens/${id}`, { as: secret })).status, 204);
+      await registry.must(401, "GET", "/v2/", { as: secret });
+      assert.equal((await api("DELETE", `/accounts/${name}/tokens/${other.id}`, { as: owner })).status, 204);
+    }
+  });
+
+  test("another administrator, and a token of theirs unless it is narrower", async () => {
+    const boss = await registry.account("boss", [{ repository: "**", verbs: ["admin"] }]);
+    const wide = await registry.generateToken("boss");
+    const narrow = await registry.generateToken("boss", {
+      grants: [{ repository: "team/**", verbs: ["admin"] }],
+    });
+    for (const as of [boss, { name: "boss", password: wide.secret }, wide.secret]) {
+      assert.equal((await api("GET", "/accounts", { as })).status, 200);
+    }
+    expectProblem(await api("GET", "/accounts", { as: narrow.secret }), 403, "DENIED");
+    await registry.must(200, "PATCH", "/api/v1/repositories/team/app", { as: narrow.secret, json: {} });
+  });
+
+  test("by no other method or path", async () => {
+    const refused = await api("POST", "/accounts");
+    expectProblem(refused, 405, "UNSUPPORTED");
+    assert.equal(refused.header("Allow"), "GET, HEAD");
+    assert.equal((await registry.call("GET", "/v2/api/v1/accounts")).status, 404);
+  });
+});
+
+describe("repositories", () => {
+  test("are described and searched", async () => {
+    await registry.pushImage(admin, "search/one", "v1");
+    await registry.pushImage(admin, "search/two", "v1");
+    const json = { visibility: "public", description: "The <b>FINEST</b> 'app' %_" };
+    const changed = await api("PATCH", "/repositories/search/one", { json });
+    assert.deepEqual([changed.status, changed.json()], [200, { name: "search/one", ...json }]);
+    const search = async (query: string) => {
+      const answer = await api("GET", `/repositories?${new URLSearchParams({ query })}`);
+      return answer.json<{ repositories: { name: string }[] }>().repositories.map(({ name }) => name);
+    };
+    assert.deepEqual(await search("search/"), ["search/one", "search/two"]);
+    assert.deepEqual(await search("finest"), ["search/one"]);
+    assert.deepEqual(await search("'app' %_"), ["search/one"]);
+    assert.deepEqual(await search("%"), ["search/one"]);
+    assert.deepEqual(await search("' OR 1=1 --"), []);
+    const page = await api("GET", "/repositories?query=search&n=1");
+    assert.deepEqual(page.json<{ repositories: unknown[] }>().repositories, [
+      { name: "search/one", ...json },
+    ]);
+    assert.equal(
+      page.header("Link"),
+      '</api/v1/repositories?query=search&n=1&last=search%2Fone>; rel="next"',
+    );
+  });
+
+  const bodies: [string, unknown][] = [
+    ["another visibility", { visibility: "secret" }],
+    ["a visibility that is null", { visibility: null }],
+    ["a long description", { description: "a".repeat(1001) }],
+    ["a description that is a number", { description: 1 }],
+    ["another field", { name: "search/three" }],
+  ];
+  for (const [what, json] of bodies) {
+    test(`are not changed by ${what}`, async () => {
+      expectProblem(await api("PATCH", "/repositories/search/one", { json }), 400, "UNSUPPORTED");
+    });
+  }
+
+  test("that are not there are not found, or no names", async () => {
+    expectProblem(await api("PATCH", "/repositories/not/there", { json: {} }), 404, "NAME_UNKNOWN");
+    expectProblem(await api("DELETE", "/repositories/not/there"), 404, "NAME_UNKNOWN");
+    expectProblem(await api("DELETE", "/repositories/Not/There"), 400, "NAME_INVALID");
+    expectProblem(await api("DELETE", "/repositories/a%2fb"), 400, "NAME_INVALID");
+  });
+
+  test("are deleted with all they hold, and take no pushes until that is done", async () => {
+    const image = await registry.pushImage(admin, "doomed/app", "v1");
+    await registry.must(200, "GET", "/v2/doomed/app/manifests/v1", { as: admin });
+    assert.equal((await api("DELETE", "/repositories/doomed/app")).status, 202);
+    expectProblem(await api("DELETE", "/repositories/doomed/app"), 404, "NAME_UNKNOWN");
+    for (const path of ["manifests/v1", `manifests/${image.digest}`, `blobs/${image.config}`, "tags/list"]) {
+      await registry.must(404, "GET", `/v2/doomed/app/${path}`, { as: admin });
+    }
+    const body = content();
+    const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
+    const put = { as: admin, headers, body: image.manifest };
+    expectError(await registry.call("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
+    const digest = `sha256:${Buffer.from(await crypto.subtle.digest("SHA-256", new Uint8Array(body))).toString("hex")}`;
+    const push = await registry.call("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
+      as: admin,
+      body,
+    });
+    expectError(push, 409, "DENIED");
+    const list = await registry.must(200, "GET", "/v2/_catalog", { as: admin });
+    assert(!list.text.includes("doomed"));
+  });
+});
+
+describe("explain", () => {
+  const grant = { repository: "team/**", verbs: ["pull", "push"] };
+  const cases: [unknown, Record<string, unknown>][] = [
+    [
+      { account: "alice", repository: "team/a/b", verb: "push" },
+      { allowed: true, grant },
+    ],
+    [{ account: "alice", repository: "team/a/b", verb: "delete" }, { allowed: false }],
+    [{ account: "alice", repository: "team", verb: "pull" }, { allowed: false }],
+    [{ account: "alice", repository: "search/one", verb: "pull" }, { allowed: true }],
+    [
+      { account: "admin", repository: "any/thing", verb: "admin" },
+      { allowed: true, grant: { repository: "**", verbs: ["pull", "push", "delete", "admin"] } },
+    ],
+    [{ account: "nobody", repository: "team/a", verb: "pull" }, { allowed: false }],
+    [{ account: "__proto__", repository: "team/a", verb: "pull" }, { allowed: false }],
+    [{ account: "disabled", repository: "team/a", verb: "pull" }, { allowed: false }],
+  ];
+  for (const [json, expected] of cases) {
+    test(JSON.stringify(json), async () => {
+      await api("PUT", "/accounts/disabled", { json: { grants, disabled: true } });
+      const answer = await api("POST", "/explain", { json });
+      assert.equal(answer.status, 200, answer.text);
+      const { reason, ...rest } = answer.json<View>();
+      assert.deepEqual(rest, expected);
+      assert.match(String(reason), /\w/);
+    });
+  }
+
+  const wrong: [unknown, string][] = [
+    [{}, "UNSUPPORTED"],
+    [{ account: 1, repository: "a", verb: "pull" }, "UNSUPPORTED"],
+    [{ account: "alice", repository: "a", verb: "fly" }, "UNSUPPORTED"],
+    [{ account: "alice", repository: "A", verb: "pull" }, "NAME_INVALID"],
+    [{ account: "alice", repository: ["a"], verb: "pull" }, "NAME_INVALID"],
+    [{ account: "alice", verb: "pull" }, "NAME_INVALID"],
+  ];
+  for (const [json, code] of wrong) {
+    test(`takes no ${JSON.stringify(json)}`, async () => {
+      expectProblem(await api("POST", "/explain", { json }), 400, code);
+    });
+  }
+});
+
+describe("the audit log", () => {
+  const events = async () =>
+    (await registry.audit()).map(
+      ({ actor, action, target, outcome }) => `${actor} ${action} ${target} ${outcome}`,
+    );
+
+  test("says who did what to accounts, tokens, keys and repositories", async () => {
+    await registry.account("eve", grants);
+    await api("PUT", "/accounts/eve", { json: { grants: [], disabled: true } });
+    const { id, secret } = await registry.generateToken("eve", { description: "a robot" });
+    await api("DELETE", `/accounts/eve/tokens/${id}`);
+    await api("DELETE", "/accounts/eve");
+    const { signing } = (await api("POST", "/keys/rotate")).json<{ signing: string }>();
+    await registry.pushImage(admin, "audited/app", "v1");
+    await registry.setVisibility("audited/app", "public");
+    await api("DELETE", "/repositories/audited/app");
+    registry.secrets.add(secret);
+    const expected = [
+      "admin repository.delete audited/app done",
+      "admin repository.change audited/app done",
+      `admin keys.rotate ${signing} done`,
+      "admin account.delete eve done",
+      `admin token.delete eve/${id} done`,
+      `admin token.create eve/${id} done`,
+      "admin account.change eve done",
+      "admin account.create eve done",
+    ];
+    await until("the entries", async () => (await events()).includes(expected[0] ?? ""));
+    assert.deepEqual(
+      (await events()).filter((event) => expected.includes(event)),
+      expected,
+    );
+  });
+
+  test("says who was given leave to write, and who was refused it", async () => {
+    const bearer = await registry.bearer(alice, "repository:team/x:pull,push,delete", "repository:b/x:push");
+    await registry.must(403, "POST", "/v2/b/x/blobs/uploads/", { as: bearer });
+    await registry.must(403, "DELETE", "/v2/team/x/manifests/v1", { as: alice });
+    await registry.must(403, "PUT", "/api/v1/accounts/alice", { as: alice, json: {} });
+    const expected = [
+      "alice token for push team/x granted",
+      "alice token for delete team/x denied",
+      "alice token for push b/x denied",
+      "alice push b/x denied",
+      "alice delete team/x denied",
+      "alice PUT /api/v1/accounts/alice /api/v1/accounts/alice denied",
+    ];
+    await until("the entries", async () => (await events()).includes(expected.at(-1) ?? ""));
+    const seen = await events();
+    for (const event of expected) assert(seen.includes(event), event);
+    assert(!seen.some((event) => event.includes("pull")));
+  });
+
+  test("says from where, when and by which request", async () => {
+    const headers = { "CF-Connecting-IP": "192.0.2.77" };
+    const made = await registry.must(201, "PUT", "/api/v1/accounts/frank", {
+      as: admin,
+      json: { grants },
+      headers,
+    });
+    const find = async () => (await registry.audit()).find(({ target }) => target === "frank");
+    await until("the entry", async () => (await find()) !== undefined);
+    const { id, time, ...entry } = (await find()) ?? {};
+    assert.deepEqual(entry, {
+      actor: "admin",
+      action: "account.create",
+      target: "frank",
+      outcome: "done",
+      detail: `grants ${JSON.stringify(grants)}`,
+      address: "192.0.2.77",
+      requestId: made.header("X-Request-Id"),
+    });
+    assert.equal(typeof id, "number");
+    assert.match(String(time), timePattern);
+    const lines = registry.log.split("\n").filter((line) => line.includes('"event":"audit"'));
+    assert(lines.some((line) => line.includes('"target":"frank"') && line.includes("192.0.2.77")));
+  });
+
+  test("comes in pages, newest first", async () => {
+    const all = (await registry.audit()).map(({ id }) => Number(id));
+    assert.deepEqual(
+      all,
+      [...all].sort((one, other) => other - one),
+    );
+    const first = await api("GET", "/audit?n=2");
+    const ids = first.json<{ entries: { id: number }[] }>().entries.map(({ id }) => id);
+    assert.equal(first.header("Link"), `</api/v1/audit?n=2&last=${ids[1]}>; rel="next"`);
+    const second = await api("GET", `/audit?n=2&last=${ids[1]}`);
+    assert(second.json<{ entries: { id: number }[] }>().entries.every(({ id }) => id < Number(ids[1])));
+    for (const query of ["n=x", "last=x", "last=1e99", "n=-1"]) {
+      expectProblem(await api("GET", `/audit?${query}`), 400, "UNSUPPORTED");
+    }
+  });
+});

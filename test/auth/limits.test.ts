@@ -1,0 +1,251 @@
+/** What trying costs those who try, and what checking costs the registry. */
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { unknownDigest } from "../support/content.ts";
+import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
+
+const registry = await serveClosed();
+const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull", "push"] }]);
+const image = await registry.pushImage(alice, "team/app", "v1");
+const open = await registry.pushImage(admin, "open/app", "v1");
+await registry.pushImage(admin, "private/app", "v1");
+await registry.setVisibility("open/app", "public");
+
+/** As wrangler.toml has them, a minute. */
+const maxFailures = 10;
+const maxMisses = 300;
+
+const from = (address: string) => ({ "CF-Connecting-IP": address });
+
+/** Fails until it is refused to try: after the limit, or after twice as much where a minute ended meanwhile. */
+async function failUntilRefused(as: Credential, address: (attempt: number) => string, path = "/v2/") {
+  for (let failures = 0; failures <= 2 * maxFailures; failures++) {
+    const { status } = await logIn(as, address(failures), path);
+    if (status === 429) return assert(failures >= maxFailures, `${failures} failures`);
+    assert.equal(status, 401);
+  }
+  assert.fail("never refused");
+}
+
+function logIn(as: Credential, address: string, path = "/token") {
+  return registry.call("GET", path, { as, headers: from(address) });
+}
+
+describe("failed logins", () => {
+  const wrong = { name: "alice", password: "wrong password" };
+
+  test("are refused after so many from one address, with the time to wait", async () => {
+    await failUntilRefused(wrong, () => "192.0.2.1");
+    const paths = ["/token", "/v2/", "/v2/team/app/tags/list", "/api/v1/accounts"];
+    for (const path of paths) {
+      const answer = await logIn(wrong, "192.0.2.1", path);
+      assert.equal(answer.status, 429, answer.text);
+      assert.equal(answer.header("Retry-After"), "60");
+      assert.match(answer.text, /TOOMANYREQUESTS/);
+    }
+    const form: [string, string][] = [
+      ["grant_type", "password"],
+      ["username", "alice"],
+      ["password", alice.password],
+    ];
+    const posted = await registry.call("POST", "/token", { form, headers: from("192.0.2.1") });
+    expectError(posted, 429, "TOOMANYREQUESTS");
+    assert.equal((await logIn(alice, "192.0.2.1")).status, 429, "no guess is answered");
+  });
+
+  test("lock nobody out elsewhere, and no other account", async () => {
+    assert.equal((await logIn(alice, "192.0.2.2")).status, 200);
+    assert.equal((await logIn(admin, "192.0.2.1")).status, 200);
+    const bearer = await registry.bearer(alice, "repository:team/app:pull");
+    const answer = await registry.call("GET", "/v2/team/app/tags/list", {
+      as: bearer,
+      headers: from("192.0.2.1"),
+    });
+    assert.equal(answer.status, 200);
+  });
+
+  test("are forgotten after a minute", async () => {
+    await registry.advance(61_000);
+    assert.equal((await logIn(alice, "192.0.2.1")).status, 200);
+  });
+
+  test("are not what successful ones count as", async () => {
+    for (let i = 0; i < 3 * maxFailures; i++) assert.equal((await logIn(alice, "192.0.2.3")).status, 200);
+    await registry.takeCalls();
+    for (let i = 0; i < 5; i++) await logIn(alice, "192.0.2.3", "/v2/");
+    assert.equal((await registry.takeCalls())["LOGIN_FAILURES.limit"], undefined);
+  });
+
+  const guesses: [string, Credential][] = [
+    ["of the administrator", { name: "admin", password: "wrong password" }],
+    ["of an unknown account", { name: "nobody", password: "wrong password" }],
+    ["of a generated token", { name: "alice", password: "stw_wrong" }],
+    ["of a generated token as bearer", "stw_wrong"],
+    ["of an issuer's token", { name: "oidc", password: "x.y.z" }],
+  ];
+  for (const [index, [what, as]] of guesses.entries()) {
+    test(`are counted for guesses ${what}`, async () => {
+      await failUntilRefused(as, () => `198.51.100.${index}`);
+    });
+  }
+
+  test("are not counted for forged bearer tokens, which cost no look-up and cannot be guessed", async () => {
+    for (let i = 0; i < 2 * maxFailures; i++) {
+      assert.equal((await logIn("a.b.c", "203.0.113.1", "/v2/")).status, 401);
+    }
+  });
+
+  test("of many names from one address, each cost one call at most", async () => {
+    await registry.takeCalls();
+    for (let i = 0; i < 20; i++) await logIn({ name: `name-${i}`, password: "x" }, "203.0.113.2");
+    const calls = await registry.takeCalls();
+    assert.deepEqual(calls, { "CATALOG.account": 20, "LOGIN_FAILURES.limit": 20 });
+  });
+
+  test("count the address that the nearest proxy names", async () => {
+    await failUntilRefused(wrong, (attempt) => `10.0.0.${attempt}, 203.0.113.9`);
+  });
+});
+
+describe("anonymous callers that ask in vain", () => {
+  const total = 1000;
+
+  async function guess(path: () => string, address: string, as?: Credential): Promise<Map<number, number>> {
+    const statuses = new Map<number, number>();
+    for (let sent = 0; sent < total; sent += 50) {
+      const answers = await Promise.all(
+        Array.from({ length: 50 }, (_, i) =>
+          registry.call(i % 2 ? "HEAD" : "GET", path(), { as, headers: from(address) }),
+        ),
+      );
+      for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    return statuses;
+  }
+
+  test("for digests of a public repository reach its ledger no more after a while", async () => {
+    await registry.takeCalls();
+    const statuses = await guess(() => `/v2/open/app/blobs/${unknownDigest()}`, "203.0.113.20");
+    const { "REPOSITORY.locateBlob": asked = 0 } = await registry.takeCalls();
+    assert(asked >= maxMisses && asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert.equal(statuses.get(429), total - (statuses.get(404) ?? 0));
+    const pull = await registry.call("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
+    expectError(pull, 429, "TOOMANYREQUESTS");
+  });
+
+  test("nor with a token that is nobody's", async () => {
+    const as = await registry.bearer(undefined, "repository:open/app:pull");
+    await registry.takeCalls();
+    const statuses = await guess(() => `/v2/open/app/manifests/${unknownDigest()}`, "203.0.113.21", as);
+    const { "REPOSITORY.manifest": asked = 0 } = await registry.takeCalls();
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert((statuses.get(429) ?? 0) > total / 4);
+  });
+
+  test("for names, reach ledgers no more after a while", async () => {
+    await registry.takeCalls();
+    let number = 0;
+    const statuses = await guess(() => `/v2/guess/r${number++}/tags/list`, "203.0.113.22");
+    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert((statuses.get(429) ?? 0) > total / 4);
+    assert.deepEqual([...statuses.keys()].sort(), [401, 429]);
+  });
+
+  test("nor at the token service", async () => {
+    await registry.takeCalls();
+    const statuses = new Set<number>();
+    for (let i = 0; i < 20; i++) {
+      const scope = Array.from({ length: 50 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
+      statuses.add((await registry.call("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
+    }
+    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert.deepEqual([...statuses], [200, 429]);
+  });
+
+  test("are refused alike for what is there and what is not", async () => {
+    const headers = from("203.0.113.22");
+    const answers = await Promise.all(
+      ["open/app", "private/app", "missing/app"].map((name) =>
+        registry.call("GET", `/v2/${name}/tags/list`, { headers }),
+      ),
+    );
+    assert.deepEqual(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size, 1);
+  });
+
+  test("hinder neither other addresses nor those who log in", async () => {
+    await registry.must(200, "GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.30") });
+    const headers = from("203.0.113.22");
+    await registry.must(200, "GET", "/v2/open/app/manifests/v1", { as: alice, headers });
+    await registry.must(401, "POST", "/v2/open/app/blobs/uploads/", { headers });
+    await registry.must(401, "GET", "/v2/", { headers });
+  });
+
+  test("are let in again after a minute", async () => {
+    await registry.advance(61_000);
+    await registry.must(200, "GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.22") });
+  });
+});
+
+describe("in steady state", () => {
+  test("a bearer token costs no call to a binding", async () => {
+    const tokens = [
+      await registry.bearer(alice, "repository:team/app:pull"),
+      await registry.bearer(alice, "repository:team/app:pull"),
+      await registry.bearer(admin, "repository:team/app:pull"),
+    ];
+    const path = `/v2/team/app/manifests/${image.digest}`;
+    await registry.must(200, "GET", path, { as: tokens[0] });
+    await registry.takeCalls();
+    for (const as of tokens) {
+      await registry.must(200, "GET", "/v2/", { as });
+      for (let i = 0; i < 5; i++) await registry.must(200, "GET", path, { as });
+    }
+    assert.deepEqual(await registry.takeCalls(), {});
+  });
+
+  test("nor does a public repository, with an anonymous token or none", async () => {
+    const as = await registry.bearer(undefined, "repository:open/app:pull");
+    const path = `/v2/open/app/manifests/${open.digest}`;
+    const headers = from("203.0.113.40");
+    await registry.must(200, "GET", path, { headers });
+    await registry.takeCalls();
+    await registry.must(200, "GET", path, { as, headers });
+    await registry.must(200, "GET", path, { headers });
+    await registry.bearer(undefined, "repository:open/app:pull");
+    assert.deepEqual(await registry.takeCalls(), {});
+  });
+
+  test("a password costs one look-up and no hash", async () => {
+    await registry.must(200, "GET", "/v2/", { as: alice });
+    await registry.takeCalls();
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) await registry.must(200, "GET", "/v2/", { as: alice });
+    assert(performance.now() - started < 1000);
+    assert.deepEqual(await registry.takeCalls(), { "CATALOG.account": 20 });
+  });
+
+  test("a refused or forged token costs none either", async () => {
+    const as = await registry.bearer(alice, "repository:team/app:pull");
+    const [header = "", payload = ""] = as.split(".");
+    await registry.takeCalls();
+    for (let i = 0; i < 5; i++) {
+      await registry.must(401, "GET", "/v2/", { as: `${header}.${payload}.AAAA` });
+      await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as });
+    }
+    assert.deepEqual(await registry.takeCalls(), {});
+  });
+
+  test("tokens under unknown keys are looked up every few seconds, not each", async () => {
+    await registry.takeCalls();
+    for (let i = 0; i < 20; i++) {
+      const header = Buffer.from(JSON.stringify({ alg: "EdDSA", typ: "at+jwt", kid: `k${i}` })).toString(
+        "base64url",
+      );
+      await registry.must(401, "GET", "/v2/", { as: `${header}.e30.AAAA` });
+    }
+    const { "CATALOG.signingKeys": asked = 0 } = await registry.takeCalls();
+    assert(asked <= 2, `${asked} calls`);
+  });
+});

@@ -1,0 +1,186 @@
+/** A push that takes longer than its token lives. */
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { imageManifestType } from "../../src/oci/media-type.ts";
+import {
+  configType,
+  content,
+  describe as describeBlob,
+  digestOf,
+  imageManifest,
+} from "../support/content.ts";
+import { startIssuer } from "./support/issuer.ts";
+import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
+
+const hourMs = 3_600_000;
+const issuer = await startIssuer();
+const trusted = {
+  issuer: issuer.url,
+  audience: "registry.example",
+  jwksUrl: issuer.jwksUrl,
+  repositories: ["team/**"],
+  acceptAccess: true,
+};
+const vars = { TOKEN_TTL: "5s", UPLOAD_TTL: "2h", TOKEN_ISSUERS: JSON.stringify([trusted]) };
+const registry = await serveClosed(vars);
+const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
+const scope = "repository:team/app:pull,push";
+let accounts = 0;
+
+/** Somebody in the middle of a push, whose token has just expired. */
+async function expired(): Promise<{ name: string; login: Credential; as: string; location: string }> {
+  const name = `pusher-${accounts++}`;
+  const login = await registry.account(name, grants);
+  const as = await registry.bearer(login, scope);
+  const location = await open(as);
+  await registry.advance(5000);
+  return { name, login, as, location };
+}
+
+async function open(as: Credential): Promise<string> {
+  return (await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as })).header("Location");
+}
+
+test("goes on with the token it began with, and finishes", async () => {
+  const { as, location, login } = await expired();
+  const pieces = [content(2000), content(3000), content(1000)];
+  let next = location;
+  for (const body of pieces) {
+    next = (await registry.must(202, "PATCH", next, { as, body })).header("Location");
+    await registry.advance(hourMs / 4);
+    await registry.must(204, "GET", next, { as });
+  }
+  const digest = digestOf(Buffer.concat(pieces));
+  await registry.must(201, "PUT", `${next}?digest=${digest}`, { as });
+  await registry.must(200, "HEAD", `/v2/team/app/blobs/${digest}`, { as: login });
+});
+
+test("may be finished with one request, and cancelled", async () => {
+  const { as, location } = await expired();
+  const body = content();
+  await registry.must(201, "PUT", `${location}?digest=${digestOf(body)}`, { as, body });
+  const other = await expired();
+  await registry.must(204, "DELETE", other.location, { as: other.as });
+});
+
+describe("an expired token is good for nothing else", () => {
+  const manifest = imageManifest(describeBlob(content(), configType), []);
+  const cases: [string, string, Uint8Array?][] = [
+    ["GET", "/v2/"],
+    ["GET", "/v2/_catalog"],
+    ["GET", "/v2/team/app/tags/list"],
+    ["HEAD", `/v2/team/app/blobs/${digestOf(manifest)}`],
+    ["PUT", "/v2/team/app/manifests/v1", manifest],
+    ["POST", "/v2/team/app/blobs/uploads/"],
+    ["POST", `/v2/team/app/blobs/uploads/?digest=${digestOf(manifest)}`, manifest],
+    ["POST", `/v2/team/app/blobs/uploads/?mount=${digestOf(manifest)}&from=team/b`],
+    ["DELETE", "/v2/team/app/manifests/v1"],
+  ];
+  for (const [method, path, body] of cases) {
+    test(`${method} ${path.slice(0, 50)}`, async () => {
+      const { as } = await expired();
+      const headers = { "Content-Type": imageManifestType };
+      const answer = await registry.must(
+        401,
+        method,
+        path,
+        body === undefined ? { as } : { as, headers, body },
+      );
+      assert.match(answer.header("WWW-Authenticate"), /error="invalid_token"$/);
+    });
+  }
+
+  test("nor for a session of another repository, of nobody, or made up", async () => {
+    const { as, location } = await expired();
+    const id = location.split("/").at(-1);
+    await registry.must(404, "PATCH", `/v2/team/app/blobs/uploads/${crypto.randomUUID()}`, { as, body: "x" });
+    const elsewhere = await registry.call("PATCH", `/v2/team/other/blobs/uploads/${id}`, { as, body: "x" });
+    assert.equal(elsewhere.status, 401);
+  });
+});
+
+test("is not continued by the location alone", async () => {
+  const { location } = await expired();
+  const body = content();
+  for (const options of [{}, { as: "x.y.z" }, { as: await registry.bearer(undefined, scope) }]) {
+    for (const method of ["GET", "PATCH", "PUT", "DELETE"]) {
+      const sent = method === "PATCH" || method === "PUT" ? { ...options, body } : options;
+      await registry.must(401, method, `${location}?digest=${digestOf(body)}`, sent);
+    }
+  }
+});
+
+test("is not continued by somebody else's expired token", async () => {
+  const { location } = await expired();
+  const other = await expired();
+  for (const as of [other.as, other.login]) {
+    expectError(await registry.call("PATCH", location, { as, body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
+  }
+});
+
+test("is not continued by an expired token for pulls", async () => {
+  const login = await registry.account("pulls", grants);
+  const location = await open(login);
+  const as = await registry.bearer(login, "repository:team/app:pull");
+  await registry.advance(5000);
+  await registry.must(401, "PATCH", location, { as, body: "x" });
+});
+
+test("is not continued by an expired refresh token, or one that was tampered with", async () => {
+  const { as, location, login } = await expired();
+  const issued = await registry.askToken(login, [], "&offline_token=true");
+  const [header = "", payload = "", signature = ""] = as.split(".");
+  const later = { ...JSON.parse(Buffer.from(payload, "base64url").toString()), exp: 4e9 };
+  const tampered = `${header}.${Buffer.from(JSON.stringify(later)).toString("base64url")}.${signature}`;
+  for (const shown of [issued.refresh_token ?? "", tampered, `${header}.${payload}.`]) {
+    await registry.must(401, "PATCH", location, { as: shown, body: "x" });
+  }
+});
+
+describe("is not continued once its account", () => {
+  const put = (name: string, json: object) =>
+    registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, ...json } });
+  const cases: [string, (name: string) => Promise<unknown>, number][] = [
+    ["is disabled", (name) => put(name, { disabled: true }), 401],
+    ["is deleted", (name) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin }), 401],
+    ["may push no more", (name) => put(name, { grants: [{ repository: "team/**", verbs: ["pull"] }] }), 401],
+  ];
+  for (const [what, change, status] of cases) {
+    test(what, async () => {
+      const { name, as, location } = await expired();
+      const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
+      await change(name);
+      await registry.must(status, "PATCH", next, { as, body: "x" });
+      await registry.must(status, "PUT", `${next}?digest=${digestOf(Buffer.from("x"))}`, { as });
+    });
+  }
+
+  test("has lost the generated token that it began with", async () => {
+    await registry.account("robots", grants);
+    const { id, secret } = await registry.generateToken("robots");
+    const as = await registry.bearer({ name: "robots", password: secret }, scope);
+    const location = await open(as);
+    await registry.advance(5000);
+    const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
+    await registry.must(204, "DELETE", `/api/v1/accounts/robots/tokens/${id}`, { as: admin });
+    await registry.must(401, "PATCH", next, { as, body: "x" });
+  });
+});
+
+test("is not continued after UPLOAD_TTL", async () => {
+  const { as, location } = await expired();
+  await registry.advance(2 * hourMs + 1000);
+  await registry.must(401, "PATCH", location, { as, body: "x" });
+});
+
+test("goes on with a token that was exchanged for another issuer's, and with one of theirs", async () => {
+  const claims = { access: [{ type: "repository", name: "team/app", actions: ["pull", "push"] }] };
+  const exp = Math.floor(Date.now() / 1000) + 48 * 3600;
+  const theirs = await issuer.sign({ ...claims, exp });
+  const as = await registry.bearer({ name: "oidc", password: theirs }, scope);
+  const location = await open(as);
+  await registry.advance(5000);
+  const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
+  await registry.must(201, "PUT", `${next}?digest=${digestOf(Buffer.from("x"))}`, { as });
+  await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as });
+});

@@ -1,0 +1,178 @@
+/** What was taken back: at once where somebody logs in, and everywhere once the tokens that are out have ended. */
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { type AuthRegistry, admin, type Credential, serveClosed } from "./support/registry.ts";
+
+const registry = await serveClosed();
+const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
+const tokenTtlMs = 5 * 60_000;
+
+function refresh(token: string, of: AuthRegistry = registry) {
+  const form: [string, string][] = [
+    ["grant_type", "refresh_token"],
+    ["refresh_token", token],
+    ["scope", "repository:team/app:pull,push"],
+  ];
+  return of.call("POST", "/token", { form });
+}
+
+type Holder = { login: Credential; bearer: string; refreshToken: string; name: string; tokenId: string };
+
+/** Somebody who holds everything there is to hold; logs in by password, or by a generated token. */
+async function holder(name: string, by: "password" | "token"): Promise<Holder> {
+  const account = await registry.account(name, grants);
+  const made = await registry.generateToken(name);
+  const login = by === "password" ? account : { name, password: made.secret };
+  const issued = await registry.askToken(login, ["repository:team/app:pull,push"], "&offline_token=true");
+  const { refresh_token: refreshToken = "" } = issued;
+  await registry.must(200, "GET", "/v2/_catalog", { as: login });
+  assert.equal((await refresh(refreshToken)).status, 200);
+  return { login, bearer: issued.token, refreshToken, name, tokenId: made.id };
+}
+
+const put = (name: string, json: object) =>
+  registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, ...json } });
+
+const taken: [string, "password" | "token", (holder: Holder) => Promise<unknown>][] = [
+  ["a disabled account, by password", "password", ({ name }) => put(name, { disabled: true })],
+  ["a disabled account, by generated token", "token", ({ name }) => put(name, { disabled: true })],
+  [
+    "a deleted account, by password",
+    "password",
+    ({ name }) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin }),
+  ],
+  [
+    "a deleted account, by generated token",
+    "token",
+    ({ name }) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin }),
+  ],
+  [
+    "a deleted account that was made again",
+    "token",
+    async ({ name }) => {
+      await registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin });
+      await registry.account(name, grants);
+    },
+  ],
+  ["a changed password", "password", ({ name }) => put(name, { password: "another long password" })],
+  [
+    "a deleted token",
+    "token",
+    ({ name, tokenId }) =>
+      registry.must(204, "DELETE", `/api/v1/accounts/${name}/tokens/${tokenId}`, { as: admin }),
+  ],
+];
+
+describe("opens nothing from then on", () => {
+  for (const [index, [what, by, take]] of taken.entries()) {
+    test(what, async () => {
+      const held = await holder(`holder-${index}`, by);
+      await take(held);
+      for (const path of [
+        "/token",
+        "/v2/",
+        "/v2/team/app/tags/list",
+        "/v2/_catalog",
+        "/api/v1/repositories",
+      ]) {
+        await registry.must(401, "GET", path, { as: held.login });
+      }
+      await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as: held.login });
+      assert.equal((await refresh(held.refreshToken)).status, 401);
+      await registry.must(200, "GET", "/v2/", { as: held.bearer });
+      await registry.advance(tokenTtlMs);
+      await registry.must(401, "GET", "/v2/", { as: held.bearer });
+      await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as: held.bearer });
+    });
+  }
+});
+
+test("a token that has run out opens nothing", async () => {
+  const login = await registry.account("brief", grants);
+  const { secret } = await registry.generateToken("brief", { expiresInSeconds: 60 });
+  const as = { name: "brief", password: secret };
+  const issued = await registry.askToken(as, ["repository:team/app:push"], "&offline_token=true");
+  assert(issued.expires_in <= 60);
+  await registry.advance(60_000);
+  for (const shown of [as, secret, issued.token]) await registry.must(401, "GET", "/v2/", { as: shown });
+  assert.equal((await refresh(issued.refresh_token ?? "")).status, 401);
+  await registry.must(200, "GET", "/v2/", { as: login });
+});
+
+test("a change of password ends neither generated tokens nor what they refresh", async () => {
+  const held = await holder("changing", "token");
+  await put("changing", { password: "another long password" });
+  await registry.must(200, "GET", "/v2/", { as: held.login });
+  assert.equal((await refresh(held.refreshToken)).status, 200);
+});
+
+test("a change of anything but the password ends nothing", async () => {
+  const held = await holder("steady", "password");
+  await put("steady", {});
+  await registry.must(200, "GET", "/v2/", { as: held.login });
+  assert.equal((await refresh(held.refreshToken)).status, 200);
+});
+
+test("a narrowed grant is narrow at once wherever somebody logs in", async () => {
+  for (const by of ["password", "token"] as const) {
+    const held = await holder(`narrow-${by}`, by);
+    await put(held.name, { grants: [{ repository: "team/app", verbs: ["pull"] }] });
+    const refused = await registry.call("POST", "/v2/team/app/blobs/uploads/", { as: held.login });
+    assert.equal(refused.status, 403);
+    for (const answer of [
+      await registry.must(200, "GET", "/token?scope=repository:team/app:pull,push", { as: held.login }),
+      await refresh(held.refreshToken),
+    ]) {
+      assert.equal(answer.json<{ scope: string }>().scope, "repository:team/app:pull");
+    }
+    await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as: held.bearer });
+    await registry.advance(tokenTtlMs);
+    await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as: held.bearer });
+  }
+});
+
+test("a narrowed grant narrows its tokens, which were wider", async () => {
+  await registry.account("wide", grants);
+  const { secret } = await registry.generateToken("wide", {
+    grants: [{ repository: "**", verbs: ["pull", "push", "delete", "admin"] }],
+  });
+  const as = { name: "wide", password: secret };
+  await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
+  await registry.must(403, "POST", "/v2/other/app/blobs/uploads/", { as });
+  await registry.must(403, "GET", "/api/v1/accounts", { as });
+  await put("wide", { grants: [] });
+  await registry.must(403, "POST", "/v2/team/app/blobs/uploads/", { as });
+});
+
+test("a repository made private again is closed to nobody's tokens once they have ended", async () => {
+  await registry.pushImage(admin, "open/app", "v1");
+  await registry.setVisibility("open/app", "public");
+  const token = await registry.bearer(undefined, "repository:open/app:pull");
+  await registry.must(200, "GET", "/v2/open/app/manifests/v1", { as: token });
+  await registry.must(200, "GET", "/v2/open/app/manifests/v1");
+  await registry.setVisibility("open/app", "private");
+  await registry.must(401, "GET", "/v2/open/app/manifests/v1");
+  const next = await registry.bearer(undefined, "repository:open/app:pull");
+  await registry.must(401, "GET", "/v2/open/app/manifests/v1", { as: next });
+  await registry.advance(tokenTtlMs);
+  await registry.must(401, "GET", "/v2/open/app/manifests/v1", { as: token });
+});
+
+test("a refresh token ends", async () => {
+  const { refresh_token: token = "" } = await registry.askToken(admin, [], "&offline_token=true");
+  assert.equal((await refresh(token)).status, 200);
+  await registry.advance(30 * 86_400_000);
+  assert.equal((await refresh(token)).status, 401);
+});
+
+test("old keys are kept as long as what they signed", async () => {
+  const lasting = await serveClosed({ REFRESH_TTL: "90d" });
+  const { refresh_token: token = "" } = await lasting.askToken(admin, [], "&offline_token=true");
+  await lasting.advance(89 * 86_400_000);
+  await lasting.must(200, "POST", "/api/v1/keys/rotate", { as: admin });
+  assert.equal((await refresh(token, lasting)).status, 200);
+  await lasting.advance(40 * 86_400_000);
+  const rotated = await lasting.must(200, "POST", "/api/v1/keys/rotate", { as: admin });
+  const { verifying } = rotated.json<{ verifying: string[] }>();
+  assert.equal(verifying.length, 2);
+});

@@ -1,0 +1,81 @@
+/** The local server as a process of its own, on a port that it keeps over restarts. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import type { TestContext } from "node:test";
+import { isAlive, signal } from "../../../src/local/processes.ts";
+import { type Program, ready, recordedWorkerd, runtimes, startProgram, until } from "../../local/program.ts";
+
+const main = join("src", "local", "main.ts");
+
+/** The commands that start the server. */
+export const serverCommands = {
+  node: [...runtimes.node, main],
+  deno: [runtimes.deno[0] ?? "deno", "task", "start"],
+};
+
+/** A running server. */
+export interface Server {
+  url: string;
+  /** `127.0.0.1:<port>`, as it begins the name of an image. */
+  host: string;
+  /** Ends it as SIGTERM does, and checks that it answered no request with a 5xx. */
+  stop(): Promise<void>;
+  /** Ends it as `kill -9` does, and checks that nothing of it is left. */
+  kill(): Promise<void>;
+}
+
+/** What a server is started with. */
+export interface ServerOptions {
+  /** The data directory; must exist. */
+  data: string;
+  port: number;
+  runtime?: keyof typeof serverCommands;
+}
+
+/** A port that nothing listens on at the moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert(typeof address === "object" && address !== null);
+  server.close();
+  await once(server, "close");
+  return address.port;
+}
+
+/** What a server logged that is no answer to a client's own mistake. */
+function serverErrors({ stdout, stderr }: Program): string[] {
+  const failed = stdout.split("\n").filter((line) => /"status":5\d\d/.test(line));
+  // workerd's own remarks about itself are no concern of the registry.
+  const events = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("workerd/"));
+  return [...failed, ...events];
+}
+
+/** Starts the server. It is killed after the test, if the test has not ended it. */
+export async function startServer(t: TestContext, options: ServerOptions): Promise<Server> {
+  const { data, port, runtime = "node" } = options;
+  const flags = ["--port", String(port), "--data", data, "--log", "json"];
+  const program = startProgram(t, [...serverCommands[runtime], ...flags], { data });
+  const url = await ready(program);
+  const workerd = recordedWorkerd(data);
+  assert(workerd !== undefined, "the server recorded its workerd");
+  const nothingIsLeft = () =>
+    until("the end of the server and its workerd", () => !isAlive(program.pid) && !isAlive(workerd));
+  return {
+    url,
+    host: new URL(url).host,
+    stop: async () => {
+      signal(runtime === "node" ? program.pid : -program.pid, "SIGTERM");
+      await program.ended;
+      await nothingIsLeft();
+      assert.deepEqual(serverErrors(program), []);
+    },
+    kill: async () => {
+      signal(program.pid, "SIGKILL");
+      await program.ended;
+      await nothingIsLeft();
+    },
+  };
+}

@@ -1,0 +1,197 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Body } from "../support/client.ts";
+import { content, digestOf, mebibyte, streamOf } from "../support/content.ts";
+import { serve } from "../support/registry.ts";
+
+const registry = await serve();
+const uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
+
+test("a session has a relative location with a UUID, and has received nothing", async () => {
+  const opened = await registry.must(202, "POST", "/v2/a/b/blobs/uploads/");
+  assert.match(opened.header("Location"), /^\/v2\/a\/b\/blobs\/uploads\/[^/?]+$/);
+  assert.match(opened.header("Location"), uuid);
+  assert.match(opened.header("Docker-Upload-UUID"), uuid);
+  assert.equal(opened.header("Range"), "0-0");
+  const status = await registry.must(204, "GET", opened.header("Location"));
+  assert.equal(status.header("Range"), "0-0");
+  assert.match(status.header("Location"), uuid);
+});
+
+type Way = (repository: string, bytes: Uint8Array, digest: string) => Promise<string>;
+
+const half = (bytes: Uint8Array) => Math.ceil(bytes.byteLength / 2);
+const chunkRange = (from: number, to: number) => ({ "Content-Range": `${from}-${to - 1}` });
+
+async function close(location: string, digest: string, body?: Body, headers: Record<string, string> = {}) {
+  const target = `${location}?digest=${digest}`;
+  const closed = await registry.must(
+    201,
+    "PUT",
+    target,
+    body === undefined ? { headers } : { body, headers },
+  );
+  return closed.header("Location");
+}
+
+const ways: Record<string, Way> = {
+  "a single POST": async (repository, body, digest) => {
+    const posted = await registry.must(201, "POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, {
+      body,
+    });
+    return posted.header("Location");
+  },
+  "a single POST without length": async (repository, bytes, digest) => {
+    const target = `/v2/${repository}/blobs/uploads/?digest=${digest}`;
+    return (await registry.must(201, "POST", target, { body: streamOf(bytes) })).header("Location");
+  },
+  "POST, then PUT": async (repository, bytes, digest) =>
+    close(await registry.openUpload(repository), digest, bytes),
+  "POST, then PUT without length": async (repository, bytes, digest) =>
+    close(await registry.openUpload(repository), digest, streamOf(bytes)),
+  "a streamed PATCH, then an empty PUT": async (repository, bytes, digest) =>
+    close(await registry.patch(await registry.openUpload(repository), streamOf(bytes)), digest),
+  "a PATCH with length, then an empty PUT": async (repository, bytes, digest) =>
+    close(await registry.patch(await registry.openUpload(repository), bytes), digest),
+  "two chunks, then an empty PUT": async (repository, bytes, digest) => {
+    const middle = half(bytes);
+    let location = await registry.openUpload(repository);
+    location = await registry.patch(location, bytes.slice(0, middle), chunkRange(0, middle));
+    location = await registry.patch(location, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
+    return close(location, digest);
+  },
+  "two chunks in the form of RFC 9110": async (repository, bytes, digest) => {
+    const [middle, size] = [half(bytes), bytes.byteLength];
+    let location = await registry.openUpload(repository);
+    const first = { "Content-Range": `bytes 0-${middle - 1}/*` };
+    const second = { "Content-Range": `bytes ${middle}-${size - 1}/${size}` };
+    location = await registry.patch(location, bytes.slice(0, middle), first);
+    location = await registry.patch(location, bytes.slice(middle), second);
+    return close(location, digest);
+  },
+  "a chunk, then a PUT with the last one": async (repository, bytes, digest) => {
+    const middle = half(bytes);
+    const location = await registry.patch(await registry.openUpload(repository), bytes.slice(0, middle));
+    return close(location, digest, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
+  },
+  "a chunk, then a PUT with the rest, without range or length": async (repository, bytes, digest) => {
+    const middle = half(bytes);
+    const location = await registry.patch(await registry.openUpload(repository), bytes.slice(0, middle));
+    return close(location, digest, streamOf(bytes.slice(middle)));
+  },
+  "a chunk without length but with range, then a PUT": async (repository, bytes, digest) => {
+    const opened = await registry.openUpload(repository);
+    const location = await registry.patch(opened, streamOf(bytes), chunkRange(0, bytes.byteLength));
+    return close(location, digest);
+  },
+  "all chunks at the first location": async (repository, bytes, digest) => {
+    const middle = half(bytes);
+    const location = await registry.openUpload(repository);
+    await registry.patch(location, bytes.slice(0, middle), chunkRange(0, middle));
+    await registry.patch(location, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
+    return close(location, digest);
+  },
+};
+
+for (const [how, push] of Object.entries(ways)) {
+  test(`a blob is pushed by ${how}`, async () => {
+    for (const [size, algorithm] of [
+      [1000, "sha256"],
+      [1000, "sha512"],
+      [6 * mebibyte + 1, "sha256"],
+    ] as const) {
+      const bytes = content(size);
+      const digest = digestOf(bytes, algorithm);
+      assert.equal(await push("ways", bytes, digest), `/v2/ways/blobs/${digest}`);
+      const pulled = await registry.must(200, "GET", `/v2/ways/blobs/${digest}`);
+      assert.deepEqual(pulled.bytes, bytes);
+    }
+  });
+}
+
+test("a sha512 blob may be announced, or named when the upload is closed", async () => {
+  for (const query of ["?digest-algorithm=sha512", "?digest-algorithm=sha256", ""]) {
+    const bytes = content();
+    const location = await registry.patch(await registry.openUpload("a", query), bytes);
+    const path = await close(location, digestOf(bytes, "sha512"));
+    assert.deepEqual((await registry.must(200, "GET", path)).bytes, bytes);
+  }
+});
+
+test("each chunk is answered with where the upload stands, and so is GET", async () => {
+  let location = await registry.openUpload("status");
+  let size = 0;
+  for (const length of [1, 9, 90]) {
+    const patched = await registry.must(202, "PATCH", location, { body: content(length) });
+    size += length;
+    location = patched.header("Location");
+    assert.equal(patched.header("Range"), `0-${size - 1}`);
+    const status = await registry.must(204, "GET", location);
+    assert.equal(status.header("Range"), `0-${size - 1}`);
+    assert.equal(status.header("Docker-Upload-UUID"), patched.header("Docker-Upload-UUID"));
+  }
+});
+
+test("an empty chunk changes nothing", async () => {
+  const bytes = content();
+  let location = await registry.patch(await registry.openUpload("empty"), "");
+  location = await registry.patch(location, bytes);
+  location = await registry.patch(location, streamOf());
+  await close(location, digestOf(bytes));
+});
+
+test("an empty blob is pushed in every way", async () => {
+  const nothing = new Uint8Array();
+  const digest = digestOf(nothing);
+  await registry.must(201, "POST", `/v2/empty/1/blobs/uploads/?digest=${digest}`);
+  await close(await registry.openUpload("empty/2"), digest);
+  await close(await registry.patch(await registry.openUpload("empty/3"), nothing), digest);
+  for (const name of ["empty/1", "empty/2", "empty/3"]) {
+    const { bytes } = await registry.must(200, "GET", `/v2/${name}/blobs/${digest}`);
+    assert.equal(bytes.byteLength, 0);
+  }
+});
+
+test("a cancelled upload is gone, whether it has received bytes or not", async () => {
+  for (const location of [
+    await registry.openUpload("cancel"),
+    await registry.patch(await registry.openUpload("cancel"), content()),
+  ]) {
+    await registry.must(204, "DELETE", location);
+    for (const method of ["GET", "DELETE", "PATCH"]) await registry.must(404, method, location);
+    const bytes = content();
+    await registry.must(404, "PUT", `${location}?digest=${digestOf(bytes)}`, { body: bytes });
+  }
+});
+
+test("a blob is mounted from a repository that has it, named or not", async () => {
+  const bytes = content();
+  const digest = await registry.pushBlob("mount/source", bytes);
+  for (const [target, query] of [
+    ["mount/named", `?mount=${digest}&from=mount/source`],
+    ["mount/unnamed", `?mount=${digest}`],
+    ["mount/empty", `?mount=${digest}&from=`],
+    ["mount/source", `?mount=${digest}&from=mount/source`],
+  ] as const) {
+    const mounted = await registry.must(201, "POST", `/v2/${target}/blobs/uploads/${query}`);
+    assert.equal(mounted.header("Location"), `/v2/${target}/blobs/${digest}`);
+    assert.equal(mounted.header("Docker-Content-Digest"), digest);
+    assert.deepEqual((await registry.must(200, "GET", mounted.header("Location"))).bytes, bytes);
+  }
+});
+
+test("what cannot be mounted is a session to upload to", async () => {
+  const bytes = content();
+  const digest = digestOf(bytes);
+  await registry.pushBlob("unmountable/has-another", content());
+  for (const from of ["&from=unmountable/has-another", "&from=unmountable/nowhere", ""]) {
+    const location = await registry.openUpload("unmountable/target", `?mount=${digest}${from}`);
+    assert.equal((await registry.send("HEAD", `/v2/unmountable/target/blobs/${digest}`)).status, 404);
+    await registry.must(204, "GET", location);
+  }
+  const location = await registry.openUpload(
+    "unmountable/target",
+    `?mount=${digest}&from=unmountable/nowhere`,
+  );
+  await close(location, digest, bytes);
+});

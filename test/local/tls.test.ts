@@ -1,0 +1,190 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync, writeFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
+import { connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import test from "node:test";
+import { connect as connectTls } from "node:tls";
+import { startInstance } from "../../src/local/instance.ts";
+import { signal } from "../../src/local/processes.ts";
+import { readTlsFiles } from "../../src/local/tls-files.ts";
+import { startTlsFront } from "../../src/local/tls-front.ts";
+import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
+
+const main = join(import.meta.dirname, "fixture-main.ts");
+const fixture = (name: string) => join(import.meta.dirname, "tls", name);
+const certFile = fixture("localhost.crt");
+const keyFile = fixture("localhost.key");
+const ca = readFileSync(certFile);
+const downloadBytes = 64 * 1024 * 1024;
+const tlsFlags = (data: string) => [
+  ...["--port", "0", "--data", data],
+  ...["--tls-cert", certFile, "--tls-key", keyFile],
+];
+
+async function responseTo(url: string, options: RequestOptions = {}): Promise<IncomingMessage> {
+  const request = httpsRequest(url, { ca, ...options }).end();
+  const [response] = (await once(request, "response")) as [IncomingMessage];
+  return response;
+}
+
+async function get(url: string, options: RequestOptions = {}): Promise<string> {
+  let text = "";
+  for await (const piece of (await responseTo(url, options)).setEncoding("utf8")) text += piece;
+  return text;
+}
+
+for (const [name, runtime] of Object.entries(runtimes)) {
+  test(`${name}: https, and requests in flight finish when it is told to end`, async (t) => {
+    const data = temporaryDirectory(t);
+    const server = startProgram(t, [...runtime, main, ...tlsFlags(data)], { data });
+    const url = await ready(server);
+    assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
+    assert.equal(JSON.parse(await get(`${url}/settings`)).PUBLIC_SCHEME, "https");
+
+    const restarted = "stowage: workerd ended unexpectedly, and was started again\n";
+    const workerd = recordedWorkerd(data);
+    assert(workerd !== undefined);
+    signal(workerd, "SIGKILL");
+    await until("the restart", () => server.stderr === restarted);
+    assert.equal((JSON.parse(await get(`${url}/json`)) as { text: string }).text.length, 5000);
+
+    const idle = new Agent({ ca, keepAlive: true });
+    t.after(() => idle.destroy());
+    await get(`${url}/json`, { agent: idle });
+    const upload = httpsRequest(`${url}/upload`, { ca, method: "PUT", headers: { "Content-Length": 2000 } });
+    const uploaded = once(upload, "response") as Promise<[IncomingMessage]>;
+    upload.write("x".repeat(1000));
+    const download = await responseTo(`${url}/download`);
+    signal(server.pid, "SIGTERM");
+    await until("the notice", () => /^stowage: finishing requests in flight, /m.test(server.stderr));
+    await assert.rejects(get(`${url}/json`), { code: "ECONNREFUSED" });
+    upload.end("x".repeat(1000));
+    const [{ statusCode }] = await uploaded;
+    let downloaded = 0;
+    for await (const piece of download) downloaded += piece.length;
+    assert.deepEqual([statusCode, downloaded], [201, downloadBytes]);
+    assert.deepEqual(await server.ended, { code: 0, signal: null });
+  });
+}
+
+test("a client that reads nothing is cut off in the end", async (t) => {
+  const data = temporaryDirectory(t);
+  const env = { TEST_DRAIN_MS: "50" };
+  const server = startProgram(t, [...runtimes.node, main, ...tlsFlags(data)], { data, env });
+  const download = await responseTo(`${await ready(server)}/download`);
+  const broken = once(download, "error");
+  signal(server.pid, "SIGTERM");
+  assert.deepEqual(await server.ended, { code: 0, signal: null });
+  assert.equal(server.stderr, "stowage: requests that were still in flight have been cut off\n");
+  download.resume();
+  await broken;
+});
+
+test("clients are sent to get tokens where they came from", async () => {
+  await using registry = await startInstance({ vars: { ADMIN_PASSWORD: "secret", PUBLIC_SCHEME: "https" } });
+  const challenge = (await fetch(`${registry.url}/v2/`)).headers.get("WWW-Authenticate");
+  assert.equal(challenge, `Bearer realm="https://${new URL(registry.url).host}/token",service="stowage"`);
+});
+
+/** A front of its own, whose connections end at `serve`. */
+async function frontOf(t: test.TestContext, serve: (socket: Socket) => void) {
+  const upstream = createServer({ allowHalfOpen: true }, serve).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const address = upstream.address();
+  assert(typeof address === "object" && address !== null);
+  const identity = readTlsFiles({ certFile, keyFile });
+  const front = await startTlsFront({ identity, host: "127.0.0.1", port: 0, upstreamPort: address.port });
+  t.after(() => {
+    front.stopListening();
+    upstream.close();
+  });
+  return front;
+}
+
+test("a client that ends its side first gets its answer; HTTP/1.1 is all that is agreed on", async (t) => {
+  const { port } = await frontOf(t, (socket) => {
+    let text = "";
+    socket.setEncoding("utf8").on("data", (piece) => {
+      text += piece;
+    });
+    socket.on("end", () => socket.end(`got ${text}`));
+  });
+  const ALPNProtocols = ["h2", "http/1.1"];
+  const client = connectTls({ port, host: "127.0.0.1", ca, ALPNProtocols, allowHalfOpen: true });
+  client.end("hello");
+  let answer = "";
+  for await (const piece of client.setEncoding("utf8")) answer += piece;
+  assert.deepEqual([answer, client.alpnProtocol], ["got hello", "http/1.1"]);
+});
+
+test("what breaks on one side ends on the other; what is not TLS gets no further than the front", async (t) => {
+  const served: Socket[] = [];
+  const { port } = await frontOf(t, (socket) => {
+    served.push(socket.on("error", () => {}));
+    socket.write("x");
+  });
+  const client = connectTls({ port, host: "127.0.0.1", ca });
+  await once(client, "data");
+  const [first] = served;
+  assert(first !== undefined);
+  client.destroy();
+  first.resume();
+  await once(first, "end");
+  first.destroy();
+
+  const other = connectTls({ port, host: "127.0.0.1", ca }).on("error", () => {});
+  await once(other, "data");
+  served.at(-1)?.resetAndDestroy();
+  await once(other, "close");
+
+  const plain = connect({ port, host: "127.0.0.1" }).on("error", () => {});
+  plain.write("GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  plain.resume();
+  await once(plain, "close");
+  assert.equal(served.length, 2);
+});
+
+test("a certificate that cannot be used is explained in a sentence", async (t) => {
+  const directory = temporaryDirectory(t);
+  const broken = (name: string, label: string) => {
+    const file = join(directory, name);
+    writeFileSync(file, `-----BEGIN ${label}-----\nAAAA\n-----END ${label}-----\n`);
+    return file;
+  };
+  const cases: [cert: string, key: string, message: RegExp][] = [
+    [fixture("none"), keyFile, /^the file of --tls-cert cannot be read: ENOENT/],
+    [certFile, directory, /^the file of --tls-key cannot be read: /],
+    [keyFile, keyFile, /localhost\.key holds no certificate in PEM$/],
+    [certFile, certFile, /localhost\.crt holds no private key in PEM$/],
+    [broken("a.crt", "CERTIFICATE"), keyFile, /^the certificate in .*a\.crt cannot be read: /],
+    [certFile, broken("a.key", "PRIVATE KEY"), /^the key in .*a\.key cannot be read: /],
+    [certFile, broken("b.key", "ENCRYPTED PRIVATE KEY"), /has a passphrase, /],
+    [certFile, fixture("other.key"), /other\.key is not that of the certificate .*localhost\.crt$/],
+  ];
+  for (const [cert, key, message] of cases) {
+    assert.throws(() => readTlsFiles({ certFile: cert, keyFile: key }), { name: "TlsFilesError", message });
+  }
+  const at = (year: number) => readTlsFiles({ certFile, keyFile }, Date.UTC(year, 0)).warning ?? "";
+  assert.match(at(2020), /is not valid before /);
+  assert.equal(at(2030), "");
+  assert.match(at(2200), / has expired: /);
+
+  const flags = [
+    "--port",
+    "0",
+    "--data",
+    directory,
+    "--tls-cert",
+    certFile,
+    "--tls-key",
+    fixture("other.key"),
+  ];
+  for (const runtime of Object.values(runtimes)) {
+    const server = startProgram(t, [...runtime, main, ...flags]);
+    assert.deepEqual(await server.ended, { code: 1, signal: null });
+    assert.match(server.stderr, /^stowage: the key [^\n]+ is not that of the certificate [^\n]+\n$/);
+  }
+});

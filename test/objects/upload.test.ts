@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import { globSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import test, { after } from "node:test";
+import fc from "fast-check";
+import { expectError } from "../support/client.ts";
+import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
+import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+
+// On disk, so that the parts of multipart uploads can be seen.
+const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-test-"));
+after(() => rmSync(dataDirectory, { recursive: true, force: true }));
+const { registry, advance, runAlarm } = await serveTimed({ dataDirectory });
+
+/** How many multipart uploads R2 has open. */
+function openMultiparts(): number {
+  let count = 0;
+  for (const file of globSync(join(dataDirectory, "r2/**/*.sqlite"))) {
+    const database = new DatabaseSync(file, { readOnly: true });
+    const hasTable = database.prepare("SELECT 1 FROM sqlite_master WHERE name = '_mf_multipart_uploads'");
+    const open = "SELECT count(*) AS count FROM _mf_multipart_uploads WHERE state = 0";
+    if (hasTable.get() !== undefined) count += Number(database.prepare(open).get()?.count);
+    database.close();
+  }
+  return count;
+}
+
+const partBytes = 5 * mebibyte;
+
+async function pushInChunks(
+  bytes: Uint8Array,
+  ends: number[],
+  afterChunk: (location: string) => Promise<void>,
+) {
+  let location = await registry.openUpload("chunks");
+  let start = 0;
+  for (const end of [...ends, bytes.byteLength]) {
+    if (end === start) continue;
+    location = await registry.patch(location, bytes.slice(start, end), {
+      "Content-Range": `${start}-${end - 1}`,
+    });
+    start = end;
+    await afterChunk(location);
+  }
+  return location;
+}
+
+async function finishesAs(bytes: Uint8Array, location: string): Promise<void> {
+  const digest = digestOf(bytes);
+  const finished = await registry.must(201, "PUT", `${location}?digest=${digest}`);
+  const pulled = await registry.must(200, "GET", finished.header("Location"));
+  assert.equal(digestOf(pulled.bytes), digest);
+}
+
+const aroundParts = [1, partBytes - 1, partBytes, partBytes + 1, 2 * partBytes, 2 * partBytes + 1];
+
+test("chunks of any length become the blob, also around the size of parts", async () => {
+  const bytes = content(2 * partBytes + 10);
+  await finishesAs(bytes, await pushInChunks(bytes, aroundParts, async () => {}));
+});
+
+test("an upload that is evicted after every chunk is read back, and is the same", async () => {
+  const bytes = content(2 * partBytes + 10);
+  const location = await pushInChunks(bytes, aroundParts, (each) => registry.evict("Upload", uploadId(each)));
+  await finishesAs(bytes, location);
+});
+
+test("chunks of any length, with evictions anywhere, become the blob", async () => {
+  const sizes = fc.oneof(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 1, max: 3 * mebibyte }));
+  const chunks = fc.array(fc.record({ size: sizes, isEvicted: fc.boolean() }), {
+    minLength: 1,
+    maxLength: 6,
+  });
+  await fc.assert(
+    fc.asyncProperty(chunks, async (plan) => {
+      const bytes = content(plan.reduce((sum, chunk) => sum + chunk.size, 0));
+      const ends = plan.map((_, index) =>
+        plan.slice(0, index + 1).reduce((sum, chunk) => sum + chunk.size, 0),
+      );
+      const evictions = plan.map((chunk) => chunk.isEvicted);
+      const location = await pushInChunks(bytes, ends, async (each) => {
+        if (evictions.shift()) await registry.evict("Upload", uploadId(each));
+      });
+      await finishesAs(bytes, location);
+    }),
+    { numRuns: 8 },
+  );
+});
+
+test("a hash that was lost is not taken for that of what came after", async () => {
+  const bytes = content(partBytes + 1000);
+  const location = await registry.patch(await registry.openUpload("chunks"), bytes.slice(0, 100));
+  await registry.evict("Upload", uploadId(location));
+  await registry.patch(location, bytes.slice(100));
+  const rest = digestOf(bytes.slice(100));
+  expectError(await registry.send("PUT", `${location}?digest=${rest}`), 400, "DIGEST_INVALID");
+  assert.equal(openMultiparts(), 0);
+});
+
+/** Uploads that have received a little, or some parts. */
+const beginnings: Record<string, number[]> = {
+  "one byte": [1],
+  "less than a part": [mebibyte],
+  "some parts and a rest": [partBytes + 1, 2 * partBytes + 10],
+};
+
+type Ending = (location: string) => Promise<void>;
+
+const endings: Record<string, Ending> = {
+  "is cancelled": async (location) => {
+    await registry.must(204, "DELETE", location);
+  },
+  "is cancelled after it was evicted": async (location) => {
+    await registry.evict("Upload", uploadId(location));
+    await registry.must(204, "DELETE", location);
+  },
+  "is closed with a wrong digest": async (location) => {
+    await registry.must(400, "PUT", `${location}?digest=${unknownDigest()}`);
+  },
+  "is closed with a wrong digest after it was evicted": async (location) => {
+    await registry.evict("Upload", uploadId(location));
+    await registry.must(400, "PUT", `${location}?digest=${unknownDigest("sha512")}`);
+  },
+  "nobody comes back to": async (location) => {
+    await advance(25 * hourMs);
+    await runAlarm("UPLOAD", uploadId(location));
+  },
+};
+
+for (const [how, end] of Object.entries(endings)) {
+  for (const [what, ends] of Object.entries(beginnings)) {
+    test(`an upload of ${what} that ${how} leaves nothing in the store`, async () => {
+      const keys = await registry.blobKeys();
+      const location = await pushInChunks(content(Math.max(...ends)), ends, async () => {});
+      assert.equal(openMultiparts(), Math.max(...ends) > partBytes ? 1 : 0);
+      await end(location);
+      assert.deepEqual(await registry.blobKeys(), keys);
+      assert.equal(openMultiparts(), 0);
+      for (const method of ["GET", "PATCH", "DELETE"]) {
+        expectError(await registry.send(method, location), 404, "BLOB_UPLOAD_UNKNOWN");
+      }
+    });
+  }
+}
+
+test("an upload that is used lives on", async () => {
+  const bytes = content(1000);
+  let location = await registry.openUpload("long");
+  for (let start = 0; start < 1000; start += 250) {
+    location = await registry.patch(location, bytes.slice(start, start + 250));
+    await advance(20 * hourMs);
+    await runAlarm("UPLOAD", uploadId(location));
+  }
+  await finishesAs(bytes, location);
+});
+
+test("a finished upload answers its closing PUT again for a day, and is then forgotten", async () => {
+  const bytes = content(1000);
+  const location = await registry.patch(await registry.openUpload("finished"), bytes);
+  const target = `${location}?digest=${digestOf(bytes)}`;
+  for (let time = 0; time < 2; time++) {
+    await registry.must(201, "PUT", target);
+    await registry.evict("Upload", uploadId(location));
+    await advance(10 * hourMs);
+    await runAlarm("UPLOAD", uploadId(location));
+  }
+  await registry.must(201, "PUT", target);
+  await advance(15 * hourMs);
+  await runAlarm("UPLOAD", uploadId(location));
+  expectError(await registry.send("PUT", target), 404, "BLOB_UPLOAD_UNKNOWN");
+  await registry.must(200, "HEAD", `/v2/finished/blobs/${digestOf(bytes)}`);
+});
+
+test("a session of which nobody sent bytes ends with its time, and costs nothing", async () => {
+  const location = await registry.openUpload("never/begun");
+  await advance(25 * hourMs);
+  expectError(await registry.get(location), 404, "BLOB_UPLOAD_UNKNOWN");
+  expectError(await registry.get("/v2/never/begun/tags/list"), 404, "NAME_UNKNOWN");
+});
+
+test("closing PUTs at once are all answered, and store one blob", async () => {
+  const bytes = content(partBytes + 10);
+  const location = await registry.patch(await registry.openUpload("closing"), bytes);
+  const target = `${location}?digest=${digestOf(bytes)}`;
+  const answers = await Promise.all(Array.from({ length: 5 }, () => registry.send("PUT", target)));
+  const statuses = answers.map((answer) => answer.status);
+  assert(
+    statuses.includes(201) && statuses.every((status) => status === 201 || status === 409),
+    String(statuses),
+  );
+  await registry.must(201, "PUT", target);
+});
+
+test("an upload goes on with the parts it began with when their size is set anew", async () => {
+  const data = mkdtempSync(join(tmpdir(), "stowage-test-"));
+  after(() => rmSync(data, { recursive: true, force: true }));
+  const bytes = content(21 * mebibyte);
+  const before = await serveTimed({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "8MiB" } });
+  let location = await before.registry.openUpload("resized");
+  location = await before.registry.patch(location, bytes.slice(0, 15 * mebibyte));
+  await before.registry.end();
+  const now = await serveTimed({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "5MiB" } });
+  location = await now.registry.patch(location, bytes.slice(15 * mebibyte));
+  const finished = await now.registry.must(201, "PUT", `${location}?digest=${digestOf(bytes)}`);
+  const pulled = await now.registry.must(200, "GET", finished.header("Location"));
+  assert.equal(digestOf(pulled.bytes), digestOf(bytes));
+});

@@ -1,0 +1,99 @@
+/** Requests as bytes on a socket: what no HTTP client would send. */
+import assert from "node:assert/strict";
+import { connect, type Socket } from "node:net";
+import { Answer, deadlineMs } from "./client.ts";
+
+/**
+ * What the client does once it has sent its bytes: waits for the answer with the connection open, or half-closes it
+ * first, so that a body which is not complete never will be.
+ */
+export type Ending = "wait" | "half-close";
+
+/** Sends bytes and reads one answer. `undefined`: the connection was closed without one. */
+export async function exchange(
+  url: string,
+  bytes: string | Uint8Array,
+  ending: Ending = "wait",
+): Promise<Answer | undefined> {
+  const socket = open(url);
+  try {
+    socket.write(bytes);
+    if (ending === "half-close") socket.end();
+    return await readAnswer(socket);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** A request that its client goes on with, or cuts. */
+export class OpenRequest {
+  readonly #socket: Socket;
+
+  constructor(url: string, head: string) {
+    this.#socket = open(url);
+    this.#socket.on("error", () => {});
+    this.#socket.write(head);
+  }
+
+  /** Sends bytes; resolves once they have left. */
+  write(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  answer(): Promise<Answer | undefined> {
+    return readAnswer(this.#socket);
+  }
+
+  /** Breaks the connection off, as a lost network does. */
+  cut(): void {
+    this.#socket.resetAndDestroy();
+  }
+}
+
+/** The head of a request in HTTP/1.1. */
+export function head(method: string, target: string, headers: Record<string, string> = {}): string {
+  const lines = Object.entries({ Host: "registry.example", ...headers }).map(
+    ([name, value]) => `${name}: ${value}`,
+  );
+  return `${method} ${target} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
+}
+
+function open(url: string): Socket {
+  const { hostname, port } = new URL(url);
+  return connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+}
+
+async function readAnswer(socket: Socket): Promise<Answer | undefined> {
+  const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), deadlineMs);
+  let received = Buffer.alloc(0);
+  try {
+    for await (const piece of socket) {
+      received = Buffer.concat([received, piece]);
+      const answer = parseAnswer(received);
+      if (answer !== undefined) return answer;
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ECONNRESET" && code !== "EPIPE") throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return undefined;
+}
+
+/** The answer, once it is there as a whole. */
+function parseAnswer(received: Buffer): Answer | undefined {
+  const headEnd = received.indexOf("\r\n\r\n");
+  if (headEnd < 0) return undefined;
+  const [statusLine = "", ...lines] = received.subarray(0, headEnd).toString("latin1").split("\r\n");
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(statusLine)?.[1]);
+  assert(Number.isInteger(status), statusLine);
+  const headers = new Headers(lines.map((line) => line.split(/: (.*)/s, 2) as [string, string]));
+  const body = received.subarray(headEnd + 4);
+  const length = Number(headers.get("Content-Length") ?? 0);
+  if (body.byteLength < length) return undefined;
+  if (status === 100) return parseAnswer(body);
+  return new Answer(status, headers, new Uint8Array(body.subarray(0, length)));
+}

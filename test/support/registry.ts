@@ -1,0 +1,85 @@
+/** A registry of its own for a test file: the built Worker in Miniflare, with its data in memory. */
+import assert from "node:assert/strict";
+import { Writable } from "node:stream";
+import { after } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
+import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
+import { Client, deadlineMs } from "./client.ts";
+
+/** A running registry, and a client of it. */
+export class TestRegistry extends Client {
+  readonly instance: Instance;
+  readonly #errors: string[];
+  #hasEnded = false;
+
+  constructor(instance: Instance, errors: string[]) {
+    super(instance.url);
+    this.instance = instance;
+    this.#errors = errors;
+  }
+
+  bucket() {
+    return this.instance.miniflare.getR2Bucket("BLOBS");
+  }
+
+  kv() {
+    return this.instance.miniflare.getKVNamespace("MANIFESTS");
+  }
+
+  /** The keys of all blobs in R2, in order. */
+  async blobKeys(): Promise<string[]> {
+    const { objects, truncated } = await (await this.bucket()).list();
+    assert(!truncated);
+    return objects.map((object) => object.key);
+  }
+
+  /** The keys of all rows of the replica, in order. */
+  async replicaKeys(): Promise<string[]> {
+    const { keys, list_complete: isComplete } = await (await this.kv()).list();
+    assert(isComplete);
+    return keys.map((key) => key.name);
+  }
+
+  /** Drops the memory of an object, as the platform does at will. */
+  evict(className: "Repository" | "Upload" | "Blobs" | "Catalog", name: string): Promise<void> {
+    return this.instance.miniflare.unsafeEvictDurableObject("stowage", className, { name });
+  }
+
+  /** Ends the registry. What it logged as a failure of its own fails the tests. */
+  async end(): Promise<void> {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    await this.instance.dispose();
+    const failures = this.#errors.join("").split("\n").filter(isFailure);
+    assert.deepEqual(failures, []);
+  }
+}
+
+/** A line with a stack is an exception that became a 500. */
+function isFailure(line: string): boolean {
+  return line.startsWith("{") && JSON.parse(line).stack !== undefined;
+}
+
+/** Starts a registry that ends after the tests of the file. */
+export async function serve(options: InstanceOptions = {}): Promise<TestRegistry> {
+  const errors: string[] = [];
+  const stderr = new Writable({
+    write(chunk, _, done) {
+      errors.push(String(chunk));
+      done();
+    },
+  });
+  const instance = await startInstance({ stderr, ...options, vars: { LOG_FORMAT: "none", ...options.vars } });
+  const registry = new TestRegistry(instance, errors);
+  after(() => registry.end());
+  return registry;
+}
+
+/** Polls until the condition holds; fails when that takes too long. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + deadlineMs;
+  while (!(await condition())) {
+    assert(Date.now() < deadline, `waited too long for ${what}`);
+    await delay(10);
+  }
+}

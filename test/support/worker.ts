@@ -1,0 +1,58 @@
+/**
+ * The Worker as it is, with a clock that tests move, and alarms that they run.
+ *
+ * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now.
+ */
+import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
+import { Repository as RealRepository } from "../../src/objects/repository.ts";
+import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import worker from "../../src/worker.ts";
+
+export { Catalog } from "../../src/objects/catalog.ts";
+
+type Bindings = Parameters<NonNullable<(typeof worker)["fetch"]>>[1];
+type HasAlarm = { alarm(): Promise<void> };
+
+let aheadMs = 0;
+const realNow = Date.now;
+Date.now = () => realNow() + aheadMs;
+
+async function runAlarm(ctx: DurableObjectState, object: HasAlarm): Promise<void> {
+  await ctx.storage.deleteAlarm();
+  await object.alarm();
+}
+
+export class Repository extends RealRepository {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class Upload extends RealUpload {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class Blobs extends RealBlobs {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+async function control(url: URL, env: Bindings): Promise<void> {
+  const [, , action, subject = "", name = ""] = url.pathname.split("/").map(decodeURIComponent);
+  if (action === "clock") aheadMs += Number(subject);
+  if (action !== "alarm") return;
+  const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;
+  await namespace.getByName(name).runAlarm();
+}
+
+export default {
+  async fetch(request, env, context) {
+    const url = new URL(request.url);
+    if (!url.pathname.startsWith("/.test/")) return worker.fetch(request, env, context);
+    await control(url, env);
+    return new Response(null, { status: 204 });
+  },
+} satisfies ExportedHandler<Bindings>;

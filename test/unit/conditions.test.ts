@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../src/oci/conditions.ts";
+
+const tag = entityTag("sha256:abc");
+
+const noneMatch: [header: string | null, isSatisfied: boolean][] = [
+  [null, false],
+  ["", false],
+  ["*", true],
+  [" * ", true],
+  [tag, true],
+  [`W/${tag}`, true],
+  [`"x", ${tag}`, true],
+  [`"x",W/${tag},"y"`, true],
+  ["sha256:abc", false],
+  ['"sha256:abcd"', false],
+  ['"x", "y"', false],
+];
+
+test("If-None-Match names what the client has, compared weakly", () => {
+  for (const [header, isSatisfied] of noneMatch) {
+    assert.equal(isNoneMatchSatisfiedBy(header, tag), isSatisfied, String(header));
+  }
+});
+
+const ifRange: [header: string | null, isApplicable: boolean][] = [
+  [null, true],
+  [tag, true],
+  [`W/${tag}`, false],
+  ['"x"', false],
+  ["Wed, 21 Oct 2015 07:28:00 GMT", false],
+];
+
+test("a range counts only for the same bytes", () => {
+  for (const [header, isApplicable] of ifRange)
+    assert.equal(isRangeApplicable(header, tag), isApplicable, String(header));
+});

@@ -1,0 +1,68 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { parseSettings, SettingError, type Settings, type VariableName } from "../../src/env.ts";
+
+const hour = 3_600_000;
+
+test("every variable has a default", () => {
+  const settings = parseSettings({});
+  assert.equal(settings.access, "closed");
+  assert.equal(settings.gcGraceMs, 24 * hour);
+  assert.equal(settings.deleteDelayMs, hour);
+  assert.equal(settings.uploadPartBytes, 5 * 1024 * 1024);
+  assert.equal(settings.sparseManifests, "reject");
+  assert.equal(settings.tagReads, "ledger");
+});
+
+const accepted: [name: VariableName, text: string, setting: keyof Settings, value: unknown][] = [
+  ["UPLOAD_TTL", "90s", "uploadTtlMs", 90_000],
+  ["UPLOAD_TTL", "1500ms", "uploadTtlMs", 1500],
+  ["UPLOAD_TTL", "15m", "uploadTtlMs", hour / 4],
+  ["UPLOAD_TTL", "6d", "uploadTtlMs", 144 * hour],
+  ["GC_GRACE", "0s", "gcGraceMs", 0],
+  ["UPLOAD_PART_SIZE", "5242880", "uploadPartBytes", 5_242_880],
+  ["UPLOAD_PART_SIZE", "8MiB", "uploadPartBytes", 8 * 1024 * 1024],
+  ["UPLOAD_BUFFERS", "512KiB", "uploadBufferBytes", 512 * 1024],
+  ["ACCESS", "open", "access", "open"],
+  ["SPARSE_MANIFESTS", "accept", "sparseManifests", "accept"],
+];
+
+test("durations, sizes and words are parsed", () => {
+  for (const [name, text, setting, value] of accepted) {
+    assert.equal(parseSettings({ [name]: text })[setting], value, `${name}=${text}`);
+  }
+});
+
+test("without grace, bytes are deleted without delay", () => {
+  assert.equal(parseSettings({ GC_GRACE: "0s" }).deleteDelayMs, 0);
+});
+
+const refused: [name: VariableName, text: string][] = [
+  ["UPLOAD_TTL", ""],
+  ["UPLOAD_TTL", "10"],
+  ["UPLOAD_TTL", "-1s"],
+  ["UPLOAD_TTL", "1.5h"],
+  ["UPLOAD_TTL", "0s"],
+  ["UPLOAD_TTL", "7d"],
+  ["UPLOAD_TTL", "1s "],
+  ["LEASE_TTL", "soon"],
+  ["UPLOAD_PART_SIZE", "1MiB"],
+  ["UPLOAD_PART_SIZE", "5MB"],
+  ["UPLOAD_PART_SIZE", "33MiB"],
+  ["ACCESS", "OPEN"],
+  ["ACCESS", ""],
+  ["TAG_READS", "constructor"],
+];
+
+test("a wrong value is refused by an error that names the variable and says what it accepts", () => {
+  for (const [name, text] of refused) {
+    assert.throws(
+      () => parseSettings({ [name]: text }),
+      (error) => {
+        assert(error instanceof SettingError);
+        assert(error.message.startsWith(`${name} is ${JSON.stringify(text)}, but must be `), error.message);
+        return true;
+      },
+    );
+  }
+});

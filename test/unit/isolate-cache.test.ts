@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { IsolateCache } from "../../src/registry/isolate-cache.ts";
+import { content, unknownDigest } from "../support/content.ts";
+
+function cacheWithClock() {
+  let nowMs = 1_700_000_000_000;
+  const cache = new IsolateCache({ now: () => nowMs });
+  return {
+    cache,
+    advance: (ms: number) => {
+      nowMs += ms;
+    },
+  };
+}
+
+const digest = unknownDigest();
+const location = { digest, key: "blobs/1", sizeBytes: 5 };
+const row = () => ({ mediaType: "a/b", bytes: content(), plan: [location] });
+
+test("a repository's blobs are remembered for 30 seconds, and for it alone", () => {
+  const { cache, advance } = cacheWithClock();
+  cache.setBlob("a", location);
+  assert.deepEqual(cache.blob("a", digest), location);
+  assert.equal(cache.blob("b", digest), undefined);
+  advance(30_000);
+  assert.equal(cache.blob("a", digest), undefined);
+});
+
+test("a manifest brings where its blobs are", () => {
+  const { cache } = cacheWithClock();
+  const manifest = row();
+  cache.setManifest("a", "m", manifest);
+  assert.deepEqual(cache.manifest("a", "m"), { mediaType: "a/b", bytes: manifest.bytes });
+  assert.deepEqual(cache.blob("a", digest), location);
+  assert.equal(cache.manifest("b", "m"), undefined);
+});
+
+test("what was deleted here is not remembered again from a replica that lags", () => {
+  const { cache, advance } = cacheWithClock();
+  cache.setManifest("a", "m", row());
+  cache.noteDeletion("a", "m");
+  cache.noteDeletion("a", digest);
+  cache.setManifest("a", "m", row());
+  cache.setBlob("a", location);
+  assert.equal(cache.manifest("a", "m"), undefined);
+  assert.equal(cache.blob("a", digest), undefined);
+  assert(cache.wasDeleted("a", "m"));
+  assert(!cache.wasDeleted("b", "m"));
+  advance(150_000);
+  assert(!cache.wasDeleted("a", "m"));
+});
+
+test("what was pushed again is remembered again", () => {
+  const { cache } = cacheWithClock();
+  cache.noteDeletion("a", "m");
+  cache.notePush("a", "m");
+  cache.setManifest("a", "m", row());
+  assert.notEqual(cache.manifest("a", "m"), undefined);
+});

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { pbkdf2Sync } from "node:crypto";
+import test from "node:test";
+import {
+  generateSecret,
+  hashPassword,
+  hashSecret,
+  isGeneratedSecret,
+  PasswordChecker,
+} from "../../src/edge/auth/passwords.ts";
+
+test("a password is kept as PBKDF2 with as many rounds as the platform allows, under a salt of its own", async () => {
+  const [one, other] = await Promise.all([hashPassword("correct horse"), hashPassword("correct horse")]);
+  assert.equal(one.iterations, 100_000);
+  assert.equal(Buffer.from(one.salt, "base64url").byteLength, 16);
+  assert.notEqual(one.salt, other.salt);
+  const expected = pbkdf2Sync("correct horse", Buffer.from(one.salt, "base64url"), 100_000, 32, "sha256");
+  assert.equal(one.hash, expected.toString("base64url"));
+});
+
+test("the right password is right, and no other", async () => {
+  const checker = new PasswordChecker();
+  const kept = await hashPassword("correct horse");
+  assert(await checker.isRight("correct horse", kept, 0));
+  for (const wrong of [
+    "",
+    "correct hors",
+    "correct horse ",
+    "Correct horse",
+    "correct\u00a0horse",
+    kept.hash,
+  ]) {
+    assert(!(await checker.isRight(wrong, kept, 0)), wrong);
+  }
+  assert(!(await checker.isRight("", undefined, 0)), "no account has no password");
+});
+
+test("what was right is not hashed again for a minute, and what was wrong always is", async () => {
+  const checker = new PasswordChecker();
+  const kept = await hashPassword("correct horse");
+  const time = async (password: string, now: number) => {
+    const started = performance.now();
+    await checker.isRight(password, kept, now);
+    return performance.now() - started;
+  };
+  const first = await time("correct horse", 0);
+  assert((await time("correct horse", 59_999)) < first / 4);
+  assert((await time("correct horse", 60_000)) > first / 4);
+  assert((await time("wrong horse", 0)) > first / 4);
+  const changed = await hashPassword("another horse");
+  assert(!(await checker.isRight("correct horse", changed, 0)));
+});
+
+test("an unknown account takes as long as a known one", async () => {
+  const checker = new PasswordChecker();
+  const kept = await hashPassword("correct horse");
+  const times = { known: Number.POSITIVE_INFINITY, unknown: Number.POSITIVE_INFINITY };
+  for (let i = 0; i < 5; i++) {
+    for (const [which, account] of [
+      ["known", kept],
+      ["unknown", undefined],
+    ] as const) {
+      const started = performance.now();
+      await checker.isRight("wrong horse", account, 0);
+      times[which] = Math.min(times[which], performance.now() - started);
+    }
+  }
+  assert(times.unknown > times.known / 2 && times.known > times.unknown / 2, JSON.stringify(times));
+});
+
+test("secrets are equal or not, whatever their lengths", () => {
+  const checker = new PasswordChecker();
+  assert(checker.isSame("a", "a") && checker.isSame("", ""));
+  assert(!checker.isSame("a", "b") && !checker.isSame("a", "aa") && !checker.isSame("", "a"));
+});
+
+test("generated secrets differ, and are told by their checksum from what only looks like one", () => {
+  const secrets = new Set(Array.from({ length: 200 }, generateSecret));
+  assert.equal(secrets.size, 200);
+  for (const secret of secrets) {
+    assert.match(secret, /^stw_[A-Za-z0-9_-]{49}$/);
+    assert(isGeneratedSecret(secret));
+    const at = 4 + Math.floor(Math.random() * 49);
+    assert(!isGeneratedSecret(secret.slice(0, at) + (secret[at] === "A" ? "B" : "A") + secret.slice(at + 1)));
+  }
+  const [secret = ""] = secrets;
+  for (const wrong of [
+    "",
+    "stw_",
+    `${secret}A`,
+    `${secret}\n`,
+    secret.slice(0, -1),
+    ` ${secret}`,
+    secret.slice(4),
+  ]) {
+    assert(!isGeneratedSecret(wrong), wrong);
+  }
+  assert.match(hashSecret(secret), /^[0-9a-f]{64}$/);
+});

@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { RepositoryApi, ResolvedTag } from "../../src/objects/api.ts";
+import { Unreachable } from "../../src/objects/stubs.ts";
+import { parseDigest } from "../../src/oci/digest.ts";
+import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
+import { TagLookups } from "../../src/registry/tag-lookups.ts";
+import { unknownDigest } from "../support/content.ts";
+
+const repository = parseRepositoryName("a") as RepositoryName;
+const other = parseRepositoryName("b") as RepositoryName;
+const latest = parseTag("latest") as Tag;
+const older = parseTag("older") as Tag;
+
+function resolved(sequence: number): ResolvedTag {
+  const digest = parseDigest(unknownDigest());
+  assert(digest !== undefined);
+  return { digest, mediaType: "a/b", sizeBytes: 1, sequence };
+}
+
+/** A ledger whose calls are answered by hand. */
+class FakeLedgers {
+  readonly calls: {
+    name: RepositoryName;
+    tags: Tag[];
+    answer: PromiseWithResolvers<(ResolvedTag | null)[]>;
+  }[] = [];
+  readonly lookups = new TagLookups((name) => {
+    const resolveTags = (tags: Tag[]) => {
+      const answer = Promise.withResolvers<(ResolvedTag | null)[]>();
+      this.calls.push({ name, tags, answer });
+      return answer.promise;
+    };
+    return { resolveTags } as unknown as RepositoryApi;
+  });
+
+  resolve(name: RepositoryName, tag: Tag) {
+    return this.lookups.resolve(name, tag, () => {});
+  }
+
+  answer(index: number, ...tags: (ResolvedTag | null)[]): void {
+    this.calls[index]?.answer.resolve(tags);
+  }
+
+  async hasCalled(count: number): Promise<void> {
+    for (let turn = 0; turn < 20; turn++) await null;
+    assert.equal(this.calls.length, count);
+  }
+}
+
+test("look-ups that arrive while one is in flight share the next call, and never join that one", async () => {
+  const ledgers = new FakeLedgers();
+  const first = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(1);
+  const later = [latest, older, latest].map((tag) => ledgers.resolve(repository, tag));
+  await ledgers.hasCalled(1);
+  const [before, after] = [resolved(1), resolved(2)];
+  ledgers.answer(0, before);
+  assert.equal(await first, before);
+  await ledgers.hasCalled(2);
+  assert.deepEqual(ledgers.calls[1]?.tags, [latest, older]);
+  ledgers.answer(1, after, null);
+  assert.deepEqual(await Promise.all(later), [after, null, after]);
+});
+
+test("repositories do not wait for each other", async () => {
+  const ledgers = new FakeLedgers();
+  const [one, two] = [ledgers.resolve(repository, latest), ledgers.resolve(other, latest)];
+  await ledgers.hasCalled(2);
+  const [here, there] = [resolved(1), resolved(1)];
+  ledgers.answer(1, there);
+  assert.equal(await two, there);
+  ledgers.answer(0, here);
+  assert.equal(await one, here);
+});
+
+test("a ledger out of reach fails those who asked, and nobody after them", async () => {
+  const ledgers = new FakeLedgers();
+  const failing = [ledgers.resolve(repository, latest), ledgers.resolve(repository, older)];
+  await ledgers.hasCalled(1);
+  ledgers.calls[0]?.answer.reject(new Unreachable("resolveTags"));
+  await ledgers.hasCalled(2);
+  ledgers.calls[1]?.answer.reject(new Unreachable("resolveTags"));
+  for (const outcome of await Promise.allSettled(failing)) {
+    assert(outcome.status === "rejected" && outcome.reason instanceof Unreachable);
+  }
+  const next = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(3);
+  ledgers.answer(2, null);
+  assert.equal(await next, null);
+});
+
+test("a call that never ends, because its request did, holds nobody up for long", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const ledgers = new FakeLedgers();
+  void ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(1);
+  const waiting = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(1);
+  t.mock.timers.tick(2_000);
+  // The first one asks for itself, as does the second; the batch that waited is sent.
+  await ledgers.hasCalled(4);
+  const found = resolved(1);
+  for (const index of [1, 2, 3]) ledgers.answer(index, found);
+  assert.equal(await waiting, found);
+});
