@@ -4,6 +4,7 @@
 import { failure } from "../oci/errors.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { type Access, anonymous } from "./auth/access.ts";
+import { audit } from "./auth/audit.ts";
 import { authenticate, checkConfigured } from "./auth/authenticate.ts";
 import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
 import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
@@ -66,13 +67,18 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  const isHeadOfPusher = context.request.method === "HEAD" && route.isAskedByPushers === true;
-  const needs = isHeadOfPusher && context.access.may("push", repository) ? "push" : endpoint.needs;
-  const refusal = await refusalFor(context, repository, needs);
+  const { access, request } = context;
+  const isContent = route.isContent === true;
+  const isAskedByPusher = isContent && request.method === "HEAD" && access.may("push", repository);
+  const refusal = await refusalFor(context, repository, isAskedByPusher ? "push" : endpoint.needs);
   if (refusal !== undefined) return refusal;
+  // Leave to write by a token was noted when the token was issued.
+  if (isContent && endpoint.needs !== "pull" && access.credential === "password") {
+    audit(context, { action: endpoint.needs, target: repository, outcome: "granted" });
+  }
   const answer = await endpoint.answer({ ...context, repository });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
-  if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(context.access)) {
+  if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
     await guardOf(context.registry).anonymousMisses.count(context.address);
   }
   return answer;

@@ -55,8 +55,11 @@ export type RepositoryRoute = {
   name: string;
   path: string;
   of: "repository";
-  /** Who pushes asks first what is there already: a HEAD of it needs no more than a right to push. */
-  isAskedByPushers?: boolean;
+  /**
+   * Whether it is what is pushed and pulled. Who pushes asks first what is there already, so a HEAD of it needs no
+   * more than a right to push; and who changes it with a password is noted.
+   */
+  isContent?: boolean;
   methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
 };
 
@@ -102,7 +105,7 @@ export const routes: Route[] = [
     name: "blob",
     path: "/v2/:name+/blobs/:digest",
     of: "repository",
-    isAskedByPushers: true,
+    isContent: true,
     methods: {
       GET: { needs: "pull", answer: pullBlob },
       DELETE: { needs: "delete", answer: removeBlob },
@@ -112,7 +115,7 @@ export const routes: Route[] = [
     name: "manifest",
     path: "/v2/:name+/manifests/:reference",
     of: "repository",
-    isAskedByPushers: true,
+    isContent: true,
     methods: {
       GET: { needs: "pull", answer: pullManifest },
       PUT: { needs: "push", answer: putManifest },

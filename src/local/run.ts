@@ -2,11 +2,11 @@
 import { constants } from "node:os";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
+import { type Front, startFront } from "./front.ts";
 import type { Instance } from "./instance.ts";
 import { whyNotListen } from "./port.ts";
 import { watchRunner } from "./runner.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
-import { startTlsFront, type TlsFront } from "./tls-front.ts";
 import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 
 const defaultDrainMs = 30_000;
@@ -56,7 +56,7 @@ interface Prepared {
 interface Running {
   data: DataDirectory;
   instance: Instance;
-  front: TlsFront | undefined;
+  front: Front;
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
@@ -83,11 +83,9 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   const { data, identity } = prepared;
   // Loading Miniflare takes half a second, which no error above should have to wait for.
   const { startInstance } = await import("./instance.ts");
-  const host = addressOf(flags.host);
   const instance = await startInstance({
     dataDirectory: data.path,
     entry,
-    ...(identity === undefined ? { host, port: flags.port } : {}),
     stdout: process.stdout,
     vars: flags.vars,
     onRestart: () => warn("workerd ended unexpectedly, and was started again"),
@@ -95,18 +93,14 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       if (!isStopping) fail(`workerd ended unexpectedly, and cannot be started again: ${error.message}`);
     },
   });
-  if (identity === undefined) return { data, instance, front: undefined };
   try {
-    const front = await startTlsFront({ identity, host, port: flags.port, upstreamPort: portOf(instance) });
+    const upstreamPort = Number(new URL(instance.url).port);
+    const front = await startFront({ identity, host: addressOf(flags.host), port: flags.port, upstreamPort });
     return { data, instance, front };
   } catch (error) {
     await instance.dispose();
     throw error;
   }
-}
-
-function portOf({ url }: Instance): number {
-  return Number(new URL(url).port || "80");
 }
 
 function addressOf(host: string): string {
@@ -147,9 +141,9 @@ function stopWhenAsked({ data, instance, front }: Running, drainMs: number): voi
       warn(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
     const deadline = Date.now() + drainMs;
-    front?.stopListening();
+    front.stopListening();
     const finished = await drainWorkerd(data.path, drainMs);
-    const drained = finished && ((await front?.flush(Math.max(0, deadline - Date.now()))) ?? true);
+    const drained = finished && (await front.flush(Math.max(0, deadline - Date.now())));
     clearTimeout(notice);
     if (!drained) warn("requests that were still in flight have been cut off");
     await end(0);
@@ -191,8 +185,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     const running = await serve(flags, await prepare(flags), options.entry);
-    const { front, instance } = running;
-    const url = urlOf(flags.host, front?.port ?? portOf(instance), front !== undefined);
+    const url = urlOf(flags.host, running.front.port, flags.tls !== undefined);
     running.data.announce(url);
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
     announce(url, flags.vars.ACCESS === "open");

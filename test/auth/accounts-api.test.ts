@@ -381,6 +381,17 @@ describe("who may use it", () => {
     await registry.must(200, "PATCH", "/api/v1/repositories/team/app", { as: narrow.secret, json: {} });
   });
 
+  test("no page of another site, in a browser that knows the password", async () => {
+    const headers = { "Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain" };
+    for (const [method, path, json] of cases) {
+      const sent = json === undefined ? { as: admin, headers } : { as: admin, headers, json };
+      expectProblem(await api(method, path, sent), 403, "DENIED");
+    }
+    for (const site of ["none", "same-origin"]) {
+      assert.equal((await api("GET", "/accounts", { headers: { "Sec-Fetch-Site": site } })).status, 200);
+    }
+  });
+
   test("by no other method or path", async () => {
     const refused = await api("POST", "/accounts");
     expectProblem(refused, 405, "UNSUPPORTED");
@@ -553,6 +564,20 @@ describe("the audit log", () => {
     const seen = await events();
     for (const event of expected) assert(seen.includes(event), event);
     assert(!seen.some((event) => event.includes("pull")));
+  });
+
+  test("says who changed content with a password, once for each change", async () => {
+    await registry.account("grace", [{ repository: "graced/*", verbs: ["pull", "push", "delete"] }]);
+    const { secret } = await registry.generateToken("grace");
+    const image = await registry.pushImage(secret, "graced/app", "v1");
+    await registry.must(200, "HEAD", "/v2/graced/app/manifests/v1", { as: secret });
+    await registry.must(202, "DELETE", `/v2/graced/app/manifests/${image.digest}`, { as: secret });
+    const expected = ["grace delete graced/app granted", "grace push graced/app granted"];
+    await until("the entries", async () => (await events()).includes(expected[0] ?? ""));
+    assert.deepEqual(
+      (await events()).filter((event) => event.includes("graced/app")),
+      expected,
+    );
   });
 
   test("says from where, when and by which request", async () => {

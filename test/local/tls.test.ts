@@ -7,10 +7,10 @@ import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { connect as connectTls } from "node:tls";
+import { startFront } from "../../src/local/front.ts";
 import { startInstance } from "../../src/local/instance.ts";
 import { signal } from "../../src/local/processes.ts";
 import { readTlsFiles } from "../../src/local/tls-files.ts";
-import { startTlsFront } from "../../src/local/tls-front.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 const main = join(import.meta.dirname, "fixture-main.ts");
@@ -96,7 +96,7 @@ async function frontOf(t: test.TestContext, serve: (socket: Socket) => void) {
   const address = upstream.address();
   assert(typeof address === "object" && address !== null);
   const identity = readTlsFiles({ certFile, keyFile });
-  const front = await startTlsFront({ identity, host: "127.0.0.1", port: 0, upstreamPort: address.port });
+  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstreamPort: address.port });
   t.after(() => {
     front.stopListening();
     upstream.close();
@@ -112,8 +112,8 @@ test("a client that ends its side first gets its answer; HTTP/1.1 is all that is
     });
     socket.on("end", () => socket.end(`got ${text}`));
   });
-  const ALPNProtocols = ["h2", "http/1.1"];
-  const client = connectTls({ port, host: "127.0.0.1", ca, ALPNProtocols, allowHalfOpen: true });
+  const options = { port, host: "127.0.0.1", ca, ALPNProtocols: ["h2", "http/1.1"], allowHalfOpen: true };
+  const client = connectTls(options);
   client.end("hello");
   let answer = "";
   for await (const piece of client.setEncoding("utf8")) answer += piece;

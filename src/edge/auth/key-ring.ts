@@ -8,8 +8,11 @@ import type { Registry } from "../../registry/registry.ts";
 /** How long the keys are taken to be all there are, in milliseconds. */
 const freshMs = 5 * 60_000;
 
-/** How soon the catalog is asked again for a key that it did not have, in milliseconds. */
-const askAgainMs = 5_000;
+/**
+ * How soon the catalog is asked again for a key that it did not have, in milliseconds. Short: a key may have been
+ * made elsewhere since, and its tokens are good at once.
+ */
+const askAgainMs = 1_000;
 
 type Ring = {
   signer: { kid: string; key: CryptoKey };

@@ -29,7 +29,8 @@ export class FailureLimit {
   /** Counts a failure. Returns whether the key is refused from here on. */
   async count(key: string): Promise<boolean> {
     if (this.#limit === undefined) return false;
-    const { success } = await this.#limit.limit({ key });
+    // Where the platform cannot count, nobody is refused for it.
+    const { success } = await this.#limit.limit({ key }).catch(() => ({ success: true }));
     if (!success) this.#refusedUntil.set(key, this.#clock.now() + refusalMs);
     return !success;
   }

@@ -1,0 +1,77 @@
+/** What a command of the command line is. The table of them is in commands.ts. */
+import type { Api } from "./api.ts";
+import type { Output } from "./output.ts";
+
+/** What a command exits with: `refused` is also the answer "no" of `explain`. */
+export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;
+
+/** A flag. With `value`, the word that stands for it in the help, it takes one. */
+export type Flag = { name: string; value?: string; isRepeatable?: boolean; summary: string };
+
+/** A command: its words, its arguments, its flags, what it does. */
+export type Command = {
+  /** Two words, or one. */
+  name: string;
+  /** The names of its arguments, none of which may be left out. */
+  arguments: string[];
+  flags: Flag[];
+  summary: string;
+  /** More for `--help`. */
+  details?: string;
+  run(call: Invocation): Promise<ExitCode>;
+};
+
+/** One of {@link exitCodes}. */
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
+
+/** A command as it was called. */
+export type Invocation = {
+  /** As many as the command has arguments. */
+  args: string[];
+  flags: FlagValues;
+  api: Api;
+  output: Output;
+  /** Reads a secret: what stands on stdin, without the line's end. */
+  readSecret: () => Promise<string>;
+};
+
+/** The flags that were given. */
+export class FlagValues {
+  readonly #values: Map<string, string[]>;
+
+  constructor(values: Map<string, string[]>) {
+    this.#values = values;
+  }
+
+  /** Whether the flag was given. */
+  has(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  /** The value that was given last. */
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.at(-1);
+  }
+
+  /** All values that were given. */
+  list(name: string): string[] {
+    return this.#values.get(name) ?? [];
+  }
+}
+
+/** The command line makes no sense; the message says why. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** The registry refused, or was not reached; the message says why. */
+export class CommandError extends Error {
+  override name = "CommandError";
+  /** The status of the registry's answer, if it gave one. */
+  readonly status: number | undefined;
+
+  constructor(message: string, status?: number) {
+    super(message);
+    this.status = status;
+  }
+}

@@ -1,0 +1,22 @@
+/** Every command, as a table. */
+import type { Command, Flag } from "./command.ts";
+import { accountCommands } from "./commands/accounts.ts";
+import { administrationCommands } from "./commands/administration.ts";
+import { repositoryCommands } from "./commands/repositories.ts";
+import { tokenCommands } from "./commands/tokens.ts";
+
+export const commands: Command[] = [
+  ...accountCommands,
+  ...tokenCommands,
+  ...repositoryCommands,
+  ...administrationCommands,
+];
+
+/** Flags that every command has. */
+export const commonFlags: Flag[] = [
+  { name: "url", value: "URL", summary: "the registry's address ($STOWAGE_URL, or http://127.0.0.1:5000)" },
+  { name: "user", value: "NAME", summary: "who asks ($STOWAGE_USER, or admin)" },
+  { name: "password-stdin", summary: "the user's password or token is on stdin (else $STOWAGE_PASSWORD)" },
+  { name: "json", summary: "prints JSON" },
+  { name: "help", summary: "shows this" },
+];

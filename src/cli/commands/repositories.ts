@@ -1,0 +1,70 @@
+/** `repo …` */
+import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import type { RepositoryView } from "../views.ts";
+import { repositoryName } from "../words.ts";
+
+const pathOf = (name: string) => `repositories/${repositoryName(name)}`;
+
+/** Lists, changes and deletes repositories. */
+export const repositoryCommands: Command[] = [
+  {
+    name: "repo list",
+    arguments: [],
+    flags: [{ name: "query", value: "TEXT", summary: "only those with this in their name or description" }],
+    summary: "lists the repositories that the user may pull",
+    run: async ({ api, output, flags }) => {
+      const query = { query: flags.text("query") ?? "", n: "1000" };
+      const repositories = await api.list<RepositoryView>("repositories", "repositories", query);
+      const columns = ["NAME", "VISIBILITY", "DESCRIPTION"];
+      output.list(repositories, columns, ({ name, visibility, description }) => [
+        name,
+        visibility,
+        description,
+      ]);
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "repo public",
+    arguments: ["REPOSITORY"],
+    flags: [],
+    summary: "lets everybody pull a repository",
+    run: (call) => change(call, { visibility: "public" }),
+  },
+  {
+    name: "repo private",
+    arguments: ["REPOSITORY"],
+    flags: [],
+    summary: "lets only accounts pull a repository that have a grant",
+    run: (call) => change(call, { visibility: "private" }),
+  },
+  {
+    name: "repo describe",
+    arguments: ["REPOSITORY", "TEXT"],
+    flags: [],
+    summary: "says what a repository is",
+    run: (call) => change(call, { description: call.args[1] ?? "" }),
+  },
+  {
+    name: "repo delete",
+    arguments: ["REPOSITORY"],
+    flags: [{ name: "yes", summary: "needed, as nothing brings it back" }],
+    summary: "deletes a repository with all it holds",
+    run: async ({ api, output, flags, args: [name = ""] }) => {
+      const path = pathOf(name);
+      if (!flags.has("yes")) {
+        throw new UsageError(`this deletes ${name} with all its images, for good: repeat it with --yes`);
+      }
+      await api.send("DELETE", path);
+      output.done(`repository ${name} is deleted; its name takes pushes again in a few minutes`);
+      return exitCodes.done;
+    },
+  },
+];
+
+async function change({ api, output, args: [name = ""] }: Invocation, body: Partial<RepositoryView>) {
+  const repository = await api.send<RepositoryView>("PATCH", pathOf(name), body);
+  const { visibility, description } = repository;
+  output.done(`${name} is ${visibility}${description === "" ? "" : `: ${description}`}`, repository);
+  return exitCodes.done;
+}

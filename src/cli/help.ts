@@ -1,0 +1,37 @@
+/** Answers to `--help`. */
+import type { Command, Flag } from "./command.ts";
+import { commands, commonFlags } from "./commands.ts";
+import { formatTable } from "./output.ts";
+
+const exits = `Exit codes: 0 done, 1 refused or failed (explain: "no"), 2 wrong usage.\n`;
+
+/** What there is to say of all commands, or of those that begin with a word. */
+export function helpOf(group?: string): string {
+  const shown = commands.filter(({ name }) => group === undefined || name.split(" ")[0] === group);
+  const rows = shown.map((command) => [usageOf(command), command.summary]);
+  const intro =
+    group === undefined
+      ? "Manages a registry, on this machine or deployed.\n\nnpm run -s stowage -- COMMAND\ndeno task -q stowage COMMAND\n\n"
+      : "";
+  const more = "COMMAND --help says more of a command.\n";
+  return `${intro}${formatTable(rows)}\n${formatFlags(commonFlags)}\n${more}${exits}`;
+}
+
+/** What there is to say of one command. */
+export function helpOfCommand(command: Command): string {
+  const { summary, details, flags } = command;
+  const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+  const text = details === undefined ? sentence : `${sentence} ${details}`;
+  const own = flags.length === 0 ? "" : `${formatFlags(flags)}\n`;
+  return `stowage ${usageOf(command)}\n\n${text}\n\n${own}${formatFlags(commonFlags)}\n${exits}`;
+}
+
+function usageOf({ name, arguments: names, flags }: Command): string {
+  return [name, ...names, ...(flags.length === 0 ? [] : ["[flags]"])].join(" ");
+}
+
+function formatFlags(flags: Flag[]): string {
+  return formatTable(
+    flags.map(({ name, value, summary }) => [`--${name}${value === undefined ? "" : ` ${value}`}`, summary]),
+  );
+}

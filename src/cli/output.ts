@@ -1,0 +1,72 @@
+/** What a command prints: for people, or JSON. Notes go to stderr, so that stdout can be captured. */
+import type { Writable } from "node:stream";
+
+/** Where a command prints. */
+export class Output {
+  readonly isJson: boolean;
+  readonly #stdout: Writable;
+  readonly #stderr: Writable;
+
+  constructor(stdout: Writable, stderr: Writable, isJson: boolean) {
+    this.#stdout = stdout;
+    this.#stderr = stderr;
+    this.isJson = isJson;
+  }
+
+  /** Prints a list: as JSON, or as a table; `toRow` gives the cells of an entry. */
+  list<T>(entries: T[], columns: string[], toRow: (entry: T) => string[]): void {
+    if (this.isJson) this.json(entries);
+    else if (entries.length === 0) this.note("there are none");
+    else this.#write(formatTable([columns, ...entries.map(toRow)]));
+  }
+
+  /** Prints one thing: as JSON, or one field a line. */
+  record(value: object, fields: [name: string, text: string][]): void {
+    if (this.isJson) this.json(value);
+    else this.#write(formatTable(fields.map(([name, text]) => [`${name}:`, text])));
+  }
+
+  /** Prints a secret, alone on stdout; as JSON with what it is the secret of. */
+  secret(secret: string, value: object): void {
+    if (this.isJson) this.json(value);
+    else this.#write(`${secret}\n`);
+  }
+
+  /** Says that something was done; as JSON, prints what it is now instead. */
+  done(message: string, value?: object): void {
+    if (this.isJson && value !== undefined) this.json(value);
+    else this.note(message);
+  }
+
+  /** Says something to people alone. */
+  note(message: string): void {
+    this.#stderr.write(`${printable(message)}\n`);
+  }
+
+  /** Prints JSON, indented. */
+  json(value: unknown): void {
+    this.#write(`${JSON.stringify(value, undefined, 2)}\n`);
+  }
+
+  #write(text: string): void {
+    this.#stdout.write(text);
+  }
+}
+
+/** Lines of cells, one under the other. */
+export function formatTable(rows: string[][]): string {
+  const cells = rows.map((row) => row.map(printable));
+  const widths = (cells[0] ?? []).map((_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
+  return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** Texts come from others: what would move a terminal's cursor or end a line is shown as its code. */
+function printable(text: string): string {
+  // Control, format and bidirectional characters, and line separators.
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
+    return `\\u{${character.codePointAt(0)?.toString(16)}}`;
+  });
+}

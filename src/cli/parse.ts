@@ -1,0 +1,90 @@
+/** From the command line to a command. */
+import { parseArgs } from "node:util";
+import { type Command, type Flag, FlagValues, UsageError } from "./command.ts";
+import { commands, commonFlags } from "./commands.ts";
+import { helpOf, helpOfCommand } from "./help.ts";
+import { quote } from "./words.ts";
+
+/** What is to be done: run a command, or print a text. */
+export type Parsed =
+  | { kind: "run"; command: Command; args: string[]; flags: FlagValues }
+  | { kind: "help"; text: string };
+
+/**
+ * Parses the command line.
+ *
+ * @param given what follows the program's name
+ * @throws UsageError
+ */
+export function parse(given: readonly string[]): Parsed {
+  // npm takes the -- between its flags and ours away; deno task leaves it.
+  const own = given[0] === "--" ? given.slice(1) : [...given];
+  const words = wordsOf(own);
+  const command = commands.find(({ name }) => isBeginning(name.split(" "), words));
+  const isHelp = own.includes("--help") || words[0] === "help";
+  if (command === undefined) {
+    const group = words[0] === "help" ? words[1] : words[0];
+    const groups = new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""));
+    const isGroup = group !== undefined && groups.has(group);
+    if (isHelp) return { kind: "help", text: helpOf(isGroup ? group : undefined) };
+    throw new UsageError(whichCommands(words, isGroup, groups));
+  }
+  if (isHelp) return { kind: "help", text: helpOfCommand(command) };
+  const { positionals, flags } = split(own, [...command.flags, ...commonFlags]);
+  const args = positionals.slice(command.name.split(" ").length);
+  if (args.length !== command.arguments.length) {
+    const wanted = command.arguments.length === 0 ? "no arguments" : command.arguments.join(" ");
+    throw new UsageError(`${command.name} takes ${wanted}; ${command.name} --help says more`);
+  }
+  return { kind: "run", command, args, flags };
+}
+
+/** The positional words, before it is known which command's flags take values. */
+function wordsOf(args: string[]): string[] {
+  return split(args, [...commands.flatMap(({ flags }) => flags), ...commonFlags], true).positionals;
+}
+
+function isBeginning(name: string[], words: string[]): boolean {
+  return name.every((word, index) => words[index] === word);
+}
+
+function whichCommands([first, second]: string[], isGroup: boolean, groups: Set<string>): string {
+  const members = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (isGroup) {
+    const names = members.map(({ name }) => name.split(" ")[1]).join(", ");
+    return `${second === undefined ? "" : `there is no ${first} ${quote(second)}; `}${first} needs one of ${names}`;
+  }
+  const problem = first === undefined ? "a command is needed" : `there is no command ${quote(first)}`;
+  return `${problem}; there are ${[...groups].join(", ")}, and --help`;
+}
+
+function split(args: string[], known: Flag[], isLenient = false) {
+  const entries = known.map(({ name, value }) => {
+    return [name, { type: value === undefined ? ("boolean" as const) : ("string" as const) }] as const;
+  });
+  const options = Object.fromEntries(entries);
+  const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
+  const positionals: string[] = [];
+  const values = new Map<string, string[]>();
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const { name, rawName, value } = token;
+    const flag = known.find((candidate) => candidate.name === name);
+    if (!isLenient) checkFlag(flag, rawName, value, values.has(name));
+    values.set(name, [...(values.get(name) ?? []), value ?? ""]);
+  }
+  return { positionals, flags: new FlagValues(values) };
+}
+
+function checkFlag(
+  flag: Flag | undefined,
+  rawName: string,
+  value: string | undefined,
+  isAgain: boolean,
+): void {
+  if (flag === undefined) throw new UsageError(`there is no flag ${rawName}; --help shows the flags`);
+  if (flag.value === undefined && value !== undefined) throw new UsageError(`${rawName} takes no value`);
+  if (flag.value !== undefined && value === undefined) throw new UsageError(`${rawName} needs a value`);
+  if (isAgain && flag.isRepeatable !== true) throw new UsageError(`${rawName} is given twice`);
+}

@@ -1,0 +1,86 @@
+/** The command line from its words to its exit code. */
+import type { Readable, Writable } from "node:stream";
+import { Api } from "./api.ts";
+import { CommandError, type ExitCode, exitCodes, type FlagValues, UsageError } from "./command.ts";
+import { Output } from "./output.ts";
+import { parse } from "./parse.ts";
+import { quote } from "./words.ts";
+
+const defaultUrl = "http://127.0.0.1:5000";
+const defaultUser = "admin";
+const maxSecretBytes = 64 * 1024;
+
+/** What the command line has around it. */
+export type Surroundings = {
+  environment: Record<string, string | undefined>;
+  stdin: Readable;
+  stdout: Writable;
+  stderr: Writable;
+};
+
+/** Runs a command. Whatever goes wrong is one line on stderr. */
+export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {
+  try {
+    const parsed = parse(args);
+    if (parsed.kind === "help") {
+      around.stdout.write(parsed.text);
+      return exitCodes.done;
+    }
+    const { command, flags } = parsed;
+    const output = new Output(around.stdout, around.stderr, flags.has("json"));
+    const readSecret = () => readLine(around.stdin);
+    const api = new Api(await connectionOf(flags, around, output));
+    return await command.run({ args: parsed.args, flags, api, output, readSecret });
+  } catch (error) {
+    if (!(error instanceof UsageError) && !(error instanceof CommandError)) throw error;
+    new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);
+    return error instanceof UsageError ? exitCodes.usage : exitCodes.refused;
+  }
+}
+
+async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundings, output: Output) {
+  const text = flags.text("url") ?? (environment.STOWAGE_URL || defaultUrl);
+  const user = flags.text("user") ?? (environment.STOWAGE_USER || defaultUser);
+  const url = parseUrl(text);
+  const isOnStdin = flags.has("password-stdin");
+  if (isOnStdin && flags.has("password-stdin-for-account")) {
+    throw new UsageError("only one password can be on stdin: give the other one in STOWAGE_PASSWORD");
+  }
+  const password = isOnStdin ? await readLine(stdin) : environment.STOWAGE_PASSWORD || undefined;
+  if (user.includes(":")) throw new UsageError(`the user ${quote(user)} has a colon, which no account has`);
+  if (password === undefined && (flags.has("user") || environment.STOWAGE_USER)) {
+    throw new UsageError(`the password of ${user} is needed: in STOWAGE_PASSWORD, or with --password-stdin`);
+  }
+  if (password !== undefined && url.protocol === "http:" && !isLoopback(url.hostname)) {
+    output.note(`stowage: the password of ${user} goes to ${url.host} unencrypted, as --url is not https`);
+  }
+  return { url, user, password };
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url?.protocol === "http:" || url?.protocol === "https:";
+  if (url === undefined || !isHttp) {
+    throw new UsageError(`the address ${quote(text)} is none; write it as ${defaultUrl}`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new UsageError("a password has no place in --url: set STOWAGE_PASSWORD");
+  }
+  return url;
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** What stands on stdin, without the end of its one line. */
+async function readLine(stdin: Readable): Promise<string> {
+  let text = "";
+  for await (const piece of stdin.setEncoding("utf8")) {
+    text += piece;
+    if (text.length > maxSecretBytes) throw new UsageError("what is on stdin is too long for a password");
+  }
+  const line = text.replace(/\r?\n$/, "");
+  if (line === "") throw new UsageError("there is no password on stdin");
+  return line;
+}

@@ -1,0 +1,51 @@
+/** How grants and durations are written on the command line. */
+import { type Grant, isPattern, isVerb, verbs } from "../oci/grant.ts";
+import { parseRepositoryName } from "../oci/name.ts";
+import { UsageError } from "./command.ts";
+
+/** Reads a grant such as `team/**:pull,push`. */
+export function parseGrant(text: string): Grant {
+  const colon = text.lastIndexOf(":");
+  const [repository, list] = [text.slice(0, Math.max(0, colon)), text.slice(colon + 1)];
+  const allowed = list.split(",");
+  if (!isPattern(repository) || !allowed.every(isVerb)) {
+    throw new UsageError(
+      `${quote(text)} is no grant; write PATTERN:VERB,VERB with verbs of ${verbs.join(", ")}, such as 'team/**:pull,push'`,
+    );
+  }
+  return { repository, verbs: [...new Set(allowed)] };
+}
+
+/** Writes grants for people. */
+export function formatGrants(grants: Grant[] | undefined): string {
+  if (grants === undefined) return "all of the account";
+  if (grants.length === 0) return "none";
+  return grants.map(({ repository, verbs: allowed }) => `${repository}:${allowed.join(",")}`).join(" ");
+}
+
+const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 24 * 3600 };
+
+/** Reads a duration such as `90d`; returns seconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  const seconds = Number(match?.[1]) * (unitSeconds[match?.[2] ?? ""] ?? Number.NaN);
+  if (seconds > 0) return seconds;
+  throw new UsageError(`${quote(text)} is no duration; write a number and s, m, h or d, such as 90d`);
+}
+
+/** Checks the name of a repository. */
+export function repositoryName(text: string): string {
+  if (parseRepositoryName(text) !== undefined) return text;
+  throw new UsageError(`${quote(text)} is no name of a repository, such as team/app`);
+}
+
+/** The name of an account, or the id of a token, as a piece of a path. */
+export function pathSegment(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text)) return text;
+  throw new UsageError(`${quote(text)} is no name: there are letters, digits and . _ - in them`);
+}
+
+/** A text as it is shown in a message. */
+export function quote(text: string): string {
+  return JSON.stringify(text);
+}
