@@ -30,13 +30,15 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const routed: Routed = url === null ? { route: undefined, params: {} } : await router.fetch(request);
   const { route } = routed;
   const params = decodeParams(routed.params);
+  const held: Promise<unknown>[] = [];
   let account: string | undefined;
   let answer: Answer;
   let registry: Registry | undefined;
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const known = { request, params, registry, address, requestId, waitUntil };
+    const hold: WaitUntil = (promise) => held.push(promise);
+    const known = { request, params, registry, address, requestId, waitUntil, hold };
     answer =
       url === null
         ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
@@ -47,9 +49,12 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     answer = answerError(error, requestId);
   }
   const isApi = url?.pathname.startsWith("/api/") === true;
-  const response = respond(answer, isApi ? "problem" : "oci", request.method, requestId);
   const failed = "failure" in answer ? answer.failure : undefined;
-  if (failed !== undefined) waitUntil(drain(request.body));
+  // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
+  // sends: it may never see why it was refused.
+  if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
+  const format = isApi ? "problem" : "oci";
+  const response = respond(answer, { format, method: request.method, requestId, held });
   logRequest(registry?.settings.logFormat ?? "json", {
     requestId,
     method: request.method,

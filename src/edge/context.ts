@@ -18,6 +18,8 @@ export type Context = {
   address: string;
   requestId: string;
   waitUntil: WaitUntil;
+  /** Keeps the answer from ending before a promise settles; all of it is sent at once nevertheless. */
+  hold: WaitUntil;
 };
 
 /** A request about one repository. */

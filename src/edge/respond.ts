@@ -16,8 +16,11 @@ const commonHeaders: HeaderMap = {
 /** How errors are written: as distribution-spec has them, or as problem details (RFC 9457). */
 export type ErrorFormat = "oci" | "problem";
 
-/** Writes an answer to a request of this method, under this request id. */
-export function respond(answer: Answer, format: ErrorFormat, method: string, requestId: string): Response {
+/** What an answer is to. The connection is not given up before what is `held` has settled. */
+export type Asked = { format: ErrorFormat; method: string; requestId: string; held: Promise<unknown>[] };
+
+/** Writes an answer. */
+export function respond(answer: Answer, { format, method, requestId, held }: Asked): Response {
   const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
   const headers = new Headers({ ...commonHeaders, "X-Request-Id": requestId, ...reply.headers });
   const caching = headers.get("Cache-Control") ?? "no-store";
@@ -25,13 +28,29 @@ export function respond(answer: Answer, format: ErrorFormat, method: string, req
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
   if (reply.status !== 204 && reply.status !== 304) headers.set("Content-Length", String(length));
-  const sendsBody = method !== "HEAD" && body !== undefined;
-  return new Response(sendsBody ? withLength(body, length) : null, { status: reply.status, headers });
+  const { status } = reply;
+  if (method === "HEAD" || body === undefined) return new Response(null, { status, headers });
+  if (!(body instanceof Uint8Array)) return new Response(withLength(body, length), { status, headers });
+  return new Response(held.length === 0 ? body : holdOpen(body, held), { status, headers });
+}
+
+/** A body that is sent at once, and ends only when the promises have settled. */
+function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
+  const { readable, writable } = new FixedLengthStream(bytes.byteLength);
+  const send = async () => {
+    const writer = writable.getWriter();
+    await writer.write(bytes);
+    await Promise.allSettled(held);
+    await writer.close();
+  };
+  // A client that has gone needs no answer.
+  send().catch(() => {});
+  return readable;
 }
 
 /** The runtime sends a stream in chunks, without `Content-Length`, unless it knows its length. */
-function withLength(body: ReadableStream | Uint8Array, length: number): ReadableStream | Uint8Array {
-  return body instanceof Uint8Array ? body : body.pipeThrough(new FixedLengthStream(length));
+function withLength(body: ReadableStream, length: number): ReadableStream {
+  return body.pipeThrough(new FixedLengthStream(length));
 }
 
 function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {

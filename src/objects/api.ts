@@ -168,7 +168,7 @@ export type TokenRecord = {
 };
 
 /** A token to keep; of its secret only the SHA-256, in hexadecimal. */
-export type TokenPut = Omit<TokenRecord, "createdAtMs" | "lastUsedDay"> & { secretHash: string };
+export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string };
 
 /** A key that signs tokens: both halves as JWK. */
 export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };

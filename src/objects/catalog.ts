@@ -101,7 +101,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   }
 
   async addToken(token: TokenPut): Promise<void> {
-    this.#accounts.addToken(token, this.#clock.now());
+    this.#accounts.addToken(token);
   }
 
   async token(id: string): Promise<TokenRecord | undefined> {

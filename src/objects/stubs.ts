@@ -24,12 +24,7 @@ function reliable<T extends object>(connect: () => T): T {
       return async (...args: unknown[]) => {
         for (let attempt = 1; ; attempt++) {
           try {
-            const stub = connect();
-            return await Reflect.apply(
-              Reflect.get(stub, method) as (...args: unknown[]) => unknown,
-              stub,
-              args,
-            );
+            return await call(connect(), method, args);
           } catch (error) {
             const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
             const isRepeatable =
@@ -42,6 +37,20 @@ function reliable<T extends object>(connect: () => T): T {
       };
     },
   });
+}
+
+/**
+ * Calls a method of a stub; what comes back is plain data. The call is disposed of, as one that failed would keep both
+ * objects in memory until it is collected as garbage.
+ */
+async function call(stub: object, method: string | symbol, args: unknown[]): Promise<unknown> {
+  const remote = Reflect.get(stub, method) as (...args: unknown[]) => Promise<unknown> & Partial<Disposable>;
+  const pending = Reflect.apply(remote, stub, args);
+  try {
+    return await pending;
+  } finally {
+    pending[Symbol.dispose]?.();
+  }
 }
 
 /** The ledger of a repository. */

@@ -13,12 +13,15 @@ import { drain } from "./upload/drain.ts";
 const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";
 
-/** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. `waitUntil` keeps the connection going. */
+/**
+ * Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. The answer to the client must not end before what
+ * `hold` is given: that would end the reading of its request.
+ */
 export async function sendWrite(
   upload: UploadApi,
   write: UploadWrite,
   body: ReadableStream | null,
-  waitUntil: (promise: Promise<unknown>) => void,
+  hold: (promise: Promise<unknown>) => void,
 ): Promise<Result<UploadStatus>> {
   const request = new Request("https://upload/", {
     method: "POST",
@@ -26,7 +29,7 @@ export async function sendWrite(
     body,
   });
   const response = await upload.fetch(request);
-  waitUntil(drain(response.body));
+  hold(drain(response.body));
   return JSON.parse(response.headers.get(resultHeader) ?? "");
 }
 

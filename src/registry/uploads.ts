@@ -31,9 +31,9 @@ export function pushChunk(
   registry: Registry,
   session: NamedSession,
   body: UploadBody,
-  waitUntil: WaitUntil,
+  hold: WaitUntil,
 ): Promise<Result<UploadStatus>> {
-  return write(registry, session, body, undefined, waitUntil);
+  return write(registry, session, body, undefined, hold);
 }
 
 /**
@@ -49,9 +49,9 @@ export async function closeUpload(
   session: NamedSession,
   body: UploadBody,
   digest: Digest,
-  waitUntil: WaitUntil,
+  hold: WaitUntil,
 ): Promise<Result> {
-  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, waitUntil);
+  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, hold);
   return pushWhole(registry, session, body, digest);
 }
 
@@ -67,7 +67,7 @@ function write(
   { started, ...session }: NamedSession,
   body: UploadBody,
   digest: Digest | undefined,
-  waitUntil: WaitUntil,
+  hold: WaitUntil,
 ): Promise<Result<UploadStatus>> {
   const { stream, length, offset } = body;
   const request = {
@@ -77,7 +77,7 @@ function write(
     ...(offset === undefined ? {} : { offset }),
     ...(digest === undefined ? {} : { digest }),
   };
-  return sendWrite(registry.upload(session.id), request, stream, waitUntil);
+  return sendWrite(registry.upload(session.id), request, stream, hold);
 }
 
 /** Stores a whole body under a key of its own, verified by the bucket, and commits it. */

@@ -4,16 +4,16 @@ import test, { describe } from "node:test";
 import { unknownDigest } from "../support/content.ts";
 import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
 
-const registry = await serveClosed();
+/** Failed logins a minute, as wrangler.toml has them; and of what is asked in vain fewer, for the sake of time. */
+const maxFailures = 10;
+const maxMisses = 100;
+
+const registry = await serveClosed({}, { maxMisses });
 const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull", "push"] }]);
 const image = await registry.pushImage(alice, "team/app", "v1");
 const open = await registry.pushImage(admin, "open/app", "v1");
 await registry.pushImage(admin, "private/app", "v1");
 await registry.setVisibility("open/app", "public");
-
-/** As wrangler.toml has them, a minute. */
-const maxFailures = 10;
-const maxMisses = 300;
 
 const from = (address: string) => ({ "CF-Connecting-IP": address });
 
@@ -108,7 +108,7 @@ describe("failed logins", () => {
 });
 
 describe("anonymous callers that ask in vain", () => {
-  const total = 750;
+  const total = 400;
 
   async function guess(path: () => string, address: string, as?: Credential): Promise<Map<number, number>> {
     const statuses = new Map<number, number>();
@@ -127,7 +127,7 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/blobs/${unknownDigest()}`, "203.0.113.20");
     const { "REPOSITORY.locateBlob": asked = 0 } = await registry.takeCalls();
-    assert(asked >= maxMisses && asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert(asked >= maxMisses && asked < 2 * maxMisses + 100, `${asked} calls`);
     assert.equal(statuses.get(429), total - (statuses.get(404) ?? 0));
     const pull = await registry.call("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
     expectError(pull, 429, "TOOMANYREQUESTS");
@@ -138,7 +138,7 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/manifests/${unknownDigest()}`, "203.0.113.21", as);
     const { "REPOSITORY.manifest": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
     assert((statuses.get(429) ?? 0) > 50);
   });
 
@@ -147,7 +147,7 @@ describe("anonymous callers that ask in vain", () => {
     let number = 0;
     const statuses = await guess(() => `/v2/guess/r${number++}/tags/list`, "203.0.113.22");
     const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
     assert((statuses.get(429) ?? 0) > 50);
     assert.deepEqual([...statuses.keys()].sort(), [401, 429]);
   });
@@ -155,12 +155,12 @@ describe("anonymous callers that ask in vain", () => {
   test("nor at the token service", async () => {
     await registry.takeCalls();
     const statuses = new Set<number>();
-    for (let i = 0; i < 20; i++) {
+    for (let i = 0; i < 10; i++) {
       const scope = Array.from({ length: 50 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
       statuses.add((await registry.call("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
     }
     const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
     assert.deepEqual([...statuses], [200, 429]);
   });
 
@@ -217,12 +217,10 @@ describe("in steady state", () => {
     assert.deepEqual(await registry.takeCalls(), {});
   });
 
-  test("a password costs one look-up and no hash", async () => {
+  test("a password costs one look-up", async () => {
     await registry.must(200, "GET", "/v2/", { as: alice });
     await registry.takeCalls();
-    const started = performance.now();
     for (let i = 0; i < 20; i++) await registry.must(200, "GET", "/v2/", { as: alice });
-    assert(performance.now() - started < 1000);
     assert.deepEqual(await registry.takeCalls(), { "CATALOG.account": 20 });
   });
 

@@ -9,6 +9,8 @@ import { type AuthRegistry, admin, expectError, serveClosed } from "./support/re
 
 const audience = "registry.example";
 const minuteMs = 60_000;
+/** Longer than any wait here, also on a machine that has much to do; shorter than a client's patience. */
+const patienceMs = 10_000;
 
 /** An issuer like those of continuous integration: it serves everybody, and says whose token it is. */
 const ci = await startIssuer();
@@ -259,7 +261,7 @@ describe("an issuer's keys", () => {
       await registry.must(200, "GET", "/v2/", { as: token });
       await registry.must(200, "GET", "/v2/", { as: await sign() });
       assert.equal(issuer.fetches, fetches + 1, what);
-      assert(performance.now() - started < 3000, what);
+      assert(performance.now() - started < patienceMs, what);
     }
     issuer.behaviour = "well";
     issuer.keys = [await makeKey()];
@@ -278,7 +280,7 @@ describe("an issuer's keys", () => {
       assert.match(answer.header("Retry-After"), /^\d+$/);
       const login = await registry.call("GET", "/token", { as: { name: "oidc", password: as } });
       expectError(login, 503, "UNAVAILABLE");
-      assert(performance.now() - started < 3000, what);
+      assert(performance.now() - started < patienceMs, what);
       await registry.advance(5000);
     }
     issuer.behaviour = "well";
@@ -369,6 +371,6 @@ describe("an issuer's keys", () => {
       Array.from({ length: 5 }, async () => registry.call("GET", "/v2/", { as: await sign() })),
     );
     assert(later.every(({ status }) => status === 200));
-    assert(performance.now() - started < 2000);
+    assert(performance.now() - started < patienceMs);
   });
 });

@@ -1,7 +1,7 @@
 /** A stock Docker daemon: what it pushes it pulls again, from whatever serves the data. */
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { temporaryDirectory } from "../local/program.ts";
+import { temporaryDirectory, until } from "../local/program.ts";
 import {
   buildImage,
   type Docker,
@@ -13,7 +13,7 @@ import {
 import { hasPrograms } from "./support/programs.ts";
 import { send } from "./support/raw-client.ts";
 import { freePort, type Server, startServer } from "./support/server.ts";
-import { storedBlobs } from "./support/stored-blobs.ts";
+import { bucketDiskBytes, storedObjectBytes } from "./support/stored-blobs.ts";
 
 const megabyte = 1024 * 1024;
 /** Size of the one large layer; STOWAGE_TEST_LAYER_MB makes it smaller for a quick run. */
@@ -66,7 +66,7 @@ test("docker pushes images and pulls them again", async (t) => {
   const docker = await startDocker(t);
   const data = temporaryDirectory(t);
   const port = await freePort();
-  let server = await startServer(t, { data, port });
+  let server = await startServer(t, { data, port, vars: { DELETE_DELAY: "0s" } });
   const large = `${server.host}/large`;
   const layered = `${server.host}/team/layered`;
   const copy = `${server.host}/team/copy`;
@@ -86,20 +86,18 @@ test("docker pushes images and pulls them again", async (t) => {
     assert.doesNotMatch(stdout, /: Pushed$/m);
     const id = ids.get(layered);
     assert(id !== undefined);
+    await pullsTheSame(docker, new Map([[copy, id]]));
     ids.set(copy, id);
-    await pullsTheSame(docker, ids);
   });
 
   await t.test("the bucket holds each blob once", async () => {
     const expected = await namedBlobBytes(server, "large", "team/layered", "team/copy");
     assert.equal(expected.length, 2 + 1 + smallLayers);
+    const expectedBytes = expected.reduce((sum, size) => sum + size, 0);
+    // docker sends the config again, as it mounts layers only; those bytes are on their way out.
+    await until("the end of duplicates", async () => (await bucketDiskBytes(data)) === expectedBytes);
     await server.stop();
-    const stored = await storedBlobs(data);
-    assert.deepEqual(stored.objectBytes, expected);
-    assert.equal(
-      stored.diskBytes,
-      expected.reduce((sum, size) => sum + size, 0),
-    );
+    assert.deepEqual(await storedObjectBytes(data), expected);
   });
 
   await t.test("the same after a restart of the server", async () => {

@@ -1,5 +1,9 @@
 /** A client of the registry that holds every answer to what all answers have in common. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "./content.ts";
 
@@ -49,15 +53,21 @@ export class Client {
 
   /** Sends a request. `path` begins with a slash. */
   async send(method: string, path: string, { headers = {}, body }: RequestOptions = {}): Promise<Answer> {
-    const response = await fetch(this.url + path, {
+    const request = httpRequest(this.url + path, {
       method,
-      headers,
-      redirect: "manual",
+      headers: { "Accept-Encoding": "gzip, br", ...lengthOf(body), ...headers },
+      // A connection of its own: the server may close one that is kept just as it is used again.
+      agent: false,
       signal: AbortSignal.timeout(deadlineMs),
-      ...(body === undefined ? {} : { body: body as BodyInit, duplex: "half" }),
     });
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    const answer = new Answer(response.status, response.headers, bytes);
+    const answered = once(request, "response") as Promise<[IncomingMessage]>;
+    // What breaks before the answer is in `answered`; after it, a refusal has closed the connection.
+    request.on("error", () => {});
+    if (body instanceof ReadableStream) Readable.from(body).pipe(request);
+    else request.end(body);
+    const [response] = await answered;
+    const bytes = new Uint8Array(await buffer(response));
+    const answer = new Answer(response.statusCode ?? 0, headersOf(response), bytes);
     checkAnswer(method, path, answer);
     return answer;
   }
@@ -149,6 +159,20 @@ export class Client {
       assert.equal(digestOf(blob.bytes), digest);
     }
   }
+}
+
+/** A body that is not a stream has a length, be it none. */
+function lengthOf(body: Body | undefined): Record<string, number> {
+  if (body instanceof ReadableStream) return {};
+  return { "Content-Length": body === undefined ? 0 : Buffer.byteLength(body) };
+}
+
+function headersOf({ rawHeaders }: IncomingMessage): Headers {
+  const headers = new Headers();
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    headers.append(rawHeaders[index] ?? "", rawHeaders[index + 1] ?? "");
+  }
+  return headers;
 }
 
 /** What every answer of the registry must be like. */

@@ -1,4 +1,4 @@
-/** A registry whose clock tests move, and whose alarms they run. */
+/** A registry whose clock tests move, whose alarms they run, and whose bucket they make fail. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { InstanceOptions } from "../../src/local/instance.ts";
@@ -14,6 +14,8 @@ export type TimedRegistry = {
   advance(milliseconds: number): Promise<void>;
   /** Runs an object's alarm: whatever is due in it is done. */
   runAlarm(binding: Binding, name: string): Promise<void>;
+  /** Makes the bucket fail in the next operation of this name, before or after it did its work. */
+  failNext(operation: string, when: "before" | "after"): Promise<void>;
   /** Lets the ledgers and shards do all that is due about these digests. */
   collect(repositories: string[], digests: string[]): Promise<void>;
 };
@@ -31,6 +33,7 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     registry,
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
+    failNext: (operation, when) => control(`fault/${operation}/${when}`),
     collect: async (repositories, digests) => {
       const shards = new Set(digests.map((digest) => digest.slice(digest.indexOf(":") + 1).slice(0, 2)));
       // The ledgers tell the shards what they gave up, and these ask the ledgers.

@@ -14,7 +14,7 @@ function fakeRegistry(secret = 1) {
   const registry = {
     clock: { now: () => clock.nowMs },
     settings: { uploadTtlMs },
-    catalog: () => ({ sessionSecret: async () => new Uint8Array(32).fill(secret) }),
+    sessionSecret: async () => new Uint8Array(32).fill(secret),
   } as unknown as Registry;
   return { registry, clock };
 }

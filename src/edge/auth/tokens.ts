@@ -39,36 +39,40 @@ export async function issueAccessToken(
 ): Promise<IssuedToken> {
   const now = registry.clock.now();
   const endsAt = Math.min(now + registry.settings.tokenTtlMs, principal.endsAtMs ?? Number.POSITIVE_INFINITY);
-  const token = await sign(registry, keys, accessType, principal, endsAt, { access });
+  const token = await sign(registry, keys, accessType, principal, [now, endsAt], { access });
   const expiresInSeconds = Math.max(1, Math.floor((endsAt - now) / 1000));
   return { token, expiresInSeconds, issuedAt: new Date(now).toISOString() };
 }
 
 /** Issues a refresh token. */
 export function issueRefreshToken(registry: Registry, keys: KeyRing, principal: Principal): Promise<string> {
-  const endsAt = registry.clock.now() + registry.settings.refreshTtlMs;
-  const bounded = Math.min(endsAt, principal.endsAtMs ?? Number.POSITIVE_INFINITY);
-  return sign(registry, keys, refreshType, principal, bounded, { ver: principal.version });
+  const now = registry.clock.now();
+  const endsAt = Math.min(
+    now + registry.settings.refreshTtlMs,
+    principal.endsAtMs ?? Number.POSITIVE_INFINITY,
+  );
+  return sign(registry, keys, refreshType, principal, [now, endsAt], { ver: principal.version });
 }
 
+/** Signs a token that lives from the first time to the second, in milliseconds since 1970. */
 async function sign(
-  { settings, clock }: Registry,
+  { settings }: Registry,
   keys: KeyRing,
   typ: string,
   { account, tokenId }: Pick<Principal, "account" | "tokenId">,
-  endsAtMs: number,
+  lifetimeMs: [number, number],
   claims: Record<string, unknown>,
 ): Promise<string> {
   const { kid, key } = await keys.signer();
-  const now = Math.floor(clock.now() / 1000);
+  const [begin, end] = lifetimeMs.map((time) => Math.floor(time / 1000)) as [number, number];
   return new SignJWT({ ...claims, ...(tokenId === undefined ? {} : { tid: tokenId }) })
     .setProtectedHeader({ alg: "EdDSA", kid, typ })
     .setIssuer(settings.service)
     .setAudience(settings.service)
     .setSubject(account)
-    .setIssuedAt(now)
-    .setNotBefore(now)
-    .setExpirationTime(Math.floor(endsAtMs / 1000))
+    .setIssuedAt(begin)
+    .setNotBefore(begin)
+    .setExpirationTime(end)
     .setJti(crypto.randomUUID())
     .sign(key);
 }

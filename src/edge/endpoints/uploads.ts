@@ -54,7 +54,7 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
     newSession(repository, algorithmOf(digest)),
     body.body,
     digest,
-    context.waitUntil,
+    context.hold,
   );
   return closed.ok ? stored(context, digest) : { failure: closed };
 }
@@ -66,7 +66,7 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   if (session === undefined) return unknownSession;
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const pushed = await pushChunk(registry, session, body.body, context.waitUntil);
+  const pushed = await pushChunk(registry, session, body.body, context.hold);
   if (!pushed.ok) return refused(context, session, pushed);
   return {
     status: 202,
@@ -84,7 +84,7 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const closed = await closeUpload(registry, session, body.body, digest, context.waitUntil);
+  const closed = await closeUpload(registry, session, body.body, digest, context.hold);
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
 }
 

@@ -69,7 +69,7 @@ export class AccountStore {
     return this.#sql.exec("DELETE FROM accounts WHERE name = ? RETURNING name", name).toArray().length > 0;
   }
 
-  addToken(token: TokenPut, now: number): void {
+  addToken(token: TokenPut): void {
     this.#sql.exec(
       `INSERT INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -78,7 +78,7 @@ export class AccountStore {
       token.description,
       token.secretHash,
       token.grants === undefined ? null : JSON.stringify(token.grants),
-      now,
+      token.createdAtMs,
       token.expiresAtMs ?? null,
     );
   }

@@ -223,8 +223,14 @@ export function essence(answer: Answer, ...names: string[]): unknown {
 
 const entry = join(import.meta.dirname, "entry.ts");
 
-/** Starts a registry that ends after the tests of the file. `hasAdmin`: its audit log can be read at the end. */
-export async function serveClosed(vars: Variables = {}, hasAdmin = true): Promise<AuthRegistry> {
+/**
+ * Starts a registry that ends after the tests of the file. `hasAdmin`: its audit log can be read at the end.
+ * `maxMisses`: how often a minute anonymous callers may ask in vain, instead of what wrangler.toml says.
+ */
+export async function serveClosed(
+  vars: Variables = {},
+  { hasAdmin = true, maxMisses = 300 }: { hasAdmin?: boolean; maxMisses?: number } = {},
+): Promise<AuthRegistry> {
   const logged: string[] = [];
   const capture = () =>
     new Writable({
@@ -237,6 +243,12 @@ export async function serveClosed(vars: Variables = {}, hasAdmin = true): Promis
     entry,
     stdout: capture(),
     stderr: capture(),
+    miniflare: {
+      ratelimits: {
+        LOGIN_FAILURES: { namespace_id: "1", simple: { limit: 10, period: 60 } },
+        ANONYMOUS_MISSES: { namespace_id: "2", simple: { limit: maxMisses, period: 60 } },
+      },
+    },
     vars: { ADMIN_PASSWORD: admin.password, ADDRESS_HEADER: "CF-Connecting-IP", ...vars },
   });
   const registry = new AuthRegistry(instance, logged);

@@ -32,6 +32,8 @@ export interface ServerOptions {
   data: string;
   port: number;
   runtime?: keyof typeof serverCommands;
+  /** Variables of the Worker. */
+  vars?: Record<string, string>;
 }
 
 /** A port that nothing listens on at the moment. */
@@ -45,18 +47,21 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** workerd's remarks about itself, and the command that `deno task` runs. */
+const harmless = /^workerd\/|Task.* start.* src\/local\/main\.ts/;
+
 /** What a server logged that is no answer to a client's own mistake. */
 function serverErrors({ stdout, stderr }: Program): string[] {
   const failed = stdout.split("\n").filter((line) => /"status":5\d\d/.test(line));
-  // workerd's own remarks about itself are no concern of the registry.
-  const events = stderr.split("\n").filter((line) => line !== "" && !line.startsWith("workerd/"));
+  const events = stderr.split("\n").filter((line) => line !== "" && !harmless.test(line));
   return [...failed, ...events];
 }
 
 /** Starts the server. It is killed after the test, if the test has not ended it. */
 export async function startServer(t: TestContext, options: ServerOptions): Promise<Server> {
-  const { data, port, runtime = "node" } = options;
+  const { data, port, runtime = "node", vars = {} } = options;
   const flags = ["--port", String(port), "--data", data, "--log", "json"];
+  for (const [name, value] of Object.entries(vars)) flags.push("--var", `${name}=${value}`);
   const program = startProgram(t, [...serverCommands[runtime], ...flags], { data });
   const url = await ready(program);
   const workerd = recordedWorkerd(data);

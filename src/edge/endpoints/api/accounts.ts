@@ -150,13 +150,14 @@ export async function createToken(context: Context): Promise<Answer> {
     return { failure: failure("REQUEST_INVALID", `an account has at most ${maxTokens} tokens: delete one`) };
   }
   const secret = generateSecret();
-  const now = registry.clock.now();
+  const createdAtMs = registry.clock.now();
   const token = {
     id: crypto.randomUUID(),
     account,
     description,
+    createdAtMs,
     ...(grants === undefined ? {} : { grants }),
-    ...(seconds === undefined ? {} : { expiresAtMs: now + Number(seconds) * 1000 }),
+    ...(seconds === undefined ? {} : { expiresAtMs: createdAtMs + Number(seconds) * 1000 }),
   };
   await registry.catalog().addToken({ ...token, secretHash: hashSecret(secret) });
   audit(context, {
@@ -165,7 +166,7 @@ export async function createToken(context: Context): Promise<Answer> {
     outcome: "done",
     detail: description,
   });
-  return { ...jsonReply({ ...viewToken({ ...token, createdAtMs: now }), secret }), status: 201 };
+  return { ...jsonReply({ ...viewToken(token), secret }), status: 201 };
 }
 
 /** Deletes a token. */

@@ -1,0 +1,94 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import test from "node:test";
+import { assertRefused, call } from "./command-line.ts";
+
+type Handler = (url: URL, response: ServerResponse, authorization: string | undefined) => void;
+
+/** Something at an address, which answers as it likes. */
+async function serverOf(t: test.TestContext, handler: Handler): Promise<string> {
+  const server = createServer((request, response) => {
+    handler(new URL(request.url ?? "", "http://localhost"), response, request.headers.authorization);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const address = server.address();
+  return typeof address === "object" ? `http://127.0.0.1:${address?.port}` : "";
+}
+
+const problem = { "Content-Type": "application/problem+json" };
+
+test("lists are read to their last page, under a path as well, and no further than is asked for", async (t) => {
+  const asked: string[] = [];
+  const url = await serverOf(t, ({ pathname, searchParams }, response, authorization) => {
+    asked.push(`${pathname} ${authorization}`);
+    const first = Number(searchParams.get("last") ?? 0);
+    const entries = [1, 2].map((step) => ({ id: first + step, time: "", actor: `a${first + step}` }));
+    const link = `<${pathname}?n=2&last=${first + 2}>; rel="next"`;
+    response.writeHead(200, first < 4 ? { Link: link } : {}).end(JSON.stringify({ entries }));
+  });
+  const environment = { STOWAGE_URL: `${url}/stowage/`, STOWAGE_PASSWORD: "pa:ss" };
+  for (const [limit, length] of [
+    ["100", 6],
+    ["3", 3],
+  ] as const) {
+    const { code, stdout } = await call(["audit", "--json", "--limit", limit], environment);
+    assert.deepEqual([code, JSON.parse(stdout).length], [0, length]);
+  }
+  const expected = `/stowage/api/v1/audit Basic ${Buffer.from("admin:pa:ss").toString("base64")}`;
+  assert.deepEqual(asked, Array(5).fill(expected));
+});
+
+const answers: [name: string, handler: Handler, message: RegExp][] = [
+  [
+    "a redirect, which credentials do not follow",
+    (_, response) => response.writeHead(301, { Location: "https://other.example/" }).end(),
+    /sends on to https:\/\/other\.example\/: give the registry's own address with --url$/m,
+  ],
+  [
+    "a page elsewhere, which credentials do not follow",
+    (_, response) =>
+      response.setHeader("Link", '<http://other.example/>; rel="next"').end('{"accounts": [{"name": "a"}]}'),
+    /the next page is at http:\/\/other\.example, which is not the registry's address$/m,
+  ],
+  ["a website", (_, response) => response.end("<html>"), /does not answer as Stowage does \(status 200\)/],
+  ["other JSON", (_, response) => response.end("{}"), /does not answer as Stowage does/],
+  ["another API's error", (_, response) => response.writeHead(404).end("{}"), /does not answer .* 404\)/],
+  [
+    "broken problem details",
+    (_, response) => response.writeHead(400, problem).end("{"),
+    /does not answer as Stowage does \(status 400\)/,
+  ],
+  [
+    "a limit",
+    (_, response) =>
+      response.writeHead(429, { ...problem, "Retry-After": "60" }).end('{"title": "too many requests"}'),
+    /: too many requests; try again in 60 s$/m,
+  ],
+  [
+    "a failure, with the id by which the log tells more",
+    (_, response) =>
+      response.writeHead(500, problem).end('{"title": "the registry failed", "requestId": "r1"}'),
+    /: the registry failed \(request r1\)$/m,
+  ],
+  [
+    "details",
+    (_, response) => response.writeHead(404, problem).end('{"title": "no", "detail": {"name": "x"}}'),
+    /: no: \{"name":"x"\}$/m,
+  ],
+  ["a broken connection", (_, response) => void response.destroy(), /cannot reach http:\S+: the connection /],
+];
+
+test("whatever is at the address, the answer is told in a line and exits with 1", async (t) => {
+  for (const [name, handler, message] of answers) {
+    const url = await serverOf(t, handler);
+    const environment = { STOWAGE_URL: url, STOWAGE_PASSWORD: "x" };
+    await t.test(name, async () => assertRefused(await call(["account", "list"], environment), 1, message));
+  }
+  const gone = await call(["account", "list", "--url", "http://127.0.0.1:9"], {});
+  assertRefused(gone, 1, /cannot reach http:\/\/127\.0\.0\.1:9: /);
+});

@@ -1,0 +1,35 @@
+/** The command line, called inside the test. */
+import assert from "node:assert/strict";
+import { Readable, Writable } from "node:stream";
+import { run } from "../../src/cli/run.ts";
+
+/** What a call came to. */
+export type Outcome = { code: number; stdout: string; stderr: string };
+
+class Captured extends Writable {
+  text = "";
+
+  override _write(chunk: unknown, _: unknown, done: () => void): void {
+    this.text += String(chunk);
+    done();
+  }
+}
+
+/** Calls a command. */
+export async function call(
+  args: string[],
+  environment: Record<string, string> = {},
+  stdin = "",
+): Promise<Outcome> {
+  const stdout = new Captured();
+  const stderr = new Captured();
+  const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr });
+  return { code, stdout: stdout.text, stderr: stderr.text };
+}
+
+/** Checks that a call was refused with one line on stderr, and nothing on stdout. */
+export function assertRefused(outcome: Outcome, code: number, message: RegExp): void {
+  assert.deepEqual([outcome.code, outcome.stdout], [code, ""], outcome.stderr);
+  assert.match(outcome.stderr, /^stowage: [^\n]+\n$/);
+  assert.match(outcome.stderr, message);
+}

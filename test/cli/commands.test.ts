@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { projectDirectory } from "../../src/local/bundle.ts";
+import { startInstance } from "../../src/local/instance.ts";
+import { runtimes } from "../local/program.ts";
+import { assertRefused, call } from "./command-line.ts";
+
+const adminPassword = "correct-horse-battery";
+const vars = { ADMIN_PASSWORD: adminPassword, LOG_FORMAT: "none", GC_GRACE: "0s" };
+const registry = await startInstance({ vars });
+after(() => registry.dispose());
+const environment = { STOWAGE_URL: registry.url, STOWAGE_PASSWORD: adminPassword };
+
+async function done(args: string[], stdin = ""): Promise<string> {
+  const { code, stdout, stderr } = await call(args, environment, stdin);
+  assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+async function json<T>(...args: string[]): Promise<T> {
+  return JSON.parse(await done([...args, "--json"]));
+}
+
+async function pushManifest(repository: string, authorization: string): Promise<number> {
+  const [name, type] = ["manifests/1", "application/vnd.oci.image.index.v1+json"];
+  const response = await fetch(`${registry.url}/v2/${repository}/${name}`, {
+    method: "PUT",
+    headers: { Authorization: `Basic ${btoa(authorization)}`, "Content-Type": type },
+    body: JSON.stringify({ schemaVersion: 2, mediaType: type, manifests: [] }),
+  });
+  return response.status;
+}
+
+test("an account is made, changed in nothing but what is given, and deleted", async () => {
+  const password = (
+    await done(["account", "create", "anna", "--grant", "a/**:pull", "--generate-password"])
+  ).trimEnd();
+  assert.match(password, /^[\w-]{32}$/);
+  assertRefused(
+    await call(["account", "create", "anna"], environment),
+    1,
+    /there is an account anna already/,
+  );
+  const own = { STOWAGE_URL: registry.url, STOWAGE_USER: "anna" };
+  assert.equal((await call(["account", "show", "anna", "--password-stdin"], own, `${password}\n`)).code, 0);
+
+  type Account = { grants: object[]; disabled: boolean; hasPassword: boolean };
+  const show = () => json<Account>("account", "show", "anna");
+  const first = await show();
+  await done(["account", "set", "anna", "--add-grant", "b:pull,push", "--add-grant", "c:pull"]);
+  await done(["account", "set", "anna", "--disable"]);
+  await done(["account", "set", "anna", "--remove-grant", "c"]);
+  const added = { repository: "b", verbs: ["pull", "push"] };
+  assert.deepEqual(await show(), { ...first, grants: [...first.grants, added], disabled: true });
+  const refused = await call(["account", "show", "anna"], { ...own, STOWAGE_PASSWORD: password });
+  assertRefused(refused, 1, /anna is not let in: /);
+  await done(["account", "set", "anna", "--enable", "--password-stdin-for-account"], "another password\n");
+  assert.equal((await show()).disabled, false);
+  const again = { ...own, STOWAGE_PASSWORD: "another password" };
+  assert.equal((await call(["account", "show", "anna"], again)).code, 0);
+  assertRefused(await call(["account", "list"], again), 1, /access is denied$/m);
+  await done(["account", "set", "anna", "--grant", "d:pull"]);
+  assert.deepEqual((await show()).grants, [{ repository: "d", verbs: ["pull"] }]);
+  const unknownGrant = await call(["account", "set", "anna", "--remove-grant", "a/**"], environment);
+  assertRefused(unknownGrant, 1, /the account has no grant of a\/\*\*$/m);
+
+  assert.match(await done(["account", "list"]), /^anna\s+enabled\s+yes\s+d:pull$/m);
+  await done(["account", "delete", "anna"]);
+  assertRefused(await call(["account", "delete", "anna"], environment), 1, /there is no such account$/m);
+  assert.deepEqual(await json("account", "list"), []);
+});
+
+test("a token's secret is all that stdout gets; it pushes until it is deleted", async () => {
+  await done(["account", "create", "ci", "--grant", "ci/**:pull,push"]);
+  const made = await call(
+    ["token", "create", "ci", "--description", "build", "--grant", "ci/app:push", "--expires", "90d"],
+    environment,
+  );
+  assert.match(made.stdout, /^stw_[\w-]{49}\n$/);
+  const secret = made.stdout.trimEnd();
+  assert(!made.stderr.includes(secret));
+  assert.equal(await pushManifest("ci/app", `ci:${secret}`), 201);
+  assert.equal(await pushManifest("ci/other", `ci:${secret}`), 403);
+  type Token = { id: string; expiresAt: string; lastUsed: string };
+  const [token] = await json<Token[]>("token", "list", "ci");
+  assert(token !== undefined);
+  const days = (Date.parse(token.expiresAt) - Date.now()) / 86_400_000;
+  assert(days > 89.9 && days <= 90, token.expiresAt);
+  assert.match(await done(["token", "list", "ci"]), new RegExp(`^${token.id}  build .* ci/app:push$`, "m"));
+  await done(["token", "delete", "ci", token.id]);
+  assert.equal(await pushManifest("ci/app", `ci:${secret}`), 401);
+  const { secret: other } = await json<{ secret: string }>("token", "create", "ci", "--description", "x");
+  assert.equal(await pushManifest("ci/other", `ci:${other}`), 201);
+});
+
+test("repositories are described, published and deleted; explain says who may what", async () => {
+  assert.equal(await pushManifest("shop/app", `admin:${adminPassword}`), 201);
+  const explain = (...args: string[]) => call(["explain", ...args], environment);
+  assert.equal((await explain("nobody", "shop/app", "pull")).code, 1);
+  await done(["repo", "public", "shop/app"]);
+  await done(["repo", "describe", "shop/app", "The shop"]);
+  assert.match(await done(["repo", "list", "--query", "the sh"]), /^shop\/app\s+public\s+The shop$/m);
+  assert.match((await explain("nobody", "shop/app", "pull")).stdout, /^allowed: +yes$/m);
+  const refused = await explain("nobody", "shop/app", "push");
+  assert.deepEqual([refused.code, /there is no such account/.test(refused.stdout)], [1, true]);
+  const { visibility } = await json<{ visibility: string }>("repo", "private", "shop/app");
+  assert.equal(visibility, "private");
+  await done(["repo", "delete", "shop/app", "--yes"]);
+  assertRefused(await call(["repo", "public", "shop/none"], environment), 1, /no such repository/);
+});
+
+test("keys are rotated, and the audit log has it", async () => {
+  const { signing } = await json<{ signing: string }>("keys", "rotate");
+  const [newest] = await json<{ action: string; target: string }[]>("audit", "--limit", "1");
+  assert.deepEqual([newest?.action, newest?.target], ["keys.rotate", signing]);
+});
+
+test("without credentials an open registry answers, and a closed one says what it wants", async () => {
+  const closed = await call(["account", "list"], { STOWAGE_URL: registry.url });
+  assertRefused(closed, 1, /the registry asks for credentials: set STOWAGE_PASSWORD, /);
+  await using open = await startInstance({ vars: { LOG_FORMAT: "none" } });
+  assert.deepEqual(await call(["account", "list", "--json"], { STOWAGE_URL: open.url }), {
+    code: 0,
+    stdout: "[]\n",
+    stderr: "",
+  });
+});
+
+for (const [name, runtime] of Object.entries(runtimes)) {
+  test(`${name} runs it`, () => {
+    const [file = "", ...args] = runtime;
+    const main = join(projectDirectory, "src", "cli", "main.ts");
+    const options = { env: { ...process.env, ...environment }, encoding: "utf8" } as const;
+    const listed = spawnSync(file, [...args, main, "--", "account", "list", "--json"], options);
+    assert.equal(listed.status, 0, listed.stderr);
+    assert(Array.isArray(JSON.parse(listed.stdout)));
+    const wrong = spawnSync(file, [...args, main, "account", "list", "--password-stdin"], {
+      ...options,
+      input: "wrong\n",
+    });
+    assert.deepEqual([wrong.status, wrong.stdout], [1, ""]);
+    assert.equal(wrong.stderr, "stowage: admin is not let in: unknown account or wrong password\n");
+  });
+}

@@ -1,0 +1,84 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { commands } from "../../src/cli/commands.ts";
+import { formatTable } from "../../src/cli/output.ts";
+import { parseDuration, parseGrant } from "../../src/cli/words.ts";
+import { assertRefused, call } from "./command-line.ts";
+
+test("every command explains itself, alone, in its group and among all", async () => {
+  const all = await call(["--help"]);
+  assert.deepEqual(await call(["help"]), all);
+  assert.equal(all.code, 0);
+  for (const { name, arguments: args, flags } of commands) {
+    assert.match(all.stdout, new RegExp(`^${[name, ...args].join(" ")}`, "m"));
+    const [group = ""] = name.split(" ");
+    const ofGroup = await call([group, "--help"]);
+    assert(ofGroup.stdout.includes(name), name);
+    const own = await call([...name.split(" "), "--help", "whatever"]);
+    assert.deepEqual([own.code, own.stderr], [0, ""]);
+    for (const flag of flags) assert(own.stdout.includes(`--${flag.name}`), flag.name);
+  }
+});
+
+const noSuch = "http://127.0.0.1:9/";
+
+const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
+  [[], /a command is needed; there are account, token, repo, explain, audit, keys, and --help$/m],
+  [["acount"], /there is no command "acount"; /],
+  [["account"], /: account needs one of list, show, create, set, delete$/m],
+  [["account", "remove"], /there is no account "remove"; account needs /],
+  [["account", "list", "x"], /account list takes no arguments; /],
+  [["token", "delete", "ci"], /token delete takes ACCOUNT ID; /],
+  [["account", "list", "--jsno"], /there is no flag --jsno; /],
+  [["account", "list", "--grant", "a:pull"], /there is no flag --grant; /],
+  [["account", "list", "--json=yes"], /--json takes no value$/m],
+  [["account", "list", "--url"], /--url needs a value$/m],
+  [["account", "list", "--url", "a", "--url", "b"], /--url is given twice$/m],
+  [["account", "list", "--url", "localhost:5000"], /the address "localhost:5000" is none; /],
+  [["account", "list", "--url", "http://a:b@c/"], /a password has no place in --url/],
+  [["account", "list", "--user", "x"], /the password of x is needed: /],
+  [["account", "list"], /the password of x is needed: /, { STOWAGE_USER: "x" }],
+  [["account", "list", "--user", "a:b"], /has a colon/],
+  [["account", "list", "--password-stdin"], /there is no password on stdin$/m],
+  [["account", "show", ".."], /"\.\." is no name: /],
+  [["account", "show", "a/b"], /"a\/b" is no name: /],
+  [["account", "set", "a"], /there is nothing to change; /],
+  [["account", "set", "a", "--enable", "--disable"], /exclude each other$/m],
+  [["account", "set", "a", "--grant", "a:pull", "--add-grant", "b:pull"], /--grant replaces all grants/],
+  [["account", "create", "a", "--grant", "a"], /"a" is no grant; /],
+  [["account", "create", "a", "--password-stdin-for-account", "--password-stdin"], /only one password /],
+  [["account", "create", "a", "--password-stdin-for-account", "--generate-password"], /either given or /],
+  [["token", "create", "a"], /--description is needed: /],
+  [["token", "create", "a", "--description", "x", "--expires", "soon"], /"soon" is no duration; /],
+  [["repo", "public", "../a"], /"\.\.\/a" is no name of a repository, /],
+  [["repo", "delete", "a"], /for good: repeat it with --yes$/m],
+  [["explain", "a", "b", "read"], /"read" is no verb; there are pull, push, delete, admin$/m],
+  [["audit", "--limit", "0"], /--limit is "0", but must be a number from 1$/m],
+];
+
+test("what makes no sense is told in a line, exits with 2, and asks no registry", async () => {
+  for (const [args, message, more] of wrong) {
+    const isUrlGiven = args.includes("--url");
+    const environment = { ...(isUrlGiven ? {} : { STOWAGE_URL: noSuch }), ...more };
+    assertRefused(await call(args, environment), 2, message);
+  }
+});
+
+test("grants and durations are read as they are written", () => {
+  assert.deepEqual(parseGrant("team/**:push,pull,push"), { repository: "team/**", verbs: ["push", "pull"] });
+  for (const text of ["", ":pull", "a:", "a:pull,", "a:read", "A:pull", "a//b:pull", "a pull"]) {
+    assert.throws(() => parseGrant(text), { name: "UsageError" }, text);
+  }
+  assert.deepEqual(["1s", "2m", "3h", "90d"].map(parseDuration), [1, 120, 10_800, 7_776_000]);
+  for (const text of ["", "0d", "-1d", "1w", "1.5h", "d"]) {
+    assert.throws(() => parseDuration(text), { name: "UsageError" }, text);
+  }
+});
+
+test("what others wrote does not move the terminal's cursor", () => {
+  const table = formatTable([
+    ["NAME", "TEXT"],
+    ["a", "red\u001b[31m\r\n\u202e\u2028é"],
+  ]);
+  assert.equal(table, "NAME  TEXT\na     red\\u{1b}[31m\\u{d}\\u{a}\\u{202e}\\u{2028}é\n");
+});
