@@ -50,3 +50,8 @@ export async function putBareParts(base: string, payload: Payload): Promise<void
 function bareUrl(base: string, kind: "put" | "parts", { digest }: Payload): URL {
   return new URL(`/bench/${kind}/${digest.slice("sha256:".length)}`, base);
 }
+
+/** The smallest request there is. */
+export async function ping(base: string): Promise<void> {
+  await send(new URL("/v2/", base), "GET", 200);
+}

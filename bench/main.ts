@@ -4,10 +4,11 @@ import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";
 import { describeComparison, describeFigure, type Outcome } from "./measure.ts";
 import type { Workload } from "./workload.ts";
+import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
 import { streamedPush } from "./workloads/streamed-push.ts";
 
-const workloads: Workload[] = [streamedPush, pushMemory];
+const workloads: Workload[] = [streamedPush, latencyUnderPush, pushMemory];
 
 const help = `Measures the registry on this machine.
 

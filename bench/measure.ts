@@ -11,7 +11,7 @@ export interface Figure {
 export interface Comparison {
   name: string;
   value: number;
-  unit: "times" | "MB";
+  unit: "times" | "MB" | "s";
   /** The value must not be greater. */
   limit: number;
 }

@@ -6,7 +6,7 @@ import { admin, type Credential, expectError, serveClosed } from "./support/regi
 
 /** Failed logins a minute, as wrangler.toml has them; and of what is asked in vain fewer, for the sake of time. */
 const maxFailures = 10;
-const maxMisses = 100;
+const maxMisses = 40;
 
 const registry = await serveClosed({}, { maxMisses });
 const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull", "push"] }]);
@@ -108,13 +108,13 @@ describe("failed logins", () => {
 });
 
 describe("anonymous callers that ask in vain", () => {
-  const total = 400;
+  const total = 200;
 
   async function guess(path: () => string, address: string, as?: Credential): Promise<Map<number, number>> {
     const statuses = new Map<number, number>();
-    for (let sent = 0; sent < total; sent += 50) {
+    for (let sent = 0; sent < total; sent += 20) {
       const answers = await Promise.all(
-        Array.from({ length: 50 }, (_, i) =>
+        Array.from({ length: 20 }, (_, i) =>
           registry.call(i % 2 ? "HEAD" : "GET", path(), { as, headers: from(address) }),
         ),
       );
@@ -127,7 +127,7 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/blobs/${unknownDigest()}`, "203.0.113.20");
     const { "REPOSITORY.locateBlob": asked = 0 } = await registry.takeCalls();
-    assert(asked >= maxMisses && asked < 2 * maxMisses + 100, `${asked} calls`);
+    assert(asked >= maxMisses && asked < 2 * maxMisses + 50, `${asked} calls`);
     assert.equal(statuses.get(429), total - (statuses.get(404) ?? 0));
     const pull = await registry.call("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
     expectError(pull, 429, "TOOMANYREQUESTS");
@@ -138,8 +138,8 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/manifests/${unknownDigest()}`, "203.0.113.21", as);
     const { "REPOSITORY.manifest": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
-    assert((statuses.get(429) ?? 0) > 50);
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert((statuses.get(429) ?? 0) > 50, JSON.stringify([...statuses]));
   });
 
   test("for names, reach ledgers no more after a while", async () => {
@@ -147,8 +147,8 @@ describe("anonymous callers that ask in vain", () => {
     let number = 0;
     const statuses = await guess(() => `/v2/guess/r${number++}/tags/list`, "203.0.113.22");
     const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
-    assert((statuses.get(429) ?? 0) > 50);
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    assert((statuses.get(429) ?? 0) > 50, JSON.stringify([...statuses]));
     assert.deepEqual([...statuses.keys()].sort(), [401, 429]);
   });
 
@@ -156,11 +156,11 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     const statuses = new Set<number>();
     for (let i = 0; i < 10; i++) {
-      const scope = Array.from({ length: 50 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
+      const scope = Array.from({ length: 20 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
       statuses.add((await registry.call("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
     }
     const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
-    assert(asked < 2 * maxMisses + 100, `${asked} calls`);
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
     assert.deepEqual([...statuses], [200, 429]);
   });
 

@@ -169,7 +169,7 @@ async function put(
 ) {
   const secret = password === undefined ? {} : { password };
   const account = await api.send<AccountView>("PUT", pathOf(name), { grants, disabled, ...secret });
-  const state = `account ${name} is ${done}; it may: ${formatGrants(account.grants)}`;
+  const state = `account ${name} is ${done}${disabled ? " and disabled" : ""}; it may: ${formatGrants(account.grants)}`;
   if (password !== undefined && flags.has("generate-password")) {
     output.note(`${state}. Its password is shown this once:`);
     output.secret(password, { ...account, password });
