@@ -152,9 +152,16 @@ export const variables = {
 /** The name of a variable. */
 export type VariableName = keyof typeof variables;
 
-/** A variable has a value it does not accept. The message names it and says what it accepts. */
+/** A variable has a value it does not accept. The message names it and says what it accepts, and quotes the value. */
 export class SettingError extends Error {
   override name = "SettingError";
+  /** Which one; for those who may not see its value. */
+  readonly variable: string;
+
+  constructor(variable: string, message: string) {
+    super(message);
+    this.variable = variable;
+  }
 }
 
 function read<N extends VariableName>(
@@ -165,7 +172,7 @@ function read<N extends VariableName>(
   const text = env[name] ?? variable.default;
   const value = variable.parse(text);
   if (value === undefined) {
-    throw new SettingError(`${name} is ${JSON.stringify(text)}, but must be ${variable.expects}`);
+    throw new SettingError(name, `${name} is ${JSON.stringify(text)}, but must be ${variable.expects}`);
   }
   return value as Exclude<ReturnType<(typeof variables)[N]["parse"]>, undefined>;
 }

@@ -99,5 +99,10 @@ function answerError(error: unknown, requestId: string): Answer {
   }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return { failure: failure("UNKNOWN", error instanceof SettingError ? error.message : { requestId }) };
+  return {
+    failure: failure(
+      "UNKNOWN",
+      error instanceof SettingError ? `the variable ${error.variable} has a wrong value` : { requestId },
+    ),
+  };
 }

@@ -107,7 +107,7 @@ const wrongPushes: Record<string, Push> = {
 for (const [how, push] of Object.entries(wrongPushes)) {
   for (const size of [0, 1000, 6 * mebibyte]) {
     test(`${size} bytes that are not what their digest says are DIGEST_INVALID: ${how}`, async () => {
-      for (const algorithm of ["sha256", "sha512"] as const) {
+      for (const algorithm of size > mebibyte ? (["sha512"] as const) : (["sha256", "sha512"] as const)) {
         const [bytes, digest] = [content(size), unknownDigest(algorithm)];
         const refused = await leavesUnchanged(registry, () => push(digest, bytes));
         expectError(refused, 400, "DIGEST_INVALID");

@@ -53,9 +53,9 @@ const framings: Record<string, (bytes: Uint8Array) => Record<string, string>> = 
 };
 
 for (const [what, headersOf] of Object.entries(framings)) {
-  for (const sent of [1, 100_000, 6 * mebibyte + 5]) {
+  for (const sent of [1, 100_000, 5 * mebibyte + 600_000]) {
     test(`a PATCH ${what} that breaks off after ${sent} bytes keeps what it can, and goes on`, async () => {
-      const bytes = content(7 * mebibyte);
+      const bytes = content(sent + mebibyte);
       const headers = headersOf(bytes);
       const location = await registry.openUpload("known");
       const first = bytes.slice(0, sent);

@@ -6,6 +6,11 @@ import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
 const { registry, advance, runAlarm, failNext, collect } = await serveTimed();
 const moments = ["before", "after"] as const;
+/** Whether the operation fails before or after it did its work, and whether the upload loses its memory then. */
+const cases = [
+  ["before", false],
+  ["after", true],
+] as const;
 const partBytes = 5 * mebibyte;
 
 async function finishesAs(bytes: Uint8Array, location: string): Promise<void> {
@@ -16,25 +21,19 @@ async function finishesAs(bytes: Uint8Array, location: string): Promise<void> {
 }
 
 for (const operation of ["createMultipartUpload", "uploadPart"]) {
-  for (const moment of moments) {
-    for (const isEvicted of [false, true]) {
-      const then = isEvicted ? ", and the object is evicted" : "";
-      test(`a chunk during which ${operation} fails (${moment})${then} is 503, and the upload goes on`, async () => {
-        const bytes = content(2 * partBytes + 100);
-        const opened = await registry.patch(await registry.openUpload("parts"), bytes.slice(0, mebibyte));
-        await failNext(operation, moment);
-        expectError(
-          await registry.send("PATCH", opened, { body: bytes.slice(mebibyte) }),
-          503,
-          "UNAVAILABLE",
-        );
-        if (isEvicted) await registry.evict("Upload", uploadId(opened));
-        const offset = await registry.uploadOffset(opened);
-        assert(offset >= mebibyte && offset < bytes.byteLength);
-        const range = { "Content-Range": `${offset}-${bytes.byteLength - 1}` };
-        await finishesAs(bytes, await registry.patch(opened, bytes.slice(offset), range));
-      });
-    }
+  for (const [moment, isEvicted] of cases) {
+    const then = isEvicted ? ", and the object is evicted" : "";
+    test(`a chunk during which ${operation} fails (${moment})${then} is 503, and the upload goes on`, async () => {
+      const bytes = content(partBytes + mebibyte);
+      const opened = await registry.patch(await registry.openUpload("parts"), bytes.slice(0, mebibyte));
+      await failNext(operation, moment);
+      expectError(await registry.send("PATCH", opened, { body: bytes.slice(mebibyte) }), 503, "UNAVAILABLE");
+      if (isEvicted) await registry.evict("Upload", uploadId(opened));
+      const offset = await registry.uploadOffset(opened);
+      assert(offset >= mebibyte && offset < bytes.byteLength);
+      const range = { "Content-Range": `${offset}-${bytes.byteLength - 1}` };
+      await finishesAs(bytes, await registry.patch(opened, bytes.slice(offset), range));
+    });
   }
 }
 
@@ -47,19 +46,17 @@ const closingFaults: [operation: string, size: number][] = [
 ];
 
 for (const [operation, size] of closingFaults) {
-  for (const moment of moments) {
-    for (const isEvicted of [false, true]) {
-      const then = isEvicted ? ", and the object is evicted" : "";
-      test(`closing ${size} bytes, during which ${operation} fails (${moment})${then}, may be repeated`, async () => {
-        const bytes = content(size);
-        const location = await registry.patch(await registry.openUpload("closing"), bytes);
-        await failNext(operation, moment);
-        expectError(await registry.send("PUT", `${location}?digest=${digestOf(bytes)}`), 503, "UNAVAILABLE");
-        if (isEvicted) await registry.evict("Upload", uploadId(location));
-        await registry.must(404, "HEAD", `/v2/closing/blobs/${digestOf(bytes)}`);
-        await finishesAs(bytes, location);
-      });
-    }
+  for (const [moment, isEvicted] of cases) {
+    const then = isEvicted ? ", and the object is evicted" : "";
+    test(`closing ${size} bytes, during which ${operation} fails (${moment})${then}, may be repeated`, async () => {
+      const bytes = content(size);
+      const location = await registry.patch(await registry.openUpload("closing"), bytes);
+      await failNext(operation, moment);
+      expectError(await registry.send("PUT", `${location}?digest=${digestOf(bytes)}`), 503, "UNAVAILABLE");
+      if (isEvicted) await registry.evict("Upload", uploadId(location));
+      await registry.must(404, "HEAD", `/v2/closing/blobs/${digestOf(bytes)}`);
+      await finishesAs(bytes, location);
+    });
   }
 }
 
