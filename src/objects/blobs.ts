@@ -66,7 +66,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   #adoptStored(blob: BlobLocation, candidate: BlobLocation, repository: RepositoryName): AdoptionOutcome {
     const current = this.#store.blob(blob.digest);
     if (candidate.key !== blob.key) {
-      this.#doomDuplicate(blob);
+      this.#buryDuplicate(blob);
     } else if (current?.key !== blob.key) {
       if (this.#store.strayKey(blob.key)?.state === "tombstone") return { ok: false, reason: "tombstoned" };
       if (current !== undefined) this.#bury(current);
@@ -119,18 +119,17 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     return { ...blob, leaseUntil: now + this.#settings.leaseMs * 0.8 };
   }
 
-  /** The digest has other bytes already: these are not needed. */
-  #doomDuplicate(blob: BlobLocation): void {
+  /** The digest has other bytes already: these were never anybody's, and go at once. */
+  #buryDuplicate(blob: BlobLocation): void {
     if (this.#store.strayKey(blob.key)?.state === "tombstone") return;
-    this.#store.setStrayKey(blob.key, { digest: blob.digest as Digest, state: "doomed" });
-    this.#due.set("doom", blob.key, this.#clock.now());
+    this.#bury(blob, 0);
   }
 
   /** Writes down that a key's bytes are going to be deleted, so that nothing adopts them any more. */
-  #bury(blob: { key: string; digest: string }): void {
+  #bury(blob: { key: string; digest: string }, delayMs = this.#settings.deleteDelayMs): void {
     this.#store.setStrayKey(blob.key, { digest: blob.digest as Digest, state: "tombstone" });
     this.#due.clear("doom", blob.key);
-    this.#due.set("delete", blob.key, this.#clock.now() + this.#settings.deleteDelayMs);
+    this.#due.set("delete", blob.key, this.#clock.now() + delayMs);
   }
 
   /** Drops holders that say that they hold a digest no longer, unless they got a new lease meanwhile. */

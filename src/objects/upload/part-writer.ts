@@ -50,6 +50,9 @@ export class PartWriter {
   async #storeFullPart(): Promise<void> {
     await this.#settle();
     const full = this.#part;
+    // A bucket in the same process (Miniflare's) always has work ready, and would keep the runtime from every other
+    // request and timer until the upload ends.
+    await scheduler.wait(1);
     this.#storing = this.#storePart(full).catch((error) => {
       this.#failure = error;
     });
