@@ -18,7 +18,8 @@ import type {
   TokenRecord,
 } from "./api.ts";
 import { AccountStore } from "./catalog/account-store.ts";
-import { catalogTables } from "./catalog/schema.ts";
+import { catalogSchema } from "./catalog/schema.ts";
+import { applySchema } from "./schema.ts";
 
 const dayMs = 24 * 3600 * 1000;
 
@@ -38,7 +39,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     this.#clock = clock;
-    this.#sql.exec(catalogTables);
+    applySchema(this.#sql, catalogSchema);
     this.#accounts = new AccountStore(this.#sql);
   }
 

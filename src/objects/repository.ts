@@ -37,7 +37,7 @@ import { ManifestStore } from "./repository/manifest-store.ts";
 import { moveTag, removeManifest, storeManifest } from "./repository/manifests.ts";
 import { Outbox, outboxJob } from "./repository/outbox.ts";
 import { replicaValue } from "./repository/replica-values.ts";
-import { createSchema, hasSchema, type Meta, readMeta, writeMeta } from "./repository/schema.ts";
+import { createSchema, type Meta, openSchema, readMeta, writeMeta } from "./repository/schema.ts";
 import { TagStore } from "./repository/tag-store.ts";
 import { catalogStub } from "./stubs.ts";
 
@@ -81,7 +81,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
       tags: this.#tags,
       graceMs: this.#settings.gcGraceMs,
     };
-    this.#meta = hasSchema(sql) ? readMeta(sql) : undefined;
+    this.#meta = openSchema(sql);
     if (this.#meta !== undefined) this.#due.arm();
   }
 

@@ -43,7 +43,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#bucket = new R2BlobBucket(env.BLOBS);
     this.#due = new DueTable(ctx.storage, clock);
     this.#store = new UploadStore(ctx.storage);
-    if (this.#store.exists()) this.#due.arm();
+    if (this.#store.open()) this.#due.arm();
   }
 
   override async fetch(request: Request): Promise<Response> {

@@ -5,6 +5,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
+import { applySchema, type Schema } from "../schema.ts";
 
 /** A repository's hold on a digest. The version changes with each lease. */
 export type Holder = { version: number; dropAfter: number };
@@ -32,14 +33,15 @@ const tables = `
   ) WITHOUT ROWID;
 `;
 
+const schema: Schema = [tables + DueTable.schema];
+
 /** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
 export class BlobsStore {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(tables);
-    sql.exec(DueTable.schema);
+    applySchema(sql, schema);
   }
 
   blob(digest: string): BlobLocation | undefined {

@@ -1,5 +1,6 @@
-/** The tables of the catalog. */
-export const catalogTables = `
+import type { Schema } from "../schema.ts";
+
+const tables = `
   CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 
   -- Derived from the ledgers, for lists and searches.
@@ -42,3 +43,6 @@ export const catalogTables = `
 
   CREATE TABLE IF NOT EXISTS audit (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
 `;
+
+/** The tables of the catalog. */
+export const catalogSchema: Schema = [tables];

@@ -6,6 +6,7 @@
 import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
+import { applySchema, type Schema } from "../schema.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -77,16 +78,20 @@ const tables = `
   CREATE INDEX IF NOT EXISTS outbox_by_time ON outbox (at);
 `;
 
-/** Whether the ledger was ever written. */
-export function hasSchema(sql: SqlStorage): boolean {
-  return sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'").toArray().length > 0;
-}
+const schema: Schema = [tables + DueTable.schema];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName): void {
-  sql.exec(tables);
-  sql.exec(DueTable.schema);
-  sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?), ('schema', 1)", name);
+  applySchema(sql, schema);
+  sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?)", name);
+}
+
+/** Opens a ledger that was written before, perhaps by an earlier release; `undefined` where it never was. */
+export function openSchema(sql: SqlStorage): Meta | undefined {
+  const isWritten = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'").toArray().length > 0;
+  if (!isWritten) return undefined;
+  applySchema(sql, schema);
+  return readMeta(sql);
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
 import type { UploadSession } from "../api.ts";
 import { DueTable } from "../due.ts";
+import { applySchema, type Schema } from "../schema.ts";
 
 /**
  * `open`: takes bytes. `closing`: has all of them, not yet put together and verified. `finishing`: verified; its
@@ -43,6 +44,8 @@ const tables = `
   CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 `;
 
+const schema: Schema = [tables + DueTable.schema];
+
 const bytesPerRow = 1024 * 1024;
 
 /** A session's rows in SQL. A session that took no byte yet has no tables. */
@@ -57,8 +60,7 @@ export class UploadStore {
 
   /** Makes the tables and the session. */
   create(session: UploadSession, key: string, partBytes: number): void {
-    this.#sql.exec(tables);
-    this.#sql.exec(DueTable.schema);
+    applySchema(this.#sql, schema);
     this.#sql.exec(
       `INSERT INTO session (only, id, repository, algorithm, state, key, part_bytes, offset)
        VALUES (1, ?, ?, ?, 'open', ?, ?, 0)`,
@@ -68,6 +70,13 @@ export class UploadStore {
       key,
       partBytes,
     );
+  }
+
+  /** Opens a session that was kept, perhaps by an earlier release; whether there is one. */
+  open(): boolean {
+    if (!this.exists()) return false;
+    applySchema(this.#sql, schema);
+    return true;
   }
 
   /** Whether the session ever took bytes. */
