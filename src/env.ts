@@ -23,6 +23,8 @@ export interface Env extends Partial<Record<VariableName, string>> {
   LOGIN_FAILURES?: RateLimit;
   /** Counts what anonymous callers ask for in vain, by address. */
   ANONYMOUS_MISSES?: RateLimit;
+  /** Gets a data point of every request. */
+  ANALYTICS?: AnalyticsEngineDataset;
 }
 
 /** The variables, parsed. Times are milliseconds, sizes are bytes. */
@@ -67,6 +69,10 @@ export interface Settings {
   sparseManifests: "reject" | "accept";
   /** Where tags are read: `ledger` is linearizable, `edge` is faster and may be old. */
   tagReads: "ledger" | "edge";
+  /** The bearer token that opens the metrics, beside administrators' passwords; `undefined`: none does. */
+  metricsToken: string | undefined;
+  /** Whether one process answers every request, so that what it counted is all there is to count. */
+  metricsScope: "registry" | "process";
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
 }
@@ -146,6 +152,8 @@ export const variables = {
   REPLICA_REPEAT: duration("120s", second, hour),
   SPARSE_MANIFESTS: oneOf("reject", "accept"),
   TAG_READS: oneOf("ledger", "edge"),
+  METRICS_TOKEN: text,
+  METRICS_SCOPE: oneOf("registry", "process"),
   LOG_FORMAT: oneOf("json", "text", "none"),
 } satisfies Record<string, Variable<unknown>>;
 
@@ -205,6 +213,8 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     replicaRepeatMs: read(env, "REPLICA_REPEAT"),
     sparseManifests: read(env, "SPARSE_MANIFESTS"),
     tagReads: read(env, "TAG_READS"),
+    metricsToken: read(env, "METRICS_TOKEN") || undefined,
+    metricsScope: read(env, "METRICS_SCOPE"),
     logFormat: read(env, "LOG_FORMAT"),
   };
 }

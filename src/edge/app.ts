@@ -3,14 +3,18 @@
  */
 import { type IRequest, Router } from "itty-router";
 import { type Env, SettingError } from "../env.ts";
+import { meter } from "../metrics/meter.ts";
+import { reportCounts } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { drain } from "../objects/upload/drain.ts";
 import { failure } from "../oci/errors.ts";
+import { parseContentLength } from "../oci/range.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
-import { logRequest } from "./request-log.ts";
+import { logRequest, type RequestRecord } from "./request-log.ts";
+import { countRequest } from "./request-metrics.ts";
 import { respond } from "./respond.ts";
 import { type Route, routes } from "./routes.ts";
 
@@ -55,19 +59,33 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
   const format = isApi ? "problem" : "oci";
   const response = respond(answer, { format, method: request.method, requestId, held });
-  logRequest(registry?.settings.logFormat ?? "json", {
+  const { method } = request;
+  const record: RequestRecord = {
     requestId,
-    method: request.method,
+    method,
     route: route?.name ?? "none",
     params,
     account,
     status: response.status,
     error: failed?.error,
-    request,
-    response,
+    reference:
+      params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined,
+    bytesIn: lengthOf(request.headers),
+    bytesOut: method === "HEAD" ? 0 : lengthOf(response.headers),
     milliseconds: performance.now() - startedAt,
-  });
+  };
+  logRequest(registry?.settings.logFormat ?? "json", record);
+  countRequest(env, record);
+  const now = registry?.clock.now() ?? 0;
+  if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now));
   return response;
+}
+
+/** How often an isolate reports what it counted to the catalog, at most. */
+const reportEveryMs = 30_000;
+
+function lengthOf(headers: Headers): number {
+  return parseContentLength(headers.get("Content-Length")) ?? 0;
 }
 
 /** Where the client is, by the header that the proxy in front sets; the platform's edge sets its own. */

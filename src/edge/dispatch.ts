@@ -23,6 +23,7 @@ export async function dispatch(
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
   const { registry, request, url, address } = unknown;
+  if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
   if (!configured.ok) return { failure: configured };
   if (route === undefined) return { failure: failure("ROUTE_UNKNOWN", { path: url.pathname }) };
@@ -32,6 +33,7 @@ export async function dispatch(
     authorization: request.headers.get("Authorization"),
     address,
     isUpload: route.name === "upload",
+    isScrape: route.name === "metrics",
   });
   if (!authenticated.ok) {
     const { settings } = registry;
@@ -90,9 +92,9 @@ function answerManagement(context: Context, route: ManagementRoute): Promise<Ans
   return managementRefusal(context, endpoint.openTo) ?? endpoint.answer(context);
 }
 
-function answerPlainly(
-  context: Context,
-  methods: Partial<Record<string, (context: Context) => Promise<Answer>>>,
+function answerPlainly<C extends Pick<Context, "request">>(
+  context: C,
+  methods: Partial<Record<string, (context: C) => Promise<Answer>>>,
 ): Promise<Answer> | Answer {
   const { method } = context.request;
   const endpoint = methodOf(methods, method);

@@ -2,7 +2,6 @@
  * One line a request: JSON for machines, text for a terminal.
  */
 import type { Settings } from "../env.ts";
-import { parseContentLength } from "../oci/range.ts";
 
 /** What is known of a request once it is answered. */
 export type RequestRecord = {
@@ -13,29 +12,28 @@ export type RequestRecord = {
   account: string | undefined;
   status: number;
   error: string | undefined;
-  request: Request;
-  response: Response;
+  /** The digest or tag that the request is about, as far as it is known. */
+  reference: string | undefined;
+  /** Lengths of the bodies, as announced. */
+  bytesIn: number;
+  bytesOut: number;
   milliseconds: number;
 };
 
 /** Writes the line. */
 export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
   if (format === "none") return;
-  const { params, request, response, milliseconds } = record;
-  const reference =
-    params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined;
   const fields = {
     method: record.method,
     route: record.route,
-    repository: params.name,
-    reference,
+    repository: record.params.name,
+    reference: record.reference,
     account: record.account,
     status: record.status,
     error: record.error,
-    bytesIn: parseContentLength(request.headers.get("Content-Length")) ?? 0,
-    bytesOut:
-      record.method === "HEAD" ? 0 : (parseContentLength(response.headers.get("Content-Length")) ?? 0),
-    milliseconds: Math.round(milliseconds * 10) / 10,
+    bytesIn: record.bytesIn,
+    bytesOut: record.bytesOut,
+    milliseconds: Math.round(record.milliseconds * 10) / 10,
     requestId: record.requestId,
   };
   console.log(

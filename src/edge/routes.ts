@@ -18,11 +18,18 @@ import {
   removeToken,
 } from "./endpoints/api/accounts.ts";
 import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
-import { patchRepository, removeRepository, searchRepositories } from "./endpoints/api/repositories.ts";
+import {
+  getRepository,
+  patchRepository,
+  removeRepository,
+  searchRepositories,
+} from "./endpoints/api/repositories.ts";
 import { base } from "./endpoints/base.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
+import { healthz, readyz } from "./endpoints/health.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
+import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
 import { tags } from "./endpoints/tags.ts";
 import { getToken, jwks, postToken } from "./endpoints/token.ts";
@@ -38,6 +45,14 @@ export type PublicRoute = {
   path: string;
   of: "public";
   methods: Partial<Record<Method, Endpoint>>;
+};
+
+/** A route that tells whether the registry works, even where nobody can be let in. */
+export type HealthRoute = {
+  name: string;
+  path: string;
+  of: "health";
+  methods: Partial<Record<Method, (context: Pick<Context, "registry">) => Promise<Answer>>>;
 };
 
 /** A route about the registry as a whole, for everybody who has a credential. */
@@ -71,7 +86,7 @@ export type ManagementRoute = {
   methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
 };
 
-export type Route = PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;
+export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;
 
 export const routes: Route[] = [
   { name: "base", path: "/v2/", of: "registry", methods: { GET: base } },
@@ -81,6 +96,14 @@ export const routes: Route[] = [
     of: "registry",
     scope: catalogScope,
     methods: { GET: catalog },
+  },
+  { name: "health", path: "/healthz", of: "health", methods: { GET: healthz } },
+  { name: "readiness", path: "/readyz", of: "health", methods: { GET: readyz } },
+  {
+    name: "metrics",
+    path: "/metrics",
+    of: "management",
+    methods: { GET: { openTo: "scraper", answer: metrics } },
   },
   { name: "token", path: "/token", of: "public", methods: { GET: getToken, POST: postToken } },
   { name: "jwks", path: "/.well-known/jwks.json", of: "public", methods: { GET: jwks } },
@@ -176,6 +199,7 @@ export const routes: Route[] = [
     path: "/api/v1/repositories/:name+",
     of: "management",
     methods: {
+      GET: { openTo: "account", answer: getRepository },
       PATCH: { openTo: "account", answer: patchRepository },
       DELETE: { openTo: "account", answer: removeRepository },
     },

@@ -10,5 +10,10 @@ export type Variables = Partial<Record<VariableName, string>>;
  */
 export function localVariables(given: Variables): Variables {
   const hasCredential = Boolean(given.ADMIN_PASSWORD) || (given.TOKEN_ISSUERS ?? "[]") !== "[]";
-  return { ACCESS: hasCredential ? "closed" : "open", ADDRESS_HEADER: "", ...given };
+  return {
+    ACCESS: hasCredential ? "closed" : "open",
+    ADDRESS_HEADER: "",
+    METRICS_SCOPE: "process",
+    ...given,
+  };
 }

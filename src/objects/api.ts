@@ -3,6 +3,7 @@
  *
  * No method awaits another object, except for `Upload`, which nobody but the Worker calls.
  */
+import type { Report, Sample } from "../metrics/meter.ts";
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Grant } from "../oci/grant.ts";
@@ -140,6 +141,12 @@ export type Visibility = "private" | "public";
 /** What people see of a repository in lists. */
 export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
 
+/** A repository as the catalog lists it, with how often its manifests were pulled. */
+export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
+
+/** How often a tag was pulled, and when it was last. */
+export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
+
 /** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
 export type PasswordHash = { salt: string; hash: string; iterations: number };
 
@@ -192,7 +199,16 @@ export interface CatalogApi {
   putRepository(info: RepositoryInfo): Promise<void>;
   removeRepository(repository: RepositoryName): Promise<void>;
   /** A page of repositories after `last` whose name or description contains `query`. */
-  listRepositories(query: string, last: string, limit: number): Promise<Page<RepositoryInfo>>;
+  listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
+  /** A repository as it is listed; `undefined` where it is not. */
+  repository(name: RepositoryName): Promise<ListedRepository | undefined>;
+
+  /** Adds up what an isolate counted. */
+  addCounts(report: Report, now: number): Promise<void>;
+  /** The sums of what all isolates counted. */
+  counts(): Promise<Sample[]>;
+  /** The tags of a repository that are pulled most. */
+  tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]>;
 
   account(name: string): Promise<Account | undefined>;
   listAccounts(last: string, limit: number): Promise<Page<Account>>;

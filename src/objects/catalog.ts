@@ -5,19 +5,23 @@
 import { DurableObject } from "cloudflare:workers";
 import { exportJWK, generateKeyPair } from "jose";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
+import type { Report, Sample } from "../metrics/meter.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type {
   Account,
   AccountPut,
   AuditEntry,
   CatalogApi,
+  ListedRepository,
   Page,
   RepositoryInfo,
   SigningKey,
+  TagPulls,
   TokenPut,
   TokenRecord,
 } from "./api.ts";
 import { AccountStore } from "./catalog/account-store.ts";
+import { CountStore } from "./catalog/count-store.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { applySchema } from "./schema.ts";
 
@@ -29,11 +33,17 @@ const signingMs = 30 * dayMs;
 /** How many rows of audit are kept. */
 const maxAuditRows = 10_000;
 
+/** Of how many repositories the pulls are among the counts. */
+const maxPulledRepositories = 1000;
+
+const listedColumns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs";
+
 /** The catalog; see {@link CatalogApi} for what each method promises. */
 export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #sql: SqlStorage;
   readonly #clock: Clock;
   readonly #accounts: AccountStore;
+  readonly #counts: CountStore;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -41,6 +51,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#clock = clock;
     applySchema(this.#sql, catalogSchema);
     this.#accounts = new AccountStore(this.#sql);
+    this.#counts = new CountStore(this.#sql);
   }
 
   async sessionSecret(): Promise<Uint8Array> {
@@ -56,7 +67,8 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async putRepository({ name, visibility, description }: RepositoryInfo): Promise<void> {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO repositories (name, visibility, description) VALUES (?, ?, ?)",
+      `INSERT INTO repositories (name, visibility, description) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description`,
       name,
       visibility,
       description,
@@ -65,12 +77,13 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async removeRepository(repository: RepositoryName): Promise<void> {
     this.#sql.exec("DELETE FROM repositories WHERE name = ?", repository);
+    this.#counts.forget(repository);
   }
 
-  async listRepositories(query: string, last: string, limit: number): Promise<Page<RepositoryInfo>> {
+  async listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>> {
     const rows = this.#sql
-      .exec<RepositoryInfo>(
-        `SELECT name, visibility, description FROM repositories
+      .exec<ListedRepository>(
+        `SELECT ${listedColumns} FROM repositories
          WHERE name > ? AND (? = '' OR instr(name, ?) > 0 OR instr(lower(description), ?) > 0)
          ORDER BY name LIMIT ?`,
         last,
@@ -81,6 +94,37 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
       )
       .toArray();
     return { entries: rows.slice(0, limit), more: rows.length > limit };
+  }
+
+  async repository(name: RepositoryName): Promise<ListedRepository | undefined> {
+    return this.#sql
+      .exec<ListedRepository>(`SELECT ${listedColumns} FROM repositories WHERE name = ?`, name)
+      .toArray()[0];
+  }
+
+  // ── Counts ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async addCounts(report: Report, now: number): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#counts.add(report, now));
+  }
+
+  async counts(): Promise<Sample[]> {
+    const { count, mostPulled } = this.#counts.repositories(maxPulledRepositories);
+    return [
+      ...this.#counts.counters(),
+      { family: "stowage_repositories", labels: [], value: count },
+      ...mostPulled.map(
+        ({ name, pulls }): Sample => ({
+          family: "stowage_manifest_pulls_total",
+          labels: [name],
+          value: pulls,
+        }),
+      ),
+    ];
+  }
+
+  async tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]> {
+    return this.#counts.tagPulls(repository, limit);
   }
 
   // ── Accounts and tokens ──────────────────────────────────────────────────────────────────────────────────────

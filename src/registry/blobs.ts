@@ -1,6 +1,7 @@
 /**
  * Pulling and deleting blobs.
  */
+import { meter } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
@@ -24,6 +25,7 @@ export async function findBlob(
   const { cache, replica } = registry;
   if (!mustBeCurrent) {
     const remembered = cache.blob(repository, digest);
+    meter.add("stowage_cache_lookups_total", ["locations", remembered === undefined ? "miss" : "hit"]);
     if (remembered !== undefined) return { ok: true, location: remembered };
     const replicated = cache.wasDeleted(repository, digest)
       ? undefined
@@ -54,6 +56,7 @@ export async function readBlob(
   const { cache, bucket } = registry;
   const digest = location.digest as Digest;
   const kept = cache.smallBlob(digest);
+  meter.add("stowage_cache_lookups_total", ["blobs", kept === undefined ? "miss" : "hit"]);
   if (kept !== undefined) {
     const { offset, length } = range ?? { offset: 0, length: kept.byteLength };
     return { ok: true, body: kept.subarray(offset, offset + length) };

@@ -2,6 +2,7 @@
  * Pushing, pulling and deleting manifests, by tag and by digest.
  */
 import { createHash } from "node:crypto";
+import { meter } from "../metrics/meter.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
@@ -59,6 +60,7 @@ export async function readManifestContent(
 ): Promise<Result<ManifestContent>> {
   const { cache, replica } = registry;
   const remembered = cache.manifest(repository, digest);
+  meter.add("stowage_cache_lookups_total", ["manifests", remembered === undefined ? "miss" : "hit"]);
   if (remembered !== undefined) return { ok: true, digest, ...remembered };
   const replicated = cache.wasDeleted(repository, digest)
     ? undefined

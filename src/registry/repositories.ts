@@ -1,7 +1,7 @@
 /**
  * Repositories as wholes: lists, settings, deletion.
  */
-import type { Page, RepositoryInfo, Visibility } from "../objects/api.ts";
+import type { ListedRepository, Page, RepositoryInfo, Visibility } from "../objects/api.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
@@ -17,8 +17,8 @@ export async function listRepositories(
   query: string,
   { last, limit }: PageRequest,
   mayPull: (name: RepositoryName) => boolean,
-): Promise<Page<RepositoryInfo>> {
-  const entries: RepositoryInfo[] = [];
+): Promise<Page<ListedRepository>> {
+  const entries: ListedRepository[] = [];
   let from = last;
   for (let page = 0; page < maxCatalogPages; page++) {
     const found = await registry.catalog().listRepositories(query.toLowerCase(), from, catalogPage);

@@ -164,7 +164,7 @@ describe("repositories", () => {
     assert.deepEqual(await search("' OR 1=1 --"), []);
     const page = await api("GET", "/repositories?query=search&n=1");
     assert.deepEqual(page.json<{ repositories: unknown[] }>().repositories, [
-      { name: "search/one", ...json },
+      { name: "search/one", ...json, pulls: 0 },
     ]);
     assert.equal(
       page.header("Link"),

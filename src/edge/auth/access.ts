@@ -5,7 +5,7 @@ import { everything, findGrant, type Grant, isAdministrator, type Verb } from ".
 import type { RepositoryName } from "../../oci/name.ts";
 
 /** How the caller showed who they are. */
-export type Credential = "none" | "open" | "password" | "bearer";
+export type Credential = "none" | "open" | "password" | "bearer" | "scraper";
 
 /** What the one who asks may do. Whether a repository is public is another matter. */
 export type Access = {
@@ -47,6 +47,9 @@ export const anonymous: Access = {
   mayList: false,
   isFinal: () => true,
 };
+
+/** What reads the metrics, and nothing else. */
+export const scraper: Access = { ...anonymous, account: "metrics", credential: "scraper" };
 
 /** Everybody, where the registry is open. */
 export const openToAll: Access = accessByGrants("anonymous", "open", [everything]);

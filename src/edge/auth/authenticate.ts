@@ -4,7 +4,7 @@
 import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
-import { type Access, accessByGrants, anonymous, openToAll } from "./access.ts";
+import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./access.ts";
 import { parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { tokenPrefix } from "./passwords.ts";
@@ -27,6 +27,8 @@ export type Authentication = {
   address: string;
   /** Whether the request goes on with an upload, which may take longer than a token lives. */
   isUpload: boolean;
+  /** Whether the request reads the metrics, for which there is a token of its own. */
+  isScrape: boolean;
 };
 
 /**
@@ -47,12 +49,18 @@ export async function authenticate(
     case "basic":
       return authenticateBasic(guard, value, request.address);
     case "bearer":
+      if (request.isScrape && isScrapeToken(guard, value)) return { ok: true, access: scraper };
       return value.startsWith(tokenPrefix)
         ? byGeneratedToken(guard, value, request.address)
         : byBearer(guard, value, request);
     default:
       return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
   }
+}
+
+function isScrapeToken({ registry, passwords }: Guard, value: string): boolean {
+  const { metricsToken } = registry.settings;
+  return metricsToken !== undefined && passwords.isSame(value, metricsToken);
 }
 
 async function authenticateBasic(

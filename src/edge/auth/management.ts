@@ -9,14 +9,15 @@ import { basicChallenge } from "./challenge.ts";
 
 /**
  * What a route of the API is open to: administrators; also an account for what is its own, or a generated token for
- * itself alone; or every account. A generated token is given away for less than all that its account may, so it does
+ * itself alone; or every account. The metrics are also open to who has the token for them. A generated token is given away for less than all that its account may, so it does
  * not speak for the account here.
  */
-export type ManagementRight = "administrator" | "own account" | "own token" | "account";
+export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 
 /** `undefined` if the caller may; else the refusal. */
 export function managementRefusal(context: Context, right: ManagementRight): Refusal | undefined {
   const { access, registry, request, url } = context;
+  if (right === "scraper" && access.credential === "scraper") return undefined;
   if (access.credential === "none" || access.credential === "bearer") {
     return {
       failure: failure("UNAUTHORIZED"),
@@ -33,6 +34,6 @@ export function managementRefusal(context: Context, right: ManagementRight): Ref
 }
 
 function isOwn({ access, params }: Context, right: ManagementRight): boolean {
-  if (right === "administrator" || params.account !== access.account) return false;
+  if (right === "administrator" || right === "scraper" || params.account !== access.account) return false;
   return access.tokenId === undefined || (right === "own token" && params.token === access.tokenId);
 }

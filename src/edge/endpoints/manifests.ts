@@ -1,4 +1,5 @@
 /** `/v2/<name>/manifests/<tag or digest>`. distribution-spec: Pulling, Pushing and Deleting Manifests. */
+import { meter } from "../../metrics/meter.ts";
 import { entityTag, isNoneMatchSatisfiedBy } from "../../oci/conditions.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
@@ -57,6 +58,7 @@ export async function pullManifest(context: RepositoryContext): Promise<Answer> 
   }
   const content = await readManifestContent(registry, repository, digest);
   if (!content.ok) return { failure: content };
+  meter.addPull(repository, reference.tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
 }
 
@@ -74,9 +76,9 @@ async function serve(
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
     return { status: 304, headers };
   }
-  return "bytes" in found
-    ? { status: 200, headers, body: found.bytes }
-    : { status: 200, headers, contentLength: found.sizeBytes };
+  if (!("bytes" in found)) return { status: 200, headers, contentLength: found.sizeBytes };
+  if (request.method !== "HEAD") meter.addPull(repository, "");
+  return { status: 200, headers, body: found.bytes };
 }
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */

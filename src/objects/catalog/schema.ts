@@ -44,5 +44,27 @@ const tables = `
   CREATE TABLE IF NOT EXISTS audit (id INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL);
 `;
 
+const counts = `
+  ALTER TABLE repositories ADD COLUMN pulls INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE repositories ADD COLUMN last_pulled_at INTEGER;
+  CREATE INDEX repositories_by_pulls ON repositories (pulls DESC, name) WHERE pulls > 0;
+  CREATE TABLE tag_pulls (
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    pulls INTEGER NOT NULL,
+    last_pulled_at INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag)
+  ) WITHOUT ROWID;
+  CREATE INDEX tag_pulls_by_time ON tag_pulls (last_pulled_at);
+
+  -- What isolates counted, added up. labels is a JSON array.
+  CREATE TABLE counters (
+    family TEXT NOT NULL,
+    labels TEXT NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (family, labels)
+  ) WITHOUT ROWID;
+`;
+
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables];
+export const catalogSchema: Schema = [tables, counts];

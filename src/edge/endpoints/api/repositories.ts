@@ -1,5 +1,5 @@
 /** `/api/v1/repositories`: search, settings and deletion of repositories. */
-import type { Visibility } from "../../../objects/api.ts";
+import type { ListedRepository, Visibility } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { parsePage } from "../../../oci/paging.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
@@ -19,7 +19,44 @@ export async function searchRepositories(context: Context): Promise<Answer> {
   if (page === undefined) return { failure: failure("PAGE_INVALID") };
   const query = url.searchParams.get("query") ?? "";
   const { entries, more } = await listRepositories(registry, query, page, await pullGrants(context));
-  return jsonReply({ repositories: entries }, linkHeader(url, page, more, entries.at(-1)?.name));
+  const repositories = entries.map(view);
+  return jsonReply({ repositories }, linkHeader(url, page, more, entries.at(-1)?.name));
+}
+
+/** Of how many tags the pulls are told. */
+const maxTagPulls = 100;
+
+/** Says what a repository is, and which of its tags are pulled most. Pulls are up to half a minute behind. */
+export async function getRepository(context: Context): Promise<Answer> {
+  const named = parseRepository(context.params.name);
+  if (!named.ok) return { failure: named };
+  const { repository } = named;
+  const refusal = await refusalFor(context, repository, "pull");
+  if (refusal !== undefined) return refusal;
+  const catalog = context.registry.catalog();
+  const [listed, tags] = await Promise.all([
+    catalog.repository(repository),
+    catalog.tagPulls(repository, maxTagPulls),
+  ]);
+  if (listed === undefined) return { failure: failure("NAME_UNKNOWN", { repository }) };
+  return jsonReply({
+    ...view(listed),
+    tagPulls: tags.map(({ tag, pulls, lastPulledAtMs }) => ({
+      tag,
+      pulls,
+      lastPulledAt: new Date(lastPulledAtMs).toISOString(),
+    })),
+  });
+}
+
+function view({ name, visibility, description, pulls, lastPulledAtMs }: ListedRepository): object {
+  return {
+    name,
+    visibility,
+    description,
+    pulls,
+    ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
+  };
 }
 
 /** Makes a repository public or private, or describes it. */

@@ -1,0 +1,18 @@
+/** `/healthz`: whether the Worker runs; `/readyz`: whether all that it needs answers. Open to everybody. */
+import { checkHealth } from "../../registry/health.ts";
+import { type Answer, type Context, jsonReply } from "../context.ts";
+
+/** Says that it runs, and asks nothing. */
+export async function healthz(): Promise<Answer> {
+  return jsonReply({ status: "ok" });
+}
+
+/** Says of each part whether it answers, and in what time; 503 if one does not. */
+export async function readyz({ registry }: Pick<Context, "registry">): Promise<Answer> {
+  const checks = await checkHealth(registry);
+  const isReady = checks.every(({ ok }) => ok);
+  return {
+    ...jsonReply({ status: isReady ? "ok" : "unavailable", checks }),
+    status: isReady ? 200 : 503,
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * What one isolate counts. The Worker and the objects that share its isolate share its meter.
+ */
+import { durationBuckets, type FamilyName, families, type LabelValues } from "./families.ts";
+
+/** The value of one series. */
+export type Sample = { family: FamilyName; labels: readonly string[]; value: number };
+
+/** A series of a histogram: how many values fell into each bucket and the last, unbounded one, and their sum. */
+export type Distribution = {
+  family: FamilyName;
+  labels: readonly string[];
+  counts: readonly number[];
+  sum: number;
+};
+
+/** How often a tag was pulled; the tag of a pull by digest is empty. */
+export type PullCount = { repository: string; tag: string; pulls: number };
+
+/** What an isolate has counted since its last report, for the catalog to add up. */
+export type Report = { counters: Sample[]; pulls: PullCount[] };
+
+type HistogramName = {
+  [N in FamilyName]: (typeof families)[N]["type"] extends "histogram" ? N : never;
+}[FamilyName];
+
+type MutableDistribution = { -readonly [K in keyof Distribution]: Distribution[K] } & { counts: number[] };
+
+/** Counters, and what is to be reported of them. */
+export class Meter {
+  readonly #kept = new Map<string, Sample>();
+  readonly #distributions = new Map<string, MutableDistribution>();
+  #toReport = new Map<string, Sample>();
+  #pulls = new Map<string, PullCount>();
+  #reportedAt = 0;
+
+  /** Adds to a counter. */
+  add<N extends FamilyName>(family: N, labels: LabelValues<N>, by = 1): void {
+    const values: readonly string[] = labels;
+    const series = families[family].keptBy === "isolate" ? this.#kept : this.#toReport;
+    const key = `${family}\n${values.join("\n")}`;
+    const known = series.get(key);
+    if (known === undefined) series.set(key, { family, labels: values, value: by });
+    else known.value += by;
+  }
+
+  /** Notes a duration, in seconds. */
+  observe<N extends HistogramName>(family: N, labels: LabelValues<N>, seconds: number): void {
+    const values: readonly string[] = labels;
+    const key = `${family}\n${values.join("\n")}`;
+    let known = this.#distributions.get(key);
+    if (known === undefined) {
+      const counts = new Array<number>(durationBuckets.length + 1).fill(0);
+      known = { family, labels: values, counts, sum: 0 };
+      this.#distributions.set(key, known);
+    }
+    const bucket = durationBuckets.findIndex((bound) => seconds <= bound);
+    const index = bucket === -1 ? durationBuckets.length : bucket;
+    known.counts[index] = (known.counts[index] ?? 0) + 1;
+    known.sum += seconds;
+  }
+
+  /** Counts a manifest that was pulled, by its tag or, with an empty one, by its digest. */
+  addPull(repository: string, tag: string, by = 1): void {
+    const key = `${repository}\n${tag}`;
+    const known = this.#pulls.get(key);
+    if (known === undefined) this.#pulls.set(key, { repository, tag, pulls: by });
+    else known.pulls += by;
+  }
+
+  /** What the isolate itself keeps. */
+  samples(): { samples: Sample[]; distributions: Distribution[] } {
+    return { samples: [...this.#kept.values()], distributions: [...this.#distributions.values()] };
+  }
+
+  /** Whether there is something to report, and the last report was at least `everyMs` ago. */
+  isReportDue(now: number, everyMs: number): boolean {
+    return (this.#toReport.size > 0 || this.#pulls.size > 0) && now - this.#reportedAt >= everyMs;
+  }
+
+  /** Takes what is to be reported. Give it back to {@link untake} if it cannot be. */
+  take(now: number): Report {
+    const report = { counters: [...this.#toReport.values()], pulls: [...this.#pulls.values()] };
+    this.#toReport = new Map();
+    this.#pulls = new Map();
+    this.#reportedAt = now;
+    return report;
+  }
+
+  /** Counts again what could not be reported. */
+  untake({ counters, pulls }: Report): void {
+    for (const { family, labels, value } of counters) this.add(family, labels as never, value);
+    for (const { repository, tag, pulls: count } of pulls) this.addPull(repository, tag, count);
+  }
+}
+
+/** The isolate's meter. */
+export const meter = new Meter();
