@@ -48,11 +48,9 @@ class FailureLog extends Log {
  */
 export async function startInstance(options: InstanceOptions = {}): Promise<Instance> {
   const { entry, miniflare: more, onRestart = () => {}, onFailure = () => {}, ...local } = options;
-  // esbuild works in a process of its own, while this one loads wrangler.
-  const script = local.script ?? buildWorker(entry === undefined ? {} : { entry });
-  const [, builtScript] = await Promise.all([import("wrangler"), script]);
+  const script = local.script ?? (await buildWorker(entry === undefined ? {} : { entry }));
   const miniflare = new Miniflare({
-    ...(await miniflareOptions({ ...local, script: builtScript })),
+    ...(await miniflareOptions({ ...local, script })),
     log: new FailureLog(onFailure),
     unsafeHandleRuntimeRestart: onRestart,
     ...more,

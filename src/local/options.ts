@@ -1,11 +1,11 @@
 /** wrangler.toml as Miniflare's options. The local server, the tests and the benchmarks all start here. */
 import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { SharedOptions, WorkerOptions } from "miniflare";
-import { projectDirectory } from "./bundle.ts";
 import { localVariables, type Variables } from "./variables.ts";
 import { wrapWorkerd } from "./workerd-process.ts";
+import { readWranglerOptions } from "./wrangler-options.ts";
 
 /** What wrangler.toml leaves open. */
 export interface LocalOptions {
@@ -45,13 +45,11 @@ function pass(from: Readable, to: Writable | undefined): void {
 export async function workerOptions(
   options: Pick<LocalOptions, "script" | "vars" | "host" | "port">,
 ): Promise<WorkerOptions> {
-  const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
-  const config = unstable_readConfig({ config: join(projectDirectory, "wrangler.toml") });
-  const { workerOptions: fromConfig } = unstable_getMiniflareWorkerOptions(config);
+  const { name, vars, workerOptions: fromConfig } = await readWranglerOptions();
   return {
     ...fromConfig,
-    name: config.name ?? "stowage",
-    bindings: localVariables({ ...config.vars, ...options.vars }),
+    name,
+    bindings: localVariables({ ...vars, ...options.vars }),
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
     // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.

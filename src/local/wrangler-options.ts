@@ -1,0 +1,73 @@
+/**
+ * What wrangler makes of wrangler.toml, kept between starts: loading wrangler takes most of a second of processor time,
+ * and what comes out follows from the file and wrangler's version alone.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import type { WorkerOptions } from "miniflare";
+import { projectDirectory } from "./bundle.ts";
+
+/** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
+export interface WranglerOptions {
+  name: string;
+  vars: Record<string, string>;
+  workerOptions: Partial<WorkerOptions>;
+}
+
+const configFile = join(projectDirectory, "wrangler.toml");
+const cacheDirectory = join(projectDirectory, "node_modules", ".cache", "stowage");
+
+/**
+ * Reads wrangler.toml.
+ *
+ * @param cache where results are kept; one that cannot be read or written is done without
+ * @throws wrangler's UserError, which names what is wrong in the file
+ */
+export async function readWranglerOptions(cache: string = cacheDirectory): Promise<WranglerOptions> {
+  const file = join(cache, `wrangler-${cacheKey()}.json`);
+  const kept = readKept(file);
+  if (kept !== undefined) return kept;
+  const options = await askWrangler();
+  keep(file, options);
+  return options;
+}
+
+function cacheKey(): string {
+  const wrangler = createRequire(import.meta.url).resolve("wrangler/package.json");
+  const { version }: { version: string } = JSON.parse(readFileSync(wrangler, "utf8"));
+  return createHash("sha256").update(`${version}\n`).update(readFileSync(configFile)).digest("hex");
+}
+
+function readKept(file: string): WranglerOptions | undefined {
+  try {
+    return JSON.parse(readFileSync(file, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written elsewhere and renamed, as several processes may start at once. */
+function keep(file: string, options: WranglerOptions): void {
+  const temporary = `${file}.${randomUUID()}`;
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(temporary, JSON.stringify(options));
+    renameSync(temporary, file);
+  } catch {
+    // Another user's installation, or a disk that is read-only: the next start asks wrangler again.
+  }
+}
+
+async function askWrangler(): Promise<WranglerOptions> {
+  const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
+  const config = unstable_readConfig({ config: configFile });
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+  return {
+    name: config.name ?? "stowage",
+    vars: config.vars as Record<string, string>,
+    // What is undefined is left out, so that it is the same whether it was kept or not.
+    workerOptions: JSON.parse(JSON.stringify(workerOptions)),
+  };
+}
