@@ -7,6 +7,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { WorkerOptions } from "miniflare";
+import type { Unstable_Config } from "wrangler";
 import { projectDirectory } from "./bundle.ts";
 
 /** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
@@ -62,8 +63,9 @@ function keep(file: string, options: WranglerOptions): void {
 
 async function askWrangler(): Promise<WranglerOptions> {
   const { unstable_getMiniflareWorkerOptions, unstable_readConfig } = await import("wrangler");
-  const config = unstable_readConfig({ config: configFile });
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+  // Secrets are a deployment's: wrangler would look for them in the environment, and what it finds must not be kept.
+  const { secrets: _, ...config } = unstable_readConfig({ config: configFile, env: "" });
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(config as Unstable_Config);
   return {
     name: config.name ?? "stowage",
     vars: config.vars as Record<string, string>,

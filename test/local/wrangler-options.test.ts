@@ -20,6 +20,26 @@ test("what wrangler made of wrangler.toml is kept, and is the same when it is re
   assert.equal((await readWranglerOptions(cache)).name, "kept");
 });
 
+test("a secret in the environment is not kept", async (t) => {
+  const cache = join(temporaryDirectory(t), "cache");
+  process.env.ADMIN_PASSWORD = "a secret of the environment";
+  t.after(() => delete process.env.ADMIN_PASSWORD);
+  const asked = await readWranglerOptions(cache);
+  assert(!JSON.stringify(asked).includes(process.env.ADMIN_PASSWORD));
+});
+
+test("every environment of wrangler.toml has the bindings of the deployment without one", async () => {
+  const { unstable_readConfig } = await import("wrangler");
+  const config = join(import.meta.dirname, "..", "..", "wrangler.toml");
+  const bindings = (env: string) => {
+    const read = unstable_readConfig({ config, env });
+    const { kv_namespaces, r2_buckets, durable_objects, migrations, secrets, vars } = read;
+    const limits = (read.ratelimits as object[]).map((limit) => ({ ...limit, namespace_id: undefined }));
+    return { kv_namespaces, r2_buckets, durable_objects, migrations, secrets, vars, limits };
+  };
+  for (const env of ["staging", "production"]) assert.deepEqual(bindings(env), bindings(""), env);
+});
+
 test("what was kept only in part, or cannot be kept, is asked for again", async (t) => {
   const cache = temporaryDirectory(t);
   const asked = await readWranglerOptions(cache);
