@@ -4,7 +4,7 @@
  * No method awaits another object, except for `Upload`, which nobody but the Worker calls.
  */
 import type { Report, Sample } from "../metrics/meter.ts";
-import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
+import type { AnyDigest, Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest.ts";
@@ -79,7 +79,7 @@ export interface RepositoryApi {
   /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
   deleteRepository(actor: string): Promise<Result>;
   listReferrers(
-    subject: Digest,
+    subject: AnyDigest,
     artifactType: string | undefined,
     last: string,
     limit: number,

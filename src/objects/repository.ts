@@ -6,7 +6,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import type { Digest } from "../oci/digest.ts";
+import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import { type BlobLocation, type ManifestRow, Replica } from "../storage/replica.ts";
@@ -234,7 +234,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   }
 
   async listReferrers(
-    subject: Digest,
+    subject: AnyDigest,
     artifactType: string | undefined,
     last: string,
     limit: number,

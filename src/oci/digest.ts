@@ -4,10 +4,14 @@
  * Source: image-spec, descriptor.md, "Digests".
  */
 
+declare const anyDigestBrand: unique symbol;
 declare const digestBrand: unique symbol;
 
+/** A digest of whatever algorithm, as manifests may name. Made only by {@link parseAnyDigest}. */
+export type AnyDigest = string & { readonly [anyDigestBrand]: true };
+
 /** A digest of a supported algorithm, in its canonical form. Made only by {@link parseDigest}. */
-export type Digest = string & { readonly [digestBrand]: true };
+export type Digest = AnyDigest & { readonly [digestBrand]: true };
 
 /** The algorithms that content may be addressed by; both are registered in image-spec. */
 export type DigestAlgorithm = "sha256" | "sha512";
@@ -37,6 +41,16 @@ export function parseDigest(text: string): Digest | undefined {
   const hex = text.slice(colon + 1);
   if (!isDigestAlgorithm(algorithm) || hex.length !== hexLength[algorithm]) return undefined;
   return /^[0-9a-f]+$/.test(hex) ? (text as Digest) : undefined;
+}
+
+/**
+ * Parses a digest of whatever algorithm: an unknown one is to pass where only its content could be verified
+ * (image-spec, descriptor.md, "Digests"). One of a supported algorithm must be in its canonical form.
+ */
+export function parseAnyDigest(text: string): AnyDigest | undefined {
+  if (!isWellFormedDigest(text)) return undefined;
+  if (isDigestAlgorithm(text.slice(0, text.indexOf(":")))) return parseDigest(text);
+  return text as AnyDigest;
 }
 
 /** The digest with this algorithm and hexadecimal hash, as a hash function printed it. */

@@ -4,15 +4,15 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  * The bytes themselves are kept as they came; nothing here writes them.
  */
-import { type Digest, isWellFormedDigest, parseDigest } from "./digest.ts";
-import { isMediaType, kindOfMediaType } from "./media-type.ts";
+import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./digest.ts";
+import { isMediaType, isNonDistributable, kindOfMediaType } from "./media-type.ts";
 
 /** The largest manifest accepted, in bytes: what the specification expects registries to support. */
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 /**
  * A digest that a manifest names. A `required` one must be in the repository before the manifest is; others
- * (layers with `urls`, and whatever a manifest of unknown type names) only keep what they name alive.
+ * (layers that lie elsewhere, and whatever a manifest of unknown type names) only keep what they name alive.
  */
 export type Reference = { digest: string; required: boolean };
 
@@ -20,7 +20,8 @@ export type Reference = { digest: string; required: boolean };
 export type ManifestFacts = {
   mediaType: string;
   references: Reference[];
-  subject?: Digest;
+  /** It need not be in the repository, nor be of an algorithm that could be. */
+  subject?: AnyDigest;
   /** What the referrers API says of it: `artifactType`, or the media type of its config. */
   artifactType?: string;
 };
@@ -29,7 +30,7 @@ export type ManifestFacts = {
 export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };
 
 type Json = { [name: string]: unknown };
-type Descriptor = { mediaType: string; digest: string; hasUrls: boolean };
+type Descriptor = { mediaType: string; digest: AnyDigest; isElsewhere: boolean };
 
 /** Thrown inside this module only; {@link readManifest} turns it into a reading. */
 class Invalid extends Error {}
@@ -51,9 +52,10 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
   }
 }
 
-/** The annotations of a manifest that {@link readManifest} has accepted. */
+/** The annotations of a manifest that {@link readManifest} has accepted; of other types, whatever has their form. */
 export function annotationsOf(bytes: Uint8Array): Record<string, string> | undefined {
-  return readAnnotations(parseObject(bytes));
+  const { annotations } = parseObject(bytes);
+  return isAnnotations(annotations) ? annotations : undefined;
 }
 
 function parseObject(bytes: Uint8Array): Json {
@@ -100,7 +102,10 @@ function readImage(manifest: Json, mediaType: string): ManifestFacts {
   if (manifest.manifests !== undefined) throw new Invalid("an image manifest has no field manifests");
   const config = readDescriptor(manifest.config, "config");
   const layers = readDescriptors(manifest.layers, "layers");
-  const references = [config, ...layers].map(({ digest, hasUrls }) => ({ digest, required: !hasUrls }));
+  const references = [config, ...layers].map(({ digest, isElsewhere }) => ({
+    digest,
+    required: !isElsewhere,
+  }));
   return withDiscovery({ mediaType, references }, manifest, config.mediaType);
 }
 
@@ -110,37 +115,52 @@ function readIndex(manifest: Json, mediaType: string): ManifestFacts {
     if (manifest[field] !== undefined) throw new Invalid(`an index has no field ${field}`);
   }
   const manifests = readDescriptors(manifest.manifests, "manifests");
-  const references = manifests.map(({ digest, hasUrls }) => ({ digest, required: !hasUrls }));
+  const references = manifests.map(({ digest, isElsewhere }) => ({ digest, required: !isElsewhere }));
   return withDiscovery({ mediaType, references }, manifest, undefined);
 }
 
-/** A manifest of unknown type: whatever in it looks like a descriptor keeps its content alive; nothing is required. */
+/**
+ * A manifest of unknown type: whatever in it looks like a descriptor keeps its content alive; nothing is required.
+ * Its fields may mean something else than they do in an image (in-toto has another `subject`), and are then passed over.
+ */
 function readOther(manifest: Json, mediaType: string): ManifestFacts {
   const named = [manifest.config, manifest.layers, manifest.blobs, manifest.manifests].flat();
   const references = named.filter(isObject).flatMap(({ digest }) => {
     return typeof digest === "string" && isWellFormedDigest(digest) ? [{ digest, required: false }] : [];
   });
-  const config = isObject(manifest.config) ? manifest.config.mediaType : undefined;
-  return withDiscovery({ mediaType, references }, manifest, typeof config === "string" ? config : undefined);
+  const configType = isObject(manifest.config) ? manifest.config.mediaType : undefined;
+  const [artifactType] = [manifest.artifactType, configType].filter(isFilledString);
+  const { subject } = manifest;
+  const subjectDigest =
+    isObject(subject) && typeof subject.digest === "string" ? parseAnyDigest(subject.digest) : undefined;
+  return describeFacts({ mediaType, references }, artifactType, subjectDigest);
 }
 
 /** Adds what the referrers API needs. distribution-spec: Listing Referrers. */
 function withDiscovery(facts: ManifestFacts, manifest: Json, configType: string | undefined): ManifestFacts {
+  const { subject, annotations } = manifest;
   const artifactType = readOptionalString(manifest, "artifactType") || configType;
-  readAnnotations(manifest);
-  const subject = readSubject(manifest);
+  if (annotations !== undefined && annotations !== null && !isAnnotations(annotations)) {
+    throw new Invalid("annotations must be an object of strings");
+  }
+  const hasSubject = subject !== undefined && subject !== null;
+  return describeFacts(
+    facts,
+    artifactType,
+    hasSubject ? readDescriptor(subject, "subject").digest : undefined,
+  );
+}
+
+function describeFacts(
+  facts: ManifestFacts,
+  artifactType: string | undefined,
+  subject: AnyDigest | undefined,
+): ManifestFacts {
   return {
     ...facts,
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(subject === undefined ? {} : { subject }),
   };
-}
-
-function readSubject(manifest: Json): Digest | undefined {
-  if (manifest.subject === undefined || manifest.subject === null) return undefined;
-  const subject = parseDigest(readDescriptor(manifest.subject, "subject").digest);
-  if (subject === undefined) throw new Invalid("subject has a digest of an unsupported algorithm");
-  return subject;
 }
 
 function checkSchemaVersion(manifest: Json): void {
@@ -154,17 +174,18 @@ function readDescriptors(value: unknown, field: string): Descriptor[] {
 
 function readDescriptor(value: unknown, field: string): Descriptor {
   if (!isObject(value)) throw new Invalid(`${field} must be a descriptor`);
-  const { mediaType, digest, size, urls } = value;
+  const { mediaType, digest: digestText, size, urls } = value;
   if (typeof mediaType !== "string" || mediaType === "") throw new Invalid(`${field} has no mediaType`);
-  if (typeof digest !== "string" || !isWellFormedDigest(digest))
+  if (typeof digestText !== "string" || !isWellFormedDigest(digestText))
     throw new Invalid(`${field} has no valid digest`);
-  if (/^sha(256|512):/.test(digest) && parseDigest(digest) === undefined) {
-    throw new Invalid(`${field} has a malformed digest`);
-  }
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
+  const digest = parseAnyDigest(digestText);
+  if (digest === undefined) throw new Invalid(`${field} has a malformed digest`);
+  // int64, of which JSON.parse may have rounded the last digits.
+  if (typeof size !== "number" || !Number.isInteger(size) || size < 0 || size > 2 ** 63) {
     throw new Invalid(`${field} has no valid size`);
   }
-  return { mediaType, digest, hasUrls: Array.isArray(urls) && urls.length > 0 };
+  const hasUrls = Array.isArray(urls) && urls.length > 0;
+  return { mediaType, digest, isElsewhere: hasUrls || isNonDistributable(mediaType) };
 }
 
 function readOptionalString(manifest: Json, field: string): string | undefined {
@@ -174,13 +195,12 @@ function readOptionalString(manifest: Json, field: string): string | undefined {
   return value;
 }
 
-function readAnnotations(manifest: Json): Record<string, string> | undefined {
-  const { annotations } = manifest;
-  if (annotations === undefined || annotations === null) return undefined;
-  if (!isObject(annotations) || !Object.values(annotations).every((value) => typeof value === "string")) {
-    throw new Invalid("annotations must be an object of strings");
-  }
-  return annotations as Record<string, string>;
+function isAnnotations(value: unknown): value is Record<string, string> {
+  return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
+}
+
+function isFilledString(value: unknown): value is string {
+  return typeof value === "string" && value !== "";
 }
 
 function isObject(value: unknown): value is Json {

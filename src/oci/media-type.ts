@@ -26,6 +26,17 @@ export function kindOfMediaType(mediaType: string): ManifestKind {
   }
 }
 
+const nonDistributable =
+  /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.foreign\.diff\.tar(?:\.gzip)?)$/;
+
+/**
+ * Whether a layer of this media type is not to be uploaded. It is the type that says so, not `urls` (image-spec,
+ * layer.md, "Non-Distributable Layers").
+ */
+export function isNonDistributable(mediaType: string): boolean {
+  return nonDistributable.test(mediaType);
+}
+
 const restrictedName = "[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}";
 const grammar = new RegExp(`^${restrictedName}/${restrictedName}$`);
 

@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { meter } from "../metrics/meter.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
 import { Unreachable } from "../objects/stubs.ts";
-import { algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
+import { type AnyDigest, algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
@@ -99,7 +99,7 @@ export type ManifestPush = {
 export async function pushManifest(
   registry: Registry,
   push: ManifestPush,
-): Promise<Result<{ digest: Digest; subject: Digest | undefined }>> {
+): Promise<Result<{ digest: Digest; subject: AnyDigest | undefined }>> {
   const { repository, bytes, tags, actor } = push;
   const computed = hash(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
   if (push.digest !== undefined && push.digest !== computed) {
@@ -155,7 +155,7 @@ export function listTags(
 export function listReferrers(
   registry: Registry,
   repository: RepositoryName,
-  subject: Digest,
+  subject: AnyDigest,
   artifactType: string | undefined,
   { last, limit }: PageRequest,
 ): Promise<Page<Referrer>> {

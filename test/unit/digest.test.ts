@@ -8,6 +8,7 @@ import {
   isDigestAlgorithm,
   isDigestOfNothing,
   isWellFormedDigest,
+  parseAnyDigest,
   parseDigest,
 } from "../../src/oci/digest.ts";
 import { digestOf as digestOfBytes } from "../support/content.ts";
@@ -61,6 +62,28 @@ test("what is not the canonical form of a supported algorithm is no digest, thou
   for (const [text, isWellFormed] of refused) {
     assert.equal(parseDigest(text), undefined, text);
     assert.equal(isWellFormedDigest(text), isWellFormed, text);
+  }
+});
+
+test("a digest of an unknown algorithm is one in the grammar, and of a known one what this asks for", () => {
+  const known = digestOfBytes(new Uint8Array());
+  for (const text of [
+    `sha384:${"a".repeat(96)}`,
+    `blake3:${a64}`,
+    "test+algorithm.x:alsoSome=Text_-",
+    known,
+  ]) {
+    assert.equal(parseAnyDigest(text), text);
+  }
+  for (const text of [
+    "",
+    "sha256",
+    "latest",
+    `sha256:${"A".repeat(64)}`,
+    `sha512:${a64}`,
+    `x:${"a".repeat(600)}`,
+  ]) {
+    assert.equal(parseAnyDigest(text), undefined, text);
   }
 });
 

@@ -66,6 +66,29 @@ test("a layer with urls is not needed, as it may be elsewhere", () => {
   assert.deepEqual(facts.references[1], { digest: layer.digest, required: false });
 });
 
+test("a layer of a type that is not to be uploaded is not needed either", () => {
+  for (const mediaType of [
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+  ]) {
+    const facts = factsOf(imageManifest(config, [{ ...layer, mediaType }]));
+    assert.deepEqual(facts.references[1], { digest: layer.digest, required: false }, mediaType);
+  }
+});
+
+test("the subject may be of an algorithm that the registry does not know", () => {
+  const digest = `blake3:${"a".repeat(64)}`;
+  assert.equal(factsOf(imageManifest(config, [], { subject: { ...child, digest } })).subject, digest);
+});
+
+test("sizes may be as large as 64 bits allow", () => {
+  const size = 9223372036854775807n;
+  const text = JSON.stringify({ ...layer, size: 0 }).replace('"size":0', `"size":${size}`);
+  factsOf(encode(new TextDecoder().decode(imageManifest(config, [])).replace("[]", `[${text}]`)));
+});
+
 test("the subject is kept apart from the references, and may be null", () => {
   assert.equal(factsOf(imageManifest(config, [], { subject: child })).subject, child.digest);
   assert.equal(factsOf(imageIndex([], { subject: child })).subject, child.digest);
@@ -91,6 +114,24 @@ test("a manifest of another type keeps alive what it seems to name, and needs no
     { digest: child.digest, required: false },
   ]);
   assert.deepEqual(factsOf(encode({}), "application/x").references, []);
+});
+
+test("in a manifest of another type, what has not the form of a subject, type or annotation is passed over", () => {
+  const statement = {
+    subject: [{ name: "a", digest: { sha256: "x" } }],
+    artifactType: 1,
+    annotations: { a: 1 },
+  };
+  const type = "application/vnd.in-toto+json";
+  assert.deepEqual(factsOf(encode(statement), type), { mediaType: type, references: [] });
+  assert.equal(annotationsOf(encode(statement)), undefined);
+  const artifact = { subject: child, artifactType: "a/b" };
+  assert.deepEqual(factsOf(encode(artifact), type), {
+    mediaType: type,
+    references: [],
+    subject: child.digest,
+    artifactType: "a/b",
+  });
 });
 
 test("annotations are read from the bytes", () => {
@@ -137,9 +178,9 @@ const refused: [what: string, manifest: Uint8Array, reason: RegExp, contentType?
   ["a size beyond all", withLayer({ size: 1e300 }), /^layers\[0\] has no valid size/],
   ["a subject that is text", image({ subject: child.digest }), /^subject must be a descriptor/],
   [
-    "a subject of another algorithm",
-    image({ subject: { ...child, digest: "md5:abc" } }),
-    /^subject has a digest of an/,
+    "a subject that is malformed",
+    image({ subject: { ...child, digest: "sha256:abc" } }),
+    /^subject has a malformed/,
   ],
   ["an artifact type that is a number", image({ artifactType: 1 }), /^artifactType must be a string/],
   ["annotations that are an array", image({ annotations: ["a"] }), /^annotations must be an object/],

@@ -1,5 +1,5 @@
 /** `/v2/<name>/referrers/<digest>`. distribution-spec: Listing Referrers. */
-import { parseDigest } from "../../oci/digest.ts";
+import { parseAnyDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { parsePage } from "../../oci/paging.ts";
@@ -9,7 +9,7 @@ import { linkHeader } from "./link-header.ts";
 
 /** Lists the manifests whose subject is a digest, as an image index. Never 404: a subject may come later. */
 export async function referrers({ registry, repository, params, url }: RepositoryContext): Promise<Answer> {
-  const subject = parseDigest(params.digest ?? "");
+  const subject = parseAnyDigest(params.digest ?? "");
   if (subject === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
   const page = parsePage(url.searchParams);
   if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
