@@ -4,7 +4,7 @@
 import { failure } from "../oci/errors.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { type Access, anonymous } from "./auth/access.ts";
-import { audit } from "./auth/audit.ts";
+import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authenticate, checkConfigured } from "./auth/authenticate.ts";
 import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
 import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
@@ -15,6 +15,8 @@ import type { ManagementRoute, RepositoryRoute, Route } from "./routes.ts";
 
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;
+
+type Outcome = Pick<AuditEvent, "outcome" | "detail">;
 
 /** Answers a request that matched a route. `onAccess` learns who asks, for the log. */
 export async function dispatch(
@@ -75,10 +77,15 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   const refusal = await refusalFor(context, repository, isAskedByPusher ? "push" : endpoint.needs);
   if (refusal !== undefined) return refusal;
   // Leave to write by a token was noted when the token was issued.
-  if (isContent && endpoint.needs !== "pull" && access.credential === "password") {
-    audit(context, { action: endpoint.needs, target: repository, outcome: "granted" });
-  }
-  const answer = await endpoint.answer({ ...context, repository });
+  const isNoted = isContent && endpoint.needs !== "pull" && access.credential === "password";
+  const note = (outcome: Outcome) => {
+    if (isNoted) audit(context, { action: endpoint.needs, target: repository, ...outcome });
+  };
+  const answer = await endpoint.answer({ ...context, repository }).catch((error: unknown) => {
+    note({ outcome: "failed", detail: String(error).slice(0, 200) });
+    throw error;
+  });
+  note("failure" in answer ? { outcome: "failed", detail: answer.failure.error } : { outcome: "done" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
     await guardOf(context.registry).anonymousMisses.count(context.address);

@@ -1,7 +1,7 @@
 /**
  * The one place that writes answers: replies, and errors from the catalogue.
  */
-import { errorCatalogue } from "../oci/errors.ts";
+import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /**
@@ -54,20 +54,48 @@ function withLength(body: ReadableStream, length: number): ReadableStream {
 }
 
 function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {
-  const { code, status, message } = errorCatalogue[failure.error];
+  const { status } = errorCatalogue[failure.error];
   const retry: HeaderMap =
     status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
-  const detail = failure.detail === undefined ? {} : { detail: failure.detail };
   const [contentType, body] =
     format === "oci"
-      ? ["application/json", { errors: [{ code, message, ...detail }] }]
-      : [
-          "application/problem+json",
-          { type: "about:blank", title: message, status, code, ...detail, requestId },
-        ];
+      ? ["application/json", ociErrors(failure)]
+      : ["application/problem+json", problem(failure, requestId)];
   return {
     status,
     headers: { "Content-Type": contentType, ...retry, ...headers },
     body: JSON.stringify(body),
   };
+}
+
+/** distribution-spec: Error Codes. */
+function ociErrors({ error, detail }: Failure): object {
+  const { code, message } = errorCatalogue[error];
+  return { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] };
+}
+
+/**
+ * RFC 9457, section 3: `detail` is a text; what programs may want of it has members of its own, which never stand for
+ * one of the others.
+ */
+function problem({ error, detail }: Failure, requestId: string): object {
+  const { status, message } = errorCatalogue[error];
+  const members = typeof detail === "object" && detail !== null ? detail : {};
+  const text = typeof detail === "string" ? detail : inWords(members);
+  return {
+    ...members,
+    type: "about:blank",
+    title: message,
+    status,
+    code: error,
+    ...(text === "" ? {} : { detail: text }),
+    requestId,
+  };
+}
+
+/** `name: value, …`, for people. */
+function inWords(members: object): string {
+  return Object.entries(members)
+    .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(", ");
 }

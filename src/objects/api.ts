@@ -180,13 +180,16 @@ export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string }
 /** A key that signs tokens: both halves as JWK. */
 export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
 
-/** What was done or refused, by whom, to what, from where. */
+/**
+ * What was done or refused, by whom, to what, from where. `granted` and `denied` are about leave to do it; `failed`:
+ * there was leave, but the request was wrong.
+ */
 export type AuditEntry = {
   time: string;
   actor: string;
   action: string;
   target: string;
-  outcome: "granted" | "denied" | "done";
+  outcome: "granted" | "denied" | "done" | "failed";
   address: string;
   requestId: string;
   detail?: string;

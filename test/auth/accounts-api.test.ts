@@ -37,7 +37,7 @@ describe("accounts", () => {
     const deleted = await api("DELETE", "/accounts/carol");
     assert.deepEqual([deleted.status, deleted.text], [204, ""]);
     for (const method of ["GET", "DELETE"]) {
-      expectProblem(await api(method, "/accounts/carol"), 404, "NAME_UNKNOWN");
+      expectProblem(await api(method, "/accounts/carol"), 404, "ACCOUNT_UNKNOWN");
     }
   });
 
@@ -66,7 +66,7 @@ describe("accounts", () => {
     }
     assert.deepEqual(names, [...names].sort());
     assert(["alice", "page-1", "page-2", "page-3"].every((name) => names.includes(name)));
-    expectProblem(await api("GET", "/accounts?n=x"), 400, "UNSUPPORTED");
+    expectProblem(await api("GET", "/accounts?n=x"), 400, "PAGE_INVALID");
   });
 
   const names = [
@@ -102,7 +102,7 @@ describe("accounts", () => {
 
   test("may be called as what objects inherit", async () => {
     for (const name of ["constructor", "tostring", "hasownproperty", "a".repeat(63)]) {
-      expectProblem(await api("GET", `/accounts/${name}`), 404, "NAME_UNKNOWN");
+      expectProblem(await api("GET", `/accounts/${name}`), 404, "ACCOUNT_UNKNOWN");
       const as = await registry.account(name, grants);
       await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
     }
@@ -148,7 +148,7 @@ describe("accounts", () => {
   ];
   for (const [what, options] of bodies) {
     test(`are not made of ${what}`, async () => {
-      const detail = expectProblem(await api("PUT", "/accounts/wrong", options), 400, "UNSUPPORTED");
+      const detail = expectProblem(await api("PUT", "/accounts/wrong", options), 400, "REQUEST_INVALID");
       assert.equal(typeof detail, "string");
       assert.equal((await api("GET", "/accounts/wrong")).status, 404);
     });
@@ -196,14 +196,14 @@ describe("generated tokens", () => {
 
     const deleted = await api("DELETE", `/accounts/alice/tokens/${id}`);
     assert.deepEqual([deleted.status, deleted.text], [204, ""]);
-    expectProblem(await api("DELETE", `/accounts/alice/tokens/${id}`), 404, "NAME_UNKNOWN");
+    expectProblem(await api("DELETE", `/accounts/alice/tokens/${id}`), 404, "ACCOUNT_TOKEN_UNKNOWN");
     assert.deepEqual(await list(), []);
   });
 
   test("are of their account alone", async () => {
     const { id, secret } = await registry.generateToken("alice");
     await registry.account("dave", grants);
-    expectProblem(await api("DELETE", `/accounts/dave/tokens/${id}`), 404, "NAME_UNKNOWN");
+    expectProblem(await api("DELETE", `/accounts/dave/tokens/${id}`), 404, "ACCOUNT_TOKEN_UNKNOWN");
     for (const name of ["dave", "admin", "", "Alice", "nobody"]) {
       await registry.must(401, "GET", "/v2/", { as: { name, password: secret } });
     }
@@ -244,15 +244,15 @@ describe("generated tokens", () => {
   ];
   for (const [what, json] of bodies) {
     test(`are not made of ${what}`, async () => {
-      expectProblem(await api("POST", "/accounts/alice/tokens", { json }), 400, "UNSUPPORTED");
+      expectProblem(await api("POST", "/accounts/alice/tokens", { json }), 400, "REQUEST_INVALID");
     });
   }
 
   test("are not made for accounts that do not exist", async () => {
     const json = { description: "x" };
     for (const name of ["nobody", "oidc", "anonymous", "__proto__"]) {
-      expectProblem(await api("POST", `/accounts/${name}/tokens`, { json }), 404, "NAME_UNKNOWN");
-      expectProblem(await api("GET", `/accounts/${name}/tokens`), 404, "NAME_UNKNOWN");
+      expectProblem(await api("POST", `/accounts/${name}/tokens`, { json }), 404, "ACCOUNT_UNKNOWN");
+      expectProblem(await api("GET", `/accounts/${name}/tokens`), 404, "ACCOUNT_UNKNOWN");
     }
   });
 
@@ -263,6 +263,6 @@ describe("generated tokens", () => {
       Array.from({ length: 100 }, () => api("POST", "/accounts/many/tokens", { json })),
     );
     assert(made.every(({ status }) => status === 201));
-    expectProblem(await api("POST", "/accounts/many/tokens", { json }), 400, "UNSUPPORTED");
+    expectProblem(await api("POST", "/accounts/many/tokens", { json }), 400, "REQUEST_INVALID");
   });
 });

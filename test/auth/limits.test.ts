@@ -89,6 +89,22 @@ describe("failed logins", () => {
     });
   }
 
+  const secrets: [string, (wrong: string) => Credential, Credential][] = [
+    ["a generated token", (wrong) => wrong, "stw_another"],
+    [
+      "a token of an issuer",
+      (wrong) => ({ name: "oidc", password: wrong }),
+      { name: "oidc", password: "a.b.c" },
+    ],
+  ];
+  for (const [index, [what, show, another]] of secrets.entries()) {
+    test(`with ${what} are counted for that token, and others of the address go on`, async () => {
+      const address = `198.51.100.${100 + index}`;
+      await failUntilRefused(show("stw_expired"), () => address);
+      assert.equal((await logIn(another, address)).status, 401);
+    });
+  }
+
   test("are not counted for forged bearer tokens, which cost no look-up and cannot be guessed", async () => {
     for (let i = 0; i < 2 * maxFailures; i++) {
       assert.equal((await logIn("a.b.c", "203.0.113.1", "/v2/")).status, 401);

@@ -140,7 +140,7 @@ describe("who may use it", () => {
 
   test("by no other method or path", async () => {
     const refused = await api("POST", "/accounts");
-    expectProblem(refused, 405, "UNSUPPORTED");
+    expectProblem(refused, 405, "METHOD_UNSUPPORTED");
     assert.equal(refused.header("Allow"), "GET, HEAD");
     assert.equal((await registry.call("GET", "/v2/api/v1/accounts")).status, 404);
   });
@@ -181,12 +181,14 @@ describe("repositories", () => {
   ];
   for (const [what, json] of bodies) {
     test(`are not changed by ${what}`, async () => {
-      expectProblem(await api("PATCH", "/repositories/search/one", { json }), 400, "UNSUPPORTED");
+      expectProblem(await api("PATCH", "/repositories/search/one", { json }), 400, "REQUEST_INVALID");
     });
   }
 
   test("that are not there are not found, or no names", async () => {
-    expectProblem(await api("PATCH", "/repositories/not/there", { json: {} }), 404, "NAME_UNKNOWN");
+    const unknown = await api("PATCH", "/repositories/not/there", { json: {} });
+    assert.equal(expectProblem(unknown, 404, "NAME_UNKNOWN"), "repository: not/there");
+    assert.equal(unknown.json<{ repository: string }>().repository, "not/there");
     expectProblem(await api("DELETE", "/repositories/not/there"), 404, "NAME_UNKNOWN");
     expectProblem(await api("DELETE", "/repositories/Not/There"), 400, "NAME_INVALID");
     expectProblem(await api("DELETE", "/repositories/a%2fb"), 400, "NAME_INVALID");
@@ -245,9 +247,9 @@ describe("explain", () => {
   }
 
   const wrong: [unknown, string][] = [
-    [{}, "UNSUPPORTED"],
-    [{ account: 1, repository: "a", verb: "pull" }, "UNSUPPORTED"],
-    [{ account: "alice", repository: "a", verb: "fly" }, "UNSUPPORTED"],
+    [{}, "REQUEST_INVALID"],
+    [{ account: 1, repository: "a", verb: "pull" }, "REQUEST_INVALID"],
+    [{ account: "alice", repository: "a", verb: "fly" }, "REQUEST_INVALID"],
     [{ account: "alice", repository: "A", verb: "pull" }, "NAME_INVALID"],
     [{ account: "alice", repository: ["a"], verb: "pull" }, "NAME_INVALID"],
     [{ account: "alice", verb: "pull" }, "NAME_INVALID"],
@@ -293,6 +295,26 @@ describe("the audit log", () => {
     );
   });
 
+  test("says what came of a push or delete with a password", async () => {
+    await registry.pushImage(admin, "audited/pushes", "v1");
+    const wrong = { as: admin, body: "no JSON" };
+    await registry.must(400, "PUT", "/v2/audited/pushes/manifests/wrong", wrong);
+    await registry.must(404, "DELETE", "/v2/audited/pushes/manifests/none", { as: admin });
+    await registry.must(202, "DELETE", "/v2/audited/pushes/manifests/v1", { as: admin });
+    const noted = async () =>
+      (await registry.audit())
+        .filter(({ target }) => target === "audited/pushes")
+        .map(({ action, outcome, detail }) => [action, outcome, detail]);
+    const expected = [
+      ["delete", "done", undefined],
+      ["delete", "failed", "MANIFEST_UNKNOWN"],
+      ["push", "failed", "MANIFEST_INVALID"],
+      ["push", "done", undefined],
+    ];
+    await until("the entries", async () => (await noted()).length === expected.length);
+    assert.deepEqual(await noted(), expected);
+  });
+
   test("says who was given leave to write, and who was refused it", async () => {
     const bearer = await registry.bearer(alice, "repository:team/x:pull,push,delete", "repository:b/x:push");
     await registry.must(403, "POST", "/v2/b/x/blobs/uploads/", { as: bearer });
@@ -318,7 +340,7 @@ describe("the audit log", () => {
     const image = await registry.pushImage(secret, "graced/app", "v1");
     await registry.must(200, "HEAD", "/v2/graced/app/manifests/v1", { as: secret });
     await registry.must(202, "DELETE", `/v2/graced/app/manifests/${image.digest}`, { as: secret });
-    const expected = ["grace delete graced/app granted", "grace push graced/app granted"];
+    const expected = ["grace delete graced/app done", "grace push graced/app done"];
     await until("the entries", async () => (await events()).includes(expected[0] ?? ""));
     assert.deepEqual(
       (await events()).filter((event) => event.includes("graced/app")),
@@ -363,7 +385,7 @@ describe("the audit log", () => {
     const second = await api("GET", `/audit?n=2&last=${ids[1]}`);
     assert(second.json<{ entries: { id: number }[] }>().entries.every(({ id }) => id < Number(ids[1])));
     for (const query of ["n=x", "last=x", "last=1e99", "n=-1"]) {
-      expectProblem(await api("GET", `/audit?${query}`), 400, "UNSUPPORTED");
+      expectProblem(await api("GET", `/audit?${query}`), 400, "PAGE_INVALID");
     }
   });
 });

@@ -77,23 +77,7 @@ describe("a token of continuous integration is exchanged for what its claims com
       { repository_owner: "acme", repository_id: "42" },
       ["mirror/app:push"],
     ],
-    ["the owner's, on another branch", { ...owned, ref: "refs/heads/mine" }, []],
-    ["the owner's, on a branch below", { ...owned, ref: "refs/heads/main/x" }, []],
-    ["the owner's, without a branch", { ...owned, ref: undefined }, []],
-    ["the owner's, by a repository below", { ...owned, repository: "acme/app/x" }, []],
-    ["a stranger's", { ...owned, repository_owner: "mallory" }, []],
-    ["a stranger's of a similar name", { ...owned, repository_owner: "acme-inc" }, []],
-    ["a stranger's of another case", { ...owned, repository_owner: "ACME" }, []],
-    ["a stranger's with a pattern for an owner", { ...owned, repository_owner: "*" }, []],
-    ["a stranger's with a list of owners", { ...owned, repository_owner: ["acme"] }, []],
-    ["a stranger's with the owner in the subject", { sub: "repo:acme/app:ref:refs/heads/main" }, []],
     ["one with a number for a text", { ...owned, repository_id: 42 }, main],
-    [
-      "one that says itself what it grants",
-      { access: [{ type: "repository", name: "acme/app", actions: ["pull"] }] },
-      [],
-    ],
-    ["one with claims as they are inherited", { constructor: "acme", __proto__: { ...owned } }, []],
   ];
   for (const [what, claims, expected] of cases) {
     test(what, async () => {
@@ -102,6 +86,33 @@ describe("a token of continuous integration is exchanged for what its claims com
       assert.deepEqual(grantsOf(issued.token), expected);
       assert.equal(issued.refresh_token, undefined);
       assert.equal(decodeJwt(issued.token).sub, `oidc:${ci.url}:${claims.sub ?? "someone"}`);
+    });
+  }
+
+  const unmatched: [string, Record<string, unknown>][] = [
+    ["the owner's, on another branch", { ...owned, ref: "refs/heads/mine" }],
+    ["the owner's, on a branch below", { ...owned, ref: "refs/heads/main/x" }],
+    ["the owner's, without a branch", { ...owned, ref: undefined }],
+    ["the owner's, by a repository below", { ...owned, repository: "acme/app/x" }],
+    ["a stranger's", { ...owned, repository_owner: "mallory" }],
+    ["a stranger's of a similar name", { ...owned, repository_owner: "acme-inc" }],
+    ["a stranger's of another case", { ...owned, repository_owner: "ACME" }],
+    ["a stranger's with a pattern for an owner", { ...owned, repository_owner: "*" }],
+    ["a stranger's with a list of owners", { ...owned, repository_owner: ["acme"] }],
+    ["a stranger's with the owner in the subject", { sub: "repo:acme/app:ref:refs/heads/main" }],
+    [
+      "one that says itself what it grants",
+      { access: [{ type: "repository", name: "acme/app", actions: ["pull"] }] },
+    ],
+    ["one with claims as they are inherited", { constructor: "acme", __proto__: { ...owned } }],
+  ];
+  for (const [what, claims] of unmatched) {
+    test(`but no rule matches ${what}, which is refused at the log-in`, async () => {
+      const as = { name: "oidc", password: await ci.sign(claims) };
+      for (const path of ["/token?service=stowage&scope=repository:acme/app:pull", "/v2/"]) {
+        const refused = await registry.call("GET", path, { as });
+        assert.match(String(expectError(refused, 401, "UNAUTHORIZED").detail), /no rule/);
+      }
     });
   }
 

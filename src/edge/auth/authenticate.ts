@@ -5,10 +5,10 @@ import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
 import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./access.ts";
-import { parseAuthorization, parseBasic } from "./basic.ts";
+import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
-import { tokenPrefix } from "./passwords.ts";
-import { logIn, logInByToken, type Principal, recall } from "./principal.ts";
+import { hashSecret, tokenPrefix } from "./passwords.ts";
+import { logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
@@ -70,8 +70,7 @@ async function authenticateBasic(
 ): Promise<Result<{ access: Access }>> {
   const credentials = parseBasic(value);
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Basic credentials are malformed");
-  const { name, password } = credentials;
-  const loggedIn = await logInLimited(guard, name, address, () => logIn(guard, name, password));
+  const loggedIn = await logInByPassword(guard, credentials, address);
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
 
@@ -80,21 +79,46 @@ async function byGeneratedToken(
   secret: string,
   address: string,
 ): Promise<Result<{ access: Access }>> {
-  const loggedIn = await logInLimited(guard, "", address, () => logInByToken(guard, secret));
+  const loggedIn = await logInLimited(guard, subjectOfSecret(secret), address, () =>
+    logInByToken(guard, secret),
+  );
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
 
 /**
- * Logs in, unless this address has failed too often for this account. By both together: nobody can lock an account
+ * Who a failed login with a secret alone is counted against: that secret. It is too long to be guessed, so that what
+ * the limit stops is a client that repeats a wrong one; and others of the same address go on.
+ */
+function subjectOfSecret(secret: string): string {
+  return `secret ${hashSecret(secret).slice(0, 32)}`;
+}
+
+/**
+ * Logs in by a user name and a password, unless this address has failed too often with this name. Under the name for
+ * tokens of other issuers everybody's come together, so there it is the token that is counted.
+ *
+ * Errors: those of `logIn`, and `TOOMANYREQUESTS`.
+ */
+export function logInByPassword(
+  guard: Guard,
+  { name, password }: Credentials,
+  address: string,
+): Promise<Result<{ principal: Principal }>> {
+  const subject = name === outsiderName ? subjectOfSecret(password) : name;
+  return logInLimited(guard, subject, address, () => logIn(guard, name, password));
+}
+
+/**
+ * Logs in, unless this address has failed too often for this subject. By both together: nobody can lock an account
  * out from elsewhere.
  */
-export async function logInLimited(
+async function logInLimited(
   guard: Guard,
-  name: string,
+  subject: string,
   address: string,
   attempt: () => Promise<Result<{ principal: Principal }>>,
 ): Promise<Result<{ principal: Principal }>> {
-  const key = `${address} ${name.slice(0, 100)}`;
+  const key = `${address} ${subject.slice(0, 100)}`;
   if (guard.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
   const loggedIn = await attempt();
   if (loggedIn.ok || loggedIn.error !== "LOGIN_FAILED") return loggedIn;

@@ -41,13 +41,20 @@ export class Outsiders {
     }
   }
 
-  /** Who shows a token as password of the user `oidc`. Errors: `LOGIN_FAILED`; `UNAVAILABLE` as for {@link verify}. */
+  /**
+   * Who shows a token as password of the user `oidc`. Errors: `LOGIN_FAILED`, also for a token that may nothing here:
+   * its job fails at its log-in, where it is told why, and not in its push; `UNAVAILABLE` as for {@link verify}.
+   */
   async exchange(token: string): Promise<Result<{ principal: Principal }>> {
     const issuer = this.issuerOf(token);
     if (issuer === undefined) return failure("LOGIN_FAILED");
     const verified = await this.verify(issuer, token);
     if (!verified.ok) return verified.error === "UNAVAILABLE" ? verified : failure("LOGIN_FAILED");
-    return { ok: true, principal: verified.outsider.principal };
+    const { principal } = verified.outsider;
+    if (principal.grantSets.some((grants) => grants.length === 0)) {
+      return failure("LOGIN_FAILED", "the token is genuine, but no rule of its issuer grants it anything");
+    }
+    return { ok: true, principal };
   }
 
   /** Verifies a token of this issuer. Errors: `TOKEN_INVALID`; `UNAVAILABLE` when its keys cannot be had. */

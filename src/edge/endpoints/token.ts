@@ -10,12 +10,12 @@ import { parseContentLength } from "../../oci/range.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { accessByGrants, anonymous } from "../auth/access.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
-import { logInLimited } from "../auth/authenticate.ts";
+import { logInByPassword } from "../auth/authenticate.ts";
 import { isGuessing, mayEverybodyPull } from "../auth/authorise.ts";
-import { parseAuthorization, parseBasic } from "../auth/basic.ts";
+import { type Credentials, parseAuthorization, parseBasic } from "../auth/basic.ts";
 import { basicChallenge } from "../auth/challenge.ts";
 import { guardOf } from "../auth/guard.ts";
-import { logIn, type Principal, recall } from "../auth/principal.ts";
+import { type Principal, recall } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
 import { readBody } from "./read-body.ts";
@@ -43,7 +43,8 @@ export async function postToken(context: Context): Promise<Answer> {
   const wantsRefresh = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
     case "password": {
-      const asker = await askerOfPassword(context, form.get("username") ?? "", form.get("password") ?? "");
+      const credentials = { name: form.get("username") ?? "", password: form.get("password") ?? "" };
+      const asker = await askerOfPassword(context, credentials);
       return issue(context, asker, form.getAll("scope"), wantsRefresh);
     }
     case "refresh_token": {
@@ -67,12 +68,11 @@ async function askerOfHeader(context: Context): Promise<Asker> {
   const { scheme, value = "" } = parseAuthorization(header) ?? {};
   const credentials = scheme === "basic" ? parseBasic(value) : undefined;
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Authorization header must be Basic");
-  return askerOfPassword(context, credentials.name, credentials.password);
+  return askerOfPassword(context, credentials);
 }
 
-function askerOfPassword({ registry, address }: Context, name: string, password: string): Promise<Asker> {
-  const guard = guardOf(registry);
-  return logInLimited(guard, name, address, () => logIn(guard, name, password));
+function askerOfPassword({ registry, address }: Context, credentials: Credentials): Promise<Asker> {
+  return logInByPassword(guardOf(registry), credentials, address);
 }
 
 async function askerOfRefreshToken({ registry }: Context, token: string): Promise<Asker> {

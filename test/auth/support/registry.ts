@@ -198,7 +198,7 @@ export function expectError(answer: Answer, status: number, code: string): Error
 }
 
 /** Checks that an answer of the management API is this problem; returns its detail. */
-export function expectProblem(answer: Answer, status: number, code: string): unknown {
+export function expectProblem(answer: Answer, status: number, code: string): string | undefined {
   const problem = answer.json<Record<string, unknown>>();
   assert.equal(answer.header("Content-Type"), "application/problem+json");
   assert.deepEqual(
@@ -208,7 +208,9 @@ export function expectProblem(answer: Answer, status: number, code: string): unk
   );
   assert.equal(problem.requestId, answer.header("X-Request-Id"));
   assert.equal(typeof problem.title, "string");
-  return problem.detail;
+  const { detail } = problem;
+  assert(detail === undefined || typeof detail === "string", answer.text);
+  return detail;
 }
 
 /** What an answer is, apart from what differs from request to request; `names` are replaced too. */
