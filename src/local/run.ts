@@ -5,6 +5,7 @@ import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
 import type { Instance } from "./instance.ts";
 import { whyNotListen } from "./port.ts";
+import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
 import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
@@ -74,7 +75,7 @@ async function prepare({ host, port, vars, dataDirectory, tls }: Flags): Promise
   }
   const obstacle = await whyNotListen(addressOf(host), port);
   if (obstacle !== undefined) {
-    throw new StartError(`cannot listen on ${urlOf(host, port, tls !== undefined)}: ${obstacle}`);
+    throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
   return { data, identity };
 }
@@ -105,23 +106,6 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
 
 function addressOf(host: string): string {
   return host === "localhost" ? "127.0.0.1" : host;
-}
-
-function urlOf(host: string, port: number, isTls: boolean): string {
-  return `${isTls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-function announce(url: string, isOpen: boolean): void {
-  const registry = new URL(url).host;
-  const access = isOpen
-    ? "It is open: everybody on this machine may push and pull. Set ADMIN_PASSWORD to change that.\n"
-    : `Log in with: docker login -u admin ${registry}\n`;
-  process.stdout.write(
-    `stowage is ready at ${url}\n${access}` +
-      "To push an image:\n" +
-      `  docker tag IMAGE ${registry}/IMAGE\n` +
-      `  docker push ${registry}/IMAGE\n`,
-  );
 }
 
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
@@ -185,10 +169,10 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     const running = await serve(flags, await prepare(flags), options.entry);
-    const url = urlOf(flags.host, running.front.port, flags.tls !== undefined);
-    running.data.announce(url);
+    const served = { host: flags.host, port: running.front.port, isTls: flags.tls !== undefined };
+    running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
-    announce(url, flags.vars.ACCESS === "open");
+    process.stdout.write(readyMessage(served, flags.vars.ACCESS === "open"));
   } catch (error) {
     fail(isExplained(error) ? error.message : `cannot start: ${messageOf(error)}`);
   }
