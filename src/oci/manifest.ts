@@ -11,10 +11,16 @@ import { isMediaType, isNonDistributable, kindOfMediaType } from "./media-type.t
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 /**
- * A digest that a manifest names. A `required` one must be in the repository before the manifest is; others
- * (layers that lie elsewhere, and whatever a manifest of unknown type names) only keep what they name alive.
+ * As what the repository must have a reference before it takes the manifest. `content`: a blob or a manifest; an
+ * index may list what is no manifest, as the caches of BuildKit list layers.
  */
-export type Reference = { digest: string; required: boolean };
+export type Requirement = "blob" | "manifest" | "content";
+
+/**
+ * A digest that a manifest names. One without a requirement (a layer that lies elsewhere, and whatever a manifest of
+ * unknown type names) only keeps alive what it names.
+ */
+export type Reference = { digest: string; required?: Requirement };
 
 /** What the registry knows of a manifest besides its bytes. */
 export type ManifestFacts = {
@@ -102,10 +108,7 @@ function readImage(manifest: Json, mediaType: string): ManifestFacts {
   if (manifest.manifests !== undefined) throw new Invalid("an image manifest has no field manifests");
   const config = readDescriptor(manifest.config, "config");
   const layers = readDescriptors(manifest.layers, "layers");
-  const references = [config, ...layers].map(({ digest, isElsewhere }) => ({
-    digest,
-    required: !isElsewhere,
-  }));
+  const references = [config, ...layers].map((descriptor) => referenceTo(descriptor, "blob"));
   return withDiscovery({ mediaType, references }, manifest, config.mediaType);
 }
 
@@ -115,8 +118,14 @@ function readIndex(manifest: Json, mediaType: string): ManifestFacts {
     if (manifest[field] !== undefined) throw new Invalid(`an index has no field ${field}`);
   }
   const manifests = readDescriptors(manifest.manifests, "manifests");
-  const references = manifests.map(({ digest, isElsewhere }) => ({ digest, required: !isElsewhere }));
+  const references = manifests.map((child) => {
+    return referenceTo(child, kindOfMediaType(child.mediaType) === "other" ? "content" : "manifest");
+  });
   return withDiscovery({ mediaType, references }, manifest, undefined);
+}
+
+function referenceTo({ digest, isElsewhere }: Descriptor, required: Requirement): Reference {
+  return isElsewhere ? { digest } : { digest, required };
 }
 
 /**
@@ -126,7 +135,7 @@ function readIndex(manifest: Json, mediaType: string): ManifestFacts {
 function readOther(manifest: Json, mediaType: string): ManifestFacts {
   const named = [manifest.config, manifest.layers, manifest.blobs, manifest.manifests].flat();
   const references = named.filter(isObject).flatMap(({ digest }) => {
-    return typeof digest === "string" && isWellFormedDigest(digest) ? [{ digest, required: false }] : [];
+    return typeof digest === "string" && isWellFormedDigest(digest) ? [{ digest }] : [];
   });
   const configType = isObject(manifest.config) ? manifest.config.mediaType : undefined;
   const [artifactType] = [manifest.artifactType, configType].filter(isFilledString);

@@ -134,6 +134,35 @@ test("what another repository has is missing here", async () => {
   });
 });
 
+test("a manifest is no blob of an image, and a blob is no manifest of an index", async () => {
+  const asBlob = content();
+  const blob = await registry.pushBlob("known", asBlob);
+  const rows: [Uint8Array, string, string][] = [
+    [imageManifest(describe(image.manifest, configType), []), imageManifestType, image.digest],
+    [
+      imageManifest(describe(asBlob, configType), [describe(image.manifest, layerType)]),
+      imageManifestType,
+      image.digest,
+    ],
+    [imageIndex([describe(asBlob, imageManifestType)]), imageIndexType, blob],
+  ];
+  await leavesUnchanged(registry, async () => {
+    for (const [manifest, type, missingDigest] of rows) {
+      const answer = await registry.putManifest("known", "bad", manifest, type);
+      assert.deepEqual(expectError(answer, 404, "MANIFEST_BLOB_UNKNOWN").detail, [{ digest: missingDigest }]);
+    }
+  });
+});
+
+test("an index may list layers, as the caches of BuildKit do", async () => {
+  const layerBytes = content();
+  await registry.pushBlob("cache", layerBytes);
+  const index = imageIndex([describe(layerBytes, layerType)]);
+  const digest = await registry.pushManifest("cache", "cache", index, imageIndexType);
+  await registry.must(405, "DELETE", `/v2/cache/blobs/${digestOf(layerBytes)}`);
+  await registry.must(200, "GET", `/v2/cache/manifests/${digest}`);
+});
+
 test("bytes that were taken as some other type are still checked when they are pushed as an image", async () => {
   const manifest = imageManifest(config, missing, { mediaType: undefined });
   await registry.pushManifest("retyped", "other", manifest, "application/vnd.example+json");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { annotationsOf, type ManifestFacts, readManifest } from "../../src/oci/manifest.ts";
+import { annotationsOf, type ManifestFacts, type Requirement, readManifest } from "../../src/oci/manifest.ts";
 import {
   dockerManifestListType,
   dockerManifestType,
@@ -22,7 +22,7 @@ import {
 const config = describe(content(), configType);
 const layer = describe(content(), layerType);
 const child = describe(content(), imageManifestType);
-const required = ({ digest }: { digest: string }) => ({ digest, required: true });
+const requiredAs = (required: Requirement, { digest }: { digest: string }) => ({ digest, required });
 
 function factsOf(manifest: Uint8Array, contentType?: string): ManifestFacts {
   const reading = readManifest(manifest, contentType);
@@ -39,7 +39,7 @@ test("an image needs its config and layers, whosever type it has", () => {
     const facts = factsOf(imageManifest(config, [layer], { mediaType }), mediaType);
     assert.deepEqual(facts, {
       mediaType,
-      references: [required(config), required(layer)],
+      references: [requiredAs("blob", config), requiredAs("blob", layer)],
       artifactType: configType,
     });
   }
@@ -48,8 +48,13 @@ test("an image needs its config and layers, whosever type it has", () => {
 test("an index needs its manifests, whosever type it has", () => {
   for (const mediaType of [imageIndexType, dockerManifestListType]) {
     const facts = factsOf(imageIndex([child], { mediaType }), mediaType);
-    assert.deepEqual(facts, { mediaType, references: [required(child)] });
+    assert.deepEqual(facts, { mediaType, references: [requiredAs("manifest", child)] });
   }
+});
+
+test("what an index lists as no manifest may be a blob too", () => {
+  const facts = factsOf(imageIndex([child, layer]), imageIndexType);
+  assert.deepEqual(facts.references, [requiredAs("manifest", child), requiredAs("content", layer)]);
 });
 
 test("the type is the Content-Type's, or the manifest's own", () => {
@@ -63,7 +68,7 @@ test("the type is the Content-Type's, or the manifest's own", () => {
 test("a layer with urls is not needed, as it may be elsewhere", () => {
   const foreign = { ...layer, urls: ["https://elsewhere.example/layer"] };
   const facts = factsOf(imageManifest(config, [foreign]));
-  assert.deepEqual(facts.references[1], { digest: layer.digest, required: false });
+  assert.deepEqual(facts.references[1], { digest: layer.digest });
 });
 
 test("a layer of a type that is not to be uploaded is not needed either", () => {
@@ -109,9 +114,9 @@ test("a manifest of another type keeps alive what it seems to name, and needs no
     blobs: { digest: child.digest },
   });
   assert.deepEqual(factsOf(manifest, "application/x").references, [
-    { digest: config.digest, required: false },
-    { digest: layer.digest, required: false },
-    { digest: child.digest, required: false },
+    { digest: config.digest },
+    { digest: layer.digest },
+    { digest: child.digest },
   ]);
   assert.deepEqual(factsOf(encode({}), "application/x").references, []);
 });

@@ -69,14 +69,16 @@ export class ManifestStore {
       .toArray();
   }
 
-  /** Which required references are neither a linked blob nor a manifest of this repository. */
+  /** Which references this repository does not have as what they are required to be. */
   missing(references: Reference[]): string[] {
-    const required = references.filter((reference) => reference.required).map(({ digest }) => digest);
     return this.#sql
       .exec<{ digest: string }>(
-        `SELECT DISTINCT value AS digest FROM json_each(?)
-         WHERE value NOT IN (SELECT digest FROM blobs) AND value NOT IN (SELECT digest FROM manifests)`,
-        JSON.stringify(required),
+        `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
+           WHEN 'blob' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
+           WHEN 'manifest' THEN value ->> 'digest' NOT IN (SELECT digest FROM manifests)
+           WHEN 'content' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs UNION SELECT digest FROM manifests)
+         END`,
+        JSON.stringify(references),
       )
       .toArray()
       .map((row) => row.digest);
