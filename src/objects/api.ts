@@ -60,6 +60,8 @@ export interface RepositoryApi {
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
   /** Corrects the location of a linked blob, as its shard gave it. */
   relocateBlob(location: BlobLocation): Promise<void>;
+  /** Writes the replica's rows of a linked blob anew: one of them said a place where it is not. */
+  repairReplica(digest: Digest): Promise<void>;
   deleteBlob(digest: Digest): Promise<Result>;
   /** Which of the digests are linked here. Asked by shards before they drop this repository as a holder. */
   holds(digests: string[]): Promise<string[]>;

@@ -28,6 +28,7 @@ import { BlobLinkStore } from "./repository/blob-link-store.ts";
 import {
   type LedgerParts,
   link,
+  markBlobRows,
   release,
   removeEverything,
   unlink,
@@ -152,6 +153,13 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     this.#change(undefined, () => {
       const known = this.#blobs.read(location.digest);
       if (known !== undefined) link(this.#parts, location, known.renewedAtMs);
+    });
+  }
+
+  async repairReplica(digest: Digest): Promise<void> {
+    if (!this.#exists) return;
+    this.#change(undefined, () => {
+      if (this.#blobs.read(digest)?.isReplicated === true) markBlobRows(this.#parts, digest);
     });
   }
 

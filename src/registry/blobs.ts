@@ -84,7 +84,10 @@ async function readElsewhere(
   if (inLedger === undefined) return undefined;
   if (inLedger.key !== stale.key) {
     const body = await bucket.read(inLedger.key, range);
-    if (body !== undefined) return body;
+    if (body !== undefined) {
+      await ledger.repairReplica(digest);
+      return body;
+    }
   }
   const inShard = await registry.shard(digest).locate(digest);
   if (inShard === undefined || inShard.key === inLedger.key) return undefined;

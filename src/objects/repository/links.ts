@@ -28,17 +28,21 @@ export type LedgerParts = {
 
 /** Links a blob at a location, or moves its link there. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): void {
-  const { blobs, manifests, due, outbox, graceMs } = parts;
+  const { blobs, manifests, due, graceMs } = parts;
   const known = blobs.read(location.digest);
   blobs.write(location, now);
   if (known === undefined) due.set("unlink", location.digest, now + graceMs);
   // KV learns of a blob once a manifest names it, and of every move from then on.
-  const naming = manifests.referencing(location.digest);
-  const isNewToKv = naming.length > 0 && blobs.takeUnreplicated([location.digest]).length > 0;
+  const isNamed = manifests.isReferenced(location.digest);
+  const isNewToKv = isNamed && blobs.takeUnreplicated([location.digest]).length > 0;
   const hasMoved = known?.isReplicated === true && known.key !== location.key;
-  if (!isNewToKv && !hasMoved) return;
-  outbox.mark({ kind: "blob", digest: location.digest });
-  for (const manifest of naming) outbox.mark({ kind: "manifest", digest: manifest });
+  if (isNewToKv || hasMoved) markBlobRows(parts, location.digest);
+}
+
+/** Has every row of the replica that says where a blob is written anew. In the caller's transaction. */
+export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string): void {
+  outbox.mark({ kind: "blob", digest });
+  for (const manifest of manifests.referencing(digest)) outbox.mark({ kind: "manifest", digest: manifest });
 }
 
 /** Unlinks one blob. In the caller's transaction. */
