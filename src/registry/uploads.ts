@@ -7,7 +7,7 @@ import { sendWrite } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { maxPutBytes } from "../storage/bucket.ts";
+import { BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import type { Registry, WaitUntil } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
@@ -90,15 +90,51 @@ async function pushWhole(
   const { env, bucket, settings, clock } = registry;
   const key = newBlobKey();
   await registry.shard(digest).doom(digest, key, clock.now() + settings.uploadTtlMs);
-  const stored = await bucket.write(key, length === 0 ? new Uint8Array() : fixed(stream, length), digest);
-  if (stored === "mismatch") return failure("DIGEST_INVALID", { digest });
+  const body = fixed(stream, length);
+  try {
+    const stored = await bucket.write(key, body.bytes, digest);
+    if (stored === "mismatch") return failure("DIGEST_INVALID", { digest });
+  } catch (error) {
+    // A put that fails for want of bytes looks like one that the bucket failed to do.
+    if (error instanceof BucketFailed && (await body.broke())) {
+      return failure("BLOB_UPLOAD_INVALID", "the body broke off");
+    }
+    throw error;
+  }
   return commitBlob(env, session.repository, { digest, key, sizeBytes: length }, session.id);
 }
 
-/** A stream of known length, as the bucket wants it: that of a request may have lost its own on the way. */
-function fixed(stream: ReadableStream | null, length: number): ReadableStream {
+/** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
+type FixedBody = { bytes: ReadableStream | Uint8Array; broke: () => Promise<boolean> };
+
+/** How long after a failed put its body may take to end, in milliseconds; both come of the same break. */
+const breakMs = 100;
+
+/** A stream of known length: that of a request may have lost its own on the way. */
+function fixed(stream: ReadableStream | null, length: number): FixedBody {
+  if (length === 0) return { bytes: new Uint8Array(), broke: async () => false };
   if (stream === null) throw new TypeError("a length was announced for no body");
-  return stream.pipeThrough(new FixedLengthStream(length));
+  const { readable, writable } = new FixedLengthStream(length);
+  const isBroken = stream.pipeTo(writable, { preventCancel: true }).then(
+    () => false,
+    () => isErrored(stream),
+  );
+  return {
+    bytes: readable,
+    broke: () => Promise.race([isBroken, scheduler.wait(breakMs).then(() => false)]),
+  };
+}
+
+/** Whether a stream that nobody reads from has broken, and not merely its reader. */
+async function isErrored(stream: ReadableStream): Promise<boolean> {
+  const reader = stream.getReader();
+  const closed = reader.closed.then(
+    () => false,
+    () => true,
+  );
+  const answer = await Promise.race([closed, scheduler.wait(0).then(() => false)]);
+  reader.releaseLock();
+  return answer;
 }
 
 /** Where an upload stands. Error: `BLOB_UPLOAD_UNKNOWN`. */
