@@ -21,6 +21,8 @@ import { createServer as createTlsServer } from "node:tls";
 import type { TlsIdentity } from "./tls-files.ts";
 
 const upstreamHost = "127.0.0.1";
+/** What is read from the Worker at once; each connection has as much memory of its own. */
+const relayBytes = 256 * 1024;
 /** How long a client may take to say something, or to get through the handshake. */
 const greetingTimeoutMs = 15_000;
 /** A client that has vanished from the network is given up after this and a few probes. */
@@ -60,7 +62,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const accept = (client: Socket) => {
     clients.add(client);
     client.once("close", () => clients.delete(client));
-    join(client, connect({ host: upstreamHost, port: upstreamPort, allowHalfOpen: true, noDelay: true }));
+    join(client, upstreamPort);
   };
   const server = identity === undefined ? plainServer(accept) : tlsServer(identity, accept);
   server.listen({ host, port, exclusive: true });
@@ -118,16 +120,36 @@ function plainServer(accept: (client: Socket) => void): Server {
 }
 
 /** Passes bytes both ways, until both sides have ended or one of them breaks. */
-function join(client: Socket, upstream: Socket): void {
+function join(client: Socket, upstreamPort: number): void {
+  // Pulls are most of what passes here: what comes from the Worker is read into one buffer over and over. A stream that
+  // is piped is read in pieces of 64 KiB, each allocated, which makes a large pull twice as slow.
+  const passOn = (length: number, buffer: Uint8Array): boolean => {
+    let isWaiting = false;
+    client.write(buffer.subarray(0, length), () => {
+      if (isWaiting) upstream.resume();
+    });
+    // What the kernel has not taken yet is still being read from the buffer.
+    isWaiting = client.writableLength > 0;
+    return !isWaiting;
+  };
+  const upstream = connect({
+    host: upstreamHost,
+    port: upstreamPort,
+    allowHalfOpen: true,
+    noDelay: true,
+    onread: { buffer: new Uint8Array(relayBytes), callback: passOn },
+  });
   const cut = () => {
     client.destroy();
     upstream.destroy();
   };
   client.setKeepAlive(true, keepAliveMs);
   client.on("error", cut).on("close", cut);
-  upstream.on("error", cut).on("end", () => client.setTimeout(lingerMs, cut));
+  upstream.on("error", cut).on("end", () => {
+    client.end();
+    client.setTimeout(lingerMs, cut);
+  });
   client.pipe(upstream);
-  upstream.pipe(client);
 }
 
 async function flush(clients: Set<Socket>, timeoutMs: number): Promise<boolean> {
