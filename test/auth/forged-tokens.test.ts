@@ -228,7 +228,12 @@ describe("a trusted issuer's tokens are refused when they are out of order", () 
         const answer = await registry.call("GET", target, { as });
         assert([401, 403].includes(answer.status), answer.text);
       }
-      const exchanged = await registry.bearer({ name: "oidc", password: as }, "repository:outside/app:pull");
+      // Who is granted nothing at all is refused; others get a token that does not open this.
+      const login = { name: "oidc", password: as };
+      const scope = "repository:outside/app:pull";
+      if ((await registry.call("GET", `/token?service=stowage&scope=${scope}`, { as: login })).status === 401)
+        return;
+      const exchanged = await registry.bearer(login, scope);
       const answer = await registry.call("GET", "/v2/outside/app/tags/list", { as: exchanged });
       assert.equal(answer.status, 403, answer.text);
     });

@@ -7,7 +7,7 @@ const defaults: Flags = {
   host: "127.0.0.1",
   port: 5000,
   dataDirectory: ".stowage",
-  vars: { ACCESS: "open", ADDRESS_HEADER: "", LOG_FORMAT: "text" },
+  vars: { ACCESS: "open", ADDRESS_HEADER: "", METRICS_SCOPE: "process", LOG_FORMAT: "text" },
 };
 
 /** The variables, where these differ from the defaults. */
