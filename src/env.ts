@@ -59,6 +59,12 @@ export interface Settings {
   leaseMs: number;
   /** How long a blob that nothing references is kept. */
   gcGraceMs: number;
+  /** How long a manifest that nothing references is kept; `undefined`: for ever. */
+  untaggedTtlMs: number | undefined;
+  /** How long the moves of tags are kept. */
+  tagHistoryMs: number;
+  /** How often all that is kept is read and compared; `undefined`: only when asked. */
+  scrubEveryMs: number | undefined;
   /** Time between the decision to delete bytes and their deletion. */
   deleteDelayMs: number;
   /** How long a deleted key is remembered, so that a late adoption of it is refused. */
@@ -95,6 +101,25 @@ function duration(fallback: string, minMs: number, maxMs: number): Variable<numb
       const milliseconds = Number(match?.[1]) * (durationUnits[match?.[2] ?? ""] ?? Number.NaN);
       return milliseconds >= minMs && milliseconds <= maxMs ? milliseconds : undefined;
     },
+  };
+}
+
+/** A duration, or `never`. */
+function durationOrNever(fallback: string, minMs: number, maxMs: number): Variable<number | "never"> {
+  const { parse, expects } = duration(fallback, minMs, maxMs);
+  return {
+    default: fallback,
+    expects: `never, or ${expects}`,
+    parse: (text) => (text === "never" ? "never" : parse(text)),
+  };
+}
+
+function wholeNumber(fallback: string, min: number, max: number): Variable<number> {
+  return {
+    default: fallback,
+    expects: `a whole number from ${min} to ${max}`,
+    parse: (text) =>
+      /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined,
   };
 }
 
@@ -147,6 +172,9 @@ export const variables = {
   UPLOAD_BUFFERS: size("64MiB", 0, 1024 * mebibyte),
   LEASE_TTL: duration("60s", second, hour),
   GC_GRACE: duration("24h", 0, 365 * day),
+  UNTAGGED_TTL: durationOrNever("never", 0, 3650 * day),
+  TAG_HISTORY_DAYS: wholeNumber("90", 1, 3650),
+  SCRUB_EVERY: durationOrNever("30d", hour, 3650 * day),
   DELETE_DELAY: duration("1h", 0, 30 * day),
   TOMBSTONE_TTL: duration("24h", second, 30 * day),
   REPLICA_REPEAT: duration("120s", second, hour),
@@ -208,6 +236,9 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),
     leaseMs: read(env, "LEASE_TTL"),
     gcGraceMs,
+    untaggedTtlMs: unlessNever(read(env, "UNTAGGED_TTL")),
+    tagHistoryMs: read(env, "TAG_HISTORY_DAYS") * day,
+    scrubEveryMs: unlessNever(read(env, "SCRUB_EVERY")),
     deleteDelayMs: gcGraceMs === 0 ? 0 : read(env, "DELETE_DELAY"),
     tombstoneTtlMs: read(env, "TOMBSTONE_TTL"),
     replicaRepeatMs: read(env, "REPLICA_REPEAT"),
@@ -217,6 +248,10 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     metricsScope: read(env, "METRICS_SCOPE"),
     logFormat: read(env, "LOG_FORMAT"),
   };
+}
+
+function unlessNever(value: number | "never"): number | undefined {
+  return value === "never" ? undefined : value;
 }
 
 /** The source of time, in milliseconds since 1970. Passed in everywhere, so that tests can move it. */

@@ -1,7 +1,8 @@
 /**
  * What the objects say to each other and to the Worker: plain data, as it crosses RPC.
  *
- * No method awaits another object, except for `Upload`, which nobody but the Worker calls.
+ * No method awaits another object, except for those of `Upload` and of {@link Maintained}, which nobody but the Worker
+ * calls.
  */
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AnyDigest, Digest, DigestAlgorithm } from "../oci/digest.ts";
@@ -41,6 +42,44 @@ export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: numbe
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
 
+/** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
+export type TagMove = {
+  sequence: number;
+  from: string | null;
+  to: string | null;
+  atMs: number;
+  actor: string;
+};
+
+/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before the last one. */
+export type TagRestore = { digest?: Digest; sequence?: number };
+
+/** A manifest as it is listed. */
+export type ManifestEntry = ManifestStat & {
+  tags: string[];
+  artifactType?: string;
+  subject?: string;
+  pushedAtMs: number;
+};
+
+/**
+ * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
+ * `stored`: each once.
+ */
+export type RepositoryUsage = {
+  manifests: number;
+  tags: number;
+  blobs: number;
+  logical: Amount;
+  stored: Amount;
+};
+
+/** How many things, of how many bytes together. */
+export type Amount = { objects: number; bytes: number };
+
+/** What a shard stores: bytes of digests, and bytes that are on their way out, as far as their size is known. */
+export type ShardUsage = { blobs: Amount; leaving: Amount };
+
 /** An entry of the referrers API. */
 export type Referrer = {
   mediaType: string;
@@ -53,8 +92,20 @@ export type Referrer = {
 /** A page of a list, and whether there is more after it. */
 export type Page<T> = { entries: T[]; more: boolean };
 
+/**
+ * What collection took away: manifests by policy, links of blobs that nothing referenced, objects in the bucket with
+ * their bytes, and uploads that were cut short.
+ */
+export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
+
+/** What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these. */
+export interface Maintained {
+  /** Does what is due. `more`: some of it is left. */
+  collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }>;
+}
+
 /** The ledger of one repository. */
-export interface RepositoryApi {
+export interface RepositoryApi extends Maintained {
   /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
   locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
@@ -80,6 +131,20 @@ export interface RepositoryApi {
   setInfo(change: { visibility?: Visibility; description?: string }): Promise<RepositoryInfo | undefined>;
   /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
   deleteRepository(actor: string): Promise<Result>;
+  /** The moves of a tag, newest first, from before the one with this sequence number. */
+  tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
+  restoreTag(
+    tag: Tag,
+    wanted: TagRestore,
+    actor: string,
+  ): Promise<Result<{ digest: Digest; sequence: number }>>;
+  /** Puts a deleted manifest back, with those of its tags that do not exist. */
+  restoreManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>>;
+  listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  /** What it holds; `undefined` where there is no such repository. */
+  usage(): Promise<RepositoryUsage | undefined>;
+  /** Lets every row of the replica be written anew, in batches, by the alarm. */
+  rebuildReplica(): Promise<void>;
   listReferrers(
     subject: AnyDigest,
     artifactType: string | undefined,
@@ -89,7 +154,7 @@ export interface RepositoryApi {
 }
 
 /** The shard that decides the life of the digests that begin with one byte. */
-export interface BlobsApi {
+export interface BlobsApi extends Maintained {
   /** Schedules the deletion of a key that is about to be written. Only its adoption cancels that. */
   doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
   /**
@@ -108,6 +173,7 @@ export interface BlobsApi {
   holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
   /** A repository may hold these no longer; it is asked before anything is dropped. */
   release(repository: RepositoryName, digests: string[]): Promise<void>;
+  usage(): Promise<ShardUsage>;
 }
 
 /** An upload session, as its signed id tells. */

@@ -11,12 +11,15 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { Adoption, BlobsApi } from "./api.ts";
-import { BlobsStore, type Holder } from "./blobs/store.ts";
-import { type DueRow, DueTable } from "./due.ts";
+import type { Adoption, BlobsApi, Freed, ShardUsage } from "./api.ts";
+import { BlobsStore, type Holder, type StrayKey } from "./blobs/store.ts";
+import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { repositoryStub } from "./stubs.ts";
+import { logDeletion, Tally } from "./tally.ts";
 
 type AdoptionOutcome = Awaited<ReturnType<BlobsApi["adopt"]>>;
+/** Bytes that are going to be deleted. Without a size, the bucket is asked for it before. */
+type Burial = { key: string; digest: string; sizeBytes?: number };
 type AskedHolder = { id: string; digest: Digest; holder: Holder | undefined };
 
 /** The shard; see {@link BlobsApi} for what each method promises. */
@@ -26,6 +29,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   readonly #bucket: Bucket;
   readonly #due: DueTable;
   readonly #store: BlobsStore;
+  readonly #tally = new Tally();
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -39,7 +43,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
 
   async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
     this.#change(() => {
-      this.#store.setStrayKey(key, { digest, state: "doomed" });
+      this.#store.setStrayKey(key, { digest, state: "doomed", reason: "cut short", sizeBytes: null });
       this.#due.set("doom", key, deleteAt);
     });
   }
@@ -69,7 +73,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
       this.#buryDuplicate(blob);
     } else if (current?.key !== blob.key) {
       if (this.#store.strayKey(blob.key)?.state === "tombstone") return { ok: false, reason: "tombstoned" };
-      if (current !== undefined) this.#bury(current);
+      if (current !== undefined) this.#bury(current, "lost, and replaced");
       this.#store.setBlob(blob);
       this.#store.clearStrayKey(blob.key);
       this.#due.clear("doom", blob.key);
@@ -101,14 +105,29 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     });
   }
 
-  override async alarm(): Promise<void> {
-    await this.#due.run({
-      holder: (rows) => this.#dropHolders(rows),
-      doom: async (rows) => this.#buryDoomed(rows),
-      delete: (rows) => this.#deleteBuried(rows),
-      forget: async (rows) => this.#forgetTombstones(rows),
-    });
+  async usage(): Promise<ShardUsage> {
+    return this.#store.usage();
   }
+
+  override async alarm(): Promise<void> {
+    await this.#due.run(this.#jobs);
+  }
+
+  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+    let more = false;
+    const freed = await this.#tally.during(async () => {
+      more = await this.#due.run(this.#jobs, budgetMs);
+    });
+    return { freed, more };
+  }
+
+  /** In the order in which one leads to the next. */
+  readonly #jobs: Record<string, DueJob> = {
+    holder: (rows) => this.#dropHolders(rows),
+    doom: async (rows) => this.#buryDoomed(rows),
+    delete: (rows) => this.#deleteBuried(rows),
+    forget: async (rows) => this.#forgetTombstones(rows),
+  };
 
   /** Gives a repository time to link. What it is told ends earlier than what is kept: clocks differ. */
   #lend(blob: BlobLocation, repository: RepositoryName): Adoption {
@@ -122,12 +141,17 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   /** The digest has other bytes already: these were never anybody's, and go at once. */
   #buryDuplicate(blob: BlobLocation): void {
     if (this.#store.strayKey(blob.key)?.state === "tombstone") return;
-    this.#bury(blob, 0);
+    this.#bury(blob, "the digest had bytes already", 0);
   }
 
   /** Writes down that a key's bytes are going to be deleted, so that nothing adopts them any more. */
-  #bury(blob: { key: string; digest: string }, delayMs = this.#settings.deleteDelayMs): void {
-    this.#store.setStrayKey(blob.key, { digest: blob.digest as Digest, state: "tombstone" });
+  #bury(blob: Burial, reason: string, delayMs = this.#settings.deleteDelayMs): void {
+    this.#store.setStrayKey(blob.key, {
+      digest: blob.digest as Digest,
+      state: "tombstone",
+      reason,
+      sizeBytes: blob.sizeBytes ?? null,
+    });
     this.#due.clear("doom", blob.key);
     this.#due.set("delete", blob.key, this.#clock.now() + delayMs);
   }
@@ -168,25 +192,41 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     const blob = this.#store.blob(digest);
     if (blob === undefined || this.#store.holders(digest, 1).length > 0) return;
     this.#store.deleteBlob(digest);
-    this.#bury(blob);
+    this.#bury(blob, "no repository holds it");
   }
 
   #buryDoomed(rows: DueRow[]): void {
     this.ctx.storage.transactionSync(() => {
       for (const { id: key } of rows) {
         const stray = this.#store.strayKey(key);
-        if (stray?.state === "doomed") this.#bury({ key, digest: stray.digest });
+        if (stray?.state === "doomed") this.#buryCutShort(key, stray.digest);
         else this.#due.clear("doom", key);
       }
     });
   }
 
+  #buryCutShort(key: string, digest: Digest): void {
+    this.#bury({ key, digest }, "its upload was cut short");
+    this.#tally.add({ uploads: 1 });
+  }
+
   async #deleteBuried(rows: DueRow[]): Promise<void> {
     const keys = rows.map((row) => row.id);
-    const buried = keys.filter((key) => this.#store.strayKey(key)?.state === "tombstone");
+    const buried = keys
+      .map((key) => ({ key, ...this.#store.strayKey(key) }))
+      .filter((stray): stray is { key: string } & StrayKey => stray.state === "tombstone");
     if (buried.length > 0) {
-      await this.#bucket.delete(buried);
-      console.log(JSON.stringify({ event: "blob bytes deleted", keys: buried }));
+      const sizes = await Promise.all(
+        buried.map(({ key, sizeBytes }) => sizeBytes ?? this.#bucket.sizeOf(key)),
+      );
+      await this.#bucket.delete(buried.map(({ key }) => key));
+      for (const [index, { key, digest, reason }] of buried.entries()) {
+        const sizeBytes = sizes[index];
+        // An upload may have been cut short before its first byte was stored.
+        if (sizeBytes === undefined) continue;
+        this.#tally.add({ blobs: 1, bytes: sizeBytes });
+        logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });
+      }
     }
     this.ctx.storage.transactionSync(() => {
       for (const key of keys) {

@@ -24,6 +24,7 @@ export class DueTable {
   readonly #storage: DurableObjectStorage;
   readonly #clock: Clock;
   #armedAt: number | undefined;
+  #running: Promise<unknown> = Promise.resolve();
 
   constructor(storage: DurableObjectStorage, clock: Clock) {
     this.#storage = storage;
@@ -74,13 +75,27 @@ export class DueTable {
     if (earliest !== undefined) void this.#storage.setAlarm(Math.max(1, earliest));
   }
 
-  /** Runs what is due now, kind by kind in the order given. Never throws. To be called by the alarm handler. */
-  async run(jobs: Record<string, DueJob>): Promise<void> {
+  /** Whether there is a job of this kind, due whenever. */
+  has(kind: string): boolean {
+    return this.#storage.sql.exec("SELECT 1 FROM due WHERE kind = ? LIMIT 1", kind).toArray().length > 0;
+  }
+
+  /**
+   * Runs what is due now, kind by kind in the order given, each for as long as the budget says. One run at a time: a
+   * second one waits for the first. Returns whether something is due still. Never throws.
+   */
+  run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
+    const running = this.#running.then(() => this.#runAlone(jobs, budgetMs));
+    this.#running = running;
+    return running;
+  }
+
+  async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
     const startedAt = this.#clock.now();
     this.#armedAt = startedAt + postponeMs;
     await this.#storage.setAlarm(this.#armedAt);
     for (const [kind, job] of Object.entries(jobs)) {
-      const deadline = this.#clock.now() + jobBudgetMs;
+      const deadline = this.#clock.now() + budgetMs;
       while (this.#clock.now() <= deadline) {
         const rows = this.#dueNow(kind);
         if (rows.length === 0) break;
@@ -89,6 +104,7 @@ export class DueTable {
     }
     this.#armedAt = undefined;
     this.arm();
+    return Object.keys(jobs).some((kind) => this.#dueNow(kind).length > 0);
   }
 
   async #attempt(kind: string, job: DueJob, rows: DueRow[]): Promise<void> {

@@ -5,85 +5,51 @@
  * object's SQL is in repository/; this file is the list of its transactions.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import { type Clock, type Env, systemClock } from "../env.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import { type BlobLocation, type ManifestRow, Replica } from "../storage/replica.ts";
+import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
 import type {
+  Freed,
   LinkOutcome,
   LinkRequest,
+  ManifestEntry,
   ManifestPut,
   ManifestStat,
   Page,
   Referrer,
   RepositoryApi,
   RepositoryInfo,
+  RepositoryUsage,
   ResolvedTag,
   SessionState,
+  TagMove,
+  TagRestore,
   Visibility,
 } from "./api.ts";
-import { DueTable } from "./due.ts";
-import { BlobLinkStore } from "./repository/blob-link-store.ts";
-import {
-  type LedgerParts,
-  link,
-  markBlobRows,
-  release,
-  removeEverything,
-  unlink,
-  unlinkUnused,
-} from "./repository/links.ts";
-import { ManifestStore } from "./repository/manifest-store.ts";
-import { moveTag, removeManifest, storeManifest } from "./repository/manifests.ts";
-import { Outbox, outboxJob } from "./repository/outbox.ts";
-import { replicaValue } from "./repository/replica-values.ts";
+import { announce, announceJob, isDrained } from "./repository/announce.ts";
+import { ledgerJobs } from "./repository/jobs.ts";
+import { link, markBlobRows, removeBlob, removeEverything, renewIfOld } from "./repository/links.ts";
+import { removeManifest, removeTag, storeManifest } from "./repository/manifests.ts";
+import { type LedgerParts, makeParts } from "./repository/parts.ts";
+import { rebuildLater } from "./repository/rebuild.ts";
 import { createSchema, type Meta, openSchema, readMeta, writeMeta } from "./repository/schema.ts";
-import { TagStore } from "./repository/tag-store.ts";
-import { catalogStub } from "./stubs.ts";
+import { restoreManifest, restoreTag } from "./repository/tag-history.ts";
+import { renewUntagged, scanIfNew } from "./repository/untagged.ts";
+import { listManifests, readUsage } from "./repository/usage.ts";
 
 /** The ledger; see {@link RepositoryApi} for what each method promises. */
 export class Repository extends DurableObject<Env> implements RepositoryApi {
-  readonly #clock: Clock;
-  readonly #settings: Settings;
-  readonly #due: DueTable;
-  readonly #outbox: Outbox;
-  readonly #manifests: ManifestStore;
-  readonly #tags: TagStore;
-  readonly #blobs: BlobLinkStore;
   readonly #parts: LedgerParts;
   /** `undefined` until the first write. */
   #meta: Meta | undefined;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
-    const { sql } = ctx.storage;
-    this.#clock = clock;
-    this.#settings = parseSettings(env);
-    this.#due = new DueTable(ctx.storage, clock);
-    this.#manifests = new ManifestStore(sql);
-    this.#tags = new TagStore(sql);
-    this.#blobs = new BlobLinkStore(sql);
-    this.#outbox = new Outbox(
-      sql,
-      this.#due,
-      clock,
-      new Replica(env.MANIFESTS),
-      this.#settings.replicaRepeatMs,
-      (key) => replicaValue({ manifests: this.#manifests, tags: this.#tags, blobs: this.#blobs }, key),
-    );
-    this.#parts = {
-      sql,
-      clock,
-      due: this.#due,
-      outbox: this.#outbox,
-      blobs: this.#blobs,
-      manifests: this.#manifests,
-      tags: this.#tags,
-      graceMs: this.#settings.gcGraceMs,
-    };
-    this.#meta = openSchema(sql);
-    if (this.#meta !== undefined) this.#due.arm();
+    this.#parts = makeParts(ctx.storage, env, clock);
+    this.#meta = openSchema(ctx.storage.sql);
+    if (this.#meta !== undefined) this.#parts.due.arm();
   }
 
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +72,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     this.#change(undefined, () => {
       if (change.visibility !== undefined) writeMeta(this.#sql, "visibility", change.visibility);
       if (change.description !== undefined) writeMeta(this.#sql, "description", change.description);
-      this.#due.set("announce", "", this.#clock.now());
+      this.#parts.due.set(announceJob, "", this.#parts.clock.now());
     });
     await this.#announce();
     return this.info();
@@ -118,7 +84,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     this.#change(undefined, () => {
       writeMeta(this.#sql, "deleting", "yes");
       removeEverything(this.#parts);
-      this.#due.set("announce", "", this.#clock.now());
+      this.#parts.due.set(announceJob, "", this.#parts.clock.now());
     });
     console.log(JSON.stringify({ event: "repository deleted", repository: name, actor }));
     return { ok: true };
@@ -128,17 +94,14 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
 
   async locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined> {
     if (!this.#exists) return undefined;
-    const known = this.#blobs.read(digest);
-    if (known === undefined) return undefined;
-    const now = this.#clock.now();
-    if (renew && now > known.renewedAtMs + this.#settings.gcGraceMs / 2) this.#blobs.renew([digest], now);
-    return { digest: known.digest, key: known.key, sizeBytes: known.sizeBytes };
+    if (renew) renewIfOld(this.#parts, digest);
+    return this.#parts.blobs.location(digest);
   }
 
   async linkBlob({ repository, adoption, session }: LinkRequest): Promise<LinkOutcome> {
     if (this.#meta?.isDeleting) return "deleting";
     return this.#change(repository, () => {
-      const now = this.#clock.now();
+      const now = this.#parts.clock.now();
       if (now >= adoption.leaseUntil) return "lease-ended";
       if (session !== undefined && !this.#closeSession(session, adoption.digest, now))
         return "session-closed";
@@ -151,7 +114,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   async relocateBlob(location: BlobLocation): Promise<void> {
     if (!this.#exists) return;
     this.#change(undefined, () => {
-      const known = this.#blobs.read(location.digest);
+      const known = this.#parts.blobs.read(location.digest);
       if (known !== undefined) link(this.#parts, location, known.renewedAtMs);
     });
   }
@@ -159,44 +122,34 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   async repairReplica(digest: Digest): Promise<void> {
     if (!this.#exists) return;
     this.#change(undefined, () => {
-      if (this.#blobs.read(digest)?.isReplicated === true) markBlobRows(this.#parts, digest);
+      if (this.#parts.blobs.read(digest)?.isReplicated === true) markBlobRows(this.#parts, digest);
     });
   }
 
   async deleteBlob(digest: Digest): Promise<Result> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, (): Result => {
-      if (this.#blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
-      if (this.#manifests.isReferenced(digest)) {
-        return failure("BLOB_REFERENCED", {
-          digest,
-          manifests: this.#manifests.referencing(digest).slice(0, 10),
-        });
-      }
-      unlink(this.#parts, digest);
-      return { ok: true };
-    });
+    return this.#change(undefined, () => removeBlob(this.#parts, digest));
   }
 
   async holds(digests: string[]): Promise<string[]> {
-    return this.#exists ? this.#blobs.held(digests) : [];
+    return this.#exists ? this.#parts.blobs.held(digests) : [];
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
 
   async sessionState(session: string): Promise<SessionState> {
-    return this.#meta === undefined ? { state: "open" } : this.#blobs.sessionState(session);
+    return this.#meta === undefined ? { state: "open" } : this.#parts.blobs.sessionState(session);
   }
 
   async cancelSession(repository: RepositoryName, session: string): Promise<void> {
     this.#change(repository, () => {
-      this.#closeSession(session, null, this.#clock.now());
+      this.#closeSession(session, null, this.#parts.clock.now());
     });
   }
 
   #closeSession(session: string, digest: string | null, now: number): boolean {
-    this.#due.set("forget-session", session, now + this.#settings.uploadTtlMs);
-    return this.#blobs.closeSession(session, digest);
+    this.#parts.due.set("forget-session", session, now + this.#parts.settings.uploadTtlMs);
+    return this.#parts.blobs.closeSession(session, digest);
   }
 
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
@@ -211,34 +164,39 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   }
 
   async manifest(digest: Digest): Promise<ManifestRow | undefined> {
-    return this.#exists ? this.#manifests.read(digest) : undefined;
+    return this.#exists ? this.#parts.manifests.read(digest) : undefined;
   }
 
   async statManifest(digest: Digest): Promise<ManifestStat | undefined> {
-    return this.#exists ? this.#manifests.stat(digest) : undefined;
+    if (!this.#exists) return undefined;
+    renewUntagged(this.#parts, digest);
+    return this.#parts.manifests.stat(digest);
   }
 
   async resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]> {
-    const resolved = this.#exists ? this.#tags.resolve(tags) : new Map<string, ResolvedTag>();
+    const resolved = this.#exists ? this.#parts.tags.resolve(tags) : new Map<string, ResolvedTag>();
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
   async deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, () => removeManifest(this.#parts, digest, actor));
+    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
+    const { name } = this.#meta;
+    return this.#change(undefined, () => removeManifest(this.#parts, name, digest, actor, "asked for"));
   }
 
   async deleteTag(tag: Tag, actor: string): Promise<Result> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, (): Result => {
-      const isDeleted = moveTag(this.#parts, tag, undefined, actor);
-      return isDeleted ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
-    });
+    return this.#change(undefined, () => removeTag(this.#parts, tag, actor));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
     if (!this.#exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: this.#tags.page(last, limit) };
+    return { ok: true, page: this.#parts.tags.page(last, limit) };
+  }
+
+  async listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
+    if (!this.#exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: listManifests(this.#sql, last, limit) };
   }
 
   async listReferrers(
@@ -248,47 +206,81 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     limit: number,
   ): Promise<Page<Referrer>> {
     if (!this.#exists) return { entries: [], more: false };
-    return this.#manifests.referrers(subject, artifactType, last, limit);
+    return this.#parts.manifests.referrers(subject, artifactType, last, limit);
+  }
+
+  // ── History and undo ─────────────────────────────────────────────────────────────────────────────────────────
+
+  async tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>> {
+    if (!this.#exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: this.#parts.tags.history(tag, before, limit) };
+  }
+
+  async restoreTag(
+    tag: Tag,
+    wanted: TagRestore,
+    actor: string,
+  ): Promise<Result<{ digest: Digest; sequence: number }>> {
+    if (!this.#exists) return failure("NAME_UNKNOWN");
+    return this.#change(undefined, () => restoreTag(this.#parts, tag, wanted, actor));
+  }
+
+  async restoreManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
+    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
+    const { name } = this.#meta;
+    return this.#change(undefined, () => restoreManifest(this.#parts, name, digest, actor));
   }
 
   // ── What happens later ───────────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(): Promise<void> {
-    if (this.#meta === undefined) return;
-    const { name } = this.#meta;
-    await this.#due.run({
-      [outboxJob]: () => this.#outbox.flush(name),
-      announce: () => this.#announce(),
-      unlink: async (rows) => this.ctx.storage.transactionSync(() => unlinkUnused(this.#parts, rows)),
-      release: (rows) => release(this.env, this.#parts, name, rows),
-      "forget-session": async (rows) => {
-        this.#blobs.forgetSessions(rows.map((row) => row.id));
-        for (const { id } of rows) this.#due.clear("forget-session", id);
-      },
-    });
-    if (this.#meta.isDeleting) await this.#forgetIfDrained();
+    await this.#run();
   }
 
-  /** Tells the catalog what there is to list. */
+  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+    let more = false;
+    const freed = await this.#parts.tally.during(async () => {
+      more = await this.#run(budgetMs);
+    });
+    return { freed, more };
+  }
+
+  async usage(): Promise<RepositoryUsage | undefined> {
+    return this.#exists ? readUsage(this.#sql) : undefined;
+  }
+
+  async rebuildReplica(): Promise<void> {
+    if (this.#exists) this.#change(undefined, () => rebuildLater(this.#parts));
+  }
+
+  /** Does what is due. Returns whether some of it is left. */
+  async #run(budgetMs?: number): Promise<boolean> {
+    if (this.#meta === undefined) return false;
+    if (scanIfNew(this.#parts, this.#meta.untaggedTtl)) this.#meta = readMeta(this.#sql);
+    const more = await this.#parts.due.run(
+      ledgerJobs(
+        this.env,
+        this.#parts,
+        this.#meta.name,
+        () => this.#announce(),
+        (change) => this.ctx.storage.transactionSync(change),
+      ),
+      budgetMs,
+    );
+    if (this.#meta.isDeleting && isDrained(this.#parts)) {
+      // Its name is free again.
+      this.#meta = undefined;
+      await this.ctx.storage.deleteAll();
+    }
+    return more;
+  }
+
+  /** Tells the catalog what there is to list. What changed meanwhile is told again. */
   async #announce(): Promise<void> {
     if (this.#meta === undefined) return;
-    const { name, visibility, description, isDeleting } = this.#meta;
-    const catalog = catalogStub(this.env);
-    await (isDeleting
-      ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description }));
-    // What changed while the catalog was told is told again.
-    if (this.#meta.isDeleting === isDeleting) this.#due.clear("announce", "");
-  }
-
-  /** Once KV, the shards and the catalog know that a repository is deleted, its name is free again. */
-  async #forgetIfDrained(): Promise<void> {
-    const [next] = this.#sql
-      .exec("SELECT 1 FROM due WHERE kind IN ('release', 'announce') LIMIT 1")
-      .toArray();
-    if (next !== undefined || !this.#outbox.isEmpty()) return;
-    this.#meta = undefined;
-    await this.ctx.storage.deleteAll();
+    const { isDeleting } = this.#meta;
+    await announce(this.env, this.#meta);
+    if (this.#meta.isDeleting === isDeleting) this.#parts.due.clear(announceJob, "");
   }
 
   // ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -305,8 +297,8 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     });
     const meta = readMeta(this.#sql);
     this.#meta = meta;
-    this.#due.arm();
-    this.ctx.waitUntil(this.#outbox.flush(meta.name).then(() => this.#due.arm()));
+    this.#parts.due.arm();
+    this.ctx.waitUntil(this.#parts.outbox.flush(meta.name).then(() => this.#parts.due.arm()));
     if (this.#exists && !existed) this.ctx.waitUntil(this.#announce().catch(() => {}));
     return result;
   }
@@ -315,7 +307,7 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   #found(): void {
     if (this.#exists) return;
     writeMeta(this.#sql, "founded", "yes");
-    this.#due.set("announce", "", this.#clock.now());
+    this.#parts.due.set(announceJob, "", this.#parts.clock.now());
   }
 
   get #sql(): SqlStorage {

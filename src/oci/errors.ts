@@ -57,6 +57,11 @@ export const errorCatalogue = {
     status: 404,
     message: "the repository has no manifest of this tag or digest",
   },
+  TAG_MOVE_UNKNOWN: {
+    code: "MANIFEST_UNKNOWN",
+    status: 404,
+    message: "the tag's history has nothing like that to go back to",
+  },
   TAG_INVALID: { code: "MANIFEST_INVALID", status: 400, message: "the tag is malformed" },
   NAME_INVALID: { code: "NAME_INVALID", status: 400, message: "the repository name is malformed" },
   NAME_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the registry has no such repository" },

@@ -4,14 +4,23 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
+import type { Amount, ShardUsage } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 
 /** A repository's hold on a digest. The version changes with each lease. */
 export type Holder = { version: number; dropAfter: number };
 
-/** A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). */
-export type StrayKey = { digest: Digest; state: "doomed" | "tombstone" };
+/**
+ * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). `reason`: why its
+ * bytes go, for the log; `sizeBytes`: how many they are, `null` where nobody knows.
+ */
+export type StrayKey = {
+  digest: Digest;
+  state: "doomed" | "tombstone";
+  reason: string;
+  sizeBytes: number | null;
+};
 
 const tables = `
   CREATE TABLE IF NOT EXISTS blobs (
@@ -33,7 +42,13 @@ const tables = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema];
+/** Why a key's bytes go, and how many they are: for what is logged and reported. */
+const reasons = `
+  ALTER TABLE stray_keys ADD COLUMN reason TEXT NOT NULL DEFAULT 'not needed';
+  ALTER TABLE stray_keys ADD COLUMN size INTEGER;
+`;
+
+const schema: Schema = [tables + DueTable.schema, reasons];
 
 /** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
 export class BlobsStore {
@@ -100,19 +115,35 @@ export class BlobsStore {
   }
 
   strayKey(key: string): StrayKey | undefined {
-    return this.#sql.exec<StrayKey>("SELECT digest, state FROM stray_keys WHERE key = ?", key).toArray()[0];
+    return this.#sql
+      .exec<StrayKey>("SELECT digest, state, reason, size AS sizeBytes FROM stray_keys WHERE key = ?", key)
+      .toArray()[0];
   }
 
   setStrayKey(key: string, stray: StrayKey): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO stray_keys (key, digest, state) VALUES (?, ?, ?)",
+      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size) VALUES (?, ?, ?, ?, ?)",
       key,
       stray.digest,
       stray.state,
+      stray.reason,
+      stray.sizeBytes,
     );
   }
 
   clearStrayKey(key: string): void {
     this.#sql.exec("DELETE FROM stray_keys WHERE key = ?", key);
+  }
+
+  /** What is stored. Of keys that are on their way out, the size may not be known. */
+  usage(): ShardUsage {
+    const sum = (table: string) =>
+      this.#sql
+        .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`)
+        .one();
+    return {
+      blobs: sum("blobs"),
+      leaving: sum("stray_keys WHERE EXISTS (SELECT 1 FROM due WHERE kind = 'delete' AND id = key)"),
+    };
   }
 }

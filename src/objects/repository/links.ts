@@ -3,28 +3,19 @@
  *
  * Nothing here deletes bytes. The shards are told, ask again, and decide.
  */
-import type { Clock, Env } from "../../env.ts";
+import type { Env } from "../../env.ts";
 import type { Digest } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { DueRow, DueTable } from "../due.ts";
+import type { DueRow } from "../due.ts";
 import { shardStub } from "../stubs.ts";
-import type { BlobLinkStore } from "./blob-link-store.ts";
-import type { ManifestStore } from "./manifest-store.ts";
-import type { Outbox } from "./outbox.ts";
-import type { TagStore } from "./tag-store.ts";
-
-/** The parts of a ledger that this works on. */
-export type LedgerParts = {
-  sql: SqlStorage;
-  due: DueTable;
-  outbox: Outbox;
-  blobs: BlobLinkStore;
-  manifests: ManifestStore;
-  tags: TagStore;
-  clock: Clock;
-  graceMs: number;
-};
+import { logDeletion } from "../tally.ts";
+import type { LedgerParts } from "./parts.ts";
+import { rebuildJob } from "./rebuild.ts";
+import { historyJob } from "./tag-store.ts";
+import { purgeJob } from "./trash-store.ts";
+import { untaggedJob, untaggedScanJob } from "./untagged.ts";
 
 /** Links a blob at a location, or moves its link there. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): void {
@@ -43,6 +34,24 @@ export function link(parts: LedgerParts, location: BlobLocation, now: number): v
 export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string): void {
   outbox.mark({ kind: "blob", digest });
   for (const manifest of manifests.referencing(digest)) outbox.mark({ kind: "manifest", digest: manifest });
+}
+
+/** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
+export function renewIfOld({ blobs, clock, graceMs }: LedgerParts, digest: string): void {
+  const now = clock.now();
+  const known = blobs.read(digest);
+  if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
+}
+
+/** Unlinks a blob that no manifest references. In the caller's transaction. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`. */
+export function removeBlob(parts: LedgerParts, digest: string): Result {
+  const { blobs, manifests } = parts;
+  if (blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
+  if (manifests.isReferenced(digest)) {
+    return failure("BLOB_REFERENCED", { digest, manifests: manifests.referencing(digest).slice(0, 10) });
+  }
+  unlink(parts, digest);
+  return { ok: true };
 }
 
 /** Unlinks one blob. In the caller's transaction. */
@@ -65,16 +74,32 @@ export function unlinkLater({ blobs, manifests, due, clock, graceMs }: LedgerPar
 }
 
 /** Unlinks those of the blobs that are due which still nothing references. In the caller's transaction. */
-export function unlinkUnused(parts: LedgerParts, rows: DueRow[]): void {
-  const { blobs, manifests, due, clock, graceMs } = parts;
+export function unlinkUnused(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
+  const { blobs, manifests, due, clock, graceMs, tally } = parts;
   for (const { id: digest } of rows) {
     const link = blobs.read(digest);
     const keepUntil = (link?.renewedAtMs ?? 0) + graceMs;
     if (link === undefined || manifests.isReferenced(digest)) due.clear("unlink", digest);
     else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);
-    else unlink(parts, digest);
+    else {
+      unlink(parts, digest);
+      tally.add({ links: 1 });
+      logDeletion({ what: "blob", reason: "nothing referenced it for GC_GRACE", repository, digest });
+    }
   }
 }
+
+const everyTable = [
+  "manifests",
+  "manifest_bytes",
+  "manifest_references",
+  "deleted_manifests",
+  "tags",
+  "blobs",
+];
+
+/** What is to be done later about manifests, tags and blobs; all of it is void without them. */
+const jobsOfContent = ["unlink", purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob];
 
 /** Takes everything out of a ledger, and marks every row that KV may have of it. In the caller's transaction. */
 export function removeEverything({ sql, outbox, clock }: LedgerParts): void {
@@ -83,8 +108,8 @@ export function removeEverything({ sql, outbox, clock }: LedgerParts): void {
   outbox.markAll("tag", "SELECT tag AS id FROM tags");
   outbox.markAll("blob", "SELECT digest AS id FROM blobs WHERE replicated = 1");
   sql.exec("INSERT OR REPLACE INTO due (kind, id, at) SELECT 'release', digest, ? FROM blobs", now);
-  sql.exec("DELETE FROM due WHERE kind = 'unlink'");
-  for (const table of ["manifests", "manifest_bytes", "manifest_references", "tags", "blobs"]) {
+  sql.exec("DELETE FROM due WHERE kind IN (SELECT value FROM json_each(?))", JSON.stringify(jobsOfContent));
+  for (const table of everyTable) {
     sql.exec(`DELETE FROM ${table}`);
   }
 }

@@ -39,12 +39,13 @@ export class ManifestStore {
     if (stat === undefined) return undefined;
     return {
       mediaType: stat.mediaType,
-      bytes: this.#bytes(digest, stat.sizeBytes),
+      bytes: this.bytes(digest, stat.sizeBytes),
       plan: this.#plan(digest),
     };
   }
 
-  #bytes(digest: string, sizeBytes: number): Uint8Array {
+  /** The bytes of a manifest, which may be one that was deleted and can come back. */
+  bytes(digest: string, sizeBytes: number): Uint8Array {
     const bytes = new Uint8Array(sizeBytes);
     let filled = 0;
     const rows = this.#sql.exec<{ bytes: ArrayBuffer }>(
@@ -111,14 +112,50 @@ export class ManifestStore {
     );
   }
 
-  /** Takes a manifest away; returns what it referenced. */
+  /** Takes a manifest away, for good; returns what it referenced. */
   delete(digest: string): string[] {
+    const references = this.withdraw(digest);
+    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
+    return references;
+  }
+
+  /** Takes a manifest away, but for its bytes; returns what it referenced. */
+  withdraw(digest: string): string[] {
     const references = this.#sql
       .exec<{ digest: string }>("DELETE FROM manifest_references WHERE manifest = ? RETURNING digest", digest)
       .toArray();
-    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
     this.#sql.exec("DELETE FROM manifests WHERE digest = ?", digest);
     return references.map((row) => row.digest);
+  }
+
+  /** Whether a tag, an index, or its subject being there gives somebody a way to a manifest. */
+  isReached(digest: string): boolean {
+    const ways = `SELECT 1 FROM tags WHERE digest = ?
+      UNION ALL SELECT 1 FROM manifest_references WHERE digest = ?
+      UNION ALL SELECT 1 FROM manifests JOIN manifests AS subjects ON subjects.digest = manifests.subject
+        WHERE manifests.digest = ? LIMIT 1`;
+    return this.#sql.exec(ways, digest, digest, digest).toArray().length > 0;
+  }
+
+  /** The digests of manifests after `last`, in order. */
+  page(last: string, limit: number): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(
+        "SELECT digest FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?",
+        last,
+        limit,
+      )
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** The manifests whose subject this is. */
+  withSubject(subject: string): string[] {
+    return this.#sql
+      .exec<{ digest: string }>("SELECT digest FROM manifests WHERE subject = ?", subject)
+      .toArray()
+      .map((row) => row.digest);
   }
 
   /** Whether a manifest of this repository names the digest. */
@@ -165,7 +202,7 @@ export class ManifestStore {
 
   /** Annotations can be nearly as large as a manifest, and are not kept twice. */
   #toReferrer(row: ReferrerRow): Referrer {
-    const annotations = annotationsOf(this.#bytes(row.digest, row.size));
+    const annotations = annotationsOf(this.bytes(row.digest, row.size));
     return {
       mediaType: row.media_type,
       digest: row.digest,

@@ -2,8 +2,17 @@
  * How a ledger takes manifests in and gives them up, and the tags that move with them.
  */
 import { failure, type Result } from "../../oci/errors.ts";
+import type { RepositoryName } from "../../oci/name.ts";
 import type { ManifestPut } from "../api.ts";
-import { type LedgerParts, unlinkLater } from "./links.ts";
+import type { DueRow } from "../due.ts";
+import { logDeletion } from "../tally.ts";
+import { unlinkLater } from "./links.ts";
+import type { LedgerParts } from "./parts.ts";
+import { historyJob } from "./tag-store.ts";
+import { purgeJob } from "./trash-store.ts";
+import { untaggedJob, untaggedLater } from "./untagged.ts";
+
+const unreached = "nothing reached it for UNTAGGED_TTL";
 
 /**
  * Stores a manifest and points tags at it. In the caller's transaction. Error: `MANIFEST_BLOB_UNKNOWN`, with all that
@@ -32,32 +41,64 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut): Result {
   }
   if (!isKnown || linkedLately.length > 0) outbox.mark({ kind: "manifest", digest });
   for (const tag of put.tags) moveTag(parts, tag, digest, put.actor);
+  untaggedLater(parts, [digest]);
   return { ok: true };
 }
 
-/** Takes a manifest away, with the tags that point at it. In the caller's transaction. Error: `MANIFEST_UNKNOWN`. */
+/**
+ * Takes a manifest away, with the tags that point at it. It may come back for as long as what it references is kept
+ * anyway. In the caller's transaction. Error: `MANIFEST_UNKNOWN`.
+ */
 export function removeManifest(
   parts: LedgerParts,
+  repository: RepositoryName,
   digest: string,
   actor: string,
+  reason: string,
 ): Result<{ tags: string[] }> {
-  const { manifests, tags, outbox } = parts;
-  if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
+  const { manifests, trash, tags, outbox, due, clock, graceMs } = parts;
+  const stat = manifests.stat(digest);
+  if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   const pointing = tags.pointingAt(digest);
   for (const tag of pointing) moveTag(parts, tag, undefined, actor);
-  unlinkLater(parts, manifests.delete(digest));
+  const isKept = graceMs > 0;
+  const referenced = isKept ? manifests.withdraw(digest) : manifests.delete(digest);
+  if (isKept) {
+    const { mediaType, sizeBytes } = stat;
+    trash.write(digest, { mediaType, sizeBytes, tags: pointing });
+    due.set(purgeJob, digest, clock.now() + graceMs);
+  }
+  unlinkLater(parts, referenced);
+  untaggedLater(parts, [...referenced, ...manifests.withSubject(digest)]);
   outbox.mark({ kind: "manifest", digest });
+  logDeletion({ what: "manifest", reason, repository, digest, actor, tags: pointing });
   return { ok: true, tags: pointing };
 }
 
+/** Removes those of the manifests that are due which still nothing reaches. In the caller's transaction. */
+export function removeUntagged(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
+  const { settings, manifests, due, tally } = parts;
+  for (const { id: digest } of rows) {
+    due.clear(untaggedJob, digest);
+    if (settings.untaggedTtlMs === undefined || manifests.isReached(digest)) continue;
+    const removed = removeManifest(parts, repository, digest, "registry", unreached);
+    if (removed.ok) tally.add({ manifests: 1 });
+  }
+}
+
+/** Deletes a tag, and nothing but the tag. In the caller's transaction. Error: `MANIFEST_UNKNOWN`. */
+export function removeTag(parts: LedgerParts, tag: string, actor: string): Result {
+  return moveTag(parts, tag, undefined, actor) ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
+}
+
 /** Points a tag at a digest, or deletes it (`undefined`). In the caller's transaction. Returns whether that changed anything. */
-export function moveTag(
-  { tags, outbox, clock }: LedgerParts,
-  tag: string,
-  digest: string | undefined,
-  actor: string,
-): boolean {
-  const isMoved = tags.move(tag, digest, actor, clock.now());
-  if (isMoved) outbox.mark({ kind: "tag", tag });
-  return isMoved;
+export function moveTag(parts: LedgerParts, tag: string, digest: string | undefined, actor: string): boolean {
+  const { tags, outbox, clock, due, settings } = parts;
+  const now = clock.now();
+  const from = tags.read(tag)?.digest;
+  if (!tags.move(tag, digest, actor, now)) return false;
+  outbox.mark({ kind: "tag", tag });
+  if (!due.has(historyJob)) due.set(historyJob, "", now + settings.tagHistoryMs);
+  if (from !== undefined) untaggedLater(parts, [from]);
+  return true;
 }

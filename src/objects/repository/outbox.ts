@@ -19,6 +19,7 @@ type Mark = { kind: ReplicaKey["kind"]; id: string; version: number; unsettled_u
 
 const writesAtOnce = 6;
 const retryMs = 5_000;
+const flushBudgetMs = 10_000;
 
 /** The outbox of one ledger. `readValue` says what KV should have; `undefined` means no row. */
 export class Outbox {
@@ -59,14 +60,15 @@ export class Outbox {
     this.#due.set(outboxJob, "", now);
   }
 
-  /** Marks many rows: those that a query gives in a column `id`. */
-  markAll(kind: ReplicaKey["kind"], query: string): void {
+  /** Marks many rows: those that a query gives in a column `id`. `parameters` are the query's. */
+  markAll(kind: ReplicaKey["kind"], query: string, ...parameters: string[]): void {
     const now = this.#clock.now();
     this.#sql.exec(
       `INSERT INTO outbox (kind, id, version, at) SELECT ?, id, 1, ? FROM (${query}) WHERE true
        ON CONFLICT DO UPDATE SET version = version + 1, at = excluded.at`,
       kind,
       now,
+      ...parameters,
     );
     this.#due.set(outboxJob, "", now);
   }
@@ -76,10 +78,12 @@ export class Outbox {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
 
-  /** Writes what is marked and due. Never throws. */
+  /** Writes what is marked and due, for as long as the budget lasts; the alarm goes on. Never throws. */
   async flush(repository: RepositoryName): Promise<void> {
+    const deadline = this.#clock.now() + flushBudgetMs;
     for (let marks = this.#take(); marks.length > 0; marks = this.#take()) {
       await Promise.all(marks.map((mark) => this.#write(repository, mark)));
+      if (this.#clock.now() > deadline) break;
     }
     this.#reschedule();
   }

@@ -78,7 +78,17 @@ const tables = `
   CREATE INDEX IF NOT EXISTS outbox_by_time ON outbox (at);
 `;
 
-const schema: Schema = [tables + DueTable.schema];
+/** Manifests that were deleted and may come back; their bytes stay in manifest_bytes. tags is a JSON array. */
+const trash = `
+  CREATE TABLE deleted_manifests (
+    digest TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    tags TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+const schema: Schema = [tables + DueTable.schema, trash];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName): void {
@@ -98,7 +108,12 @@ export function openSchema(sql: SqlStorage): Meta | undefined {
  * What the ledger says of its repository as a whole. `isFounded`: something was pushed to it; until then the ledger
  * only remembers sessions that were cancelled. `isDeleting`: it is gone, but KV may not know yet.
  */
-export type Meta = RepositoryInfo & { isFounded: boolean; isDeleting: boolean };
+export type Meta = RepositoryInfo & {
+  isFounded: boolean;
+  isDeleting: boolean;
+  /** The `UNTAGGED_TTL`, in milliseconds, under which the manifests were last looked through. */
+  untaggedTtl: string | undefined;
+};
 
 /** Reads what {@link createSchema} and {@link writeMeta} kept. */
 export function readMeta(sql: SqlStorage): Meta {
@@ -110,13 +125,14 @@ export function readMeta(sql: SqlStorage): Meta {
     description: values.get("description") ?? "",
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
+    untaggedTtl: values.get("untagged-ttl"),
   };
 }
 
 /** Keeps a value of {@link Meta}. */
 export function writeMeta(
   sql: SqlStorage,
-  key: "visibility" | "description" | "founded" | "deleting",
+  key: "visibility" | "description" | "founded" | "deleting" | "untagged-ttl",
   value: string,
 ): void {
   sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);

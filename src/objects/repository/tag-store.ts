@@ -2,7 +2,10 @@
  * How a ledger keeps tags and their history.
  */
 import type { TagRow } from "../../storage/replica.ts";
-import type { Page, ResolvedTag } from "../api.ts";
+import type { Page, ResolvedTag, TagMove, TagRestore } from "../api.ts";
+
+/** The job of the `due` table that forgets old moves. */
+export const historyJob = "forget-history";
 
 /** Tags in SQL. Nothing here opens a transaction; the ledger does. */
 export class TagStore {
@@ -71,5 +74,55 @@ export class TagStore {
       .toArray()
       .map((row) => row.tag);
     return { entries: tags.slice(0, limit), more: tags.length > limit };
+  }
+
+  /** A page of the moves of a tag, newest first, from before the one with this sequence number. */
+  history(tag: string, before: number, limit: number): Page<TagMove> {
+    const moves = this.#sql
+      .exec<TagMove>(
+        `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
+         WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`,
+        tag,
+        before,
+        limit + 1,
+      )
+      .toArray();
+    return { entries: moves.slice(0, limit), more: moves.length > limit };
+  }
+
+  /**
+   * What a tag pointed at: after the move with this sequence number; this digest, if it ever did; or before its last
+   * move. `undefined` where its history does not have that, or it pointed at nothing then.
+   */
+  digestBefore(tag: string, { sequence, digest }: TagRestore): string | undefined {
+    if (digest !== undefined) {
+      const moves = "SELECT 1 FROM tag_history WHERE tag = ? AND (from_digest = ? OR to_digest = ?) LIMIT 1";
+      const hasPointed = this.#sql.exec(moves, tag, digest, digest).toArray().length > 0;
+      return hasPointed || this.read(tag)?.digest === digest ? digest : undefined;
+    }
+    if (sequence === undefined) {
+      const [last] = this.history(tag, Number.MAX_SAFE_INTEGER, 1).entries;
+      return last?.from ?? undefined;
+    }
+    const [move] = this.history(tag, sequence + 1, 1).entries;
+    return move?.sequence === sequence ? (move.to ?? undefined) : undefined;
+  }
+
+  /** Forgets moves from before this time, the oldest first, at most `limit`; returns how many. */
+  forgetMoves(before: number, limit: number): number {
+    return this.#sql
+      .exec(
+        `DELETE FROM tag_history WHERE at < ? AND sequence IN
+         (SELECT sequence FROM tag_history ORDER BY sequence LIMIT ?) RETURNING 1`,
+        before,
+        limit,
+      )
+      .toArray().length;
+  }
+
+  /** When the oldest move was that is kept; `undefined` where there is none. */
+  oldestMoveAt(): number | undefined {
+    return this.#sql.exec<{ at: number }>("SELECT at FROM tag_history ORDER BY sequence LIMIT 1").toArray()[0]
+      ?.at;
   }
 }

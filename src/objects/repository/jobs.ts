@@ -1,0 +1,49 @@
+/**
+ * What a ledger does by its alarm: a job for each kind of row in its `due` table, in the order in which one leads to
+ * the next.
+ */
+import type { Env } from "../../env.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { DueJob } from "../due.ts";
+import { announceJob } from "./announce.ts";
+import { release, unlinkUnused } from "./links.ts";
+import { removeUntagged } from "./manifests.ts";
+import { outboxJob } from "./outbox.ts";
+import type { LedgerParts } from "./parts.ts";
+import { markPage, rebuildJob } from "./rebuild.ts";
+import { forgetHistory } from "./tag-history.ts";
+import { historyJob } from "./tag-store.ts";
+import { purgeJob } from "./trash-store.ts";
+import { scanUntagged, untaggedJob, untaggedScanJob } from "./untagged.ts";
+
+/** The jobs. `announce` tells the catalog; `transaction` runs one. */
+export function ledgerJobs(
+  env: Env,
+  parts: LedgerParts,
+  name: RepositoryName,
+  announce: () => Promise<void>,
+  transaction: (change: () => void) => void,
+): Record<string, DueJob> {
+  const { outbox, blobs, trash, due } = parts;
+  return {
+    [outboxJob]: () => outbox.flush(name),
+    [announceJob]: announce,
+    [untaggedScanJob]: async (rows) => transaction(() => scanUntagged(parts, rows)),
+    [untaggedJob]: async (rows) => transaction(() => removeUntagged(parts, name, rows)),
+    [purgeJob]: async (rows) =>
+      transaction(() => {
+        for (const { id } of rows) {
+          trash.purge(id);
+          due.clear(purgeJob, id);
+        }
+      }),
+    unlink: async (rows) => transaction(() => unlinkUnused(parts, name, rows)),
+    release: (rows) => release(env, parts, name, rows),
+    "forget-session": async (rows) => {
+      blobs.forgetSessions(rows.map((row) => row.id));
+      for (const { id } of rows) due.clear("forget-session", id);
+    },
+    [historyJob]: async () => transaction(() => forgetHistory(parts)),
+    [rebuildJob]: async (rows) => transaction(() => markPage(parts, rows)),
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
+ */
+import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
+import { Replica } from "../../storage/replica.ts";
+import { DueTable } from "../due.ts";
+import { Tally } from "../tally.ts";
+import { BlobLinkStore } from "./blob-link-store.ts";
+import { ManifestStore } from "./manifest-store.ts";
+import { Outbox } from "./outbox.ts";
+import { replicaValue } from "./replica-values.ts";
+import { TagStore } from "./tag-store.ts";
+import { TrashStore } from "./trash-store.ts";
+
+/** The parts of a ledger. */
+export type LedgerParts = {
+  sql: SqlStorage;
+  clock: Clock;
+  settings: Settings;
+  due: DueTable;
+  replica: Replica;
+  outbox: Outbox;
+  blobs: BlobLinkStore;
+  manifests: ManifestStore;
+  trash: TrashStore;
+  tags: TagStore;
+  /** What collection has taken away here. */
+  tally: Tally;
+  /** How long what nothing references is kept. */
+  graceMs: number;
+};
+
+/** Puts the parts of a ledger together. They touch no table before they are asked. */
+export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock): LedgerParts {
+  const { sql } = storage;
+  const settings = parseSettings(env);
+  const due = new DueTable(storage, clock);
+  const replica = new Replica(env.MANIFESTS);
+  const stores = {
+    blobs: new BlobLinkStore(sql),
+    manifests: new ManifestStore(sql),
+    trash: new TrashStore(sql),
+    tags: new TagStore(sql),
+  };
+  const outbox = new Outbox(sql, due, clock, replica, settings.replicaRepeatMs, (key) =>
+    replicaValue(stores, key),
+  );
+  const graceMs = settings.gcGraceMs;
+  return { sql, clock, settings, due, replica, outbox, ...stores, tally: new Tally(), graceMs };
+}

@@ -1,0 +1,46 @@
+/**
+ * How a ledger keeps manifests that were deleted and may come back. Their bytes stay where they were; nothing else of
+ * the ledger knows them any more.
+ */
+
+/** The job of the `due` table that forgets a deleted manifest, once it may not come back any more. */
+export const purgeJob = "purge";
+
+/** A deleted manifest. `tags`: those that pointed at it, and went with it. */
+export type DeletedManifest = { mediaType: string; sizeBytes: number; tags: string[] };
+
+/** Deleted manifests in SQL. Nothing here opens a transaction; the ledger does. */
+export class TrashStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  read(digest: string): DeletedManifest | undefined {
+    const [row] = this.#sql
+      .exec<{ media_type: string; size: number; tags: string }>(
+        "SELECT media_type, size, tags FROM deleted_manifests WHERE digest = ?",
+        digest,
+      )
+      .toArray();
+    return row && { mediaType: row.media_type, sizeBytes: row.size, tags: JSON.parse(row.tags) };
+  }
+
+  write(digest: string, { mediaType, sizeBytes, tags }: DeletedManifest): void {
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size, tags) VALUES (?, ?, ?, ?)",
+      digest,
+      mediaType,
+      sizeBytes,
+      JSON.stringify(tags),
+    );
+  }
+
+  /** Forgets a manifest that did not come back, with its bytes. One that did is left as it is. */
+  purge(digest: string): void {
+    if (this.read(digest) === undefined) return;
+    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * What a ledger tells of what its repository holds. Summed up when somebody asks: a push pays nothing for it.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import type { Amount, ManifestEntry, Page, RepositoryUsage } from "../api.ts";
+
+function sum(sql: SqlStorage, column: string, from: string): Amount {
+  return sql
+    .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(${column}), 0) AS bytes FROM ${from}`)
+    .one();
+}
+
+/** How much a repository holds. */
+export function readUsage(sql: SqlStorage): RepositoryUsage {
+  const manifests = sum(sql, "size", "manifests");
+  const blobs = sum(sql, "size", "blobs");
+  const references = sum(
+    sql,
+    "blobs.size",
+    "manifest_references JOIN blobs ON blobs.digest = manifest_references.digest",
+  );
+  const unreferenced = sum(
+    sql,
+    "size",
+    "blobs WHERE NOT EXISTS (SELECT 1 FROM manifest_references WHERE digest = blobs.digest)",
+  );
+  const tags = sql.exec<{ count: number }>("SELECT count(*) AS count FROM tags").one().count;
+  return {
+    manifests: manifests.objects,
+    tags,
+    blobs: blobs.objects,
+    logical: add(manifests, references, unreferenced),
+    stored: add(manifests, blobs),
+  };
+}
+
+function add(...sums: Amount[]): Amount {
+  return sums.reduce((total, { objects, bytes }) => ({
+    objects: total.objects + objects,
+    bytes: total.bytes + bytes,
+  }));
+}
+
+type Row = {
+  digest: Digest;
+  media_type: string;
+  size: number;
+  artifact_type: string | null;
+  subject: string | null;
+  pushed_at: number;
+  tags: string;
+};
+
+/** A page of all manifests after `last`, in the order of their digests, with the tags that point at each. */
+export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
+  const rows = sql
+    .exec<Row>(
+      `SELECT *, (SELECT json_group_array(tag) FROM tags WHERE tags.digest = manifests.digest) AS tags
+       FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?`,
+      last,
+      limit + 1,
+    )
+    .toArray();
+  const entries = rows.slice(0, limit).map((row) => ({
+    digest: row.digest,
+    mediaType: row.media_type,
+    sizeBytes: row.size,
+    tags: (JSON.parse(row.tags) as string[]).sort(),
+    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+    ...(row.subject === null ? {} : { subject: row.subject }),
+    pushedAtMs: row.pushed_at,
+  }));
+  return { entries, more: rows.length > limit };
+}

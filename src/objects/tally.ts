@@ -1,0 +1,45 @@
+/**
+ * What collection took away, counted and logged: nothing is deleted without a line that says why.
+ */
+import type { Freed } from "./api.ts";
+
+/** Nothing taken away yet. */
+export function nothingFreed(): Freed {
+  return { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
+}
+
+/** Adds up what was taken away in several places. */
+export function addFreed(...reports: Freed[]): Freed {
+  const sum = nothingFreed();
+  for (const report of reports) {
+    for (const name of Object.keys(sum) as (keyof Freed)[]) sum[name] += report[name];
+  }
+  return sum;
+}
+
+/** What one object has taken away since its memory began. */
+export class Tally {
+  #sum = nothingFreed();
+
+  /** Counts what was taken away. */
+  add(freed: Partial<Freed>): void {
+    this.#sum = addFreed(this.#sum, { ...nothingFreed(), ...freed });
+  }
+
+  /** Runs work; resolves with what was taken away from its beginning to its end. */
+  async during(work: () => Promise<unknown>): Promise<Freed> {
+    const before = this.#sum;
+    await work();
+    const freed = { ...this.#sum };
+    for (const name of Object.keys(freed) as (keyof Freed)[]) freed[name] -= before[name];
+    return freed;
+  }
+}
+
+/** What is logged of a deletion: what it was, whose, and why. */
+export type Deletion = { what: string; reason: string; repository?: string; [detail: string]: unknown };
+
+/** Logs a deletion. */
+export function logDeletion(deletion: Deletion): void {
+  console.log(JSON.stringify({ event: "deleted", ...deletion }));
+}
