@@ -1,7 +1,6 @@
 /**
  * From a request to an answer: routing, and what every request has in common.
  */
-import { type IRequest, Router } from "itty-router";
 import { type Env, SettingError } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
 import { reportCounts } from "../objects/report.ts";
@@ -16,14 +15,7 @@ import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
 import { countRequest } from "./request-metrics.ts";
 import { respond } from "./respond.ts";
-import { type Route, routes } from "./routes.ts";
-
-/** A request that matched a route, or none. */
-type Routed = { route: Route | undefined; params: Record<string, string> };
-
-const router = Router();
-for (const route of routes) router.all(route.path, ({ params }: IRequest): Routed => ({ route, params }));
-router.all("*", (): Routed => ({ route: undefined, params: {} }));
+import { findRoute } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
@@ -31,9 +23,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const requestId = crypto.randomUUID();
   // The host in it is what the client says, and may be none.
   const url = URL.parse(request.url);
-  const routed: Routed = url === null ? { route: undefined, params: {} } : await router.fetch(request);
-  const { route } = routed;
-  const params = decodeParams(routed.params);
+  const { route, params } = findRoute(url?.pathname ?? "");
   const held: Promise<unknown>[] = [];
   let account: string | undefined;
   let answer: Answer;
@@ -41,12 +31,11 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const hold: WaitUntil = (promise) => held.push(promise);
-    const known = { request, params, registry, address, requestId, waitUntil, hold };
+    const known = { request, params, registry, address, requestId, waitUntil };
     answer =
       url === null
         ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
-        : await dispatch({ ...known, url }, route, (access) => {
+        : await dispatch({ ...known, url, hold: (promise) => held.push(promise) }, route, (access) => {
             account = access.account;
           });
   } catch (error) {
@@ -92,21 +81,6 @@ function lengthOf(headers: Headers): number {
 function addressOf({ settings }: Registry, request: Request): string {
   const header = settings.addressHeader === "" ? null : request.headers.get(settings.addressHeader);
   return header?.split(",").at(-1)?.trim().slice(0, 64) || "unknown";
-}
-
-/**
- * Some clients write the colon of a digest as `%3A`. Names stay as they are: `%2F` in them must not become a slash.
- * What does not decode stays as it is too, and fails its grammar.
- */
-function decodeParams({ name, ...params }: Record<string, string>): Record<string, string> {
-  const decoded = Object.entries(params).map(([param, value]) => {
-    try {
-      return [param, decodeURIComponent(value)];
-    } catch {
-      return [param, value];
-    }
-  });
-  return { ...(name === undefined ? {} : { name }), ...Object.fromEntries(decoded) };
 }
 
 function answerError(error: unknown, requestId: string): Answer {

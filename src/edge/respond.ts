@@ -22,13 +22,14 @@ export type Asked = { format: ErrorFormat; method: string; requestId: string; he
 /** Writes an answer. */
 export function respond(answer: Answer, { format, method, requestId, held }: Asked): Response {
   const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
-  const headers = new Headers({ ...commonHeaders, "X-Request-Id": requestId, ...reply.headers });
-  const caching = headers.get("Cache-Control") ?? "no-store";
-  headers.set("Cache-Control", `${caching}, no-transform`);
+  const { status } = reply;
+  // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
+  const headers: HeaderMap = { ...commonHeaders, ...reply.headers };
+  headers["X-Request-Id"] = requestId;
+  headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
-  if (reply.status !== 204 && reply.status !== 304) headers.set("Content-Length", String(length));
-  const { status } = reply;
+  if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
   if (method === "HEAD" || body === undefined) return new Response(null, { status, headers });
   if (!(body instanceof Uint8Array)) return new Response(withLength(body, length), { status, headers });
   return new Response(held.length === 0 ? body : holdOpen(body, held), { status, headers });

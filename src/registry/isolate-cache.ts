@@ -95,6 +95,7 @@ export class IsolateCache {
 
   /** Whether this isolate deleted it lately, so that the replica may be behind. */
   wasDeleted(repository: string, digest: string): boolean {
+    if (this.#deletions.isEmpty) return false;
     const now = this.#clock.now();
     return (
       (this.#deletions.get(`${repository}@${digest}`) ?? 0) > now ||

@@ -13,6 +13,10 @@ export class ByteLru<V> {
     this.#sizeOf = sizeOf;
   }
 
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
   /** The value, which thereby is the one used last. */
   get(key: string): V | undefined {
     const value = this.#entries.get(key);

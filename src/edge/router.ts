@@ -1,0 +1,46 @@
+/**
+ * From a path to its route.
+ *
+ * itty-router makes the patterns. They are tried here and not by its `fetch`, which would parse the URL and its query
+ * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
+ */
+import { IttyRouter } from "itty-router";
+import { type Route, routes } from "./routes.ts";
+
+/** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
+export type Routed = { route: Route | undefined; params: Record<string, string> };
+
+const router = IttyRouter();
+for (const { path } of routes) router.all(path, () => undefined);
+
+const table = router.routes.map(([, pattern], index) => ({ pattern, route: routes[index] }));
+
+/** Finds the first route whose pattern matches; its params are unchecked. */
+export function findRoute(path: string): Routed {
+  for (const { pattern, route } of table) {
+    const match = pattern.exec(path);
+    if (match !== null) return { route, params: decodeParams(match.groups) };
+  }
+  return { route: undefined, params: {} };
+}
+
+/**
+ * Some clients write the colon of a digest as `%3A`. Names stay as they are: `%2F` in them must not become a slash.
+ */
+function decodeParams(groups: Record<string, string> = {}): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const param in groups) {
+    const value = groups[param] ?? "";
+    params[param] = param === "name" || !value.includes("%") ? value : decode(value);
+  }
+  return params;
+}
+
+/** What does not decode stays as it is, and fails its grammar. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
