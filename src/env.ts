@@ -51,6 +51,8 @@ export interface Settings {
   addressHeader: string;
   /** How long an upload session lives after its last request. */
   uploadTtlMs: number;
+  /** How long a writer may send nothing before its client may go on over another connection. */
+  uploadStallMs: number;
   /** Size of the parts a streamed upload is stored in; times 10,000 it is the largest streamed blob. */
   uploadPartBytes: number;
   /** Isolate-wide budget of part buffers, beyond which an upload makes do with one buffer. */
@@ -168,6 +170,7 @@ export const variables = {
   TRUST_FORWARDED: oneOf("no", "yes"),
   ADDRESS_HEADER: { ...text, default: "CF-Connecting-IP" },
   UPLOAD_TTL: duration("24h", second, 6 * day),
+  UPLOAD_STALL: duration("10s", second, hour),
   UPLOAD_PART_SIZE: size("5MiB", 5 * mebibyte, 32 * mebibyte),
   UPLOAD_BUFFERS: size("64MiB", 0, 1024 * mebibyte),
   LEASE_TTL: duration("60s", second, hour),
@@ -232,6 +235,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     trustForwarded: read(env, "TRUST_FORWARDED") === "yes",
     addressHeader: read(env, "ADDRESS_HEADER"),
     uploadTtlMs: read(env, "UPLOAD_TTL"),
+    uploadStallMs: read(env, "UPLOAD_STALL"),
     uploadPartBytes: read(env, "UPLOAD_PART_SIZE"),
     uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),
     leaseMs: read(env, "LEASE_TTL"),

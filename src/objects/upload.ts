@@ -1,7 +1,7 @@
 /**
  * One upload session that has received bytes.
  *
- * It takes one writer at a time, and keeps after each request all that it acknowledged: whole parts in the bucket,
+ * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole parts in the bucket,
  * the rest in its own storage. Only the running hash is in memory alone; where it was lost, the finished object is
  * read back once. Its bytes are doomed at birth: unless the upload is finished, its alarm deletes them.
  */
@@ -17,6 +17,7 @@ import { DueTable } from "./due.ts";
 import { repositoryStub } from "./stubs.ts";
 import { appendBody, type UploadParts } from "./upload/append.ts";
 import { assemble } from "./upload/assemble.ts";
+import { Intake } from "./upload/intake.ts";
 import { RunningHash } from "./upload/running-hash.ts";
 import { type UploadRow, UploadStore } from "./upload/store.ts";
 import { answerWrite, receiveWrite } from "./upload-channel.ts";
@@ -35,6 +36,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #store: UploadStore;
   #hash: RunningHash | undefined;
   #writer: Promise<unknown> | undefined;
+  /** What the writer receives, while it does. */
+  #intake: Intake | undefined;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -49,7 +52,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   override async fetch(request: Request): Promise<Response> {
     const write = receiveWrite(request);
     try {
-      return answerWrite(request, await this.#alone(() => this.#receive(write, request.body)));
+      const receive = () => this.#receive(write, request.body);
+      return answerWrite(request, await this.#alone(receive, () => this.#endStalled(write)));
     } catch (error) {
       console.error(
         JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
@@ -66,6 +70,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   }
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
+    await this.#stopIntake(failure("BLOB_UPLOAD_UNKNOWN"));
     return this.#alone(async () => {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
@@ -101,8 +106,15 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   // ── One at a time ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Runs work that nothing else may interleave with. A second writer is refused, after a short wait. */
-  async #alone<T extends Result>(work: () => Promise<T>): Promise<T | Failure> {
+  /**
+   * Runs work that nothing else may interleave with. A second writer is refused, after a short wait, unless
+   * `endFirst` ends the first one.
+   */
+  async #alone<T extends Result>(
+    work: () => Promise<T>,
+    endFirst: () => Promise<void> = async () => {},
+  ): Promise<T | Failure> {
+    await endFirst();
     await this.#writerEnds();
     if (this.#writer !== undefined) return failure("BLOB_UPLOAD_BUSY");
     const running = work().finally(() => {
@@ -119,6 +131,23 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const timer = setTimeout(resolve, writerPatienceMs);
     await Promise.race([this.#writer, promise]);
     clearTimeout(timer);
+  }
+
+  /**
+   * Ends a writer whose client has sent nothing for `UPLOAD_STALL`, for one that says that its bytes begin where the
+   * upload stands: the same client, on a new connection, while the old one was never seen to end.
+   */
+  async #endStalled({ offset }: UploadWrite): Promise<void> {
+    const isNext = this.#store.exists() && offset === this.#store.read().offset;
+    if (isNext && this.#intake?.hasWaited(this.#settings.uploadStallMs))
+      await this.#stopIntake(failure("BLOB_UPLOAD_BUSY"));
+  }
+
+  /** Ends the request whose bytes are being received, if there is one, with this answer. */
+  async #stopIntake(answer: Failure): Promise<void> {
+    if (this.#intake === undefined) return;
+    this.#intake.stop(answer);
+    await this.#writer;
   }
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,10 +173,14 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const { offset } = this.#store.read();
     if (offset === 0) this.#hash = new RunningHash(write.session.algorithm);
     if (!this.#hash?.covers(offset)) this.#hash = undefined;
-    const appended = await appendBody(this.#parts, write, body, this.#hash);
-    this.#renew();
-    this.#due.arm();
-    return appended;
+    this.#intake = new Intake(this.#clock);
+    try {
+      return await appendBody(this.#parts, write, body, this.#hash, this.#intake);
+    } finally {
+      this.#intake = undefined;
+      this.#renew();
+      this.#due.arm();
+    }
   }
 
   /** The session's row if it still takes requests, made if this is the first one. */

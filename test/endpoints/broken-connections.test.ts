@@ -142,7 +142,6 @@ test("of two writers at once, one is refused, and the other goes on", async () =
       "BLOB_UPLOAD_INVALID",
     );
   }
-  expectError(await registry.send("DELETE", location), 409, "BLOB_UPLOAD_INVALID");
   await registry.must(204, "GET", location);
   await writer.write(bytes.slice(10));
   assert.equal((await writer.answer())?.status, 202);
@@ -152,6 +151,19 @@ test("of two writers at once, one is refused, and the other goes on", async () =
     "PUT",
     (await registry.must(204, "GET", location)).header("Location") + target.slice(location.length),
   );
+});
+
+test("a cancellation ends whoever is writing", async () => {
+  await leavesUnchanged(registry, async () => {
+    const location = await registry.patch(await registry.openUpload("known"), content(10));
+    const writer = await begin("PATCH", location, content(10), { "Content-Length": "20" });
+    await registry.must(204, "DELETE", location);
+    const answer = await writer.answer();
+    assert(answer !== undefined);
+    expectError(answer, 404, "BLOB_UPLOAD_UNKNOWN");
+    writer.cut();
+    expectError(await registry.send("GET", location), 404, "BLOB_UPLOAD_UNKNOWN");
+  });
 });
 
 test("of many PATCHes of the same chunk at once, one is taken", async () => {

@@ -7,6 +7,8 @@ import test, { after } from "node:test";
 import fc from "fast-check";
 import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
+import { head, OpenRequest } from "../support/raw.ts";
+import { until } from "../support/registry.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
 // On disk, so that the parts of multipart uploads can be seen.
@@ -171,6 +173,30 @@ test("a finished upload answers its closing PUT again for a day, and is then for
   await runAlarm("UPLOAD", uploadId(location));
   expectError(await registry.send("PUT", target), 404, "BLOB_UPLOAD_UNKNOWN");
   await registry.must(200, "HEAD", `/v2/finished/blobs/${digestOf(bytes)}`);
+});
+
+test("a writer that stalls gives way to one that goes on where the upload stands", async () => {
+  const bytes = content(partBytes + 2 * mebibyte);
+  const location = await registry.openUpload("stalled");
+  const length = { "Content-Length": String(bytes.byteLength) };
+  const writer = new OpenRequest(registry.url, head("PATCH", location, length));
+  // After a whole part it sends what the other one will not: mixed, they would not be the blob.
+  await writer.write(bytes.slice(0, partBytes));
+  await writer.write(content(mebibyte));
+  const goOn = (offset: number) =>
+    registry.send("PATCH", location, {
+      headers: { "Content-Range": `${offset}-${bytes.byteLength - 1}` },
+      body: bytes.slice(offset),
+    });
+  await until("its whole part", async () => (await registry.uploadOffset(location)) === partBytes);
+  expectError(await goOn(partBytes), 409, "BLOB_UPLOAD_INVALID");
+  await advance(11_000);
+  expectError(await goOn(partBytes + 1), 409, "BLOB_UPLOAD_INVALID");
+  const next = await goOn(partBytes);
+  assert.equal(next.status, 202, next.text);
+  assert.equal((await writer.answer())?.status, 409);
+  writer.cut();
+  await finishesAs(bytes, next.header("Location"));
 });
 
 test("a session of which nobody sent bytes ends with its time, and costs nothing", async () => {

@@ -5,6 +5,7 @@ import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Bucket, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import type { UploadWrite } from "../api.ts";
+import { type Intake, Stopped } from "./intake.ts";
 import { PartWriter } from "./part-writer.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
 import type { RunningHash } from "./running-hash.ts";
@@ -15,9 +16,10 @@ export type UploadParts = { store: UploadStore; bucket: Bucket; settings: Settin
 
 /**
  * Appends a body to an open upload. What came before it broke off, or before it proved too long, is kept, and the
- * client may go on from there.
+ * client may go on from there. Of what came before it was stopped, whole parts are kept: whoever stopped it was told
+ * where the upload stands without the rest.
  *
- * Errors: `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
+ * Errors: that of whoever stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
  *
  * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
  */
@@ -26,6 +28,7 @@ export async function appendBody(
   write: UploadWrite,
   body: ReadableStream | null,
   hash: RunningHash | undefined,
+  intake: Intake,
 ): Promise<Result> {
   const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
@@ -38,8 +41,9 @@ export async function appendBody(
   });
   const maxBytes = partBytes * maxParts;
   let received = 0;
+  let isStopped = false;
   try {
-    for await (const piece of readPieces(body)) {
+    for await (const piece of readPieces(body, (read) => intake.next(read))) {
       if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
         return failure("SIZE_INVALID", { announcedBytes: write.length });
       }
@@ -53,9 +57,11 @@ export async function appendBody(
     return checkLength(write, received);
   } catch (error) {
     if (error instanceof BodyBroke) return failure("BLOB_UPLOAD_INVALID", "the body broke off");
+    isStopped = error instanceof Stopped;
+    if (error instanceof Stopped) return error.failure;
     throw error;
   } finally {
-    await keepTail(store, writer);
+    await (isStopped ? writer.close() : keepTail(store, writer));
   }
 }
 

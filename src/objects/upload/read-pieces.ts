@@ -13,18 +13,25 @@ const pieceBytes = 1024 * 1024;
 /** What a read waits for. If the connection breaks, up to this many bytes of it are lost with it. */
 const leastBytes = 256 * 1024;
 
+/** What is read, and whether there may be more. */
+type Reading = { value?: Uint8Array; done: boolean };
+
 /**
- * The pieces of a body, each of at most 1 MiB. A piece is only good until the next one is asked for.
+ * The pieces of a body, each of at most 1 MiB. A piece is only good until the next one is asked for. `wait` is given
+ * each read as it begins, and may give it up by throwing.
  *
  * @throws BodyBroke when the body breaks off.
  */
-export async function* readPieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+export async function* readPieces(
+  body: ReadableStream<Uint8Array>,
+  wait: (read: Promise<Reading>) => Promise<Reading> = (read) => read,
+): AsyncGenerator<Uint8Array> {
   const reader = body.getReader({ mode: "byob" });
   let buffer = new ArrayBuffer(pieceBytes);
   let isDone = false;
   try {
     while (!isDone) {
-      const { value, done } = await readOrBreak(reader, buffer);
+      const { value, done } = await wait(readOrBreak(reader, buffer));
       isDone = done;
       if (value === undefined) continue;
       if (value.byteLength > 0) yield value;
@@ -35,15 +42,9 @@ export async function* readPieces(body: ReadableStream<Uint8Array>): AsyncGenera
   }
 }
 
-async function readOrBreak(
-  reader: ReadableStreamBYOBReader,
-  buffer: ArrayBuffer,
-): Promise<{ value?: Uint8Array; done: boolean }> {
+async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer): Promise<Reading> {
   try {
-    return (await reader.readAtLeast(leastBytes, new Uint8Array(buffer))) as {
-      value?: Uint8Array;
-      done: boolean;
-    };
+    return (await reader.readAtLeast(leastBytes, new Uint8Array(buffer))) as Reading;
   } catch (error) {
     throw new BodyBroke("the body broke off", { cause: error });
   }

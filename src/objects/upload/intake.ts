@@ -1,0 +1,50 @@
+/**
+ * The taking in of one request's bytes, as other requests to the same upload see it: whether its client still sends,
+ * and how to stop it.
+ */
+import type { Clock } from "../../env.ts";
+import type { Failure } from "../../oci/errors.ts";
+
+/** Somebody stopped the intake. What its request is answered with is in `failure`. */
+export class Stopped extends Error {
+  override name = "Stopped";
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.error);
+    this.failure = failure;
+  }
+}
+
+/** One request's intake. */
+export class Intake {
+  readonly #clock: Clock;
+  readonly #stop = Promise.withResolvers<never>();
+  #waitingSinceMs: number | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    // Most are never stopped while somebody listens.
+    this.#stop.promise.catch(() => {});
+  }
+
+  /** Waits for bytes, or throws {@link Stopped} once somebody stops this. */
+  async next<T>(read: Promise<T>): Promise<T> {
+    this.#waitingSinceMs = this.#clock.now();
+    try {
+      return await Promise.race([this.#stop.promise, read]);
+    } finally {
+      this.#waitingSinceMs = undefined;
+    }
+  }
+
+  /** Whether it has waited this long for its client. What it takes to store bytes does not count. */
+  hasWaited(milliseconds: number): boolean {
+    return this.#waitingSinceMs !== undefined && this.#clock.now() - this.#waitingSinceMs >= milliseconds;
+  }
+
+  /** Ends it at its next wait, or in the one that goes on now. */
+  stop(failure: Failure): void {
+    this.#stop.reject(new Stopped(failure));
+  }
+}
