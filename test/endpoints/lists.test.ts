@@ -11,27 +11,10 @@ import {
   imageManifest,
   unknownDigest,
 } from "../support/content.ts";
+import { nextPage, readPages } from "../support/pages.ts";
 import { serve } from "../support/registry.ts";
 
 const registry = await serve();
-
-const nextPage = (answer: Answer) => /^<([^>]+)>; rel="next"$/.exec(answer.headers.get("Link") ?? "")?.[1];
-
-/** All entries of a list, by its `Link` headers; the sizes of its pages beside them. */
-async function readPages<T>(
-  path: string,
-  read: (answer: Answer) => T[],
-): Promise<{ all: T[]; sizes: number[] }> {
-  const all: T[] = [];
-  const sizes: number[] = [];
-  for (let next: string | undefined = path; next !== undefined; ) {
-    const answer = await registry.must(200, "GET", next);
-    all.push(...read(answer));
-    sizes.push(read(answer).length);
-    next = nextPage(answer);
-  }
-  return { all, sizes };
-}
 
 const tagsOf = (answer: Answer) => answer.json<{ tags: string[] }>().tags;
 const repositoriesOf = (answer: Answer) => answer.json<{ repositories: string[] }>().repositories;
@@ -46,9 +29,15 @@ test("tags are listed in ASCII order, in pages that lead to each other", async (
   assert.deepEqual(list.json(), { name: "tags", tags });
   assert.equal(list.header("Content-Type"), "application/json");
   assert.equal(nextPage(list), undefined);
-  assert.deepEqual(await readPages("/v2/tags/tags/list?n=5", tagsOf), { all: tags, sizes: [5, 5, 3] });
-  assert.deepEqual(await readPages("/v2/tags/tags/list?n=13", tagsOf), { all: tags, sizes: [13] });
-  assert.deepEqual(await readPages("/v2/tags/tags/list?n=12", tagsOf), { all: tags, sizes: [12, 1] });
+  assert.deepEqual(await readPages(registry, "/v2/tags/tags/list?n=5", tagsOf), {
+    all: tags,
+    sizes: [5, 5, 3],
+  });
+  assert.deepEqual(await readPages(registry, "/v2/tags/tags/list?n=13", tagsOf), { all: tags, sizes: [13] });
+  assert.deepEqual(await readPages(registry, "/v2/tags/tags/list?n=12", tagsOf), {
+    all: tags,
+    sizes: [12, 1],
+  });
 });
 
 const pages: [query: string, expected: string[], hasNext: boolean][] = [
@@ -87,7 +76,7 @@ test("repositories are listed in order, in pages, once they have something", asy
   await registry.openUpload("catalog/only-a-session");
   const names = ["catalog/a", "catalog/a-b", "catalog/a/b", "catalog/a0", "catalog/b"];
   for (const name of names) await registry.pushBlob(name, content());
-  const { all, sizes } = await readPages("/v2/_catalog?n=2", repositoriesOf);
+  const { all, sizes } = await readPages(registry, "/v2/_catalog?n=2", repositoriesOf);
   assert.deepEqual(
     all.filter((name) => name.startsWith("catalog/")),
     names,
@@ -146,7 +135,10 @@ test("a manifest's referrers are listed as descriptors, whichever was pushed fir
   assert.equal(list.header("Content-Type"), imageIndexType);
   assert.equal(list.headers.get("OCI-Filters-Applied"), null);
   assert.deepEqual(list.json(), { schemaVersion: 2, mediaType: imageIndexType, manifests: expected });
-  assert.deepEqual(await readPages(`${path}?n=2`, referrersOf), { all: expected, sizes: [2, 2, 1] });
+  assert.deepEqual(await readPages(registry, `${path}?n=2`, referrersOf), {
+    all: expected,
+    sizes: [2, 2, 1],
+  });
 
   const sboms = await registry.must(200, "GET", `${path}?artifactType=a%2Fsbom`);
   assert.equal(sboms.header("OCI-Filters-Applied"), "artifactType");
@@ -154,7 +146,7 @@ test("a manifest's referrers are listed as descriptors, whichever was pushed fir
     referrersOf(sboms),
     expected.filter((entry) => "artifactType" in entry && entry.artifactType === "a/sbom"),
   );
-  const paged = await readPages(`${path}?artifactType=a%2Fsbom&n=1`, referrersOf);
+  const paged = await readPages(registry, `${path}?artifactType=a%2Fsbom&n=1`, referrersOf);
   assert.deepEqual(paged.sizes, [1, 1]);
   assert.deepEqual(referrersOf(await registry.must(200, "GET", `${path}?artifactType=a/none`)), []);
 
@@ -183,7 +175,7 @@ test("referrers whose annotations fill a page go on in the next one", async () =
       return registry.pushManifest("heavy", digestOf(manifest), manifest, imageIndexType);
     }),
   );
-  const { all, sizes } = await readPages(`/v2/heavy/referrers/${subject.digest}`, referrersOf);
+  const { all, sizes } = await readPages(registry, `/v2/heavy/referrers/${subject.digest}`, referrersOf);
   assert.deepEqual(
     all.map((entry) => entry.digest),
     pushed.sort(),

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { DigestAlgorithm } from "../../src/oci/digest.ts";
-import type { Body } from "../support/client.ts";
 import { content, digestOf, mebibyte, streamOf } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
+import { closeSession, uploadWays, type Way } from "../support/upload-ways.ts";
 
 const registry = await serve();
 const uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -19,80 +19,7 @@ test("a session has a relative location with a UUID, and has received nothing", 
   assert.match(status.header("Location"), uuid);
 });
 
-type Way = (repository: string, bytes: Uint8Array, digest: string) => Promise<string>;
-
-const half = (bytes: Uint8Array) => Math.ceil(bytes.byteLength / 2);
-const chunkRange = (from: number, to: number) => ({ "Content-Range": `${from}-${to - 1}` });
-
-async function close(location: string, digest: string, body?: Body, headers: Record<string, string> = {}) {
-  const target = `${location}?digest=${digest}`;
-  const closed = await registry.must(
-    201,
-    "PUT",
-    target,
-    body === undefined ? { headers } : { body, headers },
-  );
-  return closed.header("Location");
-}
-
-const ways: Record<string, Way> = {
-  "a single POST": async (repository, body, digest) => {
-    const posted = await registry.must(201, "POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, {
-      body,
-    });
-    return posted.header("Location");
-  },
-  "a single POST without length": async (repository, bytes, digest) => {
-    const target = `/v2/${repository}/blobs/uploads/?digest=${digest}`;
-    return (await registry.must(201, "POST", target, { body: streamOf(bytes) })).header("Location");
-  },
-  "POST, then PUT": async (repository, bytes, digest) =>
-    close(await registry.openUpload(repository), digest, bytes),
-  "POST, then PUT without length": async (repository, bytes, digest) =>
-    close(await registry.openUpload(repository), digest, streamOf(bytes)),
-  "a streamed PATCH, then an empty PUT": async (repository, bytes, digest) =>
-    close(await registry.patch(await registry.openUpload(repository), streamOf(bytes)), digest),
-  "a PATCH with length, then an empty PUT": async (repository, bytes, digest) =>
-    close(await registry.patch(await registry.openUpload(repository), bytes), digest),
-  "two chunks, then an empty PUT": async (repository, bytes, digest) => {
-    const middle = half(bytes);
-    let location = await registry.openUpload(repository);
-    location = await registry.patch(location, bytes.slice(0, middle), chunkRange(0, middle));
-    location = await registry.patch(location, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
-    return close(location, digest);
-  },
-  "two chunks in the form of RFC 9110": async (repository, bytes, digest) => {
-    const [middle, size] = [half(bytes), bytes.byteLength];
-    let location = await registry.openUpload(repository);
-    const first = { "Content-Range": `bytes 0-${middle - 1}/*` };
-    const second = { "Content-Range": `bytes ${middle}-${size - 1}/${size}` };
-    location = await registry.patch(location, bytes.slice(0, middle), first);
-    location = await registry.patch(location, bytes.slice(middle), second);
-    return close(location, digest);
-  },
-  "a chunk, then a PUT with the last one": async (repository, bytes, digest) => {
-    const middle = half(bytes);
-    const location = await registry.patch(await registry.openUpload(repository), bytes.slice(0, middle));
-    return close(location, digest, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
-  },
-  "a chunk, then a PUT with the rest, without range or length": async (repository, bytes, digest) => {
-    const middle = half(bytes);
-    const location = await registry.patch(await registry.openUpload(repository), bytes.slice(0, middle));
-    return close(location, digest, streamOf(bytes.slice(middle)));
-  },
-  "a chunk without length but with range, then a PUT": async (repository, bytes, digest) => {
-    const opened = await registry.openUpload(repository);
-    const location = await registry.patch(opened, streamOf(bytes), chunkRange(0, bytes.byteLength));
-    return close(location, digest);
-  },
-  "all chunks at the first location": async (repository, bytes, digest) => {
-    const middle = half(bytes);
-    const location = await registry.openUpload(repository);
-    await registry.patch(location, bytes.slice(0, middle), chunkRange(0, middle));
-    await registry.patch(location, bytes.slice(middle), chunkRange(middle, bytes.byteLength));
-    return close(location, digest);
-  },
-};
+const ways = uploadWays(registry);
 
 async function pushes(push: Way, size: number, algorithm: DigestAlgorithm): Promise<void> {
   const bytes = content(size);
@@ -125,7 +52,7 @@ test("a sha512 blob may be announced, or named when the upload is closed", async
   for (const query of ["?digest-algorithm=sha512", "?digest-algorithm=sha256", ""]) {
     const bytes = content();
     const location = await registry.patch(await registry.openUpload("a", query), bytes);
-    const path = await close(location, digestOf(bytes, "sha512"));
+    const path = await closeSession(registry, location, digestOf(bytes, "sha512"));
     assert.deepEqual((await registry.must(200, "GET", path)).bytes, bytes);
   }
 });
@@ -149,15 +76,15 @@ test("an empty chunk changes nothing", async () => {
   let location = await registry.patch(await registry.openUpload("empty"), "");
   location = await registry.patch(location, bytes);
   location = await registry.patch(location, streamOf());
-  await close(location, digestOf(bytes));
+  await closeSession(registry, location, digestOf(bytes));
 });
 
 test("an empty blob is pushed in every way", async () => {
   const nothing = new Uint8Array();
   const digest = digestOf(nothing);
   await registry.must(201, "POST", `/v2/empty/1/blobs/uploads/?digest=${digest}`);
-  await close(await registry.openUpload("empty/2"), digest);
-  await close(await registry.patch(await registry.openUpload("empty/3"), nothing), digest);
+  await closeSession(registry, await registry.openUpload("empty/2"), digest);
+  await closeSession(registry, await registry.patch(await registry.openUpload("empty/3"), nothing), digest);
   for (const name of ["empty/1", "empty/2", "empty/3"]) {
     const { bytes } = await registry.must(200, "GET", `/v2/${name}/blobs/${digest}`);
     assert.equal(bytes.byteLength, 0);
@@ -205,5 +132,5 @@ test("what cannot be mounted is a session to upload to", async () => {
     "unmountable/target",
     `?mount=${digest}&from=unmountable/nowhere`,
   );
-  await close(location, digest, bytes);
+  await closeSession(registry, location, digest, bytes);
 });

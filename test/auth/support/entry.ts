@@ -1,6 +1,6 @@
 /**
  * The Worker as tests of access run it: its clock can be moved, the calls that a request makes to bindings are
- * counted, and what waits for others gives up ten times sooner.
+ * counted and can be cut off, and what waits for others gives up ten times sooner.
  */
 
 import type { Env } from "../../../src/env.ts";
@@ -17,6 +17,9 @@ AbortSignal.timeout = (milliseconds) => machineTimeout(milliseconds / 10);
 
 let calls: Record<string, number> = {};
 
+/** The call, `BINDING.method`, whose next one is lost. */
+let lostCall: string | null = null;
+
 /** A binding, or the stub of an object, whose calls are counted under `BINDING.method`. */
 function counted<T extends object>(binding: T, name: string): T {
   return new Proxy(binding, {
@@ -24,9 +27,13 @@ function counted<T extends object>(binding: T, name: string): T {
       const value: unknown = Reflect.get(target, property);
       if (typeof value !== "function") return value;
       return (...args: unknown[]) => {
+        const call = `${name}.${String(property)}`;
+        if (call === lostCall) {
+          lostCall = null;
+          return Promise.reject(new Error(`${call} was cut off`));
+        }
         const result: unknown = Reflect.apply(value, target, args);
         if (property === "getByName") return counted(result as object, name);
-        const call = `${name}.${String(property)}`;
         calls[call] = (calls[call] ?? 0) + 1;
         return result;
       };
@@ -49,6 +56,10 @@ export default {
     const { pathname, searchParams } = URL.parse(request.url) ?? { searchParams: new URLSearchParams() };
     if (pathname === "/_test/advance") {
       aheadMs += Number(searchParams.get("ms"));
+      return new Response();
+    }
+    if (pathname === "/_test/lose") {
+      lostCall = searchParams.get("call");
       return new Response();
     }
     if (pathname === "/_test/calls") {

@@ -152,6 +152,11 @@ export class AuthRegistry {
     await fetch(`${this.url}/_test/advance?ms=${milliseconds}`);
   }
 
+  /** Cuts off the next call of a binding's method, such as `REPOSITORY.resolveTags`. */
+  async loseNext(call: string): Promise<void> {
+    await fetch(`${this.url}/_test/lose?call=${call}`);
+  }
+
   /** The calls to bindings since they were last asked for, by `BINDING.method`. */
   async takeCalls(): Promise<Record<string, number>> {
     return (await (await fetch(`${this.url}/_test/calls`)).json()) as Record<string, number>;
