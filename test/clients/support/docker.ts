@@ -14,7 +14,10 @@ import { type Output, type RunOptions, run } from "./programs.ts";
 const stopMs = 20_000;
 
 /** Runs the docker command-line client against a daemon. Throws with the client's output if it fails. */
-export type Docker = (args: readonly string[], options?: Pick<RunOptions, "signal">) => Promise<Output>;
+export type Docker = (
+  args: readonly string[],
+  options?: Pick<RunOptions, "input" | "signal">,
+) => Promise<Output>;
 
 /** What a test needs for a daemon. */
 export const dockerPrograms = ["root", "docker", "dockerd"];
@@ -35,8 +38,8 @@ export async function startDocker(t: TestContext): Promise<Docker> {
     if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
-  const docker: Docker = (args, options) =>
-    run("docker", ["--host", socket, ...args], { env: { DOCKER_BUILDKIT: "0" }, ...options });
+  const env = { DOCKER_BUILDKIT: "0", DOCKER_CONFIG: join(directory, "config") };
+  const docker: Docker = (args, options) => run("docker", ["--host", socket, ...args], { env, ...options });
   await until("the Docker daemon", async () => {
     if (!isAlive(pid)) throw new Error(`dockerd ended:\n${await readFile(logFile, "utf8")}`);
     return await docker(["version"]).catch(() => undefined);

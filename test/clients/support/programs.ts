@@ -14,6 +14,8 @@ export interface Output {
 export interface RunOptions {
   /** Variables on top of this process's own. */
   env?: Record<string, string>;
+  /** What it reads on stdin; nothing if it is not given. */
+  input?: string;
   /** Ends the program with SIGKILL. */
   signal?: AbortSignal;
 }
@@ -53,8 +55,10 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     env: { ...process.env, ...options.env },
     killSignal: "SIGKILL",
     signal: options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]),
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
   });
+  // A program that does not read closes its end.
+  child.stdin.on("error", () => {}).end(options.input ?? "");
   const output: Output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output.stdout += text;

@@ -18,12 +18,27 @@ export const serverCommands = {
 /** A running server. */
 export interface Server {
   url: string;
+  /** The data directory. */
+  data: string;
   /** `127.0.0.1:<port>`, as it begins the name of an image. */
   host: string;
+  /** The requests that it has answered so far, as it logs them. */
+  requests(): LoggedRequest[];
   /** Ends it as SIGTERM does, and checks that it answered no request with a 5xx. */
   stop(): Promise<void>;
   /** Ends it as `kill -9` does, and checks that nothing of it is left. */
   kill(): Promise<void>;
+}
+
+/** What the server's log says of a request. */
+export interface LoggedRequest {
+  method: string;
+  route: string;
+  repository?: string;
+  reference?: string;
+  account?: string;
+  status: number;
+  error?: string;
 }
 
 /** What a server is started with. */
@@ -34,6 +49,8 @@ export interface ServerOptions {
   runtime?: keyof typeof serverCommands;
   /** Variables of the Worker. */
   vars?: Record<string, string>;
+  /** The password of the account `admin`, without which the server is open to all of this machine. */
+  adminPassword?: string;
 }
 
 /** A port that nothing listens on at the moment. */
@@ -57,12 +74,19 @@ function serverErrors({ stdout, stderr }: Program): string[] {
   return [...failed, ...events];
 }
 
+/** The requests among the lines that a server logged. */
+function loggedRequests({ stdout }: Program): LoggedRequest[] {
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{") && line.endsWith("}"));
+  return lines.map((line) => JSON.parse(line)).filter(({ route }) => route !== undefined);
+}
+
 /** Starts the server. It is killed after the test, if the test has not ended it. */
 export async function startServer(t: TestContext, options: ServerOptions): Promise<Server> {
-  const { data, port, runtime = "node", vars = {} } = options;
+  const { data, port, runtime = "node", vars = {}, adminPassword } = options;
+  const env = adminPassword === undefined ? {} : { ADMIN_PASSWORD: adminPassword };
   const flags = ["--port", String(port), "--data", data, "--log", "json"];
   for (const [name, value] of Object.entries(vars)) flags.push("--var", `${name}=${value}`);
-  const program = startProgram(t, [...serverCommands[runtime], ...flags], { data });
+  const program = startProgram(t, [...serverCommands[runtime], ...flags], { data, env });
   const url = await ready(program);
   const workerd = recordedWorkerd(data);
   assert(workerd !== undefined, "the server recorded its workerd");
@@ -70,7 +94,9 @@ export async function startServer(t: TestContext, options: ServerOptions): Promi
     until("the end of the server and its workerd", () => !isAlive(program.pid) && !isAlive(workerd));
   return {
     url,
+    data,
     host: new URL(url).host,
+    requests: () => loggedRequests(program),
     stop: async () => {
       signal(runtime === "node" ? program.pid : -program.pid, "SIGTERM");
       await program.ended;
