@@ -1,13 +1,13 @@
 /** The Worker as one module, the way `wrangler deploy` would upload it. */
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 /** The project's folder. */
 export const projectDirectory = join(import.meta.dirname, "..", "..");
 
 const bundles = new Map<string, Promise<string>>();
 
-async function bundle(entry: string): Promise<string> {
+async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
   const result = await build({
     absWorkingDir: projectDirectory,
     bundle: true,
@@ -19,6 +19,7 @@ async function bundle(entry: string): Promise<string> {
     legalComments: "none",
     logLevel: "silent",
     mainFields: ["workerd", "worker", "module", "main"],
+    plugins,
     target: "es2024",
     write: false,
   });
@@ -32,11 +33,14 @@ async function bundle(entry: string): Promise<string> {
  *
  * @param options.entry the module that exports the Worker and its Durable Objects (src/worker.ts);
  *   tests pass one that wraps it
+ * @param options.plugins change sources on the way; what they make is not kept
  * @returns the source of an ES module
  * @throws esbuild's BuildFailure, whose message lists what is wrong in the source
  */
-export function buildWorker({ entry = "src/worker.ts" }: { entry?: string } = {}): Promise<string> {
-  const built = bundles.get(entry) ?? bundle(entry);
+export function buildWorker(options: { entry?: string; plugins?: Plugin[] } = {}): Promise<string> {
+  const { entry = "src/worker.ts", plugins } = options;
+  if (plugins !== undefined) return bundle(entry, plugins);
+  const built = bundles.get(entry) ?? bundle(entry, []);
   bundles.set(entry, built);
   return built;
 }

@@ -66,13 +66,16 @@ export class DueTable {
     return row?.at;
   }
 
-  /** Sets the alarm to the earliest row. To be called after every change, outside its transaction. */
+  /** Sets the alarm to the earliest row, or none. To be called after every change, outside its transaction. */
   arm(): void {
     const [row] = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM due").toArray();
     const earliest = row?.at ?? undefined;
     if (earliest === this.#armedAt) return;
     this.#armedAt = earliest;
-    if (earliest !== undefined) void this.#storage.setAlarm(Math.max(1, earliest));
+    // An object with nothing to do is not woken for it.
+    void (earliest === undefined
+      ? this.#storage.deleteAlarm()
+      : this.#storage.setAlarm(Math.max(1, earliest)));
   }
 
   /** Whether there is a job of this kind, due whenever. */
@@ -102,7 +105,6 @@ export class DueTable {
         await this.#attempt(kind, job, rows);
       }
     }
-    this.#armedAt = undefined;
     this.arm();
     return Object.keys(jobs).some((kind) => this.#dueNow(kind).length > 0);
   }

@@ -1,0 +1,94 @@
+/**
+ * The end of a program: everything that is waited for comes, and is done. Then nothing may be missing, and nothing left
+ * over: not in the bucket, and not in the replica.
+ */
+
+import { replicaKey } from "../../../src/storage/keys.ts";
+import { Replica } from "../../../src/storage/replica.ts";
+import { blobs } from "./contents.ts";
+import { tagCount } from "./program.ts";
+import { readEverything, settleUncertainties } from "./reads.ts";
+import type { Run } from "./run.ts";
+import { advanceClock } from "./world.ts";
+
+/** Longer than uploads, grace, leases, deletions and tombstones take one after the other, in milliseconds. */
+const horizonMs = 4 * 3600 * 1000;
+
+const maxRounds = 200;
+
+/** Lets everything become due, and checks what is left. */
+export async function drain(run: Run): Promise<void> {
+  const { world } = run;
+  world.faults.heal();
+  world.trace.push("the end: everything that is due is done");
+  for (const at of [0, 1] as const) world.kv.setLag(at, 0);
+  await world.faults.slowCallsEnd();
+  await settleUncertainties(run);
+  const end = Date.now() + horizonMs;
+  for (let round = 0; Date.now() < end; round++) {
+    run.require(round < maxRounds, "there is no end to what is due");
+    const alarms = await world.objects.command("all", "next alarm");
+    const next = Math.min(end, ...alarms.filter((at) => at !== null));
+    advanceClock(Math.max(next - Date.now(), 1));
+    await world.objects.command("all", "run due alarm");
+  }
+  for (const repository of run.repositories) run.model(repository).uploadsSettled();
+  await settleUncertainties(run);
+  await readEverything(run);
+  checkBucket(run);
+  await checkReplica(run);
+}
+
+function checkBucket(run: Run): void {
+  const { bucket } = run.world;
+  const models = run.repositories.map((repository) => run.model(repository));
+  const kept = [...blobs.keys()].filter((blob) => models.some((model) => model.referenced(blob) === "yes"));
+  for (const [repository, model] of models.entries()) {
+    for (const blob of blobs.keys()) {
+      const isUseless = model.blob(blob) === "yes" && model.referenced(blob) !== "yes";
+      run.require(!isUseless, `blob ${blob} of repository ${repository} is kept, and nothing references it`);
+    }
+  }
+  const keys = bucket.keys();
+  run.require(keys.length === kept.length, `the bucket holds ${keys.length} blobs instead of ${kept.length}`);
+  run.require(bucket.openUploads === 0, `${bucket.openUploads} multipart uploads are open`);
+}
+
+async function checkReplica(run: Run): Promise<void> {
+  const rows = run.world.kv.rows();
+  // Nothing lags any more, so that a location sees what there is.
+  const replica = new Replica(run.world.kv.binding(0));
+  const keys = new Set(run.world.bucket.keys());
+  for (const repository of run.repositories) {
+    const name = run.name(repository);
+    const model = run.model(repository);
+    const expect = (key: Parameters<typeof replicaKey>[1], isThere: boolean) => {
+      const text = replicaKey(name, key);
+      run.require(rows.delete(text) === isThere, `the replica ${isThere ? "lacks" : "still has"} ${text}`);
+    };
+    for (const [number, { digest }] of run.manifests.entries()) {
+      const isThere = model.manifest(number) === "yes";
+      expect({ kind: "manifest", digest }, isThere);
+      const row = isThere ? await replica.manifest(name, digest) : undefined;
+      const lost = row?.plan.find((location) => !keys.has(location.key));
+      run.require(lost === undefined, `the plan of manifest ${number} names a key that is not there`);
+    }
+    for (let tag = 0; tag < tagCount; tag++) {
+      const [value = null] = model.tag(tag);
+      expect({ kind: "tag", tag: `tag-${tag}` }, value !== null);
+      const row = value === null ? undefined : await replica.tag(name, `tag-${tag}`);
+      const isRight = value === null || row?.digest === run.manifest(value).digest;
+      run.require(isRight, `the replica has tag ${tag} of repository ${repository} elsewhere`);
+    }
+    for (const [number, { digest }] of blobs.entries()) {
+      const isThere = model.referenced(number) === "yes";
+      expect({ kind: "blob", digest }, isThere);
+      const row = isThere ? await replica.blob(name, digest) : undefined;
+      run.require(
+        row === undefined || keys.has(row.key),
+        `the row of blob ${number} names a key that is not there`,
+      );
+    }
+  }
+  run.require(rows.size === 0, `the replica has other rows: ${[...rows.keys()].join(" ")}`);
+}

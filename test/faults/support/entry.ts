@@ -1,0 +1,67 @@
+/**
+ * The Worker that runs programs: POST a {@link Program}, and the answer is its {@link Verdict}.
+ *
+ * A program's clients are in here too, and call the real `fetch` of each location directly: a request costs no
+ * connection, so that hundreds of programs take seconds.
+ */
+import type { Env } from "../../../src/env.ts";
+import { Blobs as RealBlobs } from "../../../src/objects/blobs.ts";
+import { Repository as RealRepository } from "../../../src/objects/repository.ts";
+import { Upload as RealUpload } from "../../../src/objects/upload.ts";
+import { abridged } from "./location.ts";
+import { type ObjectCommand, obey } from "./objects.ts";
+import type { Program } from "./program.ts";
+import { runProgram } from "./runner.ts";
+import { World } from "./world.ts";
+
+export { Catalog } from "../../../src/objects/catalog.ts";
+
+/** The world whose program runs. Its objects are made while it does, and stay with it. */
+let world: World | undefined;
+
+function objectEnv(env: Env): Env {
+  return world?.objectEnv ?? env;
+}
+
+// What the registry logs belongs to the trace of the program.
+for (const level of ["log", "warn", "error"] as const) {
+  console[level] = (line: unknown) => world?.trace.push(`  log: ${abridged(String(line))}`);
+}
+
+export class Repository extends RealRepository {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(env));
+  }
+
+  command(command: ObjectCommand): Promise<number | null> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class Upload extends RealUpload {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(env));
+  }
+
+  command(command: ObjectCommand): Promise<number | null> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class Blobs extends RealBlobs {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(env));
+  }
+
+  command(command: ObjectCommand): Promise<number | null> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export default {
+  async fetch(request, env, context) {
+    const program = await request.json<Program>();
+    world = new World(env, program);
+    return Response.json(await runProgram(world, program, (promise) => context.waitUntil(promise)));
+  },
+} satisfies ExportedHandler<Env>;

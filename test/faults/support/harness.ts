@@ -1,0 +1,67 @@
+/** Starts the Worker that runs programs, and runs random ones. */
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import fc from "fast-check";
+import { buildWorker } from "../../../src/local/bundle.ts";
+import { type Instance, startInstance } from "../../../src/local/instance.ts";
+import { programs } from "./generate.ts";
+import type { Program, Verdict } from "./program.ts";
+import { type Replacement, replacing } from "./replacing.ts";
+
+/** Parts of uploads may be smaller than R2's least, so that blobs of a few kilobytes have several. */
+const smallParts: Replacement = {
+  file: "src/env.ts",
+  from: 'size("5MiB", 5 * mebibyte,',
+  to: 'size("5MiB", 1024,',
+};
+
+/** A running harness. */
+export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
+
+/** Starts one; `bugs` are replacements in the registry's sources. */
+export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
+  const entry = join(import.meta.dirname, "entry.ts");
+  const script = await buildWorker({ entry, plugins: [replacing([smallParts, ...bugs])] });
+  // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
+  const stderr = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const instance: Instance = await startInstance({ script, stderr });
+  return {
+    run: async (program) => {
+      const response = await fetch(instance.url, { method: "POST", body: JSON.stringify(program) });
+      if (!response.ok) throw new Error(await response.text());
+      return (await response.json()) as Verdict;
+    },
+    [Symbol.asyncDispose]: () => instance.dispose(),
+  };
+}
+
+/** What many programs came to. */
+export type Outcome = {
+  programs: number;
+  requests: number;
+  faults: number;
+  /** The first broken promise, in the smallest program that was found to break one; with what happened. */
+  violation?: string;
+};
+
+/** Runs random programs, until one breaks a promise; that one is made as small as it gets. */
+export async function runPrograms(
+  harness: Harness,
+  options: { seed: number; count: number; maxSteps: number; shrink?: boolean },
+): Promise<Outcome> {
+  const outcome: Outcome = { programs: 0, requests: 0, faults: 0 };
+  const { seed, count, maxSteps, shrink = true } = options;
+  let last: Verdict | undefined;
+  const property = fc.asyncProperty(programs(maxSteps), async (program) => {
+    const verdict = await harness.run(program);
+    if (last === undefined) outcome.programs++;
+    outcome.requests += verdict.requests;
+    outcome.faults += verdict.faults;
+    if (verdict.violation === undefined) return true;
+    last = verdict;
+    return false;
+  });
+  await fc.check(property, { seed, numRuns: count, endOnFailure: !shrink });
+  if (last !== undefined) outcome.violation = `${last.violation}\n${last.trace.join("\n")}`;
+  return outcome;
+}

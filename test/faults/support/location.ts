@@ -1,0 +1,101 @@
+/** The clients of a location: their requests go straight to the Worker's `fetch`, as that location's isolate. */
+import worker from "../../../src/worker.ts";
+
+import type { LocationIndex } from "./program.ts";
+import { adminPassword, advanceClock, type World } from "./world.ts";
+
+/** An answer, read to its end. */
+export type Reply = { status: number; headers: Headers; bytes: Uint8Array };
+
+/** Who asks: may pull, push and delete; or pull alone. */
+export type Caller = "pusher" | "reader";
+
+export type SendOptions = { as?: Caller; headers?: Record<string, string>; body?: Uint8Array };
+
+/** How much time passes with each request, in milliseconds. */
+const requestMs = 60;
+
+const origin = "https://registry.example";
+
+const actions: Record<Caller, string> = { pusher: "pull,push,delete", reader: "pull" };
+
+/** The clients of all locations of a world. */
+export class Clients {
+  requests = 0;
+  readonly #world: World;
+  readonly #waitUntil: (promise: Promise<unknown>) => void;
+  readonly #scopes: string[];
+  readonly #tokens = new Map<Caller, { token: string; until: number }>();
+
+  constructor(world: World, repositories: string[], waitUntil: (promise: Promise<unknown>) => void) {
+    this.#world = world;
+    this.#waitUntil = waitUntil;
+    this.#scopes = repositories.map((name) => `repository:${name}`);
+  }
+
+  /** Sends a request to a location; waits for what it left to be done, too. */
+  async send(at: LocationIndex, method: string, path: string, options: SendOptions = {}): Promise<Reply> {
+    const { as = "pusher", headers = {}, body } = options;
+    const authorization = `Bearer ${await this.#token(as)}`;
+    const reply = await this.#fetch(at, method, path, { ...headers, Authorization: authorization }, body);
+    const target = path.replace(/(uploads\/[0-9a-f]{4})[^?]*/, "$1…").replace(/^\/v2\/repository-/, "");
+    this.#world.trace.push(`${at} ${method} ${abridged(target)} (${as}): ${reply.status}${errorOf(reply)}`);
+    return reply;
+  }
+
+  async #fetch(
+    at: LocationIndex,
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body: Uint8Array | undefined,
+  ): Promise<Reply> {
+    this.requests++;
+    advanceClock(requestMs);
+    const length: Record<string, string> =
+      method === "GET" || method === "HEAD" ? {} : { "Content-Length": String(body?.byteLength ?? 0) };
+    const request = new Request(origin + path, {
+      method,
+      headers: { ...length, ...headers },
+      body: body ?? null,
+    });
+    const left: Promise<unknown>[] = [];
+    const context = { waitUntil: (promise: Promise<unknown>) => left.push(promise) };
+    const response = await worker.fetch(
+      request as Parameters<typeof worker.fetch>[0],
+      this.#world.env(at),
+      context as unknown as ExecutionContext,
+    );
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const settled = Promise.allSettled(left);
+    this.#waitUntil(settled);
+    await settled;
+    return { status: response.status, headers: response.headers, bytes };
+  }
+
+  async #token(caller: Caller): Promise<string> {
+    const known = this.#tokens.get(caller);
+    if (known !== undefined && known.until > Date.now()) return known.token;
+    const scopes = this.#scopes.map((scope) => `scope=${scope}:${actions[caller]}`).join("&");
+    const authorization = `Basic ${btoa(`admin:${adminPassword}`)}`;
+    const path = `/token?service=stowage&${scopes}`;
+    const reply = await this.#world.faults.suspended(() =>
+      this.#fetch(0, "GET", path, { Authorization: authorization }, undefined),
+    );
+    const { token, expires_in: seconds } = JSON.parse(new TextDecoder().decode(reply.bytes));
+    // A request may take a while by the programs' clock.
+    this.#tokens.set(caller, { token, until: Date.now() + (seconds - 600) * 1000 });
+    return token;
+  }
+}
+
+/** A text for the trace, with no more of each digest than tells it from others. */
+export function abridged(text: string): string {
+  return text.replace(/\b(sha256:[0-9a-f]{6})[0-9a-f]*/g, "$1").slice(0, 300);
+}
+
+function errorOf({ status, bytes }: Reply): string {
+  if (status < 400 || bytes.byteLength === 0) return "";
+  const { errors } = JSON.parse(new TextDecoder().decode(bytes));
+  return ` ${abridged(JSON.stringify(errors[0]?.detail ?? errors[0]?.code))}`;
+}

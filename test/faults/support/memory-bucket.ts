@@ -1,0 +1,124 @@
+/** R2 in memory, as far as the registry uses it, with the platform's rules; its operations fail on command. */
+import { createHash } from "node:crypto";
+import type { FaultTable } from "./fault-table.ts";
+import type { BucketOperation } from "./program.ts";
+
+type Checksums = { sha256?: string; sha512?: string };
+type Range = { offset: number; length: number };
+type OpenUpload = { key: string; parts: Map<number, { etag: string; bytes: Uint8Array }> };
+
+/** The bucket of one world. */
+export class MemoryBucket {
+  readonly #faults: FaultTable;
+  readonly #objects = new Map<string, Uint8Array>();
+  readonly #uploads = new Map<string, OpenUpload>();
+  #uploadCount = 0;
+
+  constructor(faults: FaultTable) {
+    this.#faults = faults;
+  }
+
+  /** The keys of all objects. */
+  keys(): string[] {
+    return [...this.#objects.keys()];
+  }
+
+  /** How many multipart uploads are open. */
+  get openUploads(): number {
+    return this.#uploads.size;
+  }
+
+  /** The binding. */
+  binding(): R2Bucket {
+    const binding = {
+      head: (key: string) => this.#call("head", key, () => describe(this.#objects.get(key))),
+      get: (key: string, { range }: { range?: Range } = {}) =>
+        this.#call("get", key, () => {
+          const bytes = this.#objects.get(key);
+          const { offset, length } = range ?? { offset: 0, length: bytes?.byteLength ?? 0 };
+          return (
+            bytes && { ...describe(bytes), body: new Response(bytes.slice(offset, offset + length)).body }
+          );
+        }),
+      put: async (key: string, body: ReadableStream | Uint8Array, checksums: Checksums) => {
+        const bytes = new Uint8Array(await new Response(body).arrayBuffer());
+        return this.#call("put", key, () => this.#put(key, bytes, checksums));
+      },
+      delete: (keys: string[]) =>
+        this.#call("delete", keys.join(" "), () => {
+          for (const key of keys) this.#objects.delete(key);
+        }),
+      createMultipartUpload: (key: string) =>
+        this.#call("createMultipartUpload", key, () => {
+          const uploadId = `upload-${++this.#uploadCount}`;
+          this.#uploads.set(uploadId, { key, parts: new Map() });
+          return { key, uploadId };
+        }),
+      resumeMultipartUpload: (key: string, uploadId: string) => this.#resume(key, uploadId),
+    };
+    return binding as unknown as R2Bucket;
+  }
+
+  async #call<T>(operation: BucketOperation, detail: string, call: () => T): Promise<T | null> {
+    const effect = this.#faults.take(`r2.${operation}`, detail);
+    return this.#faults.apply(effect, async () => call() ?? null);
+  }
+
+  #put(key: string, bytes: Uint8Array, checksums: Checksums): { key: string; size: number } {
+    for (const [algorithm, expected] of Object.entries(checksums)) {
+      const computed = createHash(algorithm).update(bytes).digest("hex");
+      if (computed !== expected) throw new Error("put: the checksum did not match what was received (10037)");
+    }
+    this.#objects.set(key, bytes);
+    return { key, size: bytes.byteLength };
+  }
+
+  #resume(key: string, uploadId: string) {
+    const open = (): OpenUpload => {
+      const upload = this.#uploads.get(uploadId);
+      if (upload?.key !== key) throw new Error("the specified multipart upload does not exist (10024)");
+      return upload;
+    };
+    return {
+      uploadPart: (partNumber: number, bytes: Uint8Array) => {
+        const kept = bytes.slice();
+        return this.#call("uploadPart", `${key} ${partNumber}`, () => {
+          const etag = `${uploadId} ${partNumber} ${createHash("md5").update(kept).digest("hex")}`;
+          open().parts.set(partNumber, { etag, bytes: kept });
+          return { partNumber, etag };
+        });
+      },
+      complete: (named: { partNumber: number; etag: string }[]) =>
+        this.#call("complete", key, () => {
+          const bytes = assemble(open(), named);
+          this.#uploads.delete(uploadId);
+          this.#objects.set(key, bytes);
+          return { key, size: bytes.byteLength };
+        }),
+      abort: () =>
+        this.#call("abort", key, () => {
+          open();
+          this.#uploads.delete(uploadId);
+        }),
+    };
+  }
+}
+
+/** R2, "Multipart upload": all parts are of one size, but for the last, which may be smaller. */
+function assemble({ parts }: OpenUpload, named: { partNumber: number; etag: string }[]): Uint8Array {
+  const pieces = named.map(({ partNumber, etag }) => {
+    const part = parts.get(partNumber);
+    if (part?.etag !== etag) throw new Error("one of the parts was not found (10025)");
+    return part.bytes;
+  });
+  const partBytes = pieces[0]?.byteLength ?? 0;
+  const last = pieces.at(-1)?.byteLength ?? 0;
+  if (last > partBytes || pieces.slice(0, -1).some((piece) => piece.byteLength !== partBytes)) {
+    throw new Error("all parts but the last must have one size (10048)");
+  }
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
+function describe(bytes: Uint8Array | undefined): { size: number } | undefined {
+  return bytes && { size: bytes.byteLength };
+}

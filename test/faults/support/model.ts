@@ -1,0 +1,310 @@
+/**
+ * What one repository must hold, as its clients know it: plain data.
+ *
+ * Where an answer was lost, the model holds both outcomes possible, until a read that the ledger decided tells. What
+ * nothing references may be collected once its grace is over.
+ */
+import type { ManifestContent } from "./contents.ts";
+import { blobs, type Content } from "./contents.ts";
+import { tagCount, type WriteStep } from "./program.ts";
+
+export type Certainty = "yes" | "no" | "maybe";
+
+/** A blob link. `keptUntil`: collection leaves it alone until then. `mayAppear`: an upload may yet be finished. */
+type BlobState = { linked: Certainty; keptUntil: number; goneAt: number; mayAppear: boolean };
+type ManifestState = { present: Certainty; goneAt: number };
+
+/** The statuses that a write may be answered with. */
+export type Expected = readonly number[];
+
+/** One repository. */
+export class RepositoryModel {
+  readonly #graceMs: number;
+  readonly #manifests: ManifestContent[];
+  readonly #present: ManifestState[];
+  readonly #blobs: BlobState[];
+  /** Where each tag may point; `null`: it may not exist. */
+  readonly #tags: Set<number | null>[];
+  /** Where each tag may ever have pointed. */
+  readonly #everTagged: Set<number>[];
+
+  constructor(manifests: ManifestContent[], graceMs: number) {
+    this.#graceMs = graceMs;
+    this.#manifests = manifests;
+    this.#present = manifests.map(() => ({ present: "no", goneAt: 0 }));
+    this.#blobs = blobs.map((_: Content) => ({ linked: "no", keptUntil: 0, goneAt: 0, mayAppear: false }));
+    this.#tags = Array.from({ length: tagCount }, () => new Set([null]));
+    this.#everTagged = Array.from({ length: tagCount }, () => new Set<number>());
+  }
+
+  // ── What there is ────────────────────────────────────────────────────────────────────────────────────────────
+
+  manifest(number: number): Certainty {
+    return this.#manifestState(number).present;
+  }
+
+  blob(number: number): Certainty {
+    if (this.referenced(number) === "yes") return "yes";
+    const { linked, keptUntil, mayAppear } = this.#blobState(number);
+    if (linked === "yes") return Date.now() > keptUntil ? "maybe" : "yes";
+    return mayAppear ? "maybe" : linked;
+  }
+
+  /** Whether a manifest of the repository references the blob. */
+  referenced(blob: number): Certainty {
+    return anyOf(this.#referencing(blob).map((number) => this.manifest(number)));
+  }
+
+  tag(number: number): ReadonlySet<number | null> {
+    return this.#tags[number] ?? new Set([null]);
+  }
+
+  /** Whether the tag pointed, or may have pointed, at the manifest at some time. */
+  everTagged(tag: number, manifest: number): boolean {
+    return this.#everTagged[tag]?.has(manifest) === true;
+  }
+
+  /** When what is not there any more was last known to be there, or to have been deleted. */
+  goneAt(what: "manifest" | "blob", number: number): number {
+    return what === "manifest" ? this.#manifestState(number).goneAt : this.#blobState(number).goneAt;
+  }
+
+  /** Whether it is there, or ever was. */
+  isKnown(what: "manifest" | "blob", number: number): boolean {
+    const certainty = what === "manifest" ? this.manifest(number) : this.blob(number);
+    return certainty !== "no" || this.goneAt(what, number) > 0;
+  }
+
+  // ── What a write must be answered with ───────────────────────────────────────────────────────────────────────
+
+  expected(step: WriteStep, source: RepositoryModel | undefined): Expected {
+    switch (step.do) {
+      case "push blob":
+        return [201];
+      case "mount":
+        return choose(source?.blob(step.blob) ?? "no", [201], [202]);
+      case "put manifest": {
+        const { kind, references } = this.#content(step.manifest);
+        if (this.manifest(step.manifest) === "yes") return [201];
+        const states = references.map((each) => (kind === "image" ? this.blob(each) : this.manifest(each)));
+        const complete = allOf(states);
+        return this.manifest(step.manifest) === "maybe" && complete === "no"
+          ? [201, 404]
+          : choose(complete, [201], [404]);
+      }
+      case "delete tag": {
+        const values = this.tag(step.tag);
+        return choose(values.has(null) ? (values.size === 1 ? "no" : "maybe") : "yes", [202], [404]);
+      }
+      case "delete manifest":
+        return choose(this.manifest(step.manifest), [202], [404]);
+      case "delete blob": {
+        const linked = this.blob(step.blob);
+        const referenced = this.referenced(step.blob);
+        return [...choose(linked, choose(referenced, [405], [202]), [404])];
+      }
+    }
+  }
+
+  // ── What a write changed ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes in an answer that was not an error of the registry's. `at`: when the request was sent. */
+  apply(step: WriteStep, status: number, at: number): void {
+    switch (step.do) {
+      case "push blob":
+      case "mount":
+        if (status === 201) this.#link(step.blob, at);
+        return;
+      case "put manifest":
+        if (status === 201) this.#store(step.manifest, step.tag);
+        return;
+      case "delete tag":
+        this.#setTag(step.tag, new Set([null]));
+        return;
+      case "delete manifest":
+        this.#remove(step.manifest, status === 202, at);
+        return;
+      case "delete blob":
+        if (status !== 405) this.#blobIsGone(step.blob);
+    }
+  }
+
+  /** Takes in that a write may have been done, or not. */
+  applyPerhaps(step: WriteStep, at: number): void {
+    switch (step.do) {
+      case "push blob":
+      case "mount": {
+        const state = this.#blobState(step.blob);
+        if (this.blob(step.blob) !== "yes") state.linked = "maybe";
+        return;
+      }
+      case "put manifest": {
+        const state = this.#manifestState(step.manifest);
+        if (state.present === "no") state.present = "maybe";
+        if (step.tag !== null) this.tagPerhaps(step.tag, step.manifest);
+        return;
+      }
+      case "delete tag":
+        this.tagPerhaps(step.tag, null);
+        return;
+      case "delete manifest": {
+        const state = this.#manifestState(step.manifest);
+        if (state.present === "no") return;
+        if (state.present === "yes") this.#keepReferences(step.manifest, at);
+        state.present = "maybe";
+        state.goneAt = Date.now();
+        for (const [tag, values] of this.#tags.entries()) {
+          if (values.has(step.manifest)) this.tagPerhaps(tag, null);
+        }
+        return;
+      }
+      case "delete blob": {
+        const state = this.#blobState(step.blob);
+        if (this.referenced(step.blob) === "yes" || state.linked === "no") return;
+        state.linked = "maybe";
+        state.goneAt = Date.now();
+      }
+    }
+  }
+
+  /** An upload was cut short as it was closed; its object may yet finish it. */
+  uploadMayFinish(blob: number): void {
+    this.#blobState(blob).mayAppear = true;
+  }
+
+  /** A tag points at one of these; `null`: or does not exist. */
+  tagIsOneOf(tag: number, values: (number | null)[]): void {
+    this.#setTag(tag, new Set(values));
+  }
+
+  /** Adds a place where a tag may point. */
+  tagPerhaps(tag: number, value: number | null): void {
+    this.#setTag(tag, new Set([...this.tag(tag), value]));
+  }
+
+  // ── What reads tell ──────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The ledger says where a tag points. */
+  tagSeen(tag: number, value: number | null): void {
+    this.#setTag(tag, new Set([value]));
+    if (value !== null) this.manifestSeen(value, true);
+  }
+
+  /** The ledger says whether a manifest is there. What a manifest references is there, too. */
+  manifestSeen(number: number, isPresent: boolean): void {
+    const state = this.#manifestState(number);
+    if (state.present === "maybe" && !isPresent) state.goneAt = Date.now();
+    state.present = isPresent ? "yes" : "no";
+    if (isPresent) return;
+    for (const values of this.#tags) {
+      if (values.delete(number) && values.size === 0) values.add(null);
+    }
+  }
+
+  /** The ledger says whether a blob is linked. `renewedAt`: and keeps it for a while from then. */
+  blobSeen(number: number, isLinked: boolean, renewedAt?: number): void {
+    const state = this.#blobState(number);
+    if (!isLinked) {
+      this.#blobIsGone(number);
+      return;
+    }
+    state.linked = "yes";
+    // What has more than half of its grace left is not written again.
+    if (renewedAt !== undefined) state.keptUntil = Math.max(state.keptUntil, renewedAt + this.#graceMs / 2);
+  }
+
+  /** Every upload has ended one way or the other. */
+  uploadsSettled(): void {
+    for (const [number, state] of this.#blobs.entries()) {
+      if (state.mayAppear && this.blob(number) === "maybe" && state.linked === "no") state.linked = "maybe";
+      state.mayAppear = false;
+    }
+  }
+
+  // ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #link(blob: number, at: number): void {
+    const state = this.#blobState(blob);
+    state.linked = "yes";
+    state.keptUntil = at + this.#graceMs;
+  }
+
+  #store(manifest: number, tag: number | null): void {
+    const { kind, references } = this.#content(manifest);
+    if (this.manifest(manifest) === "no") {
+      for (const each of references) {
+        if (kind === "image") this.#blobState(each).linked = "yes";
+        else this.#manifestState(each).present = "yes";
+      }
+    }
+    this.#manifestState(manifest).present = "yes";
+    if (tag !== null) this.#setTag(tag, new Set([manifest]));
+  }
+
+  #remove(manifest: number, wasPresent: boolean, at: number): void {
+    if (wasPresent) this.#keepReferences(manifest, at);
+    const state = this.#manifestState(manifest);
+    if (state.present !== "no") state.goneAt = Date.now();
+    state.present = "no";
+    for (const [tag, values] of this.#tags.entries()) {
+      if (!values.has(manifest)) continue;
+      this.#setTag(tag, new Set([...[...values].filter((value) => value !== manifest), null]));
+    }
+  }
+
+  /** What a manifest referenced is there, and is kept for the grace from when the manifest went. */
+  #keepReferences(manifest: number, at: number): void {
+    const { kind, references } = this.#content(manifest);
+    if (kind === "image") for (const each of references) this.#link(each, at);
+  }
+
+  #blobIsGone(number: number): void {
+    const state = this.#blobState(number);
+    if (state.linked !== "no") state.goneAt = Date.now();
+    state.linked = "no";
+  }
+
+  #setTag(tag: number, values: Set<number | null>): void {
+    this.#tags[tag] = values;
+    for (const value of values) if (value !== null) this.#everTagged[tag]?.add(value);
+  }
+
+  #referencing(blob: number): number[] {
+    return this.#manifests.flatMap(({ kind, references }, number) =>
+      kind === "image" && references.includes(blob) ? [number] : [],
+    );
+  }
+
+  #content(number: number): ManifestContent {
+    return checked(this.#manifests[number], `manifest ${number}`);
+  }
+
+  #manifestState(number: number): ManifestState {
+    return checked(this.#present[number], `manifest ${number}`);
+  }
+
+  #blobState(number: number): BlobState {
+    return checked(this.#blobs[number], `blob ${number}`);
+  }
+}
+
+/** What is there, for numbers that the program has. */
+export function checked<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`a program has no ${what}`);
+  return value;
+}
+
+function choose(certainty: Certainty, ifSo: Expected, ifNot: Expected): Expected {
+  if (certainty === "maybe") return [...ifSo, ...ifNot];
+  return certainty === "yes" ? ifSo : ifNot;
+}
+
+function allOf(states: Certainty[]): Certainty {
+  if (states.includes("no")) return "no";
+  return states.includes("maybe") ? "maybe" : "yes";
+}
+
+function anyOf(states: Certainty[]): Certainty {
+  if (states.includes("yes")) return "yes";
+  return states.includes("maybe") ? "maybe" : "no";
+}

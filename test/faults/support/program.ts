@@ -1,0 +1,103 @@
+/**
+ * What a random program is: plain data, made in Node and run inside the Worker, so that it can be shrunk and printed.
+ *
+ * Numbers name things of a small world: repositories 0 and 1, a few blobs, the program's own manifests, three tags.
+ */
+
+/** One of the two locations: each has its own isolate memory and its own view of KV. */
+export type LocationIndex = 0 | 1;
+
+/** The bindings of objects, by which their calls fail. */
+export type ObjectBinding = "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD" | "CATALOG";
+
+/** The objects that alarms are run of, and that are evicted. */
+export type ObjectGroup = "all" | "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD";
+
+/** An operation of a binding. */
+export type FaultTarget = ObjectBinding | `kv.${KvOperation}` | `r2.${BucketOperation}`;
+
+export type KvOperation = "get" | "put" | "delete";
+
+export type BucketOperation =
+  | "head"
+  | "get"
+  | "put"
+  | "delete"
+  | "createMultipartUpload"
+  | "uploadPart"
+  | "complete"
+  | "abort";
+
+/**
+ * What goes wrong. `fail`: nothing is done, and an error reported. `lost`: it is done, and an error reported.
+ * `late`: an error is reported, and it is done a while later (KV). `overloaded`: an object says so. `evict` and
+ * `evict after`: the object loses its memory before the call, or as soon as it has answered. `slow`: it takes long
+ * enough for the next request to overtake it.
+ */
+export type FaultEffect = "fail" | "lost" | "late" | "overloaded" | "evict" | "evict after" | "slow";
+
+/** The calls to a target that go wrong: `skip` go well first, then `times` do not. */
+export type Fault = { target: FaultTarget; effect: FaultEffect; skip: number; times: number };
+
+/** How a blob is pushed. */
+export type PushWay = "post" | "post and put" | "streamed" | "chunked";
+
+/** A change that a client asks for. */
+export type WriteStep = { repository: number; at: LocationIndex } & (
+  | { do: "push blob"; blob: number; way: PushWay; pauseSeconds: number }
+  | { do: "mount"; blob: number; from: number }
+  | { do: "put manifest"; manifest: number; tag: number | null }
+  | { do: "delete tag"; tag: number }
+  | { do: "delete manifest"; manifest: number }
+  | { do: "delete blob"; blob: number }
+);
+
+/** Something that a client reads. */
+export type ReadStep = { repository: number; at: LocationIndex } & (
+  | { do: "pull tag"; tag: number; as: "reader" | "pusher" }
+  | { do: "pull manifest"; manifest: number }
+  | { do: "pull blob"; blob: number }
+  | { do: "ask for blob"; blob: number }
+  | { do: "list tags" }
+  | { do: "list referrers"; manifest: number }
+);
+
+/** Something that the platform does. */
+export type PlatformStep =
+  | { do: "run alarms"; of: ObjectGroup; how: "due" | "early" | "twice" }
+  | { do: "advance"; seconds: number }
+  | { do: "evict"; of: ObjectGroup }
+  | { do: "restart location"; at: LocationIndex }
+  | { do: "set lag"; at: LocationIndex; seconds: number }
+  | { do: "fault"; fault: Fault }
+  | { do: "heal" };
+
+/** Pushes a manifest after everything that it references, as a client does. */
+export type PushImageStep = {
+  do: "push image";
+  repository: number;
+  at: LocationIndex;
+  manifest: number;
+  tag: number;
+  way: PushWay;
+};
+
+/** Changes that several clients ask for at once. */
+export type TogetherStep = { do: "together"; writes: WriteStep[] };
+
+export type Step = WriteStep | ReadStep | PlatformStep | PushImageStep | TogetherStep;
+
+/** A manifest of a program. What it references, and its subject, have smaller numbers; the runner sees to that. */
+export type ManifestPlan = { kind: "image" | "index"; references: number[]; subject: number | null };
+
+export type Program = {
+  settings: { graceSeconds: number; deleteDelaySeconds: number };
+  manifests: ManifestPlan[];
+  steps: Step[];
+};
+
+/** What a run came to. `violation` says which promise was broken; `trace` what happened until then. */
+export type Verdict = { violation?: string; trace: string[]; requests: number; faults: number };
+
+export const repositoryCount = 2;
+export const tagCount = 3;

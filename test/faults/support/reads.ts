@@ -1,0 +1,284 @@
+/** Reading as clients do, and holding each answer to what the model says. */
+import { replicaKey } from "../../../src/storage/keys.ts";
+import { digestOf } from "../../support/content.ts";
+import { blobs } from "./contents.ts";
+import type { Caller, Reply } from "./location.ts";
+import { checked } from "./model.ts";
+import type { LocationIndex, ReadStep } from "./program.ts";
+import { tagCount } from "./program.ts";
+import type { Run } from "./run.ts";
+
+/** How long an isolate takes a repository's word for what it links, in milliseconds: registry/isolate-cache.ts. */
+const isolateTtlMs = 30_000;
+
+/** Sends a read and checks what comes back. */
+export async function read(run: Run, step: ReadStep): Promise<void> {
+  switch (step.do) {
+    case "pull tag":
+      return pullTag(run, step.repository, step.tag, step.at, step.as);
+    case "pull manifest":
+      return pullManifest(run, step.repository, step.manifest, step.at);
+    case "pull blob":
+      return pullBlob(run, step.repository, step.blob, step.at);
+    case "ask for blob":
+      return askForBlob(run, step.repository, step.blob, step.at);
+    case "list tags":
+      return listTags(run, step.repository, step.at);
+    case "list referrers":
+      return listReferrers(run, step.repository, step.manifest, step.at);
+  }
+}
+
+/** Asks the ledgers about all that is uncertain, while nothing goes wrong. */
+export async function settleUncertainties(run: Run): Promise<void> {
+  await run.world.faults.suspended(async () => {
+    for (const repository of run.repositories) {
+      const model = run.model(repository);
+      for (const manifest of run.manifests.keys()) {
+        if (model.manifest(manifest) === "maybe") await askForManifest(run, repository, manifest, 0);
+      }
+      for (let tag = 0; tag < tagCount; tag++) {
+        if (model.tag(tag).size > 1) await pullTag(run, repository, tag, 0, "pusher");
+      }
+      for (const blob of blobs.keys()) {
+        if (model.blob(blob) === "maybe") await askForBlob(run, repository, blob, 0);
+      }
+    }
+  });
+}
+
+/** Reads everything everywhere that is or ever was there, while nothing goes wrong. */
+export async function readEverything(run: Run): Promise<void> {
+  await run.world.faults.suspended(async () => {
+    for (const repository of run.repositories) {
+      const model = run.model(repository);
+      await listTags(run, repository, 0);
+      for (const { subject } of run.manifests) {
+        if (subject !== undefined) await listReferrers(run, repository, subject, 1);
+      }
+      for (const at of [0, 1] as const) {
+        for (let tag = 0; tag < tagCount; tag++) {
+          if (!model.tag(tag).has(null)) await pullTag(run, repository, tag, at, "reader");
+        }
+        for (const manifest of run.manifests.keys()) {
+          if (model.isKnown("manifest", manifest)) await pullManifest(run, repository, manifest, at);
+        }
+        for (const blob of blobs.keys()) {
+          if (model.isKnown("blob", blob)) await pullBlob(run, repository, blob, at);
+        }
+      }
+    }
+  });
+}
+
+/** Pulls by tag: never an older place than the last acknowledged, but in an answer that says so itself. */
+export async function pullTag(
+  run: Run,
+  repository: number,
+  tag: number,
+  at: LocationIndex,
+  as: Caller,
+): Promise<void> {
+  const { reply, faults } = await get(run, at, as, `/v2/${run.name(repository)}/manifests/tag-${tag}`);
+  const model = run.model(repository);
+  const what = `tag ${tag} of repository ${repository}`;
+  const values = model.tag(tag);
+  if (reply.status === 404) {
+    run.require(values.has(null), `${what} exists, and is not found`);
+    model.tagSeen(tag, null);
+    return;
+  }
+  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  const digest = reply.headers.get("Docker-Content-Digest");
+  const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
+  requireExact(run, reply, digest ?? "", what);
+  if (reply.headers.has("Warning")) {
+    run.require(as === "reader" && faults > 0, `${what} is stale although its ledger was in reach`);
+    run.require(model.everTagged(tag, number), `${what} never pointed at manifest ${number}`);
+    return;
+  }
+  run.require(values.has(number), `${what} points at manifest ${number}, not at ${[...values].join(" or ")}`);
+  model.tagSeen(tag, number);
+}
+
+/** Pulls a manifest by digest. */
+export async function pullManifest(
+  run: Run,
+  repository: number,
+  number: number,
+  at: LocationIndex,
+): Promise<void> {
+  const { digest, mediaType } = run.manifest(number);
+  const { reply, faults } = await get(run, at, "pusher", `/v2/${run.name(repository)}/manifests/${digest}`);
+  const model = run.model(repository);
+  const what = `manifest ${number} of repository ${repository}`;
+  if (reply.status === 404) {
+    run.require(model.manifest(number) !== "yes", `${what} exists, and is not found`);
+    model.manifestSeen(number, false);
+    return;
+  }
+  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  requireExact(run, reply, digest, what);
+  run.require(reply.headers.get("Content-Type") === mediaType, `${what} has another media type`);
+  if (model.manifest(number) !== "no") return;
+  const mayBeStale =
+    mayBeRemembered(run, model.goneAt("manifest", number), repository, digest, at) &&
+    (isFresh(model.goneAt("manifest", number)) || mayBeInReplica(run, repository, "manifest", digest, at));
+  run.require(mayBeStale, `${what} is deleted, and is found`);
+}
+
+/** Pulls a blob. */
+export async function pullBlob(
+  run: Run,
+  repository: number,
+  number: number,
+  at: LocationIndex,
+): Promise<void> {
+  const { digest } = checked(blobs[number], `blob ${number}`);
+  const { reply, faults } = await get(run, at, "reader", `/v2/${run.name(repository)}/blobs/${digest}`);
+  const model = run.model(repository);
+  const what = `blob ${number} of repository ${repository}`;
+  if (reply.status === 404) {
+    run.require(model.blob(number) !== "yes", `${what} exists, and is not found`);
+    model.blobSeen(number, false);
+    return;
+  }
+  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  requireExact(run, reply, digest, what);
+  if (model.blob(number) !== "no") return;
+  const naming = run.manifests.filter(
+    ({ kind, references }) => kind === "image" && references.includes(number),
+  );
+  const mayBeStale =
+    mayBeRemembered(run, model.goneAt("blob", number), repository, digest, at) &&
+    (isFresh(model.goneAt("blob", number)) ||
+      mayBeInReplica(run, repository, "blob", digest, at) ||
+      naming.some((manifest) => mayBeInReplica(run, repository, "manifest", manifest.digest, at)));
+  run.require(mayBeStale, `${what} is deleted, and is found`);
+}
+
+/** Asks, as a client that pushes does before it uploads; the ledger answers, and keeps the blob for a while. */
+export async function askForBlob(
+  run: Run,
+  repository: number,
+  number: number,
+  at: LocationIndex,
+): Promise<void> {
+  const { digest, bytes } = checked(blobs[number], `blob ${number}`);
+  const path = `/v2/${run.name(repository)}/blobs/${digest}`;
+  const startedAt = Date.now();
+  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "HEAD", path));
+  const model = run.model(repository);
+  const what = `blob ${number} of repository ${repository}, asked for`;
+  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  const isLinked = reply.status === 200;
+  run.require(model.blob(number) !== (isLinked ? "no" : "yes"), `${what}, is answered with ${reply.status}`);
+  if (isLinked) {
+    run.require(
+      reply.headers.get("Content-Length") === String(bytes.byteLength),
+      `${what}, has another size`,
+    );
+  }
+  model.blobSeen(number, isLinked, startedAt);
+}
+
+/** Asks for a manifest, as a client that pushes does; the ledger answers. */
+export async function askForManifest(
+  run: Run,
+  repository: number,
+  number: number,
+  at: LocationIndex,
+): Promise<void> {
+  const path = `/v2/${run.name(repository)}/manifests/${run.manifest(number).digest}`;
+  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "HEAD", path));
+  const model = run.model(repository);
+  const what = `manifest ${number} of repository ${repository}, asked for`;
+  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  const isThere = reply.status === 200;
+  run.require(
+    model.manifest(number) !== (isThere ? "no" : "yes"),
+    `${what}, is answered with ${reply.status}`,
+  );
+  model.manifestSeen(number, isThere);
+}
+
+async function listTags(run: Run, repository: number, at: LocationIndex): Promise<void> {
+  const { reply, faults } = await get(run, at, "reader", `/v2/${run.name(repository)}/tags/list`);
+  const what = `the list of tags of repository ${repository}`;
+  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  const listed = reply.status === 404 ? [] : jsonOf<{ tags: string[] }>(reply).tags;
+  for (let tag = 0; tag < tagCount; tag++) {
+    const values = run.model(repository).tag(tag);
+    const isListed = listed.includes(`tag-${tag}`);
+    const isRight = isListed ? values.size > 1 || !values.has(null) : values.has(null);
+    run.require(isRight, `${what} is wrong about tag ${tag}`);
+    if (!isListed) run.model(repository).tagSeen(tag, null);
+  }
+}
+
+async function listReferrers(
+  run: Run,
+  repository: number,
+  subject: number,
+  at: LocationIndex,
+): Promise<void> {
+  const path = `/v2/${run.name(repository)}/referrers/${run.manifest(subject).digest}`;
+  const { reply, faults } = await get(run, at, "reader", path);
+  const what = `the list of referrers of manifest ${subject} of repository ${repository}`;
+  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  const listed = jsonOf<{ manifests: { digest: string }[] }>(reply).manifests.map((entry) => entry.digest);
+  for (const [number, manifest] of run.manifests.entries()) {
+    const isListed = listed.includes(manifest.digest);
+    if (manifest.subject !== subject) {
+      run.require(!isListed, `${what} has manifest ${number}, which has another subject`);
+      continue;
+    }
+    const known = run.model(repository).manifest(number);
+    run.require(known !== (isListed ? "no" : "yes"), `${what} is wrong about manifest ${number}`);
+    run.model(repository).manifestSeen(number, isListed);
+  }
+}
+
+async function get(
+  run: Run,
+  at: LocationIndex,
+  as: Caller,
+  path: string,
+): Promise<{ reply: Reply; faults: number }> {
+  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "GET", path, { as }));
+  return { reply, faults };
+}
+
+function requireExact(run: Run, { bytes }: Reply, digest: string, what: string): void {
+  run.require(digestOf(bytes) === digest, `${what} has other bytes`);
+}
+
+/** Whether an isolate may still remember, by itself, what went at this time. */
+function isFresh(goneAt: number): boolean {
+  return Date.now() <= goneAt + isolateTtlMs;
+}
+
+/** Nothing is found where it was itself seen to go. */
+function mayBeRemembered(
+  run: Run,
+  goneAt: number,
+  repository: number,
+  digest: string,
+  at: LocationIndex,
+): boolean {
+  return goneAt > 0 && !run.wasDeletedLately(at, digest, repository);
+}
+
+function mayBeInReplica(
+  run: Run,
+  repository: number,
+  kind: "manifest" | "blob",
+  digest: string,
+  at: LocationIndex,
+): boolean {
+  return run.world.kv.mayBeSeen(replicaKey(run.name(repository), { kind, digest }), at, isolateTtlMs);
+}
+
+function jsonOf<T>({ bytes }: Reply): T {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}

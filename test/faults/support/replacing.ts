@@ -1,0 +1,29 @@
+/** Changes sources while they are bundled: exact texts, which must be there. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Plugin } from "esbuild";
+import { projectDirectory } from "../../../src/local/bundle.ts";
+
+/** A text in a file of the project, and what takes its place. */
+export type Replacement = { file: string; from: string; to: string };
+
+/** An esbuild plugin that replaces texts. The build fails where a text is not there exactly once. */
+export function replacing(replacements: Replacement[]): Plugin {
+  const byPath = Map.groupBy(replacements, ({ file }) => join(projectDirectory, file));
+  return {
+    name: "replacing",
+    setup: ({ onLoad }) => {
+      onLoad({ filter: /\.ts$/ }, async ({ path }) => {
+        const own = byPath.get(path);
+        if (own === undefined) return undefined;
+        let contents = await readFile(path, "utf8");
+        for (const { file, from, to } of own) {
+          const pieces = contents.split(from);
+          if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`);
+          contents = pieces.join(to);
+        }
+        return { contents, loader: "ts" };
+      });
+    },
+  };
+}

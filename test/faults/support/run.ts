@@ -1,0 +1,94 @@
+/** What the parts of a run share: the world, its clients, and what they know. */
+import { type ManifestContent, makeManifests } from "./contents.ts";
+import { Clients } from "./location.ts";
+import { checked, RepositoryModel } from "./model.ts";
+import { type LocationIndex, type Program, repositoryCount } from "./program.ts";
+import type { World } from "./world.ts";
+
+/** A promise of the registry was broken. */
+export class Violation extends Error {
+  override name = "Violation";
+}
+
+/** How long what an isolate itself saw deleted is asked of the ledger, in milliseconds: docs/design.md, "Pull". */
+const deletionMemoryMs = 150_000;
+
+/** One run of one program. */
+export class Run {
+  readonly world: World;
+  readonly clients: Clients;
+  readonly manifests: ManifestContent[];
+  readonly #models: RepositoryModel[];
+  readonly #deletions = [new Map<string, number>(), new Map<string, number>()] as const;
+
+  constructor(world: World, program: Program, waitUntil: (promise: Promise<unknown>) => void) {
+    this.world = world;
+    this.manifests = makeManifests(program.manifests);
+    const graceMs = program.settings.graceSeconds * 1000;
+    this.#models = Array.from(
+      { length: repositoryCount },
+      () => new RepositoryModel(this.manifests, graceMs),
+    );
+    const names = this.repositories.map((number) => this.name(number));
+    this.clients = new Clients(world, names, waitUntil);
+  }
+
+  /** The name of a repository. */
+  name(repository: number): string {
+    return `repository-${repository}`;
+  }
+
+  /** The numbers of all repositories. */
+  get repositories(): number[] {
+    return [...this.#models.keys()];
+  }
+
+  model(repository: number): RepositoryModel {
+    return checked(this.#models[repository], `repository ${repository}`);
+  }
+
+  manifest(number: number): ManifestContent {
+    return checked(this.manifests[number], `manifest ${number}`);
+  }
+
+  /** Notes that a location told a client that something is deleted. */
+  noteDeletion(at: LocationIndex, digest: string, repository: number): void {
+    this.#deletions[at].set(`${repository} ${digest}`, Date.now());
+  }
+
+  /** Notes that a location took a push of it. */
+  notePush(at: LocationIndex, digest: string, repository: number): void {
+    this.#deletions[at].delete(`${repository} ${digest}`);
+  }
+
+  /** Whether a location told a client so lately that something is deleted that it must not be found there. */
+  wasDeletedLately(at: LocationIndex, digest: string, repository: number): boolean {
+    const deletedAt = this.#deletions[at].get(`${repository} ${digest}`);
+    return deletedAt !== undefined && Date.now() < deletedAt + deletionMemoryMs;
+  }
+
+  /** A location's isolate ended, and its memory with it. */
+  restart(at: LocationIndex): void {
+    this.world.restart(at);
+    this.#deletions[at].clear();
+  }
+
+  /** Runs work and says how many calls to bindings went wrong meanwhile. */
+  async counting<T>(work: () => Promise<T>): Promise<{ result: T; faults: number }> {
+    const before = this.world.faults.fired;
+    const result = await work();
+    return { result, faults: this.world.faults.fired - before };
+  }
+
+  /** Fails unless the condition holds. */
+  require(condition: boolean, promise: string): asserts condition {
+    if (!condition) throw new Violation(promise);
+  }
+
+  /** A refusal for a fault of the platform's says when to come back. */
+  requireExcused(reply: { status: number; headers: Headers }, faults: number, what: string): void {
+    this.require(reply.status === 503, `${what} is answered with ${reply.status}`);
+    this.require(faults > 0, `${what} is refused although nothing went wrong`);
+    this.require(reply.headers.has("Retry-After"), `${what} is refused without Retry-After`);
+  }
+}

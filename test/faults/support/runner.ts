@@ -1,0 +1,99 @@
+/** Runs a program, and says whether a promise was broken. */
+import { drain } from "./drain.ts";
+import type { PlatformStep, Program, PushImageStep, Step, Verdict } from "./program.ts";
+import { read } from "./reads.ts";
+import { Run, Violation } from "./run.ts";
+import { writeTogether } from "./together.ts";
+import { advanceClock, type World } from "./world.ts";
+import { write } from "./writes.ts";
+
+/** Runs a program in its world, to the end or to the first broken promise. */
+export async function runProgram(
+  world: World,
+  program: Program,
+  waitUntil: (promise: Promise<unknown>) => void,
+): Promise<Verdict> {
+  const run = new Run(world, program, waitUntil);
+  let violation: string | undefined;
+  try {
+    for (const step of program.steps) {
+      world.trace.push(JSON.stringify(step));
+      await runStep(run, step);
+    }
+    await drain(run);
+  } catch (error) {
+    violation = error instanceof Violation ? error.message : String((error as Error).stack);
+  }
+  const { trace, faults } = world;
+  return {
+    ...(violation === undefined ? {} : { violation }),
+    trace,
+    requests: run.clients.requests,
+    faults: faults.fired,
+  };
+}
+
+async function runStep(run: Run, step: Step): Promise<void> {
+  switch (step.do) {
+    case "push blob":
+    case "mount":
+    case "put manifest":
+    case "delete tag":
+    case "delete manifest":
+    case "delete blob":
+      return write(run, step);
+    case "push image":
+      return pushImage(run, step);
+    case "together":
+      return writeTogether(run, step.writes);
+    case "pull tag":
+    case "pull manifest":
+    case "pull blob":
+    case "ask for blob":
+    case "list tags":
+    case "list referrers":
+      return read(run, step);
+    default:
+      return change(run, step);
+  }
+}
+
+/** What the platform does by itself. */
+async function change(run: Run, step: PlatformStep): Promise<void> {
+  const { objects, faults, kv } = run.world;
+  switch (step.do) {
+    case "run alarms": {
+      await faults.slowCallsEnd();
+      const commands = { due: "run due alarm", early: "run alarm", twice: "run alarm twice" } as const;
+      await objects.command(step.of, commands[step.how]);
+      return;
+    }
+    case "advance":
+      await faults.slowCallsEnd();
+      return advanceClock(step.seconds * 1000);
+    case "evict":
+      await objects.command(step.of, "crash");
+      return;
+    case "restart location":
+      return run.restart(step.at);
+    case "set lag":
+      return kv.setLag(step.at, step.seconds * 1000);
+    case "fault":
+      return faults.arm(step.fault);
+    case "heal":
+      return faults.heal();
+  }
+}
+
+/** Pushes what an image needs, and then itself, each part as a step of its own. */
+async function pushImage(run: Run, { repository, at, manifest, tag, way }: PushImageStep): Promise<void> {
+  const { kind, references } = run.manifest(manifest);
+  for (const each of references) {
+    if (kind === "index") {
+      await pushImage(run, { do: "push image", repository, at, manifest: each, tag, way });
+    } else if (run.model(repository).blob(each) !== "yes") {
+      await write(run, { do: "push blob", repository, at, blob: each, way, pauseSeconds: 0 });
+    }
+  }
+  await write(run, { do: "put manifest", repository, at, manifest, tag });
+}

@@ -1,0 +1,73 @@
+/**
+ * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
+ * command, on a clock that only the program moves. Worlds share nothing but the catalog.
+ */
+import type { Env } from "../../../src/env.ts";
+import { FaultTable } from "./fault-table.ts";
+import { LaggingKv } from "./lagging-kv.ts";
+import { MemoryBucket } from "./memory-bucket.ts";
+import { WorldObjects } from "./objects.ts";
+import type { LocationIndex, Program } from "./program.ts";
+
+/** So far ahead that the runtime itself never finds an alarm due: only the harness runs them. */
+let virtualNow = Date.UTC(2100, 0, 1);
+
+Date.now = () => virtualNow;
+
+/** Moves the clock forward. */
+export function advanceClock(milliseconds: number): void {
+  virtualNow += milliseconds;
+}
+
+/** The password of the account `admin` in every world. */
+export const adminPassword = "the password of every world";
+
+let worldCount = 0;
+
+export class World {
+  readonly trace: string[] = [];
+  readonly faults = new FaultTable((line) => this.trace.push(line));
+  readonly kv = new LaggingKv(this.faults);
+  readonly bucket = new MemoryBucket(this.faults);
+  readonly objects: WorldObjects;
+  /** The bindings as the objects have them. */
+  readonly objectEnv: Env;
+  readonly #locations: [Env, Env];
+  readonly #bindings: Omit<Env, "MANIFESTS">;
+
+  constructor(env: Env, { settings }: Program) {
+    this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
+    this.#bindings = {
+      BLOBS: this.bucket.binding(),
+      REPOSITORY: this.objects.namespace("REPOSITORY") as Env["REPOSITORY"],
+      UPLOAD: this.objects.namespace("UPLOAD") as Env["UPLOAD"],
+      BLOB_SHARDS: this.objects.namespace("BLOB_SHARDS") as Env["BLOB_SHARDS"],
+      CATALOG: this.objects.namespace("CATALOG") as Env["CATALOG"],
+      ADMIN_PASSWORD: adminPassword,
+      TOKEN_TTL: "1h",
+      UPLOAD_TTL: "1h",
+      // Small enough for small blobs to have several; build.ts lowers the least that is accepted.
+      UPLOAD_PART_SIZE: "48KiB",
+      GC_GRACE: `${settings.graceSeconds}s`,
+      DELETE_DELAY: `${settings.deleteDelaySeconds}s`,
+      TOMBSTONE_TTL: "10m",
+      LOG_FORMAT: "none",
+    };
+    this.objectEnv = { ...this.#bindings, MANIFESTS: this.kv.binding(undefined) };
+    this.#locations = [this.#newLocation(0), this.#newLocation(1)];
+  }
+
+  /** The bindings as a location has them. What its isolate remembers hangs on them. */
+  env(location: LocationIndex): Env {
+    return this.#locations[location];
+  }
+
+  /** Gives a location a new isolate. */
+  restart(location: LocationIndex): void {
+    this.#locations[location] = this.#newLocation(location);
+  }
+
+  #newLocation(location: LocationIndex): Env {
+    return { ...this.#bindings, MANIFESTS: this.kv.binding(location) };
+  }
+}

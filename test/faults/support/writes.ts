@@ -1,0 +1,112 @@
+/** Writing as clients do, and holding each answer to what the model expects. */
+import { blobs } from "./contents.ts";
+import type { Reply } from "./location.ts";
+import { checked, type RepositoryModel } from "./model.ts";
+import type { WriteStep } from "./program.ts";
+import { BlobPush } from "./pushes.ts";
+import { pullBlob, pullManifest, pullTag } from "./reads.ts";
+import type { Run } from "./run.ts";
+import { advanceClock } from "./world.ts";
+
+/** Sends a write; where it was refused for a fault, once more while nothing goes wrong. Then everybody looks. */
+export async function write(run: Run, step: WriteStep): Promise<void> {
+  const attempt = attemptsOf(run, step);
+  const model = run.model(step.repository);
+  let startedAt = Date.now();
+  const { result, faults } = await run.counting(attempt);
+  let reply = result;
+  if (reply.status >= 500) {
+    run.requireExcused(reply, faults, describe(step));
+    model.applyPerhaps(step, startedAt);
+    if (step.do === "push blob") model.uploadMayFinish(step.blob);
+    startedAt = Date.now();
+    reply = await run.world.faults.suspended(attempt);
+  }
+  settle(run, step, reply, startedAt, faults);
+  await look(run, step);
+}
+
+/** Each call of what it returns sends the write, or goes on with it. */
+export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
+  const name = run.name(step.repository);
+  const send = (method: string, path: string, headers = {}, body?: Uint8Array) =>
+    run.clients.send(step.at, method, `/v2/${name}/${path}`, {
+      headers,
+      ...(body === undefined ? {} : { body }),
+    });
+  switch (step.do) {
+    case "push blob": {
+      const pause = async () => {
+        if (step.pauseSeconds === 0) return;
+        advanceClock(step.pauseSeconds * 1000);
+        await run.world.objects.command("all", "run due alarm");
+      };
+      const content = checked(blobs[step.blob], `blob ${step.blob}`);
+      const { at, way } = step;
+      const push = new BlobPush({ clients: run.clients, at, repository: name, content, way, pause });
+      return () => push.attempt();
+    }
+    case "mount":
+      return () =>
+        send("POST", `blobs/uploads/?mount=${blobs[step.blob]?.digest}&from=${run.name(step.from)}`);
+    case "put manifest": {
+      const { bytes, digest, mediaType } = run.manifest(step.manifest);
+      const reference = step.tag === null ? digest : `tag-${step.tag}`;
+      return () => send("PUT", `manifests/${reference}`, { "Content-Type": mediaType }, bytes);
+    }
+    case "delete tag":
+      return () => send("DELETE", `manifests/tag-${step.tag}`);
+    case "delete manifest":
+      return () => send("DELETE", `manifests/${run.manifest(step.manifest).digest}`);
+    case "delete blob":
+      return () => send("DELETE", `blobs/${blobs[step.blob]?.digest}`);
+  }
+}
+
+/** Holds the answer to what the model expects, and takes it in. */
+function settle(run: Run, step: WriteStep, reply: Reply, startedAt: number, faults: number): void {
+  const model = run.model(step.repository);
+  const expected = model.expected(step, sourceOf(run, step));
+  // A mount that fails, for whatever reason, is an upload.
+  const isExpected =
+    expected.includes(reply.status) || (step.do === "mount" && faults > 0 && reply.status === 202);
+  run.require(
+    isExpected,
+    `${describe(step)} is answered with ${reply.status} instead of ${expected.join(" or ")}`,
+  );
+  model.apply(step, reply.status, startedAt);
+  note(run, step, reply.status);
+}
+
+export function sourceOf(run: Run, step: WriteStep): RepositoryModel | undefined {
+  return step.do === "mount" ? run.model(step.from) : undefined;
+}
+
+/** What the location itself saw go, or come, it must not be wrong about. */
+function note(run: Run, step: WriteStep, status: number): void {
+  const { repository, at } = step;
+  const isGone = status === 202 || status === 404;
+  if (step.do === "delete manifest" && isGone)
+    run.noteDeletion(at, run.manifest(step.manifest).digest, repository);
+  if (step.do === "delete blob" && isGone) run.noteDeletion(at, blobs[step.blob]?.digest ?? "", repository);
+  if (step.do === "put manifest" && status === 201) {
+    run.notePush(at, run.manifest(step.manifest).digest, repository);
+  }
+}
+
+/** Everybody looks at what a write was about. */
+export async function look(run: Run, step: WriteStep): Promise<void> {
+  const { repository } = step;
+  await run.world.faults.suspended(async () => {
+    for (const at of [0, 1] as const) {
+      if ("blob" in step) await pullBlob(run, repository, step.blob, at);
+      if ("manifest" in step) await pullManifest(run, repository, step.manifest, at);
+      if ("tag" in step && step.tag !== null) await pullTag(run, repository, step.tag, at, "pusher");
+    }
+  });
+}
+
+/** A step, for a message. */
+export function describe(step: WriteStep): string {
+  return JSON.stringify(step);
+}
