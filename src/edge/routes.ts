@@ -18,12 +18,14 @@ import {
   removeToken,
 } from "./endpoints/api/accounts.ts";
 import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
+import { getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
 import {
   getRepository,
   patchRepository,
   removeRepository,
   searchRepositories,
 } from "./endpoints/api/repositories.ts";
+import { getManifests, getTagHistory, postManifestRestore, postTagRestore } from "./endpoints/api/undo.ts";
 import { base } from "./endpoints/base.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
@@ -195,6 +197,30 @@ export const routes: Route[] = [
     methods: { GET: { openTo: "account", answer: searchRepositories } },
   },
   {
+    name: "repository-manifests",
+    path: "/api/v1/repositories/:name+/manifests",
+    of: "management",
+    methods: { GET: { openTo: "account", answer: getManifests } },
+  },
+  {
+    name: "tag-history",
+    path: "/api/v1/repositories/:name+/tags/:tag/history",
+    of: "management",
+    methods: { GET: { openTo: "account", answer: getTagHistory } },
+  },
+  {
+    name: "tag-restore",
+    path: "/api/v1/repositories/:name+/tags/:tag/restore",
+    of: "management",
+    methods: { POST: { openTo: "account", answer: postTagRestore } },
+  },
+  {
+    name: "manifest-restore",
+    path: "/api/v1/repositories/:name+/manifests/:digest/restore",
+    of: "management",
+    methods: { POST: { openTo: "account", answer: postManifestRestore } },
+  },
+  {
     name: "repository",
     path: "/api/v1/repositories/:name+",
     of: "management",
@@ -203,6 +229,30 @@ export const routes: Route[] = [
       PATCH: { openTo: "account", answer: patchRepository },
       DELETE: { openTo: "account", answer: removeRepository },
     },
+  },
+  {
+    name: "gc",
+    path: "/api/v1/gc",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: postGc } },
+  },
+  {
+    name: "scrub",
+    path: "/api/v1/scrub",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: postScrub } },
+  },
+  {
+    name: "replica-rebuild",
+    path: "/api/v1/replica/rebuild",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: postRebuild } },
+  },
+  {
+    name: "usage",
+    path: "/api/v1/usage",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: getUsage } },
   },
   {
     name: "explain",

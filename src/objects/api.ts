@@ -10,7 +10,17 @@ import type { Result } from "../oci/errors.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
+
+import type {
+  Maintained,
+  ManifestEntry,
+  RepositoryUsage,
+  ShardUsage,
+  TagMove,
+  TagRestore,
+} from "./upkeep.ts";
 
 /** A blob that a shard adopted for a repository, which may link it until `leaseUntil` (milliseconds since 1970). */
 export type Adoption = BlobLocation & { leaseUntil: number };
@@ -42,44 +52,6 @@ export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: numbe
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
 
-/** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
-export type TagMove = {
-  sequence: number;
-  from: string | null;
-  to: string | null;
-  atMs: number;
-  actor: string;
-};
-
-/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before the last one. */
-export type TagRestore = { digest?: Digest; sequence?: number };
-
-/** A manifest as it is listed. */
-export type ManifestEntry = ManifestStat & {
-  tags: string[];
-  artifactType?: string;
-  subject?: string;
-  pushedAtMs: number;
-};
-
-/**
- * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
- * `stored`: each once.
- */
-export type RepositoryUsage = {
-  manifests: number;
-  tags: number;
-  blobs: number;
-  logical: Amount;
-  stored: Amount;
-};
-
-/** How many things, of how many bytes together. */
-export type Amount = { objects: number; bytes: number };
-
-/** What a shard stores: bytes of digests, and bytes that are on their way out, as far as their size is known. */
-export type ShardUsage = { blobs: Amount; leaving: Amount };
-
 /** An entry of the referrers API. */
 export type Referrer = {
   mediaType: string;
@@ -91,18 +63,6 @@ export type Referrer = {
 
 /** A page of a list, and whether there is more after it. */
 export type Page<T> = { entries: T[]; more: boolean };
-
-/**
- * What collection took away: manifests by policy, links of blobs that nothing referenced, objects in the bucket with
- * their bytes, and uploads that were cut short.
- */
-export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
-
-/** What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these. */
-export interface Maintained {
-  /** Does what is due. `more`: some of it is left. */
-  collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }>;
-}
 
 /** The ledger of one repository. */
 export interface RepositoryApi extends Maintained {
@@ -145,6 +105,8 @@ export interface RepositoryApi extends Maintained {
   usage(): Promise<RepositoryUsage | undefined>;
   /** Lets every row of the replica be written anew, in batches, by the alarm. */
   rebuildReplica(): Promise<void>;
+  /** Removes those of these rows from the replica that it should not have; returns which. Only the Worker calls it. */
+  dropStrayRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
   listReferrers(
     subject: AnyDigest,
     artifactType: string | undefined,
@@ -174,6 +136,9 @@ export interface BlobsApi extends Maintained {
   /** A repository may hold these no longer; it is asked before anything is dropped. */
   release(repository: RepositoryName, digests: string[]): Promise<void>;
   usage(): Promise<ShardUsage>;
+  isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean>;
+  /** Which of the keys in the bucket the shard knows nothing of. */
+  unknownKeys(keys: string[]): Promise<string[]>;
 }
 
 /** An upload session, as its signed id tells. */
@@ -201,6 +166,8 @@ export interface UploadApi {
   fetch(request: Request): Promise<Response>;
   status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
   cancel(session: UploadSession, started: boolean): Promise<Result>;
+  /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
+  ownsKey(key: string): Promise<boolean>;
 }
 
 /** Who may pull a repository: those with a grant, or everybody. */

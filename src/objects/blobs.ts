@@ -11,11 +11,14 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { Adoption, BlobsApi, Freed, ShardUsage } from "./api.ts";
+import type { Adoption, BlobsApi } from "./api.ts";
+import { scrubDigests } from "./blobs/scrub.ts";
 import { BlobsStore, type Holder, type StrayKey } from "./blobs/store.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
+import { type ScrubStep, scrubJob } from "./scrub/report.ts";
 import { repositoryStub } from "./stubs.ts";
 import { logDeletion, Tally } from "./tally.ts";
+import type { Freed, ShardUsage } from "./upkeep.ts";
 
 type AdoptionOutcome = Awaited<ReturnType<BlobsApi["adopt"]>>;
 /** Bytes that are going to be deleted. Without a size, the bucket is asked for it before. */
@@ -75,6 +78,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
       if (this.#store.strayKey(blob.key)?.state === "tombstone") return { ok: false, reason: "tombstoned" };
       if (current !== undefined) this.#bury(current, "lost, and replaced");
       this.#store.setBlob(blob);
+      this.#due.scrubLater(this.#settings.scrubEveryMs);
       this.#store.clearStrayKey(blob.key);
       this.#due.clear("doom", blob.key);
     }
@@ -109,6 +113,19 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     return this.#store.usage();
   }
 
+  async isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean> {
+    return this.#store.blob(digest) !== undefined && this.#store.holder(digest, repository) !== undefined;
+  }
+
+  async unknownKeys(keys: string[]): Promise<string[]> {
+    return this.#store.unknownKeys(keys);
+  }
+
+  async scrub(after: string): Promise<ScrubStep> {
+    const askHolder = (digest: Digest, repository: RepositoryName) => this.#askHolder(digest, repository);
+    return scrubDigests({ env: this.env, store: this.#store, bucket: this.#bucket, askHolder }, after);
+  }
+
   override async alarm(): Promise<void> {
     await this.#due.run(this.#jobs);
   }
@@ -127,6 +144,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     doom: async (rows) => this.#buryDoomed(rows),
     delete: (rows) => this.#deleteBuried(rows),
     forget: async (rows) => this.#forgetTombstones(rows),
+    [scrubJob]: (rows) => this.#due.scrub(rows, this.#settings.scrubEveryMs, (after) => this.scrub(after)),
   };
 
   /** Gives a repository time to link. What it is told ends earlier than what is kept: clocks differ. */
@@ -136,6 +154,14 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     this.#store.hold(blob.digest, repository, dropAfter);
     this.#due.set("holder", holderId(blob.digest, repository), dropAfter);
     return { ...blob, leaseUntil: now + this.#settings.leaseMs * 0.8 };
+  }
+
+  /** Makes a holder due to be asked whether it holds a digest. Returns false where it will be asked anyway. */
+  #askHolder(digest: Digest, repository: RepositoryName): boolean {
+    const id = holderId(digest, repository);
+    if (this.#due.at("holder", id) !== undefined) return false;
+    this.#change(() => this.#due.set("holder", id, this.#clock.now()));
+    return true;
   }
 
   /** The digest has other bytes already: these were never anybody's, and go at once. */

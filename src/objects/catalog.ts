@@ -23,7 +23,10 @@ import type {
 import { AccountStore } from "./catalog/account-store.ts";
 import { CountStore } from "./catalog/count-store.ts";
 import { catalogSchema } from "./catalog/schema.ts";
+import { DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
+import { scrubJob } from "./scrub/report.ts";
+import { scrubStores } from "./scrub/strays.ts";
 
 const dayMs = 24 * 3600 * 1000;
 
@@ -44,6 +47,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #clock: Clock;
   readonly #accounts: AccountStore;
   readonly #counts: CountStore;
+  readonly #due: DueTable;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -52,6 +56,18 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     applySchema(this.#sql, catalogSchema);
     this.#accounts = new AccountStore(this.#sql);
     this.#counts = new CountStore(this.#sql);
+    this.#due = new DueTable(ctx.storage, clock);
+    this.#due.scrubLater(parseSettings(env).scrubEveryMs);
+    this.#due.arm();
+  }
+
+  /** Looks, now and then, for what is in the stores and nobody knows. */
+  override async alarm(): Promise<void> {
+    const { scrubEveryMs } = parseSettings(this.env);
+    await this.#due.run({
+      [scrubJob]: (rows) =>
+        this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(this.env, after, this.#clock.now())),
+    });
   }
 
   async sessionSecret(): Promise<Uint8Array> {

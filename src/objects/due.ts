@@ -5,6 +5,7 @@
  * arms the next alarm before it works, catches everything, and postpones what failed.
  */
 import type { Clock } from "../env.ts";
+import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
 
 /** A row that is due: the kind of job and what it is about. */
 export type DueRow = { id: string };
@@ -94,6 +95,8 @@ export class DueTable {
   }
 
   async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
+    // The run before this one may have ended with the deletion of all that the object kept.
+    if (!this.#isThere()) return false;
     const startedAt = this.#clock.now();
     this.#armedAt = startedAt + postponeMs;
     await this.#storage.setAlarm(this.#armedAt);
@@ -107,6 +110,29 @@ export class DueTable {
     }
     this.arm();
     return Object.keys(jobs).some((kind) => this.#dueNow(kind).length > 0);
+  }
+
+  /** Lets an object's own scrub begin in a while, unless it has begun, or there is none. */
+  scrubLater(everyMs: number | undefined): void {
+    if (everyMs !== undefined && !this.has(scrubJob)) this.set(scrubJob, "", this.#clock.now() + everyMs);
+  }
+
+  /** Does the next piece of an object's own scrub, logs what it finds, and says when the one after that is due. */
+  async scrub(
+    rows: DueRow[],
+    everyMs: number | undefined,
+    step: (after: string) => Promise<ScrubStep>,
+  ): Promise<void> {
+    for (const { id } of rows) {
+      const done = everyMs === undefined ? undefined : await step(id);
+      if (done !== undefined) logFindings(done.report);
+      this.#storage.transactionSync(() => {
+        this.clear(scrubJob, id);
+        const next = done?.next;
+        if (next !== undefined) this.set(scrubJob, next, this.#clock.now() + scrubPauseMs);
+        else if (everyMs !== undefined) this.set(scrubJob, "", this.#clock.now() + everyMs);
+      });
+    }
   }
 
   async #attempt(kind: string, job: DueJob, rows: DueRow[]): Promise<void> {
@@ -123,6 +149,10 @@ export class DueTable {
       this.#clock.now(),
       JSON.stringify(rows.map((row) => row.id)),
     );
+  }
+
+  #isThere(): boolean {
+    return this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'due'").toArray().length > 0;
   }
 
   #dueNow(kind: string): DueRow[] {

@@ -4,63 +4,51 @@
  * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
  * object's SQL is in repository/; this file is the list of its transactions.
  */
-import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, systemClock } from "../env.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
 import type {
-  Freed,
   LinkOutcome,
   LinkRequest,
-  ManifestEntry,
   ManifestPut,
   ManifestStat,
   Page,
   Referrer,
   RepositoryApi,
   RepositoryInfo,
-  RepositoryUsage,
   ResolvedTag,
   SessionState,
-  TagMove,
-  TagRestore,
   Visibility,
 } from "./api.ts";
-import { announce, announceJob, isDrained } from "./repository/announce.ts";
-import { ledgerJobs } from "./repository/jobs.ts";
-import { link, markBlobRows, removeBlob, removeEverything, renewIfOld } from "./repository/links.ts";
+import { announceJob } from "./repository/announce.ts";
+import { Ledger } from "./repository/ledger.ts";
+import {
+  closeSession,
+  link,
+  markBlobRows,
+  removeBlob,
+  removeEverything,
+  renewIfOld,
+} from "./repository/links.ts";
 import { removeManifest, removeTag, storeManifest } from "./repository/manifests.ts";
-import { type LedgerParts, makeParts } from "./repository/parts.ts";
 import { rebuildLater } from "./repository/rebuild.ts";
-import { createSchema, type Meta, openSchema, readMeta, writeMeta } from "./repository/schema.ts";
+import { writeMeta } from "./repository/schema.ts";
+import { dropStrays, scrubLedger } from "./repository/scrub.ts";
 import { restoreManifest, restoreTag } from "./repository/tag-history.ts";
-import { renewUntagged, scanIfNew } from "./repository/untagged.ts";
+import { renewUntagged } from "./repository/untagged.ts";
 import { listManifests, readUsage } from "./repository/usage.ts";
+import { emptyReport, type ScrubStep } from "./scrub/report.ts";
+import type { ManifestEntry, RepositoryUsage, TagMove, TagRestore } from "./upkeep.ts";
 
 /** The ledger; see {@link RepositoryApi} for what each method promises. */
-export class Repository extends DurableObject<Env> implements RepositoryApi {
-  readonly #parts: LedgerParts;
-  /** `undefined` until the first write. */
-  #meta: Meta | undefined;
-
-  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
-    super(ctx, env);
-    this.#parts = makeParts(ctx.storage, env, clock);
-    this.#meta = openSchema(ctx.storage.sql);
-    if (this.#meta !== undefined) this.#parts.due.arm();
-  }
-
+export class Repository extends Ledger implements RepositoryApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
-  get #exists(): boolean {
-    return this.#meta?.isFounded === true && !this.#meta.isDeleting;
-  }
-
   async info(): Promise<RepositoryInfo | undefined> {
-    if (this.#meta === undefined || !this.#exists) return undefined;
-    const { name, visibility, description } = this.#meta;
+    if (this.meta === undefined || !this.exists) return undefined;
+    const { name, visibility, description } = this.meta;
     return { name, visibility, description };
   }
 
@@ -68,23 +56,23 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     visibility?: Visibility;
     description?: string;
   }): Promise<RepositoryInfo | undefined> {
-    if (!this.#exists) return undefined;
-    this.#change(undefined, () => {
-      if (change.visibility !== undefined) writeMeta(this.#sql, "visibility", change.visibility);
-      if (change.description !== undefined) writeMeta(this.#sql, "description", change.description);
-      this.#parts.due.set(announceJob, "", this.#parts.clock.now());
+    if (!this.exists) return undefined;
+    this.change(undefined, () => {
+      if (change.visibility !== undefined) writeMeta(this.sql, "visibility", change.visibility);
+      if (change.description !== undefined) writeMeta(this.sql, "description", change.description);
+      this.parts.due.set(announceJob, "", this.parts.clock.now());
     });
-    await this.#announce();
+    await this.announce();
     return this.info();
   }
 
   async deleteRepository(actor: string): Promise<Result> {
-    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
-    const { name } = this.#meta;
-    this.#change(undefined, () => {
-      writeMeta(this.#sql, "deleting", "yes");
-      removeEverything(this.#parts);
-      this.#parts.due.set(announceJob, "", this.#parts.clock.now());
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { name } = this.meta;
+    this.change(undefined, () => {
+      writeMeta(this.sql, "deleting", "yes");
+      removeEverything(this.parts);
+      this.parts.due.set(announceJob, "", this.parts.clock.now());
     });
     console.log(JSON.stringify({ event: "repository deleted", repository: name, actor }));
     return { ok: true };
@@ -93,110 +81,105 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined> {
-    if (!this.#exists) return undefined;
-    if (renew) renewIfOld(this.#parts, digest);
-    return this.#parts.blobs.location(digest);
+    if (!this.exists) return undefined;
+    if (renew) renewIfOld(this.parts, digest);
+    return this.parts.blobs.location(digest);
   }
 
   async linkBlob({ repository, adoption, session }: LinkRequest): Promise<LinkOutcome> {
-    if (this.#meta?.isDeleting) return "deleting";
-    return this.#change(repository, () => {
-      const now = this.#parts.clock.now();
+    if (this.meta?.isDeleting) return "deleting";
+    return this.change(repository, () => {
+      const now = this.parts.clock.now();
       if (now >= adoption.leaseUntil) return "lease-ended";
-      if (session !== undefined && !this.#closeSession(session, adoption.digest, now))
+      if (session !== undefined && !closeSession(this.parts, session, adoption.digest))
         return "session-closed";
-      link(this.#parts, adoption, now);
-      this.#found();
+      link(this.parts, adoption, now);
+      this.found();
       return "linked";
     });
   }
 
   async relocateBlob(location: BlobLocation): Promise<void> {
-    if (!this.#exists) return;
-    this.#change(undefined, () => {
-      const known = this.#parts.blobs.read(location.digest);
-      if (known !== undefined) link(this.#parts, location, known.renewedAtMs);
+    if (!this.exists) return;
+    this.change(undefined, () => {
+      const known = this.parts.blobs.read(location.digest);
+      if (known !== undefined) link(this.parts, location, known.renewedAtMs);
     });
   }
 
   async repairReplica(digest: Digest): Promise<void> {
-    if (!this.#exists) return;
-    this.#change(undefined, () => {
-      if (this.#parts.blobs.read(digest)?.isReplicated === true) markBlobRows(this.#parts, digest);
+    if (!this.exists) return;
+    this.change(undefined, () => {
+      if (this.parts.blobs.read(digest)?.isReplicated === true) markBlobRows(this.parts, digest);
     });
   }
 
   async deleteBlob(digest: Digest): Promise<Result> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, () => removeBlob(this.#parts, digest));
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, () => removeBlob(this.parts, digest));
   }
 
   async holds(digests: string[]): Promise<string[]> {
-    return this.#exists ? this.#parts.blobs.held(digests) : [];
+    return this.exists ? this.parts.blobs.held(digests) : [];
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
 
   async sessionState(session: string): Promise<SessionState> {
-    return this.#meta === undefined ? { state: "open" } : this.#parts.blobs.sessionState(session);
+    return this.meta === undefined ? { state: "open" } : this.parts.blobs.sessionState(session);
   }
 
   async cancelSession(repository: RepositoryName, session: string): Promise<void> {
-    this.#change(repository, () => {
-      this.#closeSession(session, null, this.#parts.clock.now());
+    this.change(repository, () => {
+      closeSession(this.parts, session, null);
     });
-  }
-
-  #closeSession(session: string, digest: string | null, now: number): boolean {
-    this.#parts.due.set("forget-session", session, now + this.#parts.settings.uploadTtlMs);
-    return this.#parts.blobs.closeSession(session, digest);
   }
 
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
-    if (this.#meta?.isDeleting) return failure("REPOSITORY_DELETING");
-    return this.#change(put.repository, () => {
-      const stored = storeManifest(this.#parts, put);
-      if (stored.ok) this.#found();
+    if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
+    return this.change(put.repository, () => {
+      const stored = storeManifest(this.parts, put);
+      if (stored.ok) this.found();
       return stored;
     });
   }
 
   async manifest(digest: Digest): Promise<ManifestRow | undefined> {
-    return this.#exists ? this.#parts.manifests.read(digest) : undefined;
+    return this.exists ? this.parts.manifests.read(digest) : undefined;
   }
 
   async statManifest(digest: Digest): Promise<ManifestStat | undefined> {
-    if (!this.#exists) return undefined;
-    renewUntagged(this.#parts, digest);
-    return this.#parts.manifests.stat(digest);
+    if (!this.exists) return undefined;
+    renewUntagged(this.parts, digest);
+    return this.parts.manifests.stat(digest);
   }
 
   async resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]> {
-    const resolved = this.#exists ? this.#parts.tags.resolve(tags) : new Map<string, ResolvedTag>();
+    const resolved = this.exists ? this.parts.tags.resolve(tags) : new Map<string, ResolvedTag>();
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
   async deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
-    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
-    const { name } = this.#meta;
-    return this.#change(undefined, () => removeManifest(this.#parts, name, digest, actor, "asked for"));
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { name } = this.meta;
+    return this.change(undefined, () => removeManifest(this.parts, name, digest, actor, "asked for"));
   }
 
   async deleteTag(tag: Tag, actor: string): Promise<Result> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, () => removeTag(this.#parts, tag, actor));
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, () => removeTag(this.parts, tag, actor));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: this.#parts.tags.page(last, limit) };
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: this.parts.tags.page(last, limit) };
   }
 
   async listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: listManifests(this.#sql, last, limit) };
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: listManifests(this.sql, last, limit) };
   }
 
   async listReferrers(
@@ -205,15 +188,15 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     last: string,
     limit: number,
   ): Promise<Page<Referrer>> {
-    if (!this.#exists) return { entries: [], more: false };
-    return this.#parts.manifests.referrers(subject, artifactType, last, limit);
+    if (!this.exists) return { entries: [], more: false };
+    return this.parts.manifests.referrers(subject, artifactType, last, limit);
   }
 
   // ── History and undo ─────────────────────────────────────────────────────────────────────────────────────────
 
   async tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: this.#parts.tags.history(tag, before, limit) };
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: this.parts.tags.history(tag, before, limit) };
   }
 
   async restoreTag(
@@ -221,96 +204,32 @@ export class Repository extends DurableObject<Env> implements RepositoryApi {
     wanted: TagRestore,
     actor: string,
   ): Promise<Result<{ digest: Digest; sequence: number }>> {
-    if (!this.#exists) return failure("NAME_UNKNOWN");
-    return this.#change(undefined, () => restoreTag(this.#parts, tag, wanted, actor));
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, () => restoreTag(this.parts, tag, wanted, actor));
   }
 
   async restoreManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
-    if (this.#meta === undefined || !this.#exists) return failure("NAME_UNKNOWN");
-    const { name } = this.#meta;
-    return this.#change(undefined, () => restoreManifest(this.#parts, name, digest, actor));
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { name } = this.meta;
+    return this.change(undefined, () => restoreManifest(this.parts, name, digest, actor));
   }
 
-  // ── What happens later ───────────────────────────────────────────────────────────────────────────────────────
-
-  override async alarm(): Promise<void> {
-    await this.#run();
-  }
-
-  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
-    let more = false;
-    const freed = await this.#parts.tally.during(async () => {
-      more = await this.#run(budgetMs);
-    });
-    return { freed, more };
-  }
+  // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async usage(): Promise<RepositoryUsage | undefined> {
-    return this.#exists ? readUsage(this.#sql) : undefined;
+    return this.exists ? readUsage(this.sql) : undefined;
   }
 
   async rebuildReplica(): Promise<void> {
-    if (this.#exists) this.#change(undefined, () => rebuildLater(this.#parts));
+    if (this.exists) this.change(undefined, () => rebuildLater(this.parts));
   }
 
-  /** Does what is due. Returns whether some of it is left. */
-  async #run(budgetMs?: number): Promise<boolean> {
-    if (this.#meta === undefined) return false;
-    if (scanIfNew(this.#parts, this.#meta.untaggedTtl)) this.#meta = readMeta(this.#sql);
-    const more = await this.#parts.due.run(
-      ledgerJobs(
-        this.env,
-        this.#parts,
-        this.#meta.name,
-        () => this.#announce(),
-        (change) => this.ctx.storage.transactionSync(change),
-      ),
-      budgetMs,
-    );
-    if (this.#meta.isDeleting && isDrained(this.#parts)) {
-      // Its name is free again.
-      this.#meta = undefined;
-      await this.ctx.storage.deleteAll();
-    }
-    return more;
+  async scrub(after: string): Promise<ScrubStep> {
+    if (this.meta === undefined || !this.exists) return { report: emptyReport(), next: undefined };
+    return scrubLedger(this.env, this.parts, this.meta.name, after);
   }
 
-  /** Tells the catalog what there is to list. What changed meanwhile is told again. */
-  async #announce(): Promise<void> {
-    if (this.#meta === undefined) return;
-    const { isDeleting } = this.#meta;
-    await announce(this.env, this.#meta);
-    if (this.#meta.isDeleting === isDeleting) this.#parts.due.clear(announceJob, "");
-  }
-
-  // ── Within ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /**
-   * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
-   * without, there must be one.
-   */
-  #change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
-    const existed = this.#exists;
-    const result = this.ctx.storage.transactionSync(() => {
-      if (this.#meta === undefined && repository !== undefined) createSchema(this.#sql, repository);
-      return transaction();
-    });
-    const meta = readMeta(this.#sql);
-    this.#meta = meta;
-    this.#parts.due.arm();
-    this.ctx.waitUntil(this.#parts.outbox.flush(meta.name).then(() => this.#parts.due.arm()));
-    if (this.#exists && !existed) this.ctx.waitUntil(this.#announce().catch(() => {}));
-    return result;
-  }
-
-  /** With the first blob or manifest the repository exists, and the catalog hears of it. */
-  #found(): void {
-    if (this.#exists) return;
-    writeMeta(this.#sql, "founded", "yes");
-    this.#parts.due.set(announceJob, "", this.#parts.clock.now());
-  }
-
-  get #sql(): SqlStorage {
-    return this.ctx.storage.sql;
+  async dropStrayRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
+    return dropStrays(this.parts, this.meta !== undefined, repository, keys);
   }
 }

@@ -60,7 +60,15 @@ export function repositoryStub(env: Env, name: RepositoryName): RepositoryApi {
 
 /** The shard of a digest, by its first byte. */
 export function shardStub(env: Env, digest: Digest): BlobsApi {
-  return reliable(() => env.BLOB_SHARDS.getByName(hexOf(digest).slice(0, 2)) as unknown as BlobsApi);
+  return namedShardStub(env, hexOf(digest).slice(0, 2));
+}
+
+/** The names of all shards: the first byte of the digests that each decides about. */
+export const shardNames = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+
+/** The shard of the digests that begin with this byte, in hexadecimal. */
+export function namedShardStub(env: Env, name: string): BlobsApi {
+  return reliable(() => env.BLOB_SHARDS.getByName(name) as unknown as BlobsApi);
 }
 
 /** The upload session with this id. */

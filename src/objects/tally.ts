@@ -1,7 +1,7 @@
 /**
  * What collection took away, counted and logged: nothing is deleted without a line that says why.
  */
-import type { Freed } from "./api.ts";
+import type { Freed } from "./upkeep.ts";
 
 /** Nothing taken away yet. */
 export function nothingFreed(): Freed {

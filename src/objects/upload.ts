@@ -80,6 +80,12 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     });
   }
 
+  async ownsKey(key: string): Promise<boolean> {
+    if (!this.#store.exists()) return false;
+    const row = this.#store.read();
+    return row.key === key && (!isOver(row) || this.#due.at("clean", "") !== undefined);
+  }
+
   override async alarm(): Promise<void> {
     if (!this.#store.exists()) return;
     if (this.#isForgettable()) {
@@ -189,7 +195,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       const before = started ? failure("BLOB_UPLOAD_UNKNOWN") : await this.#statusBefore(session);
       if (!before.ok) return before;
       this.ctx.storage.transactionSync(() => {
-        this.#store.create(session, newBlobKey(), this.#settings.uploadPartBytes);
+        this.#store.create(session, newBlobKey(session.id), this.#settings.uploadPartBytes);
         this.#renew();
       });
       this.#due.arm();

@@ -3,7 +3,7 @@
  */
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
 import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "../objects/api.ts";
-import { catalogStub, repositoryStub, shardStub, uploadStub } from "../objects/stubs.ts";
+import { catalogStub, namedShardStub, repositoryStub, shardStub, uploadStub } from "../objects/stubs.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
@@ -27,6 +27,8 @@ export interface Registry {
   readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
   ledger(name: RepositoryName): RepositoryApi;
   shard(digest: Digest): BlobsApi;
+  /** The shard of the digests that begin with this byte, in hexadecimal. */
+  shardNamed(name: string): BlobsApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
   /** The registry's own secret, which the catalog made; asked for once an isolate. */
@@ -59,6 +61,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     visibilities: new ByteLru(1024 * 1024, () => 300),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
+    shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),
     sessionSecret: async () => {

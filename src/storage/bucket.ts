@@ -12,6 +12,12 @@ export type StoredPart = { partNumber: number; etag: string };
 /** A multipart upload: the key it will be stored under, and the bucket's name for it. */
 export type MultipartUpload = { key: string; uploadId: string };
 
+/** Something stored: its key, and when it was stored, in milliseconds since 1970. */
+export type StoredObject = { key: string; storedAtMs: number };
+
+/** A page of what is stored; without a cursor it was the last. */
+export type StoredPage = { objects: StoredObject[]; cursor: string | undefined };
+
 /** The most parts that one upload may have. */
 export const maxParts = 10_000;
 
@@ -42,6 +48,8 @@ export interface Bucket {
   abortMultipart(upload: MultipartUpload): Promise<void>;
   /** Deletes keys; those that hold nothing are passed over. At most 1,000 a call. */
   delete(keys: string[]): Promise<void>;
+  /** A page of whatever is stored whole, from a cursor of the page before; at most `limit`, which is 1,000 at most. */
+  list(cursor: string | undefined, limit: number): Promise<StoredPage>;
 }
 
 /** The bucket on R2. */
@@ -96,6 +104,15 @@ export class R2BlobBucket implements Bucket {
 
   async delete(keys: string[]): Promise<void> {
     await attempt("delete", () => this.#r2.delete(keys));
+  }
+
+  async list(cursor: string | undefined, limit: number): Promise<StoredPage> {
+    const options = cursor === undefined ? { limit } : { limit, cursor };
+    const page = await attempt("list", () => this.#r2.list(options));
+    return {
+      objects: page.objects.map(({ key, uploaded }) => ({ key, storedAtMs: uploaded.getTime() })),
+      cursor: page.truncated ? page.cursor : undefined,
+    };
   }
 
   #resume(upload: MultipartUpload): R2MultipartUpload {

@@ -10,6 +10,7 @@
  * | KV    | `tag/<name>:<tag>`           | {@link TagRow}                                     |
  * | KV    | `blob/<name>@<digest>`       | {@link BlobLocation}                               |
  * | R2    | `blobs/<id>`                 | the bytes of one upload; never used twice          |
+ * | R2    | `blobs/<session>.<id>`       | the same, of an upload that an `Upload` keeps      |
  */
 
 /** What a row of the replica is about. */
@@ -30,7 +31,24 @@ export function replicaKey(repository: string, key: ReplicaKey): string {
   }
 }
 
-/** A new key for the bytes of an upload in R2. It is never used again, whatever becomes of the upload. */
-export function newBlobKey(): string {
-  return `blobs/${crypto.randomUUID()}`;
+/** What a key of {@link replicaKey} is about; `undefined` for a key of somebody else's. */
+export function parseReplicaKey(text: string): { repository: string; key: ReplicaKey } | undefined {
+  const [, kind, repository = "", mark, id = ""] =
+    /^(manifest|tag|blob)\/([^@:]+)([@:])(.+)$/.exec(text) ?? [];
+  if (kind === "tag") return mark === ":" ? { repository, key: { kind, tag: id } } : undefined;
+  const isContent = (kind === "manifest" || kind === "blob") && mark === "@";
+  return isContent ? { repository, key: { kind, digest: id } } : undefined;
+}
+
+/**
+ * A new key for the bytes of an upload in R2. It is never used again, whatever becomes of the upload. `session`: the
+ * upload session whose `Upload` keeps the key until a shard does.
+ */
+export function newBlobKey(session?: string): string {
+  return `blobs/${session === undefined ? "" : `${session}.`}${crypto.randomUUID()}`;
+}
+
+/** The upload session that a key was made for; `undefined` where a shard has known it from the beginning. */
+export function uploadOfKey(key: string): string | undefined {
+  return /^blobs\/([0-9a-f-]{36})\./.exec(key)?.[1];
 }

@@ -4,7 +4,7 @@
  *
  * `Repository` alone writes it (objects/outbox.ts).
  */
-import { type ReplicaKey, replicaKey } from "./keys.ts";
+import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
 
 /** Where the bytes of a blob are, for a repository that links it. */
 export type BlobLocation = { digest: string; key: string; sizeBytes: number };
@@ -20,6 +20,9 @@ export type ReplicaValue =
   | { kind: "manifest"; row: ManifestRow }
   | { kind: "tag"; row: TagRow }
   | { kind: "blob"; row: BlobLocation };
+
+/** Which row it is: whose, and what about. */
+export type ReplicaRowName = { repository: string; key: ReplicaKey };
 
 /** Reads and writes replica rows in KV. Each call is one KV operation, and throws when KV fails. */
 export class Replica {
@@ -48,14 +51,43 @@ export class Replica {
 
   /** Writes a row. */
   async put(repository: string, key: ReplicaKey, value: ReplicaValue): Promise<void> {
-    const encoded = value.kind === "manifest" ? encodeManifestRow(value.row) : JSON.stringify(value.row);
-    await this.#kv.put(replicaKey(repository, key), encoded);
+    await this.#kv.put(replicaKey(repository, key), encode(value));
+  }
+
+  /**
+   * Whether a row says what it should. What it should is asked for once KV has answered; KV may still answer with
+   * what was written a minute ago.
+   */
+  async isRight(
+    repository: string,
+    key: ReplicaKey,
+    expected: () => ReplicaValue | undefined,
+  ): Promise<boolean> {
+    const found = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
+    const value = expected();
+    if (value === undefined || found === null) return value === undefined && found === null;
+    return Buffer.from(encode(value)).equals(Buffer.from(found));
+  }
+
+  /** A page of the rows that there are, from a cursor of the page before; without a cursor it was the last. */
+  async list(cursor: string | undefined): Promise<{ rows: ReplicaRowName[]; cursor: string | undefined }> {
+    const page = await this.#kv.list(cursor === undefined ? {} : { cursor });
+    return {
+      rows: page.keys.map(({ name }) => parseReplicaKey(name)).filter((row) => row !== undefined),
+      cursor: page.list_complete ? undefined : page.cursor,
+    };
   }
 
   /** Removes a row. */
   async delete(repository: string, key: ReplicaKey): Promise<void> {
     await this.#kv.delete(replicaKey(repository, key));
   }
+}
+
+function encode(value: ReplicaValue): Uint8Array {
+  return value.kind === "manifest"
+    ? encodeManifestRow(value.row)
+    : new TextEncoder().encode(JSON.stringify(value.row));
 }
 
 /** One value holds both parts: the length of the header (4 bytes, big-endian), the header as JSON, the manifest. */

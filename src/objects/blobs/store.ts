@@ -4,9 +4,9 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { Amount, ShardUsage } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import type { Amount, ShardUsage } from "../upkeep.ts";
 
 /** A repository's hold on a digest. The version changes with each lease. */
 export type Holder = { version: number; dropAfter: number };
@@ -48,7 +48,10 @@ const reasons = `
   ALTER TABLE stray_keys ADD COLUMN size INTEGER;
 `;
 
-const schema: Schema = [tables + DueTable.schema, reasons];
+/** For the question whose a key is. */
+const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
+
+const schema: Schema = [tables + DueTable.schema, reasons, byKey];
 
 /** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
 export class BlobsStore {
@@ -72,6 +75,30 @@ export class BlobsStore {
       blob.key,
       blob.sizeBytes,
     );
+  }
+
+  /** The blobs after a digest, in order. */
+  page(last: string, limit: number): BlobLocation[] {
+    return this.#sql
+      .exec<BlobLocation>(
+        "SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+        last,
+        limit,
+      )
+      .toArray();
+  }
+
+  /** Which of the keys are neither the content of a digest, nor doomed, nor tombstones. */
+  unknownKeys(keys: string[]): string[] {
+    return this.#sql
+      .exec<{ value: string }>(
+        `SELECT value FROM json_each(?)
+         WHERE value NOT IN (SELECT key FROM blobs WHERE key = value)
+         AND value NOT IN (SELECT key FROM stray_keys WHERE key = value)`,
+        JSON.stringify(keys),
+      )
+      .toArray()
+      .map((row) => row.value);
   }
 
   deleteBlob(digest: string): void {

@@ -1,3 +1,4 @@
+import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 
 const tables = `
@@ -67,4 +68,4 @@ const counts = `
 `;
 
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables, counts];
+export const catalogSchema: Schema = [tables, counts, DueTable.schema];

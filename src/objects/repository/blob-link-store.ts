@@ -62,6 +62,18 @@ export class BlobLinkStore {
     this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
   }
 
+  /** The digests of linked blobs after `last`, in order. */
+  page(last: string, limit: number): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(
+        "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+        last,
+        limit,
+      )
+      .toArray()
+      .map((row) => row.digest);
+  }
+
   /** Which of the digests are linked. */
   held(digests: string[]): string[] {
     return this.#sql

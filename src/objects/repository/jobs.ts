@@ -5,12 +5,14 @@
 import type { Env } from "../../env.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob } from "../due.ts";
+import { scrubJob } from "../scrub/report.ts";
 import { announceJob } from "./announce.ts";
 import { release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
 import { outboxJob } from "./outbox.ts";
 import type { LedgerParts } from "./parts.ts";
 import { markPage, rebuildJob } from "./rebuild.ts";
+import { scrubLedger } from "./scrub.ts";
 import { forgetHistory } from "./tag-history.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
@@ -24,7 +26,7 @@ export function ledgerJobs(
   announce: () => Promise<void>,
   transaction: (change: () => void) => void,
 ): Record<string, DueJob> {
-  const { outbox, blobs, trash, due } = parts;
+  const { outbox, blobs, trash, due, settings } = parts;
   return {
     [outboxJob]: () => outbox.flush(name),
     [announceJob]: announce,
@@ -44,6 +46,8 @@ export function ledgerJobs(
       for (const { id } of rows) due.clear("forget-session", id);
     },
     [historyJob]: async () => transaction(() => forgetHistory(parts)),
+    [scrubJob]: (rows) =>
+      due.scrub(rows, settings.scrubEveryMs, (after) => scrubLedger(env, parts, name, after)),
     [rebuildJob]: async (rows) => transaction(() => markPage(parts, rows)),
   };
 }

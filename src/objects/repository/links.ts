@@ -9,6 +9,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
+import { scrubJob } from "../scrub/report.ts";
 import { shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { LedgerParts } from "./parts.ts";
@@ -16,6 +17,16 @@ import { rebuildJob } from "./rebuild.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedScanJob } from "./untagged.ts";
+
+/** Ends an upload session, `null` for cancelled. In the caller's transaction. False when it has ended otherwise before. */
+export function closeSession(
+  { blobs, due, clock, settings }: LedgerParts,
+  session: string,
+  digest: string | null,
+): boolean {
+  due.set("forget-session", session, clock.now() + settings.uploadTtlMs);
+  return blobs.closeSession(session, digest);
+}
 
 /** Links a blob at a location, or moves its link there. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): void {
@@ -99,7 +110,7 @@ const everyTable = [
 ];
 
 /** What is to be done later about manifests, tags and blobs; all of it is void without them. */
-const jobsOfContent = ["unlink", purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob];
+const jobsOfContent = ["unlink", purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob, scrubJob];
 
 /** Takes everything out of a ledger, and marks every row that KV may have of it. In the caller's transaction. */
 export function removeEverything({ sql, outbox, clock }: LedgerParts): void {

@@ -73,6 +73,14 @@ export class Outbox {
     this.#due.set(outboxJob, "", now);
   }
 
+  /** Whether KV may not have a row right, or a write of it may land late. */
+  isMarked(key: ReplicaKey): boolean {
+    const id = key.kind === "tag" ? key.tag : key.digest;
+    return (
+      this.#sql.exec("SELECT 1 FROM outbox WHERE kind = ? AND id = ?", key.kind, id).toArray().length > 0
+    );
+  }
+
   /** Whether KV has everything right, and no write can land late. */
   isEmpty(): boolean {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;

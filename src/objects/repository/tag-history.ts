@@ -5,7 +5,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../../oci/name.ts";
-import type { TagRestore } from "../api.ts";
+import type { TagRestore } from "../upkeep.ts";
 import { moveTag, storeManifest } from "./manifests.ts";
 import type { LedgerParts } from "./parts.ts";
 import { historyJob } from "./tag-store.ts";

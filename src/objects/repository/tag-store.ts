@@ -2,7 +2,8 @@
  * How a ledger keeps tags and their history.
  */
 import type { TagRow } from "../../storage/replica.ts";
-import type { Page, ResolvedTag, TagMove, TagRestore } from "../api.ts";
+import type { Page, ResolvedTag } from "../api.ts";
+import type { TagMove, TagRestore } from "../upkeep.ts";
 
 /** The job of the `due` table that forgets old moves. */
 export const historyJob = "forget-history";

@@ -2,7 +2,8 @@
  * What a ledger tells of what its repository holds. Summed up when somebody asks: a push pays nothing for it.
  */
 import type { Digest } from "../../oci/digest.ts";
-import type { Amount, ManifestEntry, Page, RepositoryUsage } from "../api.ts";
+import type { Page } from "../api.ts";
+import type { Amount, ManifestEntry, RepositoryUsage } from "../upkeep.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {
   return sql
@@ -29,6 +30,7 @@ export function readUsage(sql: SqlStorage): RepositoryUsage {
     manifests: manifests.objects,
     tags,
     blobs: blobs.objects,
+    blobBytes: blobs.bytes,
     logical: add(manifests, references, unreferenced),
     stored: add(manifests, blobs),
   };

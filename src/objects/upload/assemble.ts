@@ -1,12 +1,10 @@
 /**
  * Putting an upload together under its key, and making sure that it is what the client says.
  */
-import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, digestOf } from "../../oci/digest.ts";
+import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import type { Bucket } from "../../storage/bucket.ts";
+import { hashStored } from "../scrub/verify.ts";
 import { storePart, type UploadParts } from "./append.ts";
-import { readPieces } from "./read-pieces.ts";
 import type { RunningHash } from "./running-hash.ts";
 
 /**
@@ -37,15 +35,8 @@ export async function assemble(
     throw new Error("the multipart upload is gone, and nothing of its size is stored under its key");
   }
   if (hashed !== undefined) return { ok: true };
+  // The object forgot the running hash between two requests.
   const computed = await hashStored(bucket, key, digest);
+  if (computed === undefined) throw new Error("what was just put together cannot be read");
   return computed === digest ? { ok: true } : failure("DIGEST_INVALID", { digest, computed });
-}
-
-/** Hashes what is stored: the object forgot the running hash between two requests. */
-async function hashStored(bucket: Bucket, key: string, digest: Digest): Promise<Digest> {
-  const body = await bucket.read(key);
-  if (body === undefined) throw new Error("what was just put together cannot be read");
-  const hash = createHash(algorithmOf(digest));
-  for await (const piece of readPieces(body)) hash.update(piece);
-  return digestOf(algorithmOf(digest), hash.digest("hex"));
 }

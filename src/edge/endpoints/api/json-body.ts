@@ -10,14 +10,19 @@ const maxJsonBytes = 256 * 1024;
 /** A JSON object, unchecked otherwise. */
 export type JsonObject = Record<string, unknown>;
 
-/** Reads a body that must be a JSON object with none but these fields. Error: `REQUEST_INVALID`. */
+/**
+ * Reads a body that must be a JSON object with none but these fields. `isOptional`: no body is one without fields.
+ * Error: `REQUEST_INVALID`.
+ */
 export async function readJson(
   { request }: Context,
   fields: string[],
+  isOptional = false,
 ): Promise<Result<{ json: JsonObject }>> {
   const length = parseContentLength(request.headers.get("Content-Length"));
   const body = await readBody(request.body, length, maxJsonBytes);
   if (!body.ok) return failure("REQUEST_INVALID", `the body is ${body.reason}`);
+  if (isOptional && body.bytes.byteLength === 0) return { ok: true, json: {} };
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body.bytes));
@@ -37,6 +42,15 @@ export async function readJson(
 /** A field that has the wrong value. */
 export function invalidField(field: string, expected: string): Failure {
   return failure("REQUEST_INVALID", `${field} must be ${expected}`);
+}
+
+/** Reads the body of a request that goes on from a cursor, or begins. Error: `REQUEST_INVALID`. */
+export async function readCursor(context: Context): Promise<Result<{ cursor: string | undefined }>> {
+  const body = await readJson(context, ["cursor"], true);
+  if (!body.ok) return body;
+  const { cursor } = body.json;
+  if (cursor !== undefined && typeof cursor !== "string") return invalidField("cursor", "a text");
+  return { ok: true, cursor };
 }
 
 /** The repository that a path or a field names. Error: `NAME_INVALID`. */

@@ -1,0 +1,58 @@
+/** What administrators do with all that is stored: `/api/v1/gc`, `usage`, `scrub` and `replica/rebuild`. */
+import { failure } from "../../../oci/errors.ts";
+import { parsePage } from "../../../oci/paging.ts";
+import { collect, readUsage } from "../../../registry/collection.ts";
+import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
+import { audit } from "../../auth/audit.ts";
+import { type Answer, type Context, jsonReply } from "../../context.ts";
+import { linkHeader } from "../link-header.ts";
+import { readCursor } from "./json-body.ts";
+
+/** The most repositories that are asked what they hold for one page. */
+const maxUsagePage = 500;
+
+/** Collects what is due, and says what that freed; with a `cursor` where there is more to do. */
+export async function postGc(context: Context): Promise<Answer> {
+  const read = await readCursor(context);
+  if (!read.ok) return { failure: read };
+  const collected = await collect(context.registry, read.cursor);
+  if (!collected.ok) return { failure: collected };
+  const { freed, cursor } = collected;
+  audit(context, { action: "gc", target: "*", outcome: "done", detail: JSON.stringify(freed) });
+  return jsonReply({ freed, cursor });
+}
+
+/** Says what each repository holds, and, on the first page, what all of them do. */
+export async function getUsage({ registry, url }: Context): Promise<Answer> {
+  const asked = parsePage(url.searchParams);
+  if (asked === undefined) return { failure: failure("PAGE_INVALID") };
+  const page = { ...asked, limit: Math.min(asked.limit, maxUsagePage) };
+  const { entries, more, total } = await readUsage(registry, page);
+  return jsonReply(
+    { repositories: entries, total },
+    linkHeader(url, page, more && page.limit > 0, entries.at(-1)?.name),
+  );
+}
+
+/** Reads and compares what is stored; says what was put right, and what cannot be. */
+export async function postScrub(context: Context): Promise<Answer> {
+  const read = await readCursor(context);
+  if (!read.ok) return { failure: read };
+  const scrubbed = await scrub(context.registry, read.cursor);
+  if (!scrubbed.ok) return { failure: scrubbed };
+  const { report, cursor } = scrubbed;
+  const detail = `${report.repaired.length} repaired, ${report.problems.length} problems`;
+  audit(context, { action: "scrub", target: "*", outcome: "done", detail });
+  return jsonReply({ ...report, cursor });
+}
+
+/** Lets the replica be written anew, while pulls go on. */
+export async function postRebuild(context: Context): Promise<Answer> {
+  const read = await readCursor(context);
+  if (!read.ok) return { failure: read };
+  const rebuilt = await rebuildReplica(context.registry, read.cursor);
+  if (!rebuilt.ok) return { failure: rebuilt };
+  const { repositories, removed, cursor } = rebuilt;
+  audit(context, { action: "replica.rebuild", target: "*", outcome: "done" });
+  return jsonReply({ repositories, removed, cursor });
+}

@@ -1,0 +1,105 @@
+/**
+ * How the object of a ledger lives, whatever the ledger holds: it is made by the first write, runs its changes as
+ * transactions that start what they left to be done, does by its alarm what is due, and goes once a deletion is known
+ * everywhere.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, type Env, systemClock } from "../../env.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { Freed } from "../upkeep.ts";
+import { announce, announceJob, isDrained } from "./announce.ts";
+import { ledgerJobs } from "./jobs.ts";
+import { type LedgerParts, makeParts } from "./parts.ts";
+import { createSchema, type Meta, openSchema, readMeta, writeMeta } from "./schema.ts";
+import { scanIfNew } from "./untagged.ts";
+
+/** The object without its transactions. */
+export abstract class Ledger extends DurableObject<Env> {
+  protected readonly parts: LedgerParts;
+  /** `undefined` until the first write. */
+  protected meta: Meta | undefined;
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.parts = makeParts(ctx.storage, env, clock);
+    this.meta = openSchema(ctx.storage.sql);
+    if (this.meta !== undefined) this.parts.due.arm();
+  }
+
+  /** Whether there is a repository: something was pushed, and it was not deleted. */
+  protected get exists(): boolean {
+    return this.meta?.isFounded === true && !this.meta.isDeleting;
+  }
+
+  protected get sql(): SqlStorage {
+    return this.ctx.storage.sql;
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#run();
+  }
+
+  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+    let more = false;
+    const freed = await this.parts.tally.during(async () => {
+      more = await this.#run(budgetMs);
+    });
+    return { freed, more };
+  }
+
+  /** Does what is due. Returns whether some of it is left. */
+  async #run(budgetMs?: number): Promise<boolean> {
+    if (this.meta === undefined) return false;
+    if (scanIfNew(this.parts, this.meta.untaggedTtl)) this.meta = readMeta(this.sql);
+    const more = await this.parts.due.run(
+      ledgerJobs(
+        this.env,
+        this.parts,
+        this.meta.name,
+        () => this.announce(),
+        (change) => this.ctx.storage.transactionSync(change),
+      ),
+      budgetMs,
+    );
+    if (this.meta?.isDeleting && isDrained(this.parts)) {
+      // Its name is free again.
+      this.meta = undefined;
+      await this.ctx.storage.deleteAll();
+    }
+    return more;
+  }
+
+  /** Tells the catalog what there is to list. What changed meanwhile is told again. */
+  protected async announce(): Promise<void> {
+    if (this.meta === undefined) return;
+    const { isDeleting } = this.meta;
+    await announce(this.env, this.meta);
+    if (this.meta.isDeleting === isDeleting) this.parts.due.clear(announceJob, "");
+  }
+
+  /**
+   * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
+   * without, there must be one.
+   */
+  protected change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
+    const existed = this.exists;
+    const result = this.ctx.storage.transactionSync(() => {
+      if (this.meta === undefined && repository !== undefined) createSchema(this.sql, repository);
+      return transaction();
+    });
+    const meta = readMeta(this.sql);
+    this.meta = meta;
+    this.parts.due.arm();
+    this.ctx.waitUntil(this.parts.outbox.flush(meta.name).then(() => this.parts.due.arm()));
+    if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
+    return result;
+  }
+
+  /** With the first blob or manifest the repository exists, and the catalog hears of it. */
+  protected found(): void {
+    if (this.exists) return;
+    writeMeta(this.sql, "founded", "yes");
+    this.parts.due.scrubLater(this.parts.settings.scrubEveryMs);
+    this.parts.due.set(announceJob, "", this.parts.clock.now());
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * What a scrub looked at, put right, and could not put right. Plain data, as it crosses RPC.
+ */
+
+/** Something that was not as it should be. */
+export type Finding = {
+  what: string;
+  repository?: string;
+  digest?: string;
+  tag?: string;
+  key?: string;
+  detail?: string;
+};
+
+/** How much was looked at. */
+export type Checked = {
+  blobs: number;
+  bytes: number;
+  links: number;
+  manifests: number;
+  tags: number;
+  keys: number;
+};
+
+/** What a piece of a scrub came to. */
+export type ScrubReport = { checked: Checked; repaired: Finding[]; problems: Finding[] };
+
+/** A piece of a scrub, and where the next one begins; `undefined` after the last. */
+export type ScrubStep = { report: ScrubReport; next: string | undefined };
+
+/** The job of `due` tables whose id says where an object's own scrub goes on; `""`: where it begins. */
+export const scrubJob = "scrub";
+
+/** How long an object rests between two pieces of its own scrub. */
+export const scrubPauseMs = 60_000;
+
+/** A report of nothing. */
+export function emptyReport(): ScrubReport {
+  return {
+    checked: { blobs: 0, bytes: 0, links: 0, manifests: 0, tags: 0, keys: 0 },
+    repaired: [],
+    problems: [],
+  };
+}
+
+/** Adds what another piece came to. */
+export function addReport(sum: ScrubReport, { checked, repaired, problems }: ScrubReport): void {
+  for (const name of Object.keys(sum.checked) as (keyof Checked)[]) sum.checked[name] += checked[name];
+  sum.repaired.push(...repaired);
+  sum.problems.push(...problems);
+}
+
+/** Logs what a scrub found, a line each. */
+export function logFindings({ repaired, problems }: ScrubReport): void {
+  for (const finding of repaired) console.warn(JSON.stringify({ event: "scrub repaired", ...finding }));
+  for (const finding of problems) console.error(JSON.stringify({ event: "scrub found", ...finding }));
+}

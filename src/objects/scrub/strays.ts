@@ -1,0 +1,84 @@
+/**
+ * The parts of a scrub that begin with what the stores have: keys in the bucket that nobody knows, and rows of the
+ * replica of which no ledger knows.
+ */
+import { type Env, parseSettings } from "../../env.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { type Bucket, R2BlobBucket } from "../../storage/bucket.ts";
+import { uploadOfKey } from "../../storage/keys.ts";
+import { Replica } from "../../storage/replica.ts";
+import { namedShardStub, repositoryStub, shardNames, uploadStub } from "../stubs.ts";
+import { logDeletion } from "../tally.ts";
+import { emptyReport, type ScrubStep } from "./report.ts";
+
+const keysAStep = 500;
+const objectsAtOnce = 16;
+
+/**
+ * Checks a page of the bucket's keys. One that is older than the grace, and that no shard and no open upload knows,
+ * is deleted. Uploads are asked before shards, as keys go from those to these; keys are never used twice, so that
+ * what nobody knows now, nobody will.
+ */
+export async function scrubBucket(env: Env, cursor: string, now: number): Promise<ScrubStep> {
+  const report = emptyReport();
+  const bucket: Bucket = new R2BlobBucket(env.BLOBS);
+  const page = await bucket.list(cursor === "" ? undefined : cursor, keysAStep);
+  report.checked.keys += page.objects.length;
+  const oldest = now - parseSettings(env).gcGraceMs;
+  const old = page.objects.filter((object) => object.storedAtMs <= oldest).map((object) => object.key);
+  let unknown = await notOfUploads(env, old);
+  for (let start = 0; start < shardNames.length && unknown.length > 0; start += objectsAtOnce) {
+    const names = shardNames.slice(start, start + objectsAtOnce);
+    const asked = unknown;
+    const answers = await Promise.all(names.map((name) => namedShardStub(env, name).unknownKeys(asked)));
+    unknown = asked.filter((key) => answers.every((answer) => answer.includes(key)));
+  }
+  if (unknown.length > 0) await bucket.delete(unknown);
+  for (const key of unknown) {
+    logDeletion({ what: "blob bytes", reason: "no shard and no upload knows the key", key });
+    report.repaired.push({ what: "stray key", key, detail: "deleted: no shard and no upload knows it" });
+  }
+  return { report, next: page.cursor };
+}
+
+async function notOfUploads(env: Env, keys: string[]): Promise<string[]> {
+  const unknown: string[] = [];
+  for (let start = 0; start < keys.length; start += objectsAtOnce) {
+    const group = keys.slice(start, start + objectsAtOnce);
+    const answers = await Promise.all(
+      group.map((key) => {
+        const upload = uploadOfKey(key);
+        return upload === undefined ? false : uploadStub(env, upload).ownsKey(key);
+      }),
+    );
+    unknown.push(...group.filter((_, index) => answers[index] !== true));
+  }
+  return unknown;
+}
+
+/** Checks a page of the replica's rows: the ledgers remove those that they do not know. */
+export async function scrubReplica(env: Env, cursor: string): Promise<ScrubStep> {
+  const report = emptyReport();
+  const page = await new Replica(env.MANIFESTS).list(cursor === "" ? undefined : cursor);
+  report.checked.keys += page.rows.length;
+  for (const [name, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
+    const repository = name as RepositoryName;
+    const keys = rows.map((row) => row.key);
+    for (const { kind, ...id } of await repositoryStub(env, repository).dropStrayRows(repository, keys)) {
+      report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
+    }
+  }
+  return { report, next: page.cursor };
+}
+
+const inReplica = "replica ";
+
+/** The next piece of both, one after the other, as an object's own scrub goes through them; `""`: the first. */
+export async function scrubStores(env: Env, after: string, now: number): Promise<ScrubStep> {
+  if (!after.startsWith(inReplica)) {
+    const step = await scrubBucket(env, after, now);
+    return { ...step, next: step.next ?? inReplica };
+  }
+  const step = await scrubReplica(env, after.slice(inReplica.length));
+  return { ...step, next: step.next && `${inReplica}${step.next}` };
+}

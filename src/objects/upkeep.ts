@@ -1,0 +1,60 @@
+/**
+ * What the objects do and say for upkeep: collection, scrub, usage and undo. Plain data, as it crosses RPC.
+ */
+import type { Digest } from "../oci/digest.ts";
+import type { ManifestStat } from "./api.ts";
+import type { ScrubStep } from "./scrub/report.ts";
+
+/**
+ * What collection took away: manifests by policy, links of blobs that nothing referenced, objects in the bucket with
+ * their bytes, and uploads that were cut short.
+ */
+export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
+
+/** What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these. */
+export interface Maintained {
+  /** Does what is due. `more`: some of it is left. */
+  collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }>;
+  /** Does a piece of a scrub: what comes after the piece that ended with `after`; `""`: the first. */
+  scrub(after: string): Promise<ScrubStep>;
+}
+
+/** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
+export type TagMove = {
+  sequence: number;
+  from: string | null;
+  to: string | null;
+  atMs: number;
+  actor: string;
+};
+
+/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before the last one. */
+export type TagRestore = { digest?: Digest; sequence?: number };
+
+/** A manifest as it is listed. */
+export type ManifestEntry = ManifestStat & {
+  tags: string[];
+  artifactType?: string;
+  subject?: string;
+  pushedAtMs: number;
+};
+
+/**
+ * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
+ * `stored`: each once.
+ */
+export type RepositoryUsage = {
+  manifests: number;
+  tags: number;
+  blobs: number;
+  /** What its blobs weigh, each once. */
+  blobBytes: number;
+  logical: Amount;
+  stored: Amount;
+};
+
+/** How many things, of how many bytes together. */
+export type Amount = { objects: number; bytes: number };
+
+/** What a shard stores: bytes of digests, and bytes that are on their way out, as far as their size is known. */
+export type ShardUsage = { blobs: Amount; leaving: Amount };

@@ -1,0 +1,108 @@
+/**
+ * Scrub and rebuild, over all of the registry.
+ */
+import {
+  addReport,
+  emptyReport,
+  logFindings,
+  type ScrubReport,
+  type ScrubStep,
+} from "../objects/scrub/report.ts";
+import { scrubBucket, scrubReplica } from "../objects/scrub/strays.ts";
+import { shardNames } from "../objects/stubs.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { Registry } from "./registry.ts";
+import { eachRepository, type Phase, walk } from "./walk.ts";
+
+/** What a request's worth of a scrub came to; with a cursor where there is more. */
+export type ScrubResult = { report: ScrubReport; cursor?: string };
+
+/**
+ * Reads and compares all that is stored: bytes with digests, ledgers with shards, KV with the ledgers, and both stores
+ * with what is known of them. Error: `REQUEST_INVALID` for a wrong cursor.
+ */
+export async function scrub(registry: Registry, cursor: string | undefined): Promise<Result<ScrubResult>> {
+  const { env, clock } = registry;
+  const report = emptyReport();
+  const take = ({ report: found, next }: ScrubStep) => {
+    addReport(report, found);
+    return next;
+  };
+  const phases: Phase[] = [
+    { name: "shards", step: (after) => scrubShards(registry, after, take) },
+    { name: "repositories", step: (after) => scrubRepositories(registry, after, take) },
+    { name: "bucket", step: async (after) => take(await scrubBucket(env, after, clock.now())) },
+    { name: "replica", step: async (after) => take(await scrubReplica(env, after)) },
+  ];
+  const walked = await walk(registry, phases, cursor);
+  logFindings(report);
+  return walked.ok ? { ...walked, report } : walked;
+}
+
+type Take = (step: ScrubStep) => string | undefined;
+
+/** How many shards begin at once: most have few digests. */
+const shardsAtOnce = 8;
+
+/** A piece of the shard that a cursor names, or the first pieces of those after it, until one has a second. */
+async function scrubShards(registry: Registry, after: string, take: Take): Promise<string | undefined> {
+  const [shard = "", digest = ""] = after.split(" ");
+  if (digest !== "") {
+    const next = take(await registry.shardNamed(shard).scrub(digest));
+    return next === undefined ? endOf(shard) : `${shard} ${next}`;
+  }
+  const names = shardNames.filter((name) => name > shard).slice(0, shardsAtOnce);
+  const steps = await Promise.all(names.map((name) => registry.shardNamed(name).scrub("")));
+  for (const [index, step] of steps.entries()) {
+    // What the ones after it came to is dropped: they begin again.
+    if (take(step) !== undefined) return `${names[index]} ${step.next}`;
+  }
+  return endOf(names.at(-1) ?? "");
+}
+
+function endOf(shard: string): string | undefined {
+  return shard === "" || shard === shardNames.at(-1) ? undefined : shard;
+}
+
+/** A piece of the repository that a cursor names, or the beginning of the one after it. */
+async function scrubRepositories(registry: Registry, after: string, take: Take): Promise<string | undefined> {
+  const [before = "", ...rest] = after.split(" ");
+  if (rest.length > 0) {
+    const next = take(await registry.ledger(before as RepositoryName).scrub(rest.join(" ")));
+    return next === undefined ? before : `${before} ${next}`;
+  }
+  const [info] = (await registry.catalog().listRepositories("", before, 1)).entries;
+  if (info === undefined) return undefined;
+  const next = take(await registry.ledger(info.name).scrub(""));
+  return next === undefined ? info.name : `${info.name} ${next}`;
+}
+
+/**
+ * Writes the replica anew: the ledgers write all their rows, by their alarms, and remove what is not theirs. Pulls go
+ * on: what KV does not have, the ledgers answer. Error: `REQUEST_INVALID` for a wrong cursor.
+ */
+export async function rebuildReplica(
+  registry: Registry,
+  cursor: string | undefined,
+): Promise<Result<{ repositories: number; removed: number; cursor?: string }>> {
+  let repositories = 0;
+  let removed = 0;
+  const phases: Phase[] = [
+    eachRepository(registry, async (name) => {
+      await registry.ledger(name).rebuildReplica();
+      repositories++;
+      return undefined;
+    }),
+    {
+      name: "replica",
+      step: async (after) => {
+        const { report, next } = await scrubReplica(registry.env, after);
+        removed += report.repaired.length;
+        return next;
+      },
+    },
+  ];
+  const walked = await walk(registry, phases, cursor);
+  return walked.ok ? { ...walked, repositories, removed } : walked;
+}

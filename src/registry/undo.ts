@@ -1,0 +1,59 @@
+/**
+ * The moves of tags, and putting back what was moved or deleted.
+ */
+import type { Page } from "../objects/api.ts";
+import type { ManifestEntry, TagMove, TagRestore } from "../objects/upkeep.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { PageRequest } from "../oci/paging.ts";
+import type { Registry } from "./registry.ts";
+
+/** A page of the moves of a tag, newest first, from before the one with this sequence number. Error: `NAME_UNKNOWN`. */
+export function tagHistory(
+  registry: Registry,
+  repository: RepositoryName,
+  tag: Tag,
+  before: number,
+  limit: number,
+): Promise<Result<{ page: Page<TagMove> }>> {
+  return registry.ledger(repository).tagHistory(tag, before, limit);
+}
+
+/**
+ * Points a tag at what it pointed at before. Errors: `TAG_MOVE_UNKNOWN`, `MANIFEST_UNKNOWN` when the manifest is gone,
+ * `NAME_UNKNOWN`.
+ */
+export function restoreTag(
+  registry: Registry,
+  repository: RepositoryName,
+  tag: Tag,
+  wanted: TagRestore,
+  actor: string,
+): Promise<Result<{ digest: Digest; sequence: number }>> {
+  return registry.ledger(repository).restoreTag(tag, wanted, actor);
+}
+
+/**
+ * Puts a deleted manifest back, with those of its tags that do not exist meanwhile. Errors: `MANIFEST_UNKNOWN`,
+ * `MANIFEST_BLOB_UNKNOWN` when what it references was deleted too, `NAME_UNKNOWN`.
+ */
+export async function restoreManifest(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+  actor: string,
+): Promise<Result<{ tags: string[] }>> {
+  const restored = await registry.ledger(repository).restoreManifest(digest, actor);
+  if (restored.ok) registry.cache.notePush(repository, digest);
+  return restored;
+}
+
+/** A page of all manifests, tagged or not, in the order of their digests. Error: `NAME_UNKNOWN`. */
+export function listManifests(
+  registry: Registry,
+  repository: RepositoryName,
+  { last, limit }: PageRequest,
+): Promise<Result<{ page: Page<ManifestEntry> }>> {
+  return registry.ledger(repository).listManifests(last, limit);
+}

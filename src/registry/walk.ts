@@ -1,0 +1,102 @@
+/**
+ * Work over all of the registry, in requests of bounded time: each ends with a cursor, from which the next goes on.
+ */
+import { shardNames } from "../objects/stubs.ts";
+import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { Registry } from "./registry.ts";
+
+/** One part of such work. A step does some of it after `after`, `""` first, and returns where to go on from. */
+export type Phase = { name: string; step(after: string): Promise<string | undefined> };
+
+/** How long one request works, in milliseconds; one step more at most. */
+const budgetMs = 15_000;
+
+/**
+ * Goes through the phases from a cursor, or from the beginning; without a cursor in the result, it came to the end.
+ *
+ * Error: `REQUEST_INVALID` for a cursor of something else.
+ */
+export async function walk(
+  { clock }: Pick<Registry, "clock">,
+  phases: Phase[],
+  cursor: string | undefined,
+): Promise<Result<{ cursor?: string }>> {
+  const deadline = clock.now() + budgetMs;
+  const [first] = phases;
+  const [name = "", ...rest] = (cursor ?? `${first?.name}:`).split(":");
+  let after: string | undefined = rest.join(":");
+  let index = phases.findIndex((phase) => phase.name === name);
+  if (index < 0) return failure("REQUEST_INVALID", "cursor must be one that this endpoint answered with");
+  for (let phase = phases[index]; phase !== undefined; phase = phases[++index]) {
+    while (after !== undefined) {
+      after = await phase.step(after);
+      if (after !== undefined && clock.now() > deadline)
+        return { ok: true, cursor: `${phase.name}:${after}` };
+    }
+    after = "";
+    const next = phases[index + 1];
+    if (next !== undefined && clock.now() > deadline) return { ok: true, cursor: `${next.name}:` };
+  }
+  return { ok: true };
+}
+
+/** How many objects are asked at once. */
+const atOnce = 8;
+
+/** How many repositories a step takes. */
+const repositoriesAStep = 32;
+
+/** How often an object is visited that has more to do. Its own alarm goes on then. */
+const maxVisits = 5;
+
+async function visitAgain(visit: () => Promise<{ more: boolean } | undefined>): Promise<void> {
+  for (let visits = 0; visits < maxVisits; visits++) {
+    if ((await visit())?.more !== true) return;
+  }
+}
+
+/** A phase that does something with each repository; again with those that say that there is more to do. */
+export function eachRepository(
+  registry: Registry,
+  visit: (name: RepositoryName) => Promise<{ more: boolean } | undefined>,
+): Phase {
+  return {
+    name: "repositories",
+    step: async (after) => {
+      const page = await registry.catalog().listRepositories("", after, repositoriesAStep);
+      const names = page.entries.map((entry) => entry.name);
+      await mapAtOnce(names, async (name) => {
+        await visitAgain(() => visit(name));
+      });
+      return page.more ? names.at(-1) : undefined;
+    },
+  };
+}
+
+/** How many shards a step takes. */
+const shardsAStep = 32;
+
+/** A phase that does something with each shard. */
+export function eachShard(visit: (name: string) => Promise<{ more: boolean } | undefined>): Phase {
+  return {
+    name: "shards",
+    step: async (after) => {
+      const left = shardNames.filter((name) => name > after);
+      const names = left.slice(0, shardsAStep);
+      await mapAtOnce(names, async (name) => {
+        await visitAgain(() => visit(name));
+      });
+      return left.length > names.length ? names.at(-1) : undefined;
+    },
+  };
+}
+
+/** Like `Promise.all` over a map, with a bounded number in flight. */
+export async function mapAtOnce<T, R>(items: T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let start = 0; start < items.length; start += atOnce) {
+    results.push(...(await Promise.all(items.slice(start, start + atOnce).map(work))));
+  }
+  return results;
+}
