@@ -49,12 +49,15 @@ export function scanIfNew({ sql, settings, due, clock }: LedgerParts, done: stri
   return true;
 }
 
-/** Goes on looking for manifests that nothing reaches, in batches. In the caller's transaction. */
+/** Goes on looking for manifests that nothing reaches and that are not due, in batches. In the caller's transaction. */
 export function scanUntagged(parts: LedgerParts, rows: DueRow[]): void {
   const { manifests, due, clock } = parts;
   for (const { id: after } of rows) {
     const digests = manifests.page(after, scanBatch);
-    untaggedLater(parts, digests);
+    untaggedLater(
+      parts,
+      digests.filter((digest) => due.at(untaggedJob, digest) === undefined),
+    );
     due.clear(untaggedScanJob, after);
     const last = digests.at(-1);
     if (last !== undefined) due.set(untaggedScanJob, last, clock.now());

@@ -1,0 +1,72 @@
+/** The management API's upkeep, as tests call it: each call goes on from cursor to cursor, to the end. */
+import assert from "node:assert/strict";
+import type { Client } from "./client.ts";
+
+export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
+export type Finding = Record<string, string>;
+export type Scrubbed = { checked: Record<string, number>; repaired: Finding[]; problems: Finding[] };
+export type Amount = { objects: number; bytes: number };
+export type Usage = {
+  repositories: {
+    name: string;
+    manifests: number;
+    tags: number;
+    blobs: number;
+    logical: Amount;
+    stored: Amount;
+  }[];
+  total: { repositories: number; logical: Amount; stored: Amount; leaving: Amount };
+};
+
+/** Posts until there is no cursor any more; returns all answers. */
+async function postAll<T extends { cursor?: string }>(client: Client, path: string): Promise<T[]> {
+  const answers: T[] = [];
+  let body = "";
+  for (let round = 0; round < 100; round++) {
+    const answer = (await client.must(200, "POST", `/api/v1/${path}`, { body })).json<T>();
+    answers.push(answer);
+    if (answer.cursor === undefined) return answers;
+    body = JSON.stringify({ cursor: answer.cursor });
+  }
+  return assert.fail(`${path} comes to no end`);
+}
+
+/** Collects; returns what that freed. */
+export async function gc(client: Client): Promise<Freed> {
+  const sum: Freed = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
+  for (const { freed } of await postAll<{ freed: Freed; cursor?: string }>(client, "gc")) {
+    for (const name of Object.keys(sum) as (keyof Freed)[]) sum[name] += freed[name];
+  }
+  return sum;
+}
+
+/** Scrubs; returns what that found. */
+export async function scrub(client: Client): Promise<Scrubbed> {
+  const parts = await postAll<Scrubbed & { cursor?: string }>(client, "scrub");
+  const checked: Record<string, number> = {};
+  for (const part of parts) {
+    for (const [name, count] of Object.entries(part.checked)) checked[name] = (checked[name] ?? 0) + count;
+  }
+  return {
+    checked,
+    repaired: parts.flatMap((part) => part.repaired),
+    problems: parts.flatMap((part) => part.problems),
+  };
+}
+
+/** Rebuilds the replica; the ledgers then write it by their alarms. */
+export async function rebuild(client: Client): Promise<{ repositories: number; removed: number }> {
+  const parts = await postAll<{ repositories: number; removed: number; cursor?: string }>(
+    client,
+    "replica/rebuild",
+  );
+  return {
+    repositories: parts.reduce((sum, part) => sum + part.repositories, 0),
+    removed: parts.reduce((sum, part) => sum + part.removed, 0),
+  };
+}
+
+/** What there is. */
+export async function usage(client: Client): Promise<Usage> {
+  return (await client.must(200, "GET", "/api/v1/usage")).json();
+}
