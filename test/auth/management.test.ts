@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
-import { content, digestOf } from "../support/content.ts";
+import { content, digestOf, unknownDigest } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import {
   admin,
@@ -39,6 +39,14 @@ describe("who may use it", () => {
     ["POST", "/keys/rotate"],
     ["PATCH", "/repositories/team/app", { visibility: "public" }],
     ["DELETE", "/repositories/team/app"],
+    ["POST", "/gc"],
+    ["GET", "/usage"],
+    ["POST", "/scrub"],
+    ["POST", "/replica/rebuild"],
+    ["GET", "/repositories/other/app/manifests"],
+    ["GET", "/repositories/other/app/tags/v1/history"],
+    ["POST", "/repositories/other/app/tags/v1/restore"],
+    ["POST", `/repositories/other/app/manifests/${unknownDigest()}/restore`],
   ];
   const send = (method: string, path: string, json: unknown, as: Credential | undefined) =>
     api(method, path, json === undefined ? { as } : { as, json });
