@@ -4,6 +4,7 @@ import { imageManifestType } from "../../src/oci/media-type.ts";
 import { expectError } from "../support/client.ts";
 import { content, type Descriptor, describe } from "../support/content.ts";
 import type { TestRegistry } from "../support/registry.ts";
+import { haveBlob } from "./world.ts";
 
 /** Where they are. */
 export const repository = "image-spec";
@@ -29,14 +30,8 @@ export async function isRefused(
 }
 
 /** A blob that the repository has, as a descriptor. */
-export async function pushed(
-  registry: TestRegistry,
-  mediaType: string,
-  more: object = {},
-): Promise<Descriptor> {
-  const bytes = content();
-  await registry.pushBlob(repository, bytes);
-  return describe(bytes, mediaType, more);
+export function pushed(registry: TestRegistry, mediaType: string, more: object = {}): Promise<Descriptor> {
+  return haveBlob(registry, repository, mediaType, more);
 }
 
 /** A layer that nobody pushed. */

@@ -46,15 +46,32 @@ export function subjectOf(image: PushedImage): Descriptor {
   return describe(image.manifest, imageManifestType, { digest: image.digest });
 }
 
-/** An image without layers, whose config the repository has now; `more` goes into the manifest. */
+/** A blob that many manifests name: each blob of its own would wake another shard. */
+const commonBlob = content();
+const withCommonBlob = new WeakMap<TestRegistry, Set<string>>();
+
+/** The descriptor of a blob that the repository has now. */
+export async function haveBlob(
+  registry: TestRegistry,
+  repository: string,
+  mediaType: string,
+  more: object = {},
+): Promise<Descriptor> {
+  const repositories = withCommonBlob.get(registry) ?? new Set();
+  if (!repositories.has(repository)) await registry.pushBlob(repository, commonBlob);
+  withCommonBlob.set(registry, repositories.add(repository));
+  return describe(commonBlob, mediaType, more);
+}
+
+/** An image without layers, and unlike any other, whose config the repository has; `more` goes into the manifest. */
 export async function makeImage(
   registry: TestRegistry,
   repository: string,
   more: object = {},
 ): Promise<Uint8Array> {
-  const config = content();
-  await registry.pushBlob(repository, config);
-  return imageManifest(describe(config, configType), [], more);
+  const annotations = { "org.example.id": crypto.randomUUID() };
+  const config = await haveBlob(registry, repository, configType);
+  return imageManifest(config, [], { annotations, ...more });
 }
 
 /** An index of nothing, and unlike any other; `more` goes into it. */
