@@ -77,7 +77,8 @@ export class ManifestStore {
         `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
            WHEN 'blob' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
            WHEN 'manifest' THEN value ->> 'digest' NOT IN (SELECT digest FROM manifests)
-           WHEN 'content' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs UNION SELECT digest FROM manifests)
+           WHEN 'content' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
+             AND value ->> 'digest' NOT IN (SELECT digest FROM manifests)
          END`,
         JSON.stringify(references),
       )
