@@ -1,0 +1,88 @@
+/** docs/cost.md, from the table of operations and the prices. */
+import { type Calls, type OperationCost, operations } from "./operations.ts";
+import { assumed, billFor, perMillion, total } from "./prices.ts";
+import { pullScenarios, pushScenarios, type Scenario } from "./scenarios.ts";
+
+function dollars(amount: number): string {
+  return amount === 0 ? "" : amount.toFixed(2);
+}
+
+function times(calls: Calls, matches: (call: string) => boolean): number {
+  return Object.entries(calls).reduce((sum, [call, count]) => sum + (matches(call) ? count : 0), 0);
+}
+
+function scenarioRow(scenario: Scenario): string {
+  const { does, requests, calls, rowsWritten } = scenario;
+  const bill = billFor(scenario);
+  const kv = times(calls, (call) => call.startsWith("MANIFESTS."));
+  const r2 = times(calls, (call) => call.startsWith("BLOBS."));
+  const objects = times(calls, (call) => !/^(MANIFESTS|BLOBS)\./.test(call));
+  const counts = [requests, kv, r2, objects, rowsWritten].map((count) => String(count || ""));
+  const paid = [bill.worker, bill.kv, bill.r2, bill.objects, bill.rows].map(dollars);
+  const cells = counts.map((count, index) => (count === "" ? "" : `${count}: ${paid[index]}`));
+  return `| ${does} | ${cells.join(" | ")} | **${total(bill).toFixed(2)}** |`;
+}
+
+function scenarioTable(scenarios: Scenario[]): string {
+  return [
+    "| | Worker requests | KV | R2 | objects | rows written | dollars a million |",
+    "| --- | --- | --- | --- | --- | --- | ---: |",
+    ...scenarios.map(scenarioRow),
+  ].join("\n");
+}
+
+function describeCalls(calls: Calls): string {
+  const entries = Object.entries(calls);
+  if (entries.length === 0) return "–";
+  return entries.map(([call, count]) => (count === 1 ? `\`${call}\`` : `${count} × \`${call}\``)).join(", ");
+}
+
+function operationTable(): string {
+  const rows = Object.entries(operations).map(([name, cost]: [string, OperationCost]) => {
+    const { route, method, cold, warm, rowsWritten } = cost;
+    const cells = [
+      name,
+      `${method} ${route}`,
+      describeCalls(cold),
+      describeCalls(warm),
+      String(rowsWritten || ""),
+    ];
+    const price = (calls: Calls) => total(billFor({ requests: 1, calls, rowsWritten })).toFixed(2);
+    return `| ${cells.join(" | ")} | ${price(cold)} | ${price(warm)} |`;
+  });
+  return [
+    "| request | method and route | calls, cold | calls, warm | rows | $ cold | $ warm |",
+    "| --- | --- | --- | --- | ---: | ---: | ---: |",
+    ...rows,
+  ].join("\n");
+}
+
+/** The whole page. */
+export function costDocument(): string {
+  return `# What it costs on Cloudflare
+
+<!-- Written by \`npm run cost\`. Do not edit: a test compares. -->
+
+Dollars for a million of each, beyond what the paid plan includes, at the prices of November 2026: a million Worker requests ${perMillion.workerRequest}, of CPU milliseconds ${perMillion.cpuMillisecond}; KV reads ${perMillion.kvRead}, writes and deletes ${perMillion.kvWrite}; R2 reads (class B) ${perMillion.r2Read}, writes (class A) ${perMillion.r2Write}; calls of Durable Objects ${perMillion.objectRequest}, rows that they write ${perMillion.rowWritten}. Egress is free. The counts are exact: \`test/costs/\` holds them against the running Worker. Time is assumed: ${assumed.cpuMillisecondsPerRequest} ms of CPU a request, ${assumed.objectMillisecondsPerCall} ms of an object's memory a call.
+
+## A million pulls of an image with five layers
+
+A challenge, the tag, the manifest, the config, five layers. Before it the client gets a token, which is an entry of the last table. An isolate is one process at one location, which serves many clients; what it has seen it keeps for 30 seconds, and bytes as long as there is room.
+
+${scenarioTable(pullScenarios())}
+
+## A million pushes of a config and five layers
+
+Each blob is looked for, not found, and pushed; then the manifest, with a tag.
+
+${scenarioTable(pushScenarios())}
+
+Most of it are rows: each upload, blob and replica row is written down before it is acted on, and its rows also stand in indexes. Storage itself is ${"$0.015"} a GB and month.
+
+## Every request
+
+Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
+
+${operationTable()}
+`;
+}

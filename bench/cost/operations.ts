@@ -1,0 +1,380 @@
+/**
+ * What each request asks of bindings: the exact number of calls, which test/costs/ holds against the running Worker.
+ *
+ * `cold`: in an isolate that has seen nothing yet. `warm`: in one that has served the same before. The first bearer
+ * token that an isolate sees costs one call more, `CATALOG.signingKeys`, and every 30 seconds at most it reports what
+ * it counted, with one call of `CATALOG.addCounts`; neither is in this table.
+ */
+
+/** How often each method is called, by `BINDING.method`. */
+export type Calls = Readonly<Record<string, number>>;
+
+/**
+ * A request: the method and the name of its route, what it needs cold and warm, and how many rows the objects write for
+ * it at most, cold or warm.
+ */
+export type OperationCost = {
+  readonly route: string;
+  readonly method: string;
+  readonly cold: Calls;
+  readonly warm: Calls;
+  readonly rowsWritten: number;
+};
+
+/** Every request of the distribution API, and `/token`. The image of five layers has a config, which is small. */
+export const operations = {
+  "ask whether this is a registry": { route: "base", method: "GET", cold: {}, warm: {}, rowsWritten: 0 },
+  "be challenged": { route: "base", method: "GET", cold: {}, warm: {}, rowsWritten: 0 },
+  "get a token with the administrator's password": {
+    route: "token",
+    method: "GET",
+    cold: { "CATALOG.sessionSecret": 1, "CATALOG.signingKeys": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "get a token with an account's password": {
+    route: "token",
+    method: "GET",
+    cold: { "CATALOG.account": 1, "CATALOG.signingKeys": 1 },
+    warm: { "CATALOG.account": 1 },
+    rowsWritten: 0,
+  },
+  "get a token with a generated token": {
+    route: "token",
+    method: "GET",
+    cold: { "CATALOG.tokenBySecret": 1, "CATALOG.account": 1, "CATALOG.signingKeys": 1 },
+    warm: { "CATALOG.tokenBySecret": 1, "CATALOG.account": 1 },
+    rowsWritten: 1,
+  },
+  "get a token to push": {
+    route: "token",
+    method: "GET",
+    cold: { "CATALOG.account": 1, "CATALOG.audit": 1, "CATALOG.signingKeys": 1 },
+    warm: { "CATALOG.account": 1, "CATALOG.audit": 1 },
+    rowsWritten: 2,
+  },
+  "get a token for a public repository as nobody": {
+    route: "token",
+    method: "GET",
+    cold: { "REPOSITORY.info": 1, "CATALOG.signingKeys": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "get a token with a refresh token": {
+    route: "token",
+    method: "POST",
+    cold: { "CATALOG.signingKeys": 1, "CATALOG.sessionSecret": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "read the keys that verify tokens": {
+    route: "jwks",
+    method: "GET",
+    cold: { "CATALOG.signingKeys": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "resolve a tag": {
+    route: "manifest",
+    method: "HEAD",
+    cold: { "REPOSITORY.resolveTags": 1 },
+    warm: { "REPOSITORY.resolveTags": 1 },
+    rowsWritten: 0,
+  },
+  "pull a manifest by tag": {
+    route: "manifest",
+    method: "GET",
+    cold: { "REPOSITORY.resolveTags": 1, "MANIFESTS.get": 1 },
+    warm: { "REPOSITORY.resolveTags": 1 },
+    rowsWritten: 0,
+  },
+  "ask whether a tag has moved": {
+    route: "manifest",
+    method: "GET",
+    cold: { "REPOSITORY.resolveTags": 1 },
+    warm: { "REPOSITORY.resolveTags": 1 },
+    rowsWritten: 0,
+  },
+  "pull a manifest by digest": {
+    route: "manifest",
+    method: "GET",
+    cold: { "MANIFESTS.get": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "look whether a manifest is there": {
+    route: "manifest",
+    method: "HEAD",
+    cold: { "MANIFESTS.get": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "look whether a manifest is there, to push": {
+    route: "manifest",
+    method: "HEAD",
+    cold: { "REPOSITORY.statManifest": 1 },
+    warm: { "REPOSITORY.statManifest": 1 },
+    rowsWritten: 0,
+  },
+  "pull a manifest of a public repository as nobody": {
+    route: "manifest",
+    method: "GET",
+    cold: { "REPOSITORY.info": 1, "REPOSITORY.resolveTags": 1, "MANIFESTS.get": 1 },
+    warm: { "REPOSITORY.resolveTags": 1 },
+    rowsWritten: 0,
+  },
+  "pull a config": {
+    route: "blob",
+    method: "GET",
+    cold: { "MANIFESTS.get": 1, "BLOBS.get": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "pull a layer": {
+    route: "blob",
+    method: "GET",
+    cold: { "MANIFESTS.get": 1, "BLOBS.get": 1 },
+    warm: { "BLOBS.get": 1 },
+    rowsWritten: 0,
+  },
+  "pull a part of a layer": {
+    route: "blob",
+    method: "GET",
+    cold: { "MANIFESTS.get": 1, "BLOBS.get": 1 },
+    warm: { "BLOBS.get": 1 },
+    rowsWritten: 0,
+  },
+  "pull a blob that no manifest names": {
+    route: "blob",
+    method: "GET",
+    cold: { "MANIFESTS.get": 1, "REPOSITORY.locateBlob": 1, "BLOBS.get": 1 },
+    warm: { "BLOBS.get": 1 },
+    rowsWritten: 0,
+  },
+  "look whether a blob is there": {
+    route: "blob",
+    method: "HEAD",
+    cold: { "MANIFESTS.get": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "look whether a blob is there, to push": {
+    route: "blob",
+    method: "HEAD",
+    cold: { "REPOSITORY.locateBlob": 1 },
+    warm: { "REPOSITORY.locateBlob": 1 },
+    rowsWritten: 0,
+  },
+  "look for a blob that is not there, to push": {
+    route: "blob",
+    method: "HEAD",
+    cold: { "REPOSITORY.locateBlob": 1 },
+    warm: { "REPOSITORY.locateBlob": 1 },
+    rowsWritten: 0,
+  },
+  "list tags": {
+    route: "tags",
+    method: "GET",
+    cold: { "REPOSITORY.listTags": 1 },
+    warm: { "REPOSITORY.listTags": 1 },
+    rowsWritten: 0,
+  },
+  "list referrers": {
+    route: "referrers",
+    method: "GET",
+    cold: { "REPOSITORY.listReferrers": 1 },
+    warm: { "REPOSITORY.listReferrers": 1 },
+    rowsWritten: 0,
+  },
+  "list repositories": {
+    route: "catalog",
+    method: "GET",
+    cold: { "CATALOG.sessionSecret": 1, "CATALOG.listRepositories": 1 },
+    warm: { "CATALOG.listRepositories": 1 },
+    rowsWritten: 0,
+  },
+  "open an upload": {
+    route: "uploads",
+    method: "POST",
+    cold: { "CATALOG.sessionSecret": 1 },
+    warm: {},
+    rowsWritten: 0,
+  },
+  "send the first chunk, of less than a part": {
+    route: "upload",
+    method: "PATCH",
+    cold: { "CATALOG.sessionSecret": 1, "UPLOAD.fetch": 1, "REPOSITORY.sessionState": 1 },
+    warm: { "UPLOAD.fetch": 1, "REPOSITORY.sessionState": 1 },
+    rowsWritten: 13,
+  },
+  "send 6 MiB as one chunk": {
+    route: "upload",
+    method: "PATCH",
+    cold: {
+      "CATALOG.sessionSecret": 1,
+      "UPLOAD.fetch": 1,
+      "REPOSITORY.sessionState": 1,
+      "BLOBS.createMultipartUpload": 1,
+      "BLOBS.uploadPart": 1,
+    },
+    warm: {
+      "UPLOAD.fetch": 1,
+      "REPOSITORY.sessionState": 1,
+      "BLOBS.createMultipartUpload": 1,
+      "BLOBS.uploadPart": 1,
+    },
+    rowsWritten: 16,
+  },
+  "ask how far an upload is": {
+    route: "upload",
+    method: "GET",
+    cold: { "CATALOG.sessionSecret": 1, "UPLOAD.status": 1 },
+    warm: { "UPLOAD.status": 1 },
+    rowsWritten: 0,
+  },
+  "cancel an upload": {
+    route: "upload",
+    method: "DELETE",
+    cold: {
+      "CATALOG.sessionSecret": 1,
+      "UPLOAD.cancel": 1,
+      "BLOBS.delete": 1,
+      "REPOSITORY.cancelSession": 1,
+    },
+    warm: { "UPLOAD.cancel": 1, "BLOBS.delete": 1, "REPOSITORY.cancelSession": 1 },
+    rowsWritten: 14,
+  },
+  "close an upload of less than a part": {
+    route: "upload",
+    method: "PUT",
+    cold: {
+      "CATALOG.sessionSecret": 1,
+      "UPLOAD.fetch": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    warm: {
+      "UPLOAD.fetch": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    rowsWritten: 34,
+  },
+  "close an upload of 6 MiB": {
+    route: "upload",
+    method: "PUT",
+    cold: {
+      "CATALOG.sessionSecret": 1,
+      "UPLOAD.fetch": 1,
+      "BLOBS.uploadPart": 1,
+      "BLOBS.complete": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    warm: {
+      "UPLOAD.fetch": 1,
+      "BLOBS.uploadPart": 1,
+      "BLOBS.complete": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    rowsWritten: 38,
+  },
+  "push a blob with POST and PUT": {
+    route: "upload",
+    method: "PUT",
+    cold: {
+      "CATALOG.sessionSecret": 1,
+      "BLOB_SHARDS.doom": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    warm: {
+      "BLOB_SHARDS.doom": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    rowsWritten: 24,
+  },
+  "push a blob with one POST": {
+    route: "uploads",
+    method: "POST",
+    cold: {
+      "BLOB_SHARDS.doom": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    warm: {
+      "BLOB_SHARDS.doom": 1,
+      "BLOBS.put": 1,
+      "BLOB_SHARDS.adopt": 1,
+      "BLOBS.head": 1,
+      "REPOSITORY.linkBlob": 1,
+    },
+    rowsWritten: 24,
+  },
+  "mount a blob": {
+    route: "uploads",
+    method: "POST",
+    cold: { "REPOSITORY.locateBlob": 1, "BLOB_SHARDS.lease": 1, "BLOBS.head": 1, "REPOSITORY.linkBlob": 1 },
+    warm: { "REPOSITORY.locateBlob": 1, "BLOB_SHARDS.lease": 1, "BLOBS.head": 1, "REPOSITORY.linkBlob": 1 },
+    rowsWritten: 8,
+  },
+  "push the manifest of five new layers with a tag": {
+    route: "manifest",
+    method: "PUT",
+    cold: { "REPOSITORY.putManifest": 1, "MANIFESTS.put": 8 },
+    warm: { "REPOSITORY.putManifest": 1, "MANIFESTS.put": 8 },
+    rowsWritten: 83,
+  },
+  "push a manifest again": {
+    route: "manifest",
+    method: "PUT",
+    cold: { "REPOSITORY.putManifest": 1 },
+    warm: { "REPOSITORY.putManifest": 1 },
+    rowsWritten: 0,
+  },
+  "push an index by digest": {
+    route: "manifest",
+    method: "PUT",
+    cold: { "REPOSITORY.putManifest": 1, "MANIFESTS.put": 1 },
+    warm: { "REPOSITORY.putManifest": 1, "MANIFESTS.put": 1 },
+    rowsWritten: 13,
+  },
+  "delete a tag": {
+    route: "manifest",
+    method: "DELETE",
+    cold: { "REPOSITORY.deleteTag": 1, "MANIFESTS.delete": 1 },
+    warm: { "REPOSITORY.deleteTag": 1, "MANIFESTS.delete": 1 },
+    rowsWritten: 16,
+  },
+  "delete a manifest": {
+    route: "manifest",
+    method: "DELETE",
+    cold: { "REPOSITORY.deleteManifest": 1, "MANIFESTS.delete": 2 },
+    warm: { "REPOSITORY.deleteManifest": 1, "MANIFESTS.delete": 2 },
+    rowsWritten: 30,
+  },
+  "delete a blob": {
+    route: "blob",
+    method: "DELETE",
+    cold: { "REPOSITORY.deleteBlob": 1, "MANIFESTS.delete": 1 },
+    warm: { "REPOSITORY.deleteBlob": 1, "MANIFESTS.delete": 1 },
+    rowsWritten: 17,
+  },
+} satisfies Record<string, OperationCost>;
+
+/** The name of a request in {@link operations}. */
+export type OperationName = keyof typeof operations;

@@ -1,0 +1,82 @@
+/**
+ * The Worker with everything counted that it asks of its bindings, and what its objects ask of theirs and of their
+ * tables. Alarms do nothing: what is done later is not part of a request.
+ *
+ * | request             | what it does                                                                       |
+ * | ------------------- | ---------------------------------------------------------------------------------- |
+ * | `/_test/cold`       | makes the Worker forget all that it keeps in memory, as a new isolate would         |
+ * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
+ * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
+ */
+import type { Env } from "../../src/env.ts";
+import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
+import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { Repository as RealRepository } from "../../src/objects/repository.ts";
+import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import worker from "../../src/worker.ts";
+import { CallCounter } from "../support/call-counter.ts";
+import { SqlMeter } from "./sql-meter.ts";
+
+const calls = new CallCounter();
+const rows = new SqlMeter();
+
+export class Repository extends RealRepository {
+  constructor(ctx: DurableObjectState, env: Env) {
+    rows.watch("Repository", ctx.storage.sql);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Upload extends RealUpload {
+  constructor(ctx: DurableObjectState, env: Env) {
+    rows.watch("Upload", ctx.storage.sql);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Blobs extends RealBlobs {
+  constructor(ctx: DurableObjectState, env: Env) {
+    rows.watch("Blobs", ctx.storage.sql);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Catalog extends RealCatalog {
+  constructor(ctx: DurableObjectState, env: Env) {
+    rows.watch("Catalog", ctx.storage.sql);
+    super(ctx, calls.wrap(env));
+  }
+}
+
+/** Twice in a row nothing is in flight: what follows on a call begins in the turn in which it ends. */
+async function settle(): Promise<void> {
+  for (let idle = 0; idle < 2; idle++) {
+    await scheduler.wait(1);
+    if (calls.isBusy) idle = -1;
+  }
+}
+
+let isolate: Env | undefined;
+
+export default {
+  fetch: async (request, env, context) => {
+    switch (new URL(request.url).pathname) {
+      case "/_test/cold":
+        isolate = undefined;
+        return new Response();
+      case "/_test/spent":
+        await settle();
+        return Response.json({ calls: calls.take(), ...rows.take() });
+      case "/_test/statements":
+        return Response.json(rows.statements());
+    }
+    isolate ??= calls.wrap(env);
+    return worker.fetch(request, isolate, context);
+  },
+} satisfies ExportedHandler<Env>;

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type OperationCost, type OperationName, operations } from "../../bench/cost/operations.ts";
+import { pullRequests, pulls } from "../../bench/cost/scenarios.ts";
+import { routes } from "../../src/edge/routes.ts";
+import type { Calls } from "../support/call-counter.ts";
+import { requests } from "./requests.ts";
+import { startWorld } from "./world.ts";
+
+const world = await startWorld();
+const table: [string, OperationCost][] = Object.entries(operations);
+
+/** Calls that are not of one request: a report comes every 30 seconds at most, and tokens are verified with keys. */
+function apart({ "CATALOG.addCounts": _, ...calls }: Calls, ...others: string[]): Calls {
+  return Object.fromEntries(Object.entries(calls).filter(([call]) => !others.includes(call)));
+}
+
+for (const [name, cost] of table) {
+  test(`it costs what is written to ${name}, in a cold isolate and in a warm one`, async () => {
+    const isShown = cost.route !== "token" && cost.route !== "jwks";
+    for (const isolate of ["cold", "warm"] as const) {
+      const request = await requests[name as OperationName](world);
+      const { calls, rowsWritten } = await world.spend(isolate === "cold", request);
+      assert.deepEqual(apart(calls, ...(isShown ? ["CATALOG.signingKeys"] : [])), cost[isolate], isolate);
+      if (calls["CATALOG.addCounts"] === undefined) {
+        assert(rowsWritten <= cost.rowsWritten, `${rowsWritten} rows are written, ${isolate}`);
+      }
+    }
+  });
+}
+
+test("an isolate reads the keys that verify tokens once", async () => {
+  const ask = await requests["ask whether this is a registry"](world);
+  assert.deepEqual((await world.spend(true, ask)).calls, { "CATALOG.signingKeys": 1 });
+  assert.deepEqual((await world.spend(false, ask)).calls, {});
+});
+
+test("every method of every route that clients use is in the table", () => {
+  const written = new Set(table.map(([, { route, method }]) => `${method} ${route}`));
+  const served = routes
+    .filter(({ path }) => path.startsWith("/v2/") || path === "/token" || path.startsWith("/.well-known/"))
+    .flatMap(({ name, methods }) => Object.keys(methods).map((method) => `${method} ${name}`));
+  assert.deepEqual(
+    served.filter((each) => !written.has(each)),
+    [],
+  );
+});
+
+for (const { does, by, isolate, calls } of pulls) {
+  test(`a pull of five layers ${does}, makes the calls that are written`, async () => {
+    const sent = await Promise.all(pullRequests[by].map((name) => requests[name](world)));
+    const pull = async () => {
+      for (const send of sent) await send();
+    };
+    if (isolate === "warm") await pull();
+    const spent = await world.spend(isolate === "cold", pull);
+    assert.deepEqual(apart(spent.calls, "CATALOG.signingKeys"), calls);
+  });
+}
+
+/** Tables that hold little, or are read as a whole because all of it is needed. */
+const readWhole = ["sqlite_master", "schema_version", "meta", "signing_keys", "session", "parts", "tail"];
+
+test("no statement of a route looks at more rows than it returns or changes", async () => {
+  const statements = await world.statements();
+  assert(statements.length > 50, "the statements were seen");
+  const isScan = (step: string) =>
+    /^SCAN (?!.*VIRTUAL TABLE)/.test(step) && !readWhole.includes(step.split(" ")[1] ?? "");
+  // To sort before a limit is to read what is then left out.
+  const isSortedPage = (step: string, text: string) =>
+    step.includes("FOR ORDER BY") && /\bLIMIT\b/.test(text);
+  const wasteful = statements.flatMap(({ owner, text, plan }) =>
+    plan
+      .filter((step) => isScan(step) || isSortedPage(step, text))
+      .map((step) => `${owner}: ${text.replace(/\s+/g, " ")}: ${step}`),
+  );
+  assert.deepEqual(wasteful, []);
+});
