@@ -15,6 +15,9 @@ import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
 export interface Env extends Partial<Record<VariableName, string>> {
   MANIFESTS: KVNamespace;
   BLOBS: R2Bucket;
+  /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
+  BLOB_FILES?: Fetcher;
+  BLOB_SETTLER?: Fetcher;
   REPOSITORY: DurableObjectNamespace<Repository>;
   UPLOAD: DurableObjectNamespace<Upload>;
   BLOB_SHARDS: DurableObjectNamespace<Blobs>;

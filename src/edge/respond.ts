@@ -31,7 +31,7 @@ export function respond(answer: Answer, { format, method, requestId, held }: Ask
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
   if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
   if (method === "HEAD" || body === undefined) return new Response(null, { status, headers });
-  if (!(body instanceof Uint8Array)) return new Response(withLength(body, length), { status, headers });
+  if (!(body instanceof Uint8Array)) return new Response(body, { status, headers });
   return new Response(held.length === 0 ? body : holdOpen(body, held), { status, headers });
 }
 
@@ -47,11 +47,6 @@ function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
   // A client that has gone needs no answer.
   send().catch(() => {});
   return readable;
-}
-
-/** The runtime sends a stream in chunks, without `Content-Length`, unless it knows its length. */
-function withLength(body: ReadableStream, length: number): ReadableStream {
-  return body.pipeThrough(new FixedLengthStream(length));
 }
 
 function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {

@@ -2,6 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+import { type BucketKind, bucketKinds, isBucketKind } from "./bucket-kind.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { localVariables, type Variables } from "./variables.ts";
 
@@ -12,6 +13,8 @@ export interface Flags {
   /** 0 is any free port. */
   port: number;
   dataDirectory: string;
+  /** Where blobs are to be kept; if it was not said, where the data directory has them. */
+  bucket?: BucketKind;
   /** Present: clients speak TLS. */
   tls?: TlsFiles;
   /** Variables of the Worker, each of which it accepts. */
@@ -33,6 +36,7 @@ deno task start [flags]
 --host ADDRESS     where to listen (127.0.0.1); without credentials only on a loopback address
 --port PORT        port to listen on (5000); 0 takes any free one
 --data DIRECTORY   where the data is kept (.stowage)
+--bucket KIND      disk (files, for new data directories) or r2 (Miniflare's simulator)
 --tls-cert FILE    serves https: the certificate with its chain, in PEM
 --tls-key FILE     the key of the certificate, in PEM
 --var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
@@ -48,6 +52,7 @@ const options = {
   host: { type: "string" },
   port: { type: "string" },
   data: { type: "string" },
+  bucket: { type: "string" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   var: { type: "string", multiple: true },
@@ -78,6 +83,11 @@ function parsePort(text: string): number {
   throw new FlagError(`--port is ${JSON.stringify(text)}, but must be a number from 0 to 65535`);
 }
 
+function parseBucket(text: string): BucketKind | undefined {
+  if (text === "" || isBucketKind(text)) return text || undefined;
+  throw new FlagError(`--bucket is ${JSON.stringify(text)}, but must be one of ${bucketKinds.join(", ")}`);
+}
+
 function parseHost(text: string): string {
   const host = text.replace(/^\[(.*)\]$/, "$1");
   if (host === "localhost" || isIP(host) !== 0) return host;
@@ -88,7 +98,14 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   // npm takes the -- between its flags and ours away; deno task leaves it.
   const own = args[0] === "--" ? args.slice(1) : [...args];
   const { tokens } = parseArgs({ args: own, options, strict: false, allowPositionals: true, tokens: true });
-  const values = { host: "127.0.0.1", port: "5000", data: ".stowage", "tls-cert": "", "tls-key": "" };
+  const values = {
+    host: "127.0.0.1",
+    port: "5000",
+    data: ".stowage",
+    bucket: "",
+    "tls-cert": "",
+    "tls-key": "",
+  };
   const vars: Variables = { LOG_FORMAT: "text" };
   // A secret has no place on a command line, where every user of the machine can read it.
   if (environment.ADMIN_PASSWORD) vars.ADMIN_PASSWORD = environment.ADMIN_PASSWORD;
@@ -114,8 +131,11 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   const settings = localVariables(tls === undefined ? vars : { PUBLIC_SCHEME: "https", ...vars });
   parseSettings(settings);
   const host = parseHost(values.host);
-  const shared = { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings };
-  return { kind: "flags", flags: tls === undefined ? shared : { ...shared, tls } };
+  const bucket = parseBucket(values.bucket);
+  const flags: Flags = { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings };
+  if (bucket !== undefined) flags.bucket = bucket;
+  if (tls !== undefined) flags.tls = tls;
+  return { kind: "flags", flags };
 }
 
 function tlsFiles(certFile: string, keyFile: string): TlsFiles | undefined {

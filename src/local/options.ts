@@ -1,8 +1,10 @@
 /** wrangler.toml as Miniflare's options. The local server, the tests and the benchmarks all start here. */
 import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { SharedOptions, WorkerOptions } from "miniflare";
+import type { BucketKind } from "./bucket-kind.ts";
+import { diskBindings } from "./disk-service.ts";
 import { localVariables, type Variables } from "./variables.ts";
 import { wrapWorkerd } from "./workerd-process.ts";
 import { readWranglerOptions } from "./wrangler-options.ts";
@@ -15,6 +17,8 @@ export interface LocalOptions {
   vars?: Variables;
   /** Where KV, R2 and the Durable Objects keep their data; in memory if it is not given. */
   dataDirectory?: string | undefined;
+  /** Where blobs are kept: in files of the data directory, or in Miniflare's R2, which is what it is if not given. */
+  bucket?: BucketKind;
   /** The address to listen on; 127.0.0.1 if it is not given. */
   host?: string;
   /** The port to listen on; 0, which is any free one, if it is not given. */
@@ -67,8 +71,13 @@ export async function workerOptions(
 export async function miniflareOptions(options: LocalOptions): Promise<SharedOptions & WorkerOptions> {
   const dataDirectory = options.dataDirectory === undefined ? undefined : resolve(options.dataDirectory);
   if (dataDirectory !== undefined) mkdirSync(dataDirectory, { recursive: true });
+  const worker = await workerOptions(options);
+  if (options.bucket === "disk") {
+    if (dataDirectory === undefined) throw new TypeError("a bucket on disk needs a data directory");
+    worker.serviceBindings = { ...worker.serviceBindings, ...diskBindings(join(dataDirectory, "files")) };
+  }
   return {
-    ...(await workerOptions(options)),
+    ...worker,
     ...(dataDirectory === undefined ? {} : { defaultPersistRoot: dataDirectory }),
     // Miniflare's own entry, which we do not use.
     host: "127.0.0.1",

@@ -1,5 +1,6 @@
 /** The local server from its flags to its exit. */
 import { constants } from "node:os";
+import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
@@ -37,7 +38,9 @@ function messageOf(error: unknown): string {
 
 /** Whether an error says all there is to say. */
 function isExplained(error: unknown): error is Error {
-  return [StartError, DataDirectoryError, TlsFilesError].some((kind) => error instanceof kind);
+  return [StartError, DataDirectoryError, BucketKindError, TlsFilesError].some(
+    (kind) => error instanceof kind,
+  );
 }
 
 interface RunOptions {
@@ -50,6 +53,7 @@ interface RunOptions {
 /** What is there before workerd is started. */
 interface Prepared {
   data: DataDirectory;
+  bucket: BucketKind;
   identity: TlsIdentity | undefined;
 }
 
@@ -61,7 +65,7 @@ interface Running {
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
-async function prepare({ host, port, vars, dataDirectory, tls }: Flags): Promise<Prepared> {
+async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags): Promise<Prepared> {
   if (vars.ACCESS === "open" && !isLoopback(host)) {
     throw new StartError(
       `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
@@ -77,15 +81,16 @@ async function prepare({ host, port, vars, dataDirectory, tls }: Flags): Promise
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, identity };
+  return { data, bucket: settleBucketKind(data.path, bucket), identity };
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
-  const { data, identity } = prepared;
+  const { data, bucket, identity } = prepared;
   // Loading Miniflare takes half a second, which no error above should have to wait for.
   const { startInstance } = await import("./instance.ts");
   const instance = await startInstance({
     dataDirectory: data.path,
+    bucket,
     entry,
     stdout: process.stdout,
     vars: flags.vars,

@@ -9,7 +9,8 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
+import type { Bucket } from "../storage/bucket.ts";
+import { openBucket } from "../storage/open-bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { Adoption, BlobsApi } from "./api.ts";
 import { scrubDigests } from "./blobs/scrub.ts";
@@ -38,7 +39,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     super(ctx, env);
     this.#clock = clock;
     this.#settings = parseSettings(env);
-    this.#bucket = new R2BlobBucket(env.BLOBS);
+    this.#bucket = openBucket(env);
     this.#due = new DueTable(ctx.storage, clock);
     this.#store = new BlobsStore(ctx.storage.sql);
     this.#due.arm();

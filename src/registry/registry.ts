@@ -6,7 +6,8 @@ import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "../objects/
 import { catalogStub, namedShardStub, repositoryStub, shardStub, uploadStub } from "../objects/stubs.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { type Bucket, R2BlobBucket } from "../storage/bucket.ts";
+import type { Bucket } from "../storage/bucket.ts";
+import { openBucket } from "../storage/open-bucket.ts";
 import { Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
 import { ByteLru } from "./lru.ts";
@@ -54,7 +55,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     clock,
     settings: parseSettings(env),
     replica: new Replica(env.MANIFESTS),
-    bucket: new R2BlobBucket(env.BLOBS),
+    bucket: openBucket(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),

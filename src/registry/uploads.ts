@@ -7,7 +7,7 @@ import { sendWrite } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { BucketFailed, maxPutBytes } from "../storage/bucket.ts";
+import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import type { Registry, WaitUntil } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
@@ -105,7 +105,7 @@ async function pushWhole(
 }
 
 /** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
-type FixedBody = { bytes: ReadableStream | Uint8Array; broke: () => Promise<boolean> };
+type FixedBody = { bytes: BlobBytes; broke: () => Promise<boolean> };
 
 /** How long after a failed put its body may take to end, in milliseconds; both come of the same break. */
 const breakMs = 100;
@@ -120,7 +120,7 @@ function fixed(stream: ReadableStream | null, length: number): FixedBody {
     () => isErrored(stream),
   );
   return {
-    bytes: readable,
+    bytes: { stream: readable, sizeBytes: length },
     broke: () => Promise.race([isBroken, scheduler.wait(breakMs).then(() => false)]),
   };
 }

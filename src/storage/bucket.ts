@@ -1,5 +1,6 @@
 /**
- * The store of blob bytes: what the registry needs of it, and its implementation on R2.
+ * The store of blob bytes: what the registry needs of it, and its implementation on R2. The one on the disk of one
+ * machine is in disk-bucket.ts.
  *
  * It knows keys and bytes, nothing of digests' owners. It never decides that a blob does not exist.
  */
@@ -24,6 +25,19 @@ export const maxParts = 10_000;
 /** The largest body that is stored in one put, in bytes; R2 takes about 5 GiB. */
 export const maxPutBytes = 4 * 1024 * 1024 * 1024;
 
+/** The bytes of a blob: all of them, or a stream of just so many, which knows that (`FixedLengthStream`). */
+export type BlobBytes = Uint8Array | { stream: ReadableStream<Uint8Array>; sizeBytes: number };
+
+/** A part that is stored while its bytes come. Exactly one of {@link end} and {@link abort} must be called. */
+export interface OpenPart {
+  /** Takes bytes; they may be changed once this is through. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Stores the part. */
+  end(): Promise<{ etag: string }>;
+  /** Forgets what was written. Never throws. */
+  abort(): Promise<void>;
+}
+
 /** The store could not do what it was asked; the message says what. It may be tried again. */
 export class BucketFailed extends Error {
   override name = "BucketFailed";
@@ -33,16 +47,27 @@ export class BucketFailed extends Error {
 export interface Bucket {
   /** The size of what is stored under a key; `undefined` when nothing is. */
   sizeOf(key: string): Promise<number | undefined>;
-  /** The bytes under a key, or a range of them, as a stream; `undefined` when nothing is stored there. */
+  /**
+   * The bytes under a key, or a range of them that lies within; `undefined` when nothing is stored there. The stream
+   * knows its length, without which the runtime would send it in chunks and with no `Content-Length`.
+   */
   read(key: string, range?: ByteRange): Promise<ReadableStream | undefined>;
   /**
-   * Stores a body of known length, verified against its digest by the store itself. `mismatch`: the content is
-   * not that of the digest, and nothing was stored.
+   * Stores bytes, verified against their digest by the store itself. `mismatch`: the content is not that of the
+   * digest, and nothing was stored.
    */
-  write(key: string, body: ReadableStream | Uint8Array, digest: Digest): Promise<"stored" | "mismatch">;
+  write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch">;
   startMultipart(key: string): Promise<MultipartUpload>;
   writePart(upload: MultipartUpload, partNumber: number, bytes: Uint8Array): Promise<StoredPart>;
-  /** Puts the parts together. `unknown`: the upload is not open, because it was completed or aborted before. */
+  /**
+   * Where the store can: begins a part of any size, of which nothing needs to be held in memory. Others take parts of
+   * one size alone, by {@link writePart}.
+   */
+  openPart?(upload: MultipartUpload): OpenPart;
+  /**
+   * Puts the parts together. `unknown`: the upload is not open, because it was aborted before, or completed; completing
+   * the same parts again may also be `completed`.
+   */
   completeMultipart(upload: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown">;
   /** Forgets the parts; an upload that is not open is left as it is. */
   abortMultipart(upload: MultipartUpload): Promise<void>;
@@ -66,14 +91,11 @@ export class R2BlobBucket implements Bucket {
 
   async read(key: string, range?: ByteRange): Promise<ReadableStream | undefined> {
     const object = await attempt("get", () => this.#r2.get(key, range === undefined ? {} : { range }));
-    return object === null ? undefined : object.body;
+    return object?.body.pipeThrough(new FixedLengthStream(range?.length ?? object.size));
   }
 
-  async write(
-    key: string,
-    body: ReadableStream | Uint8Array,
-    digest: Digest,
-  ): Promise<"stored" | "mismatch"> {
+  async write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch"> {
+    const body = bytes instanceof Uint8Array ? bytes : bytes.stream;
     const checksum = { [algorithmOf(digest)]: hexOf(digest) };
     const stored = await attempt("put", () => this.#r2.put(key, body, checksum), r2Errors.badDigest);
     return stored === undefined ? "mismatch" : "stored";

@@ -11,6 +11,7 @@
  * | KV    | `blob/<name>@<digest>`       | {@link BlobLocation}                               |
  * | R2    | `blobs/<id>`                 | the bytes of one upload; never used twice          |
  * | R2    | `blobs/<session>.<id>`       | the same, of an upload that an `Upload` keeps      |
+ * | disk  | `blobs/<id>/`                | the same on one machine: a folder (disk-bucket.ts) |
  */
 
 /** What a row of the replica is about. */

@@ -10,12 +10,15 @@ import { Client, deadlineMs } from "./client.ts";
 export class TestRegistry extends Client {
   readonly instance: Instance;
   readonly #errors: string[];
+  readonly #files: string | undefined;
   #hasEnded = false;
 
-  constructor(instance: Instance, errors: string[]) {
+  /** `files`: the folder of its bucket, if that is on disk. */
+  constructor(instance: Instance, errors: string[], files?: string) {
     super(instance.url);
     this.instance = instance;
     this.#errors = errors;
+    this.#files = files;
   }
 
   bucket() {
@@ -26,11 +29,24 @@ export class TestRegistry extends Client {
     return this.instance.miniflare.getKVNamespace("MANIFESTS");
   }
 
-  /** The keys of all blobs in R2, in order. */
+  /** The keys of all blobs in the bucket, in order. */
   async blobKeys(): Promise<string[]> {
+    if (this.#files !== undefined) return this.#folders(({ length }) => length > 0);
     const { objects, truncated } = await (await this.bucket()).list();
     assert(!truncated);
     return objects.map((object) => object.key);
+  }
+
+  /** How many multipart uploads a bucket on disk has open. */
+  openMultiparts(): number {
+    return this.#folders((names) => !names.includes("whole") && !names.includes("index")).length;
+  }
+
+  #folders(isAmong: (names: string[]) => boolean): string[] {
+    const blobs = join(this.#files ?? "", "blobs");
+    if (!existsSync(blobs)) return [];
+    const folders = readdirSync(blobs).sort();
+    return folders.filter((name) => isAmong(readdirSync(join(blobs, name)))).map((name) => `blobs/${name}`);
   }
 
   /** The keys of all rows of the replica, in order. */

@@ -3,11 +3,12 @@
  */
 import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import { type Bucket, maxParts, type StoredPart } from "../../storage/bucket.ts";
+import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
+import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
 import type { UploadWrite } from "../api.ts";
 import { type Intake, Stopped } from "./intake.ts";
+import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";
-import { BodyBroke, readPieces } from "./read-pieces.ts";
 import type { RunningHash } from "./running-hash.ts";
 import type { UploadStore } from "./store.ts";
 
@@ -33,12 +34,7 @@ export async function appendBody(
   const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
   if (body === null) return checkLength(write, 0);
-  const writer = new PartWriter({
-    partBytes,
-    budgetBytes: settings.uploadBufferBytes,
-    readTail: (into) => store.readTail(into),
-    storePart: (bytes) => storePart(store, bucket, bytes),
-  });
+  const writer = openWriter(store, bucket, settings.uploadBufferBytes);
   const maxBytes = partBytes * maxParts;
   let received = 0;
   let isStopped = false;
@@ -65,12 +61,33 @@ export async function appendBody(
   }
 }
 
+/** What cuts the bytes of a request into parts, as the bucket takes them. */
+type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
+
+function openWriter(store: UploadStore, bucket: Bucket, budgetBytes: number): BodyWriter {
+  const { openPart } = bucket;
+  if (openPart === undefined) {
+    return new PartWriter({
+      partBytes: store.read().partBytes,
+      budgetBytes,
+      readTail: (into) => store.readTail(into),
+      storePart: (bytes) => storePart(store, bucket, bytes),
+    });
+  }
+  return new PartStreamer({
+    readTail: () => store.readWholeTail(),
+    appendTail: (bytes) => store.appendTail(bytes),
+    openPart: async () => openPart.call(bucket, await openMultipart(store, bucket)),
+    addPart: (etag, sizeBytes) => store.addPart({ partNumber: store.partCount() + 1, etag }, sizeBytes),
+  });
+}
+
 function checkLength(write: UploadWrite, received: number): Result {
   if (write.length === undefined || write.length === received) return { ok: true };
   return failure("SIZE_INVALID", { announcedBytes: write.length, receivedBytes: received });
 }
 
-async function keepTail(store: UploadStore, writer: PartWriter): Promise<void> {
+async function keepTail(store: UploadStore, writer: BodyWriter): Promise<void> {
   try {
     store.appendTail(await writer.tail());
   } finally {
@@ -78,11 +95,18 @@ async function keepTail(store: UploadStore, writer: PartWriter): Promise<void> {
   }
 }
 
-/** Stores bytes as the next part; the first one opens the multipart upload. */
+/** Stores bytes as the next part. */
 export async function storePart(store: UploadStore, bucket: Bucket, bytes: Uint8Array): Promise<void> {
-  const { key, uploadId } = store.read();
-  const upload = uploadId === null ? await bucket.startMultipart(key) : { key, uploadId };
-  if (uploadId === null) store.setMultipart(upload);
+  const upload = await openMultipart(store, bucket);
   const part: StoredPart = await bucket.writePart(upload, store.partCount() + 1, bytes);
   store.addPart(part, bytes.byteLength);
+}
+
+/** The multipart upload, which the first part opens. */
+async function openMultipart(store: UploadStore, bucket: Bucket): Promise<MultipartUpload> {
+  const { key, uploadId } = store.read();
+  if (uploadId !== null) return { key, uploadId };
+  const upload = await bucket.startMultipart(key);
+  store.setMultipart(upload);
+  return upload;
 }

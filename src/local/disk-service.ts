@@ -1,0 +1,69 @@
+/**
+ * The disk that the blob store of one machine writes to (storage/disk-bucket.ts): workerd's disk service, and beside it
+ * what that does not do: to make files survive a power cut, and to tell those that were written whole.
+ */
+import { mkdirSync } from "node:fs";
+import { open, readdir, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Request, Response, type WorkerOptions } from "miniflare";
+import type { SettleRequest } from "../storage/disk-bucket.ts";
+
+/**
+ * The bindings of a blob store on files.
+ *
+ * @param directory where the files are; made if it is not there
+ */
+export function diskBindings(directory: string): NonNullable<WorkerOptions["serviceBindings"]> {
+  mkdirSync(directory, { recursive: true });
+  return {
+    BLOB_FILES: { disk: { path: directory, writable: true } },
+    BLOB_SETTLER: async (request: Request) => {
+      const isSettled = await settle(directory, (await request.json()) as SettleRequest);
+      return new Response(null, { status: isSettled ? 204 : 404 });
+    },
+  };
+}
+
+/**
+ * Makes files last: when this returns, they and their names survive a power cut.
+ *
+ * @returns false if one is not there, or has another size; then nothing is deleted
+ */
+export async function settle(directory: string, { folder, files, isAll }: SettleRequest): Promise<boolean> {
+  const path = join(directory, folder);
+  for (const { name, sizeBytes } of files) {
+    if (!(await syncFile(join(path, name), sizeBytes))) return false;
+  }
+  if (isAll) await deleteOthers(path, new Set(files.map((file) => file.name)));
+  // The names of the files, of the folder, and of the folder that it is in.
+  for (let each = path; ; each = dirname(each)) {
+    await syncDirectory(each);
+    if (each === directory || each === dirname(each)) return true;
+  }
+}
+
+async function syncFile(path: string, sizeBytes: number): Promise<boolean> {
+  try {
+    await using file = await open(path, "r+");
+    if ((await file.stat()).size !== sizeBytes) return false;
+    await file.datasync();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Deletes what workerd began and was killed in, which it hides from its own clients, among all else. */
+async function deleteOthers(path: string, names: ReadonlySet<string>): Promise<void> {
+  for (const name of await readdir(path)) {
+    if (!names.has(name)) await rm(join(path, name), { force: true });
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  // Windows keeps names by itself, and opens no directories.
+  if (process.platform === "win32") return;
+  await using directory = await open(path, "r");
+  await directory.sync();
+}

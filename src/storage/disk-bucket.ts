@@ -1,0 +1,237 @@
+/**
+ * The blob store on the disk of one machine: workerd's disk service writes and reads the files, and the local server
+ * (local/disk-service.ts) makes them last.
+ *
+ * A key is a folder, so that one delete takes whatever was left in it. There are its bytes as one file, `whole`; or
+ * parts, each under a name that is never used again, and `index`, which lists them, so that nothing is copied to put
+ * them together.
+ *
+ * The disk service renames a file to its name when its body has ended, also when that ended too early. So no file
+ * counts before the local server has found it to have its length.
+ */
+import { createHash } from "node:crypto";
+import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+import type { ByteRange } from "../oci/range.ts";
+import {
+  type BlobBytes,
+  type Bucket,
+  BucketFailed,
+  type MultipartUpload,
+  type OpenPart,
+  type StoredPart,
+} from "./bucket.ts";
+import { type DiskFile, sliceFiles } from "./disk-files.ts";
+import { readPieces } from "./read-pieces.ts";
+
+/**
+ * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
+ * the folder are left over from what was broken off, and are deleted.
+ */
+export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean };
+
+const whole = "whole";
+const index = "index";
+
+/** The bucket on files. */
+export class DiskBucket implements Bucket {
+  readonly #files: Fetcher;
+  readonly #settler: Fetcher;
+
+  /** `files`: workerd's disk service; `settler` answers a {@link SettleRequest} with 204, or 404 if a file is not so. */
+  constructor(files: Fetcher, settler: Fetcher) {
+    this.#files = files;
+    this.#settler = settler;
+  }
+
+  async sizeOf(key: string): Promise<number | undefined> {
+    const response = await this.#ask("HEAD", `${key}/${whole}`);
+    if (response !== undefined) return Number(response.headers.get("Content-Length"));
+    const files = await this.#readIndex(key);
+    return files?.reduce((sum, file) => sum + file.sizeBytes, 0);
+  }
+
+  async read(key: string, range?: ByteRange): Promise<ReadableStream | undefined> {
+    const body = await this.#readFile(`${key}/${whole}`, range);
+    if (body !== undefined) return body;
+    const files = await this.#readIndex(key);
+    if (files === undefined) return undefined;
+    const [first, ...others] = sliceFiles(files, range);
+    if (first === undefined) return new Blob([]).stream();
+    const begun = await this.#readFile(`${key}/${first.name}`, first.range);
+    if (begun === undefined || others.length === 0) return begun;
+    const sizeBytes = [first, ...others].reduce((sum, { range: { length } }) => sum + length, 0);
+    const { readable, writable } = new FixedLengthStream(sizeBytes);
+    // Whoever reads keeps this going. A reader that has gone ends it; one whose part is missing sees it break.
+    void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
+    return readable;
+  }
+
+  async #join(
+    key: string,
+    begun: ReadableStream,
+    others: ReturnType<typeof sliceFiles>,
+    writable: WritableStream,
+  ): Promise<void> {
+    await begun.pipeTo(writable, { preventClose: true });
+    for (const { name, range } of others) {
+      const body = await this.#readFile(`${key}/${name}`, range);
+      if (body === undefined) throw new BucketFailed(`${key}/${name} is missing`);
+      await body.pipeTo(writable, { preventClose: true });
+    }
+    await writable.close();
+  }
+
+  async write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch"> {
+    const hash = createHash(algorithmOf(digest));
+    let sizeBytes: number;
+    if (bytes instanceof Uint8Array) {
+      sizeBytes = bytes.byteLength;
+      hash.update(bytes);
+      if (hash.digest("hex") !== hexOf(digest)) return "mismatch";
+      await this.#put(`${key}/${whole}`, bytes);
+    } else {
+      sizeBytes = bytes.sizeBytes;
+      await this.#stream(`${key}/${whole}`, bytes, hash);
+      if (hash.digest("hex") !== hexOf(digest)) {
+        await this.delete([key]);
+        return "mismatch";
+      }
+    }
+    await this.#mustSettle({ folder: key, files: [{ name: whole, sizeBytes }], isAll: true });
+    return "stored";
+  }
+
+  /** Writes a stream of known length to a file, which is not there unless all came. */
+  async #stream(
+    path: string,
+    { stream, sizeBytes }: Exclude<BlobBytes, Uint8Array>,
+    hash: ReturnType<typeof createHash>,
+  ): Promise<void> {
+    const { readable, writable } = new FixedLengthStream(sizeBytes);
+    const writer = writable.getWriter();
+    const fill = async () => {
+      try {
+        for await (const piece of readPieces(stream)) {
+          hash.update(piece);
+          await writer.write(piece);
+        }
+        await writer.close();
+      } catch (error) {
+        await writer.abort(error).catch(() => {});
+        throw error;
+      }
+    };
+    const [put, filled] = await Promise.allSettled([this.#put(path, readable), fill()]);
+    for (const outcome of [filled, put]) {
+      if (outcome.status === "rejected") throw failed("write", outcome.reason);
+    }
+  }
+
+  async startMultipart(key: string): Promise<MultipartUpload> {
+    return { key, uploadId: "parts" };
+  }
+
+  async writePart(upload: MultipartUpload, partNumber: number, bytes: Uint8Array): Promise<StoredPart> {
+    const part = this.openPart(upload);
+    try {
+      await part.write(bytes);
+    } catch (error) {
+      await part.abort();
+      throw error;
+    }
+    return { partNumber, ...(await part.end()) };
+  }
+
+  openPart({ key }: MultipartUpload): OpenPart {
+    // An attempt that was given up may still be ending: it must not write to the file of another.
+    const name = crypto.randomUUID();
+    const path = `${key}/${name}`;
+    const { readable, writable } = new IdentityTransformStream();
+    const writer = writable.getWriter();
+    let sizeBytes = 0;
+    const put = this.#put(path, readable);
+    // Its failure is that of the next write, or of the end.
+    put.catch((error) => writer.abort(error).catch(() => {}));
+    return {
+      write: async (bytes) => {
+        await writer.write(bytes).catch((error) => fail("write", error));
+        sizeBytes += bytes.byteLength;
+      },
+      end: async () => {
+        await writer.close().catch((error) => fail("write", error));
+        await put;
+        const file = { name, sizeBytes };
+        await this.#mustSettle({ folder: key, files: [file], isAll: false });
+        return { etag: JSON.stringify(file) };
+      },
+      abort: async () => {
+        await writer.abort().catch(() => {});
+        await put.catch(() => {});
+        await this.#ask("DELETE", path).catch(() => {});
+      },
+    };
+  }
+
+  async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
+    const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
+    if (!(await this.#settle({ folder: key, files, isAll: false }))) return "unknown";
+    const list = new TextEncoder().encode(JSON.stringify(files));
+    await this.#put(`${key}/${index}`, list);
+    const all = [...files, { name: index, sizeBytes: list.byteLength }];
+    await this.#mustSettle({ folder: key, files: all, isAll: true });
+    return "completed";
+  }
+
+  async abortMultipart({ key }: MultipartUpload): Promise<void> {
+    if ((await this.#ask("HEAD", `${key}/${index}`)) === undefined) await this.delete([key]);
+  }
+
+  async delete(keys: string[]): Promise<void> {
+    for (const key of keys) await this.#ask("DELETE", key);
+  }
+
+  async #readIndex(key: string): Promise<DiskFile[] | undefined> {
+    const response = await this.#ask("GET", `${key}/${index}`);
+    return response?.json<DiskFile[]>().catch((error) => fail("GET", error));
+  }
+
+  async #readFile(path: string, range: ByteRange | undefined): Promise<ReadableStream | undefined> {
+    const headers: Record<string, string> =
+      range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
+    return (await this.#ask("GET", path, { headers }))?.body ?? undefined;
+  }
+
+  async #put(path: string, body: ReadableStream | Uint8Array): Promise<void> {
+    if ((await this.#ask("PUT", path, { body })) === undefined) fail("PUT", "404");
+  }
+
+  /** Asks the disk service. `undefined`: there is no such file or folder. */
+  async #ask(method: string, path: string, init: RequestInit = {}): Promise<Response | undefined> {
+    const response = await this.#files
+      .fetch(`https://disk/${path}`, { ...init, method })
+      .catch((error) => fail(method, error));
+    if (response.ok) return response;
+    await response.body?.cancel();
+    return response.status === 404 ? undefined : fail(method, response.status);
+  }
+
+  async #settle(request: SettleRequest): Promise<boolean> {
+    const { status } = await this.#settler
+      .fetch("https://settler/", { method: "POST", body: JSON.stringify(request) })
+      .catch((error) => fail("settle", error));
+    return status === 204 || (status !== 404 && fail("settle", status));
+  }
+
+  async #mustSettle(request: SettleRequest): Promise<void> {
+    if (!(await this.#settle(request)))
+      fail("settle", `a file of ${request.folder} is not as it was written`);
+  }
+}
+
+function failed(operation: string, cause: unknown): BucketFailed {
+  return cause instanceof BucketFailed ? cause : new BucketFailed(`${operation}: ${cause}`, { cause });
+}
+
+function fail(operation: string, cause: unknown): never {
+  throw failed(operation, cause);
+}

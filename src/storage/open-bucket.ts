@@ -1,0 +1,10 @@
+/** Which bucket a Worker has: R2, or the disk of the machine that it runs on. */
+import type { Env } from "../env.ts";
+import { type Bucket, R2BlobBucket } from "./bucket.ts";
+import { DiskBucket } from "./disk-bucket.ts";
+
+/** The bucket of these bindings; the local server alone binds a disk. */
+export function openBucket({ BLOBS, BLOB_FILES, BLOB_SETTLER }: Env): Bucket {
+  if (BLOB_FILES === undefined || BLOB_SETTLER === undefined) return new R2BlobBucket(BLOBS);
+  return new DiskBucket(BLOB_FILES, BLOB_SETTLER);
+}
