@@ -14,6 +14,11 @@ export class BucketKindError extends Error {
   override name = "BucketKindError";
 }
 
+/** Where a data directory has the files of its blobs. */
+export function filesDirectory(dataDirectory: string): string {
+  return join(dataDirectory, "files");
+}
+
 /** Whether this is the name of a kind. */
 export function isBucketKind(text: string): text is BucketKind {
   return bucketKinds.some((kind) => kind === text);
@@ -41,7 +46,7 @@ export function settleBucketKind(dataDirectory: string, asked: BucketKind | unde
 
 function kindOf(dataDirectory: string, file: string): BucketKind | undefined {
   if (!existsSync(file)) {
-    if (existsSync(join(dataDirectory, "files"))) return "disk";
+    if (existsSync(filesDirectory(dataDirectory))) return "disk";
     return existsSync(join(dataDirectory, "r2")) ? "r2" : undefined;
   }
   const text = readFileSync(file, "utf8").trim();

@@ -1,9 +1,9 @@
 /** wrangler.toml as Miniflare's options. The local server, the tests and the benchmarks all start here. */
 import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import type { SharedOptions, WorkerOptions } from "miniflare";
-import type { BucketKind } from "./bucket-kind.ts";
+import { type BucketKind, filesDirectory } from "./bucket-kind.ts";
 import { diskBindings } from "./disk-service.ts";
 import { localVariables, type Variables } from "./variables.ts";
 import { wrapWorkerd } from "./workerd-process.ts";
@@ -74,7 +74,7 @@ export async function miniflareOptions(options: LocalOptions): Promise<SharedOpt
   const worker = await workerOptions(options);
   if (options.bucket === "disk") {
     if (dataDirectory === undefined) throw new TypeError("a bucket on disk needs a data directory");
-    worker.serviceBindings = { ...worker.serviceBindings, ...diskBindings(join(dataDirectory, "files")) };
+    worker.serviceBindings = { ...worker.serviceBindings, ...diskBindings(filesDirectory(dataDirectory)) };
   }
   return {
     ...worker,

@@ -96,7 +96,7 @@ async function pushWhole(
     if (stored === "mismatch") return failure("DIGEST_INVALID", { digest });
   } catch (error) {
     // A put that fails for want of bytes looks like one that the bucket failed to do.
-    if (error instanceof BucketFailed && (await body.broke())) {
+    if (error instanceof BucketFailed && (error.bodyBroke ?? (await body.broke()))) {
       return failure("BLOB_UPLOAD_INVALID", "the body broke off");
     }
     throw error;

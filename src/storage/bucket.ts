@@ -41,6 +41,13 @@ export interface OpenPart {
 /** The store could not do what it was asked; the message says what. It may be tried again. */
 export class BucketFailed extends Error {
   override name = "BucketFailed";
+  /** Whether it failed because the bytes that it was given broke off; `undefined` where the store cannot tell. */
+  readonly bodyBroke: boolean | undefined;
+
+  constructor(message: string, { cause, bodyBroke }: { cause?: unknown; bodyBroke?: boolean } = {}) {
+    super(message, { cause });
+    this.bodyBroke = bodyBroke;
+  }
 }
 
 /** The blob store. Every method throws {@link BucketFailed} when the store fails; absence is a value. */

@@ -21,7 +21,7 @@ import {
   type StoredPart,
 } from "./bucket.ts";
 import { type DiskFile, sliceFiles } from "./disk-files.ts";
-import { readPieces } from "./read-pieces.ts";
+import { BodyBroke, readPieces } from "./read-pieces.ts";
 
 /**
  * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
@@ -121,8 +121,13 @@ export class DiskBucket implements Bucket {
         throw error;
       }
     };
-    const [put, filled] = await Promise.allSettled([this.#put(path, readable), fill()]);
-    for (const outcome of [filled, put]) {
+    const put = this.#put(path, readable).catch(async (error) => {
+      // It may not have read anything, and nobody else will.
+      await writer.abort(error).catch(() => {});
+      throw error;
+    });
+    const outcomes = await Promise.allSettled([fill(), put]);
+    for (const outcome of outcomes) {
       if (outcome.status === "rejected") throw failed("write", outcome.reason);
     }
   }
@@ -229,7 +234,8 @@ export class DiskBucket implements Bucket {
 }
 
 function failed(operation: string, cause: unknown): BucketFailed {
-  return cause instanceof BucketFailed ? cause : new BucketFailed(`${operation}: ${cause}`, { cause });
+  if (cause instanceof BucketFailed) return cause;
+  return new BucketFailed(`${operation}: ${cause}`, { cause, bodyBroke: cause instanceof BodyBroke });
 }
 
 function fail(operation: string, cause: unknown): never {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { exchange, head, OpenRequest } from "../support/raw.ts";
@@ -63,7 +64,8 @@ for (const [what, headersOf] of Object.entries(framings)) {
       const isChunked = headers["Transfer-Encoding"] !== undefined;
       const framed = isChunked ? Buffer.concat([Buffer.from(`${sent.toString(16)}\r\n`), first]) : first;
       const request = await begin("PATCH", location, framed, headers);
-      if (sent > mebibyte) {
+      // On disk a part has no end before the request has, or is much larger.
+      if (sent > mebibyte && bucketUnderTest.kind === "r2") {
         await until("the first part", async () => (await registry.uploadOffset(location)) > 0);
       }
       request.cut();

@@ -1,27 +1,18 @@
 /** What every bucket promises: R2 in Miniflare, and the disk of one machine. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { after } from "node:test";
+import test from "node:test";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { ByteRange } from "../../src/oci/range.ts";
 import type { MultipartUpload, StoredPart } from "../../src/storage/bucket.ts";
+import { temporaryData } from "../support/bucket-under-test.ts";
 import type { BucketCall } from "../support/bucket-worker.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
-const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-test-"));
-after(() => rmSync(dataDirectory, { recursive: true, force: true }));
+const dataDirectory = temporaryData();
 const entry = join(import.meta.dirname, "../support/bucket-worker.ts");
 const { url } = await serve({ entry, dataDirectory, bucket: "disk" });
 const partBytes = 5 * mebibyte;

@@ -1,4 +1,4 @@
-/** R2 as it is, until it is told to fail. */
+/** The bucket as it is, R2 or disk, until it is told to fail. */
 
 /** What can fail: a method of the bucket or of a multipart upload; before it did its work, or after. */
 export type Fault = { operation: string; when: "before" | "after"; times: number };
@@ -38,11 +38,44 @@ function faulty<T extends object>(target: T): T {
   });
 }
 
+/** What a request to the disk service does, in R2's words. */
+function operationOn(method: string, path: string): string {
+  if (path.endsWith("/index")) return method === "PUT" ? "complete" : method === "HEAD" ? "abort" : "get";
+  if (method === "PUT") return path.endsWith("/whole") ? "put" : "uploadPart";
+  return method.toLowerCase();
+}
+
+/** Wraps a service. Its requests fail as {@link addFault} says. */
+function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetcher {
+  const fetch = async (url: string, init: RequestInit = {}) => {
+    const operation = operationOf(init.method ?? "GET", new URL(url).pathname);
+    if (takeFault(operation, "before")) throw new Error(`${operation}: internal error`);
+    const response = await service.fetch(url, init);
+    if (!takeFault(operation, "after")) return response;
+    await response.body?.cancel();
+    throw new Error(`${operation}: connection lost`);
+  };
+  return { fetch } as unknown as Fetcher;
+}
+
 const wrapped = new WeakMap<object, object>();
 
+type Buckets = { BLOBS: R2Bucket; BLOB_FILES?: Fetcher; BLOB_SETTLER?: Fetcher };
+
 /** The bindings, with a bucket that can fail; the same ones each time. */
-export function withFaults<E extends { BLOBS: R2Bucket }>(env: E): E {
-  const known = wrapped.get(env) ?? { ...env, BLOBS: faulty(env.BLOBS) };
+export function withFaults<E extends Buckets>(env: E): E {
+  const known = wrapped.get(env) ?? wrap(env);
   wrapped.set(env, known);
   return known as E;
+}
+
+function wrap({ BLOBS, BLOB_FILES, BLOB_SETTLER, ...others }: Buckets): Buckets {
+  const services =
+    BLOB_FILES === undefined || BLOB_SETTLER === undefined
+      ? {}
+      : {
+          BLOB_FILES: faultyService(BLOB_FILES, operationOn),
+          BLOB_SETTLER: faultyService(BLOB_SETTLER, () => "settle"),
+        };
+  return { ...others, BLOBS: faulty(BLOBS), ...services };
 }

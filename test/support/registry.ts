@@ -1,9 +1,13 @@
-/** A registry of its own for a test file: the built Worker in Miniflare, with its data in memory. */
+/** A registry of its own for a test file: the built Worker in Miniflare, with its data in memory unless its bucket is on disk. */
 import assert from "node:assert/strict";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { filesDirectory } from "../../src/local/bucket-kind.ts";
 import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
+import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
 
 /** A running registry, and a client of it. */
@@ -85,8 +89,12 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
       done();
     },
   });
-  const instance = await startInstance({ stderr, ...options, vars: { LOG_FORMAT: "none", ...options.vars } });
-  const registry = new TestRegistry(instance, errors);
+  const { bucket = bucketUnderTest.kind } = options;
+  const dataDirectory = options.dataDirectory ?? (bucket === "disk" ? temporaryData() : undefined);
+  const vars = { LOG_FORMAT: "none", ...options.vars };
+  const instance = await startInstance({ stderr, ...options, bucket, dataDirectory, vars });
+  const files = bucket === "disk" ? filesDirectory(dataDirectory ?? "") : undefined;
+  const registry = new TestRegistry(instance, errors, files);
   after(() => registry.end());
   return registry;
 }

@@ -1,0 +1,5 @@
+/** faults.test.ts with the bucket of one machine. */
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
+
+bucketUnderTest.kind = "disk";
+await import("./faults.test.ts");

@@ -1,0 +1,5 @@
+/** upload.test.ts with the bucket of one machine. */
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
+
+bucketUnderTest.kind = "disk";
+await import("./upload.test.ts");
