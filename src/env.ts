@@ -17,7 +17,7 @@ export interface Env extends Partial<Record<VariableName, string>> {
   BLOBS: R2Bucket;
   /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
   BLOB_FILES?: Fetcher;
-  BLOB_SETTLER?: Fetcher;
+  BLOB_KEEPER?: Fetcher;
   REPOSITORY: DurableObjectNamespace<Repository>;
   UPLOAD: DurableObjectNamespace<Upload>;
   BLOB_SHARDS: DurableObjectNamespace<Blobs>;

@@ -3,9 +3,10 @@
  * what that does not do: to make files survive a power cut, and to tell those that were written whole.
  */
 import { mkdirSync } from "node:fs";
-import { open, readdir, rm } from "node:fs/promises";
+import { open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Request, Response, type WorkerOptions } from "miniflare";
+import type { StoredPage } from "../storage/bucket.ts";
 import type { SettleRequest } from "../storage/disk-bucket.ts";
 
 /**
@@ -17,10 +18,38 @@ export function diskBindings(directory: string): NonNullable<WorkerOptions["serv
   mkdirSync(directory, { recursive: true });
   return {
     BLOB_FILES: { disk: { path: directory, writable: true } },
-    BLOB_SETTLER: async (request: Request) => {
-      const isSettled = await settle(directory, (await request.json()) as SettleRequest);
-      return new Response(null, { status: isSettled ? 204 : 404 });
-    },
+    BLOB_KEEPER: (request: Request) => keep(directory, request),
+  };
+}
+
+async function keep(directory: string, request: Request): Promise<Response> {
+  if (request.method === "POST") {
+    const isSettled = await settle(directory, (await request.json()) as SettleRequest);
+    return new Response(null, { status: isSettled ? 204 : 404 });
+  }
+  const { searchParams } = new URL(request.url);
+  const page = await listKeys(directory, searchParams.get("after") ?? "", Number(searchParams.get("limit")));
+  return new Response(JSON.stringify(page));
+}
+
+/** The keys after one of them, in order, each with the time at which its folder got its last file. */
+export async function listKeys(directory: string, after: string, limit: number): Promise<StoredPage> {
+  const blobs = await readdir(join(directory, "blobs")).catch(ignoreMissing<string[]>([]));
+  const keys = blobs.map((name) => `blobs/${name}`).filter((key) => key > after);
+  const page = keys.sort().slice(0, limit);
+  const objects = [];
+  for (const key of page) {
+    const stats = await stat(join(directory, key)).catch(ignoreMissing(undefined));
+    if (stats !== undefined) objects.push({ key, storedAtMs: Math.floor(stats.mtimeMs) });
+  }
+  return { objects, cursor: keys.length > page.length ? page.at(-1) : undefined };
+}
+
+/** What stands for a file that is not there; for whatever else is wrong, there is nothing. */
+function ignoreMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === "ENOENT") return value;
+    throw error;
   };
 }
 

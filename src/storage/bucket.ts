@@ -80,7 +80,10 @@ export interface Bucket {
   abortMultipart(upload: MultipartUpload): Promise<void>;
   /** Deletes keys; those that hold nothing are passed over. At most 1,000 a call. */
   delete(keys: string[]): Promise<void>;
-  /** A page of whatever is stored whole, from a cursor of the page before; at most `limit`, which is 1,000 at most. */
+  /**
+   * A page of whatever is stored whole (on disk: also of what is not yet), from a cursor of the page before; at most
+   * `limit`, which is 1,000 at most.
+   */
   list(cursor: string | undefined, limit: number): Promise<StoredPage>;
 }
 

@@ -18,6 +18,7 @@ import {
   BucketFailed,
   type MultipartUpload,
   type OpenPart,
+  type StoredPage,
   type StoredPart,
 } from "./bucket.ts";
 import { type DiskFile, sliceFiles } from "./disk-files.ts";
@@ -35,12 +36,15 @@ const index = "index";
 /** The bucket on files. */
 export class DiskBucket implements Bucket {
   readonly #files: Fetcher;
-  readonly #settler: Fetcher;
+  readonly #keeper: Fetcher;
 
-  /** `files`: workerd's disk service; `settler` answers a {@link SettleRequest} with 204, or 404 if a file is not so. */
-  constructor(files: Fetcher, settler: Fetcher) {
+  /**
+   * `files`: workerd's disk service. `keeper`: the local server, which answers a {@link SettleRequest} with 204, or 404 if
+   * a file is not so; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
+   */
+  constructor(files: Fetcher, keeper: Fetcher) {
     this.#files = files;
-    this.#settler = settler;
+    this.#keeper = keeper;
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
@@ -195,6 +199,12 @@ export class DiskBucket implements Bucket {
     for (const key of keys) await this.#ask("DELETE", key);
   }
 
+  async list(cursor: string | undefined, limit: number): Promise<StoredPage> {
+    const query = new URLSearchParams({ after: cursor ?? "", limit: String(limit) });
+    const response = await this.#askKeeper("list", `?${query}`);
+    return response.ok ? response.json<StoredPage>() : fail("list", response.status);
+  }
+
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
     const response = await this.#ask("GET", `${key}/${index}`);
     return response?.json<DiskFile[]>().catch((error) => fail("GET", error));
@@ -221,10 +231,13 @@ export class DiskBucket implements Bucket {
   }
 
   async #settle(request: SettleRequest): Promise<boolean> {
-    const { status } = await this.#settler
-      .fetch("https://settler/", { method: "POST", body: JSON.stringify(request) })
-      .catch((error) => fail("settle", error));
+    const init = { method: "POST", body: JSON.stringify(request) };
+    const { status } = await this.#askKeeper("settle", "", init);
     return status === 204 || (status !== 404 && fail("settle", status));
+  }
+
+  #askKeeper(operation: string, query: string, init: RequestInit = {}): Promise<Response> {
+    return this.#keeper.fetch(`https://keeper/${query}`, init).catch((error) => fail(operation, error));
   }
 
   async #mustSettle(request: SettleRequest): Promise<void> {

@@ -4,7 +4,7 @@ import { type Bucket, R2BlobBucket } from "./bucket.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 
 /** The bucket of these bindings; the local server alone binds a disk. */
-export function openBucket({ BLOBS, BLOB_FILES, BLOB_SETTLER }: Env): Bucket {
-  if (BLOB_FILES === undefined || BLOB_SETTLER === undefined) return new R2BlobBucket(BLOBS);
-  return new DiskBucket(BLOB_FILES, BLOB_SETTLER);
+export function openBucket({ BLOBS, BLOB_FILES, BLOB_KEEPER }: Env): Bucket {
+  if (BLOB_FILES === undefined || BLOB_KEEPER === undefined) return new R2BlobBucket(BLOBS);
+  return new DiskBucket(BLOB_FILES, BLOB_KEEPER);
 }

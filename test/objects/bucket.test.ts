@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { ByteRange } from "../../src/oci/range.ts";
-import type { MultipartUpload, StoredPart } from "../../src/storage/bucket.ts";
+import type { MultipartUpload, StoredPage, StoredPart } from "../../src/storage/bucket.ts";
 import { temporaryData } from "../support/bucket-under-test.ts";
 import type { BucketCall } from "../support/bucket-worker.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
@@ -46,6 +46,8 @@ function remote(kind: "r2" | "disk") {
     completeMultipart: (upload: MultipartUpload, parts: StoredPart[]) =>
       call<string>("completeMultipart", { upload, parts }),
     abortMultipart: (upload: MultipartUpload) => call<undefined>("abortMultipart", { upload }),
+    list: (cursor: string | undefined, limit: number) =>
+      call<StoredPage>("list", { limit, ...(cursor === undefined ? {} : { cursor }) }),
     delete: (keys: string[]) => call<undefined>("delete", { keys }),
     read: async (key: string, range?: ByteRange) => {
       const response = await send("read", { key, ...(range === undefined ? {} : { range }) });
@@ -162,6 +164,25 @@ const promises: Record<string, (bucket: Remote) => Promise<void>> = {
     const parts = [await bucket.writePart(upload, 1, bytes)];
     assert.equal(await bucket.completeMultipart(upload, parts), "completed");
     assert.deepEqual(await bucket.read(key), bytes);
+  },
+  "what is stored is listed, page by page": async (bucket) => {
+    const began = Date.now();
+    const keys = [newKey(), newKey(), newKey()];
+    for (const key of keys) await bucket.write(key, content());
+    const listed: StoredPage["objects"] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await bucket.list(cursor, 2);
+      assert(page.objects.length <= 2);
+      listed.push(...page.objects);
+      cursor = page.cursor;
+    } while (cursor !== undefined);
+    assert.equal(new Set(listed.map(({ key }) => key)).size, listed.length);
+    for (const key of keys) {
+      const storedAtMs = listed.find((object) => object.key === key)?.storedAtMs ?? 0;
+      // The time of a file may be coarser than the clock's.
+      assert(storedAtMs >= began - 1000 && storedAtMs <= Date.now() + 1000, String(storedAtMs));
+    }
   },
   "deleted keys hold nothing; those that held nothing are passed over": async (bucket) => {
     const [put, parts] = [newKey(), newKey()];

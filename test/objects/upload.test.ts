@@ -183,19 +183,21 @@ test("a writer that stalls gives way to one that goes on where the upload stands
   const location = await registry.openUpload("stalled");
   const length = { "Content-Length": String(bytes.byteLength) };
   const writer = new OpenRequest(registry.url, head("PATCH", location, length));
-  // After a whole part it sends what the other one will not: mixed, they would not be the blob.
-  await writer.write(bytes.slice(0, partBytes));
+  // What a bucket on disk keeps before the request ends is less than a part; then there is a part that is open.
+  const kept = isOnDisk ? 256 * 1024 : partBytes;
+  await writer.write(bytes.slice(0, kept));
+  await until("what is kept", async () => (await registry.uploadOffset(location)) === kept);
+  // After that it sends what the other one will not: mixed, they would not be the blob.
   await writer.write(content(mebibyte));
   const goOn = (offset: number) =>
     registry.send("PATCH", location, {
       headers: { "Content-Range": `${offset}-${bytes.byteLength - 1}` },
       body: bytes.slice(offset),
     });
-  await until("its whole part", async () => (await registry.uploadOffset(location)) === partBytes);
-  expectError(await goOn(partBytes), 409, "BLOB_UPLOAD_INVALID");
+  expectError(await goOn(kept), 409, "BLOB_UPLOAD_INVALID");
   await advance(11_000);
-  expectError(await goOn(partBytes + 1), 409, "BLOB_UPLOAD_INVALID");
-  const next = await goOn(partBytes);
+  expectError(await goOn(kept + 1), 409, "BLOB_UPLOAD_INVALID");
+  const next = await goOn(kept);
   assert.equal(next.status, 202, next.text);
   assert.equal((await writer.answer())?.status, 409);
   writer.cut();

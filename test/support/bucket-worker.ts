@@ -18,7 +18,7 @@ export { Catalog } from "../../src/objects/catalog.ts";
 export { Repository } from "../../src/objects/repository.ts";
 export { Upload } from "../../src/objects/upload.ts";
 
-type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_SETTLER: Fetcher };
+type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_KEEPER: Fetcher };
 
 /** The arguments of a method, as far as it has them. */
 export type BucketCall = {
@@ -30,6 +30,8 @@ export type BucketCall = {
   upload?: MultipartUpload;
   partNumber?: number;
   parts?: StoredPart[];
+  cursor?: string;
+  limit?: number;
 };
 
 const noUpload: MultipartUpload = { key: "", uploadId: "" };
@@ -70,6 +72,8 @@ async function call(bucket: Bucket, method: string, request: Request): Promise<u
       return bucket.completeMultipart(upload, parts);
     case "abortMultipart":
       return bucket.abortMultipart(upload);
+    case "list":
+      return bucket.list(given.cursor, given.limit ?? 0);
     case "delete":
       return bucket.delete(keys);
     default:
@@ -81,7 +85,7 @@ export default {
   async fetch(request, env): Promise<Response> {
     const [, kind, method = ""] = new URL(request.url).pathname.split("/");
     const bucket =
-      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_SETTLER) : new R2BlobBucket(env.BLOBS);
+      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_KEEPER) : new R2BlobBucket(env.BLOBS);
     try {
       if (method !== "read") return Response.json({ result: await call(bucket, method, request) });
       const { key = "", range }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");

@@ -60,7 +60,7 @@ function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetch
 
 const wrapped = new WeakMap<object, object>();
 
-type Buckets = { BLOBS: R2Bucket; BLOB_FILES?: Fetcher; BLOB_SETTLER?: Fetcher };
+type Buckets = { BLOBS: R2Bucket; BLOB_FILES?: Fetcher; BLOB_KEEPER?: Fetcher };
 
 /** The bindings, with a bucket that can fail; the same ones each time. */
 export function withFaults<E extends Buckets>(env: E): E {
@@ -69,13 +69,13 @@ export function withFaults<E extends Buckets>(env: E): E {
   return known as E;
 }
 
-function wrap({ BLOBS, BLOB_FILES, BLOB_SETTLER, ...others }: Buckets): Buckets {
+function wrap({ BLOBS, BLOB_FILES, BLOB_KEEPER, ...others }: Buckets): Buckets {
   const services =
-    BLOB_FILES === undefined || BLOB_SETTLER === undefined
+    BLOB_FILES === undefined || BLOB_KEEPER === undefined
       ? {}
       : {
           BLOB_FILES: faultyService(BLOB_FILES, operationOn),
-          BLOB_SETTLER: faultyService(BLOB_SETTLER, () => "settle"),
+          BLOB_KEEPER: faultyService(BLOB_KEEPER, () => "settle"),
         };
   return { ...others, BLOBS: faulty(BLOBS), ...services };
 }

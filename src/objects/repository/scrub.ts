@@ -7,8 +7,8 @@ import type { Env } from "../../env.ts";
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { R2BlobBucket } from "../../storage/bucket.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
+import { openBucket } from "../../storage/open-bucket.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "../scrub/report.ts";
 import { faultOf } from "../scrub/verify.ts";
@@ -99,9 +99,7 @@ async function checkLink(scrub: LedgerScrub, digest: string): Promise<void> {
   const shard = shardStub(env, digest as Digest);
   if (await shard.isHeldBy(digest as Digest, repository)) return;
   const finding = { repository, digest, key: link.key };
-  const fault = (await shard.locate(digest as Digest))
-    ? undefined
-    : await faultOf(new R2BlobBucket(env.BLOBS), link);
+  const fault = (await shard.locate(digest as Digest)) ? undefined : await faultOf(openBucket(env), link);
   const adopted = fault === undefined ? await shard.adopt(link, repository) : undefined;
   if (adopted?.ok) {
     relink(parts, adopted.adoption);

@@ -4,8 +4,8 @@
  */
 import { type Env, parseSettings } from "../../env.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { type Bucket, R2BlobBucket } from "../../storage/bucket.ts";
 import { uploadOfKey } from "../../storage/keys.ts";
+import { openBucket } from "../../storage/open-bucket.ts";
 import { Replica } from "../../storage/replica.ts";
 import { namedShardStub, repositoryStub, shardNames, uploadStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
@@ -21,7 +21,7 @@ const objectsAtOnce = 16;
  */
 export async function scrubBucket(env: Env, cursor: string, now: number): Promise<ScrubStep> {
   const report = emptyReport();
-  const bucket: Bucket = new R2BlobBucket(env.BLOBS);
+  const bucket = openBucket(env);
   const page = await bucket.list(cursor === "" ? undefined : cursor, keysAStep);
   report.checked.keys += page.objects.length;
   const oldest = now - parseSettings(env).gcGraceMs;

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import { algorithmOf, type Digest, digestOf } from "../../oci/digest.ts";
 import type { Bucket } from "../../storage/bucket.ts";
-import type { BlobLocation } from "../../storage/replica.ts";
 import { readPieces } from "../../storage/read-pieces.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
 
 /** Hashes what is stored under a key; `undefined` where nothing is. */
 export async function hashStored(bucket: Bucket, key: string, digest: Digest): Promise<Digest | undefined> {

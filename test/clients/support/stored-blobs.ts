@@ -1,33 +1,26 @@
-/** What the data directory of a server that has ended holds. */
+/** What the data directory of a server holds of blobs. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { startInstance } from "../../../src/local/instance.ts";
+import { type BucketKind, filesDirectory } from "../../../src/local/bucket-kind.ts";
 
-/** Sizes of the objects in the bucket, in ascending order. The server must have ended. */
+async function fileBytes(directory: string): Promise<number> {
+  const names = await readdir(directory).catch(() => []);
+  // The list of a blob's parts is no part of it. What is gone was deleted meanwhile.
+  const files = names.filter((name) => name !== "index").map((name) => join(directory, name));
+  const sizes = await Promise.all(files.map((file) => stat(file).catch(() => undefined)));
+  return sizes.reduce((sum, stats) => sum + (stats?.isFile() ? stats.size : 0), 0);
+}
+
+/** Sizes of the blobs in a bucket on disk, in ascending order, with what is being written. */
 export async function storedObjectBytes(data: string): Promise<number[]> {
-  await using instance = await startInstance({ dataDirectory: data });
-  const bucket = await instance.miniflare.getR2Bucket("BLOBS");
-  const sizes: number[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await bucket.list(cursor === undefined ? {} : { cursor });
-    sizes.push(...page.objects.map(({ size }) => size));
-    cursor = page.truncated ? page.cursor : undefined;
-  } while (cursor !== undefined);
+  const blobs = join(filesDirectory(data), "blobs");
+  const keys = await readdir(blobs).catch(() => []);
+  const sizes = await Promise.all(keys.map((key) => fileBytes(join(blobs, key))));
   return sizes.sort((a, b) => a - b);
 }
 
 /** How many bytes the bucket takes on disk, those of unfinished uploads and of what is being written included. */
-export async function bucketDiskBytes(data: string): Promise<number> {
-  const directory = join(data, "r2", "BLOBS", "blobs");
-  let sum = 0;
-  for (const file of await readdir(directory).catch(() => [])) {
-    // It may be deleted meanwhile.
-    const size = await stat(join(directory, file)).then(
-      (stats) => stats.size,
-      () => 0,
-    );
-    sum += size;
-  }
-  return sum;
+export async function bucketDiskBytes(data: string, bucket: BucketKind = "disk"): Promise<number> {
+  if (bucket === "r2") return fileBytes(join(data, "r2", "BLOBS", "blobs"));
+  return (await storedObjectBytes(data)).reduce((sum, size) => sum + size, 0);
 }
