@@ -9,6 +9,8 @@ import type { Blobs } from "./objects/blobs.ts";
 import type { Catalog } from "./objects/catalog.ts";
 import type { Repository } from "./objects/repository.ts";
 import type { Upload } from "./objects/upload.ts";
+import type { WebhookQueue } from "./objects/webhook-queue.ts";
+import type { Webhooks } from "./objects/webhooks.ts";
 import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
 
 /** What wrangler.toml binds. Variables are optional strings. */
@@ -22,6 +24,10 @@ export interface Env extends Partial<Record<VariableName, string>> {
   UPLOAD: DurableObjectNamespace<Upload>;
   BLOB_SHARDS: DurableObjectNamespace<Blobs>;
   CATALOG: DurableObjectNamespace<Catalog>;
+  WEBHOOKS: DurableObjectNamespace<Webhooks>;
+  WEBHOOK_QUEUES: DurableObjectNamespace<WebhookQueue>;
+  /** The way that events go to their listeners, if it is not that of every request. */
+  WEBHOOK_OUTBOUND?: Fetcher;
   /** Counts failed logins by address and account. */
   LOGIN_FAILURES?: RateLimit;
   /** Counts what anonymous callers ask for in vain, by address. */
@@ -84,6 +90,10 @@ export interface Settings {
   metricsToken: string | undefined;
   /** Whether one process answers every request, so that what it counted is all there is to count. */
   metricsScope: "registry" | "process";
+  /** Whether events may be sent by http, and to private addresses. */
+  webhookAllowsPrivate: boolean;
+  /** How long a listener may take to answer. */
+  webhookTimeoutMs: number;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
 }
@@ -188,6 +198,8 @@ export const variables = {
   TAG_READS: oneOf("ledger", "edge"),
   METRICS_TOKEN: text,
   METRICS_SCOPE: oneOf("registry", "process"),
+  WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
+  WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
   LOG_FORMAT: oneOf("json", "text", "none"),
 } satisfies Record<string, Variable<unknown>>;
 
@@ -253,6 +265,8 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     tagReads: read(env, "TAG_READS"),
     metricsToken: read(env, "METRICS_TOKEN") || undefined,
     metricsScope: read(env, "METRICS_SCOPE"),
+    webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
+    webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
     logFormat: read(env, "LOG_FORMAT"),
   };
 }

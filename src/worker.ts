@@ -8,6 +8,8 @@ export { Blobs } from "./objects/blobs.ts";
 export { Catalog } from "./objects/catalog.ts";
 export { Repository } from "./objects/repository.ts";
 export { Upload } from "./objects/upload.ts";
+export { WebhookQueue } from "./objects/webhook-queue.ts";
+export { Webhooks } from "./objects/webhooks.ts";
 
 export default {
   fetch: (request, env, context) => handle(request, env, (promise) => context.waitUntil(promise)),

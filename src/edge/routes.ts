@@ -26,6 +26,18 @@ import {
   searchRepositories,
 } from "./endpoints/api/repositories.ts";
 import { getManifests, getTagHistory, postManifestRestore, postTagRestore } from "./endpoints/api/undo.ts";
+import {
+  changeWebhook,
+  createWebhook,
+  getDeadLetter,
+  getWebhook,
+  listDeadLetters,
+  listDeliveries,
+  listWebhooks,
+  pingWebhook,
+  removeWebhook,
+  replayDeadLetter,
+} from "./endpoints/api/webhooks.ts";
 import { base } from "./endpoints/base.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
@@ -271,5 +283,54 @@ export const routes: Route[] = [
     path: "/api/v1/keys/rotate",
     of: "management",
     methods: { POST: { openTo: "administrator", answer: rotateKeys } },
+  },
+  {
+    name: "webhooks",
+    path: "/api/v1/webhooks",
+    of: "management",
+    methods: {
+      GET: { openTo: "administrator", answer: listWebhooks },
+      POST: { openTo: "administrator", answer: createWebhook },
+    },
+  },
+  {
+    name: "webhook",
+    path: "/api/v1/webhooks/:webhook",
+    of: "management",
+    methods: {
+      GET: { openTo: "administrator", answer: getWebhook },
+      PATCH: { openTo: "administrator", answer: changeWebhook },
+      DELETE: { openTo: "administrator", answer: removeWebhook },
+    },
+  },
+  {
+    name: "webhook-ping",
+    path: "/api/v1/webhooks/:webhook/ping",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: pingWebhook } },
+  },
+  {
+    name: "webhook-deliveries",
+    path: "/api/v1/webhooks/:webhook/deliveries",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listDeliveries } },
+  },
+  {
+    name: "dead-letters",
+    path: "/api/v1/webhooks/:webhook/dead-letters",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listDeadLetters } },
+  },
+  {
+    name: "dead-letter",
+    path: "/api/v1/webhooks/:webhook/dead-letters/:event",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: getDeadLetter } },
+  },
+  {
+    name: "replay",
+    path: "/api/v1/webhooks/:webhook/dead-letters/:event/replay",
+    of: "management",
+    methods: { POST: { openTo: "administrator", answer: replayDeadLetter } },
   },
 ];

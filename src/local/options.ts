@@ -54,11 +54,18 @@ export async function workerOptions(
     ...fromConfig,
     name,
     bindings: localVariables({ ...vars, ...options.vars }),
+    serviceBindings: { ...fromConfig.serviceBindings, ...webhookOutbound(options.vars) },
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
     // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.
     unsafeDirectSockets: [{ host: options.host ?? "127.0.0.1", port: options.port ?? 0 }],
   };
+}
+
+/** The way of events to their listeners: unless it is allowed, none to a private address, whatever name led there. */
+function webhookOutbound(vars: Variables = {}): NonNullable<WorkerOptions["serviceBindings"]> {
+  if (vars.WEBHOOK_ALLOW_PRIVATE === "yes") return {};
+  return { WEBHOOK_OUTBOUND: { network: { allow: ["public"], tlsOptions: { trustBrowserCas: true } } } };
 }
 
 /**

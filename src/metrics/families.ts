@@ -45,6 +45,12 @@ export const families = {
     labels: ["cache", "outcome"],
     keptBy: "isolate",
   },
+  stowage_webhook_deliveries_total: {
+    type: "counter",
+    help: "Tries to deliver an event to a webhook, by what came of them.",
+    labels: ["outcome"],
+    keptBy: "isolate",
+  },
   stowage_repositories: {
     type: "gauge",
     help: "Repositories.",

@@ -7,6 +7,7 @@
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AnyDigest, Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
@@ -25,8 +26,17 @@ import type {
 /** A blob that a shard adopted for a repository, which may link it until `leaseUntil` (milliseconds since 1970). */
 export type Adoption = BlobLocation & { leaseUntil: number };
 
-/** A wish to link an adopted blob. `session` is the upload session that it closes. */
-export type LinkRequest = { repository: RepositoryName; adoption: Adoption; session?: string };
+/**
+ * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
+ * mounted from.
+ */
+export type LinkRequest = {
+  repository: RepositoryName;
+  adoption: Adoption;
+  origin: Origin;
+  session?: string;
+  from?: RepositoryName;
+};
 
 /** What linking came to. `lease-ended`: adopt again, then link again. */
 export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
@@ -41,7 +51,7 @@ export type ManifestPut = {
   bytes: Uint8Array;
   facts: ManifestFacts;
   tags: Tag[];
-  actor: string;
+  origin: Origin;
   /** Whether references to what the repository does not have are accepted. */
   sparse: boolean;
 };
@@ -73,7 +83,7 @@ export interface RepositoryApi extends Maintained {
   relocateBlob(location: BlobLocation): Promise<void>;
   /** Writes the replica's rows of a linked blob anew: one of them said a place where it is not. */
   repairReplica(digest: Digest): Promise<void>;
-  deleteBlob(digest: Digest): Promise<Result>;
+  deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
   /** Which of the digests are linked here. Asked by shards before they drop this repository as a holder. */
   holds(digests: string[]): Promise<string[]>;
   sessionState(session: string): Promise<SessionState>;
@@ -83,23 +93,23 @@ export interface RepositoryApi extends Maintained {
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
   resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]>;
-  deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>>;
-  deleteTag(tag: Tag, actor: string): Promise<Result>;
+  deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
+  deleteTag(tag: Tag, origin: Origin): Promise<Result>;
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` where there is no such repository. */
   info(): Promise<RepositoryInfo | undefined>;
-  setInfo(change: { visibility?: Visibility; description?: string }): Promise<RepositoryInfo | undefined>;
+  setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
   /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
-  deleteRepository(actor: string): Promise<Result>;
+  deleteRepository(origin: Origin): Promise<Result>;
   /** The moves of a tag, newest first, from before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
   restoreTag(
     tag: Tag,
     wanted: TagRestore,
-    actor: string,
+    origin: Origin,
   ): Promise<Result<{ digest: Digest; sequence: number }>>;
   /** Puts a deleted manifest back, with those of its tags that do not exist. */
-  restoreManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>>;
+  restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
   /** What it holds; `undefined` where there is no such repository. */
   usage(): Promise<RepositoryUsage | undefined>;
@@ -155,6 +165,8 @@ export type UploadWrite = {
   length?: number;
   /** Present: close the upload, the content of which is this. */
   digest?: Digest;
+  /** Who sends it. */
+  origin: Origin;
 };
 
 /** Where an upload stands: how many bytes have been received and kept. */
@@ -181,6 +193,9 @@ export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs:
 
 /** How often a tag was pulled, and when it was last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
+
+/** What can be changed of {@link RepositoryInfo}; what is left out stays. */
+export type RepositoryChange = { visibility?: Visibility; description?: string };
 
 /** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
 export type PasswordHash = { salt: string; hash: string; iterations: number };

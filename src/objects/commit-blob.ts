@@ -5,9 +5,10 @@
 import type { Env } from "../env.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { Adoption } from "./api.ts";
+import type { Adoption, LinkRequest } from "./api.ts";
 import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;
@@ -25,34 +26,42 @@ export async function commitBlob(
   repository: RepositoryName,
   blob: BlobLocation,
   session: string,
+  origin: Origin,
 ): Promise<Result> {
-  return linkAdopted(env, repository, session, async () => {
+  return linkAdopted(env, repository, { session, origin }, async () => {
     const outcome = await shardStub(env, blob.digest as Digest).adopt(blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }
 
 /**
- * Links a digest that has bytes already into another repository: a mount.
+ * Links a digest that has bytes already, and that is linked in `from`, into another repository: a mount.
  *
  * Errors: `BLOB_UNKNOWN` when there are no bytes of this digest.
  */
-export async function commitMount(env: Env, repository: RepositoryName, digest: Digest): Promise<Result> {
-  return linkAdopted(env, repository, undefined, () => shardStub(env, digest).lease(digest, repository));
+export async function commitMount(
+  env: Env,
+  repository: RepositoryName,
+  digest: Digest,
+  from: RepositoryName,
+  origin: Origin,
+): Promise<Result> {
+  return linkAdopted(env, repository, { from, origin }, () =>
+    shardStub(env, digest).lease(digest, repository),
+  );
 }
 
 async function linkAdopted(
   env: Env,
   repository: RepositoryName,
-  session: string | undefined,
+  how: Pick<LinkRequest, "session" | "from" | "origin">,
   adopt: () => Promise<Adoption | undefined>,
 ): Promise<Result> {
   for (let attempt = 0; attempt < attempts; attempt++) {
     const adoption = await adopt();
     if (adoption === undefined)
-      return failure(session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
-    const request = { repository, adoption, ...(session === undefined ? {} : { session }) };
-    switch (await repositoryStub(env, repository).linkBlob(request)) {
+      return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
+    switch (await repositoryStub(env, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
         return { ok: true };
       case "session-closed":

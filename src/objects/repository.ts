@@ -6,6 +6,7 @@
  */
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
@@ -17,17 +18,18 @@ import type {
   Page,
   Referrer,
   RepositoryApi,
+  RepositoryChange,
   RepositoryInfo,
   ResolvedTag,
   SessionState,
-  Visibility,
 } from "./api.ts";
-import { announceJob } from "./repository/announce.ts";
+import { announceJob, changeInfo } from "./repository/announce.ts";
 import { Ledger } from "./repository/ledger.ts";
 import {
   closeSession,
   link,
   markBlobRows,
+  recordLink,
   removeBlob,
   removeEverything,
   renewIfOld,
@@ -52,29 +54,24 @@ export class Repository extends Ledger implements RepositoryApi {
     return { name, visibility, description };
   }
 
-  async setInfo(change: {
-    visibility?: Visibility;
-    description?: string;
-  }): Promise<RepositoryInfo | undefined> {
-    if (!this.exists) return undefined;
-    this.change(undefined, () => {
-      if (change.visibility !== undefined) writeMeta(this.sql, "visibility", change.visibility);
-      if (change.description !== undefined) writeMeta(this.sql, "description", change.description);
-      this.parts.due.set(announceJob, "", this.parts.clock.now());
-    });
+  async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
+    if (this.meta === undefined || !this.exists) return undefined;
+    const before = this.meta;
+    this.change(undefined, () => changeInfo(this.parts, before, change, origin));
     await this.announce();
     return this.info();
   }
 
-  async deleteRepository(actor: string): Promise<Result> {
+  async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
     this.change(undefined, () => {
       writeMeta(this.sql, "deleting", "yes");
       removeEverything(this.parts);
+      this.parts.events.record("repository.delete", origin, {});
       this.parts.due.set(announceJob, "", this.parts.clock.now());
     });
-    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor }));
+    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor: origin.actor }));
     return { ok: true };
   }
 
@@ -86,15 +83,15 @@ export class Repository extends Ledger implements RepositoryApi {
     return this.parts.blobs.location(digest);
   }
 
-  async linkBlob({ repository, adoption, session }: LinkRequest): Promise<LinkOutcome> {
+  async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
     if (this.meta?.isDeleting) return "deleting";
     return this.change(repository, () => {
       const now = this.parts.clock.now();
       if (now >= adoption.leaseUntil) return "lease-ended";
       if (session !== undefined && !closeSession(this.parts, session, adoption.digest))
         return "session-closed";
-      link(this.parts, adoption, now);
-      this.found();
+      this.found(origin);
+      if (link(this.parts, adoption, now)) recordLink(this.parts, adoption, origin, from);
       return "linked";
     });
   }
@@ -114,9 +111,9 @@ export class Repository extends Ledger implements RepositoryApi {
     });
   }
 
-  async deleteBlob(digest: Digest): Promise<Result> {
+  async deleteBlob(digest: Digest, origin: Origin): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => removeBlob(this.parts, digest));
+    return this.change(undefined, () => removeBlob(this.parts, digest, origin));
   }
 
   async holds(digests: string[]): Promise<string[]> {
@@ -140,9 +137,7 @@ export class Repository extends Ledger implements RepositoryApi {
   async putManifest(put: ManifestPut): Promise<Result> {
     if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
     return this.change(put.repository, () => {
-      const stored = storeManifest(this.parts, put);
-      if (stored.ok) this.found();
-      return stored;
+      return storeManifest(this.parts, put, () => this.found(put.origin));
     });
   }
 
@@ -161,15 +156,15 @@ export class Repository extends Ledger implements RepositoryApi {
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
-  async deleteManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
+  async deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => removeManifest(this.parts, name, digest, actor, "asked for"));
+    return this.change(undefined, () => removeManifest(this.parts, name, digest, origin, "asked for"));
   }
 
-  async deleteTag(tag: Tag, actor: string): Promise<Result> {
+  async deleteTag(tag: Tag, origin: Origin): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => removeTag(this.parts, tag, actor));
+    return this.change(undefined, () => removeTag(this.parts, tag, origin));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
@@ -202,16 +197,16 @@ export class Repository extends Ledger implements RepositoryApi {
   async restoreTag(
     tag: Tag,
     wanted: TagRestore,
-    actor: string,
+    origin: Origin,
   ): Promise<Result<{ digest: Digest; sequence: number }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => restoreTag(this.parts, tag, wanted, actor));
+    return this.change(undefined, () => restoreTag(this.parts, tag, wanted, origin));
   }
 
-  async restoreManifest(digest: Digest, actor: string): Promise<Result<{ tags: string[] }>> {
+  async restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => restoreManifest(this.parts, name, digest, actor));
+    return this.change(undefined, () => restoreManifest(this.parts, name, digest, origin));
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

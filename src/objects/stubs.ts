@@ -5,6 +5,7 @@ import type { Env } from "../env.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "./api.ts";
+import type { WebhookQueueApi, WebhooksApi } from "./webhooks-api.ts";
 
 /** An object could not be reached, or is overloaded. The client should try again. */
 export class Unreachable extends Error {
@@ -12,7 +13,13 @@ export class Unreachable extends Error {
 }
 
 /** Calls that must not be repeated blindly: the second would answer that there is nothing to delete. */
-const oneTimeCalls = new Set(["deleteBlob", "deleteManifest", "deleteTag"]);
+const oneTimeCalls = new Set([
+  "deleteBlob",
+  "deleteManifest",
+  "deleteTag",
+  "removeWebhook",
+  "replayDeadLetter",
+]);
 
 /**
  * A stub whose calls are tried once more where the platform says that this helps, and fail as {@link Unreachable}.
@@ -79,4 +86,14 @@ export function uploadStub(env: Env, id: string): UploadApi {
 /** The one catalog. */
 export function catalogStub(env: Env): CatalogApi {
   return reliable(() => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+}
+
+/** What knows who listens. */
+export function webhooksStub(env: Env): WebhooksApi {
+  return reliable(() => env.WEBHOOKS.getByName("webhooks") as unknown as WebhooksApi);
+}
+
+/** The queue of a webhook. */
+export function webhookQueueStub(env: Env, id: string): WebhookQueueApi {
+  return reliable(() => env.WEBHOOK_QUEUES.getByName(id) as unknown as WebhookQueueApi);
 }

@@ -165,7 +165,10 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     if (known.row.state === "open") {
       const received = await this.#append(write, body);
       if (!received.ok) return received;
-      if (write.digest !== undefined) this.#store.setState("closing", write.digest);
+      if (write.digest !== undefined) {
+        this.#store.setOrigin(write.origin);
+        this.#store.setState("closing", write.digest);
+      }
     } else if (known.row.digest !== write.digest) {
       // It has all its bytes, and an earlier request to close it was cut short. Only its repetition makes sense.
       return failure("BLOB_UPLOAD_INVALID", { closedAs: known.row.digest });
@@ -242,7 +245,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       });
     }
     const { id, repository } = this.#store.session();
-    const committed = await commitBlob(this.env, repository, { digest, key, sizeBytes: offset }, id);
+    const blob = { digest, key, sizeBytes: offset };
+    const committed = await commitBlob(this.env, repository, blob, id, this.#store.origin());
     this.#move(committed.ok ? "finished" : "cancelled", digest, () => {
       this.#store.clearBytes();
       this.#due.clear("adopt", "");

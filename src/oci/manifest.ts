@@ -5,6 +5,7 @@
  * The bytes themselves are kept as they came; nothing here writes them.
  */
 import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./digest.ts";
+import type { ReferenceDescriptor } from "./event.ts";
 import { isMediaType, isNonDistributable, kindOfMediaType } from "./media-type.ts";
 
 /** The largest manifest accepted, in bytes: what the specification expects registries to support. */
@@ -62,6 +63,24 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
 export function annotationsOf(bytes: Uint8Array): Record<string, string> | undefined {
   const { annotations } = parseObject(bytes);
   return isAnnotations(annotations) ? annotations : undefined;
+}
+
+/** What {@link describeReferences} tells at most. */
+const maxDescribed = 100;
+
+/**
+ * The descriptors of what an image or index, which {@link readManifest} has accepted, is made of; at most a hundred.
+ * Of other manifests nothing is known.
+ */
+export function describeReferences(bytes: Uint8Array, mediaType: string): ReferenceDescriptor[] {
+  if (kindOfMediaType(mediaType) === "other") return [];
+  const { config, layers, manifests } = parseObject(bytes);
+  const named = [config, layers, manifests].flat().filter(isObject).slice(0, maxDescribed);
+  return named.map((entry) => ({
+    mediaType: String(entry.mediaType),
+    digest: String(entry.digest),
+    size: Number(entry.size),
+  }));
 }
 
 function parseObject(bytes: Uint8Array): Json {

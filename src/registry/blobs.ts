@@ -4,6 +4,7 @@
 import { meter } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { ByteRange } from "../oci/range.ts";
 import type { BlobLocation } from "../storage/replica.ts";
@@ -101,8 +102,9 @@ export async function deleteBlob(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
+  origin: Origin,
 ): Promise<Result> {
-  const deleted = await registry.ledger(repository).deleteBlob(digest);
+  const deleted = await registry.ledger(repository).deleteBlob(digest, origin);
   if (deleted.ok) registry.cache.noteDeletion(repository, digest);
   return deleted;
 }

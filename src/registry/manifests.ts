@@ -7,6 +7,7 @@ import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.t
 import { Unreachable } from "../objects/stubs.ts";
 import { type AnyDigest, algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
@@ -88,7 +89,7 @@ export type ManifestPush = {
   tags: Tag[];
   bytes: Uint8Array;
   contentType: string | undefined;
-  actor: string;
+  origin: Origin;
 };
 
 /**
@@ -100,7 +101,7 @@ export async function pushManifest(
   registry: Registry,
   push: ManifestPush,
 ): Promise<Result<{ digest: Digest; subject: AnyDigest | undefined }>> {
-  const { repository, bytes, tags, actor } = push;
+  const { repository, bytes, tags, origin } = push;
   const computed = hash(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
   if (push.digest !== undefined && push.digest !== computed) {
     return failure("DIGEST_INVALID", { digest: push.digest, computed });
@@ -109,7 +110,7 @@ export async function pushManifest(
   if (!reading.ok) return failure("MANIFEST_INVALID", reading.reason);
   const { facts } = reading;
   const sparse = registry.settings.sparseManifests === "accept";
-  const put = { repository, digest: computed, bytes, facts, tags, actor, sparse };
+  const put = { repository, digest: computed, bytes, facts, tags, origin, sparse };
   const stored = await registry.ledger(repository).putManifest(put);
   if (!stored.ok) return stored;
   registry.cache.notePush(repository, computed);
@@ -125,9 +126,9 @@ export async function deleteManifest(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
-  actor: string,
+  origin: Origin,
 ): Promise<Result> {
-  const deleted = await registry.ledger(repository).deleteManifest(digest, actor);
+  const deleted = await registry.ledger(repository).deleteManifest(digest, origin);
   if (deleted.ok) registry.cache.noteDeletion(repository, digest);
   return deleted;
 }
@@ -137,9 +138,9 @@ export function deleteTag(
   registry: Registry,
   repository: RepositoryName,
   tag: Tag,
-  actor: string,
+  origin: Origin,
 ): Promise<Result> {
-  return registry.ledger(repository).deleteTag(tag, actor);
+  return registry.ledger(repository).deleteTag(tag, origin);
 }
 
 /** A page of a repository's tags. Error: `NAME_UNKNOWN`. */

@@ -3,7 +3,16 @@
  */
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
 import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "../objects/api.ts";
-import { catalogStub, namedShardStub, repositoryStub, shardStub, uploadStub } from "../objects/stubs.ts";
+import {
+  catalogStub,
+  namedShardStub,
+  repositoryStub,
+  shardStub,
+  uploadStub,
+  webhookQueueStub,
+  webhooksStub,
+} from "../objects/stubs.ts";
+import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
@@ -11,6 +20,7 @@ import { openBucket } from "../storage/open-bucket.ts";
 import { Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
 import { ByteLru } from "./lru.ts";
+import { PullEvents } from "./pull-events.ts";
 import { TagLookups } from "./tag-lookups.ts";
 import { TagsSeen } from "./tags-seen.ts";
 
@@ -26,12 +36,17 @@ export interface Registry {
   readonly tagsSeen: TagsSeen;
   /** Which repositories everybody may pull, as far as it was asked lately. */
   readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
+  /** Names this isolate among those that serve the registry. */
+  readonly instance: string;
+  readonly pullEvents: PullEvents;
   ledger(name: RepositoryName): RepositoryApi;
   shard(digest: Digest): BlobsApi;
   /** The shard of the digests that begin with this byte, in hexadecimal. */
   shardNamed(name: string): BlobsApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
+  webhooks(): WebhooksApi;
+  webhookQueue(id: string): WebhookQueueApi;
   /** The registry's own secret, which the catalog made; asked for once an isolate. */
   sessionSecret(): Promise<Uint8Array>;
 }
@@ -60,11 +75,15 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),
     visibilities: new ByteLru(1024 * 1024, () => 300),
+    instance: crypto.randomUUID(),
+    pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
     shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),
+    webhooks: () => webhooksStub(env),
+    webhookQueue: (id) => webhookQueueStub(env, id),
     sessionSecret: async () => {
       // Only the value is kept: a promise belongs to the request that made it.
       secret ??= await catalogStub(env).sessionSecret();

@@ -1,8 +1,9 @@
 /**
  * Repositories as wholes: lists, settings, deletion.
  */
-import type { ListedRepository, Page, RepositoryInfo, Visibility } from "../objects/api.ts";
+import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../objects/api.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
 import type { Registry } from "./registry.ts";
@@ -60,9 +61,10 @@ export async function isPublic(registry: Registry, repository: RepositoryName): 
 export async function changeRepository(
   registry: Registry,
   repository: RepositoryName,
-  change: { visibility?: Visibility; description?: string },
+  change: RepositoryChange,
+  origin: Origin,
 ): Promise<Result<{ info: RepositoryInfo }>> {
-  const info = await registry.ledger(repository).setInfo(change);
+  const info = await registry.ledger(repository).setInfo(change, origin);
   registry.visibilities.delete(repository);
   return info === undefined ? failure("NAME_UNKNOWN", { repository }) : { ok: true, info };
 }
@@ -71,10 +73,10 @@ export async function changeRepository(
 export async function deleteRepository(
   registry: Registry,
   repository: RepositoryName,
-  actor: string,
+  origin: Origin,
 ): Promise<Result> {
   registry.visibilities.delete(repository);
-  const deleted = await registry.ledger(repository).deleteRepository(actor);
+  const deleted = await registry.ledger(repository).deleteRepository(origin);
   if (deleted.ok) registry.cache.noteRepositoryDeletion(repository);
   return deleted;
 }

@@ -5,6 +5,7 @@ import type { Page } from "../objects/api.ts";
 import type { ManifestEntry, TagMove, TagRestore } from "../objects/upkeep.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
 import type { Registry } from "./registry.ts";
@@ -29,9 +30,9 @@ export function restoreTag(
   repository: RepositoryName,
   tag: Tag,
   wanted: TagRestore,
-  actor: string,
+  origin: Origin,
 ): Promise<Result<{ digest: Digest; sequence: number }>> {
-  return registry.ledger(repository).restoreTag(tag, wanted, actor);
+  return registry.ledger(repository).restoreTag(tag, wanted, origin);
 }
 
 /**
@@ -42,9 +43,9 @@ export async function restoreManifest(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
-  actor: string,
+  origin: Origin,
 ): Promise<Result<{ tags: string[] }>> {
-  const restored = await registry.ledger(repository).restoreManifest(digest, actor);
+  const restored = await registry.ledger(repository).restoreManifest(digest, origin);
   if (restored.ok) registry.cache.notePush(repository, digest);
   return restored;
 }

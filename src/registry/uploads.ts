@@ -6,6 +6,7 @@ import { commitBlob, commitMount } from "../objects/commit-blob.ts";
 import { sendWrite } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
@@ -31,9 +32,10 @@ export function pushChunk(
   registry: Registry,
   session: NamedSession,
   body: UploadBody,
+  origin: Origin,
   hold: WaitUntil,
 ): Promise<Result<UploadStatus>> {
-  return write(registry, session, body, undefined, hold);
+  return write(registry, session, body, undefined, origin, hold);
 }
 
 /**
@@ -49,10 +51,11 @@ export async function closeUpload(
   session: NamedSession,
   body: UploadBody,
   digest: Digest,
+  origin: Origin,
   hold: WaitUntil,
 ): Promise<Result> {
-  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, hold);
-  return pushWhole(registry, session, body, digest);
+  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, origin, hold);
+  return pushWhole(registry, session, body, digest, origin);
 }
 
 function isMonolithic(session: NamedSession, body: UploadBody, digest: Digest): boolean {
@@ -67,12 +70,14 @@ function write(
   { started, ...session }: NamedSession,
   body: UploadBody,
   digest: Digest | undefined,
+  origin: Origin,
   hold: WaitUntil,
 ): Promise<Result<UploadStatus>> {
   const { stream, length, offset } = body;
   const request = {
     session,
     started,
+    origin,
     ...(length === undefined ? {} : { length }),
     ...(offset === undefined ? {} : { offset }),
     ...(digest === undefined ? {} : { digest }),
@@ -86,6 +91,7 @@ async function pushWhole(
   session: NamedSession,
   { stream, length = 0 }: UploadBody,
   digest: Digest,
+  origin: Origin,
 ): Promise<Result> {
   const { env, bucket, settings, clock } = registry;
   const key = newBlobKey();
@@ -101,7 +107,7 @@ async function pushWhole(
     }
     throw error;
   }
-  return commitBlob(env, session.repository, { digest, key, sizeBytes: length }, session.id);
+  return commitBlob(env, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
 }
 
 /** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
@@ -160,13 +166,14 @@ export async function mountBlob(
   digest: Digest,
   from: RepositoryName | undefined,
   mayPull: (source: RepositoryName) => Promise<boolean>,
+  origin: Origin,
 ): Promise<boolean> {
   const sources = from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
   for (const source of sources) {
     if (!(await mayPull(source))) continue;
     // The shard may not know yet that a repository gave the blob up; its ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
-    return (await commitMount(registry.env, repository, digest)).ok;
+    return (await commitMount(registry.env, repository, digest, source, origin)).ok;
   }
   return false;
 }

@@ -10,6 +10,8 @@ import { type Instance, type InstanceOptions, startInstance } from "../../src/lo
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
 
+type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
+
 /** A running registry, and a client of it. */
 export class TestRegistry extends Client {
   readonly instance: Instance;
@@ -61,7 +63,7 @@ export class TestRegistry extends Client {
   }
 
   /** Drops the memory of an object, as the platform does at will. */
-  evict(className: "Repository" | "Upload" | "Blobs" | "Catalog", name: string): Promise<void> {
+  evict(className: ObjectClass, name: string): Promise<void> {
     return this.instance.miniflare.unsafeEvictDurableObject("stowage", className, { name });
   }
 

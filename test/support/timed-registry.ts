@@ -6,7 +6,7 @@ import { serve, type TestRegistry } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
-type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS";
+type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS" | "WEBHOOKS" | "WEBHOOK_QUEUES";
 
 export type TimedRegistry = {
   registry: TestRegistry;

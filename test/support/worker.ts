@@ -7,6 +7,8 @@
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
+import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
 import { addFault, type Fault, withFaults } from "./faulty-bucket.ts";
 
@@ -49,6 +51,18 @@ export class Blobs extends RealBlobs {
     super(ctx, withFaults(env));
   }
 
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class Webhooks extends RealWebhooks {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class WebhookQueue extends RealWebhookQueue {
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);
   }

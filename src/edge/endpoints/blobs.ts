@@ -5,6 +5,7 @@ import { failure } from "../../oci/errors.ts";
 import { parseRange } from "../../oci/range.ts";
 import { deleteBlob, findBlob, readBlob } from "../../registry/blobs.ts";
 import type { Answer, RepositoryContext } from "../context.ts";
+import { eventOrigin } from "../event-origin.ts";
 import { contentHeaders } from "./content-headers.ts";
 
 /** Serves a blob or a range of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
@@ -51,10 +52,11 @@ export async function pullBlob({
 }
 
 /** Unlinks a blob. */
-export async function removeBlob({ registry, repository, params }: RepositoryContext): Promise<Answer> {
+export async function removeBlob(context: RepositoryContext): Promise<Answer> {
+  const { registry, repository, params } = context;
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
-  const deleted = await deleteBlob(registry, repository, digest);
+  const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context));
   if (deleted.ok) return { status: 202, headers: { "Docker-Content-Digest": digest } };
   return {
     failure: deleted,

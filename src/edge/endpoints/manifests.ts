@@ -10,12 +10,14 @@ import { parseContentLength } from "../../oci/range.ts";
 import {
   deleteManifest,
   deleteTag,
+  type ManifestContent,
   pushManifest,
   readManifestContent,
   resolveTag,
   statManifest,
 } from "../../registry/manifests.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
+import { eventOrigin } from "../event-origin.ts";
 import { contentHeaders } from "./content-headers.ts";
 import { readBody } from "./read-body.ts";
 
@@ -58,16 +60,13 @@ export async function pullManifest(context: RepositoryContext): Promise<Answer> 
   }
   const content = await readManifestContent(registry, repository, digest);
   if (!content.ok) return { failure: content };
-  meter.addPull(repository, reference.tag);
+  notePull(context, content, reference.tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
 }
 
 /** Serves a manifest by digest. `mustBeCurrent`: a client that may push relies on the answer. */
-async function serve(
-  { request, registry, repository }: RepositoryContext,
-  digest: Digest,
-  mustBeCurrent: boolean,
-): Promise<Answer> {
+async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: boolean): Promise<Answer> {
+  const { request, registry, repository } = context;
   const found = mustBeCurrent
     ? await statManifest(registry, repository, digest)
     : await readManifestContent(registry, repository, digest);
@@ -77,13 +76,28 @@ async function serve(
     return { status: 304, headers };
   }
   if (!("bytes" in found)) return { status: 200, headers, contentLength: found.sizeBytes };
-  if (request.method !== "HEAD") meter.addPull(repository, "");
+  notePull(context, found, undefined);
   return { status: 200, headers, body: found.bytes };
+}
+
+/** Counts a pull by tag or by digest, and tells of it where somebody wants to know. */
+function notePull(
+  context: RepositoryContext,
+  { digest, mediaType, bytes }: ManifestContent,
+  tag: Tag | undefined,
+): void {
+  const { request, registry, repository, waitUntil } = context;
+  if (request.method === "HEAD") return;
+  meter.addPull(repository, tag ?? "");
+  const described = { digest, mediaType, sizeBytes: bytes.byteLength };
+  const target = tag === undefined ? described : { ...described, tag };
+  const pull = { repository, target, origin: eventOrigin(context) };
+  if (registry.pullEvents.isDue(pull)) waitUntil(registry.pullEvents.tell(pull));
 }
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */
 export async function putManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, registry, repository, access, params, url } = context;
+  const { request, registry, repository, params, url } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return { failure: parsed };
   const { digest, tag } = parsed.reference;
@@ -103,7 +117,7 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
     tags,
     bytes: body.bytes,
     contentType: mediaTypeOfHeader(request.headers.get("Content-Type")),
-    actor: access.account,
+    origin: eventOrigin(context),
   });
   if (!pushed.ok) return { failure: pushed };
   return {
@@ -124,13 +138,14 @@ function parseTags(texts: string[]): Tag[] | undefined {
 
 /** Deletes a tag alone, or a manifest with its tags. */
 export async function removeManifest(context: RepositoryContext): Promise<Answer> {
-  const { registry, repository, access, params } = context;
+  const { registry, repository, params } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return { failure: parsed };
   const { digest, tag } = parsed.reference;
+  const origin = eventOrigin(context);
   const deleted =
     tag === undefined
-      ? await deleteManifest(registry, repository, digest, access.account)
-      : await deleteTag(registry, repository, tag, access.account);
+      ? await deleteManifest(registry, repository, digest, origin)
+      : await deleteTag(registry, repository, tag, origin);
   return deleted.ok ? { status: 202 } : { failure: deleted };
 }

@@ -1,7 +1,7 @@
 /** `/v2/<name>/blobs/uploads/`. distribution-spec: Pushing blobs; Mounting a blob; Cancel a blob upload. */
 import { algorithmOf, type Digest, isDigestAlgorithm, parseDigest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import { parseRepositoryName } from "../../oci/name.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/range.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "../../registry/uploads.ts";
 import { mayPullFrom } from "../auth/subject-grants.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
+import { eventOrigin } from "../event-origin.ts";
 
 /** Opens a session; or mounts a blob; or takes a whole blob at once. */
 export async function openUpload(context: RepositoryContext): Promise<Answer> {
@@ -37,9 +38,8 @@ async function mountOrOpen(
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: mount }) };
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return { failure: failure("NAME_INVALID", { from: fromText }) };
-  const isMounted = await mountBlob(registry, repository, digest, from, (source) =>
-    mayPullFrom(context, source),
-  );
+  const mayPull = (source: RepositoryName) => mayPullFrom(context, source);
+  const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }
 
@@ -54,6 +54,7 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
     newSession(repository, algorithmOf(digest)),
     body.body,
     digest,
+    eventOrigin(context),
     context.hold,
   );
   return closed.ok ? stored(context, digest) : { failure: closed };
@@ -66,7 +67,7 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   if (session === undefined) return unknownSession;
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const pushed = await pushChunk(registry, session, body.body, context.hold);
+  const pushed = await pushChunk(registry, session, body.body, eventOrigin(context), context.hold);
   if (!pushed.ok) return refused(context, session, pushed);
   return {
     status: 202,
@@ -84,7 +85,8 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const closed = await closeUpload(registry, session, body.body, digest, context.hold);
+  const origin = eventOrigin(context);
+  const closed = await closeUpload(registry, session, body.body, digest, origin, context.hold);
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
 }
 

@@ -7,6 +7,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";
 import { announceJob } from "./announce.ts";
+import { eventsJob } from "./events.ts";
 import { release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
 import { outboxJob } from "./outbox.ts";
@@ -26,7 +27,7 @@ export function ledgerJobs(
   announce: () => Promise<void>,
   transaction: (change: () => void) => void,
 ): Record<string, DueJob> {
-  const { outbox, blobs, trash, due, settings } = parts;
+  const { outbox, events, blobs, trash, due, settings } = parts;
   return {
     [outboxJob]: () => outbox.flush(name),
     [announceJob]: announce,
@@ -49,5 +50,6 @@ export function ledgerJobs(
     [scrubJob]: (rows) =>
       due.scrub(rows, settings.scrubEveryMs, (after) => scrubLedger(env, parts, name, after)),
     [rebuildJob]: async (rows) => transaction(() => markPage(parts, rows)),
+    [eventsJob]: () => events.flush(name),
   };
 }

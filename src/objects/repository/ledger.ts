@@ -5,6 +5,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../../env.ts";
+import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { Freed } from "../upkeep.ts";
 import { announce, announceJob, isDrained } from "./announce.ts";
@@ -89,16 +90,19 @@ export abstract class Ledger extends DurableObject<Env> {
     });
     const meta = readMeta(this.sql);
     this.meta = meta;
-    this.parts.due.arm();
-    this.ctx.waitUntil(this.parts.outbox.flush(meta.name).then(() => this.parts.due.arm()));
+    const { due, outbox, events } = this.parts;
+    due.arm();
+    const flushing = [outbox.flush(meta.name), events.flushIfHeard(meta.name)];
+    this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
     return result;
   }
 
   /** With the first blob or manifest the repository exists, and the catalog hears of it. */
-  protected found(): void {
+  protected found(origin: Origin): void {
     if (this.exists) return;
     writeMeta(this.sql, "founded", "yes");
+    this.parts.events.record("repository.create", origin, {});
     this.parts.due.scrubLater(this.parts.settings.scrubEveryMs);
     this.parts.due.set(announceJob, "", this.parts.clock.now());
   }

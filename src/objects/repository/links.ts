@@ -6,6 +6,7 @@
 import type { Env } from "../../env.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
+import { type Origin, registryItself } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
@@ -28,8 +29,8 @@ export function closeSession(
   return blobs.closeSession(session, digest);
 }
 
-/** Links a blob at a location, or moves its link there. In the caller's transaction. */
-export function link(parts: LedgerParts, location: BlobLocation, now: number): void {
+/** Links a blob at a location, or moves its link there; returns whether it is new. In the caller's transaction. */
+export function link(parts: LedgerParts, location: BlobLocation, now: number): boolean {
   const { blobs, manifests, due, graceMs } = parts;
   const known = blobs.read(location.digest);
   blobs.write(location, now);
@@ -39,6 +40,19 @@ export function link(parts: LedgerParts, location: BlobLocation, now: number): v
   const isNewToKv = isNamed && blobs.takeUnreplicated([location.digest]).length > 0;
   const hasMoved = known?.isReplicated === true && known.key !== location.key;
   if (isNewToKv || hasMoved) markBlobRows(parts, location.digest);
+  return known === undefined;
+}
+
+/** Tells of a new link: a push, or a mount `from` another repository. In the caller's transaction. */
+export function recordLink(
+  { events }: LedgerParts,
+  { digest, sizeBytes }: BlobLocation,
+  origin: Origin,
+  from: RepositoryName | undefined,
+): void {
+  const target = { digest, sizeBytes, mediaType: "application/octet-stream" };
+  if (from === undefined) events.record("blob.push", origin, target);
+  else events.record("blob.mount", origin, { ...target, fromRepository: from });
 }
 
 /** Has every row of the replica that says where a blob is written anew. In the caller's transaction. */
@@ -55,19 +69,24 @@ export function renewIfOld({ blobs, clock, graceMs }: LedgerParts, digest: strin
 }
 
 /** Unlinks a blob that no manifest references. In the caller's transaction. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`. */
-export function removeBlob(parts: LedgerParts, digest: string): Result {
+export function removeBlob(parts: LedgerParts, digest: string, origin: Origin): Result {
   const { blobs, manifests } = parts;
   if (blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
   if (manifests.isReferenced(digest)) {
     return failure("BLOB_REFERENCED", { digest, manifests: manifests.referencing(digest).slice(0, 10) });
   }
-  unlink(parts, digest);
+  unlink(parts, digest, origin);
   return { ok: true };
 }
 
 /** Unlinks one blob. In the caller's transaction. */
-export function unlink({ blobs, due, outbox, clock }: LedgerParts, digest: string): void {
+export function unlink(
+  { blobs, due, outbox, events, clock }: LedgerParts,
+  digest: string,
+  origin: Origin,
+): void {
   blobs.delete(digest);
+  events.record("blob.delete", origin, { digest });
   due.clear("unlink", digest);
   outbox.mark({ kind: "blob", digest });
   due.set("release", digest, clock.now());
@@ -93,7 +112,7 @@ export function unlinkUnused(parts: LedgerParts, repository: RepositoryName, row
     if (link === undefined || manifests.isReferenced(digest)) due.clear("unlink", digest);
     else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);
     else {
-      unlink(parts, digest);
+      unlink(parts, digest, registryItself);
       tally.add({ links: 1 });
       logDeletion({ what: "blob", reason: "nothing referenced it for GC_GRACE", repository, digest });
     }

@@ -2,6 +2,8 @@
  * How a ledger takes manifests in and gives them up, and the tags that move with them.
  */
 import { failure, type Result } from "../../oci/errors.ts";
+import { type Origin, registryItself } from "../../oci/event.ts";
+import { describeReferences } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ManifestPut } from "../api.ts";
 import type { DueRow } from "../due.ts";
@@ -16,11 +18,11 @@ const unreached = "nothing reached it for UNTAGGED_TTL";
 
 /**
  * Stores a manifest and points tags at it. In the caller's transaction. Error: `MANIFEST_BLOB_UNKNOWN`, with all that
- * is missing; nothing is changed then.
+ * is missing; nothing is changed then. `accept` is called once it is sure that there is none.
  */
-export function storeManifest(parts: LedgerParts, put: ManifestPut): Result {
+export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () => {}): Result {
   const { manifests, blobs, outbox, clock } = parts;
-  const { digest, facts } = put;
+  const { digest, facts, origin } = put;
   const now = clock.now();
   // The same bytes may have been pushed as another media type, under which they named something else.
   const isKnown = manifests.stat(digest)?.mediaType === facts.mediaType;
@@ -32,6 +34,7 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut): Result {
       missing.map((each) => ({ digest: each })),
     );
   }
+  accept();
   const linkedLately = blobs.takeUnreplicated(facts.references.map((reference) => reference.digest));
   for (const blob of linkedLately) outbox.mark({ kind: "blob", digest: blob });
   if (!isKnown) {
@@ -40,9 +43,19 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut): Result {
     unlinkLater(parts, referencedBefore);
   }
   if (!isKnown || linkedLately.length > 0) outbox.mark({ kind: "manifest", digest });
-  for (const tag of put.tags) moveTag(parts, tag, digest, put.actor);
+  recordPush(parts, put);
+  for (const tag of put.tags) moveTag(parts, tag, digest, origin);
   untaggedLater(parts, [digest]);
   return { ok: true };
+}
+
+/** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */
+function recordPush({ events }: LedgerParts, { digest, bytes, facts, tags, origin }: ManifestPut): void {
+  const { mediaType } = facts;
+  const references = describeReferences(bytes, mediaType);
+  const target = { digest, mediaType, sizeBytes: bytes.byteLength, references };
+  for (const tag of tags) events.record("manifest.push", origin, { ...target, tag });
+  if (tags.length === 0) events.record("manifest.push", origin, target);
 }
 
 /**
@@ -53,14 +66,14 @@ export function removeManifest(
   parts: LedgerParts,
   repository: RepositoryName,
   digest: string,
-  actor: string,
+  origin: Origin,
   reason: string,
 ): Result<{ tags: string[] }> {
-  const { manifests, trash, tags, outbox, due, clock, graceMs } = parts;
+  const { manifests, trash, tags, outbox, events, due, clock, graceMs } = parts;
   const stat = manifests.stat(digest);
   if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   const pointing = tags.pointingAt(digest);
-  for (const tag of pointing) moveTag(parts, tag, undefined, actor);
+  for (const tag of pointing) moveTag(parts, tag, undefined, origin);
   const isKept = graceMs > 0;
   const referenced = isKept ? manifests.withdraw(digest) : manifests.delete(digest);
   if (isKept) {
@@ -71,7 +84,8 @@ export function removeManifest(
   unlinkLater(parts, referenced);
   untaggedLater(parts, [...referenced, ...manifests.withSubject(digest)]);
   outbox.mark({ kind: "manifest", digest });
-  logDeletion({ what: "manifest", reason, repository, digest, actor, tags: pointing });
+  events.record("manifest.delete", origin, { digest });
+  logDeletion({ what: "manifest", reason, repository, digest, actor: origin.actor, tags: pointing });
   return { ok: true, tags: pointing };
 }
 
@@ -81,24 +95,42 @@ export function removeUntagged(parts: LedgerParts, repository: RepositoryName, r
   for (const { id: digest } of rows) {
     due.clear(untaggedJob, digest);
     if (settings.untaggedTtlMs === undefined || manifests.isReached(digest)) continue;
-    const removed = removeManifest(parts, repository, digest, "registry", unreached);
+    const removed = removeManifest(parts, repository, digest, registryItself, unreached);
     if (removed.ok) tally.add({ manifests: 1 });
   }
 }
 
 /** Deletes a tag, and nothing but the tag. In the caller's transaction. Error: `MANIFEST_UNKNOWN`. */
-export function removeTag(parts: LedgerParts, tag: string, actor: string): Result {
-  return moveTag(parts, tag, undefined, actor) ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
+export function removeTag(parts: LedgerParts, tag: string, origin: Origin): Result {
+  return moveTag(parts, tag, undefined, origin) ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
 }
 
 /** Points a tag at a digest, or deletes it (`undefined`). In the caller's transaction. Returns whether that changed anything. */
-export function moveTag(parts: LedgerParts, tag: string, digest: string | undefined, actor: string): boolean {
+export function moveTag(
+  parts: LedgerParts,
+  tag: string,
+  digest: string | undefined,
+  origin: Origin,
+): boolean {
   const { tags, outbox, clock, due, settings } = parts;
   const now = clock.now();
   const from = tags.read(tag)?.digest;
-  if (!tags.move(tag, digest, actor, now)) return false;
+  if (!tags.move(tag, digest, origin.actor, now)) return false;
   outbox.mark({ kind: "tag", tag });
   if (!due.has(historyJob)) due.set(historyJob, "", now + settings.tagHistoryMs);
   if (from !== undefined) untaggedLater(parts, [from]);
+  recordMove(parts, tag, from, digest, origin);
   return true;
+}
+
+function recordMove(
+  { events }: LedgerParts,
+  tag: string,
+  from: string | undefined,
+  to: string | undefined,
+  origin: Origin,
+): void {
+  const before = from === undefined ? {} : { previousDigest: from };
+  if (to === undefined) events.record("tag.delete", origin, { tag, ...before });
+  else events.record(from === undefined ? "tag.create" : "tag.move", origin, { tag, digest: to, ...before });
 }

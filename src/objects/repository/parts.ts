@@ -4,8 +4,10 @@
 import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
 import { Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
+import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
 import { BlobLinkStore } from "./blob-link-store.ts";
+import { EventLog } from "./events.ts";
 import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
 import { replicaValue } from "./replica-values.ts";
@@ -20,6 +22,7 @@ export type LedgerParts = {
   due: DueTable;
   replica: Replica;
   outbox: Outbox;
+  events: EventLog;
   blobs: BlobLinkStore;
   manifests: ManifestStore;
   trash: TrashStore;
@@ -45,6 +48,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const outbox = new Outbox(sql, due, clock, replica, settings.replicaRepeatMs, (key) =>
     replicaValue(stores, key),
   );
+  const events = new EventLog(sql, due, clock, () => webhooksStub(env));
   const graceMs = settings.gcGraceMs;
-  return { sql, clock, settings, due, replica, outbox, ...stores, tally: new Tally(), graceMs };
+  return { sql, clock, settings, due, replica, outbox, events, ...stores, tally: new Tally(), graceMs };
 }

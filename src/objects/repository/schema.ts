@@ -7,6 +7,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import { eventsSchema } from "./events.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -88,7 +89,7 @@ const trash = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash];
+const schema: Schema = [tables + DueTable.schema, trash, eventsSchema];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName): void {

@@ -3,6 +3,7 @@
  */
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Origin } from "../../oci/event.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../../oci/name.ts";
 import type { TagRestore } from "../upkeep.ts";
@@ -33,13 +34,13 @@ export function restoreTag(
   parts: LedgerParts,
   tag: Tag,
   wanted: TagRestore,
-  actor: string,
+  origin: Origin,
 ): Result<{ digest: Digest; sequence: number }> {
   const { tags, manifests } = parts;
   const digest = tags.digestBefore(tag, wanted);
   if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
   if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
-  moveTag(parts, tag, digest, actor);
+  moveTag(parts, tag, digest, origin);
   const { sequence = 0 } = tags.read(tag) ?? {};
   return { ok: true, digest: digest as Digest, sequence };
 }
@@ -54,7 +55,7 @@ export function restoreManifest(
   parts: LedgerParts,
   repository: RepositoryName,
   digest: Digest,
-  actor: string,
+  origin: Origin,
 ): Result<{ tags: string[] }> {
   const { manifests, trash, tags, settings } = parts;
   if (manifests.has(digest)) return { ok: true, tags: [] };
@@ -65,7 +66,7 @@ export function restoreManifest(
   if (!reading.ok) return failure("MANIFEST_INVALID", reading.reason);
   const free = deleted.tags.filter((tag) => tags.read(tag) === undefined) as Tag[];
   const sparse = settings.sparseManifests === "accept";
-  const put = { repository, digest, bytes, facts: reading.facts, tags: free, actor, sparse };
+  const put = { repository, digest, bytes, facts: reading.facts, tags: free, origin, sparse };
   const stored = storeManifest(parts, put);
   return stored.ok ? { ok: true, tags: free } : stored;
 }

@@ -2,6 +2,7 @@
  * How an upload session keeps where it stands: its parts in the bucket, and the bytes after the last whole part.
  */
 import type { Digest } from "../../oci/digest.ts";
+import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
 import type { UploadSession } from "../api.ts";
 import { DueTable } from "../due.ts";
@@ -44,7 +45,10 @@ const tables = `
   CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 `;
 
-const schema: Schema = [tables + DueTable.schema];
+/** Who closed the session, as JSON. */
+const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
+
+const schema: Schema = [tables + DueTable.schema, closer];
 
 const bytesPerRow = 1024 * 1024;
 
@@ -99,6 +103,17 @@ export class UploadStore {
 
   setState(state: UploadState, digest: Digest | null = null): void {
     this.#sql.exec("UPDATE session SET state = ?, digest = ?", state, digest);
+  }
+
+  /** Notes who closes the session. */
+  setOrigin(origin: Origin): void {
+    this.#sql.exec("UPDATE session SET origin = ?", JSON.stringify(origin));
+  }
+
+  /** Who closed the session; of one that an earlier release closed it is not known. */
+  origin(): Origin {
+    const { origin } = this.#sql.exec<{ origin: string | null }>("SELECT origin FROM session").one();
+    return origin === null ? registryItself : JSON.parse(origin);
   }
 
   setMultipart(upload: MultipartUpload): void {

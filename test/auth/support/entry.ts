@@ -7,7 +7,7 @@ import type { Env } from "../../../src/env.ts";
 import worker from "../../../src/worker.ts";
 import { CallCounter } from "../../support/call-counter.ts";
 
-export { Blobs, Catalog, Repository, Upload } from "../../../src/worker.ts";
+export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../../src/worker.ts";
 
 const machineNow = Date.now;
 let aheadMs = 0;

@@ -15,6 +15,8 @@ import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
+export { Webhooks } from "../../../src/objects/webhooks.ts";
 
 /** The world whose program runs. Its objects are made while it does, and stay with it. */
 let world: World | undefined;

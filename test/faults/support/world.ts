@@ -43,6 +43,9 @@ export class World {
       UPLOAD: this.objects.namespace("UPLOAD") as Env["UPLOAD"],
       BLOB_SHARDS: this.objects.namespace("BLOB_SHARDS") as Env["BLOB_SHARDS"],
       CATALOG: this.objects.namespace("CATALOG") as Env["CATALOG"],
+      // Nobody listens: events go to what all worlds share, and end there.
+      WEBHOOKS: env.WEBHOOKS,
+      WEBHOOK_QUEUES: env.WEBHOOK_QUEUES,
       ADMIN_PASSWORD: adminPassword,
       TOKEN_TTL: "1h",
       UPLOAD_TTL: "1h",

@@ -1,5 +1,5 @@
 /** `/api/v1/repositories`: search, settings and deletion of repositories. */
-import type { ListedRepository, Visibility } from "../../../objects/api.ts";
+import type { ListedRepository, RepositoryChange } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { parsePage } from "../../../oci/paging.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
@@ -7,6 +7,7 @@ import { audit } from "../../auth/audit.ts";
 import { refusalFor } from "../../auth/authorise.ts";
 import { pullGrants } from "../../auth/subject-grants.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
+import { eventOrigin } from "../../event-origin.ts";
 import { linkHeader } from "../link-header.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
@@ -78,10 +79,10 @@ export async function patchRepository(context: Context): Promise<Answer> {
   ) {
     return { failure: invalidField("description", `a text of at most ${maxDescriptionLength} characters`) };
   }
-  const change: { visibility?: Visibility; description?: string } = {};
+  const change: RepositoryChange = {};
   if (visibility !== undefined) change.visibility = visibility;
   if (description !== undefined) change.description = description;
-  const changed = await changeRepository(context.registry, repository, change);
+  const changed = await changeRepository(context.registry, repository, change, eventOrigin(context));
   if (!changed.ok) return { failure: changed };
   audit(context, {
     action: "repository.change",
@@ -99,7 +100,7 @@ export async function removeRepository(context: Context): Promise<Answer> {
   const { repository } = named;
   const refusal = await refusalFor(context, repository, "admin");
   if (refusal !== undefined) return refusal;
-  const deleted = await deleteRepository(context.registry, repository, context.access.account);
+  const deleted = await deleteRepository(context.registry, repository, eventOrigin(context));
   if (!deleted.ok) return { failure: deleted };
   audit(context, { action: "repository.delete", target: repository, outcome: "done" });
   return { status: 202 };

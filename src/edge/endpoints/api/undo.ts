@@ -9,6 +9,7 @@ import { listManifests, restoreManifest, restoreTag, tagHistory } from "../../..
 import { audit } from "../../auth/audit.ts";
 import { refusalFor } from "../../auth/authorise.ts";
 import { type Answer, type Context, jsonReply, type Refusal } from "../../context.ts";
+import { eventOrigin } from "../../event-origin.ts";
 import { linkHeader } from "../link-header.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
@@ -66,7 +67,7 @@ export async function getTagHistory(context: Context): Promise<Answer> {
 
 /** Puts a tag back to a digest of its history, to what a move led to, or to what was before the last one. */
 export async function postTagRestore(context: Context): Promise<Answer> {
-  const { registry, params, access } = context;
+  const { registry, params } = context;
   const known = await authorised(context, "push");
   if ("refusal" in known) return known.refusal;
   const { repository } = known;
@@ -74,7 +75,7 @@ export async function postTagRestore(context: Context): Promise<Answer> {
   if (tag === undefined) return { failure: failure("TAG_INVALID", { tag: params.tag }) };
   const wanted = await readRestore(context);
   if (!wanted.ok) return { failure: wanted };
-  const restored = await restoreTag(registry, repository, tag, wanted.restore, access.account);
+  const restored = await restoreTag(registry, repository, tag, wanted.restore, eventOrigin(context));
   if (!restored.ok) return { failure: restored };
   const { digest, sequence } = restored;
   audit(context, { action: "tag.restore", target: `${repository}:${tag}`, outcome: "done", detail: digest });
@@ -103,13 +104,13 @@ async function readRestore(context: Context): Promise<Failure | Result<{ restore
 
 /** Puts a deleted manifest back, with its tags. */
 export async function postManifestRestore(context: Context): Promise<Answer> {
-  const { registry, params, access } = context;
+  const { registry, params } = context;
   const known = await authorised(context, "push");
   if ("refusal" in known) return known.refusal;
   const { repository } = known;
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
-  const restored = await restoreManifest(registry, repository, digest, access.account);
+  const restored = await restoreManifest(registry, repository, digest, eventOrigin(context));
   if (!restored.ok) return { failure: restored };
   audit(context, { action: "manifest.restore", target: `${repository}@${digest}`, outcome: "done" });
   return jsonReply({ digest, tags: restored.tags });

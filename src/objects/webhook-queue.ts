@@ -1,0 +1,186 @@
+/**
+ * The queue of one webhook: it sends what `Webhooks` passed on, in the order of each repository, until the listener
+ * has taken it or it is given up.
+ *
+ * An event that fails holds up those of its own repository alone. An object that dies while it sends sends the same
+ * event, with the same id, again.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import { meter } from "../metrics/meter.ts";
+import type { RegistryEvent } from "../oci/event.ts";
+import type { Page } from "./api.ts";
+import { DueTable } from "./due.ts";
+import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
+import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
+import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
+import type { DeadLetter, Delivery, QueueState, Webhook, WebhookQueueApi } from "./webhooks-api.ts";
+
+/** The way of every request. The global function minds what it is called on. */
+const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
+
+/** How many repositories' events are on their way at once. */
+const repositoriesAtOnce = 4;
+
+/** The queue; see {@link WebhookQueueApi} for what each method promises. */
+export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi {
+  readonly #clock: Clock;
+  readonly #settings: Settings;
+  readonly #due: DueTable;
+  readonly #store: QueueStore;
+  /** Repositories of which an event is on its way. */
+  readonly #inFlight = new Set<string>();
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.#clock = clock;
+    this.#settings = parseSettings(env);
+    this.#store = new QueueStore(ctx.storage.sql);
+    this.#due = new DueTable(ctx.storage, clock);
+    if (this.#store.exists() || this.#store.isEmptied()) this.#due.arm();
+  }
+
+  async receive(webhook: Webhook, events: RegistryEvent[]): Promise<void> {
+    if (this.#store.isEmptied()) return;
+    this.#change(() => {
+      const isNews = this.#store.setWebhook(webhook);
+      for (const event of events) {
+        if (!this.#store.add(event)) this.#bury(event, 0, "too many events were waiting");
+      }
+      // Whoever changes a webhook wants to see whether it works now.
+      if (webhook.isDisabled) this.#store.unschedule();
+      else this.#store.schedule(this.#clock.now(), isNews ? "all" : "new");
+    });
+  }
+
+  async state(): Promise<QueueState> {
+    return this.#store.exists() ? this.#store.state() : { waiting: 0, deadLetters: 0, dropped: 0 };
+  }
+
+  async deliveries(limit: number): Promise<Delivery[]> {
+    return this.#store.exists() ? this.#store.deliveries(limit) : [];
+  }
+
+  async deadLetters(last: string, limit: number): Promise<Page<DeadLetter>> {
+    return this.#store.exists() ? this.#store.deadLetters(last, limit) : { entries: [], more: false };
+  }
+
+  async deadLetter(event: string): Promise<DeadLetter | undefined> {
+    return this.#store.exists() ? this.#store.deadLetter(event) : undefined;
+  }
+
+  async replayDeadLetter(id: string): Promise<boolean> {
+    const letter = await this.deadLetter(id);
+    if (letter === undefined) return false;
+    return this.#change(() => {
+      if (!this.#store.add(letter.event)) return false;
+      this.#store.removeDeadLetter(id);
+      if (!this.#store.webhook().isDisabled) this.#store.schedule(this.#clock.now(), "new");
+      return true;
+    });
+  }
+
+  async forget(): Promise<void> {
+    if (!this.#store.exists()) return;
+    // What is on its way comes back first.
+    const forgetAt = this.#clock.now() + 2 * this.#settings.webhookTimeoutMs;
+    this.ctx.storage.transactionSync(() => this.#store.empty(forgetAt));
+    this.#due.arm();
+  }
+
+  // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override async alarm(): Promise<void> {
+    if (!this.#store.exists()) {
+      await this.ctx.storage.deleteAll();
+      return;
+    }
+    await this.#due.run({ [sendJob]: () => this.#sendDue() });
+  }
+
+  #change<T>(transaction: () => T): T {
+    const result = this.ctx.storage.transactionSync(transaction);
+    this.#due.arm();
+    this.ctx.waitUntil(this.#sendDue());
+    return result;
+  }
+
+  /** Sends what is due, of several repositories at once, and resolves when nothing is left that it began. */
+  async #sendDue(): Promise<void> {
+    const runners = Array.from({ length: repositoriesAtOnce - this.#inFlight.size }, async () => {
+      for (let next = this.#take(); next !== undefined; next = this.#take()) await this.#sendAllOf(next);
+    });
+    await Promise.all(runners);
+  }
+
+  #take(): string | undefined {
+    if (!this.#store.exists() || this.#inFlight.size >= repositoriesAtOnce) return undefined;
+    const due = this.#store.dueRepositories(this.#clock.now(), repositoriesAtOnce);
+    const next = due.find((repository) => !this.#inFlight.has(repository));
+    if (next !== undefined) this.#inFlight.add(next);
+    return next;
+  }
+
+  /** Sends a repository's events one after the other, until there are no more or one fails. */
+  async #sendAllOf(repository: string): Promise<void> {
+    try {
+      while (await this.#sendNextOf(repository));
+    } finally {
+      this.#inFlight.delete(repository);
+      if (this.#store.exists()) this.#due.arm();
+    }
+  }
+
+  /** Returns whether to go on with the repository's next event. */
+  async #sendNextOf(repository: string): Promise<boolean> {
+    const webhook = this.#store.webhook();
+    const waiting = this.#store.next(repository);
+    if (waiting === undefined || webhook.isDisabled) {
+      this.#due.clear(sendJob, repository);
+      return false;
+    }
+    const { webhookTimeoutMs: timeoutMs, webhookAllowsPrivate: allowsPrivate } = this.#settings;
+    const startedAt = this.#clock.now();
+    const fetcher = this.env.WEBHOOK_OUTBOUND ?? internet;
+    const attempt = await sendEvent(webhook, waiting.event, {
+      fetcher,
+      allowsPrivate,
+      timeoutMs,
+      now: startedAt,
+    });
+    // The webhook may have been deleted meanwhile.
+    if (!this.#store.exists()) return false;
+    return this.ctx.storage.transactionSync(() => this.#settle(waiting, attempt, startedAt));
+  }
+
+  /** Writes down what came of a try. Returns whether to go on with the repository's next event. */
+  #settle(waiting: Waiting, { isDelivered, ...answer }: Attempt, startedAt: number): boolean {
+    const { event } = waiting;
+    const now = this.#clock.now();
+    const attempt = waiting.attempts + 1;
+    const pauseMs = waitMs(attempt);
+    const outcome = isDelivered ? "delivered" : pauseMs === undefined ? "given up" : "failed";
+    meter.add("stowage_webhook_deliveries_total", [outcome]);
+    const { id, type, repository } = event;
+    const time = new Date(startedAt).toISOString();
+    const milliseconds = now - startedAt;
+    this.#store.addDelivery({ event: id, type, repository, attempt, time, milliseconds, outcome, ...answer });
+    if (outcome === "failed" && pauseMs !== undefined) {
+      this.#store.setAttempts(waiting, attempt);
+      this.#due.set(sendJob, repository, now + pauseMs);
+      return false;
+    }
+    this.#store.remove(waiting);
+    if (!isDelivered) this.#bury(event, attempt, `it failed ${maxAttempts} times: ${reasonOf(answer)}`);
+    return true;
+  }
+
+  #bury(event: RegistryEvent, attempts: number, reason: string): void {
+    const time = new Date(this.#clock.now()).toISOString();
+    this.#store.addDeadLetter({ event, time, attempts, reason });
+  }
+}
+
+function reasonOf({ error, status }: Omit<Attempt, "isDelivered">): string {
+  return error ?? `status ${status}`;
+}

@@ -1,0 +1,157 @@
+/**
+ * Which webhooks there are. The ledgers hand their events over to this one object, which knows who wants them, and
+ * passes them on to a queue for each webhook (webhook-queue.ts). It sends nothing itself.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { type Clock, type Env, systemClock } from "../env.ts";
+import type { RegistryEvent } from "../oci/event.ts";
+import { matchesPattern } from "../oci/grant.ts";
+import { DueTable } from "./due.ts";
+import { webhookQueueStub } from "./stubs.ts";
+import { WebhookStore } from "./webhooks/store.ts";
+import type { Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
+
+const passOnJob = "pass-on";
+const batchSize = 100;
+const retryMs = 5_000;
+
+/** The most webhooks that a registry has. */
+export const maxWebhooks = 100;
+
+/** How far the clocks of two objects may be apart, in milliseconds: an event must not seem older than its webhook. */
+const clockSkewMs = 250;
+
+/** The webhooks; see {@link WebhooksApi} for what each method promises. */
+export class Webhooks extends DurableObject<Env> implements WebhooksApi {
+  readonly #clock: Clock;
+  readonly #due: DueTable;
+  readonly #store: WebhookStore;
+  /** Webhooks whose queues are being told. */
+  readonly #inFlight = new Set<string>();
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.#clock = clock;
+    this.#store = new WebhookStore(ctx.storage.sql);
+    this.#due = new DueTable(ctx.storage, clock);
+    this.#due.arm();
+  }
+
+  // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async accept(repository: string, events: RegistryEvent[]): Promise<{ isListening: boolean }> {
+    const listeners = this.#store.all().filter((webhook) => hears(webhook, repository));
+    const told = listeners
+      .map((webhook) => ({ id: webhook.id, events: events.filter((event) => wants(webhook, event)) }))
+      .filter((each) => each.events.length > 0);
+    this.#change(
+      told.map(({ id }) => id),
+      () => {
+        for (const { id, events: wanted } of told) {
+          for (const event of wanted) this.#store.addOutgoing(id, event);
+        }
+      },
+    );
+    // Pulls do not come from ledgers.
+    return {
+      isListening: listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull")),
+    };
+  }
+
+  async pullPatterns(): Promise<string[]> {
+    const listeners = this.#store.all().filter((webhook) => !webhook.isDisabled);
+    return listeners
+      .filter(({ events }) => events.includes("manifest.pull"))
+      .map(({ repository }) => repository);
+  }
+
+  // ── Webhooks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async addWebhook(webhook: Webhook): Promise<boolean> {
+    const isKnown = this.#store.read(webhook.id) !== undefined;
+    if (!isKnown && this.#store.all().length >= maxWebhooks) return false;
+    this.#change([webhook.id], () => this.#store.write(webhook));
+    return true;
+  }
+
+  async webhook(id: string): Promise<Webhook | undefined> {
+    return this.#store.read(id);
+  }
+
+  async listWebhooks(): Promise<Webhook[]> {
+    return this.#store.all();
+  }
+
+  async changeWebhook(id: string, change: WebhookChange): Promise<Webhook | undefined> {
+    const known = this.#store.read(id);
+    if (known === undefined) return undefined;
+    const changed = { ...known, ...change };
+    this.#change([id], () => this.#store.write(changed));
+    return changed;
+  }
+
+  async removeWebhook(id: string): Promise<boolean> {
+    return this.#change([id], () => this.#store.delete(id));
+  }
+
+  // ── Passing on ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  override async alarm(): Promise<void> {
+    await this.#due.run({
+      [passOnJob]: async (rows) => {
+        await Promise.all(rows.map(({ id }) => this.#passOn(id)));
+      },
+    });
+  }
+
+  /** Runs one transaction, and lets the queues of these webhooks know what came of it. */
+  #change<T>(ids: string[], transaction: () => T): T {
+    const result = this.ctx.storage.transactionSync(() => {
+      for (const id of ids) this.#due.set(passOnJob, id, this.#clock.now());
+      return transaction();
+    });
+    this.#due.arm();
+    for (const id of ids) this.ctx.waitUntil(this.#passOn(id).then(() => this.#due.arm()));
+    return result;
+  }
+
+  /** Tells a queue what its webhook is, and the events for it, until it knows all. Never throws. */
+  async #passOn(id: string): Promise<void> {
+    // Who is at it also tells what came meanwhile.
+    if (this.#inFlight.has(id)) return;
+    this.#inFlight.add(id);
+    try {
+      while (!(await this.#tell(id)));
+      this.#due.clear(passOnJob, id);
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "events not passed on", webhook: id, error: String(error) }));
+      this.#due.set(passOnJob, id, this.#clock.now() + retryMs);
+    } finally {
+      this.#inFlight.delete(id);
+    }
+  }
+
+  /** Tells a queue a batch. Returns whether it knows all there is to know now. */
+  async #tell(id: string): Promise<boolean> {
+    const webhook = this.#store.read(id);
+    const queue = webhookQueueStub(this.env, id);
+    if (webhook === undefined) {
+      await queue.forget();
+      return true;
+    }
+    const { events, last } = this.#store.outgoing(id, batchSize);
+    await queue.receive(webhook, events);
+    this.#store.deleteOutgoing(id, last);
+    const isCurrent = JSON.stringify(this.#store.read(id)) === JSON.stringify(webhook);
+    return isCurrent && !this.#store.hasOutgoing(id);
+  }
+}
+
+function hears(webhook: Webhook, repository: string): boolean {
+  return !webhook.isDisabled && matchesPattern(webhook.repository, repository);
+}
+
+/** Whether an event is of a type that was asked for, and did not happen before it was. */
+function wants({ events, createdAtMs }: Webhook, { type, time }: RegistryEvent): boolean {
+  return type !== "ping" && events.includes(type) && Date.parse(time) >= createdAtMs - clockSkewMs;
+}

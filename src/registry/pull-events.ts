@@ -1,0 +1,78 @@
+/**
+ * Telling of pulls: a sample, where somebody asked for it. Of each manifest at most one pull a minute is told by each
+ * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
+ */
+import type { Clock } from "../env.ts";
+import type { WebhooksApi } from "../objects/webhooks-api.ts";
+import type { EventTarget, Origin } from "../oci/event.ts";
+import { matchesPattern } from "../oci/grant.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import { ByteLru } from "./lru.ts";
+
+/** How long pulls of the same manifest are not told again, in milliseconds. */
+const sampleMs = 60_000;
+
+/** How long an isolate relies on what it knows of who listens, in milliseconds. */
+const relyMs = 60_000;
+
+/** Roughly what remembering one manifest takes, in bytes. */
+const entryBytes = 400;
+
+/** A manifest that was pulled. */
+export type Pull = { repository: RepositoryName; target: EventTarget & { digest: string }; origin: Origin };
+
+/** What one isolate tells of pulls. */
+export class PullEvents {
+  readonly #clock: Clock;
+  readonly #webhooks: () => WebhooksApi;
+  readonly #toldUntil = new ByteLru<number>(1024 * 1024, () => entryBytes);
+  #patterns: string[] = [];
+  #reliableUntil = 0;
+
+  constructor(clock: Clock, webhooks: () => WebhooksApi) {
+    this.#clock = clock;
+    this.#webhooks = webhooks;
+  }
+
+  /** Who listens has changed: it is asked again with the next pull. */
+  forgetListeners(): void {
+    this.#reliableUntil = 0;
+  }
+
+  /** Whether {@link tell} has anything to do, which is seldom. */
+  isDue({ repository, target }: Pull): boolean {
+    const now = this.#clock.now();
+    if (now >= this.#reliableUntil) return true;
+    return this.#isWanted(repository) && now >= (this.#toldUntil.get(keyOf(repository, target.digest)) ?? 0);
+  }
+
+  /** Tells of a pull, if it is due and wanted. Never throws: what cannot be told is left out. */
+  async tell({ repository, target, origin }: Pull): Promise<void> {
+    const now = this.#clock.now();
+    try {
+      if (now >= this.#reliableUntil) {
+        // Others rely on what was known while this one asks.
+        this.#reliableUntil = now + relyMs;
+        this.#patterns = await this.#webhooks().pullPatterns();
+      }
+      const key = keyOf(repository, target.digest);
+      if (!this.#isWanted(repository) || now < (this.#toldUntil.get(key) ?? 0)) return;
+      this.#toldUntil.set(key, now + sampleMs);
+      const id = crypto.randomUUID();
+      const time = new Date(now).toISOString();
+      await this.#webhooks().accept(repository, [
+        { id, type: "manifest.pull", time, repository, target, origin },
+      ]);
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "pull not told", repository, error: String(error) }));
+    }
+  }
+
+  #isWanted(repository: RepositoryName): boolean {
+    return this.#patterns.some((pattern) => matchesPattern(pattern, repository));
+  }
+}
+
+function keyOf(repository: RepositoryName, digest: string): string {
+  return `${repository}@${digest}`;
+}
