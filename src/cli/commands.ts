@@ -4,11 +4,13 @@ import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
+import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
   ...accountCommands,
   ...tokenCommands,
   ...repositoryCommands,
+  ...webhookCommands,
   ...administrationCommands,
 ];
 

@@ -43,8 +43,11 @@ async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundi
   const user = flags.text("user") ?? (environment.STOWAGE_USER || defaultUser);
   const url = parseUrl(text);
   const isOnStdin = flags.has("password-stdin");
-  if (isOnStdin && flags.has("password-stdin-for-account")) {
-    throw new UsageError("only one password can be on stdin: give the other one in STOWAGE_PASSWORD");
+  const isOtherOnStdin = flags.has("password-stdin-for-account") || flags.has("webhook-secret-stdin");
+  if (isOnStdin && isOtherOnStdin) {
+    throw new UsageError(
+      "only one password or secret can be on stdin: give the other one in STOWAGE_PASSWORD",
+    );
   }
   const password = isOnStdin ? await readLine(stdin) : environment.STOWAGE_PASSWORD || undefined;
   if (user.includes(":")) throw new UsageError(`the user ${quote(user)} has a colon, which no account has`);

@@ -1,4 +1,6 @@
 /** What the management API answers with; docs/openapi.json has the same. */
+import type { EventType } from "../oci/event.ts";
+import type { EventFormat } from "../oci/event-format.ts";
 import type { Grant } from "../oci/grant.ts";
 
 /** An account. */
@@ -41,3 +43,46 @@ export type AuditView = {
 
 /** The signing keys, by their ids. */
 export type KeysView = { signing: string; verifying: string[] };
+
+/** A webhook; `secret` is in the answer alone that made it, and the counts where one webhook is asked for. */
+export type WebhookView = {
+  id: string;
+  url: string;
+  events: EventType[];
+  repository: string;
+  format: EventFormat;
+  headerNames: string[];
+  disabled: boolean;
+  createdAt: string;
+  secret?: string;
+  waiting?: number;
+  deadLetters?: number;
+  dropped?: number;
+};
+
+/** One try to deliver an event. */
+export type DeliveryView = {
+  event: string;
+  type: string;
+  repository: string;
+  attempt: number;
+  time: string;
+  milliseconds: number;
+  outcome: string;
+  status?: number;
+  answer?: string;
+  error?: string;
+};
+
+/** An event that was given up. */
+export type DeadLetterView = {
+  event: string;
+  type: string;
+  repository: string;
+  tag?: string;
+  digest?: string;
+  happenedAt: string;
+  givenUpAt: string;
+  attempts: number;
+  reason: string;
+};

@@ -111,6 +111,29 @@ test("repositories are described, published and deleted; explain says who may wh
   assertRefused(await call(["repo", "public", "shop/none"], environment), 1, /no such repository/);
 });
 
+test("a webhook is made, changed, tried and deleted; its secret is all that stdout gets", async () => {
+  const made = await call(
+    ["webhook", "create", "https://127.0.0.1.example/", "--event", "tag.move", "--event", "tag.create"],
+    environment,
+  );
+  assert.match(made.stdout, /^[\w-]{43}\n$/);
+  assert(!made.stderr.includes(made.stdout.trimEnd()));
+  type Webhook = { id: string; events: string[]; disabled: boolean; headerNames: string[] };
+  const [webhook] = await json<Webhook[]>("webhook", "list");
+  assert.deepEqual(webhook?.events, ["tag.move", "tag.create"]);
+  const id = webhook?.id ?? "";
+  await done(["webhook", "set", id, "--disable", "--header", "X-Team: shop"]);
+  const { disabled, headerNames } = await json<Webhook>("webhook", "show", id);
+  assert.deepEqual([disabled, headerNames], [true, ["X-Team"]]);
+  assert.match(await done(["webhook", "list"]), new RegExp(`^${id}  disabled  \\*\\*  +distribution `, "m"));
+  assertRefused(await call(["webhook", "ping", id], environment), 1, /: the webhook is disabled$/m);
+  assert.deepEqual(await json("webhook", "deliveries", id), []);
+  assert.deepEqual(await json("webhook", "dead-letters", id), []);
+  assertRefused(await call(["webhook", "replay", id, "x"], environment), 1, /has no such dead letter$/m);
+  await done(["webhook", "delete", id]);
+  assertRefused(await call(["webhook", "show", id], environment), 1, /there is no such webhook$/m);
+});
+
 test("keys are rotated, and the audit log has it", async () => {
   const { signing } = await json<{ signing: string }>("keys", "rotate");
   const [newest] = await json<{ action: string; target: string }[]>("audit", "--limit", "1");

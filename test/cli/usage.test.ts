@@ -23,7 +23,7 @@ test("every command explains itself, alone, in its group and among all", async (
 const noSuch = "http://127.0.0.1:9/";
 
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
-  [[], /a command is needed; there are account, token, repo, explain, audit, keys, and --help$/m],
+  [[], /a command is needed; there are account, token, repo, webhook, explain, audit, keys, and --help$/m],
   [["acount"], /there is no command "acount"; /],
   [["account"], /: account needs one of list, show, create, set, delete$/m],
   [["account", "remove"], /there is no account "remove"; account needs /],
@@ -53,6 +53,14 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [["repo", "public", "../a"], /"\.\.\/a" is no name of a repository, /],
   [["repo", "delete", "a"], /for good: repeat it with --yes$/m],
   [["explain", "a", "b", "read"], /"read" is no verb; there are pull, push, delete, admin$/m],
+  [["webhook", "create", "https://a.example/"], /--event is needed: /],
+  [["webhook", "create", "https://a.example/", "--event", "push"], /"push" is no event; there are /],
+  [["webhook", "set", "a"], /there is nothing to change; /],
+  [["webhook", "set", "a", "--enable", "--disable"], /exclude each other$/m],
+  [["webhook", "set", "a", "--format", "xml"], /"xml" is no format; /],
+  [["webhook", "set", "a", "--repository", "A"], /"A" is no pattern of repositories, /],
+  [["webhook", "set", "a", "--header", "X"], /"X" is no header; /],
+  [["webhook", "set", "a", "--webhook-secret-stdin", "--password-stdin"], /only one password /],
   [["audit", "--limit", "0"], /--limit is "0", but must be a number from 1$/m],
 ];
 
