@@ -11,7 +11,7 @@ import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
 import { guardOf } from "./auth/guard.ts";
 import { managementRefusal } from "./auth/management.ts";
 import type { Answer, Context } from "./context.ts";
-import type { ManagementRoute, RepositoryRoute, Route } from "./routes.ts";
+import type { ManagementRoute, RepositoryRoute, Route } from "./route.ts";
 
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;

@@ -5,7 +5,8 @@
  * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
  */
 import { IttyRouter } from "itty-router";
-import { type Route, routes } from "./routes.ts";
+import type { Route } from "./route.ts";
+import { routes } from "./routes.ts";
 
 /** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
 export type Routed = { route: Route | undefined; params: Record<string, string> };

@@ -9,7 +9,7 @@ import test, { type TestContext } from "node:test";
 import { projectDirectory } from "../../src/local/bundle.ts";
 import { temporaryDirectory, until } from "../local/program.ts";
 import { buildImage, dockerPrograms, startDocker } from "./support/docker.ts";
-import { writeLayout } from "./support/oci-layout.ts";
+import { writeIndex } from "./support/oci-layout.ts";
 import { hasPrograms, run } from "./support/programs.ts";
 import { send } from "./support/raw-client.ts";
 import { freePort, type Server, startServer } from "./support/server.ts";
@@ -81,7 +81,7 @@ test("what skopeo pushes is deployed, each tag by itself, and nothing that is no
   const listener = await startListener(t);
   const server = await startServer(t, { data: temporaryDirectory(t), port: await freePort(), vars });
   await createWebhook(server, listener.url);
-  const layout = await writeLayout(join(temporaryDirectory(t), "image"), "v1");
+  const layout = await writeIndex(join(temporaryDirectory(t), "image"), "v1");
   const copy = (name: string) => {
     const flags = ["--insecure-policy", "copy", "--all", "--dest-tls-verify=false"];
     return run("skopeo", [...flags, `oci:${layout.directory}:v1`, `docker://${server.host}/${name}`]);

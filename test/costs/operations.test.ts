@@ -10,8 +10,14 @@ import { startWorld } from "./world.ts";
 const world = await startWorld();
 const table: [string, OperationCost][] = Object.entries(operations);
 
-/** Calls that are not of one request: a report comes every 30 seconds at most, and tokens are verified with keys. */
-function apart({ "CATALOG.addCounts": _, ...calls }: Calls, ...others: string[]): Calls {
+/**
+ * Calls that are not of one request: an isolate reports every 30 seconds at most, asks once a minute who listens to
+ * pulls, both after its answer, and verifies tokens with keys.
+ */
+function apart(
+  { "CATALOG.addCounts": _, "WEBHOOKS.pullPatterns": __, ...calls }: Calls,
+  ...others: string[]
+): Calls {
   return Object.fromEntries(Object.entries(calls).filter(([call]) => !others.includes(call)));
 }
 

@@ -1,0 +1,60 @@
+/**
+ * What a route is: a pattern, and for each method what it needs and who answers.
+ */
+import type { Verb } from "../oci/grant.ts";
+import type { AccessEntry } from "../oci/scope.ts";
+import type { ManagementRight } from "./auth/management.ts";
+import type { Answer, Context, RepositoryContext } from "./context.ts";
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+type Endpoint = (context: Context) => Promise<Answer>;
+
+/** A route that lets everybody in; who asks is its own business. */
+export type PublicRoute = {
+  name: string;
+  path: string;
+  of: "public";
+  methods: Partial<Record<Method, Endpoint>>;
+};
+
+/** A route that tells whether the registry works, even where nobody can be let in. */
+export type HealthRoute = {
+  name: string;
+  path: string;
+  of: "health";
+  methods: Partial<Record<Method, (context: Pick<Context, "registry">) => Promise<Answer>>>;
+};
+
+/** A route about the registry as a whole, for everybody who has a credential. */
+export type RegistryRoute = {
+  name: string;
+  path: string;
+  of: "registry";
+  /** What a bearer token for it must have been asked for: to list repositories. */
+  scope?: AccessEntry;
+  methods: Partial<Record<Method, Endpoint>>;
+};
+
+/** A route about one repository; each method needs a verb on it. */
+export type RepositoryRoute = {
+  name: string;
+  path: string;
+  of: "repository";
+  /**
+   * Whether it is what is pushed and pulled. Who pushes asks first what is there already, so a HEAD of it needs no
+   * more than a right to push; and who changes it with a password is noted.
+   */
+  isContent?: boolean;
+  methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
+};
+
+/** A route of the management API; each method is open to some. */
+export type ManagementRoute = {
+  name: string;
+  path: string;
+  of: "management";
+  methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
+};
+
+export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;
