@@ -1,7 +1,7 @@
 /** R2 in memory, as far as the registry uses it, with the platform's rules; its operations fail on command. */
 import { createHash } from "node:crypto";
 import type { FaultTable } from "./fault-table.ts";
-import type { BucketOperation } from "./program.ts";
+import type { BucketOperation, FaultEffect } from "./program.ts";
 
 type Checksums = { sha256?: string; sha512?: string };
 type Range = { offset: number; length: number };
@@ -49,9 +49,10 @@ export class MemoryBucket {
           for (const key of keys) this.#objects.delete(key);
         }),
       createMultipartUpload: (key: string) =>
-        this.#call("createMultipartUpload", key, () => {
+        this.#call("createMultipartUpload", key, (effect) => {
           const uploadId = `upload-${++this.#uploadCount}`;
-          this.#uploads.set(uploadId, { key, parts: new Map() });
+          // One whose id nobody learnt, nobody can end; the platform does, after seven days.
+          if (effect !== "lost") this.#uploads.set(uploadId, { key, parts: new Map() });
           return { key, uploadId };
         }),
       resumeMultipartUpload: (key: string, uploadId: string) => this.#resume(key, uploadId),
@@ -59,9 +60,13 @@ export class MemoryBucket {
     return binding as unknown as R2Bucket;
   }
 
-  async #call<T>(operation: BucketOperation, detail: string, call: () => T): Promise<T | null> {
+  async #call<T>(
+    operation: BucketOperation,
+    detail: string,
+    call: (effect: FaultEffect | undefined) => T,
+  ): Promise<T | null> {
     const effect = this.#faults.take(`r2.${operation}`, detail);
-    return this.#faults.apply(effect, async () => call() ?? null);
+    return this.#faults.apply(effect, async () => call(effect) ?? null);
   }
 
   #put(key: string, bytes: Uint8Array, checksums: Checksums): { key: string; size: number } {

@@ -1,0 +1,36 @@
+/** Six bugs on purpose, each against a promise of docs/design.md, that random programs must find. */
+import type { Replacement } from "./replacing.ts";
+
+/** What each comes to, and the change to the sources that brings it. */
+export const bugs: Record<string, Replacement> = {
+  "KV decides that a manifest does not exist": {
+    file: "src/registry/manifests.ts",
+    from: "const row = replicated ?? (await registry.ledger(repository).manifest(digest));",
+    to: "const row = replicated;",
+  },
+  "the outbox drops a write that failed": {
+    file: "src/objects/repository/outbox.ts",
+    from: "if (isUnchanged) this.#postpone(mark, now + retryMs);",
+    to: 'this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
+  },
+  "a write to KV that lands after a delete is never taken back": {
+    file: "src/objects/repository/outbox.ts",
+    from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
+    to: "const unsettledUntil = isDelete ? null : earlier;",
+  },
+  "collection ignores that a blob's grace was renewed": {
+    file: "src/objects/repository/links.ts",
+    from: 'else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);',
+    to: "",
+  },
+  "an adoption that is repeated drops its own key": {
+    file: "src/objects/blobs.ts",
+    from: "    } else if (current?.key !== blob.key) {\n",
+    to: '    } else if (current?.key === blob.key) {\n      this.#bury(blob, "a duplicate");\n    } else {\n',
+  },
+  "a key that R2 does not have any more is a 404": {
+    file: "src/registry/blobs.ts",
+    from: "(await bucket.read(location.key, range)) ?? (await readElsewhere(registry, repository, location, range));\n",
+    to: '(await bucket.read(location.key, range)) ?? undefined;\n  if (body === undefined) return failure("BLOB_UNKNOWN", { digest });\n',
+  },
+};
