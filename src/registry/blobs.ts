@@ -8,6 +8,7 @@ import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { ByteRange } from "../oci/range.ts";
 import type { BlobLocation } from "../storage/replica.ts";
+import { noteDeletion } from "./deletions.ts";
 import { smallBlobBytes } from "./isolate-cache.ts";
 import type { Registry } from "./registry.ts";
 
@@ -105,6 +106,6 @@ export async function deleteBlob(
   origin: Origin,
 ): Promise<Result> {
   const deleted = await registry.ledger(repository).deleteBlob(digest, origin);
-  if (deleted.ok) registry.cache.noteDeletion(repository, digest);
+  noteDeletion(registry, repository, digest, deleted);
   return deleted;
 }

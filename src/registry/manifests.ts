@@ -11,6 +11,7 @@ import type { Origin } from "../oci/event.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
+import { noteDeletion } from "./deletions.ts";
 import type { Registry, WaitUntil } from "./registry.ts";
 
 /** What a tag points at. `isStale`: the ledger could not be asked, so that it may have moved meanwhile. */
@@ -129,7 +130,7 @@ export async function deleteManifest(
   origin: Origin,
 ): Promise<Result> {
   const deleted = await registry.ledger(repository).deleteManifest(digest, origin);
-  if (deleted.ok) registry.cache.noteDeletion(repository, digest);
+  noteDeletion(registry, repository, digest, deleted);
   return deleted;
 }
 

@@ -211,12 +211,24 @@ const renewal: fc.Arbitrary<Step[]> = fc
     { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 },
   ]);
 
+/** A blob that goes and comes back under another key, while the other location remembers the first one. */
+const rebirth: fc.Arbitrary<Step[]> = fc
+  .record({ ...target, blob: fc.constantFrom(1, 3), way })
+  .map(({ way: pushWay, ...what }) => {
+    const push: Step = { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 };
+    const pull: Step = { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 };
+    const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
+    const oneLease: Step[] = [{ do: "advance", seconds: 45 }, pull, { do: "delete blob", ...what }];
+    return [push, ...oneLease, { do: "advance", seconds: 20 }, runAlarms, runAlarms, push, pull];
+  });
+
 const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 4, arbitrary: alone(writeStep) },
   { weight: 3, arbitrary: alone(pushImageStep) },
   { weight: 6, arbitrary: faultyChange },
   { weight: 1, arbitrary: shortLife },
   { weight: 1, arbitrary: renewal },
+  { weight: 1, arbitrary: rebirth },
   { weight: 1, arbitrary: alone(togetherStep) },
   { weight: 3, arbitrary: alone(readStep) },
   { weight: 5, arbitrary: alone(platformStep) },
