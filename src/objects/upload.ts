@@ -65,7 +65,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   async status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>> {
     await this.#writerEnds();
-    if (!this.#store.exists()) return started ? failure("BLOB_UPLOAD_UNKNOWN") : this.#statusBefore(session);
+    const ended = await this.#endedWithoutThis(session, started);
+    if (ended !== undefined) return ended;
+    if (!this.#store.exists()) return { ok: true, offset: 0 };
     const row = this.#store.read();
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
   }
@@ -195,9 +197,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   /** The session's row if it still takes requests, made if this is the first one. */
   async #wake(session: UploadSession, started: boolean): Promise<Result<{ row: UploadRow }>> {
+    const ended = await this.#endedWithoutThis(session, started);
+    if (ended !== undefined) return ended;
     if (!this.#store.exists()) {
-      const before = started ? failure("BLOB_UPLOAD_UNKNOWN") : await this.#statusBefore(session);
-      if (!before.ok) return before;
       this.ctx.storage.transactionSync(() => {
         this.#store.create(session, newBlobKey(session.id), this.#settings.uploadPartBytes);
         this.#renew();
@@ -208,10 +210,16 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
   }
 
-  /** What the ledger says of a session that has not come here before: it may have ended without this object. */
-  async #statusBefore(session: UploadSession): Promise<Result<UploadStatus>> {
+  /**
+   * The refusal of a session that has ended, as far as this object cannot know: it never saw it, or only its refused
+   * chunks, and the whole blob came in one body, which goes to the bucket past it.
+   */
+  async #endedWithoutThis(session: UploadSession, started: boolean): Promise<Failure | undefined> {
+    const known = this.#store.exists() ? this.#store.read().state : "none";
+    if (started) return known === "none" ? failure("BLOB_UPLOAD_UNKNOWN") : undefined;
+    if (known !== "none" && known !== "open") return undefined;
     const { state } = await repositoryStub(this.env, session.repository).sessionState(session.id);
-    return state === "open" ? { ok: true, offset: 0 } : failure("BLOB_UPLOAD_UNKNOWN");
+    return state === "open" ? undefined : failure("BLOB_UPLOAD_UNKNOWN");
   }
 
   #isFinishedAs(digest: Digest | undefined): boolean {

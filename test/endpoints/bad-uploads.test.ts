@@ -195,6 +195,14 @@ test("a finished session is unknown, but its closing PUT may be repeated", async
   await registry.must(201, "PUT", `${whole}?digest=${digest}`, { body: bytes });
 });
 
+test("a session that took its blob as one body after a refused chunk has ended too", async () => {
+  const location = await registry.openUpload("known");
+  const headers = { "Content-Range": "5-14" };
+  await registry.must(416, "PATCH", location, { headers, body: ten });
+  await registry.must(201, "PUT", `${location}?digest=${digestOf(ten)}`, { body: ten });
+  for (const method of ["GET", "PATCH", "DELETE"]) expectUnknown(await registry.send(method, location));
+});
+
 test("a session that nothing came of leaves no repository behind", async () => {
   await leavesUnchanged(registry, async () => {
     const cancelled = await registry.patch(await registry.openUpload("fresh/cancelled"), ten);
