@@ -176,7 +176,7 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 }
 
 /** What every answer of the registry must be like. */
-function checkAnswer(method: string, path: string, { status, headers, bytes, text }: Answer): void {
+export function checkAnswer(method: string, path: string, { status, headers, bytes, text }: Answer): void {
   const what = `${method} ${path}: ${status} ${text.slice(0, 300)}`;
   assert.notEqual(status, 500, what);
   assert.equal(headers.get("Docker-Distribution-Api-Version"), "registry/2.0", what);
@@ -186,7 +186,17 @@ function checkAnswer(method: string, path: string, { status, headers, bytes, tex
   if (status === 204 || status === 304) assert.equal(length, null, what);
   else if (method !== "HEAD") assert.equal(length, String(bytes.byteLength), what);
   else assert.match(length ?? "", /^\d+$/, what);
-  if (status >= 400 && method !== "HEAD") checkErrorBody(headers, bytes, what);
+  if (status < 400 || method === "HEAD") return;
+  if (path.startsWith("/api/")) checkProblem(headers, bytes, what);
+  else checkErrorBody(headers, bytes, what);
+}
+
+function checkProblem(headers: Headers, bytes: Uint8Array, what: string): void {
+  assert.equal(headers.get("Content-Type"), "application/problem+json", what);
+  const { title, detail, code } = JSON.parse(new TextDecoder().decode(bytes));
+  assert.equal(typeof title, "string", what);
+  assert(detail === undefined || typeof detail === "string", what);
+  assert.match(code, /^[A-Z_]+$/, what);
 }
 
 function checkErrorBody(headers: Headers, bytes: Uint8Array, what: string): void {

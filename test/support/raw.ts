@@ -15,11 +15,27 @@ export async function exchange(
   bytes: string | Uint8Array,
   ending: Ending = "wait",
 ): Promise<Answer | undefined> {
+  const [answer] = await converse(url, bytes, ["GET"], ending);
+  return answer;
+}
+
+/**
+ * Sends the bytes of requests with these methods, all at once, and reads their answers; fewer where the connection was
+ * closed before the last one.
+ */
+export async function converse(
+  url: string,
+  bytes: string | Uint8Array,
+  methods: string[],
+  ending: Ending = "wait",
+): Promise<Answer[]> {
   const socket = open(url);
+  // What breaks is seen by the reader.
+  socket.on("error", () => {});
   try {
     socket.write(bytes);
     if (ending === "half-close") socket.end();
-    return await readAnswer(socket);
+    return await readAnswers(socket, methods);
   } finally {
     socket.destroy();
   }
@@ -42,8 +58,9 @@ export class OpenRequest {
     });
   }
 
-  answer(): Promise<Answer | undefined> {
-    return readAnswer(this.#socket);
+  async answer(): Promise<Answer | undefined> {
+    const [answer] = await readAnswers(this.#socket, ["GET"]);
+    return answer;
   }
 
   /** Breaks the connection off, as a lost network does. */
@@ -52,11 +69,14 @@ export class OpenRequest {
   }
 }
 
-/** The head of a request in HTTP/1.1. */
-export function head(method: string, target: string, headers: Record<string, string> = {}): string {
-  const lines = Object.entries({ Host: "registry.example", ...headers }).map(
-    ([name, value]) => `${name}: ${value}`,
-  );
+/** The head of a request in HTTP/1.1. A list of headers may have one more than once. */
+export function head(
+  method: string,
+  target: string,
+  headers: Record<string, string> | [name: string, value: string][] = {},
+): string {
+  const entries = Array.isArray(headers) ? headers : Object.entries(headers);
+  const lines = [["Host", "registry.example"], ...entries].map(([name, value]) => `${name}: ${value}`);
   return `${method} ${target} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
 }
 
@@ -65,14 +85,19 @@ function open(url: string): Socket {
   return connect({ host: hostname, port: Number(port), allowHalfOpen: true });
 }
 
-async function readAnswer(socket: Socket): Promise<Answer | undefined> {
+async function readAnswers(socket: Socket, methods: string[]): Promise<Answer[]> {
   const timer = setTimeout(() => socket.destroy(new Error("no answer in time")), deadlineMs);
-  let received = Buffer.alloc(0);
+  const answers: Answer[] = [];
+  let received: Buffer = Buffer.alloc(0);
   try {
     for await (const piece of socket) {
       received = Buffer.concat([received, piece]);
-      const answer = parseAnswer(received);
-      if (answer !== undefined) return answer;
+      for (let parsed = parseAnswer(received, methods[answers.length]); parsed !== undefined; ) {
+        answers.push(parsed.answer);
+        received = parsed.rest;
+        if (answers.length === methods.length) return answers;
+        parsed = parseAnswer(received, methods[answers.length]);
+      }
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -80,11 +105,11 @@ async function readAnswer(socket: Socket): Promise<Answer | undefined> {
   } finally {
     clearTimeout(timer);
   }
-  return undefined;
+  return answers;
 }
 
-/** The answer, once it is there as a whole. */
-function parseAnswer(received: Buffer): Answer | undefined {
+/** The first answer, once it is there as a whole, and what comes after it. */
+function parseAnswer(received: Buffer, method = "GET"): { answer: Answer; rest: Buffer } | undefined {
   const headEnd = received.indexOf("\r\n\r\n");
   if (headEnd < 0) return undefined;
   const [statusLine = "", ...lines] = received.subarray(0, headEnd).toString("latin1").split("\r\n");
@@ -92,8 +117,9 @@ function parseAnswer(received: Buffer): Answer | undefined {
   assert(Number.isInteger(status), statusLine);
   const headers = new Headers(lines.map((line) => line.split(/: (.*)/s, 2) as [string, string]));
   const body = received.subarray(headEnd + 4);
-  const length = Number(headers.get("Content-Length") ?? 0);
+  if (status === 100) return parseAnswer(body, method);
+  const length = method === "HEAD" ? 0 : Number(headers.get("Content-Length") ?? 0);
   if (body.byteLength < length) return undefined;
-  if (status === 100) return parseAnswer(body);
-  return new Answer(status, headers, new Uint8Array(body.subarray(0, length)));
+  const answer = new Answer(status, headers, new Uint8Array(body.subarray(0, length)));
+  return { answer, rest: body.subarray(length) };
 }

@@ -1,0 +1,293 @@
+/**
+ * What the registry must answer to a request about a repository, by the pure functions in oci/ and by what it holds.
+ * What an answer acknowledges is done to the world.
+ */
+import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../src/oci/conditions.ts";
+import {
+  algorithmOf,
+  type Digest,
+  isDigestAlgorithm,
+  isDigestOfNothing,
+  parseAnyDigest,
+  parseDigest,
+} from "../../src/oci/digest.ts";
+import { annotationsOf } from "../../src/oci/manifest.ts";
+import { imageIndexType, mediaTypeOfHeader } from "../../src/oci/media-type.ts";
+import { parseRepositoryName, parseTag } from "../../src/oci/name.ts";
+import { nextPageLink, type PageRequest, parsePage } from "../../src/oci/paging.ts";
+import { parseContentRange, parseRange } from "../../src/oci/range.ts";
+import { digestOf } from "../support/content.ts";
+import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
+import {
+  announcedLength,
+  headerOf,
+  type RepositoryRequest,
+  type Resource,
+  sentBody,
+  targetOf,
+} from "./request.ts";
+import { toManifest, type World } from "./world.ts";
+
+type Handler = (world: World, request: RepositoryRequest) => Prediction;
+
+const handlers: Record<Resource, Record<string, Handler>> = {
+  manifest: { GET: getManifest, PUT: putManifest, DELETE: deleteManifest },
+  blob: { GET: getBlob, DELETE: deleteBlob },
+  uploads: { POST: openUpload },
+  // Sessions that there are have a model of their own: session-model.ts.
+  upload: { GET: unknownSession, PATCH: unknownSession, PUT: unknownSession, DELETE: unknownSession },
+  tags: { GET: listTags },
+  referrers: { GET: listReferrers },
+};
+
+/** Predicts the answer to a request, and does to the world what it says is done. */
+export function predict(world: World, request: RepositoryRequest): Prediction {
+  if (parseRepositoryName(request.name) === undefined) return refuse("NAME_INVALID");
+  const methods = handlers[request.resource];
+  const method = request.method === "HEAD" ? "GET" : request.method;
+  const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  if (handler === undefined) return refuseMethod(Object.keys(methods));
+  return handler(world, { ...request, reference: decoded(request.reference) });
+}
+
+function decoded(reference: string): string {
+  try {
+    return decodeURIComponent(reference);
+  } catch {
+    return reference;
+  }
+}
+
+function unknownSession(): Prediction {
+  return refuse("BLOB_UPLOAD_UNKNOWN");
+}
+
+// ── Blobs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function getBlob(world: World, request: RepositoryRequest): Prediction {
+  const digest = parseDigest(request.reference);
+  if (digest === undefined) return refuse("DIGEST_INVALID");
+  const bytes = world.blob(request.name, digest);
+  if (bytes === undefined) return refuse("BLOB_UNKNOWN");
+  const headers = {
+    "Docker-Content-Digest": digest,
+    ETag: entityTag(digest),
+    "Accept-Ranges": "bytes",
+    "Content-Type": "application/octet-stream",
+    "Content-Range": undefined,
+  };
+  if (isNoneMatchSatisfiedBy(headerOf(request, "if-none-match"), entityTag(digest)))
+    return { status: 304, headers };
+  const size = bytes.byteLength;
+  const isRanged =
+    request.method === "GET" && isRangeApplicable(headerOf(request, "if-range"), entityTag(digest));
+  const range = isRanged ? parseRange(headerOf(request, "range"), size) : "whole";
+  if (range === "whole") return { status: 200, headers, body: bytes };
+  if (range === "unsatisfiable") return refuse("RANGE_UNSATISFIABLE", { "Content-Range": `bytes */${size}` });
+  const end = range.offset + range.length;
+  return {
+    status: 206,
+    headers: { ...headers, "Content-Range": `bytes ${range.offset}-${end - 1}/${size}` },
+    body: bytes.slice(range.offset, end),
+  };
+}
+
+function deleteBlob(world: World, { name, reference }: RepositoryRequest): Prediction {
+  const digest = parseDigest(reference);
+  if (digest === undefined) return refuse("DIGEST_INVALID");
+  const repository = world.repositories.get(name);
+  if (repository === undefined) return refuse("NAME_UNKNOWN");
+  if (!repository.blobs.has(digest)) return refuse("BLOB_UNKNOWN");
+  if (world.isReferenced(name, digest)) return refuse("BLOB_REFERENCED", { Allow: "GET, HEAD" });
+  repository.blobs.delete(digest);
+  return { status: 202, headers: { "Docker-Content-Digest": digest } };
+}
+
+// ── Uploads ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a request says of its body: where it begins and how long it is; or what is wrong with that. */
+export function readUploadBody(
+  request: RepositoryRequest,
+): { ok: true; offset: number | undefined; length: number | undefined } | { ok: false; refusal: Prediction } {
+  const text = headerOf(request, "content-range");
+  const range = text === null ? undefined : parseContentRange(text);
+  if (text !== null && range === undefined) return { ok: false, refusal: refuse("BLOB_UPLOAD_INVALID") };
+  const length = announcedLength(request);
+  if (range !== undefined && length !== undefined && range.length !== length) {
+    return { ok: false, refusal: refuse("SIZE_INVALID") };
+  }
+  return { ok: true, offset: range?.offset, length: length ?? range?.length };
+}
+
+/** What a stored blob is answered with. */
+export function stored(name: string, digest: string): Prediction {
+  return {
+    status: 201,
+    headers: { Location: `/v2/${name}/blobs/${digest}`, "Docker-Content-Digest": digest },
+  };
+}
+
+function opened(name: string): Prediction {
+  return {
+    status: 202,
+    headers: { Location: new RegExp(`^/v2/${name}/blobs/uploads/[^/?]+$`), Range: "0-0" },
+  };
+}
+
+function openUpload(world: World, request: RepositoryRequest): Prediction {
+  const query = new URLSearchParams(request.query);
+  const mount = query.get("mount");
+  if (mount !== null) return mountBlob(world, request.name, mount, query.get("from") ?? "");
+  const digest = query.get("digest");
+  if (digest !== null) return pushAtOnce(world, request, parseDigest(digest));
+  return isDigestAlgorithm(query.get("digest-algorithm") ?? "sha256")
+    ? opened(request.name)
+    : refuse("DIGEST_INVALID");
+}
+
+function mountBlob(world: World, name: string, mount: string, from: string): Prediction {
+  const digest = parseDigest(mount);
+  if (digest === undefined) return refuse("DIGEST_INVALID");
+  if (from !== "" && parseRepositoryName(from) === undefined) return refuse("NAME_INVALID");
+  const sources = from === "" ? [...world.repositories.keys()] : [from];
+  const source = sources.find((each) => world.blob(each, digest) !== undefined);
+  if (source === undefined) return opened(name);
+  world.addBlob(name, digest, world.blob(source, digest) ?? new Uint8Array());
+  return stored(name, digest);
+}
+
+function pushAtOnce(world: World, request: RepositoryRequest, digest: Digest | undefined): Prediction {
+  if (digest === undefined) return refuse("DIGEST_INVALID");
+  const body = readUploadBody(request);
+  if (!body.ok) return body.refusal;
+  const bytes = sentBody(request);
+  const isWhole =
+    announcedLength(request) !== undefined && (bytes.byteLength > 0 || isDigestOfNothing(digest));
+  if ((body.offset ?? 0) > 0) return refuse("BLOB_UPLOAD_RANGE");
+  if (!isWhole && body.length !== undefined && body.length !== bytes.byteLength)
+    return refuse("SIZE_INVALID");
+  if (digestOf(bytes, algorithmOf(digest)) !== digest) return refuse("DIGEST_INVALID");
+  world.addBlob(request.name, digest, bytes);
+  return stored(request.name, digest);
+}
+
+// ── Manifests ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Reference = { digest: Digest } | { tag: string } | { refusal: Prediction };
+
+function parseReference(text: string): Reference {
+  if (!text.includes(":"))
+    return parseTag(text) === undefined ? { refusal: refuse("TAG_INVALID") } : { tag: text };
+  const digest = parseDigest(text);
+  return digest === undefined ? { refusal: refuse("DIGEST_INVALID") } : { digest };
+}
+
+function getManifest(world: World, request: RepositoryRequest): Prediction {
+  const reference = parseReference(request.reference);
+  if ("refusal" in reference) return reference.refusal;
+  const found = world.manifest(request.name, request.reference);
+  if (found === undefined) return refuse("MANIFEST_UNKNOWN");
+  const headers = {
+    "Docker-Content-Digest": found.digest,
+    ETag: entityTag(found.digest),
+    "Content-Type": found.facts.mediaType,
+    Warning: undefined,
+  };
+  const isKnown = isNoneMatchSatisfiedBy(headerOf(request, "if-none-match"), entityTag(found.digest));
+  return isKnown ? { status: 304, headers } : { status: 200, headers, body: found.bytes };
+}
+
+function putManifest(world: World, request: RepositoryRequest): Prediction {
+  const reference = parseReference(request.reference);
+  if ("refusal" in reference) return reference.refusal;
+  const digest = "digest" in reference ? reference.digest : undefined;
+  const named = request.query.filter(([name]) => name === "tag").map(([, value]) => value);
+  const tags = "tag" in reference ? [reference.tag] : [...new Set(named)];
+  if (tags.some((tag) => parseTag(tag) === undefined)) return refuse("TAG_INVALID");
+  const bytes = sentBody(request);
+  const computed = digestOf(bytes, digest === undefined ? "sha256" : algorithmOf(digest));
+  if (digest !== undefined && digest !== computed) return refuse("DIGEST_INVALID");
+  const manifest = toManifest(bytes, mediaTypeOfHeader(headerOf(request, "content-type")));
+  if (manifest === undefined) return refuse("MANIFEST_INVALID");
+  const known = world.repositories.get(request.name)?.manifests.get(computed);
+  const isKnown = known?.facts.mediaType === manifest.facts.mediaType;
+  if (!isKnown && world.missing(request.name, manifest).length > 0) return refuse("MANIFEST_BLOB_UNKNOWN");
+  world.addManifest(request.name, computed, manifest, tags);
+  return {
+    status: 201,
+    headers: {
+      Location: `/v2/${request.name}/manifests/${computed}`,
+      "Docker-Content-Digest": computed,
+      "OCI-Subject": manifest.facts.subject,
+      "OCI-Tag": digest === undefined || tags.length === 0 ? undefined : tags.join(", "),
+    },
+  };
+}
+
+function deleteManifest(world: World, request: RepositoryRequest): Prediction {
+  const reference = parseReference(request.reference);
+  if ("refusal" in reference) return reference.refusal;
+  const repository = world.repositories.get(request.name);
+  if (repository === undefined) return refuse("NAME_UNKNOWN");
+  if ("tag" in reference)
+    return repository.tags.delete(reference.tag) ? { status: 202 } : refuse("MANIFEST_UNKNOWN");
+  if (!repository.manifests.delete(reference.digest)) return refuse("MANIFEST_UNKNOWN");
+  for (const [tag, digest] of repository.tags) if (digest === reference.digest) repository.tags.delete(tag);
+  return { status: 202 };
+}
+
+// ── Lists ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function listTags(world: World, request: RepositoryRequest): Prediction {
+  const page = parsePage(new URLSearchParams(request.query));
+  if (page === undefined) return refuse("PAGE_INVALID");
+  const repository = world.repositories.get(request.name);
+  if (repository === undefined) return refuse("NAME_UNKNOWN");
+  const { entries, link } = cut([...repository.tags.keys()], (tag) => tag, page, request);
+  return { status: 200, headers: { Link: link }, body: { name: request.name, tags: entries } };
+}
+
+function listReferrers(world: World, request: RepositoryRequest): Prediction {
+  const subject = parseAnyDigest(request.reference);
+  if (subject === undefined) return refuse("DIGEST_INVALID");
+  const query = new URLSearchParams(request.query);
+  const page = parsePage(query);
+  if (page === undefined) return refuse("PAGE_INVALID");
+  const wanted = query.get("artifactType") || undefined;
+  const manifests = [...(world.repositories.get(request.name)?.manifests ?? [])];
+  const referring = manifests
+    .filter(([, { facts }]) => facts.subject === subject)
+    .filter(([, { facts }]) => wanted === undefined || facts.artifactType === wanted)
+    .map(([digest, { bytes, facts }]) => ({
+      mediaType: facts.mediaType,
+      digest,
+      size: bytes.byteLength,
+      ...(facts.artifactType === undefined ? {} : { artifactType: facts.artifactType }),
+      ...(annotationsOf(bytes) === undefined ? {} : { annotations: annotationsOf(bytes) }),
+    }));
+  const { entries, link } = cut(referring, ({ digest }) => digest, page, request);
+  return {
+    status: 200,
+    headers: {
+      "Content-Type": imageIndexType,
+      "OCI-Filters-Applied": wanted === undefined ? undefined : "artifactType",
+      Link: link,
+    },
+    body: { schemaVersion: 2, mediaType: imageIndexType, manifests: entries },
+  };
+}
+
+/** A page of a list, in ASCII order, and the link to the next one. */
+function cut<T>(
+  list: T[],
+  keyOf: (entry: T) => string,
+  { limit, last }: PageRequest,
+  request: RepositoryRequest,
+): { entries: T[]; link: string | undefined } {
+  const rest = list.filter((entry) => keyOf(entry) > last).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const entries = rest.slice(0, limit);
+  const end = entries.at(-1);
+  if (end === undefined || rest.length <= limit) return { entries, link: undefined };
+  const url = new URL(targetOf(request), "http://registry.example");
+  return { entries, link: nextPageLink(url, { limit, last: keyOf(end) }) };
+}
