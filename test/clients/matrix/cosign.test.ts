@@ -90,7 +90,7 @@ test("cosign", async (t) => {
     await assert.rejects(verify(byDigest), /no signatures found/);
     assert.doesNotMatch((await cosign("tree", byDigest)).stdout, /artifacts via|Signatures/);
   });
-  await client.also("the image is what it was", async () => {
+  await client.also("the image itself has the same digests after all that", async () => {
     assert.deepEqual(await server.contents(client.repository("image"), "v1"), before);
   });
   await client.isRefused("other repositories refused", () => cosign("sign", ...signed, client.foreign));

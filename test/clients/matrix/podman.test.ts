@@ -53,6 +53,7 @@ test("podman", async (t) => {
     const contents = await server.contents(client.repository("image"), "v1");
     assert.equal(contents.length, 2 + fiveLayers.length);
     assert(contents.includes(digest) && contents.includes(`sha256:${id}`));
+    assert.notEqual(digest, layout.entry.digest);
   });
   await client.isRefused(
     "other repositories refused",

@@ -80,8 +80,14 @@ test("skopeo", async (t) => {
     assert.deepEqual(await server.contents(repository, "v2"), contents);
   });
   await client.can("delete", async () => {
+    await skopeo("copy", "--all", ...anyScheme, `docker://${copy}:v2`, `docker://${copy}:v3`);
     await skopeo("delete", "--tls-verify=false", `docker://${copy}:v2`);
-    await assert.rejects(skopeo("inspect", "--tls-verify=false", `docker://${copy}:v2`), /manifest unknown/);
+    for (const tag of ["v2", "v3"]) {
+      await assert.rejects(
+        skopeo("inspect", "--tls-verify=false", `docker://${copy}:${tag}`),
+        /manifest unknown/,
+      );
+    }
   });
   await client.isRefused(
     "other repositories refused",
