@@ -47,7 +47,8 @@ export async function findBlob(
  * Reads a blob that was found, or a range of it.
  *
  * The bucket never decides that a blob is gone: where it has nothing under the key, the ledger and then the digest's
- * shard are asked for a better one. Error: `UNAVAILABLE` when none of them has the bytes.
+ * shard are asked for a better one. Errors: `BLOB_UNKNOWN` when the ledger has given it up meanwhile; `UNAVAILABLE` when
+ * none of them has the bytes.
  */
 export async function readBlob(
   registry: Registry,
@@ -63,9 +64,13 @@ export async function readBlob(
     const { offset, length } = range ?? { offset: 0, length: kept.byteLength };
     return { ok: true, body: kept.subarray(offset, offset + length) };
   }
-  const body =
-    (await bucket.read(location.key, range)) ?? (await readElsewhere(registry, repository, location, range));
-  if (body === undefined) return failure("UNAVAILABLE", { digest });
+  const found = await bucket.read(location.key, range);
+  const read: Result<{ body: ReadableStream }> =
+    found === undefined
+      ? await readElsewhere(registry, repository, location, range)
+      : { ok: true, body: found };
+  if (!read.ok) return read;
+  const { body } = read;
   if (range !== undefined || location.sizeBytes > smallBlobBytes) return { ok: true, body };
   const bytes = new Uint8Array(await new Response(body).arrayBuffer());
   cache.setSmallBlob(digest, bytes);
@@ -77,25 +82,26 @@ async function readElsewhere(
   repository: RepositoryName,
   stale: BlobLocation,
   range: ByteRange | undefined,
-): Promise<ReadableStream | undefined> {
+): Promise<Result<{ body: ReadableStream }>> {
   const { cache, bucket } = registry;
   const digest = stale.digest as Digest;
   cache.forgetBlob(repository, digest);
   const ledger = registry.ledger(repository);
   const inLedger = await ledger.locateBlob(digest, false);
-  if (inLedger === undefined) return undefined;
+  if (inLedger === undefined) return failure("BLOB_UNKNOWN", { digest });
   if (inLedger.key !== stale.key) {
     const body = await bucket.read(inLedger.key, range);
     if (body !== undefined) {
       await ledger.repairReplica(digest);
-      return body;
+      return { ok: true, body };
     }
   }
   const inShard = await registry.shard(digest).locate(digest);
-  if (inShard === undefined || inShard.key === inLedger.key) return undefined;
+  if (inShard === undefined || inShard.key === inLedger.key) return failure("UNAVAILABLE", { digest });
   const body = await bucket.read(inShard.key, range);
-  if (body !== undefined) await ledger.relocateBlob(inShard);
-  return body;
+  if (body === undefined) return failure("UNAVAILABLE", { digest });
+  await ledger.relocateBlob(inShard);
+  return { ok: true, body };
 }
 
 /** Unlinks a blob from a repository. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`, `NAME_UNKNOWN`. */

@@ -23,8 +23,8 @@ export type ManifestContent = { digest: Digest; mediaType: string; bytes: Uint8A
 /**
  * Resolves a tag by the ledger, or, under `TAG_READS=edge`, by the replica first.
  *
- * `acceptStale`: while the ledger is out of reach, the replica may answer instead. Error: `MANIFEST_UNKNOWN`, which
- * only the ledger decides.
+ * `acceptStale`: while the ledger is out of reach, the replica may answer instead. `isRepeated`: what the tag was said to
+ * point at is not there, so only the ledger is believed. Error: `MANIFEST_UNKNOWN`, which only the ledger decides.
  *
  * @throws Unreachable when the ledger is, and nothing else may answer or can.
  */
@@ -32,10 +32,9 @@ export async function resolveTag(
   registry: Registry,
   repository: RepositoryName,
   tag: Tag,
-  acceptStale: boolean,
-  waitUntil: WaitUntil,
+  { acceptStale, isRepeated, waitUntil }: { acceptStale: boolean; isRepeated: boolean; waitUntil: WaitUntil },
 ): Promise<Result<TagAnswer>> {
-  if (registry.settings.tagReads === "edge") {
+  if (registry.settings.tagReads === "edge" && !isRepeated) {
     const digest = await registry.tagsSeen.fromReplica(registry.replica, repository, tag);
     if (digest !== undefined) return { ok: true, digest, isStale: false };
   }
@@ -43,7 +42,7 @@ export async function resolveTag(
   try {
     resolved = await registry.tagLookups.resolve(repository, tag, waitUntil);
   } catch (error) {
-    if (!(error instanceof Unreachable) || !acceptStale) throw error;
+    if (!(error instanceof Unreachable) || !acceptStale || isRepeated) throw error;
     const digest = await registry.tagsSeen.fromReplica(registry.replica, repository, tag);
     if (digest === undefined) throw error;
     return { ok: true, digest, isStale: true };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { newSeed, runPrograms, startHarness } from "./support/harness.ts";
+import type { Fault, ManifestPlan, Step } from "./support/program.ts";
 
 const harness = await startHarness();
 after(() => harness[Symbol.asyncDispose]());
@@ -12,10 +13,82 @@ test("no random program with faults breaks a promise", async (t) => {
   t.diagnostic(`seed ${seed}: repeat it with FAULTS_SEED`);
   const { violation, programs, requests, faults } = await runPrograms(harness, {
     seed,
-    count: 150,
+    count: 120,
     maxSteps: 12,
   });
   t.diagnostic(`${programs} programs, ${requests} requests, ${faults} faults`);
   assert.equal(violation, undefined, `seed ${seed}: ${violation}`);
   assert(faults > programs / 2, "calls went wrong");
 });
+
+// ── What random programs have found ──────────────────────────────────────────────────────────────────────────────
+
+const images: ManifestPlan[] = [
+  { kind: "image", references: [0], subject: null },
+  { kind: "image", references: [1], subject: null },
+];
+
+/** Client 0 writes, and only it looks; client 1 is elsewhere. */
+const writer = { repository: 0, at: 0, watched: false } as const;
+const reader = { repository: 0, at: 1 } as const;
+
+const pushImage = (manifest: number): Step => ({
+  do: "push image",
+  ...writer,
+  manifest,
+  tag: 0,
+  way: "post",
+});
+const advance = (seconds: number): Step => ({ do: "advance", seconds });
+const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
+const ledgerFault = (effect: Fault["effect"], times: number): Step => ({
+  do: "fault",
+  fault: { target: "REPOSITORY", effect, skip: 0, times },
+});
+const largeBlob = 1;
+
+const cases: Record<string, Step[]> = {
+  "a repository with nothing due is not woken": [pushImage(0)],
+  "a blob whose deletion was repeated, as its first answer was lost, is not found where that was done": [
+    { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+    ledgerFault("lost", 1),
+    { do: "delete blob", ...writer, blob: largeBlob },
+  ],
+  "a manifest whose deletion was repeated is not found where that was done": [
+    pushImage(0),
+    ledgerFault("lost", 1),
+    { do: "delete manifest", ...writer, manifest: 0 },
+  ],
+  "a blob that is deleted, with its bytes, is unknown to who remembers where it was": [
+    { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+    advance(45),
+    { do: "pull blob", ...reader, blob: largeBlob },
+    { do: "delete blob", ...writer, blob: largeBlob },
+    advance(20),
+    runAlarms,
+    runAlarms,
+    { do: "pull blob", ...reader, blob: largeBlob },
+  ],
+  "a tag that was moved off a deleted manifest is found while the replica only knows its old place": [
+    pushImage(0),
+    advance(2),
+    { do: "fault", fault: { target: "kv.get", effect: "fail", skip: 0, times: 1 } },
+    { do: "pull manifest", ...reader, manifest: 0 },
+    ledgerFault("overloaded", 1),
+    { do: "pull tag", ...reader, tag: 0, as: "reader" },
+    pushImage(1),
+    { do: "delete manifest", ...writer, manifest: 0 },
+    advance(35),
+    { do: "restart location", at: 1 },
+    ledgerFault("overloaded", 1),
+    { do: "pull tag", ...reader, tag: 0, as: "reader" },
+  ],
+};
+
+for (const [name, steps] of Object.entries(cases)) {
+  test(name, async () => {
+    const settings = { graceSeconds: 300, deleteDelaySeconds: 0 };
+    const { violation, trace } = await harness.run({ settings, manifests: images, steps });
+    assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
+  });
+}

@@ -37,15 +37,19 @@ function parseReference(text = ""): Result<{ reference: Reference }> {
 
 /** Serves a manifest. */
 export async function pullManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, registry, repository, access, params, waitUntil } = context;
+  const { request, repository, access, params } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return { failure: parsed };
   const { reference } = parsed;
-  const mayPush = access.may("push", repository);
-  if (reference.digest !== undefined)
-    return serve(context, reference.digest, request.method === "HEAD" && mayPush);
+  if (reference.digest === undefined) return pullTag(context, reference.tag, false);
+  return serve(context, reference.digest, request.method === "HEAD" && access.may("push", repository));
+}
 
-  const resolved = await resolveTag(registry, repository, reference.tag, !mayPush, waitUntil);
+/** Serves what a tag points at. `isRepeated`: what it was said to point at at first was not there. */
+async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean): Promise<Answer> {
+  const { request, registry, repository, access, waitUntil } = context;
+  const acceptStale = !access.may("push", repository);
+  const resolved = await resolveTag(registry, repository, tag, { acceptStale, isRepeated, waitUntil });
   if (!resolved.ok) return { failure: resolved };
   const { digest, stat, isStale } = resolved;
   const headers: HeaderMap = {
@@ -59,8 +63,9 @@ export async function pullManifest(context: RepositoryContext): Promise<Answer> 
     return { status: 200, headers, contentLength: stat.sizeBytes };
   }
   const content = await readManifestContent(registry, repository, digest);
-  if (!content.ok) return { failure: content };
-  notePull(context, content, reference.tag);
+  // The tag moved and the manifest was deleted, since it was resolved or since the replica learnt of it.
+  if (!content.ok) return isRepeated ? { failure: failure("UNAVAILABLE") } : pullTag(context, tag, true);
+  notePull(context, content, tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
 }
 

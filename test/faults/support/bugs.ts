@@ -30,7 +30,7 @@ export const bugs: Record<string, Replacement> = {
   },
   "a key that R2 does not have any more is a 404": {
     file: "src/registry/blobs.ts",
-    from: "(await bucket.read(location.key, range)) ?? (await readElsewhere(registry, repository, location, range));\n",
-    to: '(await bucket.read(location.key, range)) ?? undefined;\n  if (body === undefined) return failure("BLOB_UNKNOWN", { digest });\n',
+    from: "await readElsewhere(registry, repository, location, range)",
+    to: 'failure("BLOB_UNKNOWN", { digest })',
   },
 };

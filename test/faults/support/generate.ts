@@ -39,13 +39,14 @@ const group = fc.constantFrom(
 );
 
 const target = { repository, at };
+const written = { ...target, watched: fc.boolean() };
 
 const writeStep: fc.Arbitrary<WriteStep> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant("push blob" as const),
-      ...target,
+      ...written,
       blob,
       way,
       pauseSeconds: fc.constantFrom(0, 0, 40),
@@ -53,25 +54,25 @@ const writeStep: fc.Arbitrary<WriteStep> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant("mount" as const), ...target, blob, from: repository }),
+    arbitrary: fc.record({ do: fc.constant("mount" as const), ...written, blob, from: repository }),
   },
   {
     weight: 3,
     arbitrary: fc.record({
       do: fc.constant("put manifest" as const),
-      ...target,
+      ...written,
       manifest,
       tag: fc.option(tag, { freq: 4 }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete tag" as const), ...target, tag }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("delete manifest" as const), ...target, manifest }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete blob" as const), ...target, blob }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete tag" as const), ...written, tag }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("delete manifest" as const), ...written, manifest }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete blob" as const), ...written, blob }) },
 );
 
 const pushImageStep: fc.Arbitrary<PushImageStep> = fc.record({
   do: fc.constant("push image" as const),
-  ...target,
+  ...written,
   manifest,
   tag,
   way,
@@ -196,12 +197,12 @@ const shortLife: fc.Arbitrary<Step[]> = fc
     push,
     { do: "heal" },
     { do: "advance", seconds },
-    { do: "delete manifest", repository: push.repository, manifest: push.manifest, at: other },
+    { do: "delete manifest", repository: push.repository, manifest: push.manifest, at: other, watched: true },
   ]);
 
 /** A blob that nothing references, which somebody asks for, or pushes again, when most of its grace is over. */
 const renewal: fc.Arbitrary<Step[]> = fc
-  .record({ ...target, blob, way, seconds: fc.constantFrom(35, 45), isPushed: fc.boolean() })
+  .record({ ...written, blob, way, seconds: fc.constantFrom(35, 45), isPushed: fc.boolean() })
   .map(({ seconds, isPushed, way: pushWay, ...what }) => [
     { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 },
     { do: "advance", seconds },
@@ -211,15 +212,16 @@ const renewal: fc.Arbitrary<Step[]> = fc
     { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 },
   ]);
 
-/** A blob that goes and comes back under another key, while the other location remembers the first one. */
+/** A blob that goes, and may come back under another key, while the other location remembers the first one. */
 const rebirth: fc.Arbitrary<Step[]> = fc
-  .record({ ...target, blob: fc.constantFrom(1, 3), way })
-  .map(({ way: pushWay, ...what }) => {
+  .record({ ...written, blob: fc.constantFrom(1, 3), way, isBack: fc.boolean() })
+  .map(({ way: pushWay, isBack, ...what }) => {
     const push: Step = { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 };
     const pull: Step = { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 };
     const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
     const oneLease: Step[] = [{ do: "advance", seconds: 45 }, pull, { do: "delete blob", ...what }];
-    return [push, ...oneLease, { do: "advance", seconds: 20 }, runAlarms, runAlarms, push, pull];
+    const ending = isBack ? [push, pull] : [pull];
+    return [push, ...oneLease, { do: "advance", seconds: 20 }, runAlarms, runAlarms, ...ending];
   });
 
 const steps: fc.Arbitrary<Step[]> = fc.oneof(

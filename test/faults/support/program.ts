@@ -42,8 +42,11 @@ export type Fault = { target: FaultTarget; effect: FaultEffect; skip: number; ti
 /** How a blob is pushed. */
 export type PushWay = "post" | "post and put" | "streamed" | "chunked";
 
-/** A change that a client asks for. */
-export type WriteStep = { repository: number; at: LocationIndex } & (
+/**
+ * A change that a client asks for. `watched`: clients of both locations look at once what came of it; otherwise only
+ * those of its own.
+ */
+export type WriteStep = { repository: number; at: LocationIndex; watched: boolean } & (
   | { do: "push blob"; blob: number; way: PushWay; pauseSeconds: number }
   | { do: "mount"; blob: number; from: number }
   | { do: "put manifest"; manifest: number; tag: number | null }
@@ -80,6 +83,7 @@ export type PushImageStep = {
   manifest: number;
   tag: number;
   way: PushWay;
+  watched: boolean;
 };
 
 /** Changes that several clients ask for at once. */

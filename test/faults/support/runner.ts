@@ -86,14 +86,17 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
 }
 
 /** Pushes what an image needs, and then itself, each part as a step of its own. */
-async function pushImage(run: Run, { repository, at, manifest, tag, way }: PushImageStep): Promise<void> {
+async function pushImage(
+  run: Run,
+  { manifest, tag, way, ...where }: Omit<PushImageStep, "do">,
+): Promise<void> {
   const { kind, references } = run.manifest(manifest);
   for (const each of references) {
     if (kind === "index") {
-      await pushImage(run, { do: "push image", repository, at, manifest: each, tag, way });
-    } else if (run.model(repository).blob(each) !== "yes") {
-      await write(run, { do: "push blob", repository, at, blob: each, way, pauseSeconds: 0 });
+      await pushImage(run, { ...where, manifest: each, tag, way });
+    } else if (run.model(where.repository).blob(each) !== "yes") {
+      await write(run, { ...where, do: "push blob", blob: each, way, pauseSeconds: 0 });
     }
   }
-  await write(run, { do: "put manifest", repository, at, manifest, tag });
+  await write(run, { ...where, do: "put manifest", manifest, tag });
 }

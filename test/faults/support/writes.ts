@@ -94,11 +94,11 @@ function note(run: Run, step: WriteStep, status: number): void {
   }
 }
 
-/** Everybody looks at what a write was about. */
+/** Those who watch look at what a write was about. */
 export async function look(run: Run, step: WriteStep): Promise<void> {
   const { repository } = step;
   await run.world.faults.suspended(async () => {
-    for (const at of [0, 1] as const) {
+    for (const at of step.watched ? ([0, 1] as const) : [step.at]) {
       if ("blob" in step) await pullBlob(run, repository, step.blob, at);
       if ("manifest" in step) await pullManifest(run, repository, step.manifest, at);
       if ("tag" in step && step.tag !== null) await pullTag(run, repository, step.tag, at, "pusher");
