@@ -34,7 +34,8 @@ const oddName = fc.string({ unit: of([..."ab0-_./"]), minLength: 1, maxLength: 1
 });
 const name = mostly(of(goodNames), of(badNames), oddName);
 
-const allMethods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"];
+/** Methods that clients may send, whatever the route. */
+export const allMethods = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS"];
 const method = (...usual: string[]) => mostly(of(usual), of(allMethods));
 
 const number = fc.oneof(fc.integer({ min: 0, max: 12 }), of([299, 300, 301, 4999, 5000, 1e6, 1e15, 1e20]));
@@ -77,9 +78,11 @@ const header: Arbitrary<Pair> = fc.oneof(
   ),
   fc.tuple(of(["If-Match", "Origin", "Cookie", "X-Forwarded-Host"]), junk),
 );
-const headers = mostly(fc.array(header, { maxLength: 1 }), fc.array(header, { maxLength: 4 }));
+/** Headers that mean something, to whatever route. */
+export const headers = mostly(fc.array(header, { maxLength: 1 }), fc.array(header, { maxLength: 4 }));
 
-const pageQuery: Arbitrary<Pair> = fc.oneof(
+/** The parameters of lists. */
+export const pageQuery: Arbitrary<Pair> = fc.oneof(
   fc.tuple(of(["n"]), mostly(of(["0", "1", "2", "10001"]), of(["-1", "x", "", "1.5", "9".repeat(400)]))),
   fc.tuple(of(["last"]), of(["", "a", "v0", "~", ...manifestDigests, ...tags])),
   fc.tuple(
@@ -88,10 +91,12 @@ const pageQuery: Arbitrary<Pair> = fc.oneof(
   ),
 );
 const noise: Arbitrary<Pair> = fc.tuple(of(["ns", "n", "digest", "x", "__proto__"]), junk);
-const query = (usual: Arbitrary<Pair>) =>
+/** Parameters, or now and then others. */
+export const query = (usual: Arbitrary<Pair>) =>
   mostly(fc.array(usual, { maxLength: 3 }), fc.array(noise, { maxLength: 2 }));
 
-const framing: Arbitrary<Framing> = mostly(of<Framing>(["length"]), of<Framing>(["chunked"]));
+/** Mostly with a length. */
+export const framing: Arbitrary<Framing> = mostly(of<Framing>(["length"]), of<Framing>(["chunked"]));
 const anyBody = fc.oneof(
   of([...blobs, ...manifests.map(({ bytes }) => bytes)]),
   fc.uint8Array({ maxLength: 40 }),
