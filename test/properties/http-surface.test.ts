@@ -24,7 +24,7 @@ import {
 import { otherRequest } from "./other-routes.ts";
 import { runs } from "./runs.ts";
 import { Session } from "./session-model.ts";
-import { steps } from "./session-steps.ts";
+import { steps, stepsOfSession } from "./session-steps.ts";
 
 test("requests about repositories are answered as predicted, and leave what is predicted", async (t) => {
   const property = fc.asyncProperty(repositoryRequests, async (requests) => {
@@ -42,7 +42,7 @@ test("an upload session is answered as predicted, whatever is sent to it, and en
     const session = new Session("props/sessions", location.slice(location.lastIndexOf("/") + 1));
     for (const step of sequence) await take(session, step);
   });
-  await runs(t, 0.2 / 6, property);
+  await runs(t, 0.2 / stepsOfSession, property);
   await assertKept();
   const kept = world.repositories.get("props/sessions")?.blobs ?? new Map<string, Uint8Array>();
   for (const [digest, bytes] of kept) {

@@ -52,10 +52,13 @@ const step = (method: string, weight: number): { arbitrary: Arbitrary<Step>; wei
   }),
 });
 
+/** How many {@link steps} there are, about. */
+export const stepsOfSession = 5;
+
 /** The requests to one session, after the one that opens it. */
 export const steps: Arbitrary<Step[]> = fc.array(
   fc.oneof(step("PATCH", 6), step("PUT", 3), step("GET", 2), step("DELETE", 1)),
-  { minLength: 1, maxLength: 9, size: "max" },
+  { minLength: 1, maxLength: 2 * stepsOfSession - 1, size: "max" },
 );
 
 /** The request that a step is, and the location that it names. */
