@@ -72,7 +72,7 @@ export default {
         return new Response();
       case "/_test/spent":
         await settle();
-        return Response.json({ calls: calls.take(), ...rows.take() });
+        return Response.json({ calls: calls.take(), mostAtOnce: calls.takeMostAtOnce(), ...rows.take() });
       case "/_test/statements":
         return Response.json(rows.statements());
     }

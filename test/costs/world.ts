@@ -3,8 +3,8 @@ import { type Answer, Client, type PushedImage, type RequestOptions } from "../s
 import { content, mebibyte } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
-/** What requests needed: calls by `BINDING.method`, and rows of the objects' tables. */
-export type Spent = { calls: Calls; rowsRead: number; rowsWritten: number };
+/** What requests needed: calls by `BINDING.method`, in all and at once, and rows of the objects' tables. */
+export type Spent = { calls: Calls; mostAtOnce: Calls; rowsRead: number; rowsWritten: number };
 
 /** A client that shows a credential with every request. */
 export class Caller extends Client {

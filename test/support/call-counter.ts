@@ -9,7 +9,8 @@ const naming = new Set<PropertyKey>(["getByName", "resumeMultipartUpload"]);
 /** Counts the calls to the bindings that it wraps. */
 export class CallCounter {
   #calls: Calls = {};
-  #inFlight = 0;
+  #mostAtOnce: Calls = {};
+  readonly #inFlight = new Map<string, number>();
   /** The call whose next one is lost. */
   #lost: string | null = null;
 
@@ -34,9 +35,16 @@ export class CallCounter {
     return calls;
   }
 
+  /** How many calls of each name were in flight at once, at most, since this was asked last. */
+  takeMostAtOnce(): Calls {
+    const most = this.#mostAtOnce;
+    this.#mostAtOnce = {};
+    return most;
+  }
+
   /** Whether a call waits for its answer. */
   get isBusy(): boolean {
-    return this.#inFlight > 0;
+    return this.#inFlight.values().some((calls) => calls > 0);
   }
 
   #counted<T extends object>(binding: T, name: string): T {
@@ -61,9 +69,11 @@ export class CallCounter {
 
   #count(call: string, result: unknown): void {
     this.#calls[call] = (this.#calls[call] ?? 0) + 1;
-    this.#inFlight++;
+    const inFlight = (this.#inFlight.get(call) ?? 0) + 1;
+    this.#inFlight.set(call, inFlight);
+    this.#mostAtOnce[call] = Math.max(this.#mostAtOnce[call] ?? 0, inFlight);
     const end = () => {
-      this.#inFlight--;
+      this.#inFlight.set(call, (this.#inFlight.get(call) ?? 0) - 1);
     };
     Promise.resolve(result).then(end, end);
   }
