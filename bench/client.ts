@@ -1,16 +1,30 @@
-/** The pushing client: node:http and nothing else, so that what is measured is the server. */
+/** The client of a registry: node:http and nothing else, so that what is measured is the server. */
 import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage } from "node:http";
+import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
 import type { Payload } from "./payload.ts";
+import { credentialOf, type Target } from "./target.ts";
 
-/** Sends a request, its body chunked, and returns the headers of the answer. Throws if its status is another. */
+const imageManifestType = "application/vnd.oci.image.manifest.v1+json";
+
+type Sending = {
+  headers?: Record<string, string>;
+  blocks?: Iterable<Buffer>;
+  /** Connections to send on; without, each request makes its own. */
+  agent?: Agent;
+};
+
+/**
+ * Sends a request, its body chunked unless its length is among the headers, and reads the answer to its end.
+ *
+ * @returns headers and length of the answer; throws if its status is another
+ */
 async function send(
   url: URL,
   method: string,
   status: number,
-  { headers = {}, blocks = [] }: { headers?: Record<string, string>; blocks?: Iterable<Buffer> } = {},
-): Promise<IncomingMessage["headers"]> {
-  const request = httpRequest(url.href, { agent: false, method, headers });
+  { headers = {}, blocks = [], agent }: Sending = {},
+): Promise<{ headers: IncomingMessage["headers"]; receivedBytes: number }> {
+  const request = httpRequest(url.href, { agent: agent ?? false, method, headers });
   const answered = once(request, "response") as Promise<[IncomingMessage]>;
   answered.catch(() => {});
   request.on("error", () => {});
@@ -19,21 +33,90 @@ async function send(
   }
   request.end();
   const [response] = await answered;
+  let receivedBytes = 0;
   let text = "";
-  for await (const piece of response.setEncoding("utf8")) text += piece;
+  for await (const piece of response as AsyncIterable<Buffer>) {
+    receivedBytes += piece.byteLength;
+    if (response.statusCode !== status) text += piece.toString();
+  }
   if (response.statusCode !== status) throw new Error(`${method} ${url}: ${response.statusCode} ${text}`);
-  return response.headers;
+  return { headers: response.headers, receivedBytes };
+}
+
+const empty = { "Content-Length": "0" };
+
+async function openUpload(target: Target, repository: string, agent?: Agent): Promise<URL> {
+  const url = new URL(`/v2/${repository}/blobs/uploads/`, target.url);
+  const sending = { headers: { ...credentialOf(target), ...empty }, ...(agent && { agent }) };
+  const { headers } = await send(url, "POST", 202, sending);
+  return new URL(String(headers.location), target.url);
+}
+
+function closing(location: URL, { digest }: Payload): URL {
+  location.searchParams.set("digest", digest);
+  return location;
 }
 
 /** Pushes a blob as docker does: POST, one PATCH of unknown length, PUT. */
-export async function pushStreamed(base: string, repository: string, payload: Payload): Promise<void> {
-  const next = (headers: IncomingMessage["headers"]) => new URL(String(headers.location), base);
-  const empty = { headers: { "Content-Length": "0" } };
-  const opened = await send(new URL(`/v2/${repository}/blobs/uploads/`, base), "POST", 202, empty);
-  const patched = await send(next(opened), "PATCH", 202, { blocks: payload.blocks() });
-  const closing = next(patched);
-  closing.searchParams.set("digest", payload.digest);
-  await send(closing, "PUT", 201, empty);
+export async function pushStreamed(target: Target, repository: string, payload: Payload): Promise<void> {
+  const shown = credentialOf(target);
+  const opened = await openUpload(target, repository);
+  const patched = await send(opened, "PATCH", 202, {
+    headers: { ...shown, "Content-Type": "application/octet-stream" },
+    blocks: payload.blocks(),
+  });
+  const location = new URL(String(patched.headers.location), target.url);
+  await send(closing(location, payload), "PUT", 201, { headers: { ...shown, ...empty } });
+}
+
+/** Pushes a blob as containerd does: POST, one PUT with all of it. */
+export async function pushWhole(
+  target: Target,
+  repository: string,
+  payload: Payload,
+  agent?: Agent,
+): Promise<void> {
+  const location = await openUpload(target, repository, agent);
+  await send(closing(location, payload), "PUT", 201, {
+    headers: {
+      ...credentialOf(target),
+      "Content-Type": "application/octet-stream",
+      "Content-Length": String(payload.sizeBytes),
+    },
+    blocks: payload.blocks(),
+    ...(agent && { agent }),
+  });
+}
+
+/** Pulls a blob, and holds it to its length. */
+export async function pullBlob(target: Target, repository: string, payload: Payload): Promise<void> {
+  const url = new URL(`/v2/${repository}/blobs/${payload.digest}`, target.url);
+  const { receivedBytes } = await send(url, "GET", 200, { headers: credentialOf(target) });
+  if (receivedBytes !== payload.sizeBytes) throw new Error(`${url}: ${receivedBytes} bytes`);
+}
+
+/** Pushes a manifest under a tag or its digest. */
+export async function pushManifest(
+  target: Target,
+  repository: string,
+  reference: string,
+  manifest: Buffer,
+): Promise<void> {
+  const url = new URL(`/v2/${repository}/manifests/${reference}`, target.url);
+  await send(url, "PUT", 201, {
+    headers: {
+      ...credentialOf(target),
+      "Content-Type": imageManifestType,
+      "Content-Length": String(manifest.byteLength),
+    },
+    blocks: [manifest],
+  });
+}
+
+/** Pulls a manifest. */
+export async function pullManifest(target: Target, repository: string, reference: string): Promise<void> {
+  const url = new URL(`/v2/${repository}/manifests/${reference}`, target.url);
+  await send(url, "GET", 200, { headers: { ...credentialOf(target), Accept: imageManifestType } });
 }
 
 /** Writes the same bytes with one streamed `put` of a bare Worker. */
@@ -47,7 +130,12 @@ export async function putBareParts(base: string, payload: Payload): Promise<void
   await send(bareUrl(base, "parts", payload), "PUT", 201, { blocks: payload.blocks() });
 }
 
-function bareUrl(base: string, kind: "put" | "parts", { digest }: Payload): URL {
+/** Reads back what {@link putBare} wrote. */
+export async function getBare(base: string, payload: Payload): Promise<void> {
+  await send(bareUrl(base, "get", payload), "GET", 200);
+}
+
+function bareUrl(base: string, kind: "put" | "parts" | "get", { digest }: Payload): URL {
   return new URL(`/bench/${kind}/${digest.slice("sha256:".length)}`, base);
 }
 

@@ -4,23 +4,27 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startInstance } from "../src/local/instance.ts";
 import { workerOptions } from "../src/local/options.ts";
+import type { Variables } from "../src/local/variables.ts";
 import { workerdPid } from "../src/local/workerd-process.ts";
+import type { Target } from "./target.ts";
 
 /** A running registry of which the memory can be read. */
 export interface BenchInstance extends AsyncDisposable {
   url: string;
+  /** It, as what is measured. */
+  target: Target;
   /** The process that runs Worker, objects and simulators. */
   workerdPid: number;
 }
 
 /** Starts a registry on an empty data directory, which is removed in the end. */
-export async function startBenchInstance(): Promise<BenchInstance> {
+export async function startBenchInstance(vars: Variables = {}): Promise<BenchInstance> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "stowage-bench-"));
   const { durableObjects } = await workerOptions({ script: "" });
   const instance = await startInstance({
     dataDirectory,
     entry: "bench/worker/entry.ts",
-    vars: { LOG_FORMAT: "none" },
+    vars: { LOG_FORMAT: "none", ...vars },
     miniflare: {
       durableObjects: { ...durableObjects, BARE_OBJECT: { className: "BareObject", useSQLite: true } },
     },
@@ -29,10 +33,29 @@ export async function startBenchInstance(): Promise<BenchInstance> {
   if (pid === undefined) throw new Error("workerd's process is not known");
   return {
     url: instance.url,
+    target: { name: "stowage", url: instance.url },
     workerdPid: pid,
     [Symbol.asyncDispose]: async () => {
       await instance.dispose();
       await rm(dataDirectory, { recursive: true, force: true, maxRetries: 3 });
     },
   };
+}
+
+const password = "only for a benchmark";
+
+/** Starts a registry that lets nobody in without a token; as two targets, which may push and which may pull. */
+export async function startClosedInstance(
+  repository: string,
+): Promise<{ instance: BenchInstance; pusher: Target; puller: Target }> {
+  const instance = await startBenchInstance({ ADMIN_PASSWORD: password, TOKEN_TTL: "1h" });
+  const basic = `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
+  const bearer = async (name: string, actions: string): Promise<Target> => {
+    const url = `${instance.url}/token?service=stowage&scope=repository:${repository}:${actions}`;
+    const answer = await fetch(url, { headers: { Authorization: basic } });
+    const { token } = (await answer.json()) as { token: string };
+    return { name, url: instance.url, authorization: `Bearer ${token}` };
+  };
+  const pusher = await bearer("stowage, bearer", "pull,push");
+  return { instance, pusher, puller: await bearer("stowage, bearer", "pull") };
 }

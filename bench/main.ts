@@ -1,32 +1,26 @@
 /** `npm run bench`: measures the registry on this machine, beside what the machine can do at best. */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
-import { parseArgs } from "node:util";
-import { describeComparison, describeFigure, type Outcome } from "./measure.ts";
+import { dirname, join } from "node:path";
+import { readFlags } from "./flags.ts";
+import type { Outcome } from "./measure.ts";
+import { startDockerRegistry } from "./peers.ts";
+import { barsOf, curvesOf } from "./plot.ts";
+import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
+import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
-import { streamedPush } from "./workloads/streamed-push.ts";
+import { requests } from "./workloads/requests.ts";
+import { scale } from "./workloads/scale.ts";
+import { startUp } from "./workloads/start.ts";
+import { transfers } from "./workloads/transfers.ts";
+import { writes } from "./workloads/writes.ts";
 
-const workloads: Workload[] = [streamedPush, latencyUnderPush, pushMemory];
-
-const help = `Measures the registry on this machine.
-
-npm run bench -- [flags]
-
---only NAME        one workload: ${workloads.map(({ name }) => name).join(", ")}; may be repeated
---repetitions N    how often a time is measured (5)
---json FILE        writes all samples to a file
---help             shows this
-`;
+const known: Workload[] = [requests, transfers, writes, images, latencyUnderPush, pushMemory, startUp, scale];
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
-}
-
-function refuse(text: string): never {
-  process.stderr.write(`bench: ${text}\n`);
-  process.exit(1);
 }
 
 function machine(): string {
@@ -35,38 +29,43 @@ function machine(): string {
   return `${cpus().length} × ${model}, ${gigabytes} GB, ${process.platform} ${process.arch}, Node ${process.version}`;
 }
 
-function readFlags(args: string[]): { chosen: Workload[]; repetitions: number; json: string | undefined } {
-  const { values } = parseArgs({
-    args,
-    options: {
-      only: { type: "string", multiple: true },
-      repetitions: { type: "string", default: "5" },
-      json: { type: "string" },
-      help: { type: "boolean" },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(help);
-    process.exit(0);
-  }
-  const unknown = values.only?.find((name) => !workloads.some((workload) => workload.name === name));
-  if (unknown !== undefined) refuse(`there is no workload ${unknown}; --help lists them`);
-  const repetitions = Number(values.repetitions);
-  if (!Number.isInteger(repetitions) || repetitions < 1) refuse("--repetitions must be a number from 1");
-  const chosen = workloads.filter(({ name }) => values.only?.includes(name) ?? true);
-  return { chosen, repetitions, json: values.json };
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+  say(`written: ${file}`);
 }
 
-const { chosen, repetitions, json } = readFlags(process.argv.slice(2));
+/** What was measured, as the pictures and samples that docs/ shows. One of a kind of plot a workload with curves. */
+function publish(outcomes: Record<string, Outcome>, json: string): void {
+  const docs = join(import.meta.dirname, "..", "docs", "bench");
+  const flat = Object.fromEntries(Object.entries(outcomes).filter(([, { curves }]) => curves === undefined));
+  if (Object.keys(flat).length > 0) {
+    write(join(docs, "figures.svg"), barsOf(flat));
+    write(join(docs, "figures.json"), json);
+  }
+  for (const [name, { curves }] of Object.entries(outcomes)) {
+    if (curves !== undefined) write(join(docs, `${name}.svg`), curvesOf(curves));
+  }
+}
+
+const flags = readFlags(process.argv.slice(2), known);
+if ("text" in flags) {
+  (flags.isError ? process.stderr : process.stdout).write(flags.text);
+  process.exit(flags.isError ? 1 : 0);
+}
+const { workloads, repetitions, isQuick, dockerRegistryPort } = flags;
+await using started =
+  dockerRegistryPort === undefined ? undefined : await startDockerRegistry(dockerRegistryPort);
+if (dockerRegistryPort !== undefined && started === undefined)
+  say("docker-registry is not installed: no such peer");
+const peers = started === undefined ? flags.peers : [...flags.peers, started];
 const outcomes: Record<string, Outcome> = {};
 say(machine());
-for (const { name, shows, run } of chosen) {
+for (const { name, shows, run } of workloads) {
   say(`\n${name}: ${shows}`);
-  const outcome = await run({ repetitions, progress: (text) => say(`  … ${text}`) });
-  outcomes[name] = outcome;
-  for (const figure of outcome.figures) say(`  ${describeFigure(figure)}`);
-  for (const comparison of outcome.comparisons) say(`  ${describeComparison(comparison)}`);
+  outcomes[name] = await run({ repetitions, isQuick, peers, progress: (text) => say(`  … ${text}`) });
 }
-if (json !== undefined) {
-  writeFileSync(json, `${JSON.stringify({ machine: machine(), outcomes }, undefined, 2)}\n`);
-}
+say(`\n${tableOf(outcomes)}\n`);
+const json = `${JSON.stringify({ machine: machine(), date: new Date().toISOString(), outcomes }, undefined, 2)}\n`;
+write(flags.json ?? join(import.meta.dirname, "results", "latest.json"), json);
+if (flags.isPublished) publish(outcomes, json);

@@ -1,4 +1,4 @@
-/** Blobs to push: large, random, and of almost no cost to the client that sends them. */
+/** Blobs to push: random, and of almost no cost to the client that sends them. */
 import { createHash, randomBytes } from "node:crypto";
 
 /** One mebibyte, in bytes. */
@@ -11,17 +11,24 @@ const block = randomBytes(mebibyte);
 export interface Payload {
   sizeBytes: number;
   digest: string;
-  /** The bytes, in blocks of 1 MiB. */
+  /** The bytes, in blocks of at most 1 MiB. */
   blocks(): Generator<Buffer>;
+}
+
+/** Makes a blob of this size, whose digest no other has; at least 16 bytes. */
+export function payloadOf(sizeBytes: number): Payload {
+  const first = Buffer.concat([randomBytes(saltBytes), block.subarray(saltBytes)]);
+  const blocks = function* () {
+    for (let offset = 0; offset < sizeBytes; offset += mebibyte) {
+      yield (offset === 0 ? first : block).subarray(0, sizeBytes - offset);
+    }
+  };
+  const hash = createHash("sha256");
+  for (const bytes of blocks()) hash.update(bytes);
+  return { sizeBytes, digest: `sha256:${hash.digest("hex")}`, blocks };
 }
 
 /** Makes a blob of whole mebibytes, whose digest no other has. */
 export function newPayload(mebibytes: number): Payload {
-  const first = Buffer.concat([randomBytes(saltBytes), block.subarray(saltBytes)]);
-  const blocks = function* () {
-    for (let index = 0; index < mebibytes; index++) yield index === 0 ? first : block;
-  };
-  const hash = createHash("sha256");
-  for (const bytes of blocks()) hash.update(bytes);
-  return { sizeBytes: mebibytes * mebibyte, digest: `sha256:${hash.digest("hex")}`, blocks };
+  return payloadOf(mebibytes * mebibyte);
 }

@@ -6,17 +6,18 @@ import { type Figure, secondsOf } from "../measure.ts";
 import { newPayload, type Payload } from "../payload.ts";
 import type { RunContext, Workload } from "../workload.ts";
 
-const mebibytes = 256;
+const largeMebibytes = 256;
 const warmUpMebibytes = 16;
 const pauseMs = 50;
 const mostSeconds = 1;
 
 type Push = (url: string, payload: Payload) => Promise<void>;
 
-const registry: Push = (url, payload) => pushStreamed(url, "bench/latency", payload);
+const registry: Push = (url, payload) => pushStreamed({ name: "stowage", url }, "bench/latency", payload);
 
 /** Times of small requests, one after the other, for as long as a push takes. */
-async function measure(what: string, push: Push, { progress }: RunContext): Promise<Figure> {
+async function measure(what: string, push: Push, { progress, isQuick }: RunContext): Promise<Figure> {
+  const mebibytes = isQuick ? warmUpMebibytes : largeMebibytes;
   await using instance = await startBenchInstance();
   const { url } = instance;
   await push(url, newPayload(warmUpMebibytes));
@@ -38,7 +39,7 @@ async function measure(what: string, push: Push, { progress }: RunContext): Prom
 /** The smallest request there is, while the same process is busy with a streamed push. */
 export const latencyUnderPush: Workload = {
   name: "latency-under-push",
-  shows: `how long GET /v2/ takes while a blob of ${mebibytes} MiB is pushed`,
+  shows: `how long GET /v2/ takes while a blob of ${largeMebibytes} MiB is pushed`,
   run: async (context) => {
     const figure = await measure("the registry", registry, context);
     const floor = await measure("a bare object", putBareParts, context);

@@ -7,7 +7,6 @@ import { newPayload, type Payload } from "../payload.ts";
 import type { RunContext, Workload } from "../workload.ts";
 
 const pushes = 16;
-const mebibytes = 256;
 const warmUpMebibytes = 16;
 const mostMegabytes = 400;
 /** By how much runs of the same kind differ. */
@@ -15,7 +14,8 @@ const noiseMegabytes = 40;
 
 type Push = (url: string, payload: Payload, index: number) => Promise<void>;
 
-const registry: Push = (url, payload, index) => pushStreamed(url, `bench/memory-${index}`, payload);
+const registry: Push = (url, payload, index) =>
+  pushStreamed({ name: "stowage", url }, `bench/memory-${index}`, payload);
 const bareObject: Push = (url, payload) => putBareParts(url, payload);
 
 /** Growth of workerd on a registry of its own: what a process once took, it does not give back. */
@@ -37,6 +37,7 @@ export const pushMemory: Workload = {
   name: "push-memory",
   shows: `growth of workerd's resident memory while ${pushes} streamed pushes run at once`,
   run: async (context) => {
+    const mebibytes = context.isQuick ? 16 : 256;
     const small = await measure("registry", registry, mebibytes, context);
     const large = await measure("registry", registry, 2 * mebibytes, context);
     const floor = await measure("bare object", bareObject, mebibytes, context);
