@@ -22,7 +22,7 @@ async function collectAll(repositories: string[], digests: string[]): Promise<vo
 
 /** The keys in R2 that are not among those before. */
 async function newKeys(before: string[]): Promise<string[]> {
-  return (await registry.blobKeys()).filter((key) => !before.includes(key));
+  return registry.stored.blobKeys().filter((key) => !before.includes(key));
 }
 
 /** Lets bytes go that were pushed although their digest had some: they are given up, and deleted an hour later. */
@@ -43,7 +43,7 @@ const pushes: Record<string, Push> = {
 for (const [how, push] of Object.entries(pushes)) {
   for (const size of [0, 1000, 6 * mebibyte]) {
     test(`a blob of ${size} bytes, pushed ${how} to many repositories at once, is stored once`, async () => {
-      const before = await registry.blobKeys();
+      const before = registry.stored.blobKeys();
       const bytes = content(size);
       const names = Array.from(
         { length: size > mebibyte ? 2 : 5 },
@@ -62,7 +62,7 @@ for (const [how, push] of Object.entries(pushes)) {
 }
 
 test("a blob that nothing references goes a day after it was last pushed, asked for or mounted", async () => {
-  const before = await registry.blobKeys();
+  const before = registry.stored.blobKeys();
   const bytes = content();
   const digest = await registry.pushBlob("unreferenced", bytes);
   const renewals = [
@@ -84,7 +84,7 @@ test("a blob that nothing references goes a day after it was last pushed, asked 
 });
 
 test("a referenced blob stays; it goes a day after the last manifest that references it", async () => {
-  const before = await registry.blobKeys();
+  const before = registry.stored.blobKeys();
   const image = await registry.pushImage("referenced", "latest");
   const digests = [image.config, ...image.layers];
   await collectAll(["referenced"], digests);
@@ -111,7 +111,7 @@ test("a blob that is deleted in one repository stays in another, and its bytes w
 });
 
 test("a blob whose bytes wait for deletion is pushed again under a key of its own, and stays", async () => {
-  const before = await registry.blobKeys();
+  const before = registry.stored.blobKeys();
   const bytes = content();
   const digest = await registry.pushBlob("revived", bytes);
   const [first] = await newKeys(before);
@@ -171,7 +171,7 @@ test("mounts that race with the deletion of their source come to a blob or to an
 });
 
 test("bytes that were pushed for nothing are deleted", async () => {
-  const before = await registry.blobKeys();
+  const before = registry.stored.blobKeys();
   const bytes = content();
   const digest = digestOf(bytes);
   const cancelled = await registry.openUpload("for-nothing");
@@ -186,7 +186,7 @@ test("bytes that were pushed for nothing are deleted", async () => {
 });
 
 test("bytes that R2 lost are 503, never 404, and come back with the next push anywhere", async () => {
-  const before = await registry.blobKeys();
+  const before = registry.stored.blobKeys();
   const bytes = content();
   const digest = await registry.pushBlob("lost", bytes);
   await registry.pushBlob("lost/too", bytes);
@@ -221,6 +221,6 @@ test("without grace, what was deleted is gone from R2 at once, and by itself", a
   const eager = await serveTimed({ vars: { GC_GRACE: "0s", DELETE_DELAY: "0s", LEASE_TTL: "1s" } });
   const bytes = content();
   await eager.registry.pushBlob("eager", bytes);
-  await until("the bytes' deletion", async () => (await eager.registry.blobKeys()).length === 0);
+  await until("the bytes' deletion", async () => eager.registry.stored.blobKeys().length === 0);
   await eager.registry.must(404, "HEAD", `/v2/eager/blobs/${digestOf(bytes)}`);
 });

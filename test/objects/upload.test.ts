@@ -1,7 +1,4 @@
 import assert from "node:assert/strict";
-import { globSync } from "node:fs";
-import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
 import fc from "fast-check";
 import { bucketUnderTest, temporaryData } from "../support/bucket-under-test.ts";
@@ -12,23 +9,7 @@ import { until } from "../support/registry.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
 const isOnDisk = bucketUnderTest.kind === "disk";
-// On disk, so that the parts of multipart uploads can be seen.
-const dataDirectory = temporaryData();
-const { registry, advance, runAlarm } = await serveTimed({ dataDirectory });
-
-/** How many multipart uploads the bucket has open. */
-function openMultiparts(): number {
-  if (isOnDisk) return registry.openMultiparts();
-  let count = 0;
-  for (const file of globSync(join(dataDirectory, "r2/**/*.sqlite"))) {
-    const database = new DatabaseSync(file, { readOnly: true });
-    const hasTable = database.prepare("SELECT 1 FROM sqlite_master WHERE name = '_mf_multipart_uploads'");
-    const open = "SELECT count(*) AS count FROM _mf_multipart_uploads WHERE state = 0";
-    if (hasTable.get() !== undefined) count += Number(database.prepare(open).get()?.count);
-    database.close();
-  }
-  return count;
-}
+const { registry, advance, runAlarm } = await serveTimed();
 
 const partBytes = 5 * mebibyte;
 /** From how many bytes on an upload has parts. */
@@ -101,7 +82,7 @@ test("a hash that was lost is not taken for that of what came after", async () =
   await registry.patch(location, bytes.slice(100));
   const rest = digestOf(bytes.slice(100));
   expectError(await registry.send("PUT", `${location}?digest=${rest}`), 400, "DIGEST_INVALID");
-  assert.equal(openMultiparts(), 0);
+  assert.equal(registry.stored.openMultiparts(), 0);
 });
 
 /** Uploads that have received a little, or some parts. */
@@ -137,12 +118,12 @@ const endings: Record<string, Ending> = {
 for (const [how, end] of Object.entries(endings)) {
   for (const [what, ends] of Object.entries(beginnings)) {
     test(`an upload of ${what} that ${how} leaves nothing in the store`, async () => {
-      const keys = await registry.blobKeys();
+      const keys = registry.stored.blobKeys();
       const location = await pushInChunks(content(Math.max(...ends)), ends, async () => {});
-      assert.equal(openMultiparts(), Math.max(...ends) >= leastBytesOfParts ? 1 : 0);
+      assert.equal(registry.stored.openMultiparts(), Math.max(...ends) >= leastBytesOfParts ? 1 : 0);
       await end(location);
-      assert.deepEqual(await registry.blobKeys(), keys);
-      assert.equal(openMultiparts(), 0);
+      assert.deepEqual(registry.stored.blobKeys(), keys);
+      assert.equal(registry.stored.openMultiparts(), 0);
       for (const method of ["GET", "PATCH", "DELETE"]) {
         expectError(await registry.send(method, location), 404, "BLOB_UPLOAD_UNKNOWN");
       }

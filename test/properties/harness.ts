@@ -58,7 +58,7 @@ export async function assertKept(): Promise<void> {
     const tags = [...(world.repositories.get(name)?.tags.keys() ?? [])].sort();
     assert.deepEqual((await registry.must(200, "GET", `/v2/${name}/tags/list`)).json(), { name, tags });
   }
-  const isKept = async () => (await registry.blobKeys()).length === world.stored.size;
+  const isKept = async () => registry.stored.blobKeys().length === world.stored.size;
   await until("the store to hold each blob once", isKept);
 }
 

@@ -1,14 +1,12 @@
-/** A registry of its own for a test file: the built Worker in Miniflare, with its data in memory unless its bucket is on disk. */
+/** A registry of its own for a test file: the built Worker in Miniflare, with a data directory of its own. */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
-import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { filesDirectory } from "../../src/local/bucket-kind.ts";
 import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
+import { type Stored, storedIn } from "./stored.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
 
@@ -16,43 +14,28 @@ type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | 
 export class TestRegistry extends Client {
   readonly instance: Instance;
   readonly #errors: string[];
-  readonly #files: string | undefined;
+  readonly stored: Stored;
+  #bucket: ReturnType<Instance["miniflare"]["getR2Bucket"]> | undefined;
+  #kv: ReturnType<Instance["miniflare"]["getKVNamespace"]> | undefined;
   #hasEnded = false;
 
-  /** `files`: the folder of its bucket, if that is on disk. */
-  constructor(instance: Instance, errors: string[], files?: string) {
+  constructor(instance: Instance, errors: string[], stored: Stored) {
     super(instance.url);
     this.instance = instance;
+    this.stored = stored;
     this.#errors = errors;
-    this.#files = files;
   }
 
+  /** The bucket; asked for once, as each one asks the runtime what it can do. */
   bucket() {
-    return this.instance.miniflare.getR2Bucket("BLOBS");
+    this.#bucket ??= this.instance.miniflare.getR2Bucket("BLOBS");
+    return this.#bucket;
   }
 
+  /** The replica's namespace. */
   kv() {
-    return this.instance.miniflare.getKVNamespace("MANIFESTS");
-  }
-
-  /** The keys of all blobs in the bucket, in order. */
-  async blobKeys(): Promise<string[]> {
-    if (this.#files !== undefined) return this.#folders(({ length }) => length > 0);
-    const { objects, truncated } = await (await this.bucket()).list();
-    assert(!truncated);
-    return objects.map((object) => object.key);
-  }
-
-  /** How many multipart uploads a bucket on disk has open. */
-  openMultiparts(): number {
-    return this.#folders((names) => !names.includes("whole") && !names.includes("index")).length;
-  }
-
-  #folders(isAmong: (names: string[]) => boolean): string[] {
-    const blobs = join(this.#files ?? "", "blobs");
-    if (!existsSync(blobs)) return [];
-    const folders = readdirSync(blobs).sort();
-    return folders.filter((name) => isAmong(readdirSync(join(blobs, name)))).map((name) => `blobs/${name}`);
+    this.#kv ??= this.instance.miniflare.getKVNamespace("MANIFESTS");
+    return this.#kv;
   }
 
   /** The keys of all rows of the replica, in order. */
@@ -92,11 +75,10 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
     },
   });
   const { bucket = bucketUnderTest.kind } = options;
-  const dataDirectory = options.dataDirectory ?? (bucket === "disk" ? temporaryData() : undefined);
+  const { dataDirectory = temporaryData() } = options;
   const vars = { LOG_FORMAT: "none", ...options.vars };
   const instance = await startInstance({ stderr, ...options, bucket, dataDirectory, vars });
-  const files = bucket === "disk" ? filesDirectory(dataDirectory ?? "") : undefined;
-  const registry = new TestRegistry(instance, errors, files);
+  const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket));
   after(() => registry.end());
   return registry;
 }
