@@ -1,4 +1,3 @@
-import assert from "node:assert/strict";
 import { content, digestOf } from "../../support/content.ts";
 import { until } from "../../support/registry.ts";
 import { closeSession } from "../../support/upload-ways.ts";
