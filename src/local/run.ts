@@ -3,7 +3,8 @@ import { constants } from "node:os";
 import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
-import { type Front, startFront } from "./front.ts";
+import type { Front } from "./front.ts";
+import { startFrontThread } from "./front-thread.ts";
 import type { Instance } from "./instance.ts";
 import { whyNotListen } from "./port.ts";
 import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
@@ -101,7 +102,8 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   });
   try {
     const upstreamPort = Number(new URL(instance.url).port);
-    const front = await startFront({ identity, host: addressOf(flags.host), port: flags.port, upstreamPort });
+    const host = addressOf(flags.host);
+    const front = await startFrontThread({ identity, host, port: flags.port, upstreamPort });
     return { data, instance, front };
   } catch (error) {
     await instance.dispose();
