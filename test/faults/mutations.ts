@@ -14,7 +14,7 @@ const seed = values.seed === undefined ? newSeed() : Number(values.seed);
 console.log(`seed ${seed}`);
 for (const [name, bug] of Object.entries(bugs)) {
   await using harness = await startHarness([bug]);
-  const { programs, violation } = await runPrograms(harness, {
+  const { programs, violation } = await runPrograms([harness], {
     seed,
     count: maxPrograms,
     maxSteps,

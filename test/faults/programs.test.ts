@@ -3,21 +3,19 @@ import { after, test } from "node:test";
 import { newSeed, runPrograms, startHarness } from "./support/harness.ts";
 import type { Fault, ManifestPlan, Step } from "./support/program.ts";
 
-const harness = await startHarness();
-after(() => harness[Symbol.asyncDispose]());
+/** A processor each. */
+const harnesses = await Promise.all([startHarness(), startHarness()]);
+after(() => Promise.all(harnesses.map((harness) => harness[Symbol.asyncDispose]())));
 
 /** `FAULTS_SEED` runs again what another run printed. */
 const seed = Number(process.env.FAULTS_SEED ?? newSeed());
 
 test("no random program with faults breaks a promise", async (t) => {
   t.diagnostic(`seed ${seed}: repeat it with FAULTS_SEED`);
-  const { violation, programs, requests, faults } = await runPrograms(harness, {
-    seed,
-    count: 120,
-    maxSteps: 12,
-  });
+  const options = { seed, count: 300, maxSteps: 12 };
+  const { violation, programs, requests, faults } = await runPrograms(harnesses, options);
   t.diagnostic(`${programs} programs, ${requests} requests, ${faults} faults`);
-  assert.equal(violation, undefined, `seed ${seed}: ${violation}`);
+  assert.equal(violation, undefined, violation);
   assert(faults > programs / 2, "calls went wrong");
 });
 
@@ -88,7 +86,7 @@ const cases: Record<string, Step[]> = {
 for (const [name, steps] of Object.entries(cases)) {
   test(name, async () => {
     const settings = { graceSeconds: 300, deleteDelaySeconds: 0 };
-    const { violation, trace } = await harness.run({ settings, manifests: images, steps });
+    const { violation, trace } = await harnesses[0].run({ settings, manifests: images, steps });
     assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
   });
 }

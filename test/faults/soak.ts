@@ -8,7 +8,9 @@ import { newSeed, type Outcome, runPrograms, startHarness } from "./support/harn
 const maxSteps = 40;
 
 /** Objects of programs that have ended keep some memory: now and then the runtime starts anew. */
-const programsAHarness = 250;
+const programsARound = 500;
+
+const processors = 2;
 
 const { values } = parseArgs({
   options: {
@@ -26,15 +28,17 @@ const deadline =
 console.log(`seed ${seed}`);
 const total: Outcome = { programs: 0, requests: 0, faults: 0 };
 for (let round = 0; total.programs < wanted && Date.now() < deadline; round++) {
-  await using harness = await startHarness();
-  const count = Math.min(programsAHarness, wanted - total.programs);
-  const outcome = await runPrograms(harness, { seed: seed + round, count, maxSteps, deadline });
-  total.programs += outcome.programs;
-  total.requests += outcome.requests;
-  total.faults += outcome.faults;
+  const harnesses = await Promise.all(Array.from({ length: processors }, () => startHarness()));
+  const count = Math.min(programsARound, wanted - total.programs);
+  const options = { seed: seed + round * processors, count, maxSteps, deadline };
+  const { programs, requests, faults, violation } = await runPrograms(harnesses, options);
+  await Promise.all(harnesses.map((harness) => harness[Symbol.asyncDispose]()));
+  total.programs += programs;
+  total.requests += requests;
+  total.faults += faults;
   console.log(`${total.programs} programs, ${total.requests} requests, ${total.faults} faults`);
-  if (outcome.violation !== undefined) {
-    console.log(`broken, by a program of seed ${seed + round}: ${outcome.violation}`);
+  if (violation !== undefined) {
+    console.log(`a promise was broken: ${violation}`);
     process.exitCode = 1;
     break;
   }

@@ -3,7 +3,6 @@ import { imageIndexType, imageManifestType } from "../../../src/oci/media-type.t
 import {
   configType,
   type Descriptor,
-  describe,
   digestOf,
   imageIndex,
   imageManifest,
@@ -40,13 +39,13 @@ export function makeManifests(plans: ManifestPlan[]): ManifestContent[] {
     const subject = plan.subject === null || number === 0 ? undefined : plan.subject % number;
     const more = {
       annotations: { number: String(number) },
-      ...(subject === undefined ? {} : { subject: descriptorOf(made[subject]) }),
+      ...(subject === undefined ? {} : { subject: descriptorOf(made[subject], made[subject]?.mediaType) }),
     };
     const bytes =
       kind === "image"
         ? makeImage(references, more)
         : imageIndex(
-            references.map((reference) => descriptorOf(made[reference])),
+            references.map((reference) => descriptorOf(made[reference], made[reference]?.mediaType)),
             more,
           );
     const mediaType = kind === "image" ? imageManifestType : imageIndexType;
@@ -57,13 +56,14 @@ export function makeManifests(plans: ManifestPlan[]): ManifestContent[] {
 
 function makeImage(references: number[], more: object): Uint8Array {
   const [config, ...layers] = references.map((reference, index) =>
-    describe(blobs[reference]?.bytes ?? new Uint8Array(), index === 0 ? configType : layerType),
+    descriptorOf(blobs[reference], index === 0 ? configType : layerType),
   );
   if (config === undefined) throw new Error("an image has a config");
   return imageManifest(config, layers, more);
 }
 
-function descriptorOf(manifest: ManifestContent | undefined): Descriptor {
-  if (manifest === undefined) throw new Error("a manifest references what comes before it");
-  return describe(manifest.bytes, manifest.mediaType);
+function descriptorOf(content: Content | undefined, mediaType = ""): Descriptor {
+  if (content === undefined) throw new Error("a manifest references what comes before it");
+  const { digest, bytes } = content;
+  return { mediaType, digest, size: bytes.byteLength };
 }

@@ -21,7 +21,9 @@ export { Webhooks } from "../../../src/objects/webhooks.ts";
 /** The world whose program runs. Its objects are made while it does, and stay with it. */
 let world: World | undefined;
 
-function objectEnv(env: Env): Env {
+/** The bindings of an object, of which the world notes when it is to be woken. */
+function objectEnv(ctx: DurableObjectState, env: Env): Env {
+  world?.objects.noteAlarm(ctx);
   return world?.objectEnv ?? env;
 }
 
@@ -32,30 +34,30 @@ for (const level of ["log", "warn", "error"] as const) {
 
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, objectEnv(env));
+    super(ctx, objectEnv(ctx, env));
   }
 
-  command(command: ObjectCommand): Promise<number | null> {
+  command(command: ObjectCommand): Promise<void> {
     return obey(this.ctx, this, command);
   }
 }
 
 export class Upload extends RealUpload {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, objectEnv(env));
+    super(ctx, objectEnv(ctx, env));
   }
 
-  command(command: ObjectCommand): Promise<number | null> {
+  command(command: ObjectCommand): Promise<void> {
     return obey(this.ctx, this, command);
   }
 }
 
 export class Blobs extends RealBlobs {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, objectEnv(env));
+    super(ctx, objectEnv(ctx, env));
   }
 
-  command(command: ObjectCommand): Promise<number | null> {
+  command(command: ObjectCommand): Promise<void> {
     return obey(this.ctx, this, command);
   }
 }

@@ -47,8 +47,17 @@ export type Outcome = {
   programs: number;
   requests: number;
   faults: number;
-  /** The first broken promise, in the smallest program that was found to break one; with what happened. */
+  /** The first broken promise, with the seed, and the smallest program that was found to break one. */
   violation?: string;
+};
+
+/** Which programs: `count` of those of a seed, of at most `maxSteps` steps, made smaller if they break a promise. */
+export type RunOptions = {
+  seed: number;
+  count: number;
+  maxSteps: number;
+  shrink?: boolean;
+  deadline?: number;
 };
 
 /** A seed that nobody chose. */
@@ -56,22 +65,40 @@ export function newSeed(): number {
   return randomInt(2 ** 31);
 }
 
-/** Runs random programs until the deadline, or until one breaks a promise; that one is made as small as it gets. */
+/**
+ * Runs random programs until the deadline, or until one breaks a promise. Harnesses, each of which is a thread of the
+ * runtime, share them: the first has the programs of the seed, the second those of the next one.
+ */
 export async function runPrograms(
-  harness: Harness,
-  options: { seed: number; count: number; maxSteps: number; shrink?: boolean; deadline?: number },
+  harnesses: Harness[],
+  { seed, count, ...options }: RunOptions,
 ): Promise<Outcome> {
+  const share = Math.ceil(count / harnesses.length);
+  const outcomes = await Promise.all(
+    harnesses.map((harness, index) => runShare(harness, { ...options, seed: seed + index, count: share })),
+  );
+  const sum = (field: "programs" | "requests" | "faults") =>
+    outcomes.reduce((total, outcome) => total + outcome[field], 0);
+  const violation = outcomes.find((outcome) => outcome.violation !== undefined)?.violation;
+  return {
+    programs: sum("programs"),
+    requests: sum("requests"),
+    faults: sum("faults"),
+    ...(violation === undefined ? {} : { violation }),
+  };
+}
+
+async function runShare(harness: Harness, options: RunOptions): Promise<Outcome> {
   const outcome: Outcome = { programs: 0, requests: 0, faults: 0 };
-  const { seed, count, maxSteps, shrink = true } = options;
-  let last: Verdict | undefined;
-  const { deadline } = options;
+  const { seed, count, maxSteps, shrink = true, deadline } = options;
+  let last: { verdict: Verdict; program: Program } | undefined;
   const property = fc.asyncProperty(programs(maxSteps), async (program) => {
     const verdict = await harness.run(program);
     if (last === undefined) outcome.programs++;
     outcome.requests += verdict.requests;
     outcome.faults += verdict.faults;
     if (verdict.violation === undefined) return true;
-    last = verdict;
+    last = { verdict, program };
     return false;
   });
   const { failed, errorInstance } = await fc.check(property, {
@@ -81,6 +108,18 @@ export async function runPrograms(
     ...(deadline === undefined ? {} : { interruptAfterTimeLimit: deadline - Date.now() }),
   });
   if (failed && last === undefined) throw errorInstance;
-  if (last !== undefined) outcome.violation = `${last.violation}\n${last.trace.join("\n")}`;
+  if (last !== undefined) outcome.violation = describeViolation(seed, outcome.programs, last);
   return outcome;
+}
+
+function describeViolation(
+  seed: number,
+  number: number,
+  { verdict, program }: { verdict: Verdict; program: Program },
+): string {
+  return [
+    verdict.violation,
+    `program ${number} of seed ${seed}, made smaller: ${JSON.stringify(program)}`,
+    ...verdict.trace,
+  ].join("\n");
 }

@@ -6,28 +6,25 @@ import type { FaultTable } from "./fault-table.ts";
 import type { ObjectBinding, ObjectGroup } from "./program.ts";
 
 /** What the harness asks of an object besides its own methods. */
-export type ObjectCommand = "crash" | "next alarm" | "run due alarm" | "run alarm" | "run alarm twice";
+export type ObjectCommand = "crash" | "run alarm" | "run alarm twice";
 
-type Commanded = { command(command: ObjectCommand): Promise<number | null> };
+type Commanded = { id: DurableObjectId; command(command: ObjectCommand): Promise<void> };
 
-/** Does what the harness asks. Returns when the object's alarm is due after that, `null` when never. */
+/** Does what the harness asks. */
 export async function obey(
   ctx: DurableObjectState,
   object: { alarm(): Promise<void> },
   command: ObjectCommand,
-): Promise<number | null> {
+): Promise<void> {
   if (command === "crash") {
     // What was answered is on disk; a crash takes nothing but memory and calls in flight.
     await ctx.storage.sync();
     ctx.abort("evicted");
   }
-  const at = await ctx.storage.getAlarm();
-  const isDue = at !== null && (command !== "run due alarm" || at <= Date.now());
-  if (!isDue || command === "next alarm") return at;
+  if ((await ctx.storage.getAlarm()) === null) return;
   await ctx.storage.deleteAlarm();
   await object.alarm();
   if (command === "run alarm twice") await object.alarm();
-  return ctx.storage.getAlarm();
 }
 
 type Namespace = { getByName(name: string): object };
@@ -37,7 +34,9 @@ export class WorldObjects {
   readonly #faults: FaultTable;
   readonly #world: string;
   readonly #namespaces: Record<ObjectBinding, Namespace>;
-  readonly #known = new Map<string, { binding: ObjectBinding; name: string }>();
+  readonly #known = new Map<string, { binding: ObjectBinding; name: string; id: string }>();
+  /** When each object is to be woken, by its id: as it said, so that nobody has to ask them all. */
+  readonly #alarms = new Map<string, number>();
 
   constructor(faults: FaultTable, world: string, namespaces: Record<ObjectBinding, Namespace>) {
     this.#faults = faults;
@@ -63,19 +62,60 @@ export class WorldObjects {
     };
   }
 
-  /** Gives each object of a group that was ever called a command; returns what they answer. */
-  async command(group: ObjectGroup, command: ObjectCommand): Promise<(number | null)[]> {
-    const answers: (number | null)[] = [];
-    for (const { binding, name } of [...this.#known.values()]) {
+  /** Notes whatever an object says of its alarm. To be called before it says anything. */
+  noteAlarm({ id, storage }: DurableObjectState): void {
+    const setAlarm = storage.setAlarm.bind(storage);
+    const deleteAlarm = storage.deleteAlarm.bind(storage);
+    storage.setAlarm = (at, options) => {
+      this.#alarms.set(id.toString(), Number(at));
+      return setAlarm(at, options);
+    };
+    storage.deleteAlarm = (options) => {
+      this.#alarms.delete(id.toString());
+      return deleteAlarm(options);
+    };
+  }
+
+  /** When the first alarm is due; `undefined`: there is none. */
+  get nextAlarm(): number | undefined {
+    return this.#alarms.size === 0 ? undefined : Math.min(...this.#alarms.values());
+  }
+
+  /** Runs the alarms of a group's objects that are due, one after the other. */
+  async runDueAlarms(group: ObjectGroup): Promise<void> {
+    await this.#command(group, "run alarm", (at) => at <= Date.now());
+  }
+
+  /** Runs the alarms of a group's objects, due or not, once or twice. */
+  async runAlarms(group: ObjectGroup, times: "once" | "twice"): Promise<void> {
+    await this.#command(group, times === "once" ? "run alarm" : "run alarm twice", () => true);
+  }
+
+  /** Takes the memory of a group's objects, and the calls in flight. */
+  async crash(group: ObjectGroup): Promise<void> {
+    await this.#command(group, "crash");
+  }
+
+  /** Gives each object of a group that was ever called a command; with a condition, those whose alarm meets it. */
+  async #command(
+    group: ObjectGroup,
+    command: ObjectCommand,
+    isWanted?: (alarmAt: number) => boolean,
+  ): Promise<void> {
+    for (const { binding, name, id } of [...this.#known.values()]) {
       if (binding === "CATALOG" || (group !== "all" && group !== binding)) continue;
-      const stub = this.#stub(binding, name) as Commanded;
-      answers.push(await stub.command(command).catch(() => null));
+      const alarmAt = this.#alarms.get(id);
+      if (isWanted !== undefined && (alarmAt === undefined || !isWanted(alarmAt))) continue;
+      await this.#stub(binding, name)
+        .command(command)
+        .catch(() => {});
     }
-    return answers;
   }
 
   async #call(binding: ObjectBinding, name: string, method: string, args: unknown[]): Promise<unknown> {
-    this.#known.set(`${binding} ${name}`, { binding, name });
+    if (!this.#known.has(`${binding} ${name}`)) {
+      this.#known.set(`${binding} ${name}`, { binding, name, id: this.#stub(binding, name).id.toString() });
+    }
     const effect = this.#faults.take(binding, method);
     if (effect === "overloaded") throw Object.assign(new Error("overloaded"), { overloaded: true });
     if (effect === "fail") throw connectionLost();
@@ -98,13 +138,15 @@ export class WorldObjects {
 
   async #crash(binding: ObjectBinding, name: string): Promise<void> {
     if (binding === "CATALOG") return;
-    await (this.#stub(binding, name) as Commanded).command("crash").catch(() => {});
+    await this.#stub(binding, name)
+      .command("crash")
+      .catch(() => {});
   }
 
   /** A stub that was cut is broken for good, so each call takes a new one. The catalog is shared by all worlds. */
-  #stub(binding: ObjectBinding, name: string): object {
+  #stub(binding: ObjectBinding, name: string): Commanded {
     const prefix = binding === "CATALOG" ? "" : `${this.#world}/`;
-    return this.#namespaces[binding].getByName(prefix + name);
+    return this.#namespaces[binding].getByName(prefix + name) as Commanded;
   }
 }
 

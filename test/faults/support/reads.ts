@@ -1,7 +1,6 @@
 /** Reading as clients do, and holding each answer to what the model says. */
 import { replicaKey } from "../../../src/storage/keys.ts";
-import { digestOf } from "../../support/content.ts";
-import { blobs } from "./contents.ts";
+import { blobs, type Content } from "./contents.ts";
 import type { Caller, Reply } from "./location.ts";
 import { checked } from "./model.ts";
 import type { LocationIndex, ReadStep } from "./program.ts";
@@ -91,7 +90,8 @@ export async function pullTag(
   if (reply.status !== 200) return run.requireExcused(reply, faults, what);
   const digest = reply.headers.get("Docker-Content-Digest");
   const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
-  requireExact(run, reply, digest ?? "", what);
+  run.require(number >= 0, `${what} points at ${digest}, which nobody pushed`);
+  requireExact(run, reply, run.manifest(number), what);
   if (reply.headers.has("Warning")) {
     run.require(as === "reader" && faults > 0, `${what} is stale although its ledger was in reach`);
     run.require(model.everTagged(tag, number), `${what} never pointed at manifest ${number}`);
@@ -118,7 +118,7 @@ export async function pullManifest(
     return;
   }
   if (reply.status !== 200) return run.requireExcused(reply, faults, what);
-  requireExact(run, reply, digest, what);
+  requireExact(run, reply, run.manifest(number), what);
   run.require(reply.headers.get("Content-Type") === mediaType, `${what} has another media type`);
   if (model.manifest(number) !== "no") return;
   const mayBeStale =
@@ -134,7 +134,8 @@ export async function pullBlob(
   number: number,
   at: LocationIndex,
 ): Promise<void> {
-  const { digest } = checked(blobs[number], `blob ${number}`);
+  const blob = checked(blobs[number], `blob ${number}`);
+  const { digest } = blob;
   const { reply, faults } = await get(run, at, "reader", `/v2/${run.name(repository)}/blobs/${digest}`);
   const model = run.model(repository);
   const what = `blob ${number} of repository ${repository}`;
@@ -144,7 +145,7 @@ export async function pullBlob(
     return;
   }
   if (reply.status !== 200) return run.requireExcused(reply, faults, what);
-  requireExact(run, reply, digest, what);
+  requireExact(run, reply, blob, what);
   if (model.blob(number) !== "no") return;
   const naming = run.manifests.filter(
     ({ kind, references }) => kind === "image" && references.includes(number),
@@ -249,8 +250,10 @@ async function get(
   return { reply, faults };
 }
 
-function requireExact(run: Run, { bytes }: Reply, digest: string, what: string): void {
-  run.require(digestOf(bytes) === digest, `${what} has other bytes`);
+function requireExact(run: Run, reply: Reply, { bytes, digest }: Content, what: string): void {
+  const named = reply.headers.get("Docker-Content-Digest");
+  run.require(named === digest, `${what} is said to be ${named}`);
+  run.require(Buffer.from(bytes).equals(reply.bytes), `${what} has other bytes`);
 }
 
 /** Whether an isolate may still remember, by itself, what went at this time. */

@@ -64,16 +64,14 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
   switch (step.do) {
     case "run alarms": {
       await faults.slowCallsEnd();
-      const commands = { due: "run due alarm", early: "run alarm", twice: "run alarm twice" } as const;
-      await objects.command(step.of, commands[step.how]);
-      return;
+      if (step.how === "due") return objects.runDueAlarms(step.of);
+      return objects.runAlarms(step.of, step.how === "twice" ? "twice" : "once");
     }
     case "advance":
       await faults.slowCallsEnd();
       return advanceClock(step.seconds * 1000);
     case "evict":
-      await objects.command(step.of, "crash");
-      return;
+      return objects.crash(step.of);
     case "restart location":
       return run.restart(step.at);
     case "set lag":

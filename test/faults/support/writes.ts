@@ -39,7 +39,7 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
       const pause = async () => {
         if (step.pauseSeconds === 0) return;
         advanceClock(step.pauseSeconds * 1000);
-        await run.world.objects.command("all", "run due alarm");
+        await run.world.objects.runDueAlarms("all");
       };
       const content = checked(blobs[step.blob], `blob ${step.blob}`);
       const { at, way } = step;
