@@ -2,8 +2,7 @@
  * From a request to an answer: routing, and what every request has in common.
  */
 import { type Env, SettingError } from "../env.ts";
-import { meter } from "../metrics/meter.ts";
-import { reportCounts } from "../objects/report.ts";
+import { reportIfDue } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { drain } from "../objects/upload/drain.ts";
 import { failure } from "../oci/errors.ts";
@@ -26,18 +25,26 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { route, params } = findRoute(url?.pathname ?? "");
   const held: Promise<unknown>[] = [];
   let account: string | undefined;
+  let bytesIn: number | undefined;
   let answer: Answer;
   let registry: Registry | undefined;
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
     const known = { request, params, registry, address, requestId, waitUntil };
+    const received = (sizeBytes: number) => {
+      bytesIn = sizeBytes;
+    };
     answer =
       url === null
         ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
-        : await dispatch({ ...known, url, hold: (promise) => held.push(promise) }, route, (access) => {
-            account = access.account;
-          });
+        : await dispatch(
+            { ...known, url, hold: (promise) => held.push(promise), received },
+            route,
+            (access) => {
+              account = access.account;
+            },
+          );
   } catch (error) {
     answer = answerError(error, requestId);
   }
@@ -59,19 +66,15 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     error: failed?.error,
     reference:
       params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined,
-    bytesIn: lengthOf(request.headers),
+    bytesIn: bytesIn ?? lengthOf(request.headers),
     bytesOut: method === "HEAD" ? 0 : lengthOf(response.headers),
     milliseconds: performance.now() - startedAt,
   };
   logRequest(registry?.settings.logFormat ?? "json", record);
   countRequest(env, record);
-  const now = registry?.clock.now() ?? 0;
-  if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now));
+  reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
   return response;
 }
-
-/** How often an isolate reports what it counted to the catalog, at most. */
-const reportEveryMs = 30_000;
 
 function lengthOf(headers: Headers): number {
   return parseContentLength(headers.get("Content-Length")) ?? 0;

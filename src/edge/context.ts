@@ -20,6 +20,8 @@ export type Context = {
   waitUntil: WaitUntil;
   /** Keeps the answer from ending before a promise settles; all of it is sent at once nevertheless. */
   hold: WaitUntil;
+  /** Notes how many bytes of the body came, for those who count; without it, what was announced is counted. */
+  received: (sizeBytes: number) => void;
 };
 
 /** A request about one repository. */

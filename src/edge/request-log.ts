@@ -14,7 +14,7 @@ export type RequestRecord = {
   error: string | undefined;
   /** The digest or tag that the request is about, as far as it is known. */
   reference: string | undefined;
-  /** Lengths of the bodies, as announced. */
+  /** Lengths of the bodies: of the request's what was received, where that was counted, else what was announced. */
   bytesIn: number;
   bytesOut: number;
   milliseconds: number;

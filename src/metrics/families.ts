@@ -4,14 +4,16 @@
  */
 
 /**
- * A family of series. `keptBy`: the isolate, which counts for itself and forgets with its end; or the catalog, to
- * which all isolates report, so that it has the sum.
+ * A family of series. `keptBy`: the isolate, which counts for itself and forgets with its end; the catalog, to which
+ * all isolates report, so that it has the sum; or the queues of webhooks, which are asked. `isRare`: reported as soon as
+ * it is counted, as the isolate of an object that works by its alarm may end right after.
  */
 export type Family = {
   type: "counter" | "gauge" | "histogram";
   help: string;
   labels: readonly string[];
-  keptBy: "isolate" | "catalog";
+  keptBy: "isolate" | "catalog" | "queues";
+  isRare?: true;
 };
 
 export const families = {
@@ -23,7 +25,7 @@ export const families = {
   },
   stowage_request_bytes_total: {
     type: "counter",
-    help: "Bytes of request bodies, as far as their length was announced.",
+    help: "Bytes of request bodies: received, or announced where nobody counted.",
     labels: ["route"],
     keptBy: "isolate",
   },
@@ -45,12 +47,6 @@ export const families = {
     labels: ["cache", "outcome"],
     keptBy: "isolate",
   },
-  stowage_webhook_deliveries_total: {
-    type: "counter",
-    help: "Tries to deliver an event to a webhook, by what came of them.",
-    labels: ["outcome"],
-    keptBy: "isolate",
-  },
   stowage_repositories: {
     type: "gauge",
     help: "Repositories.",
@@ -62,6 +58,56 @@ export const families = {
     help: "Manifests pulled, of the repositories that are pulled most.",
     labels: ["repository"],
     keptBy: "catalog",
+  },
+  stowage_uploads_open: {
+    type: "gauge",
+    help: "Uploads that received bytes, and are neither finished nor given up.",
+    labels: [],
+    keptBy: "catalog",
+  },
+  stowage_deletions_total: {
+    type: "counter",
+    help: "Deletions, by collection and on request.",
+    labels: ["what", "reason"],
+    keptBy: "catalog",
+    isRare: true,
+  },
+  stowage_freed_bytes_total: {
+    type: "counter",
+    help: "Bytes of blobs that were deleted from the bucket.",
+    labels: ["reason"],
+    keptBy: "catalog",
+    isRare: true,
+  },
+  stowage_outbox_entries: {
+    type: "gauge",
+    help: "What ledgers failed to hand over and try again: rows of the replica, and events.",
+    labels: ["outbox"],
+    keptBy: "catalog",
+  },
+  stowage_outbox_age_seconds: {
+    type: "gauge",
+    help: "For how long the ledger that has been failing longest has been heard to fail; 0 where none does.",
+    labels: ["outbox"],
+    keptBy: "catalog",
+  },
+  stowage_webhook_deliveries_total: {
+    type: "counter",
+    help: "Tries to deliver an event to a webhook, by what came of them.",
+    labels: ["webhook", "outcome"],
+    keptBy: "queues",
+  },
+  stowage_webhook_events_waiting: {
+    type: "gauge",
+    help: "Events that wait for their delivery.",
+    labels: ["webhook"],
+    keptBy: "queues",
+  },
+  stowage_webhook_dead_letters: {
+    type: "gauge",
+    help: "Events that were given up, and can be replayed.",
+    labels: ["webhook"],
+    keptBy: "queues",
   },
 } as const satisfies Record<string, Family>;
 

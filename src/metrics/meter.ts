@@ -1,7 +1,8 @@
 /**
  * What one isolate counts. The Worker and the objects that share its isolate share its meter.
  */
-import { durationBuckets, type FamilyName, families, type LabelValues } from "./families.ts";
+import { durationBuckets, type Family, type FamilyName, families, type LabelValues } from "./families.ts";
+import { OpenUploads, type UploadNews } from "./open-uploads.ts";
 
 /** The value of one series. */
 export type Sample = { family: FamilyName; labels: readonly string[]; value: number };
@@ -18,7 +19,7 @@ export type Distribution = {
 export type PullCount = { repository: string; tag: string; pulls: number };
 
 /** What an isolate has counted since its last report, for the catalog to add up. */
-export type Report = { counters: Sample[]; pulls: PullCount[] };
+export type Report = { counters: Sample[]; pulls: PullCount[]; uploads: UploadNews[] };
 
 type HistogramName = {
   [N in FamilyName]: (typeof families)[N]["type"] extends "histogram" ? N : never;
@@ -28,16 +29,21 @@ type MutableDistribution = { -readonly [K in keyof Distribution]: Distribution[K
 
 /** Counters, and what is to be reported of them. */
 export class Meter {
+  /** The uploads that are open. */
+  readonly uploads = new OpenUploads();
   readonly #kept = new Map<string, Sample>();
   readonly #distributions = new Map<string, MutableDistribution>();
   #toReport = new Map<string, Sample>();
   #pulls = new Map<string, PullCount>();
+  #hasRare = false;
   #reportedAt = 0;
 
   /** Adds to a counter. */
   add<N extends FamilyName>(family: N, labels: LabelValues<N>, by = 1): void {
     const values: readonly string[] = labels;
-    const series = families[family].keptBy === "isolate" ? this.#kept : this.#toReport;
+    const { keptBy, isRare }: Family = families[family];
+    const series = keptBy === "isolate" ? this.#kept : this.#toReport;
+    if (isRare === true) this.#hasRare = true;
     const key = `${family}\n${values.join("\n")}`;
     const known = series.get(key);
     if (known === undefined) series.set(key, { family, labels: values, value: by });
@@ -73,22 +79,27 @@ export class Meter {
     return { samples: [...this.#kept.values()], distributions: [...this.#distributions.values()] };
   }
 
-  /** Whether there is something to report, and the last report was at least `everyMs` ago. */
+  /** Whether there is something to report, and it is rare or the last report was at least `everyMs` ago. */
   isReportDue(now: number, everyMs: number): boolean {
-    return (this.#toReport.size > 0 || this.#pulls.size > 0) && now - this.#reportedAt >= everyMs;
+    const hasSome = this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews;
+    const isUrgent = this.#hasRare || this.uploads.hasEnds;
+    return hasSome && (isUrgent || now - this.#reportedAt >= everyMs);
   }
 
   /** Takes what is to be reported. Give it back to {@link untake} if it cannot be. */
   take(now: number): Report {
-    const report = { counters: [...this.#toReport.values()], pulls: [...this.#pulls.values()] };
+    const uploads = this.uploads.take();
+    const report = { counters: [...this.#toReport.values()], pulls: [...this.#pulls.values()], uploads };
     this.#toReport = new Map();
     this.#pulls = new Map();
+    this.#hasRare = false;
     this.#reportedAt = now;
     return report;
   }
 
   /** Counts again what could not be reported. */
-  untake({ counters, pulls }: Report): void {
+  untake({ counters, pulls, uploads }: Report): void {
+    this.uploads.untake(uploads);
     for (const { family, labels, value } of counters) this.add(family, labels as never, value);
     for (const { repository, tag, pulls: count } of pulls) this.addPull(repository, tag, count);
   }

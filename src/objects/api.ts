@@ -245,6 +245,9 @@ export type AuditEntry = {
   detail?: string;
 };
 
+/** How much a ledger could not hand over yet: rows of the replica, and events. */
+export type Backlog = { replica: number; events: number };
+
 /** What there is one of in a registry. */
 export interface CatalogApi {
   /** The secret that signs upload sessions, made on first use. */
@@ -258,7 +261,9 @@ export interface CatalogApi {
 
   /** Adds up what an isolate counted. */
   addCounts(report: Report, now: number): Promise<void>;
-  /** The sums of what all isolates counted. */
+  /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
+  putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
+  /** The sums of what all isolates counted, and what the objects said of themselves. */
   counts(): Promise<Sample[]>;
   /** The tags of a repository that are pulled most. */
   tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]>;

@@ -16,6 +16,7 @@ import type { Adoption, BlobsApi } from "./api.ts";
 import { scrubDigests } from "./blobs/scrub.ts";
 import { BlobsStore, type Holder, type StrayKey } from "./blobs/store.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
+import { reportIfDue } from "./report.ts";
 import { type ScrubStep, scrubJob } from "./scrub/report.ts";
 import { repositoryStub } from "./stubs.ts";
 import { logDeletion, Tally } from "./tally.ts";
@@ -128,15 +129,22 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   }
 
   override async alarm(): Promise<void> {
-    await this.#due.run(this.#jobs);
+    await this.#run();
   }
 
   async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
     let more = false;
     const freed = await this.#tally.during(async () => {
-      more = await this.#due.run(this.#jobs, budgetMs);
+      more = await this.#run(budgetMs);
     });
     return { freed, more };
+  }
+
+  /** Does what is due. Returns whether some of it is left. */
+  async #run(budgetMs?: number): Promise<boolean> {
+    const more = await this.#due.run(this.#jobs, budgetMs);
+    reportIfDue(this.env, this.#clock.now(), (promise) => this.ctx.waitUntil(promise));
+    return more;
   }
 
   /** In the order in which one leads to the next. */

@@ -11,6 +11,7 @@ import type {
   Account,
   AccountPut,
   AuditEntry,
+  Backlog,
   CatalogApi,
   ListedRepository,
   Page,
@@ -124,10 +125,18 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.ctx.storage.transactionSync(() => this.#counts.add(report, now));
   }
 
+  async putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#counts.putBacklog(repository, backlog, this.#clock.now()));
+  }
+
   async counts(): Promise<Sample[]> {
     const { count, mostPulled } = this.#counts.repositories(maxPulledRepositories);
+    const now = this.#clock.now();
+    const openSince = now - parseSettings(this.env).uploadTtlMs;
     return [
       ...this.#counts.counters(),
+      ...this.#counts.backlogs(now),
+      { family: "stowage_uploads_open", labels: [], value: this.#counts.openUploads(openSince) },
       { family: "stowage_repositories", labels: [], value: count },
       ...mostPulled.map(
         ({ name, pulls }): Sample => ({

@@ -1,6 +1,7 @@
 /**
  * What collection took away, counted and logged: nothing is deleted without a line that says why.
  */
+import { meter } from "../metrics/meter.ts";
 import type { Freed } from "./upkeep.ts";
 
 /** Nothing taken away yet. */
@@ -36,10 +37,22 @@ export class Tally {
   }
 }
 
-/** What is logged of a deletion: what it was, whose, and why. */
-export type Deletion = { what: string; reason: string; repository?: string; [detail: string]: unknown };
+/**
+ * What is logged of a deletion: what it was, whose, and why; `what` and `reason` in words that are always the same, as
+ * they are labels of the counts too.
+ */
+export type Deletion = {
+  what: string;
+  reason: string;
+  repository?: string;
+  sizeBytes?: number;
+  [detail: string]: unknown;
+};
 
-/** Logs a deletion. */
+/** Logs a deletion, and counts it. */
 export function logDeletion(deletion: Deletion): void {
+  const { what, reason, sizeBytes } = deletion;
+  meter.add("stowage_deletions_total", [what, reason]);
+  if (sizeBytes !== undefined) meter.add("stowage_freed_bytes_total", [reason], sizeBytes);
   console.log(JSON.stringify({ event: "deleted", ...deletion }));
 }

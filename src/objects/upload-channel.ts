@@ -12,16 +12,22 @@ import { drain } from "./upload/drain.ts";
 
 const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";
+const receivedHeader = "stowage-received";
 
-/**
- * Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. The answer to the client must not end before what
- * `hold` is given: that would end the reading of its request.
- */
+/** What becomes of a request while it is answered. */
+export type Transfer = {
+  /** Keeps the answer to the client from ending: that would end the reading of its request. */
+  hold: (promise: Promise<unknown>) => void;
+  /** Is told how many bytes came. */
+  received: (sizeBytes: number) => void;
+};
+
+/** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. */
 export async function sendWrite(
   upload: UploadApi,
   write: UploadWrite,
   body: ReadableStream | null,
-  hold: (promise: Promise<unknown>) => void,
+  { hold, received }: Transfer,
 ): Promise<Result<UploadStatus>> {
   const request = new Request("https://upload/", {
     method: "POST",
@@ -30,6 +36,7 @@ export async function sendWrite(
   });
   const response = await upload.fetch(request);
   hold(drain(response.body));
+  received(Number(response.headers.get(receivedHeader)));
   return JSON.parse(response.headers.get(resultHeader) ?? "");
 }
 
@@ -38,9 +45,9 @@ export function receiveWrite(request: Request): UploadWrite {
   return JSON.parse(request.headers.get(writeHeader) ?? "");
 }
 
-/** The object's side of {@link sendWrite}: what comes of it. */
-export function answerWrite(request: Request, result: Result<UploadStatus>): Response {
-  const headers = { [resultHeader]: JSON.stringify(result) };
+/** The object's side of {@link sendWrite}: what comes of it, and how many bytes came. */
+export function answerWrite(request: Request, result: Result<UploadStatus>, receivedBytes: number): Response {
+  const headers = { [resultHeader]: JSON.stringify(result), [receivedHeader]: String(receivedBytes) };
   if (result.ok || request.body === null) return new Response(null, { headers });
   const { readable, writable } = new IdentityTransformStream();
   void drain(request.body).then(() => writable.close().catch(() => {}));

@@ -7,6 +7,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import { meter } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Failure, failure, type Result } from "../oci/errors.ts";
 import type { Bucket } from "../storage/bucket.ts";
@@ -15,6 +16,7 @@ import { openBucket } from "../storage/open-bucket.ts";
 import type { UploadApi, UploadSession, UploadStatus, UploadWrite } from "./api.ts";
 import { commitBlob } from "./commit-blob.ts";
 import { DueTable } from "./due.ts";
+import { reportIfDue } from "./report.ts";
 import { repositoryStub } from "./stubs.ts";
 import { appendBody, type UploadParts } from "./upload/append.ts";
 import { assemble } from "./upload/assemble.ts";
@@ -52,14 +54,16 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   override async fetch(request: Request): Promise<Response> {
     const write = receiveWrite(request);
+    const intake = new Intake(this.#clock);
     try {
-      const receive = () => this.#receive(write, request.body);
-      return answerWrite(request, await this.#alone(receive, () => this.#endStalled(write)));
+      const receive = () => this.#receive(write, request.body, intake);
+      const result = await this.#alone(receive, () => this.#endStalled(write));
+      return answerWrite(request, result, intake.receivedBytes);
     } catch (error) {
       console.error(
         JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
       );
-      return answerWrite(request, failure("UNAVAILABLE"));
+      return answerWrite(request, failure("UNAVAILABLE"), intake.receivedBytes);
     }
   }
 
@@ -105,6 +109,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       },
       clean: () => this.#clean(),
     });
+    this.#report();
   }
 
   /** Whether the session ended so long ago that no client can ask about it, and left nothing to clean up. */
@@ -128,6 +133,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     if (this.#writer !== undefined) return failure("BLOB_UPLOAD_BUSY");
     const running = work().finally(() => {
       this.#writer = undefined;
+      this.#report();
     });
     this.#writer = running.catch(() => {});
     this.ctx.waitUntil(this.#writer);
@@ -161,11 +167,15 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #receive(write: UploadWrite, body: ReadableStream | null): Promise<Result<UploadStatus>> {
+  async #receive(
+    write: UploadWrite,
+    body: ReadableStream | null,
+    intake: Intake,
+  ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started);
     if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
-      const received = await this.#append(write, body);
+      const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
       if (write.digest !== undefined) {
         this.#store.setOrigin(write.origin);
@@ -181,13 +191,13 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return finished.ok ? { ok: true, offset } : finished;
   }
 
-  async #append(write: UploadWrite, body: ReadableStream | null): Promise<Result> {
+  async #append(write: UploadWrite, body: ReadableStream | null, intake: Intake): Promise<Result> {
     const { offset } = this.#store.read();
     if (offset === 0) this.#hash = new RunningHash(write.session.algorithm);
     if (!this.#hash?.covers(offset)) this.#hash = undefined;
-    this.#intake = new Intake(this.#clock);
+    this.#intake = intake;
     try {
-      return await appendBody(this.#parts, write, body, this.#hash, this.#intake);
+      return await appendBody(this.#parts, write, body, this.#hash, intake);
     } finally {
       this.#intake = undefined;
       this.#renew();
@@ -230,6 +240,11 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   #renew(): void {
     this.#due.set("expire", "", this.#clock.now() + this.#settings.uploadTtlMs);
+    meter.uploads.opened(this.#store.session().id);
+  }
+
+  #report(): void {
+    reportIfDue(this.env, this.#clock.now(), (promise) => this.ctx.waitUntil(promise));
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -292,6 +307,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       andThen();
     });
     this.#due.arm();
+    if (isOver(this.#store.read())) meter.uploads.ended(this.#store.session().id);
   }
 
   get #parts(): UploadParts {

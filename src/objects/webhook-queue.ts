@@ -7,14 +7,20 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import { meter } from "../metrics/meter.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import type { Page } from "./api.ts";
 import { DueTable } from "./due.ts";
 import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
 import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
 import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
-import type { DeadLetter, Delivery, QueueState, Webhook, WebhookQueueApi } from "./webhooks-api.ts";
+import type {
+  DeadLetter,
+  Delivery,
+  QueueState,
+  TryCounts,
+  Webhook,
+  WebhookQueueApi,
+} from "./webhooks-api.ts";
 
 /** The way of every request. The global function minds what it is called on. */
 const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
@@ -55,6 +61,11 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
 
   async state(): Promise<QueueState> {
     return this.#store.exists() ? this.#store.state() : { waiting: 0, deadLetters: 0, dropped: 0 };
+  }
+
+  async counts(): Promise<QueueState & { tries: TryCounts }> {
+    const tries = this.#store.exists() ? this.#store.tries() : { delivered: 0, failed: 0, "given up": 0 };
+    return { ...(await this.state()), tries };
   }
 
   async deliveries(limit: number): Promise<Delivery[]> {
@@ -160,7 +171,6 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     const attempt = waiting.attempts + 1;
     const pauseMs = waitMs(attempt);
     const outcome = isDelivered ? "delivered" : pauseMs === undefined ? "given up" : "failed";
-    meter.add("stowage_webhook_deliveries_total", [outcome]);
     const { id, type, repository } = event;
     const time = new Date(startedAt).toISOString();
     const milliseconds = now - startedAt;

@@ -63,11 +63,16 @@ export type DeadLetter = {
 /** How a webhook fares. `dropped`: dead letters that are gone, as there were too many. */
 export type QueueState = { waiting: number; deadLetters: number; dropped: number };
 
+/** How many tries to deliver came to what. */
+export type TryCounts = Record<Delivery["outcome"], number>;
+
 /** The queue of one webhook. */
 export interface WebhookQueueApi {
   /** Learns what the webhook now is, and takes events over, in their order. One that is waiting is not taken twice. */
   receive(webhook: Webhook, events: RegistryEvent[]): Promise<void>;
   state(): Promise<QueueState>;
+  /** How it fares, with all tries since it was made. */
+  counts(): Promise<QueueState & { tries: TryCounts }>;
   /** The latest tries, newest first. */
   deliveries(limit: number): Promise<Delivery[]>;
   /** Dead letters, newest first, after the one of the event `last` ("" for the newest). */

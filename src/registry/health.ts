@@ -27,6 +27,8 @@ function parts(registry: Registry): Record<string, () => Promise<unknown>> {
     repository: () => registry.ledger(nobody).info(),
     blobs: () => registry.shard(nothing).locate(nothing),
     upload: () => registry.upload(session.id).status(session, false),
+    webhooks: () => registry.webhooks().pullPatterns(),
+    "webhook queue": () => registry.webhookQueue("health-check").state(),
   };
 }
 

@@ -3,14 +3,14 @@
  */
 import type { UploadStatus } from "../objects/api.ts";
 import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { sendWrite } from "../objects/upload-channel.ts";
+import { sendWrite, type Transfer } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
-import type { Registry, WaitUntil } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 
 /** The most holders of a digest that are tried as the source of a mount that names none. */
@@ -33,9 +33,9 @@ export function pushChunk(
   session: NamedSession,
   body: UploadBody,
   origin: Origin,
-  hold: WaitUntil,
+  transfer: Transfer,
 ): Promise<Result<UploadStatus>> {
-  return write(registry, session, body, undefined, origin, hold);
+  return write(registry, session, body, undefined, origin, transfer);
 }
 
 /**
@@ -52,9 +52,9 @@ export async function closeUpload(
   body: UploadBody,
   digest: Digest,
   origin: Origin,
-  hold: WaitUntil,
+  transfer: Transfer,
 ): Promise<Result> {
-  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, origin, hold);
+  if (!isMonolithic(session, body, digest)) return write(registry, session, body, digest, origin, transfer);
   return pushWhole(registry, session, body, digest, origin);
 }
 
@@ -71,7 +71,7 @@ function write(
   body: UploadBody,
   digest: Digest | undefined,
   origin: Origin,
-  hold: WaitUntil,
+  transfer: Transfer,
 ): Promise<Result<UploadStatus>> {
   const { stream, length, offset } = body;
   const request = {
@@ -82,7 +82,7 @@ function write(
     ...(offset === undefined ? {} : { offset }),
     ...(digest === undefined ? {} : { digest }),
   };
-  return sendWrite(registry.upload(session.id), request, stream, hold);
+  return sendWrite(registry.upload(session.id), request, stream, transfer);
 }
 
 /** Stores a whole body under a key of its own, verified by the bucket, and commits it. */

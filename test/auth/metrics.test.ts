@@ -1,29 +1,27 @@
 /** What the registry counts, who may read it, and whether it says that it is well. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import parsePrometheus, { type Metric } from "parse-prometheus-text-format";
-import { admin, type CallOptions, type Credential, expectProblem, serveClosed } from "./support/registry.ts";
+import { Client } from "../support/client.ts";
+import { content, digestOf, streamOf } from "../support/content.ts";
+import { parseMetrics, type Scraped, seriesValue } from "../support/scrape.ts";
+import {
+  admin,
+  basic,
+  type CallOptions,
+  type Credential,
+  expectProblem,
+  serveClosed,
+} from "./support/registry.ts";
 
 const metricsToken = "scrape-0123456789abcdef";
 const registry = await serveClosed({ METRICS_TOKEN: metricsToken });
 registry.secrets.add(metricsToken);
 const builder = await registry.account("builder", [{ repository: "team/**", verbs: ["pull", "push"] }]);
 
-type Scraped = { text: string; metrics: Map<string, Metric[]> };
-
 async function scrape(as: Credential = admin): Promise<Scraped> {
   const answer = await registry.must(200, "GET", "/metrics", { as });
   assert.equal(answer.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8");
-  const families = parsePrometheus(answer.text);
-  return { text: answer.text, metrics: new Map(families.map(({ name, metrics }) => [name, metrics])) };
-}
-
-/** The value of a series; 0 where there is none yet. */
-function seriesValue({ metrics }: Scraped, name: string, labels: Record<string, string>): number {
-  const series = metrics
-    .get(name)
-    ?.find((one) => Object.entries(labels).every(([label, value]) => one.labels?.[label] === value));
-  return Number(series?.value ?? 0);
+  return parseMetrics(answer.text);
 }
 
 /** The buckets of a histogram's series, in their order, and its count. */
@@ -96,6 +94,36 @@ test("requests, their bytes, durations, cache look-ups and pulls are counted exa
   assert.equal(grown("stowage_cache_lookups_total", { cache: "blobs", outcome: "miss" }), 1);
 });
 
+test("bytes of bodies without a length are counted as they come, and an upload as long as it is open", async () => {
+  const bytes = content(300_000);
+  const state = async () => {
+    const scraped = await scrape();
+    const received = seriesValue(scraped, "stowage_request_bytes_total", { route: "upload" });
+    return { received, open: seriesValue(scraped, "stowage_uploads_open") };
+  };
+  const before = await state();
+  const location = (await registry.must(202, "POST", "/v2/team/app/blobs/uploads/", { as: builder })).header(
+    "Location",
+  );
+  assert.deepEqual(
+    await state(),
+    before,
+    "a session costs nothing and counts for nothing before its first byte",
+  );
+  const patch = (body: Uint8Array, status: number) =>
+    new Client(registry.url).must(status, "PATCH", location, {
+      body: streamOf(body),
+      headers: { Authorization: basic(builder.name, builder.password) },
+    });
+  const next = (await patch(bytes.subarray(0, 200_000), 202)).header("Location");
+  assert.deepEqual(await state(), { received: before.received + 200_000, open: before.open + 1 });
+  await registry.must(201, "PUT", `${next}?digest=${digestOf(bytes)}`, {
+    as: builder,
+    body: bytes.subarray(200_000),
+  });
+  assert.deepEqual(await state(), { received: before.received + 300_000, open: before.open });
+});
+
 test("made-up methods and paths make no series of their own", async () => {
   for (const method of ["PROPFIND", "REPORT"]) await registry.call(method, "/nowhere/at/all", { as: admin });
   const after = await scrape();
@@ -159,7 +187,9 @@ test("anybody may ask whether it lives and whether all its parts answer", async 
   assert.equal(status, "ok");
   assert.deepEqual(
     checks.map(({ part, ok }) => [part, ok]),
-    ["replica", "bucket", "catalog", "repository", "blobs", "upload"].map((part) => [part, true]),
+    ["replica", "bucket", "catalog", "repository", "blobs", "upload", "webhooks", "webhook queue"].map(
+      (part) => [part, true],
+    ),
   );
   for (const { milliseconds } of checks) assert.equal(typeof milliseconds, "number");
   // The next one who asks is answered from memory.

@@ -1,6 +1,9 @@
-/** The bucket as it is, R2 or disk, until it is told to fail. */
+/** The bucket as it is, R2 or disk, and what a ledger hands things over to, until they are told to fail. */
 
-/** What can fail: a method of the bucket or of a multipart upload; before it did its work, or after. */
+/**
+ * What can fail: a method of the bucket or of a multipart upload, `replica.` and one of KV, `webhooks.` and one of
+ * `Webhooks`; before it did its work, or after.
+ */
 export type Fault = { operation: string; when: "before" | "after"; times: number };
 
 const faults: Fault[] = [];
@@ -18,14 +21,15 @@ function takeFault(operation: string, when: Fault["when"]): boolean {
 
 type Method = (...args: unknown[]) => unknown;
 
-/** Wraps a bucket, or an upload of it. Its methods fail as {@link addFault} says. */
-function faulty<T extends object>(target: T): T {
+/** Wraps a bucket, an upload of it, or something else. Its methods fail as {@link addFault} says. */
+function faulty<T extends object>(target: T, prefix = ""): T {
   return new Proxy(target, {
     get(_, name) {
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== "function") return value;
-      const method = value.bind(target) as Method;
-      const operation = String(name);
+      // Those of a stub would take `bind` for a method of the object.
+      const method: Method = (...args) => Reflect.apply(value, target, args);
+      const operation = prefix + String(name);
       if (operation === "resumeMultipartUpload")
         return (...args: unknown[]) => faulty(method(...args) as object);
       return async (...args: unknown[]) => {
@@ -60,7 +64,13 @@ function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetch
 
 const wrapped = new WeakMap<object, object>();
 
-type Buckets = { BLOBS: R2Bucket; BLOB_FILES?: Fetcher; BLOB_KEEPER?: Fetcher };
+type Buckets = {
+  BLOBS: R2Bucket;
+  MANIFESTS: KVNamespace;
+  WEBHOOKS: DurableObjectNamespace;
+  BLOB_FILES?: Fetcher;
+  BLOB_KEEPER?: Fetcher;
+};
 
 /** The bindings, with a bucket that can fail; the same ones each time. */
 export function withFaults<E extends Buckets>(env: E): E {
@@ -69,7 +79,7 @@ export function withFaults<E extends Buckets>(env: E): E {
   return known as E;
 }
 
-function wrap({ BLOBS, BLOB_FILES, BLOB_KEEPER, ...others }: Buckets): Buckets {
+function wrap({ BLOBS, MANIFESTS, WEBHOOKS, BLOB_FILES, BLOB_KEEPER, ...others }: Buckets): Buckets {
   const services =
     BLOB_FILES === undefined || BLOB_KEEPER === undefined
       ? {}
@@ -77,5 +87,14 @@ function wrap({ BLOBS, BLOB_FILES, BLOB_KEEPER, ...others }: Buckets): Buckets {
           BLOB_FILES: faultyService(BLOB_FILES, operationOn),
           BLOB_KEEPER: faultyService(BLOB_KEEPER, () => "settle"),
         };
-  return { ...others, BLOBS: faulty(BLOBS), ...services };
+  const webhooks = {
+    getByName: (name: string) => faulty(WEBHOOKS.getByName(name), "webhooks."),
+  } as unknown as DurableObjectNamespace;
+  return {
+    ...others,
+    BLOBS: faulty(BLOBS),
+    MANIFESTS: faulty(MANIFESTS, "replica."),
+    WEBHOOKS: webhooks,
+    ...services,
+  };
 }

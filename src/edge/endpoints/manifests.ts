@@ -116,6 +116,7 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   );
   if (!body.ok)
     return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
+  context.received(body.bytes.byteLength);
   const pushed = await pushManifest(registry, {
     repository,
     digest,

@@ -2,20 +2,21 @@
 import { expose, expositionType } from "../../metrics/exposition.ts";
 import { meter } from "../../metrics/meter.ts";
 import { reportCounts } from "../../objects/report.ts";
+import { countWebhooks } from "../../registry/webhook-counts.ts";
 import type { Answer, Context } from "../context.ts";
 
 /**
- * What the catalog has added up. On one machine, where one isolate answers every request, also what that has counted
- * of requests; among many isolates that would be the count of one that nobody chose.
+ * What the objects know. On one machine, where one isolate answers every request, also what that has counted of
+ * requests; among many isolates that would be the count of one that nobody chose.
  */
 export async function metrics({ registry }: Context): Promise<Answer> {
   await reportCounts(registry.env, registry.clock.now());
-  const kept = await registry.catalog().counts();
+  const kept = await Promise.all([registry.catalog().counts(), countWebhooks(registry)]);
   const own =
     registry.settings.metricsScope === "process" ? meter.samples() : { samples: [], distributions: [] };
   return {
     status: 200,
     headers: { "Content-Type": expositionType },
-    body: expose([...own.samples, ...kept], own.distributions),
+    body: expose([...own.samples, ...kept.flat()], own.distributions),
   };
 }

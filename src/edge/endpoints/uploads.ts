@@ -55,7 +55,7 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
     body.body,
     digest,
     eventOrigin(context),
-    context.hold,
+    context,
   );
   return closed.ok ? stored(context, digest) : { failure: closed };
 }
@@ -67,7 +67,7 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   if (session === undefined) return unknownSession;
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
-  const pushed = await pushChunk(registry, session, body.body, eventOrigin(context), context.hold);
+  const pushed = await pushChunk(registry, session, body.body, eventOrigin(context), context);
   if (!pushed.ok) return refused(context, session, pushed);
   return {
     status: 202,
@@ -86,7 +86,7 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   const body = readUploadBody(request);
   if (!body.ok) return { failure: body };
   const origin = eventOrigin(context);
-  const closed = await closeUpload(registry, session, body.body, digest, origin, context.hold);
+  const closed = await closeUpload(registry, session, body.body, digest, origin, context);
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
 }
 

@@ -3,7 +3,13 @@
  */
 import type { FamilyName } from "../../metrics/families.ts";
 import type { Report, Sample } from "../../metrics/meter.ts";
-import type { TagPulls } from "../api.ts";
+import type { UploadNews } from "../../metrics/open-uploads.ts";
+import type { Backlog, TagPulls } from "../api.ts";
+
+/** Uploads live for less, whatever `UPLOAD_TTL` says. */
+const openUploadsKeptMs = 7 * 24 * 3600 * 1000;
+
+const outboxes = ["replica", "events"] as const;
 
 /** A tag that nobody pulled for so long is counted no more. */
 const tagPullsKeptMs = 365 * 24 * 3600 * 1000;
@@ -17,7 +23,8 @@ export class CountStore {
   }
 
   /** Adds a report up. Pulls of a repository that is not listed, because it was deleted, are dropped. */
-  add({ counters, pulls }: Report, now: number): void {
+  add({ counters, pulls, uploads }: Report, now: number): void {
+    this.#noteUploads(uploads, now);
     for (const { family, labels, value } of counters) {
       this.#sql.exec(
         `INSERT INTO counters (family, labels, value) VALUES (?, ?, ?)
@@ -55,6 +62,56 @@ export class CountStore {
       )
       .toArray()
       .map(({ family, labels, value }) => ({ family, labels: JSON.parse(labels), value }));
+  }
+
+  #noteUploads(uploads: readonly UploadNews[], now: number): void {
+    for (const { id, isOpen } of uploads) {
+      if (isOpen) this.#sql.exec("INSERT OR REPLACE INTO open_uploads (id, seen_at) VALUES (?, ?)", id, now);
+      else this.#sql.exec("DELETE FROM open_uploads WHERE id = ?", id);
+    }
+    this.#sql.exec("DELETE FROM open_uploads WHERE seen_at < ?", now - openUploadsKeptMs);
+  }
+
+  /** How many uploads are open, of those that were heard of since then. */
+  openUploads(since: number): number {
+    return this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM open_uploads WHERE seen_at >= ?", since)
+      .one().count;
+  }
+
+  /** Keeps what a ledger could not hand over, and since when that is so. */
+  putBacklog(repository: string, backlog: Backlog, now: number): void {
+    for (const outbox of outboxes) {
+      if (backlog[outbox] === 0) {
+        this.#sql.exec("DELETE FROM backlogs WHERE repository = ? AND outbox = ?", repository, outbox);
+      } else {
+        this.#sql.exec(
+          `INSERT INTO backlogs (repository, outbox, entries, since) VALUES (?, ?, ?, ?)
+           ON CONFLICT DO UPDATE SET entries = excluded.entries`,
+          repository,
+          outbox,
+          backlog[outbox],
+          now,
+        );
+      }
+    }
+  }
+
+  /** What all ledgers could not hand over, and for how long the oldest of it waits. */
+  backlogs(now: number): Sample[] {
+    return outboxes.flatMap((outbox): Sample[] => {
+      const { entries, since } = this.#sql
+        .exec<{ entries: number; since: number }>(
+          "SELECT total(entries) AS entries, coalesce(min(since), ?) AS since FROM backlogs WHERE outbox = ?",
+          now,
+          outbox,
+        )
+        .one();
+      return [
+        { family: "stowage_outbox_entries", labels: [outbox], value: entries },
+        { family: "stowage_outbox_age_seconds", labels: [outbox], value: Math.max(0, now - since) / 1000 },
+      ];
+    });
   }
 
   /** How many repositories there are, and the pulls of those that are pulled most. */

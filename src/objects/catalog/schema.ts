@@ -67,5 +67,20 @@ const counts = `
   ) WITHOUT ROWID;
 `;
 
+const stateOfObjects = `
+  -- Uploads that said that they are open. One that was not heard of for UPLOAD_TTL is open no more.
+  CREATE TABLE open_uploads (id TEXT PRIMARY KEY, seen_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX open_uploads_by_time ON open_uploads (seen_at);
+
+  -- What ledgers said that they could not hand over, and since when.
+  CREATE TABLE backlogs (
+    repository TEXT NOT NULL,
+    outbox TEXT NOT NULL,
+    entries INTEGER NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (repository, outbox)
+  ) WITHOUT ROWID;
+`;
+
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables, counts, DueTable.schema];
+export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects];

@@ -5,6 +5,7 @@ import type { Env } from "../../env.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryChange, RepositoryInfo } from "../api.ts";
 import { catalogStub } from "../stubs.ts";
+import { backlogJob } from "./backlog.ts";
 import type { LedgerParts } from "./parts.ts";
 import { type Meta, writeMeta } from "./schema.ts";
 
@@ -35,7 +36,7 @@ export async function announce(env: Env, { name, visibility, description, isDele
 
 /** Whether KV, the shards, the catalog and whoever listens all know that a repository is deleted. */
 export function isDrained({ sql, outbox, events }: LedgerParts): boolean {
-  const kinds = JSON.stringify(["release", announceJob]);
+  const kinds = JSON.stringify(["release", announceJob, backlogJob]);
   const left = sql.exec("SELECT 1 FROM due WHERE kind IN (SELECT value FROM json_each(?)) LIMIT 1", kinds);
   return left.toArray().length === 0 && outbox.isEmpty() && events.isEmpty();
 }

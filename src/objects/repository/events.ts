@@ -9,6 +9,7 @@ import type { Clock } from "../../env.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
 import type { DueTable } from "../due.ts";
 import type { WebhooksApi } from "../webhooks-api.ts";
+import { tellBacklogLater } from "./backlog.ts";
 
 /** The job of the `due` table that hands events over. */
 export const eventsJob = "events";
@@ -32,6 +33,7 @@ export class EventLog {
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
   #isFlushing = false;
+  #hasFailed = false;
 
   constructor(sql: SqlStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
     this.#sql = sql;
@@ -60,6 +62,12 @@ export class EventLog {
     return this.#sql.exec("SELECT 1 FROM events LIMIT 1").toArray().length === 0;
   }
 
+  /** How many events could not be handed over; those that merely wait for others are not among them. */
+  backlog(): number {
+    if (!this.#hasFailed) return 0;
+    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
+  }
+
   /** Hands events over at once if somebody listened last time; else the alarm will. Never throws. */
   async flushIfHeard(repository: string): Promise<void> {
     if (this.#isListening && !this.isEmpty()) await this.flush(repository);
@@ -78,9 +86,12 @@ export class EventLog {
         this.#sql.exec("DELETE FROM events WHERE sequence <= ?", rows.at(-1)?.sequence ?? 0);
       }
       this.#due.clear(eventsJob, "");
+      this.#hasFailed = false;
     } catch (error) {
       console.warn(JSON.stringify({ event: "events not handed over", repository, error: String(error) }));
       this.#due.set(eventsJob, "", this.#clock.now() + retryMs);
+      this.#hasFailed = true;
+      tellBacklogLater(this.#due, this.#clock.now());
     } finally {
       this.#isFlushing = false;
     }

@@ -7,6 +7,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";
 import { announceJob } from "./announce.ts";
+import { backlogJob, tellBacklog } from "./backlog.ts";
 import { eventsJob } from "./events.ts";
 import { release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
@@ -51,5 +52,7 @@ export function ledgerJobs(
       due.scrub(rows, settings.scrubEveryMs, (after) => scrubLedger(env, parts, name, after)),
     [rebuildJob]: async (rows) => transaction(() => markPage(parts, rows)),
     [eventsJob]: () => events.flush(name),
+    // After those that it speaks of.
+    [backlogJob]: () => tellBacklog(env, name, parts),
   };
 }

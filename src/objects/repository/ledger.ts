@@ -7,6 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../../env.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import { reportIfDue } from "../report.ts";
 import type { Freed } from "../upkeep.ts";
 import { announce, announceJob, isDrained } from "./announce.ts";
 import { ledgerJobs } from "./jobs.ts";
@@ -62,6 +63,7 @@ export abstract class Ledger extends DurableObject<Env> {
       ),
       budgetMs,
     );
+    reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
     if (this.meta?.isDeleting && isDrained(this.parts)) {
       // Its name is free again.
       this.meta = undefined;

@@ -11,6 +11,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import type { Replica, ReplicaValue } from "../../storage/replica.ts";
 import type { DueTable } from "../due.ts";
+import { tellBacklogLater } from "./backlog.ts";
 
 /** The job of the `due` table that flushes the outbox. */
 export const outboxJob = "outbox";
@@ -86,12 +87,23 @@ export class Outbox {
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
 
+  /** How many rows KV does not have right. Those of which a write is merely going to be repeated are not among them. */
+  backlog(): number {
+    return this.#sql
+      .exec<{ count: number }>(
+        "SELECT count(*) AS count FROM outbox WHERE unsettled_until IS NULL OR at != unsettled_until",
+      )
+      .one().count;
+  }
+
   /** Writes what is marked and due, for as long as the budget lasts; the alarm goes on. Never throws. */
   async flush(repository: RepositoryName): Promise<void> {
     const deadline = this.#clock.now() + flushBudgetMs;
     for (let marks = this.#take(); marks.length > 0; marks = this.#take()) {
       await Promise.all(marks.map((mark) => this.#write(repository, mark)));
-      if (this.#clock.now() > deadline) break;
+      if (this.#clock.now() <= deadline) continue;
+      tellBacklogLater(this.#due, this.#clock.now());
+      break;
     }
     this.#reschedule();
   }
@@ -138,6 +150,7 @@ export class Outbox {
       .toArray()[0];
     const isUnchanged = current?.version === mark.version;
     if (!isKnown) {
+      tellBacklogLater(this.#due, now);
       if (isUnchanged) this.#postpone(mark, now + retryMs);
       return;
     }

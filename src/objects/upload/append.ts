@@ -40,6 +40,7 @@ export async function appendBody(
   let isStopped = false;
   try {
     for await (const piece of readPieces(body, (read) => intake.next(read))) {
+      intake.receivedBytes += piece.byteLength;
       if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
         return failure("SIZE_INVALID", { announcedBytes: write.length });
       }

@@ -18,6 +18,8 @@ export class Stopped extends Error {
 
 /** One request's intake. */
 export class Intake {
+  /** How many bytes came. */
+  receivedBytes = 0;
   readonly #clock: Clock;
   readonly #stop = Promise.withResolvers<never>();
   #waitingSinceMs: number | undefined;

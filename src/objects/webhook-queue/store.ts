@@ -5,7 +5,7 @@ import type { RegistryEvent } from "../../oci/event.ts";
 import type { Page } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
-import type { DeadLetter, Delivery, QueueState, Webhook } from "../webhooks-api.ts";
+import type { DeadLetter, Delivery, QueueState, TryCounts, Webhook } from "../webhooks-api.ts";
 
 const tables = `
   CREATE TABLE webhook (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL, dropped INTEGER NOT NULL);
@@ -25,7 +25,17 @@ const tables = `
   );
 `;
 
-const schema: Schema = [tables + DueTable.schema];
+/** For the metrics: the deliveries themselves are kept for a while only. */
+const tries = `
+  ALTER TABLE webhook ADD COLUMN delivered INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE webhook ADD COLUMN failed INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE webhook ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
+`;
+
+const schema: Schema = [tables + DueTable.schema, tries];
+
+/** The columns in which tries are counted. */
+const triesColumns = { delivered: "delivered", failed: "failed", "given up": "given_up" } as const;
 
 /** How many events may wait; what comes beyond that is a dead letter at once. */
 export const maxWaiting = 10_000;
@@ -150,6 +160,8 @@ export class QueueStore {
   }
 
   addDelivery(delivery: Delivery): void {
+    const column = triesColumns[delivery.outcome];
+    this.#sql.exec(`UPDATE webhook SET ${column} = ${column} + 1`);
     this.#sql.exec("INSERT INTO deliveries (delivery) VALUES (?)", JSON.stringify(delivery));
     this.#sql.exec(
       "DELETE FROM deliveries WHERE sequence <= (SELECT max(sequence) FROM deliveries) - ?",
@@ -206,6 +218,15 @@ export class QueueStore {
   state(): QueueState {
     const { dropped } = this.#sql.exec<{ dropped: number }>("SELECT dropped FROM webhook").one();
     return { waiting: this.#count("waiting"), deadLetters: this.#count("dead_letters"), dropped };
+  }
+
+  tries(): TryCounts {
+    const { given_up: givenUp, ...others } = this.#sql
+      .exec<{ delivered: number; failed: number; given_up: number }>(
+        "SELECT delivered, failed, given_up FROM webhook",
+      )
+      .one();
+    return { ...others, "given up": givenUp };
   }
 
   #count(table: "waiting" | "dead_letters"): number {
