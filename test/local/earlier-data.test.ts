@@ -2,7 +2,8 @@
  * Data that earlier releases wrote: later ones must open it, serve it and go on with it.
  *
  * Each archive in earlier-data/ is the data directory of a release: one image with a referrer in a public repository,
- * one account, and an upload that was left open. A release that changes a schema adds its predecessor's archive.
+ * one account, and an upload that was left open; since there are webhooks, one with two events that wait. A release that
+ * changes a schema adds its predecessor's archive.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -10,28 +11,49 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { after } from "node:test";
+import type { BucketKind } from "../../src/local/bucket-kind.ts";
 import { content, digestOf } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
+import { parseMetrics, seriesValue } from "../support/scrape.ts";
 
 const archives = join(import.meta.dirname, "earlier-data");
 const layer = "a layer of an earlier release";
 const manifestDigest = "sha256:ca144d2e5c140adf11a1793669c30c7e3bb5d95c41d9699f73bd59db61303336";
 const referrerDigest = "sha256:bfc4c2c80a76e5f6c9485ad1741dc761bfe298e3f04150d80ae62de0b74e17f2";
-const openUpload =
-  "/v2/team/app/blobs/uploads/175fda74-9a49-46e0-9478-48e967670f4a.touw0o.as.xfITtTpLnyQHuw40BbW6Yrgx8qbIqLnONNPQhTnXjpg";
+
+type Archive = { name: string; bucket: BucketKind; openUpload: string; webhook?: string };
+
+const releases: Archive[] = [
+  {
+    name: "before-schema-versions.tar.gz",
+    bucket: "r2",
+    openUpload: "175fda74-9a49-46e0-9478-48e967670f4a.touw0o.as.xfITtTpLnyQHuw40BbW6Yrgx8qbIqLnONNPQhTnXjpg",
+  },
+  {
+    name: "before-counts-of-objects.tar.gz",
+    bucket: "disk",
+    openUpload: "c1c620d4-aab5-4543-9842-bc721749e3f6.tov1k1.as.ZMiL19X0MoxEuFfRh5R8-eOtfcfOFWEHVLKOcwgEVeY",
+    webhook: "6e4aabbe-39f0-4287-ae97-62e8a44d3a4e",
+  },
+];
 
 function basic(name: string, password: string): Record<string, string> {
   return { Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
 }
 
+const admin = { name: "admin", password: "another password since" };
 const builder = basic("builder", "the builder's password");
 
-for (const archive of readdirSync(archives)) {
-  test(`the data of ${archive} is opened, served and gone on with`, async () => {
+test("every archive is opened by a test", () => {
+  assert.deepEqual(readdirSync(archives).toSorted(), releases.map(({ name }) => name).toSorted());
+});
+
+for (const { name, bucket, openUpload, webhook } of releases) {
+  test(`the data of ${name} is opened, served and gone on with`, async () => {
     const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
     after(() => rmSync(dataDirectory, { recursive: true, force: true }));
-    execFileSync("tar", ["xzf", join(archives, archive), "-C", dataDirectory]);
-    const registry = await serve({ dataDirectory, vars: { ADMIN_PASSWORD: "another password since" } });
+    execFileSync("tar", ["xzf", join(archives, name), "-C", dataDirectory]);
+    const registry = await serve({ dataDirectory, bucket, vars: { ADMIN_PASSWORD: admin.password } });
     const app = "/v2/team/app";
 
     const byTag = await registry.must(200, "GET", `${app}/manifests/v1`, { headers: builder });
@@ -54,13 +76,13 @@ for (const archive of readdirSync(archives)) {
     );
 
     const described = await registry.must(200, "GET", "/api/v1/repositories/team/app", {
-      headers: basic("admin", "another password since"),
+      headers: basic(admin.name, admin.password),
     });
     const { visibility, description } = described.json<Record<string, unknown>>();
     assert.deepEqual([visibility, description], ["public", "from an earlier release"]);
 
     // The upload may have expired meanwhile; it must not fail.
-    const upload = await registry.send("GET", openUpload, { headers: builder });
+    const upload = await registry.send("GET", `${app}/blobs/uploads/${openUpload}`, { headers: builder });
     assert([204, 404].includes(upload.status), upload.text);
 
     const more = content();
@@ -74,5 +96,12 @@ for (const archive of readdirSync(archives)) {
     });
     const tags = await registry.must(200, "GET", `${app}/tags/list`, { headers: builder });
     assert.deepEqual(tags.json<{ tags: string[] }>().tags, ["v1", "v2"]);
+
+    const headers = basic(admin.name, admin.password);
+    const metrics = await registry.must(200, "GET", "/metrics", { headers });
+    assert.equal(seriesValue(parseMetrics(metrics.text), "stowage_repositories"), 1);
+    if (webhook === undefined) return;
+    const queue = await registry.must(200, "GET", `/api/v1/webhooks/${webhook}`, { headers });
+    assert(queue.json<{ waiting: number }>().waiting >= 2, queue.text);
   });
 }
