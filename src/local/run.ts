@@ -1,4 +1,5 @@
 /** The local server from its flags to its exit. */
+import "./compile-cache.ts";
 import { constants } from "node:os";
 import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import type { WorkerOptions } from "miniflare";
 import type { Unstable_Config } from "wrangler";
 import { projectDirectory } from "./bundle.ts";
+import { cacheDirectory } from "./compile-cache.ts";
 
 /** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
 export interface WranglerOptions {
@@ -18,7 +19,6 @@ export interface WranglerOptions {
 }
 
 const configFile = join(projectDirectory, "wrangler.toml");
-const cacheDirectory = join(projectDirectory, "node_modules", ".cache", "stowage");
 
 /**
  * Reads wrangler.toml.
