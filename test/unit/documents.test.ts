@@ -1,0 +1,41 @@
+/** What the pages say of the code, held to the code. */
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { join, relative } from "node:path";
+import test from "node:test";
+import { variables } from "../../src/env.ts";
+import { families } from "../../src/metrics/families.ts";
+
+const root = join(import.meta.dirname, "..", "..");
+const markdownIn = (folder: string) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join(root, folder, name));
+const pages = [...markdownIn("."), ...markdownIn("docs")];
+const read = (path: string) => readFileSync(path, "utf8");
+const textOf = (path: string) => read(join(root, path));
+
+test("the README's table has every variable with its default, and no other", () => {
+  const [, settings = ""] = textOf("README.md").split("\n## Settings\n");
+  const written = [...settings.matchAll(/^\| `([A-Z_]+)` \|(?: `([^`]*)`)? \|/gm)].map(
+    ([, name, fallback = ""]) => [name, fallback],
+  );
+  const parsed = Object.entries(variables).map(([name, variable]) => [name, variable.default]);
+  assert.deepEqual(written.toSorted(), parsed.toSorted());
+});
+
+test("the page of metrics has every family, with its type and labels, and no other", () => {
+  const written = [...textOf("docs/metrics.md").matchAll(/^\| `(stowage_\w+)` \| (\w+) \| ([^|]*)\|/gm)].map(
+    ([, name, type, labels]) => [name, type, labels?.trim() ?? ""],
+  );
+  const counted = Object.entries(families).map(([name, { type, labels }]) => [name, type, labels.join(", ")]);
+  assert.deepEqual(written.toSorted(), counted.toSorted());
+});
+
+test("the README leads to every page", () => {
+  const readme = textOf("README.md");
+  const missing = pages
+    .map((page) => relative(root, page))
+    .filter((page) => page !== "README.md" && !readme.includes(`](${page}`));
+  assert.deepEqual(missing, []);
+});
