@@ -1,23 +1,14 @@
 /** The commands of docs/migrating.md, as they are written there: from Debian's docker-registry to a server of ours. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { startDockerRegistry } from "../../bench/peers.ts";
-import { projectDirectory } from "../../src/local/bundle.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { writeIndex } from "./support/oci-layout.ts";
+import { commandsOf } from "./support/page-commands.ts";
 import { hasPrograms, run } from "./support/programs.ts";
 import { freePort, startServer } from "./support/server.ts";
-
-/** The commands below a mark in the page. */
-function commandsOf(page: string, mark: string): string {
-  const text = readFileSync(join(projectDirectory, "docs", page), "utf8");
-  const [, commands] = new RegExp(`<!-- tested: ${mark} -->\n\`\`\`sh\n([^]*?)\`\`\``).exec(text) ?? [];
-  assert(commands !== undefined, `${page} has no commands that are marked ${mark}`);
-  return commands;
-}
 
 const digestOfSubject = /^Digest: +(\S+)$/m;
 
