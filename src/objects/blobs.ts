@@ -152,7 +152,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     holder: (rows) => this.#dropHolders(rows),
     doom: async (rows) => this.#buryDoomed(rows),
     delete: (rows) => this.#deleteBuried(rows),
-    forget: async (rows) => this.#forgetTombstones(rows),
+    forget: (rows) => this.#forgetTombstones(rows),
     [scrubJob]: (rows) => this.#due.scrub(rows, this.#settings.scrubEveryMs, (after) => this.scrub(after)),
   };
 
@@ -271,7 +271,9 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     });
   }
 
-  #forgetTombstones(rows: DueRow[]): void {
+  /** A write that the bucket was thought to have failed may have landed since: bytes are deleted once more. */
+  async #forgetTombstones(rows: DueRow[]): Promise<void> {
+    await this.#bucket.delete(rows.map((row) => row.id));
     this.ctx.storage.transactionSync(() => {
       for (const { id: key } of rows) {
         this.#store.clearStrayKey(key);

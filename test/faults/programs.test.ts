@@ -43,6 +43,7 @@ const ledgerFault = (effect: Fault["effect"], times: number): Step => ({
   do: "fault",
   fault: { target: "REPOSITORY", effect, skip: 0, times },
 });
+const smallBlob = 0;
 const largeBlob = 1;
 
 const cases: Record<string, Step[]> = {
@@ -66,6 +67,11 @@ const cases: Record<string, Step[]> = {
     runAlarms,
     runAlarms,
     { do: "pull blob", ...reader, blob: largeBlob },
+  ],
+  "a write of bytes that lands after they were deleted leaves nothing": [
+    { do: "push blob", ...writer, blob: smallBlob, way: "post", pauseSeconds: 0 },
+    { do: "fault", fault: { target: "r2.put", effect: "late", skip: 0, times: 1 } },
+    { do: "push blob", ...writer, repository: 1, blob: smallBlob, way: "chunked", pauseSeconds: 0 },
   ],
   "a tag that was moved off a deleted manifest is found while the replica only knows its old place": [
     pushImage(0),

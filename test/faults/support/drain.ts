@@ -5,6 +5,7 @@
 
 import { replicaKey } from "../../../src/storage/keys.ts";
 import { Replica } from "../../../src/storage/replica.ts";
+import { scrub } from "./admin.ts";
 import { blobs } from "./contents.ts";
 import { tagCount } from "./program.ts";
 import { readEverything, settleUncertainties } from "./reads.ts";
@@ -26,6 +27,7 @@ export async function drain(run: Run): Promise<void> {
   world.trace.push("the end: everything that is due is done");
   for (const at of [0, 1] as const) world.kv.setLag(at, 0);
   await world.faults.slowCallsEnd();
+  await world.objects.wake();
   await settleUncertainties(run);
   const end = Date.now() + horizonMs;
   for (let round = 0; Date.now() < end; round++) {
@@ -39,6 +41,9 @@ export async function drain(run: Run): Promise<void> {
   await readEverything(run);
   checkBucket(run);
   await checkReplica(run);
+  const wrong = await scrub(run);
+  run.require(wrong.length === 0, `a scrub found something to repair: ${JSON.stringify(wrong)}`);
+  run.require(!world.objects.hasAlarms("UPLOAD"), "there is something left to do about uploads");
 }
 
 function checkBucket(run: Run): void {

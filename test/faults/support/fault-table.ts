@@ -1,18 +1,23 @@
 /** Which calls to bindings go wrong, and how many did. */
 import type { Fault, FaultEffect, FaultTarget } from "./program.ts";
 
+/** How long a call takes that stalls, in milliseconds: longer than a lease, so that what was lent is lost. */
+const stallMs = 70_000;
+
 /** The faults of one world. */
 export class FaultTable {
-  /** How many calls went wrong. */
-  fired = 0;
+  /** The targets of all calls that went wrong. */
+  readonly fired: FaultTarget[] = [];
+  readonly #advanceClock: (milliseconds: number) => void;
   readonly #note: (line: string) => void;
   #armed: Fault[] = [];
   #suspensions = 0;
   #slowCalls = 0;
 
   /** `note` is told of each call that goes wrong. */
-  constructor(note: (line: string) => void) {
+  constructor(note: (line: string) => void, advanceClock: (milliseconds: number) => void) {
     this.#note = note;
+    this.#advanceClock = advanceClock;
   }
 
   arm(fault: Fault): void {
@@ -44,7 +49,7 @@ export class FaultTable {
       return undefined;
     }
     fault.times--;
-    this.fired++;
+    this.fired.push(target);
     this.#note(`  ${fault.effect}: ${target} ${detail}`);
     return fault.effect;
   }
@@ -54,8 +59,14 @@ export class FaultTable {
     if (effect === "fail") throw new Error("internal error (10001)");
     if (effect === "slow") await this.delay();
     const result = await call();
-    if (effect === "lost") throw new Error("connection lost");
+    this.stall(effect);
+    if (effect === "lost" || effect === "time out") throw new Error("connection lost");
     return result;
+  }
+
+  /** Lets the time pass that an answer takes under an effect. */
+  stall(effect: FaultEffect | undefined): void {
+    if (effect === "stall" || effect === "time out") this.#advanceClock(stallMs);
   }
 
   /** Waits until the program waits: the runtime looks at its timers only when nobody has anything else to do. */

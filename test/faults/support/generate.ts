@@ -1,9 +1,12 @@
 /** Random programs. */
 import fc from "fast-check";
 import {
+  type AdminStep,
+  type AlarmWay,
   type Fault,
   type FaultEffect,
   type FaultTarget,
+  type LeaveUploadStep,
   type ManifestPlan,
   type PlatformStep,
   type Program,
@@ -54,7 +57,12 @@ const writeStep: fc.Arbitrary<WriteStep> = fc.oneof(
   },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant("mount" as const), ...written, blob, from: repository }),
+    arbitrary: fc.record({
+      do: fc.constant("mount" as const),
+      ...written,
+      blob,
+      from: fc.option(repository, { freq: 3 }),
+    }),
   },
   {
     weight: 3,
@@ -83,6 +91,17 @@ const togetherStep: fc.Arbitrary<TogetherStep> = fc.record({
   writes: fc.array(writeStep, { minLength: 2, maxLength: 4 }),
 });
 
+const leaveUploadStep: fc.Arbitrary<LeaveUploadStep> = fc.record({
+  do: fc.constant("leave upload" as const),
+  ...target,
+  blob,
+  isCancelled: fc.boolean(),
+});
+
+const adminStep: fc.Arbitrary<AdminStep> = fc.record({
+  do: fc.constantFrom("collect" as const, "scrub" as const, "look around" as const),
+});
+
 const readStep: fc.Arbitrary<ReadStep> = fc.oneof(
   fc.record({
     do: fc.constant("pull tag" as const),
@@ -97,13 +116,21 @@ const readStep: fc.Arbitrary<ReadStep> = fc.oneof(
   fc.record({ do: fc.constant("list referrers" as const), ...target, manifest }),
 );
 
-const objectEffects: FaultEffect[] = ["fail", "lost", "overloaded", "evict", "evict after", "slow"];
-const kvEffects: FaultEffect[] = ["fail", "lost", "late", "slow"];
-const bucketEffects: FaultEffect[] = ["fail", "lost", "slow"];
+const objectEffects: FaultEffect[] = [
+  "fail",
+  "lost",
+  "overloaded",
+  "evict",
+  "cut",
+  "evict after",
+  "slow",
+  "stall",
+  "time out",
+];
+const storeEffects: FaultEffect[] = ["fail", "lost", "late", "slow", "stall", "time out"];
 
 function effectsOf(target: FaultTarget): FaultEffect[] {
-  if (target.startsWith("r2.")) return bucketEffects;
-  return target.startsWith("kv.") ? kvEffects : objectEffects;
+  return target.startsWith("r2.") || target.startsWith("kv.") ? storeEffects : objectEffects;
 }
 
 /** A fault of one of these targets. */
@@ -141,7 +168,7 @@ const platformStep: fc.Arbitrary<PlatformStep> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant("run alarms" as const),
       of: group,
-      how: fc.constantFrom("due" as const, "due" as const, "early" as const, "twice" as const),
+      how: fc.constantFrom<AlarmWay[]>("due", "due", "due", "early", "twice", "cut", "never"),
     }),
   },
   {
@@ -232,6 +259,8 @@ const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 1, arbitrary: renewal },
   { weight: 1, arbitrary: rebirth },
   { weight: 1, arbitrary: alone(togetherStep) },
+  { weight: 1, arbitrary: alone(leaveUploadStep) },
+  { weight: 1, arbitrary: alone(adminStep) },
   { weight: 3, arbitrary: alone(readStep) },
   { weight: 5, arbitrary: alone(platformStep) },
 );

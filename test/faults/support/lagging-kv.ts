@@ -35,11 +35,10 @@ export class LaggingKv {
     this.#lags[location] = milliseconds;
   }
 
-  /** The binding as a location has it; `undefined`: as the objects have it, which only write. */
-  binding(location: LocationIndex | undefined): KVNamespace {
+  /** The binding as a location has it. */
+  binding(location: LocationIndex): KVNamespace {
     const binding = {
       get: async (key: string, type: "json" | "arrayBuffer") => {
-        if (location === undefined) throw new Error("objects do not read KV");
         const value = await this.#faults.apply(this.#faults.take("kv.get", key), async () =>
           this.#read(location, key),
         );
@@ -49,6 +48,11 @@ export class LaggingKv {
       put: (key: string, value: string | Uint8Array) =>
         this.#write("put", key, typeof value === "string" ? new TextEncoder().encode(value) : value.slice()),
       delete: (key: string) => this.#write("delete", key, null),
+      list: () => {
+        const keys = [...this.rows().keys()].map((name) => ({ name }));
+        const call = async () => ({ keys, list_complete: true });
+        return this.#faults.apply(this.#faults.take("kv.list"), call);
+      },
     };
     return binding as unknown as KVNamespace;
   }

@@ -7,15 +7,21 @@ import { adminPassword, advanceClock, type World } from "./world.ts";
 /** An answer, read to its end. */
 export type Reply = { status: number; headers: Headers; bytes: Uint8Array };
 
-/** Who asks: may pull, push and delete; or pull alone. */
+/** Who asks with a token: may pull, push and delete; or pull alone. */
 export type Caller = "pusher" | "reader";
 
-export type SendOptions = { as?: Caller; headers?: Record<string, string>; body?: Uint8Array };
+export type SendOptions = {
+  as?: Caller | "administrator";
+  headers?: Record<string, string>;
+  body?: Uint8Array;
+};
 
 /** How much time passes with each request, in milliseconds. */
 const requestMs = 60;
 
 const origin = "https://registry.example";
+
+const password = `Basic ${btoa(`admin:${adminPassword}`)}`;
 
 const actions: Record<Caller, string> = { pusher: "pull,push,delete", reader: "pull" };
 
@@ -36,7 +42,7 @@ export class Clients {
   /** Sends a request to a location; waits for what it left to be done, too. */
   async send(at: LocationIndex, method: string, path: string, options: SendOptions = {}): Promise<Reply> {
     const { as = "pusher", headers = {}, body } = options;
-    const authorization = `Bearer ${await this.#token(as)}`;
+    const authorization = as === "administrator" ? password : `Bearer ${await this.#token(as)}`;
     const reply = await this.#fetch(at, method, path, { ...headers, Authorization: authorization }, body);
     const target = path.replace(/(uploads\/[0-9a-f]{4})[^?]*/, "$1…").replace(/^\/v2\/repository-/, "");
     this.#world.trace.push(`${at} ${method} ${abridged(target)} (${as}): ${reply.status}${errorOf(reply)}`);
@@ -77,16 +83,20 @@ export class Clients {
     const known = this.#tokens.get(caller);
     if (known !== undefined && known.until > Date.now()) return known.token;
     const scopes = this.#scopes.map((scope) => `scope=${scope}:${actions[caller]}`).join("&");
-    const authorization = `Basic ${btoa(`admin:${adminPassword}`)}`;
     const path = `/token?service=stowage&${scopes}`;
     const reply = await this.#world.faults.suspended(() =>
-      this.#fetch(0, "GET", path, { Authorization: authorization }, undefined),
+      this.#fetch(0, "GET", path, { Authorization: password }, undefined),
     );
-    const { token, expires_in: seconds } = JSON.parse(new TextDecoder().decode(reply.bytes));
+    const { token, expires_in: seconds } = jsonOf<{ token: string; expires_in: number }>(reply);
     // A request may take a while by the programs' clock.
     this.#tokens.set(caller, { token, until: Date.now() + (seconds - 600) * 1000 });
     return token;
   }
+}
+
+/** The JSON of an answer. */
+export function jsonOf<T>({ bytes }: Reply): T {
+  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 /** A text for the trace, with no more of each digest than tells it from others. */
@@ -95,7 +105,5 @@ export function abridged(text: string): string {
 }
 
 function errorOf({ status, bytes }: Reply): string {
-  if (status < 400 || bytes.byteLength === 0) return "";
-  const { errors } = JSON.parse(new TextDecoder().decode(bytes));
-  return ` ${abridged(JSON.stringify(errors[0]?.detail ?? errors[0]?.code))}`;
+  return status < 400 ? "" : ` ${abridged(new TextDecoder().decode(bytes))}`;
 }

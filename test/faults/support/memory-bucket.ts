@@ -6,13 +6,18 @@ import type { BucketOperation, FaultEffect } from "./program.ts";
 type Checksums = { sha256?: string; sha512?: string };
 type Range = { offset: number; length: number };
 type OpenUpload = { key: string; parts: Map<number, { etag: string; bytes: Uint8Array }> };
+type Stored = { bytes: Uint8Array; at: number };
+
+/** How late a call of unknown outcome is done, in milliseconds. */
+const lateMs = 50_000;
 
 /** The bucket of one world. */
 export class MemoryBucket {
   readonly #faults: FaultTable;
-  readonly #objects = new Map<string, Uint8Array>();
+  readonly #objects = new Map<string, Stored>();
   readonly #uploads = new Map<string, OpenUpload>();
   #uploadCount = 0;
+  #late: { at: number; call: () => unknown }[] = [];
 
   constructor(faults: FaultTable) {
     this.#faults = faults;
@@ -20,6 +25,7 @@ export class MemoryBucket {
 
   /** The keys of all objects. */
   keys(): string[] {
+    this.#doLate();
     return [...this.#objects.keys()];
   }
 
@@ -34,10 +40,10 @@ export class MemoryBucket {
       head: (key: string) => this.#call("head", key, () => describe(this.#objects.get(key))),
       get: (key: string, { range }: { range?: Range } = {}) =>
         this.#call("get", key, () => {
-          const bytes = this.#objects.get(key);
+          const bytes = this.#objects.get(key)?.bytes;
           const { offset, length } = range ?? { offset: 0, length: bytes?.byteLength ?? 0 };
           return (
-            bytes && { ...describe(bytes), body: new Response(bytes.slice(offset, offset + length)).body }
+            bytes && { size: bytes.byteLength, body: new Response(bytes.slice(offset, offset + length)).body }
           );
         }),
       put: async (key: string, body: ReadableStream | Uint8Array, checksums: Checksums) => {
@@ -48,11 +54,16 @@ export class MemoryBucket {
         this.#call("delete", keys.join(" "), () => {
           for (const key of keys) this.#objects.delete(key);
         }),
+      list: () =>
+        this.#call("list", "", () => {
+          const objects = [...this.#objects].map(([key, { at }]) => ({ key, uploaded: new Date(at) }));
+          return { objects, truncated: false };
+        }),
       createMultipartUpload: (key: string) =>
         this.#call("createMultipartUpload", key, (effect) => {
           const uploadId = `upload-${++this.#uploadCount}`;
           // One whose id nobody learnt, nobody can end; the platform does, after seven days.
-          if (effect !== "lost") this.#uploads.set(uploadId, { key, parts: new Map() });
+          if (!isUnanswered(effect)) this.#uploads.set(uploadId, { key, parts: new Map() });
           return { key, uploadId };
         }),
       resumeMultipartUpload: (key: string, uploadId: string) => this.#resume(key, uploadId),
@@ -65,8 +76,25 @@ export class MemoryBucket {
     detail: string,
     call: (effect: FaultEffect | undefined) => T,
   ): Promise<T | null> {
+    this.#doLate();
     const effect = this.#faults.take(`r2.${operation}`, detail);
+    if (effect === "late") {
+      this.#late.push({ at: Date.now() + lateMs, call: () => call(effect) });
+      throw new Error("timed out");
+    }
     return this.#faults.apply(effect, async () => call(effect) ?? null);
+  }
+
+  #doLate(): void {
+    const due = this.#late.filter(({ at }) => at <= Date.now());
+    this.#late = this.#late.filter((each) => !due.includes(each));
+    for (const { call } of due) {
+      try {
+        call();
+      } catch {
+        // Nobody is told any more.
+      }
+    }
   }
 
   #put(key: string, bytes: Uint8Array, checksums: Checksums): { key: string; size: number } {
@@ -74,7 +102,7 @@ export class MemoryBucket {
       const computed = createHash(algorithm).update(bytes).digest("hex");
       if (computed !== expected) throw new Error("put: the checksum did not match what was received (10037)");
     }
-    this.#objects.set(key, bytes);
+    this.#objects.set(key, { bytes, at: Date.now() });
     return { key, size: bytes.byteLength };
   }
 
@@ -97,7 +125,7 @@ export class MemoryBucket {
         this.#call("complete", key, () => {
           const bytes = assemble(open(), named);
           this.#uploads.delete(uploadId);
-          this.#objects.set(key, bytes);
+          this.#objects.set(key, { bytes, at: Date.now() });
           return { key, size: bytes.byteLength };
         }),
       abort: () =>
@@ -124,6 +152,11 @@ function assemble({ parts }: OpenUpload, named: { partNumber: number; etag: stri
   return new Uint8Array(Buffer.concat(pieces));
 }
 
-function describe(bytes: Uint8Array | undefined): { size: number } | undefined {
-  return bytes && { size: bytes.byteLength };
+function describe(stored: Stored | undefined): { size: number } | undefined {
+  return stored && { size: stored.bytes.byteLength };
+}
+
+/** Whether an effect keeps an answer back although the call is done. */
+function isUnanswered(effect: FaultEffect | undefined): boolean {
+  return effect === "lost" || effect === "time out" || effect === "late";
 }

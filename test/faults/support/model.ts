@@ -77,12 +77,13 @@ export class RepositoryModel {
 
   // ── What a write must be answered with ───────────────────────────────────────────────────────────────────────
 
-  expected(step: WriteStep, source: RepositoryModel | undefined): Expected {
+  /** `source`: whether there is what a mount mounts. */
+  expected(step: WriteStep, source: Certainty): Expected {
     switch (step.do) {
       case "push blob":
         return [201];
       case "mount":
-        return choose(source?.blob(step.blob) ?? "no", [201], [202]);
+        return choose(source, [201], [202]);
       case "put manifest": {
         const { kind, references } = this.#content(step.manifest);
         if (this.manifest(step.manifest) === "yes") return [201];
@@ -304,7 +305,8 @@ function allOf(states: Certainty[]): Certainty {
   return states.includes("maybe") ? "maybe" : "yes";
 }
 
-function anyOf(states: Certainty[]): Certainty {
+/** Whether at least one of these is there. */
+export function anyOf(states: Certainty[]): Certainty {
   if (states.includes("yes")) return "yes";
   return states.includes("maybe") ? "maybe" : "no";
 }

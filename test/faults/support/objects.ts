@@ -3,10 +3,10 @@
  * world's objects begin with its number, so that each program has objects of its own.
  */
 import type { FaultTable } from "./fault-table.ts";
-import type { ObjectBinding, ObjectGroup } from "./program.ts";
+import type { AlarmWay, ObjectBinding, ObjectGroup } from "./program.ts";
 
 /** What the harness asks of an object besides its own methods. */
-export type ObjectCommand = "crash" | "run alarm" | "run alarm twice";
+export type ObjectCommand = "wake" | "crash" | "run alarm" | "run alarm twice" | "lose alarm";
 
 type Commanded = { id: DurableObjectId; command(command: ObjectCommand): Promise<void> };
 
@@ -21,13 +21,33 @@ export async function obey(
     await ctx.storage.sync();
     ctx.abort("evicted");
   }
-  if ((await ctx.storage.getAlarm()) === null) return;
-  await ctx.storage.deleteAlarm();
+  if (command === "wake" || (await ctx.storage.getAlarm()) === null) return;
+  // Not awaited: a crash leaves no time between the alarm's end and what the object does first.
+  void ctx.storage.deleteAlarm();
+  if (command === "lose alarm") return;
   await object.alarm();
   if (command === "run alarm twice") await object.alarm();
 }
 
 type Namespace = { getByName(name: string): object };
+
+type Send = (command: ObjectCommand) => Promise<void>;
+
+const always = (): boolean => true;
+const run = (send: Send): Promise<void> => send("run alarm");
+
+const alarmWays: Record<Exclude<AlarmWay, "due">, (send: Send) => Promise<void>> = {
+  early: run,
+  twice: (send) => send("run alarm twice"),
+  cut: async (send) => {
+    await Promise.all([send("run alarm"), send("crash")]);
+  },
+  // The platform gives up an alarm that has failed too often, and its object is gone by then.
+  never: async (send) => {
+    await send("lose alarm");
+    await send("crash");
+  },
+};
 
 /** The objects of one world. */
 export class WorldObjects {
@@ -81,34 +101,41 @@ export class WorldObjects {
     return this.#alarms.size === 0 ? undefined : Math.min(...this.#alarms.values());
   }
 
-  /** Runs the alarms of a group's objects that are due, one after the other. */
-  async runDueAlarms(group: ObjectGroup): Promise<void> {
-    await this.#command(group, "run alarm", (at) => at <= Date.now());
+  /** Whether any object of a group is to be woken. */
+  hasAlarms(group: ObjectGroup): boolean {
+    return [...this.#known.values()].some(({ binding, id }) => binding === group && this.#alarms.has(id));
   }
 
-  /** Runs the alarms of a group's objects, due or not, once or twice. */
-  async runAlarms(group: ObjectGroup, times: "once" | "twice"): Promise<void> {
-    await this.#command(group, times === "once" ? "run alarm" : "run alarm twice", () => true);
+  /** Runs the alarms of a group's objects that are due, one after the other. */
+  async runDueAlarms(group: ObjectGroup): Promise<void> {
+    await this.#each(group, (alarmAt = Number.POSITIVE_INFINITY) => alarmAt <= Date.now(), run);
+  }
+
+  /** Has something happen to the alarms of a group's objects, due or not. */
+  async runAlarms(group: ObjectGroup, how: Exclude<AlarmWay, "due">): Promise<void> {
+    await this.#each(group, (alarmAt) => alarmAt !== undefined, alarmWays[how]);
   }
 
   /** Takes the memory of a group's objects, and the calls in flight. */
   async crash(group: ObjectGroup): Promise<void> {
-    await this.#command(group, "crash");
+    await this.#each(group, always, (send) => send("crash"));
   }
 
-  /** Gives each object of a group that was ever called a command; with a condition, those whose alarm meets it. */
-  async #command(
+  /** Calls every object, as somebody does at some time: so it notices that its alarm was lost. */
+  async wake(): Promise<void> {
+    await this.#each("all", always, (send) => send("wake"));
+  }
+
+  /** Commands each object of a group that was ever called, and whose alarm is wanted. */
+  async #each(
     group: ObjectGroup,
-    command: ObjectCommand,
-    isWanted?: (alarmAt: number) => boolean,
+    isWanted: (alarmAt: number | undefined) => boolean,
+    work: (send: Send) => Promise<void>,
   ): Promise<void> {
     for (const { binding, name, id } of [...this.#known.values()]) {
       if (binding === "CATALOG" || (group !== "all" && group !== binding)) continue;
-      const alarmAt = this.#alarms.get(id);
-      if (isWanted !== undefined && (alarmAt === undefined || !isWanted(alarmAt))) continue;
-      await this.#stub(binding, name)
-        .command(command)
-        .catch(() => {});
+      if (!isWanted(this.#alarms.get(id))) continue;
+      await work((command) => this.#send(binding, name, command));
     }
   }
 
@@ -126,21 +153,30 @@ export class WorldObjects {
       ...args: unknown[]
     ) => Promise<unknown> & Partial<Disposable>;
     const pending = Reflect.apply(remote, stub, args);
+    const crashing = effect === "cut" ? this.#crash(binding, name) : undefined;
     try {
       const result = await pending;
-      if (effect === "lost") throw connectionLost();
       if (effect === "evict after") await this.#crash(binding, name);
+      this.#faults.stall(effect);
+      if (effect === "lost" || effect === "time out") throw connectionLost();
       return result;
+    } catch (error) {
+      throw effect === "cut" ? connectionLost() : error;
     } finally {
       pending[Symbol.dispose]?.();
+      await crashing;
     }
   }
 
-  async #crash(binding: ObjectBinding, name: string): Promise<void> {
-    if (binding === "CATALOG") return;
+  /** A crash breaks the call that asks for it, too. */
+  async #send(binding: ObjectBinding, name: string, command: ObjectCommand): Promise<void> {
     await this.#stub(binding, name)
-      .command("crash")
+      .command(command)
       .catch(() => {});
+  }
+
+  async #crash(binding: ObjectBinding, name: string): Promise<void> {
+    if (binding !== "CATALOG") await this.#send(binding, name, "crash");
   }
 
   /** A stub that was cut is broken for good, so each call takes a new one. The catalog is shared by all worlds. */

@@ -16,10 +16,11 @@ export type ObjectGroup = "all" | "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD";
 /** An operation of a binding. */
 export type FaultTarget = ObjectBinding | `kv.${KvOperation}` | `r2.${BucketOperation}`;
 
-export type KvOperation = "get" | "put" | "delete";
+export type KvOperation = "get" | "list" | "put" | "delete";
 
 export type BucketOperation =
   | "head"
+  | "list"
   | "get"
   | "put"
   | "delete"
@@ -30,11 +31,22 @@ export type BucketOperation =
 
 /**
  * What goes wrong. `fail`: nothing is done, and an error reported. `lost`: it is done, and an error reported.
- * `late`: an error is reported, and it is done a while later (KV). `overloaded`: an object says so. `evict` and
- * `evict after`: the object loses its memory before the call, or as soon as it has answered. `slow`: it takes long
- * enough for the next request to overtake it.
+ * `late`: an error is reported, and it is done a while later (KV, R2). `stall`: it is done, and the answer takes longer
+ * than a lease; `time out`: and is an error. `overloaded`: an object says so. `evict`, `cut` and `evict after`: the
+ * object loses its memory before the call, during it, or as soon as it has answered. `slow`: it takes long enough for
+ * the next request to overtake it.
  */
-export type FaultEffect = "fail" | "lost" | "late" | "overloaded" | "evict" | "evict after" | "slow";
+export type FaultEffect =
+  | "fail"
+  | "lost"
+  | "late"
+  | "stall"
+  | "time out"
+  | "overloaded"
+  | "evict"
+  | "cut"
+  | "evict after"
+  | "slow";
 
 /** The calls to a target that go wrong: `skip` go well first, then `times` do not. */
 export type Fault = { target: FaultTarget; effect: FaultEffect; skip: number; times: number };
@@ -48,12 +60,21 @@ export type PushWay = "post" | "post and put" | "streamed" | "chunked";
  */
 export type WriteStep = { repository: number; at: LocationIndex; watched: boolean } & (
   | { do: "push blob"; blob: number; way: PushWay; pauseSeconds: number }
-  | { do: "mount"; blob: number; from: number }
+  | { do: "mount"; blob: number; from: number | null }
   | { do: "put manifest"; manifest: number; tag: number | null }
   | { do: "delete tag"; tag: number }
   | { do: "delete manifest"; manifest: number }
   | { do: "delete blob"; blob: number }
 );
+
+/** An upload that nobody finishes: its client cancels it, or never comes back. */
+export type LeaveUploadStep = {
+  do: "leave upload";
+  repository: number;
+  at: LocationIndex;
+  blob: number;
+  isCancelled: boolean;
+};
 
 /** Something that a client reads. */
 export type ReadStep = { repository: number; at: LocationIndex } & (
@@ -65,9 +86,15 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
   | { do: "list referrers"; manifest: number }
 );
 
+/** Something that an administrator asks for; `look around` reads all that there is, from everywhere. */
+export type AdminStep = { do: "collect" | "scrub" | "look around" };
+
+/** How alarms run: when they are due, before that, twice, cut short by a crash, or not at all. */
+export type AlarmWay = "due" | "early" | "twice" | "cut" | "never";
+
 /** Something that the platform does. */
 export type PlatformStep =
-  | { do: "run alarms"; of: ObjectGroup; how: "due" | "early" | "twice" }
+  | { do: "run alarms"; of: ObjectGroup; how: AlarmWay }
   | { do: "advance"; seconds: number }
   | { do: "evict"; of: ObjectGroup }
   | { do: "restart location"; at: LocationIndex }
@@ -89,7 +116,14 @@ export type PushImageStep = {
 /** Changes that several clients ask for at once. */
 export type TogetherStep = { do: "together"; writes: WriteStep[] };
 
-export type Step = WriteStep | ReadStep | PlatformStep | PushImageStep | TogetherStep;
+export type Step =
+  | WriteStep
+  | LeaveUploadStep
+  | ReadStep
+  | AdminStep
+  | PlatformStep
+  | PushImageStep
+  | TogetherStep;
 
 /** A manifest of a program. What it references, and its subject, have smaller numbers; the runner sees to that. */
 export type ManifestPlan = { kind: "image" | "index"; references: number[]; subject: number | null };

@@ -48,12 +48,30 @@ export class BlobPush {
     return this.#close();
   }
 
+  /** Begins, and goes no further: cancels the upload, or never comes back to it. Returns the last answer. */
+  async abandon(isCancelled: boolean): Promise<Reply> {
+    const opened = await this.#send("POST", `/v2/${this.#options.repository}/blobs/uploads/`);
+    if (opened.status !== 202) return opened;
+    this.#follow(opened);
+    const patched = await this.#send("PATCH", this.#location ?? "", {
+      body: this.#options.content.bytes.slice(0, chunkBytes),
+    });
+    if (patched.status !== 202) return patched;
+    this.#follow(patched);
+    return isCancelled ? this.#send("DELETE", this.#location ?? "") : patched;
+  }
+
+  /** Asks how far the upload is. */
+  status(): Promise<Reply> {
+    return this.#send("GET", this.#location ?? "");
+  }
+
   /** Sends what the upload does not have yet; returns an answer that ends the attempt. */
   async #sendChunks(isResumed: boolean): Promise<Reply | undefined> {
     const { bytes } = this.#options.content;
     let offset = 0;
     if (isResumed) {
-      const status = await this.#send("GET", this.#location ?? "");
+      const status = await this.status();
       if (status.status !== 204) return status;
       this.#follow(status);
       offset = offsetOf(status);

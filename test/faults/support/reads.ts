@@ -1,9 +1,9 @@
 /** Reading as clients do, and holding each answer to what the model says. */
 import { replicaKey } from "../../../src/storage/keys.ts";
 import { blobs, type Content } from "./contents.ts";
-import type { Caller, Reply } from "./location.ts";
+import { type Caller, jsonOf, type Reply } from "./location.ts";
 import { checked } from "./model.ts";
-import type { LocationIndex, ReadStep } from "./program.ts";
+import type { FaultTarget, LocationIndex, ReadStep } from "./program.ts";
 import { tagCount } from "./program.ts";
 import type { Run } from "./run.ts";
 
@@ -78,7 +78,8 @@ export async function pullTag(
   at: LocationIndex,
   as: Caller,
 ): Promise<void> {
-  const { reply, faults } = await get(run, at, as, `/v2/${run.name(repository)}/manifests/tag-${tag}`);
+  const path = `/v2/${run.name(repository)}/manifests/tag-${tag}`;
+  const { reply, faults } = await ask(run, at, "GET", path, as);
   const model = run.model(repository);
   const what = `tag ${tag} of repository ${repository}`;
   const values = model.tag(tag);
@@ -87,13 +88,14 @@ export async function pullTag(
     model.tagSeen(tag, null);
     return;
   }
-  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
   const digest = reply.headers.get("Docker-Content-Digest");
   const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
   run.require(number >= 0, `${what} points at ${digest}, which nobody pushed`);
   requireExact(run, reply, run.manifest(number), what);
   if (reply.headers.has("Warning")) {
-    run.require(as === "reader" && faults > 0, `${what} is stale although its ledger was in reach`);
+    const isExcused = as === "reader" && faults.includes("REPOSITORY");
+    run.require(isExcused, `${what} is stale although its ledger was in reach`);
     run.require(model.everTagged(tag, number), `${what} never pointed at manifest ${number}`);
     return;
   }
@@ -109,7 +111,8 @@ export async function pullManifest(
   at: LocationIndex,
 ): Promise<void> {
   const { digest, mediaType } = run.manifest(number);
-  const { reply, faults } = await get(run, at, "pusher", `/v2/${run.name(repository)}/manifests/${digest}`);
+  const path = `/v2/${run.name(repository)}/manifests/${digest}`;
+  const { reply } = await ask(run, at, "GET", path, "pusher");
   const model = run.model(repository);
   const what = `manifest ${number} of repository ${repository}`;
   if (reply.status === 404) {
@@ -117,7 +120,7 @@ export async function pullManifest(
     model.manifestSeen(number, false);
     return;
   }
-  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
   requireExact(run, reply, run.manifest(number), what);
   run.require(reply.headers.get("Content-Type") === mediaType, `${what} has another media type`);
   if (model.manifest(number) !== "no") return;
@@ -136,7 +139,7 @@ export async function pullBlob(
 ): Promise<void> {
   const blob = checked(blobs[number], `blob ${number}`);
   const { digest } = blob;
-  const { reply, faults } = await get(run, at, "reader", `/v2/${run.name(repository)}/blobs/${digest}`);
+  const { reply } = await ask(run, at, "GET", `/v2/${run.name(repository)}/blobs/${digest}`, "reader");
   const model = run.model(repository);
   const what = `blob ${number} of repository ${repository}`;
   if (reply.status === 404) {
@@ -144,7 +147,7 @@ export async function pullBlob(
     model.blobSeen(number, false);
     return;
   }
-  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
   requireExact(run, reply, blob, what);
   if (model.blob(number) !== "no") return;
   const naming = run.manifests.filter(
@@ -168,10 +171,10 @@ export async function askForBlob(
   const { digest, bytes } = checked(blobs[number], `blob ${number}`);
   const path = `/v2/${run.name(repository)}/blobs/${digest}`;
   const startedAt = Date.now();
-  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "HEAD", path));
+  const { reply } = await ask(run, at, "HEAD", path, "pusher");
   const model = run.model(repository);
   const what = `blob ${number} of repository ${repository}, asked for`;
-  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200 || reply.status === 404, `${what} is answered with ${reply.status}`);
   const isLinked = reply.status === 200;
   run.require(model.blob(number) !== (isLinked ? "no" : "yes"), `${what}, is answered with ${reply.status}`);
   if (isLinked) {
@@ -191,10 +194,10 @@ export async function askForManifest(
   at: LocationIndex,
 ): Promise<void> {
   const path = `/v2/${run.name(repository)}/manifests/${run.manifest(number).digest}`;
-  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "HEAD", path));
+  const { reply } = await ask(run, at, "HEAD", path, "pusher");
   const model = run.model(repository);
   const what = `manifest ${number} of repository ${repository}, asked for`;
-  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200 || reply.status === 404, `${what} is answered with ${reply.status}`);
   const isThere = reply.status === 200;
   run.require(
     model.manifest(number) !== (isThere ? "no" : "yes"),
@@ -203,10 +206,11 @@ export async function askForManifest(
   model.manifestSeen(number, isThere);
 }
 
-async function listTags(run: Run, repository: number, at: LocationIndex): Promise<void> {
-  const { reply, faults } = await get(run, at, "reader", `/v2/${run.name(repository)}/tags/list`);
+/** Lists tags. */
+export async function listTags(run: Run, repository: number, at: LocationIndex): Promise<void> {
+  const { reply } = await ask(run, at, "GET", `/v2/${run.name(repository)}/tags/list`, "reader");
   const what = `the list of tags of repository ${repository}`;
-  if (reply.status !== 200 && reply.status !== 404) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200 || reply.status === 404, `${what} is answered with ${reply.status}`);
   const listed = reply.status === 404 ? [] : jsonOf<{ tags: string[] }>(reply).tags;
   for (let tag = 0; tag < tagCount; tag++) {
     const values = run.model(repository).tag(tag);
@@ -217,16 +221,17 @@ async function listTags(run: Run, repository: number, at: LocationIndex): Promis
   }
 }
 
-async function listReferrers(
+/** Lists the manifests that have this one as their subject. */
+export async function listReferrers(
   run: Run,
   repository: number,
   subject: number,
   at: LocationIndex,
 ): Promise<void> {
   const path = `/v2/${run.name(repository)}/referrers/${run.manifest(subject).digest}`;
-  const { reply, faults } = await get(run, at, "reader", path);
+  const { reply } = await ask(run, at, "GET", path, "reader");
   const what = `the list of referrers of manifest ${subject} of repository ${repository}`;
-  if (reply.status !== 200) return run.requireExcused(reply, faults, what);
+  run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
   const listed = jsonOf<{ manifests: { digest: string }[] }>(reply).manifests.map((entry) => entry.digest);
   for (const [number, manifest] of run.manifests.entries()) {
     const isListed = listed.includes(manifest.digest);
@@ -240,14 +245,19 @@ async function listReferrers(
   }
 }
 
-async function get(
+/** Asks; where that was refused for a fault, once more while nothing goes wrong. `faults`: of the answer. */
+async function ask(
   run: Run,
   at: LocationIndex,
-  as: Caller,
+  method: "GET" | "HEAD",
   path: string,
-): Promise<{ reply: Reply; faults: number }> {
-  const { result: reply, faults } = await run.counting(() => run.clients.send(at, "GET", path, { as }));
-  return { reply, faults };
+  as: Caller,
+): Promise<{ reply: Reply; faults: FaultTarget[] }> {
+  const send = () => run.clients.send(at, method, path, { as });
+  const { result: reply, faults } = await run.counting(send);
+  if (reply.status < 500) return { reply, faults };
+  run.requireExcused(reply, faults, `${method} ${path}`);
+  return { reply: await run.world.faults.suspended(send), faults: [] };
 }
 
 function requireExact(run: Run, reply: Reply, { bytes, digest }: Content, what: string): void {
@@ -280,8 +290,4 @@ function mayBeInReplica(
   at: LocationIndex,
 ): boolean {
   return run.world.kv.mayBeSeen(replicaKey(run.name(repository), { kind, digest }), at, isolateTtlMs);
-}
-
-function jsonOf<T>({ bytes }: Reply): T {
-  return JSON.parse(new TextDecoder().decode(bytes));
 }

@@ -1,8 +1,8 @@
 /** What the parts of a run share: the world, its clients, and what they know. */
 import { type ManifestContent, makeManifests } from "./contents.ts";
-import { Clients } from "./location.ts";
+import { Clients, type Reply } from "./location.ts";
 import { checked, RepositoryModel } from "./model.ts";
-import { type LocationIndex, type Program, repositoryCount } from "./program.ts";
+import { type FaultTarget, type LocationIndex, type Program, repositoryCount } from "./program.ts";
 import type { World } from "./world.ts";
 
 /** A promise of the registry was broken. */
@@ -51,9 +51,9 @@ export class Run {
     return checked(this.manifests[number], `manifest ${number}`);
   }
 
-  /** Notes that a location told a client that something is deleted. */
-  noteDeletion(at: LocationIndex, digest: string, repository: number): void {
-    this.#deletions[at].set(`${repository} ${digest}`, Date.now());
+  /** Notes that a location told a client, which asked at this time, that something is deleted. */
+  noteDeletion(at: LocationIndex, digest: string, repository: number, askedAt: number): void {
+    this.#deletions[at].set(`${repository} ${digest}`, askedAt);
   }
 
   /** Notes that a location took a push of it. */
@@ -73,11 +73,11 @@ export class Run {
     this.#deletions[at].clear();
   }
 
-  /** Runs work and says how many calls to bindings went wrong meanwhile. */
-  async counting<T>(work: () => Promise<T>): Promise<{ result: T; faults: number }> {
-    const before = this.world.faults.fired;
+  /** Runs work and says which calls to bindings went wrong meanwhile. */
+  async counting<T>(work: () => Promise<T>): Promise<{ result: T; faults: FaultTarget[] }> {
+    const before = this.world.faults.fired.length;
     const result = await work();
-    return { result, faults: this.world.faults.fired - before };
+    return { result, faults: this.world.faults.fired.slice(before) };
   }
 
   /** Fails unless the condition holds. */
@@ -86,9 +86,9 @@ export class Run {
   }
 
   /** A refusal for a fault of the platform's says when to come back. */
-  requireExcused(reply: { status: number; headers: Headers }, faults: number, what: string): void {
-    this.require(reply.status === 503, `${what} is answered with ${reply.status}`);
-    this.require(faults > 0, `${what} is refused although nothing went wrong`);
-    this.require(reply.headers.has("Retry-After"), `${what} is refused without Retry-After`);
+  requireExcused({ status, headers }: Reply, faults: FaultTarget[], what: string): void {
+    this.require(status === 503, `${what} is answered with ${status}`);
+    this.require(faults.length > 0, `${what} is refused although nothing went wrong`);
+    this.require(headers.has("Retry-After"), `${what} is refused without Retry-After`);
   }
 }

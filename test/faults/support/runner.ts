@@ -1,11 +1,12 @@
 /** Runs a program, and says whether a promise was broken. */
+import { administrate } from "./admin.ts";
 import { drain } from "./drain.ts";
 import type { PlatformStep, Program, PushImageStep, Step, Verdict } from "./program.ts";
 import { read } from "./reads.ts";
 import { Run, Violation } from "./run.ts";
 import { writeTogether } from "./together.ts";
 import { advanceClock, type World } from "./world.ts";
-import { write } from "./writes.ts";
+import { leaveUpload, write } from "./writes.ts";
 
 /** Runs a program in its world, to the end or to the first broken promise. */
 export async function runProgram(
@@ -29,7 +30,7 @@ export async function runProgram(
     ...(violation === undefined ? {} : { violation }),
     trace,
     requests: run.clients.requests,
-    faults: faults.fired,
+    faults: faults.fired.length,
   };
 }
 
@@ -44,6 +45,12 @@ async function runStep(run: Run, step: Step): Promise<void> {
       return write(run, step);
     case "push image":
       return pushImage(run, step);
+    case "leave upload":
+      return leaveUpload(run, step);
+    case "collect":
+    case "scrub":
+    case "look around":
+      return administrate(run, step);
     case "together":
       return writeTogether(run, step.writes);
     case "pull tag":
@@ -65,7 +72,7 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
     case "run alarms": {
       await faults.slowCallsEnd();
       if (step.how === "due") return objects.runDueAlarms(step.of);
-      return objects.runAlarms(step.of, step.how === "twice" ? "twice" : "once");
+      return objects.runAlarms(step.of, step.how);
     }
     case "advance":
       await faults.slowCallsEnd();

@@ -24,7 +24,7 @@ export async function writeTogether(run: Run, steps: WriteStep[]): Promise<void>
       continue;
     }
     const expected = run.model(step.repository).expected(step, sourceOf(run, step));
-    const isExpected = expected.includes(reply.status) || (step.do === "mount" && faults > 0);
+    const isExpected = expected.includes(reply.status) || (step.do === "mount" && faults.length > 0);
     run.require(isExpected, `${describe(step)}, with others, is answered with ${reply.status}`);
   }
   for (const answered of replies) takeIn(run, answered, steps, startedAt);

@@ -26,7 +26,7 @@ let worldCount = 0;
 
 export class World {
   readonly trace: string[] = [];
-  readonly faults = new FaultTable((line) => this.trace.push(line));
+  readonly faults = new FaultTable((line) => this.trace.push(line), advanceClock);
   readonly kv = new LaggingKv(this.faults);
   readonly bucket = new MemoryBucket(this.faults);
   readonly objects: WorldObjects;
@@ -56,7 +56,8 @@ export class World {
       TOMBSTONE_TTL: "10m",
       LOG_FORMAT: "none",
     };
-    this.objectEnv = { ...this.#bindings, MANIFESTS: this.kv.binding(undefined) };
+    // Objects live at a location, too.
+    this.objectEnv = { ...this.#bindings, MANIFESTS: this.kv.binding(0) };
     this.#locations = [this.#newLocation(0), this.#newLocation(1)];
   }
 

@@ -1,10 +1,10 @@
 /** Writing as clients do, and holding each answer to what the model expects. */
 import { blobs } from "./contents.ts";
 import type { Reply } from "./location.ts";
-import { checked, type RepositoryModel } from "./model.ts";
-import type { WriteStep } from "./program.ts";
+import { anyOf, type Certainty, checked } from "./model.ts";
+import type { FaultTarget, LeaveUploadStep, WriteStep } from "./program.ts";
 import { BlobPush } from "./pushes.ts";
-import { pullBlob, pullManifest, pullTag } from "./reads.ts";
+import { listReferrers, listTags, pullBlob, pullManifest, pullTag } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { advanceClock } from "./world.ts";
 
@@ -24,6 +24,20 @@ export async function write(run: Run, step: WriteStep): Promise<void> {
   }
   settle(run, step, reply, startedAt, faults);
   await look(run, step);
+}
+
+/** Begins an upload that is never finished. */
+export async function leaveUpload(run: Run, step: LeaveUploadStep): Promise<void> {
+  const { repository, at, isCancelled } = step;
+  const content = checked(blobs[step.blob], `blob ${step.blob}`);
+  const options = { clients: run.clients, at, repository: run.name(repository), content };
+  const push = new BlobPush({ ...options, way: "chunked", pause: async () => {} });
+  const { result: reply, faults } = await run.counting(() => push.abandon(isCancelled));
+  if (reply.status >= 500) return run.requireExcused(reply, faults, describe(step));
+  const expected = isCancelled ? 204 : 202;
+  run.require(reply.status === expected, `${describe(step)} is answered with ${reply.status}`);
+  const { status } = await run.world.faults.suspended(() => push.status());
+  run.require(status === (isCancelled ? 404 : 204), `${describe(step)} leaves an upload that is a ${status}`);
 }
 
 /** Each call of what it returns sends the write, or goes on with it. */
@@ -46,9 +60,10 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
       const push = new BlobPush({ clients: run.clients, at, repository: name, content, way, pause });
       return () => push.attempt();
     }
-    case "mount":
-      return () =>
-        send("POST", `blobs/uploads/?mount=${blobs[step.blob]?.digest}&from=${run.name(step.from)}`);
+    case "mount": {
+      const from = step.from === null ? "" : `&from=${run.name(step.from)}`;
+      return () => send("POST", `blobs/uploads/?mount=${blobs[step.blob]?.digest}${from}`);
+    }
     case "put manifest": {
       const { bytes, digest, mediaType } = run.manifest(step.manifest);
       const reference = step.tag === null ? digest : `tag-${step.tag}`;
@@ -64,31 +79,35 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
 }
 
 /** Holds the answer to what the model expects, and takes it in. */
-function settle(run: Run, step: WriteStep, reply: Reply, startedAt: number, faults: number): void {
+function settle(run: Run, step: WriteStep, reply: Reply, startedAt: number, faults: FaultTarget[]): void {
   const model = run.model(step.repository);
   const expected = model.expected(step, sourceOf(run, step));
   // A mount that fails, for whatever reason, is an upload.
   const isExpected =
-    expected.includes(reply.status) || (step.do === "mount" && faults > 0 && reply.status === 202);
+    expected.includes(reply.status) || (step.do === "mount" && faults.length > 0 && reply.status === 202);
   run.require(
     isExpected,
     `${describe(step)} is answered with ${reply.status} instead of ${expected.join(" or ")}`,
   );
   model.apply(step, reply.status, startedAt);
-  note(run, step, reply.status);
+  note(run, step, reply.status, startedAt);
 }
 
-export function sourceOf(run: Run, step: WriteStep): RepositoryModel | undefined {
-  return step.do === "mount" ? run.model(step.from) : undefined;
+/** Whether there is what a write mounts, in the repository that it names, or in any. */
+export function sourceOf(run: Run, step: WriteStep): Certainty {
+  if (step.do !== "mount") return "no";
+  const sources = step.from === null ? run.repositories : [step.from];
+  return anyOf(sources.map((source) => run.model(source).blob(step.blob)));
 }
 
 /** What the location itself saw go, or come, it must not be wrong about. */
-function note(run: Run, step: WriteStep, status: number): void {
+function note(run: Run, step: WriteStep, status: number, askedAt: number): void {
   const { repository, at } = step;
   const isGone = status === 202 || status === 404;
   if (step.do === "delete manifest" && isGone)
-    run.noteDeletion(at, run.manifest(step.manifest).digest, repository);
-  if (step.do === "delete blob" && isGone) run.noteDeletion(at, blobs[step.blob]?.digest ?? "", repository);
+    run.noteDeletion(at, run.manifest(step.manifest).digest, repository, askedAt);
+  if (step.do === "delete blob" && isGone)
+    run.noteDeletion(at, blobs[step.blob]?.digest ?? "", repository, askedAt);
   if (step.do === "put manifest" && status === 201) {
     run.notePush(at, run.manifest(step.manifest).digest, repository);
   }
@@ -103,10 +122,19 @@ export async function look(run: Run, step: WriteStep): Promise<void> {
       if ("manifest" in step) await pullManifest(run, repository, step.manifest, at);
       if ("tag" in step && step.tag !== null) await pullTag(run, repository, step.tag, at, "pusher");
     }
+    if (step.watched) await lookAtLists(run, step);
   });
 }
 
+/** What a write was about is in the lists, or not any more. */
+async function lookAtLists(run: Run, step: WriteStep): Promise<void> {
+  const { repository, at } = step;
+  const subject = "manifest" in step ? run.manifest(step.manifest).subject : undefined;
+  if (subject !== undefined) await listReferrers(run, repository, subject, at);
+  if ("tag" in step || "manifest" in step) await listTags(run, repository, at);
+}
+
 /** A step, for a message. */
-export function describe(step: WriteStep): string {
+export function describe(step: WriteStep | LeaveUploadStep): string {
   return JSON.stringify(step);
 }

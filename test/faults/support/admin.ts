@@ -1,0 +1,64 @@
+/** What administrators ask for while clients push and pull: it must be in nobody's way. */
+import { jsonOf } from "./location.ts";
+import type { AdminStep } from "./program.ts";
+import { readEverything } from "./reads.ts";
+import type { Run } from "./run.ts";
+
+/** What a scrub reports, as far as it is checked. */
+type Finding = { what: string; repository?: string; digest?: string };
+type Report = { repaired: Finding[]; problems: Finding[]; cursor?: string };
+
+/** Does what an administrator asks for. */
+export async function administrate(run: Run, step: AdminStep): Promise<void> {
+  switch (step.do) {
+    case "collect":
+      await askInPages(run, "/api/v1/gc");
+      return;
+    case "scrub":
+      await scrub(run);
+      return;
+    case "look around":
+      return readEverything(run);
+  }
+}
+
+/**
+ * Scrubs. Nothing may be lost, and nothing stray, whatever went wrong before. Of the replica, rows may be wrong as long
+ * as locations see it late; returns which.
+ */
+export async function scrub(run: Run): Promise<Finding[]> {
+  const reports = await askInPages(run, "/api/v1/scrub");
+  const problems = reports.flatMap((report) => report.problems).filter((each) => !isAskedFor(run, each));
+  run.require(problems.length === 0, `a scrub found problems: ${JSON.stringify(problems)}`);
+  const repaired = reports.flatMap((report) => report.repaired);
+  const lost = repaired.filter(({ what }) => !what.includes("replica"));
+  run.require(lost.length === 0, `a scrub found what should not be: ${JSON.stringify(lost)}`);
+  return repaired;
+}
+
+/** Whether an index lacks a manifest because a client deleted that one alone. */
+function isAskedFor(run: Run, { what, repository, digest }: Finding): boolean {
+  if (what !== "reference") return false;
+  const index = run.manifests.find((manifest) => manifest.kind === "index" && manifest.digest === digest);
+  const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
+  return index?.references.some((number) => model.manifest(number) !== "yes") === true;
+}
+
+/** Asks until there is no more to do; where a fault cut it short, not at all. */
+async function askInPages(run: Run, path: string): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (let cursor: string | undefined = ""; cursor !== undefined; ) {
+    const body = new TextEncoder().encode(JSON.stringify(cursor === "" ? {} : { cursor }));
+    const options = { as: "administrator", headers: { "Content-Type": "application/json" }, body } as const;
+    const { result: reply, faults } = await run.counting(() => run.clients.send(0, "POST", path, options));
+    if (reply.status >= 500) {
+      run.requireExcused(reply, faults, path);
+      return [];
+    }
+    run.require(reply.status === 200, `${path} is answered with ${reply.status}`);
+    const report = jsonOf<Report>(reply);
+    reports.push(report);
+    ({ cursor } = report);
+  }
+  return reports;
+}
