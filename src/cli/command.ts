@@ -1,6 +1,8 @@
 /** What a command of the command line is. The table of them is in commands.ts. */
 import type { Api } from "./api.ts";
+import type { Content } from "./content.ts";
 import type { Output } from "./output.ts";
+import type { Progress } from "./progress.ts";
 
 /** What a command exits with: `refused` is also the answer "no" of `explain`. */
 export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;
@@ -30,7 +32,10 @@ export type Invocation = {
   args: string[];
   flags: FlagValues;
   api: Api;
+  /** What is pushed and pulled. */
+  content: Content;
   output: Output;
+  progress: Progress;
   /** Reads a secret: what stands on stdin, without the line's end. */
   readSecret: () => Promise<string>;
 };

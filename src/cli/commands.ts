@@ -2,8 +2,10 @@
 import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
+import { backupCommands } from "./commands/backup.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
+import { upkeepCommands } from "./commands/upkeep.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
@@ -12,6 +14,8 @@ export const commands: Command[] = [
   ...repositoryCommands,
   ...webhookCommands,
   ...administrationCommands,
+  ...upkeepCommands,
+  ...backupCommands,
 ];
 
 /** Flags that every command has. */

@@ -2,8 +2,11 @@
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
 import { CommandError, type ExitCode, exitCodes, type FlagValues, UsageError } from "./command.ts";
+import { Connection } from "./connection.ts";
+import { Content } from "./content.ts";
 import { Output } from "./output.ts";
 import { parse } from "./parse.ts";
+import { Progress } from "./progress.ts";
 import { quote } from "./words.ts";
 
 const defaultUrl = "http://127.0.0.1:5000";
@@ -29,8 +32,10 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const { command, flags } = parsed;
     const output = new Output(around.stdout, around.stderr, flags.has("json"));
     const readSecret = () => readLine(around.stdin);
-    const api = new Api(await connectionOf(flags, around, output));
-    return await command.run({ args: parsed.args, flags, api, output, readSecret });
+    const connection = new Connection(await connectionOf(flags, around, output));
+    const [api, content] = [new Api(connection), new Content(connection)];
+    const progress = new Progress(around.stderr);
+    return await command.run({ args: parsed.args, flags, api, content, output, progress, readSecret });
   } catch (error) {
     if (!(error instanceof UsageError) && !(error instanceof CommandError)) throw error;
     new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);

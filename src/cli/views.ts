@@ -86,3 +86,57 @@ export type DeadLetterView = {
   attempts: number;
   reason: string;
 };
+
+/** What collection freed. */
+export type FreedView = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
+
+/** So many things, of so many bytes. */
+export type AmountView = { objects: number; bytes: number };
+
+/** What repositories hold, and, on the first page, all of them do. */
+export type UsageView = {
+  repositories: {
+    name: string;
+    tags: number;
+    manifests: number;
+    blobs: number;
+    logical: AmountView;
+    stored: AmountView;
+  }[];
+  total?: { repositories: number; logical: AmountView; stored: AmountView; leaving: AmountView };
+};
+
+/** Something that was not as it should be. */
+export type FindingView = {
+  what: string;
+  repository?: string;
+  digest?: string;
+  tag?: string;
+  key?: string;
+  detail?: string;
+};
+
+/** What a scrub came to. */
+export type ScrubView = {
+  checked: Record<string, number>;
+  repaired: FindingView[];
+  problems: FindingView[];
+};
+
+/** A move of a tag. */
+export type TagMoveView = {
+  sequence: number;
+  time: string;
+  actor: string;
+  from: string | null;
+  to: string | null;
+};
+
+/** A manifest as it is listed. */
+export type ManifestView = {
+  digest: string;
+  mediaType: string;
+  size: number;
+  tags: string[];
+  artifactType?: string;
+};

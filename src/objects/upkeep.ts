@@ -28,7 +28,7 @@ export type TagMove = {
   actor: string;
 };
 
-/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before the last one. */
+/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before what is now. */
 export type TagRestore = { digest?: Digest; sequence?: number };
 
 /** A manifest as it is listed. */

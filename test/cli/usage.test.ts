@@ -23,7 +23,10 @@ test("every command explains itself, alone, in its group and among all", async (
 const noSuch = "http://127.0.0.1:9/";
 
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
-  [[], /a command is needed; there are account, token, repo, webhook, explain, audit, keys, and --help$/m],
+  [
+    [],
+    /a command is needed; there are account, token, repo, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
+  ],
   [["acount"], /there is no command "acount"; /],
   [["account"], /: account needs one of list, show, create, set, delete$/m],
   [["account", "remove"], /there is no account "remove"; account needs /],
@@ -53,14 +56,14 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [["repo", "public", "../a"], /"\.\.\/a" is no name of a repository, /],
   [["repo", "delete", "a"], /for good: repeat it with --yes$/m],
   [["explain", "a", "b", "read"], /"read" is no verb; there are pull, push, delete, admin$/m],
-  [["webhook", "create", "https://a.example/"], /--event is needed: /],
-  [["webhook", "create", "https://a.example/", "--event", "push"], /"push" is no event; there are /],
-  [["webhook", "set", "a"], /there is nothing to change; /],
-  [["webhook", "set", "a", "--enable", "--disable"], /exclude each other$/m],
-  [["webhook", "set", "a", "--format", "xml"], /"xml" is no format; /],
-  [["webhook", "set", "a", "--repository", "A"], /"A" is no pattern of repositories, /],
-  [["webhook", "set", "a", "--header", "X"], /"X" is no header; /],
-  [["webhook", "set", "a", "--webhook-secret-stdin", "--password-stdin"], /only one password /],
+  [["history", "a", "a b"], /"a b" is no tag$/m],
+  [["history", "A", "v1"], /"A" is no name of a repository, /],
+  [["restore", "a", "sha256:abc"], /"sha256:abc" is no digest$/m],
+  [["restore", "a", `sha256:${"a".repeat(64)}`, "--sequence", "1"], /--digest and --sequence are for tags$/m],
+  [["restore", "a", "v1", "--sequence", "0"], /"0" is no sequence number$/m],
+  [["restore", "a", "v1", "--sequence", "1", "--digest", "x"], /exclude each other$/m],
+  [["export"], /export takes DIR; /],
+  [["export", "d", "--repository", "A"], /"A" is no name of a repository, /],
   [["audit", "--limit", "0"], /--limit is "0", but must be a number from 1$/m],
 ];
 

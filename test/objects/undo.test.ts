@@ -61,6 +61,14 @@ test("every move of a tag is told, newest first, in pages", async () => {
   assert.equal((await fetch(`${registry.url}${pathOf("nowhere", "v1")}/history`)).status, 404);
 });
 
+test("a tag that was deleted with its manifest and came back with it goes back to the one before", async () => {
+  const [one, two] = [await registry.pushImage("twice", "v1"), await registry.pushImage("twice", "v1")];
+  await registry.must(202, "DELETE", `/v2/twice/manifests/${two.digest}`);
+  assert.deepEqual(await restoreManifest("twice", two.digest), [200]);
+  assert.deepEqual(await restoreTag("twice", "v1"), [200]);
+  assert.equal(await digestOfTag("twice", "v1"), one.digest);
+});
+
 test("a tag goes back to what it was, to a digest or to a move, as long as the manifest is there", async () => {
   const [one, two] = [await registry.pushImage("undo", "v1"), await registry.pushImage("undo", "v1")];
   assert.deepEqual(await restoreTag("undo", "v1"), [200]);

@@ -92,8 +92,8 @@ export class TagStore {
   }
 
   /**
-   * What a tag pointed at: after the move with this sequence number; this digest, if it ever did; or before its last
-   * move. `undefined` where its history does not have that, or it pointed at nothing then.
+   * What a tag pointed at: after the move with this sequence number; this digest, if it ever did; or the last one that
+   * it does not point at now. `undefined` where its history does not have that, or it pointed at nothing then.
    */
   digestBefore(tag: string, { sequence, digest }: TagRestore): string | undefined {
     if (digest !== undefined) {
@@ -102,8 +102,15 @@ export class TagStore {
       return hasPointed || this.read(tag)?.digest === digest ? digest : undefined;
     }
     if (sequence === undefined) {
-      const [last] = this.history(tag, Number.MAX_SAFE_INTEGER, 1).entries;
-      return last?.from ?? undefined;
+      const [last] = this.#sql
+        .exec<{ digest: string }>(
+          `SELECT from_digest AS digest FROM tag_history
+           WHERE tag = ? AND from_digest IS NOT NULL AND from_digest IS NOT ? ORDER BY sequence DESC LIMIT 1`,
+          tag,
+          this.read(tag)?.digest ?? null,
+        )
+        .toArray();
+      return last?.digest;
     }
     const [move] = this.history(tag, sequence + 1, 1).entries;
     return move?.sequence === sequence ? (move.to ?? undefined) : undefined;

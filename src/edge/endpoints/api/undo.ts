@@ -65,7 +65,7 @@ export async function getTagHistory(context: Context): Promise<Answer> {
   return jsonReply({ history }, linkHeader(url, page, more, entries.at(-1)?.sequence.toString()));
 }
 
-/** Puts a tag back to a digest of its history, to what a move led to, or to what was before the last one. */
+/** Puts a tag back to a digest of its history, to what a move led to, or to what was before what is now. */
 export async function postTagRestore(context: Context): Promise<Answer> {
   const { registry, params } = context;
   const known = await authorised(context, "push");

@@ -1,0 +1,114 @@
+/** From image layouts to a registry: the same digests, tags and referrers. */
+import { type Digest, parseDigest } from "../../oci/digest.ts";
+import { readManifest } from "../../oci/manifest.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { unlessUnknown } from "../api.ts";
+import { CommandError, type Invocation } from "../command.ts";
+import type { ManifestView } from "../views.ts";
+import type { Layout, LayoutManifest } from "./layout.ts";
+
+/** What an import came to. */
+export type ImportReport = { repositories: number; manifests: number; pushed: number; blobs: number };
+
+/** How many tags a request sets: an address has bounds. */
+const tagsAtOnce = 20;
+
+/** Imports one repository after the other. What is there already is not pushed again. */
+export async function importAll(
+  call: Invocation,
+  layouts: [RepositoryName, Layout][],
+): Promise<ImportReport> {
+  const report: ImportReport = { repositories: 0, manifests: 0, pushed: 0, blobs: 0 };
+  /** A repository of this run that has a blob, to mount it from. */
+  const sources = new Map<Digest, RepositoryName>();
+  for (const [name, layout] of layouts) {
+    await new RepositoryImport(call, name, layout, report, sources).run();
+    report.repositories++;
+  }
+  call.progress.end();
+  return report;
+}
+
+class RepositoryImport {
+  readonly #call: Invocation;
+  readonly #name: RepositoryName;
+  readonly #layout: Layout;
+  readonly #report: ImportReport;
+  readonly #sources: Map<Digest, RepositoryName>;
+  readonly #visited = new Set<string>();
+  #present = new Map<string, ManifestView>();
+  #manifests = new Map<string, LayoutManifest>();
+
+  constructor(
+    call: Invocation,
+    name: RepositoryName,
+    layout: Layout,
+    report: ImportReport,
+    sources: Map<Digest, RepositoryName>,
+  ) {
+    this.#call = call;
+    this.#name = name;
+    this.#layout = layout;
+    this.#report = report;
+    this.#sources = sources;
+  }
+
+  async run(): Promise<void> {
+    const { api, progress } = this.#call;
+    const { manifests, visibility, description } = await this.#layout.readIndex();
+    this.#manifests = new Map(manifests.map((each) => [each.digest, each]));
+    const path = `repositories/${this.#name}`;
+    const present = await unlessUnknown(
+      api.list<ManifestView>(`${path}/manifests`, "manifests", { n: "1000" }),
+    );
+    this.#present = new Map((present ?? []).map((each) => [each.digest, each]));
+    for (const manifest of manifests) {
+      progress.show(this.#name, this.#visited.size, manifests.length, 0);
+      await this.#visit(manifest);
+    }
+    this.#report.manifests += this.#visited.size;
+    if (visibility !== "private" || description !== "")
+      await api.send("PATCH", path, { visibility, description });
+  }
+
+  /** Pushes a manifest after what it references. Depth is bounded by the layout: an index cannot name itself. */
+  async #visit(manifest: LayoutManifest): Promise<void> {
+    const { digest, mediaType, tags } = manifest;
+    if (this.#visited.has(digest)) return;
+    this.#visited.add(digest);
+    const present = this.#present.get(digest);
+    if (present !== undefined && tags.every((tag) => present.tags.includes(tag))) return;
+    const bytes = await this.#layout.read(digest);
+    const reading = readManifest(bytes, mediaType);
+    if (!reading.ok) throw new CommandError(`${this.#name}: ${digest} is no manifest: ${reading.reason}`);
+    const children = childrenOf(bytes);
+    for (const reference of reading.facts.references) {
+      const named = parseDigest(reference.digest);
+      if (named === undefined) continue;
+      const child = this.#manifests.get(named) ?? children.get(named);
+      if (child !== undefined && (await this.#layout.has(named))) await this.#visit(child);
+      else if (child === undefined) await this.#pushBlob(named);
+    }
+    const { content } = this.#call;
+    for (let start = 0; start === 0 || start < tags.length; start += tagsAtOnce) {
+      const some = tags.slice(start, start + tagsAtOnce);
+      await content.pushManifest(this.#name, digest, mediaType, bytes, some);
+    }
+    this.#report.pushed++;
+  }
+
+  async #pushBlob(digest: Digest): Promise<void> {
+    // What a layout does not have was not in the repository either.
+    if (!(await this.#layout.has(digest))) return;
+    const from = this.#sources.get(digest);
+    const isSent = await this.#call.content.pushBlob(this.#name, digest, this.#layout.pathOf(digest), from);
+    if (isSent) this.#report.blobs++;
+    this.#sources.set(digest, this.#name);
+  }
+}
+
+/** What an index lists: layouts of others have it in the index alone. */
+function childrenOf(bytes: Uint8Array): Map<string, LayoutManifest> {
+  const { manifests = [] } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: LayoutManifest[] };
+  return new Map(manifests.map((each) => [each.digest, { ...each, tags: [] }]));
+}

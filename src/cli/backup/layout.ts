@@ -1,0 +1,177 @@
+/**
+ * An OCI image layout: a directory with one repository's content. Source: image-spec, image-layout.md.
+ *
+ * A file under its digest was verified before it got that name, so what is there need not be fetched again.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { algorithmOf, type Digest, digestOf, hexOf } from "../../oci/digest.ts";
+import { imageIndexType } from "../../oci/media-type.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import { CommandError } from "../command.ts";
+
+/** The annotation that has the tag. Source: image-spec, annotations.md. */
+const refNameKey = "org.opencontainers.image.ref.name";
+const descriptionKey = "org.opencontainers.image.description";
+const visibilityKey = "dev.stowage.visibility";
+
+/** A manifest of the layout, and the tags that point at it. */
+export type LayoutManifest = {
+  digest: Digest;
+  mediaType: string;
+  size: number;
+  artifactType?: string;
+  tags: string[];
+};
+
+/** What `index.json` says. */
+export type LayoutIndex = { manifests: LayoutManifest[]; visibility: string; description: string };
+
+type Descriptor = {
+  digest: string;
+  mediaType: string;
+  size: number;
+  artifactType?: string;
+  annotations?: Record<string, string>;
+};
+
+/** The layout of one repository. */
+export class Layout {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Where the bytes of a digest are, if they are. */
+  pathOf(digest: Digest): string {
+    return join(this.directory, "blobs", algorithmOf(digest), hexOf(digest));
+  }
+
+  async has(digest: Digest): Promise<boolean> {
+    return await access(this.pathOf(digest)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Takes the bytes of a digest from another layout, without a copy. Returns whether that worked. */
+  async takeFrom(other: Layout, digest: Digest): Promise<boolean> {
+    await mkdir(dirname(this.pathOf(digest)), { recursive: true });
+    return await link(other.pathOf(digest), this.pathOf(digest)).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Stores bytes, if they are those of the digest. `onBytes` hears of their progress. */
+  async write(
+    digest: Digest,
+    body: ReadableStream<Uint8Array>,
+    onBytes: (count: number) => void,
+  ): Promise<void> {
+    const path = this.pathOf(digest);
+    const partial = join(this.directory, `.${randomUUID()}.partial`);
+    await mkdir(dirname(path), { recursive: true });
+    const hash = createHash(algorithmOf(digest));
+    const verifier = new Transform({
+      transform(chunk: Buffer, _, done) {
+        hash.update(chunk);
+        onBytes(chunk.byteLength);
+        done(null, chunk);
+      },
+    });
+    try {
+      await pipeline(Readable.fromWeb(body as never), verifier, createWriteStream(partial));
+      const computed = digestOf(algorithmOf(digest), hash.digest("hex"));
+      if (computed !== digest) throw new CommandError(`what came for ${digest} is ${computed}`);
+      await rename(partial, path);
+    } finally {
+      await rm(partial, { force: true });
+    }
+  }
+
+  /** The bytes of a manifest. */
+  async read(digest: Digest): Promise<Uint8Array> {
+    return await readFile(this.pathOf(digest));
+  }
+
+  /** Reads `index.json`. */
+  async readIndex(): Promise<LayoutIndex> {
+    const path = join(this.directory, "index.json");
+    const index = JSON.parse(await readFile(path, "utf8")) as {
+      manifests: Descriptor[];
+      annotations?: Record<string, string>;
+    };
+    const manifests = new Map<string, LayoutManifest>();
+    for (const { annotations, ...descriptor } of index.manifests) {
+      const digest = descriptor.digest as Digest;
+      const known = manifests.get(digest) ?? { ...descriptor, digest, tags: [] };
+      const tag = annotations?.[refNameKey];
+      if (tag !== undefined) known.tags.push(tag);
+      manifests.set(digest, known);
+    }
+    const { [visibilityKey]: visibility = "private", [descriptionKey]: description = "" } =
+      index.annotations ?? {};
+    return { manifests: [...manifests.values()], visibility, description };
+  }
+
+  /** Writes `oci-layout` and `index.json`: a descriptor for each tag, and for each manifest without one. */
+  async writeIndex({ manifests, visibility, description }: LayoutIndex): Promise<void> {
+    const descriptors = manifests.flatMap(({ tags, ...descriptor }): Descriptor[] => {
+      if (tags.length === 0) return [descriptor];
+      return tags.map((tag) => ({ ...descriptor, annotations: { [refNameKey]: tag } }));
+    });
+    const annotations = {
+      ...(visibility === "private" ? {} : { [visibilityKey]: visibility }),
+      ...(description === "" ? {} : { [descriptionKey]: description }),
+    };
+    const index = {
+      schemaVersion: 2,
+      mediaType: imageIndexType,
+      manifests: descriptors,
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    };
+    await this.#replace("index.json", `${JSON.stringify(index, undefined, 2)}\n`);
+    await this.#replace("oci-layout", `${JSON.stringify({ imageLayoutVersion: "1.0.0" })}\n`);
+  }
+
+  async #replace(name: string, text: string): Promise<void> {
+    const partial = join(this.directory, `.${randomUUID()}.partial`);
+    await mkdir(join(this.directory, "blobs"), { recursive: true });
+    await writeFile(partial, text);
+    await rename(partial, join(this.directory, name));
+  }
+}
+
+/** What a layout has of its own; a repository may have a part of its name like that. */
+const ownNames = ["blobs", "index.json", "oci-layout"];
+
+/** The directory of a repository: its name, with a `%` before what a layout could have of its own. */
+export function directoryOf(repository: string): string {
+  const parts = repository.split("/");
+  return join(...parts.map((part) => (ownNames.includes(part) ? `%${part}` : part)));
+}
+
+/** The repositories that a directory has layouts of, by name. */
+export async function findLayouts(
+  directory: string,
+  parts: string[] = [],
+): Promise<[RepositoryName, Layout][]> {
+  const entries = await readdir(join(directory, ...parts), { withFileTypes: true });
+  const found: [RepositoryName, Layout][] = [];
+  const name = parseRepositoryName(parts.map((part) => part.replace(/^%/, "")).join("/"));
+  if (name !== undefined && entries.some((entry) => entry.name === "oci-layout")) {
+    found.push([name, new Layout(join(directory, ...parts))]);
+  }
+  for (const entry of entries) {
+    if (entry.isDirectory() && entry.name !== "blobs") {
+      found.push(...(await findLayouts(directory, [...parts, entry.name])));
+    }
+  }
+  return found.sort(([a], [b]) => (a < b ? -1 : 1));
+}

@@ -1,0 +1,68 @@
+/** `export`, `import` */
+import { exportAll } from "../backup/export.ts";
+import { importAll } from "../backup/import.ts";
+import { findLayouts } from "../backup/layout.ts";
+import { type Command, CommandError, exitCodes } from "../command.ts";
+import { formatBytes } from "../progress.ts";
+import type { RepositoryView } from "../views.ts";
+import { repositoryName } from "../words.ts";
+
+const repositoryFlag = {
+  name: "repository",
+  value: "NAME",
+  isRepeatable: true,
+  summary: "only this one; may be repeated",
+};
+
+/** Backups, as OCI image layouts. */
+export const backupCommands: Command[] = [
+  {
+    name: "export",
+    arguments: ["DIR"],
+    flags: [repositoryFlag],
+    summary: "writes an OCI image layout for each repository, below a directory",
+    details:
+      "What is there is not fetched again; nothing there is deleted. Accounts, tokens and the history of tags are not in it.",
+    run: async (call) => {
+      const { api, output, flags, args } = call;
+      const wanted = new Set(flags.list("repository").map(repositoryName));
+      const all = await api.list<RepositoryView>("repositories", "repositories", { n: "1000" });
+      const repositories = all.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+      const unknown = [...wanted].find((name) => !all.some((each) => each.name === name));
+      if (unknown !== undefined) throw new CommandError(`there is no repository ${unknown}`);
+      const report = await exportAll(call, args[0] ?? "", repositories);
+      for (const { repository, digest } of report.missing) {
+        output.note(`${repository} names ${digest}, and does not have it`);
+      }
+      const fetched = `${report.fetched} of them fetched (${formatBytes(report.bytes)})`;
+      const total = `${report.manifests} manifests and ${report.blobs} blobs`;
+      output.done(`${report.repositories} repositories: ${total}, ${fetched}`, report);
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "import",
+    arguments: ["DIR"],
+    flags: [repositoryFlag],
+    summary: "pushes the OCI image layouts below a directory, with digests, tags and referrers as they were",
+    details: "A tag that points elsewhere now is moved; nothing is deleted.",
+    run: async (call) => {
+      const {
+        output,
+        flags,
+        args: [directory = ""],
+      } = call;
+      const wanted = new Set(flags.list("repository").map(repositoryName));
+      const found = await findLayouts(directory).catch((error: unknown) => {
+        throw new CommandError(`cannot read ${directory}: ${error instanceof Error ? error.message : error}`);
+      });
+      const layouts = found.filter(([name]) => wanted.size === 0 || wanted.has(name));
+      if (layouts.length === 0)
+        throw new CommandError(`there is no image layout to import below ${directory}`);
+      const report = await importAll(call, layouts);
+      const pushed = `${report.pushed} of ${report.manifests} manifests and ${report.blobs} blobs pushed`;
+      output.done(`${report.repositories} repositories: ${pushed}`, report);
+      return exitCodes.done;
+    },
+  },
+];

@@ -1,0 +1,185 @@
+/** `gc`, `usage`, `scrub`, `rebuild`, `history`, `restore` */
+import { parseDigest } from "../../oci/digest.ts";
+import { parseTag } from "../../oci/name.ts";
+import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { formatBytes } from "../progress.ts";
+import type { FindingView, FreedView, ScrubView, TagMoveView, UsageView } from "../views.ts";
+import { quote, repositoryName } from "../words.ts";
+
+const tagPath = (repository: string, tag: string) => {
+  if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
+  return `repositories/${repositoryName(repository)}/tags/${tag}`;
+};
+
+/** Collection, scrub and undo. */
+export const upkeepCommands: Command[] = [
+  {
+    name: "gc",
+    arguments: [],
+    flags: [],
+    summary: "deletes what is due for that, and says what it freed",
+    run: async ({ api, output }) => {
+      const freed: FreedView = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
+      for await (const answer of api.work<{ freed: FreedView }>("gc")) {
+        for (const name of Object.keys(freed) as (keyof FreedView)[]) freed[name] += answer.freed[name];
+      }
+      output.record(freed, [
+        ["untagged manifests", String(freed.manifests)],
+        ["unreferenced blobs", String(freed.links)],
+        ["uploads cut short", String(freed.uploads)],
+        ["deleted", `${freed.blobs} objects, ${formatBytes(freed.bytes)}`],
+      ]);
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "usage",
+    arguments: [],
+    flags: [],
+    summary: "says what each repository holds, and all of them do",
+    details: "LOGICAL counts everything as often as it is referenced, STORED once.",
+    run: async ({ api, output }) => {
+      const repositories: UsageView["repositories"] = [];
+      let total: UsageView["total"];
+      for await (const page of api.pages<UsageView>("usage", { n: "500" })) {
+        repositories.push(...page.repositories);
+        total ??= page.total;
+      }
+      if (output.isJson) output.json({ repositories, total });
+      else {
+        const columns = ["NAME", "TAGS", "MANIFESTS", "BLOBS", "LOGICAL", "STORED"];
+        output.list(repositories, columns, ({ name, tags, manifests, blobs, logical, stored }) => [
+          name,
+          ...[tags, manifests, blobs].map(String),
+          ...[logical, stored].map(({ bytes }) => formatBytes(bytes)),
+        ]);
+        if (total !== undefined) {
+          const { logical, stored, leaving } = total;
+          const [asIf, really, going] = [logical, stored, leaving].map(({ bytes }) => formatBytes(bytes));
+          output.note(`in all ${really} stored for ${asIf}; ${going} are on their way out`);
+        }
+      }
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "scrub",
+    arguments: [],
+    flags: [],
+    summary: "reads and compares all that is stored, and puts right what can be",
+    details: "Exits with 1 if there is something that cannot be put right.",
+    run: async ({ api, output, progress }) => {
+      const sum: ScrubView = { checked: {}, repaired: [], problems: [] };
+      for await (const { checked, repaired, problems } of api.work<ScrubView>("scrub")) {
+        for (const [name, count] of Object.entries(checked))
+          sum.checked[name] = (sum.checked[name] ?? 0) + count;
+        sum.repaired.push(...repaired);
+        sum.problems.push(...problems);
+        progress.show("digests read", sum.checked.blobs ?? 0, sum.checked.blobs ?? 0, sum.checked.bytes ?? 0);
+      }
+      progress.end();
+      showFindings(output, sum);
+      return sum.problems.length === 0 ? exitCodes.done : exitCodes.refused;
+    },
+  },
+  {
+    name: "rebuild",
+    arguments: [],
+    flags: [],
+    summary: "has the replica in KV written anew, while pulls go on",
+    run: async ({ api, output }) => {
+      const sum = { repositories: 0, removed: 0 };
+      for await (const { repositories, removed } of api.work<typeof sum>("replica/rebuild")) {
+        sum.repositories += repositories;
+        sum.removed += removed;
+      }
+      const removed = `${sum.removed} rows that nobody knows are removed`;
+      output.done(`${sum.repositories} repositories write their rows anew; ${removed}`, sum);
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "history",
+    arguments: ["REPOSITORY", "TAG"],
+    flags: [],
+    summary: "shows how a tag moved, newest first",
+    run: async ({ api, output, args: [repository = "", tag = ""] }) => {
+      const moves = await api.list<TagMoveView>(`${tagPath(repository, tag)}/history`, "history", {
+        n: "1000",
+      });
+      output.list(
+        moves,
+        ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO"],
+        ({ sequence, time, actor, from, to }) => [
+          String(sequence),
+          time,
+          actor,
+          from ?? "(none)",
+          to ?? "(deleted)",
+        ],
+      );
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "restore",
+    arguments: ["REPOSITORY", "REFERENCE"],
+    flags: [
+      { name: "digest", value: "DIGEST", summary: "to this digest, which the tag pointed at" },
+      { name: "sequence", value: "N", summary: "to what this move of the tag's history led to" },
+    ],
+    summary: "puts a tag back, or a manifest that was deleted",
+    details: "REFERENCE is a tag, which goes back to what it was before, or a digest, which comes back.",
+    run: restore,
+  },
+];
+
+async function restore({ api, output, flags, args: [repository = "", reference = ""] }: Invocation) {
+  const [digest, text] = [flags.text("digest"), flags.text("sequence")];
+  if (reference.includes(":")) {
+    if (digest !== undefined || text !== undefined)
+      throw new UsageError("--digest and --sequence are for tags");
+    if (parseDigest(reference) === undefined) throw new UsageError(`${quote(reference)} is no digest`);
+    const path = `repositories/${repositoryName(repository)}/manifests/${reference}/restore`;
+    const restored = await api.send<{ tags: string[] }>("POST", path);
+    const tags = restored.tags.length === 0 ? "" : `, with ${restored.tags.join(", ")}`;
+    output.done(`${reference} is back in ${repository}${tags}`, restored);
+    return exitCodes.done;
+  }
+  if (text !== undefined && !/^[1-9]\d{0,14}$/.test(text))
+    throw new UsageError(`${quote(text)} is no sequence number`);
+  if (digest !== undefined && text !== undefined)
+    throw new UsageError("--digest and --sequence exclude each other");
+  const wanted = {
+    ...(digest === undefined ? {} : { digest }),
+    ...(text === undefined ? {} : { sequence: Number(text) }),
+  };
+  const path = `${tagPath(repository, reference)}/restore`;
+  const restored = await api.send<{ digest: string }>("POST", path, wanted);
+  output.done(`${repository}:${reference} is ${restored.digest} again`, restored);
+  return exitCodes.done;
+}
+
+function showFindings(output: Invocation["output"], { checked, repaired, problems }: ScrubView): void {
+  if (output.isJson) {
+    output.json({ checked, repaired, problems });
+    return;
+  }
+  const findings = [
+    ...problems.map((finding) => ({ state: "PROBLEM", ...finding })),
+    ...repaired.map((finding) => ({ state: "repaired", ...finding })),
+  ];
+  const subject = ({ repository, digest, tag, key }: FindingView) =>
+    [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
+  if (findings.length > 0) {
+    output.list(findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
+      finding.state,
+      finding.what,
+      subject(finding),
+      finding.detail ?? "",
+    ]);
+  }
+  const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
+  const looked = `${blobs} blobs (${formatBytes(bytes)}), ${manifests} manifests and ${tags} tags`;
+  output.note(`${looked} were read: ${problems.length} problems, ${repaired.length} repaired`);
+}

@@ -1,0 +1,84 @@
+/** The connection to a registry: its address, who asks, and what is told when it cannot be reached. */
+import { CommandError } from "./command.ts";
+
+/** Who asks whom. Without a password nobody in particular asks, which an open registry answers. */
+export type ConnectionOptions = { url: URL; user: string; password: string | undefined };
+
+/** What is sent. `timeoutMs`: how long an answer may take, with its body; without it, as long as it takes. */
+export type Sent = {
+  method: string;
+  headers?: Record<string, string>;
+  body?: string | Uint8Array;
+  timeoutMs?: number;
+};
+
+/** Sends requests with the user's credentials, to one registry alone. */
+export class Connection {
+  readonly user: string;
+  /** Whether there are credentials to send. */
+  readonly hasCredentials: boolean;
+  readonly origin: string;
+  readonly #root: URL;
+  readonly #headers: Record<string, string>;
+
+  constructor({ url, user, password }: ConnectionOptions) {
+    this.#root = new URL(`${url.pathname.replace(/\/+$/, "")}/`, url);
+    this.origin = this.#root.origin;
+    this.user = user;
+    this.hasCredentials = password !== undefined;
+    const credentials = Buffer.from(`${user}:${password}`).toString("base64");
+    this.#headers = password === undefined ? {} : { Authorization: `Basic ${credentials}` };
+  }
+
+  /** An address of the registry: below its own, for a path without a slash in front; else what it named. */
+  resolve(path: string): URL {
+    const url = new URL(path, this.#root);
+    if (url.origin === this.origin) return url;
+    throw new CommandError(`the next page is at ${url.origin}, which is not the registry's address`);
+  }
+
+  /** Sends a request. Rejects with a {@link CommandError} when there is no answer, or a redirect. */
+  async send(url: URL, { headers, timeoutMs, body, ...sent }: Sent): Promise<Response> {
+    let response: Response;
+    try {
+      response = await fetch(url, {
+        ...sent,
+        headers: { ...headers, ...this.#headers },
+        // Credentials are for the address that they were given for.
+        redirect: "manual",
+        ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
+        ...(body === undefined ? {} : { body: body as BodyInit }),
+      });
+    } catch (error) {
+      throw new CommandError(`cannot reach ${this.origin}: ${reasonOf(error, timeoutMs)}`);
+    }
+    if (response.status < 300 || response.status >= 400) return response;
+    const target = response.headers.get("Location") ?? "elsewhere";
+    throw new CommandError(
+      `${this.origin} sends on to ${target}: give the registry's own address with --url`,
+      response.status,
+    );
+  }
+}
+
+const reasons: Record<string, string> = {
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "there is no such host, or no network",
+  ECONNRESET: "the connection was broken off",
+  UND_ERR_SOCKET: "the connection was broken off",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
+  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
+};
+
+/** Why a connection came to nothing, in words. */
+export function reasonOf(error: unknown, timeoutMs = 0): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
+  const { cause } = error;
+  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+  // Deno has no codes, but sentences.
+  return reasons[code ?? ""] ?? (cause instanceof Error && cause.message ? cause.message : error.message);
+}
