@@ -17,10 +17,12 @@ import { scrubDigests } from "./blobs/scrub.ts";
 import { BlobsStore, type Holder, type StrayKey } from "./blobs/store.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
-import { type ScrubStep, scrubJob } from "./scrub/report.ts";
+import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
 import { repositoryStub } from "./stubs.ts";
 import { logDeletion, Tally } from "./tally.ts";
 import type { Freed, ShardUsage } from "./upkeep.ts";
+
+const nothing = { objects: 0, bytes: 0 };
 
 type AdoptionOutcome = Awaited<ReturnType<BlobsApi["adopt"]>>;
 /** Bytes that are going to be deleted. Without a size, the bucket is asked for it before. */
@@ -43,7 +45,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     this.#bucket = openBucket(env);
     this.#due = new DueTable(ctx.storage, clock);
     this.#store = new BlobsStore(ctx.storage.sql);
-    this.#due.arm();
+    if (this.#store.exists()) this.#due.arm();
   }
 
   async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
@@ -54,10 +56,12 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   }
 
   async adopt(blob: BlobLocation, repository: RepositoryName): Promise<AdoptionOutcome> {
+    this.#store.create();
     let missingKey: string | undefined;
     for (;;) {
       const known = this.#store.blob(blob.digest);
-      const candidate = known === undefined || known.key === missingKey ? blob : known;
+      const isOther = known !== undefined && known.key !== missingKey && !this.#store.isFaulty(blob.digest);
+      const candidate = isOther ? known : blob;
       // The store is asked before the transaction, as nothing is awaited in one; if the digest changed its key
       // meanwhile, it is asked again.
       const isStored = (await this.#bucket.sizeOf(candidate.key)) === candidate.sizeBytes;
@@ -78,7 +82,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
       this.#buryDuplicate(blob);
     } else if (current?.key !== blob.key) {
       if (this.#store.strayKey(blob.key)?.state === "tombstone") return { ok: false, reason: "tombstoned" };
-      if (current !== undefined) this.#bury(current, "lost, and replaced");
+      if (current !== undefined) this.#bury(current, "lost or damaged, and replaced");
       this.#store.setBlob(blob);
       this.#due.scrubLater(this.#settings.scrubEveryMs);
       this.#store.clearStrayKey(blob.key);
@@ -88,21 +92,21 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   }
 
   async lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined> {
-    const known = this.#store.blob(digest);
+    const known = await this.locate(digest);
     if (known === undefined) return undefined;
     const isStored = (await this.#bucket.sizeOf(known.key)) === known.sizeBytes;
     return this.#change(() => {
-      const isCurrent = this.#store.blob(digest)?.key === known.key;
+      const isCurrent = this.#store.blob(digest)?.key === known.key && !this.#store.isFaulty(digest);
       return isStored && isCurrent ? this.#lend(known, repository) : undefined;
     });
   }
 
   async locate(digest: Digest): Promise<BlobLocation | undefined> {
-    return this.#store.blob(digest);
+    return this.#store.exists() ? this.#store.blob(digest) : undefined;
   }
 
   async holders(digest: Digest, limit: number): Promise<RepositoryName[]> {
-    return this.#store.holders(digest, limit);
+    return this.#store.exists() ? this.#store.holders(digest, limit) : [];
   }
 
   async release(repository: RepositoryName, digests: string[]): Promise<void> {
@@ -112,18 +116,20 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   }
 
   async usage(): Promise<ShardUsage> {
-    return this.#store.usage();
+    return this.#store.exists() ? this.#store.usage() : { blobs: nothing, leaving: nothing };
   }
 
   async isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean> {
-    return this.#store.blob(digest) !== undefined && this.#store.holder(digest, repository) !== undefined;
+    const isKnown = (await this.locate(digest)) !== undefined;
+    return isKnown && this.#store.holder(digest, repository) !== undefined;
   }
 
   async unknownKeys(keys: string[]): Promise<string[]> {
-    return this.#store.unknownKeys(keys);
+    return this.#store.exists() ? this.#store.unknownKeys(keys) : keys;
   }
 
   async scrub(after: string): Promise<ScrubStep> {
+    if (!this.#store.exists()) return { report: emptyReport(), next: undefined };
     const askHolder = (digest: Digest, repository: RepositoryName) => this.#askHolder(digest, repository);
     return scrubDigests({ env: this.env, store: this.#store, bucket: this.#bucket, askHolder }, after);
   }
@@ -283,6 +289,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   }
 
   #change<T>(transaction: () => T): T {
+    this.#store.create();
     const result = this.ctx.storage.transactionSync(transaction);
     this.#due.arm();
     return result;

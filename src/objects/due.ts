@@ -97,6 +97,12 @@ export class DueTable {
   async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
     // The run before this one may have ended with the deletion of all that the object kept.
     if (!this.#isThere()) return false;
+    if (!this.#isAnyDue(jobs)) {
+      // The alarm that this is, perhaps, has been used up.
+      this.#armedAt = undefined;
+      this.arm();
+      return false;
+    }
     const startedAt = this.#clock.now();
     this.#armedAt = startedAt + postponeMs;
     await this.#storage.setAlarm(this.#armedAt);
@@ -109,6 +115,10 @@ export class DueTable {
       }
     }
     this.arm();
+    return this.#isAnyDue(jobs);
+  }
+
+  #isAnyDue(jobs: Record<string, DueJob>): boolean {
     return Object.keys(jobs).some((kind) => this.#dueNow(kind).length > 0);
   }
 

@@ -9,6 +9,7 @@
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
 import type { Env } from "../../src/env.ts";
+import { BlobsStore } from "../../src/objects/blobs/store.ts";
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
@@ -40,6 +41,8 @@ export class Upload extends RealUpload {
 
 export class Blobs extends RealBlobs {
   constructor(ctx: DurableObjectState, env: Env) {
+    // A shard makes its tables once in the life of a registry: that is no cost of the push that comes first.
+    new BlobsStore(ctx.storage.sql).create();
     rows.watch("Blobs", ctx.storage.sql);
     super(ctx, calls.wrap(env));
   }

@@ -14,6 +14,11 @@ const cases = [
 ] as const;
 const partBytes = 5 * mebibyte;
 
+/** How many keys the bucket has that are not among some: alarms of other tests may take old ones away meanwhile. */
+async function keysBeside(known: string[]): Promise<number> {
+  return registry.stored.blobKeys().filter((key) => !known.includes(key)).length;
+}
+
 async function finishesAs(bytes: Uint8Array, location: string): Promise<void> {
   const digest = digestOf(bytes);
   const finished = await registry.must(201, "PUT", `${location}?digest=${digest}`);
@@ -91,7 +96,7 @@ for (const moment of moments) {
       await advance(20 * hourMs);
       await collect(["whole"], [digest]);
     }
-    assert.equal(registry.stored.blobKeys().length, before.length + 1);
+    assert.equal(await keysBeside(before), 1);
     assert.equal(digestOf((await registry.must(200, "GET", `/v2/whole/blobs/${digest}`)).bytes), digest);
   });
 
@@ -102,7 +107,7 @@ for (const moment of moments) {
     await registry.must(204, "DELETE", location);
     await advance(60_000);
     await runAlarm("UPLOAD", uploadId(location));
-    assert.deepEqual(registry.stored.blobKeys(), before);
+    assert.equal(await keysBeside(before), 0);
   });
 
   test(`bytes that cannot be deleted (${moment}) are deleted later`, async () => {
@@ -113,10 +118,10 @@ for (const moment of moments) {
     await failNext("delete", moment);
     await advance(2 * hourMs);
     await collect([], [digest]);
-    assert.equal(registry.stored.blobKeys().length, before.length + (moment === "before" ? 1 : 0));
+    assert.equal(await keysBeside(before), moment === "before" ? 1 : 0);
     await advance(hourMs);
     await collect([], [digest]);
-    assert.deepEqual(registry.stored.blobKeys(), before);
+    assert.equal(await keysBeside(before), 0);
   });
 }
 

@@ -157,8 +157,19 @@ test("a scrub finds bytes that are lost or changed, and says which", async () =>
   for (const [bytes, detail] of expected) {
     assert.match(found.find((line) => line.includes(digestOf(bytes))) ?? "", detail);
   }
+
+  // A push puts each of them right, in the repository and in those that share it.
+  await registry.pushBlob("damaged/too", changed);
+  for (const bytes of [lost, shorter]) await registry.pushBlob("damaged", bytes);
+  const again = await scrub(registry);
+  assert.deepEqual(again.problems, []);
+  assert.deepEqual(
+    again.repaired.map(({ what, digest }) => `${what} ${digest}`),
+    [`location ${digestOf(changed)}`],
+  );
   for (const bytes of [lost, changed, shorter]) {
-    await registry.must(202, "DELETE", `/v2/damaged/blobs/${digestOf(bytes)}`);
+    const pulled = await registry.must(200, "GET", `/v2/damaged/blobs/${digestOf(bytes)}`);
+    assert.deepEqual(pulled.bytes, bytes);
   }
   await gcToTheEnd();
 });

@@ -47,6 +47,8 @@ async function scrubDigest(shard: ShardScrub, blob: BlobLocation, report: ScrubR
   if (store.blob(blob.digest)?.key !== blob.key) return;
   report.checked.blobs++;
   report.checked.bytes += blob.sizeBytes;
+  // The next push of the digest then replaces the bytes, instead of being taken for a duplicate.
+  store.setFaulty(blob.digest, fault !== undefined);
   if (fault !== undefined) {
     report.problems.push({ what: "blob bytes", digest: blob.digest, key: blob.key, detail: fault });
   }

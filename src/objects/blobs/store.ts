@@ -51,7 +51,10 @@ const reasons = `
 /** For the question whose a key is. */
 const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
 
-const schema: Schema = [tables + DueTable.schema, reasons, byKey];
+/** A scrub found other bytes than the digest's: they are kept until better ones come. */
+const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
+
+const schema: Schema = [tables + DueTable.schema, reasons, byKey, faults];
 
 /** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
 export class BlobsStore {
@@ -59,7 +62,17 @@ export class BlobsStore {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    applySchema(sql, schema);
+    if (this.exists()) applySchema(sql, schema);
+  }
+
+  /** Whether the shard was ever told of a digest. Asking one that was not stores nothing. */
+  exists(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'blobs'").toArray().length > 0;
+  }
+
+  /** Makes the tables, where there are none. */
+  create(): void {
+    if (!this.exists()) applySchema(this.#sql, schema);
   }
 
   blob(digest: string): BlobLocation | undefined {
@@ -75,6 +88,17 @@ export class BlobsStore {
       blob.key,
       blob.sizeBytes,
     );
+  }
+
+  /** Whether a scrub found that what is stored is not the digest's content. */
+  isFaulty(digest: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM blobs WHERE digest = ? AND faulty = 1", digest).toArray().length > 0;
+  }
+
+  /** Notes what a scrub found. Other bytes for the digest are not faulty, until they are found to be. */
+  setFaulty(digest: string, isFaulty: boolean): void {
+    const wanted = isFaulty ? 1 : 0;
+    this.#sql.exec("UPDATE blobs SET faulty = ? WHERE digest = ? AND faulty != ?", wanted, digest, wanted);
   }
 
   /** The blobs after a digest, in order. */
