@@ -112,8 +112,9 @@ export class Repository extends Ledger implements RepositoryApi {
   }
 
   async deleteBlob(digest: Digest, origin: Origin): Promise<Result> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => removeBlob(this.parts, digest, origin));
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { name } = this.meta;
+    return this.change(undefined, () => removeBlob(this.parts, name, digest, origin));
   }
 
   async holds(digests: string[]): Promise<string[]> {
@@ -163,8 +164,9 @@ export class Repository extends Ledger implements RepositoryApi {
   }
 
   async deleteTag(tag: Tag, origin: Origin): Promise<Result> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => removeTag(this.parts, tag, origin));
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { name } = this.meta;
+    return this.change(undefined, () => removeTag(this.parts, name, tag, origin));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {

@@ -18,6 +18,7 @@ import { commitBlob } from "./commit-blob.ts";
 import { DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { repositoryStub } from "./stubs.ts";
+import { logDeletion } from "./tally.ts";
 import { appendBody, type UploadParts } from "./upload/append.ts";
 import { assemble } from "./upload/assemble.ts";
 import { Intake } from "./upload/intake.ts";
@@ -81,7 +82,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return this.#alone(async () => {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
-      await this.#discard();
+      await this.#discard("cancelled");
       await repositoryStub(this.env, session.repository).cancelSession(session.repository, session.id);
       return { ok: true };
     });
@@ -105,7 +106,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       },
       expire: async () => {
         if (this.#writer !== undefined) this.#renew();
-        else await this.#discard();
+        else await this.#discard("nobody came back to it for UPLOAD_TTL");
       },
       clean: () => this.#clean(),
     });
@@ -259,7 +260,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       this.#hash = undefined;
       const assembled = await assemble(this.#parts, digest, hash);
       if (!assembled.ok) {
-        await this.#discard();
+        await this.#discard("it is not what its digest says");
         return assembled;
       }
       this.#move("finishing", digest, () => {
@@ -279,7 +280,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   }
 
   /** Gives the upload up, and deletes what it stored. */
-  async #discard(): Promise<void> {
+  async #discard(reason: string): Promise<void> {
     const { state } = this.#store.read();
     if (state === "finishing" || state === "finished") return;
     const now = this.#clock.now();
@@ -288,6 +289,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       this.#due.set("clean", "", now);
       this.#due.set("forget", "", now + this.#settings.uploadTtlMs);
     });
+    const { id, repository } = this.#store.session();
+    logDeletion({ what: "upload", reason, repository, upload: id });
     // If this fails, the alarm repeats it.
     await this.#clean().catch(() => {});
   }

@@ -69,13 +69,19 @@ export function renewIfOld({ blobs, clock, graceMs }: LedgerParts, digest: strin
 }
 
 /** Unlinks a blob that no manifest references. In the caller's transaction. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`. */
-export function removeBlob(parts: LedgerParts, digest: string, origin: Origin): Result {
+export function removeBlob(
+  parts: LedgerParts,
+  repository: RepositoryName,
+  digest: string,
+  origin: Origin,
+): Result {
   const { blobs, manifests } = parts;
   if (blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
   if (manifests.isReferenced(digest)) {
     return failure("BLOB_REFERENCED", { digest, manifests: manifests.referencing(digest).slice(0, 10) });
   }
   unlink(parts, digest, origin);
+  logDeletion({ what: "blob", reason: "asked for", repository, digest, actor: origin.actor });
   return { ok: true };
 }
 

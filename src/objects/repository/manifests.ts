@@ -101,8 +101,15 @@ export function removeUntagged(parts: LedgerParts, repository: RepositoryName, r
 }
 
 /** Deletes a tag, and nothing but the tag. In the caller's transaction. Error: `MANIFEST_UNKNOWN`. */
-export function removeTag(parts: LedgerParts, tag: string, origin: Origin): Result {
-  return moveTag(parts, tag, undefined, origin) ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
+export function removeTag(
+  parts: LedgerParts,
+  repository: RepositoryName,
+  tag: string,
+  origin: Origin,
+): Result {
+  if (!moveTag(parts, tag, undefined, origin)) return failure("MANIFEST_UNKNOWN", { tag });
+  logDeletion({ what: "tag", reason: "asked for", repository, tag, actor: origin.actor });
+  return { ok: true };
 }
 
 /** Points a tag at a digest, or deletes it (`undefined`). In the caller's transaction. Returns whether that changed anything. */
