@@ -31,7 +31,9 @@ export class Api {
   async *work<T extends object>(path: string): AsyncGenerator<T> {
     let cursor: string | undefined;
     do {
-      const answer = await this.send<T>("POST", path, cursor === undefined ? {} : { cursor });
+      const url = this.#connection.resolve(prefix + path);
+      const body = cursor === undefined ? {} : { cursor };
+      const answer = await readJson<T>(await this.#exchange("POST", url, body, true));
       yield answer;
       cursor = (answer as { cursor?: string }).cursor;
     } while (cursor !== undefined);
@@ -72,12 +74,18 @@ export class Api {
     }
   }
 
-  async #exchange(method: string, url: URL, body?: object): Promise<Response> {
+  async #exchange(
+    method: string,
+    url: URL,
+    body?: object,
+    isRepeatable = method === "GET",
+  ): Promise<Response> {
     const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
     const response = await this.#connection.send(url, {
       method,
       headers: { Accept: "application/json, application/problem+json", ...type },
       timeoutMs,
+      isRepeatable,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (response.ok) return response;

@@ -4,12 +4,16 @@ import { CommandError } from "./command.ts";
 /** Who asks whom. Without a password nobody in particular asks, which an open registry answers. */
 export type ConnectionOptions = { url: URL; user: string; password: string | undefined };
 
-/** What is sent. `timeoutMs`: how long an answer may take, with its body; without it, as long as it takes. */
+/**
+ * What is sent. `timeoutMs`: how long an answer may take, with its body; without it, as long as it takes.
+ * `isRepeatable`: sending it twice does no harm, as it is with GET and HEAD; nothing else is sent twice.
+ */
 export type Sent = {
   method: string;
   headers?: Record<string, string>;
   body?: string | Uint8Array;
   timeoutMs?: number;
+  isRepeatable?: boolean;
 };
 
 /** Sends requests with the user's credentials, to one registry alone. */
@@ -38,16 +42,15 @@ export class Connection {
   }
 
   /** Sends a request. Rejects with a {@link CommandError} when there is no answer, or a redirect. */
-  async send(url: URL, { headers, timeoutMs, body, ...sent }: Sent): Promise<Response> {
+  async send(url: URL, { timeoutMs, ...sent }: Sent): Promise<Response> {
+    const isRepeatable = sent.isRepeatable ?? (sent.method === "GET" || sent.method === "HEAD");
     let response: Response;
     try {
-      response = await fetch(url, {
-        ...sent,
-        headers: { ...headers, ...this.#headers },
-        // Credentials are for the address that they were given for.
-        redirect: "manual",
-        ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
-        ...(body === undefined ? {} : { body: body as BodyInit }),
+      // workerd closes a connection that was idle for five seconds, and a process that was busy meanwhile has not
+      // heard of it yet when it uses the connection again.
+      response = await this.#fetch(url, sent, timeoutMs).catch((error: unknown) => {
+        if (!isRepeatable || !isBroken(error)) throw error;
+        return this.#fetch(url, sent, timeoutMs);
       });
     } catch (error) {
       throw new CommandError(`cannot reach ${this.origin}: ${reasonOf(error, timeoutMs)}`);
@@ -59,19 +62,36 @@ export class Connection {
       response.status,
     );
   }
+
+  async #fetch(url: URL, { method, headers, body }: Sent, timeoutMs: number | undefined): Promise<Response> {
+    return await fetch(url, {
+      method,
+      headers: { ...headers, ...this.#headers },
+      // Credentials are for the address that they were given for.
+      redirect: "manual",
+      ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
+      ...(body === undefined ? {} : { body: body as BodyInit }),
+    });
+  }
 }
+
+const brokenOff = "the connection was broken off";
 
 const reasons: Record<string, string> = {
   ECONNREFUSED: "nothing listens there",
   ENOTFOUND: "there is no such host",
   EAI_AGAIN: "there is no such host, or no network",
-  ECONNRESET: "the connection was broken off",
-  UND_ERR_SOCKET: "the connection was broken off",
+  ECONNRESET: brokenOff,
+  UND_ERR_SOCKET: brokenOff,
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
 };
+
+function isBroken(error: unknown): boolean {
+  return reasonOf(error) === brokenOff;
+}
 
 /** Why a connection came to nothing, in words. */
 export function reasonOf(error: unknown, timeoutMs = 0): string {

@@ -5,7 +5,7 @@ import { CommandError } from "./command.ts";
 import type { Connection } from "./connection.ts";
 
 /** How much of a blob is sent in one request: proxies bound the size of a body. */
-const pieceBytes = 32 * 1024 * 1024;
+const pieceBytes = 8 * 1024 * 1024;
 
 /** The content of repositories. Every failure is a {@link CommandError} that says what was wrong. */
 export class Content {
@@ -41,6 +41,12 @@ export class Content {
     if (opened.status === 201) return false;
     await this.#upload(this.#location(opened), digest, file);
     return true;
+  }
+
+  /** Pushes a blob, whether it is there or not: what is there may be damaged. */
+  async replaceBlob(repository: string, digest: string, file: string): Promise<void> {
+    const opened = await this.#send("POST", `v2/${repository}/blobs/uploads/`, [202]);
+    await this.#upload(this.#location(opened), digest, file);
   }
 
   async #upload(location: URL, digest: string, file: string): Promise<void> {

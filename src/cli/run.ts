@@ -37,10 +37,16 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const progress = new Progress(around.stderr);
     return await command.run({ args: parsed.args, flags, api, content, output, progress, readSecret });
   } catch (error) {
-    if (!(error instanceof UsageError) && !(error instanceof CommandError)) throw error;
+    if (!isExpected(error)) throw error;
     new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);
     return error instanceof UsageError ? exitCodes.usage : exitCodes.refused;
   }
+}
+
+/** Whether an error says to people what is wrong; that of a file says so, too. */
+function isExpected(error: unknown): error is Error {
+  if (error instanceof UsageError || error instanceof CommandError) return true;
+  return error instanceof Error && "syscall" in error;
 }
 
 async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundings, output: Output) {

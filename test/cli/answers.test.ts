@@ -92,3 +92,20 @@ test("whatever is at the address, the answer is told in a line and exits with 1"
   const gone = await call(["account", "list", "--url", "http://127.0.0.1:9"], {});
   assertRefused(gone, 1, /cannot reach http:\/\/127\.0\.0\.1:9: /);
 });
+
+test("a request whose connection breaks off is sent again, if that does no harm", async (t) => {
+  const requests: string[] = [];
+  const url = await serverOf(t, (_, response) => {
+    requests.push(`${response.req.method}`);
+    // As when a connection that was kept is closed while it is used again.
+    if (requests.length % 2 === 1) response.destroy();
+    else response.end('{"freed": {}, "accounts": []}');
+  });
+  const environment = { STOWAGE_URL: url };
+  for (const args of [["account", "list"], ["gc"]]) {
+    assert.equal((await call([...args, "--json"], environment)).code, 0, args.join(" "));
+  }
+  const once = await call(["token", "create", "ci", "--description", "x"], environment);
+  assertRefused(once, 1, /: the connection was broken off$/m);
+  assert.deepEqual(requests, ["GET", "GET", "POST", "POST", "POST"]);
+});

@@ -1,9 +1,9 @@
 /** From a registry to image layouts: every manifest with all that it references, tagged or not. */
 import { join } from "node:path";
-import type { Digest } from "../../oci/digest.ts";
-import { parseDigest } from "../../oci/digest.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { Invocation } from "../command.ts";
+import { retry } from "../retry.ts";
 import type { ManifestView, RepositoryView } from "../views.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
 
@@ -21,77 +21,126 @@ const fetchesAtOnce = 4;
 
 /** Exports one repository after the other. What is there already is not fetched again. */
 export async function exportAll(
-  { api, content, progress }: Invocation,
+  call: Invocation,
   directory: string,
   repositories: RepositoryView[],
 ): Promise<ExportReport> {
-  const report: ExportReport = { repositories: 0, manifests: 0, blobs: 0, fetched: 0, bytes: 0, missing: [] };
-  /** In which layout of this run a digest is: repositories share blobs. */
-  const known = new Map<Digest, Layout>();
-
-  /** Sees to it that a layout has a digest; returns whether it does. */
-  const obtain = async (layout: Layout, repository: string, kind: "manifests" | "blobs", digest: Digest) => {
-    const other = known.get(digest);
-    const isThere =
-      (await layout.has(digest)) || (other !== undefined && (await layout.takeFrom(other, digest)));
-    if (!isThere) {
-      const body = await content.open(repository, kind, digest);
-      if (body === undefined) return false;
-      await layout.write(digest, body, (count) => {
-        report.bytes += count;
-      });
-      report.fetched++;
-    }
-    known.set(digest, layout);
-    return true;
+  const report: ExportReport = {
+    repositories: 0,
+    manifests: 0,
+    blobs: 0,
+    fetched: 0,
+    bytes: 0,
+    missing: [],
   };
+  const sources = new Map<Digest, Layout>();
+  for (const repository of repositories) {
+    const layout = new Layout(join(directory, directoryOf(repository.name)));
+    await new RepositoryExport(call, repository, layout, report, sources).run();
+    report.repositories++;
+  }
+  call.progress.end();
+  return report;
+}
 
-  for (const { name, visibility, description } of repositories) {
-    const layout = new Layout(join(directory, directoryOf(name)));
-    const listed = await api.list<ManifestView>(`repositories/${name}/manifests`, "manifests", { n: "1000" });
-    const digests = new Set<string>(listed.map((each) => each.digest));
+/** The export of one repository. */
+class RepositoryExport {
+  readonly #call: Invocation;
+  readonly #repository: RepositoryView;
+  readonly #layout: Layout;
+  readonly #report: ExportReport;
+  /** A layout of this run that has a digest: repositories share blobs. */
+  readonly #sources: Map<Digest, Layout>;
+
+  constructor(
+    call: Invocation,
+    repository: RepositoryView,
+    layout: Layout,
+    report: ExportReport,
+    sources: Map<Digest, Layout>,
+  ) {
+    this.#call = call;
+    this.#repository = repository;
+    this.#layout = layout;
+    this.#report = report;
+    this.#sources = sources;
+  }
+
+  async run(): Promise<void> {
+    const { name, visibility, description } = this.#repository;
+    const path = `repositories/${name}/manifests`;
+    const listed = await this.#call.api.list<ManifestView>(path, "manifests", { n: "1000" });
+    const manifests = await this.#fetchManifests(listed);
+    await this.#fetchBlobs(await this.#blobsOf(manifests));
+    // Last, so that what an index names is there.
+    await this.#layout.writeIndex({ manifests, visibility, description });
+    this.#report.manifests += manifests.length;
+  }
+
+  async #fetchManifests(listed: ManifestView[]): Promise<LayoutManifest[]> {
     const manifests: LayoutManifest[] = [];
-    const blobs = new Map<Digest, { isRequired: boolean }>();
     for (const { digest: text, mediaType, size, artifactType, tags } of listed) {
-      progress.show(name, manifests.length, listed.length, report.bytes);
+      this.#show(manifests.length, listed.length);
       const digest = parseDigest(text);
       // One that was deleted since it was listed is not missed.
-      if (digest === undefined || !(await obtain(layout, name, "manifests", digest))) continue;
-      manifests.push({
-        digest,
-        mediaType,
-        size,
-        ...(artifactType === undefined ? {} : { artifactType }),
-        tags,
-      });
-      for (const reference of referencesOf(await layout.read(digest), mediaType)) {
+      if (digest === undefined || !(await this.#obtain("manifests", digest))) continue;
+      const type = artifactType === undefined ? {} : { artifactType };
+      manifests.push({ digest, mediaType, size, ...type, tags });
+    }
+    return manifests;
+  }
+
+  /** The blobs that manifests name, and whether one of them requires it. */
+  async #blobsOf(manifests: LayoutManifest[]): Promise<[Digest, { isRequired: boolean }][]> {
+    const blobs = new Map<Digest, { isRequired: boolean }>();
+    const own = new Set<string>(manifests.map((each) => each.digest));
+    for (const { digest, mediaType } of manifests) {
+      const reading = readManifest(await this.#layout.read(digest), mediaType);
+      for (const reference of reading.ok ? reading.facts.references : []) {
         const named = parseDigest(reference.digest);
-        if (named === undefined || digests.has(named)) continue;
+        if (named === undefined || own.has(named)) continue;
         const isRequired = reference.required !== undefined || blobs.get(named)?.isRequired === true;
         blobs.set(named, { isRequired });
       }
     }
+    return [...blobs];
+  }
+
+  async #fetchBlobs(blobs: [Digest, { isRequired: boolean }][]): Promise<void> {
     const left = [...blobs];
-    const all = left.length;
     const work = async () => {
       for (let next = left.pop(); next !== undefined; next = left.pop()) {
         const [digest, { isRequired }] = next;
-        progress.show(name, all - left.length, all, report.bytes);
-        if (await obtain(layout, name, "blobs", digest)) report.blobs++;
-        else if (isRequired) report.missing.push({ repository: name, digest });
+        this.#show(blobs.length - left.length, blobs.length);
+        if (await this.#obtain("blobs", digest)) this.#report.blobs++;
+        else if (isRequired) this.#report.missing.push({ repository: this.#repository.name, digest });
       }
     };
     await Promise.all(Array.from({ length: fetchesAtOnce }, work));
-    // Last, so that what an index names is there.
-    await layout.writeIndex({ manifests, visibility, description });
-    report.repositories++;
-    report.manifests += manifests.length;
   }
-  progress.end();
-  return report;
-}
 
-function referencesOf(bytes: Uint8Array, mediaType: string) {
-  const reading = readManifest(bytes, mediaType);
-  return reading.ok ? reading.facts.references : [];
+  /** Sees to it that the layout has a digest; returns whether it does. */
+  async #obtain(kind: "manifests" | "blobs", digest: Digest): Promise<boolean> {
+    const layout = this.#layout;
+    const other = this.#sources.get(digest);
+    const isThere =
+      (await layout.has(digest)) || (other !== undefined && (await layout.takeFrom(other, digest)));
+    if (!isThere && !(await retry(() => this.#fetch(kind, digest)))) return false;
+    this.#sources.set(digest, layout);
+    return true;
+  }
+
+  async #fetch(kind: "manifests" | "blobs", digest: Digest): Promise<boolean> {
+    const body = await this.#call.content.open(this.#repository.name, kind, digest);
+    if (body === undefined) return false;
+    await this.#layout.write(digest, body, (count) => {
+      this.#report.bytes += count;
+    });
+    this.#report.fetched++;
+    return true;
+  }
+
+  #show(done: number, all: number): void {
+    this.#call.progress.show(this.#repository.name, done, all, this.#report.bytes);
+  }
 }

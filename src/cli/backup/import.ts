@@ -4,6 +4,7 @@ import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { unlessUnknown } from "../api.ts";
 import { CommandError, type Invocation } from "../command.ts";
+import { retry } from "../retry.ts";
 import type { ManifestView } from "../views.ts";
 import type { Layout, LayoutManifest } from "./layout.ts";
 
@@ -13,16 +14,17 @@ export type ImportReport = { repositories: number; manifests: number; pushed: nu
 /** How many tags a request sets: an address has bounds. */
 const tagsAtOnce = 20;
 
-/** Imports one repository after the other. What is there already is not pushed again. */
+/** Imports one repository after the other. What is there already is not pushed again, unless `isForced`. */
 export async function importAll(
   call: Invocation,
   layouts: [RepositoryName, Layout][],
+  isForced: boolean,
 ): Promise<ImportReport> {
   const report: ImportReport = { repositories: 0, manifests: 0, pushed: 0, blobs: 0 };
   /** A repository of this run that has a blob, to mount it from. */
   const sources = new Map<Digest, RepositoryName>();
   for (const [name, layout] of layouts) {
-    await new RepositoryImport(call, name, layout, report, sources).run();
+    await new RepositoryImport(call, name, layout, report, sources, isForced).run();
     report.repositories++;
   }
   call.progress.end();
@@ -35,6 +37,7 @@ class RepositoryImport {
   readonly #layout: Layout;
   readonly #report: ImportReport;
   readonly #sources: Map<Digest, RepositoryName>;
+  readonly #isForced: boolean;
   readonly #visited = new Set<string>();
   #present = new Map<string, ManifestView>();
   #manifests = new Map<string, LayoutManifest>();
@@ -45,12 +48,14 @@ class RepositoryImport {
     layout: Layout,
     report: ImportReport,
     sources: Map<Digest, RepositoryName>,
+    isForced: boolean,
   ) {
     this.#call = call;
     this.#name = name;
     this.#layout = layout;
     this.#report = report;
     this.#sources = sources;
+    this.#isForced = isForced;
   }
 
   async run(): Promise<void> {
@@ -67,8 +72,9 @@ class RepositoryImport {
       await this.#visit(manifest);
     }
     this.#report.manifests += this.#visited.size;
-    if (visibility !== "private" || description !== "")
-      await api.send("PATCH", path, { visibility, description });
+    if (visibility !== "private" || description !== "") {
+      await retry(() => api.send("PATCH", path, { visibility, description }));
+    }
   }
 
   /** Pushes a manifest after what it references. Depth is bounded by the layout: an index cannot name itself. */
@@ -77,7 +83,7 @@ class RepositoryImport {
     if (this.#visited.has(digest)) return;
     this.#visited.add(digest);
     const present = this.#present.get(digest);
-    if (present !== undefined && tags.every((tag) => present.tags.includes(tag))) return;
+    if (!this.#isForced && present !== undefined && tags.every((tag) => present.tags.includes(tag))) return;
     const bytes = await this.#layout.read(digest);
     const reading = readManifest(bytes, mediaType);
     if (!reading.ok) throw new CommandError(`${this.#name}: ${digest} is no manifest: ${reading.reason}`);
@@ -92,7 +98,7 @@ class RepositoryImport {
     const { content } = this.#call;
     for (let start = 0; start === 0 || start < tags.length; start += tagsAtOnce) {
       const some = tags.slice(start, start + tagsAtOnce);
-      await content.pushManifest(this.#name, digest, mediaType, bytes, some);
+      await retry(() => content.pushManifest(this.#name, digest, mediaType, bytes, some));
     }
     this.#report.pushed++;
   }
@@ -100,8 +106,12 @@ class RepositoryImport {
   async #pushBlob(digest: Digest): Promise<void> {
     // What a layout does not have was not in the repository either.
     if (!(await this.#layout.has(digest))) return;
-    const from = this.#sources.get(digest);
-    const isSent = await this.#call.content.pushBlob(this.#name, digest, this.#layout.pathOf(digest), from);
+    const { content } = this.#call;
+    const [file, from] = [this.#layout.pathOf(digest), this.#sources.get(digest)];
+    // What this run has sent already is sound.
+    const isReplaced = this.#isForced && from === undefined;
+    if (isReplaced) await retry(() => content.replaceBlob(this.#name, digest, file));
+    const isSent = isReplaced || (await retry(() => content.pushBlob(this.#name, digest, file, from)));
     if (isSent) this.#report.blobs++;
     this.#sources.set(digest, this.#name);
   }

@@ -9,10 +9,11 @@ import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "n
 import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { algorithmOf, type Digest, digestOf, hexOf } from "../../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/digest.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
 import { CommandError } from "../command.ts";
+import { reasonOf } from "../connection.ts";
 
 /** The annotation that has the tag. Source: image-spec, annotations.md. */
 const refNameKey = "org.opencontainers.image.ref.name";
@@ -38,6 +39,8 @@ type Descriptor = {
   artifactType?: string;
   annotations?: Record<string, string>;
 };
+
+type Index = { manifests: Descriptor[]; annotations?: Record<string, string> };
 
 /** The layout of one repository. */
 export class Layout {
@@ -90,6 +93,9 @@ export class Layout {
       const computed = digestOf(algorithmOf(digest), hash.digest("hex"));
       if (computed !== digest) throw new CommandError(`what came for ${digest} is ${computed}`);
       await rename(partial, path);
+    } catch (error) {
+      if (error instanceof CommandError) throw error;
+      throw new CommandError(`the bytes of ${digest} broke off: ${reasonOf(error)}`);
     } finally {
       await rm(partial, { force: true });
     }
@@ -103,13 +109,12 @@ export class Layout {
   /** Reads `index.json`. */
   async readIndex(): Promise<LayoutIndex> {
     const path = join(this.directory, "index.json");
-    const index = JSON.parse(await readFile(path, "utf8")) as {
-      manifests: Descriptor[];
-      annotations?: Record<string, string>;
-    };
+    const index = parseIndex(await readFile(path, "utf8"));
+    if (index === undefined) throw new CommandError(`${path} is no index of an image layout`);
     const manifests = new Map<string, LayoutManifest>();
     for (const { annotations, ...descriptor } of index.manifests) {
-      const digest = descriptor.digest as Digest;
+      const digest = parseDigest(descriptor.digest);
+      if (digest === undefined) throw new CommandError(`${path} has a manifest without a digest`);
       const known = manifests.get(digest) ?? { ...descriptor, digest, tags: [] };
       const tag = annotations?.[refNameKey];
       if (tag !== undefined) known.tags.push(tag);
@@ -145,6 +150,15 @@ export class Layout {
     await mkdir(join(this.directory, "blobs"), { recursive: true });
     await writeFile(partial, text);
     await rename(partial, join(this.directory, name));
+  }
+}
+
+function parseIndex(text: string): Index | undefined {
+  try {
+    const index = JSON.parse(text) as Index | null;
+    return Array.isArray(index?.manifests) ? index : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -43,7 +43,10 @@ export const backupCommands: Command[] = [
   {
     name: "import",
     arguments: ["DIR"],
-    flags: [repositoryFlag],
+    flags: [
+      repositoryFlag,
+      { name: "force", summary: "pushes also what is there: a scrub found that it is lost or damaged" },
+    ],
     summary: "pushes the OCI image layouts below a directory, with digests, tags and referrers as they were",
     details: "A tag that points elsewhere now is moved; nothing is deleted.",
     run: async (call) => {
@@ -59,7 +62,7 @@ export const backupCommands: Command[] = [
       const layouts = found.filter(([name]) => wanted.size === 0 || wanted.has(name));
       if (layouts.length === 0)
         throw new CommandError(`there is no image layout to import below ${directory}`);
-      const report = await importAll(call, layouts);
+      const report = await importAll(call, layouts, flags.has("force"));
       const pushed = `${report.pushed} of ${report.manifests} manifests and ${report.blobs} blobs pushed`;
       output.done(`${report.repositories} repositories: ${pushed}`, report);
       return exitCodes.done;
