@@ -101,7 +101,7 @@ test("a second export fetches what is new and nothing else; a second import push
 
 test("what was lost or damaged comes back from a backup, for all repositories", async () => {
   const bucket = await restored.bucket();
-  const keys = await restored.blobKeys();
+  const keys = restored.stored.blobKeys();
   for (const [index, key] of keys.entries()) {
     const { size = 0 } = (await bucket.head(key)) ?? {};
     if (index % 2 === 0) await bucket.delete(key);
