@@ -24,10 +24,8 @@ import { assemble } from "./upload/assemble.ts";
 import { Intake } from "./upload/intake.ts";
 import { RunningHash } from "./upload/running-hash.ts";
 import { type UploadRow, UploadStore } from "./upload/store.ts";
+import { Turn } from "./upload/turn.ts";
 import { answerWrite, receiveWrite } from "./upload-channel.ts";
-
-/** How long a request waits for another one that is writing, in milliseconds: a lost connection ends in less. */
-const writerPatienceMs = 1_000;
 
 const adoptAgainMs = 30_000;
 
@@ -39,7 +37,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #due: DueTable;
   readonly #store: UploadStore;
   #hash: RunningHash | undefined;
-  #writer: Promise<unknown> | undefined;
+  readonly #turn = new Turn((work) => this.ctx.waitUntil(work));
   /** What the writer receives, while it does. */
   #intake: Intake | undefined;
 
@@ -57,8 +55,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const write = receiveWrite(request);
     const intake = new Intake(this.#clock);
     try {
-      const receive = () => this.#receive(write, request.body, intake);
-      const result = await this.#alone(receive, () => this.#endStalled(write));
+      await this.#endStalled(write);
+      const result = await this.#turn.take(() => this.#receive(write, request.body, intake));
       return answerWrite(request, result, intake.receivedBytes);
     } catch (error) {
       console.error(
@@ -69,7 +67,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   }
 
   async status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>> {
-    await this.#writerEnds();
+    await this.#turn.pause();
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) return { ok: true, offset: 0 };
@@ -79,7 +77,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
     await this.#stopIntake(failure("BLOB_UPLOAD_UNKNOWN"));
-    return this.#alone(async () => {
+    return this.#turn.take(async () => {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
       await this.#discard("cancelled");
@@ -102,10 +100,10 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     }
     await this.#due.run({
       adopt: async () => {
-        await this.#alone(() => this.#finish());
+        await this.#turn.take(() => this.#finish());
       },
       expire: async () => {
-        if (this.#writer !== undefined) this.#renew();
+        if (this.#turn.isTaken) this.#renew();
         else await this.#discard("nobody came back to it for UPLOAD_TTL");
       },
       clean: () => this.#clean(),
@@ -119,35 +117,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return forgetAt !== undefined && forgetAt <= this.#clock.now() && this.#due.at("clean", "") === undefined;
   }
 
-  // ── One at a time ────────────────────────────────────────────────────────────────────────────────────────────
-
-  /**
-   * Runs work that nothing else may interleave with. A second writer is refused, after a short wait, unless
-   * `endFirst` ends the first one.
-   */
-  async #alone<T extends Result>(
-    work: () => Promise<T>,
-    endFirst: () => Promise<void> = async () => {},
-  ): Promise<T | Failure> {
-    await endFirst();
-    await this.#writerEnds();
-    if (this.#writer !== undefined) return failure("BLOB_UPLOAD_BUSY");
-    const running = work().finally(() => {
-      this.#writer = undefined;
-      this.#report();
-    });
-    this.#writer = running.catch(() => {});
-    this.ctx.waitUntil(this.#writer);
-    return running;
-  }
-
-  async #writerEnds(): Promise<void> {
-    if (this.#writer === undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, writerPatienceMs);
-    await Promise.race([this.#writer, promise]);
-    clearTimeout(timer);
-  }
+  // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
 
   /**
    * Ends a writer whose client has sent nothing for `UPLOAD_STALL`, for one that says that its bytes begin where the
@@ -163,7 +133,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   async #stopIntake(answer: Failure): Promise<void> {
     if (this.#intake === undefined) return;
     this.#intake.stop(answer);
-    await this.#writer;
+    await this.#turn.end();
   }
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────
