@@ -67,16 +67,28 @@ export class DueTable {
     return row?.at;
   }
 
-  /** Sets the alarm to the earliest row, or none. To be called after every change, outside its transaction. */
+  /**
+   * Sees to an alarm that comes no later than the earliest row. To be called after every change, outside its
+   * transaction. An alarm that comes earlier is left: it finds nothing due, once, and sets itself right; to move it
+   * there and back takes two more writes of every push.
+   */
   arm(): void {
-    const [row] = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM due").toArray();
-    const earliest = row?.at ?? undefined;
-    if (earliest === this.#armedAt) return;
+    const earliest = this.#earliest();
+    if (earliest === undefined || (this.#armedAt !== undefined && this.#armedAt <= earliest)) return;
     this.#armedAt = earliest;
-    // An object with nothing to do is not woken for it.
-    void (earliest === undefined
-      ? this.#storage.deleteAlarm()
-      : this.#storage.setAlarm(Math.max(1, earliest)));
+    void this.#storage.setAlarm(Math.max(1, earliest));
+  }
+
+  /** Sets the alarm to the earliest row, or none: an object with nothing to do is not woken for it. */
+  #armExactly(): void {
+    this.#armedAt = undefined;
+    if (this.#earliest() === undefined) void this.#storage.deleteAlarm();
+    else this.arm();
+  }
+
+  #earliest(): number | undefined {
+    const [row] = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM due").toArray();
+    return row?.at ?? undefined;
   }
 
   /** Whether there is a job of this kind, due whenever. */
@@ -99,8 +111,7 @@ export class DueTable {
     if (!this.#isThere()) return false;
     if (!this.#isAnyDue(jobs)) {
       // The alarm that this is, perhaps, has been used up.
-      this.#armedAt = undefined;
-      this.arm();
+      this.#armExactly();
       return false;
     }
     const startedAt = this.#clock.now();
@@ -114,7 +125,7 @@ export class DueTable {
         await this.#attempt(kind, job, rows);
       }
     }
-    this.arm();
+    this.#armExactly();
     return this.#isAnyDue(jobs);
   }
 

@@ -63,6 +63,9 @@ export abstract class Ledger extends DurableObject<Env> {
       ),
       budgetMs,
     );
+    // What the jobs marked.
+    await this.parts.outbox.flush(this.meta.name);
+    this.parts.due.arm();
     reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
     if (this.meta?.isDeleting && isDrained(this.parts)) {
       // Its name is free again.
@@ -86,15 +89,15 @@ export abstract class Ledger extends DurableObject<Env> {
    */
   protected change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
     const existed = this.exists;
-    const result = this.ctx.storage.transactionSync(() => {
+    const { due, outbox, events } = this.parts;
+    const { result, claimed } = this.ctx.storage.transactionSync(() => {
       if (this.meta === undefined && repository !== undefined) createSchema(this.sql, repository);
-      return transaction();
+      return { result: transaction(), claimed: outbox.claim() };
     });
     const meta = readMeta(this.sql);
     this.meta = meta;
-    const { due, outbox, events } = this.parts;
     due.arm();
-    const flushing = [outbox.flush(meta.name), events.flushIfHeard(meta.name)];
+    const flushing = [outbox.flush(meta.name, claimed), events.flushIfHeard(meta.name)];
     this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
     return result;

@@ -16,9 +16,15 @@ import { tellBacklogLater } from "./backlog.ts";
 /** The job of the `due` table that flushes the outbox. */
 export const outboxJob = "outbox";
 
-type Mark = { kind: ReplicaKey["kind"]; id: string; version: number; unsettled_until: number | null };
+/** A row that KV may not have right. */
+export type Mark = { kind: ReplicaKey["kind"]; id: string; version: number; unsettled_until: number | null };
+
+/** What came of a write. One that failed may have happened, or happen late: it is not known. */
+type Outcome = { mark: Mark; isKnown: boolean; isDelete: boolean };
 
 const writesAtOnce = 6;
+/** Whoever marks flushes at once; where the object died before it did, the alarm does, after this time. */
+const rescueMs = 1_000;
 const retryMs = 5_000;
 const flushBudgetMs = 10_000;
 
@@ -58,7 +64,7 @@ export class Outbox {
       key.kind === "tag" ? key.tag : key.digest,
       now,
     );
-    this.#due.set(outboxJob, "", now);
+    this.#due.set(outboxJob, "", now + rescueMs);
   }
 
   /** Marks many rows: those that a query gives in a column `id`. `parameters` are the query's. */
@@ -71,7 +77,7 @@ export class Outbox {
       now,
       ...parameters,
     );
-    this.#due.set(outboxJob, "", now);
+    this.#due.set(outboxJob, "", now + rescueMs);
   }
 
   /** Whether KV may not have a row right, or a write of it may land late. */
@@ -96,11 +102,24 @@ export class Outbox {
       .one().count;
   }
 
-  /** Writes what is marked and due, for as long as the budget lasts; the alarm goes on. Never throws. */
-  async flush(repository: RepositoryName): Promise<void> {
+  /**
+   * Takes what {@link flush} is to write first. To be called last in the transaction that marks, as it need not be
+   * written down in one of its own then; whoever does must flush.
+   */
+  claim(): Mark[] {
+    return this.#take();
+  }
+
+  /**
+   * Writes what is marked and due, for as long as the budget lasts; the alarm goes on. `claimed` comes first. Never
+   * throws.
+   */
+  async flush(repository: RepositoryName, claimed: Mark[] = this.#take()): Promise<void> {
     const deadline = this.#clock.now() + flushBudgetMs;
-    for (let marks = this.#take(); marks.length > 0; marks = this.#take()) {
-      await Promise.all(marks.map((mark) => this.#write(repository, mark)));
+    for (let marks = claimed; marks.length > 0; marks = this.#take()) {
+      const outcomes = await Promise.all(marks.map((mark) => this.#write(repository, mark)));
+      // All at once, so that they are one write of the ledger's.
+      for (const outcome of outcomes) this.#settle(outcome);
       if (this.#clock.now() <= deadline) continue;
       tellBacklogLater(this.#due, this.#clock.now());
       break;
@@ -125,7 +144,7 @@ export class Outbox {
     return marks;
   }
 
-  async #write(repository: RepositoryName, mark: Mark): Promise<void> {
+  async #write(repository: RepositoryName, mark: Mark): Promise<Outcome> {
     const key = toKey(mark);
     const value = this.#readValue(key);
     let isKnown = true;
@@ -138,12 +157,12 @@ export class Outbox {
         JSON.stringify({ event: "replica write failed", repository, ...key, error: String(error) }),
       );
     }
-    this.#inFlight.delete(inFlightName(mark));
-    this.#settle(mark, isKnown, value === undefined);
+    return { mark, isKnown, isDelete: value === undefined };
   }
 
   /** Decides, after a write, whether the row is done or is written once more, and when. */
-  #settle(mark: Mark, isKnown: boolean, isDelete: boolean): void {
+  #settle({ mark, isKnown, isDelete }: Outcome): void {
+    this.#inFlight.delete(inFlightName(mark));
     const now = this.#clock.now();
     const current = this.#sql
       .exec<{ version: number }>("SELECT version FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id)
@@ -184,7 +203,7 @@ export class Outbox {
     const [row] = this.#sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM outbox").toArray();
     if (row?.at == null) this.#due.clear(outboxJob, "");
     // A row whose write is in flight is due now; who writes it comes here again.
-    else this.#due.set(outboxJob, "", Math.max(row.at, this.#clock.now() + 1000));
+    else this.#due.set(outboxJob, "", Math.max(row.at, this.#clock.now() + rescueMs));
   }
 }
 

@@ -41,7 +41,7 @@ export async function scrubLedger(
     else await checkLink(scrub, id);
     await checkReplica(scrub, phase === "tag" ? { kind: "tag", tag: id } : { kind: phase, digest: id });
   }
-  // What was marked is written by the alarm.
+  await parts.outbox.flush(repository);
   parts.due.arm();
   const following = phases[phases.indexOf(phase) + 1];
   const whereNext = ids.length === batchRows ? `${phase} ${ids.at(-1)}` : following && `${following} `;
@@ -144,6 +144,7 @@ export async function dropStrays(
   }
   const strays = keys.filter((key) => replicaValue(parts, key) === undefined && !outbox.isMarked(key));
   for (const key of strays) outbox.mark(key);
+  await outbox.flush(repository);
   due.arm();
   return strays;
 }
