@@ -25,6 +25,13 @@ import type {
 /** The way of every request. The global function minds what it is called on. */
 const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
 
+/** A try to deliver an event, and what came of it. */
+type Try = { waiting: Waiting; result: Attempt; startedAt: number; endedAt: number };
+
+/** Of how many deliveries the outcome is written down at once, at most, and after how many milliseconds. */
+const settledAtOnce = 20;
+const settledWithinMs = 250;
+
 /** How many repositories' events are on their way at once. */
 const repositoriesAtOnce = 4;
 
@@ -134,19 +141,27 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
 
   /** Sends a repository's events one after the other, until there are no more or one fails. */
   async #sendAllOf(repository: string): Promise<void> {
+    const tries: Try[] = [];
     try {
-      while (await this.#sendNextOf(repository));
+      while (await this.#sendNextOf(repository, tries));
     } finally {
+      this.#settleAll(tries);
       this.#inFlight.delete(repository);
       if (this.#store.exists()) this.#due.arm();
     }
   }
 
-  /** Returns whether to go on with the repository's next event. */
-  async #sendNextOf(repository: string): Promise<boolean> {
+  /**
+   * Returns whether to go on with the repository's next event. What came of tries is written down for several at once:
+   * an object that dies before sends their events again, with the same ids.
+   */
+  async #sendNextOf(repository: string, tries: Try[]): Promise<boolean> {
+    // The webhook may have been deleted meanwhile.
+    if (!this.#store.exists()) return false;
     const webhook = this.#store.webhook();
-    const waiting = this.#store.next(repository);
+    const waiting = this.#store.next(repository, tries.at(-1)?.waiting.sequence ?? 0);
     if (waiting === undefined || webhook.isDisabled) {
+      this.#settleAll(tries);
       this.#due.clear(sendJob, repository);
       return false;
     }
@@ -159,15 +174,21 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
       timeoutMs,
       now: startedAt,
     });
-    // The webhook may have been deleted meanwhile.
-    if (!this.#store.exists()) return false;
-    return this.ctx.storage.transactionSync(() => this.#settle(waiting, attempt, startedAt));
+    tries.push({ waiting, result: attempt, startedAt, endedAt: this.#clock.now() });
+    const isRoom =
+      tries.length < settledAtOnce && this.#clock.now() - (tries[0]?.startedAt ?? 0) < settledWithinMs;
+    return attempt.isDelivered && isRoom ? true : this.#settleAll(tries);
   }
 
-  /** Writes down what came of a try. Returns whether to go on with the repository's next event. */
-  #settle(waiting: Waiting, { isDelivered, ...answer }: Attempt, startedAt: number): boolean {
+  /** Writes down what came of tries, and forgets them. Returns whether to go on with the repository's next event. */
+  #settleAll(tries: Try[]): boolean {
+    const all = tries.splice(0);
+    if (!this.#store.exists()) return false;
+    return this.ctx.storage.transactionSync(() => all.map((each) => this.#settle(each)).at(-1) ?? true);
+  }
+
+  #settle({ waiting, result: { isDelivered, ...answer }, startedAt, endedAt: now }: Try): boolean {
     const { event } = waiting;
-    const now = this.#clock.now();
     const attempt = waiting.attempts + 1;
     const pauseMs = waitMs(attempt);
     const outcome = isDelivered ? "delivered" : pauseMs === undefined ? "given up" : "failed";

@@ -228,6 +228,45 @@ test("a listener that fails, then hangs, then works gets every event once and in
   assert.deepEqual(new Set(told.slice(0, 22).map((event) => event.id)).size, 1);
 });
 
+test("a burst of pushes is told in order, each event once, and each delivery is written down", async () => {
+  const sink = await startSink();
+  const { id } = await createWebhook(sink, "burst", { events: ["manifest.push"] });
+  const tags = Array.from({ length: 25 }, (_, index) => `t${index}`);
+  for (const tag of tags) await pushIndex("burst", tag, tag);
+  await tell("burst");
+  await until("an empty queue", async () => {
+    const { waiting } = await getWebhook(id);
+    return sink.received.length >= tags.length && waiting === 0;
+  });
+  assert.deepEqual(
+    distributionEvents(sink).map(({ target }) => target.tag),
+    tags,
+  );
+  const deliveries = await deliveriesOf(id);
+  assert.deepEqual(
+    deliveries.map(({ event, outcome }) => [event, outcome]).reverse(),
+    distributionEvents(sink).map((event) => [event.id, "delivered"]),
+  );
+});
+
+test("a webhook that is deleted while it is told stops, and is forgotten", async () => {
+  const sink = await startSink();
+  const { id } = await createWebhook(sink, "stopped", { events: ["manifest.push"] });
+  let isDeleted: Promise<unknown> | undefined;
+  sink.behave((response, received) => {
+    isDeleted ??= registry.must(204, "DELETE", `${webhooksPath}/${id}`);
+    void isDeleted.then(() => accept(response, received));
+  });
+  for (const tag of ["t1", "t2", "t3"]) await pushIndex("stopped", tag, tag);
+  await tell("stopped");
+  await received(sink, 1);
+  await isDeleted;
+  assert.equal(await statusOf("GET", `${webhooksPath}/${id}`), 404);
+  await pushIndex("stopped", "t4", 4);
+  await tell("stopped");
+  assert.equal(sink.received.length, 1);
+});
+
 async function deliveriesOf(id: string): Promise<Delivery[]> {
   const answer = await registry.must(200, "GET", `${webhooksPath}/${id}/deliveries`);
   return answer.json<{ deliveries: Delivery[] }>().deliveries;

@@ -22,8 +22,9 @@ export const eventsSchema = `
 const batchSize = 100;
 const retryMs = 5_000;
 
-/** How long events wait for others while nobody listens, in milliseconds. */
+/** How long events wait for others, so that a burst of pushes is one call: while nobody listens, and while somebody does. */
 const gatherMs = 1_000;
+const gatherHeardMs = 100;
 
 /** The events of one ledger that are not handed over yet. */
 export class EventLog {
@@ -32,6 +33,7 @@ export class EventLog {
   readonly #clock: Clock;
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
+  #isGathering = false;
   #isFlushing = false;
   #hasFailed = false;
 
@@ -53,8 +55,7 @@ export class EventLog {
       origin,
     };
     this.#sql.exec("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
-    if (this.#isListening) this.#due.set(eventsJob, "", now);
-    else if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + gatherMs);
+    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + gatherMs);
   }
 
   /** Whether all events are handed over. */
@@ -68,18 +69,27 @@ export class EventLog {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
   }
 
-  /** Hands events over at once if somebody listened last time; else the alarm will. Never throws. */
+  /** Hands events over in a moment if somebody listened last time; else the alarm will. Never throws. */
   async flushIfHeard(repository: string): Promise<void> {
-    if (this.#isListening && !this.isEmpty()) await this.flush(repository);
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    while (this.#isListening && !this.#hasFailed && !this.isEmpty()) {
+      await scheduler.wait(gatherHeardMs);
+      // A deleted repository may have told its last, and be gone.
+      if (!this.#exists()) break;
+      await this.flush(repository, 1);
+    }
+    this.#isGathering = false;
   }
 
-  /** Hands events over, one batch after the other. Never throws. */
-  async flush(repository: string): Promise<void> {
+  /** Hands events over, one batch after the other, so many at most. Never throws. */
+  async flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
     // Who is at it also takes what was written meanwhile.
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     try {
-      for (let rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
+      for (let batches = 0, rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
+        if (++batches > maxBatches) return;
         const events = rows.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
         const { isListening } = await this.#webhooks().accept(repository, events);
         this.#isListening = isListening;
@@ -95,6 +105,10 @@ export class EventLog {
     } finally {
       this.#isFlushing = false;
     }
+  }
+
+  #exists(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'events'").toArray().length > 0;
   }
 
   #batch(): { sequence: number; event: string }[] {

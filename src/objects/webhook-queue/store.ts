@@ -112,12 +112,13 @@ export class QueueStore {
     return true;
   }
 
-  /** The event that is next of a repository's. */
-  next(repository: string): Waiting | undefined {
+  /** The event that is next of a repository's, after the one with this sequence number. */
+  next(repository: string, after: number): Waiting | undefined {
     const [row] = this.#sql
       .exec<{ sequence: number; event: string; attempts: number }>(
-        "SELECT sequence, event, attempts FROM waiting WHERE repository = ? ORDER BY sequence LIMIT 1",
+        "SELECT sequence, event, attempts FROM waiting WHERE repository = ? AND sequence > ? ORDER BY sequence LIMIT 1",
         repository,
+        after,
       )
       .toArray();
     return row && { ...row, event: JSON.parse(row.event) };
