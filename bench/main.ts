@@ -15,9 +15,20 @@ import { requests } from "./workloads/requests.ts";
 import { scale } from "./workloads/scale.ts";
 import { startUp } from "./workloads/start.ts";
 import { transfers } from "./workloads/transfers.ts";
+import { webhooks } from "./workloads/webhooks.ts";
 import { writes } from "./workloads/writes.ts";
 
-const known: Workload[] = [requests, transfers, writes, images, latencyUnderPush, pushMemory, startUp, scale];
+const known: Workload[] = [
+  requests,
+  transfers,
+  writes,
+  images,
+  latencyUnderPush,
+  pushMemory,
+  startUp,
+  webhooks,
+  scale,
+];
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
