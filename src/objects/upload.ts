@@ -37,7 +37,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #due: DueTable;
   readonly #store: UploadStore;
   #hash: RunningHash | undefined;
-  readonly #turn = new Turn((work) => this.ctx.waitUntil(work));
+  readonly #turn = new Turn((work) => this.ctx.waitUntil(work.then(() => this.#report())));
   /** What the writer receives, while it does. */
   #intake: Intake | undefined;
 
