@@ -24,6 +24,12 @@ test("the README's table has every variable with its default, and no other", () 
   assert.deepEqual(written.toSorted(), parsed.toSorted());
 });
 
+test("a deploy button asks for the secrets that a deployment needs", () => {
+  const [, required = ""] = /^\[secrets\]\nrequired = \[(.*)\]$/m.exec(textOf("wrangler.toml")) ?? [];
+  const asked = [...textOf(".dev.vars.example").matchAll(/^(\w+)=/gm)].map(([, name]) => `"${name}"`);
+  assert.equal(asked.join(", "), required);
+});
+
 test("the page of metrics has every family, with its type and labels, and no other", () => {
   const written = [...textOf("docs/metrics.md").matchAll(/^\| `(stowage_\w+)` \| (\w+) \| ([^|]*)\|/gm)].map(
     ([, name, type, labels]) => [name, type, labels?.trim() ?? ""],
