@@ -36,6 +36,7 @@ export class Meter {
   #toReport = new Map<string, Sample>();
   #pulls = new Map<string, PullCount>();
   #hasRare = false;
+  #hasFailed = false;
   #reportedAt = 0;
 
   /** Adds to a counter. */
@@ -82,7 +83,8 @@ export class Meter {
   /** Whether there is something to report, and it is rare or the last report was at least `everyMs` ago. */
   isReportDue(now: number, everyMs: number): boolean {
     const hasSome = this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews;
-    const isUrgent = this.#hasRare || this.uploads.hasEnds;
+    // A catalog that does not answer is not asked by every request.
+    const isUrgent = !this.#hasFailed && (this.#hasRare || this.uploads.hasEnds);
     return hasSome && (isUrgent || now - this.#reportedAt >= everyMs);
   }
 
@@ -93,12 +95,14 @@ export class Meter {
     this.#toReport = new Map();
     this.#pulls = new Map();
     this.#hasRare = false;
+    this.#hasFailed = false;
     this.#reportedAt = now;
     return report;
   }
 
   /** Counts again what could not be reported. */
   untake({ counters, pulls, uploads }: Report): void {
+    this.#hasFailed = true;
     this.uploads.untake(uploads);
     for (const { family, labels, value } of counters) this.add(family, labels as never, value);
     for (const { repository, tag, pulls: count } of pulls) this.addPull(repository, tag, count);
