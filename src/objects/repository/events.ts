@@ -24,7 +24,7 @@ const retryMs = 5_000;
 
 /** How long events wait for others, so that a burst of pushes is one call: while nobody listens, and while somebody does. */
 const gatherMs = 1_000;
-const gatherHeardMs = 100;
+const gatherHeardMs = 250;
 
 /** The events of one ledger that are not handed over yet. */
 export class EventLog {
