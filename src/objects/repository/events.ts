@@ -73,13 +73,16 @@ export class EventLog {
   async flushIfHeard(repository: string): Promise<void> {
     if (this.#isGathering) return;
     this.#isGathering = true;
-    while (this.#isListening && !this.#hasFailed && !this.isEmpty()) {
-      await scheduler.wait(gatherHeardMs);
-      // A deleted repository may have told its last, and be gone.
-      if (!this.#exists()) break;
-      await this.flush(repository, 1);
+    try {
+      while (this.#isListening && !this.#hasFailed && !this.isEmpty()) {
+        await scheduler.wait(gatherHeardMs);
+        // A deleted repository may have told its last, and be gone.
+        if (!this.#exists()) return;
+        await this.flush(repository, 1);
+      }
+    } finally {
+      this.#isGathering = false;
     }
-    this.#isGathering = false;
   }
 
   /** Hands events over, one batch after the other, so many at most. Never throws. */
