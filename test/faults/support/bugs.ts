@@ -1,4 +1,4 @@
-/** Six bugs on purpose, each against a promise of docs/design.md, that random programs must find. */
+/** Bugs on purpose, each against a promise of docs/design.md, that random programs must find. */
 import type { Replacement } from "./replacing.ts";
 
 /** What each comes to, and the change to the sources that brings it. */
@@ -32,5 +32,22 @@ export const bugs: Record<string, Replacement> = {
     file: "src/registry/blobs.ts",
     from: "await readElsewhere(registry, repository, location, range)",
     to: 'failure("BLOB_UNKNOWN", { digest })',
+  },
+  "a look-up of a tag joins one that began before it": {
+    file: "src/registry/tag-lookups.ts",
+    from: `    if (lane.waiting === batch) lane.waiting = undefined;
+    const tags = [...batch.tags];
+    const call = this.#ledger(repository).resolveTags(tags);
+`,
+    to: `    const tags = [...batch.tags];
+    const call = this.#ledger(repository).resolveTags(tags).finally(() => {
+      if (lane.waiting === batch) lane.waiting = undefined;
+    });
+`,
+  },
+  "an isolate goes back to an older place of a tag": {
+    file: "src/registry/tags-seen.ts",
+    from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
+    to: "",
   },
 };

@@ -86,9 +86,12 @@ const pushImageStep: fc.Arbitrary<PushImageStep> = fc.record({
   way,
 });
 
+const tagPull = { ...target, tag, as: fc.constantFrom("reader" as const, "pusher" as const) };
+
 const togetherStep: fc.Arbitrary<TogetherStep> = fc.record({
   do: fc.constant("together" as const),
   writes: fc.array(writeStep, { minLength: 2, maxLength: 4 }),
+  pulls: fc.array(fc.record(tagPull), { maxLength: 4 }),
 });
 
 const leaveUploadStep: fc.Arbitrary<LeaveUploadStep> = fc.record({
@@ -105,9 +108,7 @@ const adminStep: fc.Arbitrary<AdminStep> = fc.record({
 const readStep: fc.Arbitrary<ReadStep> = fc.oneof(
   fc.record({
     do: fc.constant("pull tag" as const),
-    ...target,
-    tag,
-    as: fc.constantFrom("reader" as const, "pusher" as const),
+    ...tagPull,
   }),
   fc.record({ do: fc.constant("pull manifest" as const), ...target, manifest }),
   fc.record({ do: fc.constant("pull blob" as const), ...target, blob }),

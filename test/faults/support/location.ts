@@ -19,6 +19,9 @@ export type SendOptions = {
 /** How much time passes with each request, in milliseconds. */
 const requestMs = 60;
 
+/** What names the content of an answer. */
+export const digestHeader = "Docker-Content-Digest";
+
 const origin = "https://registry.example";
 
 const password = `Basic ${btoa(`admin:${adminPassword}`)}`;

@@ -4,11 +4,10 @@
  * Where an answer was lost, the model holds both outcomes possible, until a read that the ledger decided tells. What
  * nothing references may be collected once its grace is over.
  */
+import { allOf, anyOf, type Certainty, choose } from "./certainty.ts";
 import type { ManifestContent } from "./contents.ts";
 import { blobs, type Content } from "./contents.ts";
 import { tagCount, type WriteStep } from "./program.ts";
-
-export type Certainty = "yes" | "no" | "maybe";
 
 /** A blob link. `keptUntil`: collection leaves it alone until then. `mayAppear`: an upload may yet be finished. */
 type BlobState = { linked: Certainty; keptUntil: number; goneAt: number; mayAppear: boolean };
@@ -25,8 +24,8 @@ export class RepositoryModel {
   readonly #blobs: BlobState[];
   /** Where each tag may point; `null`: it may not exist. */
   readonly #tags: Set<number | null>[];
-  /** Where each tag may ever have pointed. */
-  readonly #everTagged: Set<number>[];
+  /** Where each tag may have pointed, from one change to the next. */
+  readonly #tagHistory: ReadonlySet<number | null>[][];
 
   constructor(manifests: ManifestContent[], graceMs: number) {
     this.#graceMs = graceMs;
@@ -34,7 +33,7 @@ export class RepositoryModel {
     this.#present = manifests.map(() => ({ present: "no", goneAt: 0 }));
     this.#blobs = blobs.map((_: Content) => ({ linked: "no", keptUntil: 0, goneAt: 0, mayAppear: false }));
     this.#tags = Array.from({ length: tagCount }, () => new Set([null]));
-    this.#everTagged = Array.from({ length: tagCount }, () => new Set<number>());
+    this.#tagHistory = this.#tags.map((values) => [values]);
   }
 
   // ── What there is ────────────────────────────────────────────────────────────────────────────────────────────
@@ -59,9 +58,15 @@ export class RepositoryModel {
     return this.#tags[number] ?? new Set([null]);
   }
 
-  /** Whether the tag pointed, or may have pointed, at the manifest at some time. */
-  everTagged(tag: number, manifest: number): boolean {
-    return this.#everTagged[tag]?.has(manifest) === true;
+  /** The first of the tag's changes, from one on, after which it may have pointed there; `undefined`: none. */
+  changeTo(tag: number, manifest: number, from: number): number | undefined {
+    const index = this.#tagHistory[tag]?.findIndex((values, at) => at >= from && values.has(manifest)) ?? -1;
+    return index < 0 ? undefined : index;
+  }
+
+  /** The tag's last change. */
+  lastChange(tag: number): number {
+    return (this.#tagHistory[tag]?.length ?? 0) - 1;
   }
 
   /** When what is not there any more was last known to be there, or to have been deleted. */
@@ -267,7 +272,7 @@ export class RepositoryModel {
 
   #setTag(tag: number, values: Set<number | null>): void {
     this.#tags[tag] = values;
-    for (const value of values) if (value !== null) this.#everTagged[tag]?.add(value);
+    this.#tagHistory[tag]?.push(new Set(values));
   }
 
   #referencing(blob: number): number[] {
@@ -293,20 +298,4 @@ export class RepositoryModel {
 export function checked<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`a program has no ${what}`);
   return value;
-}
-
-function choose(certainty: Certainty, ifSo: Expected, ifNot: Expected): Expected {
-  if (certainty === "maybe") return [...ifSo, ...ifNot];
-  return certainty === "yes" ? ifSo : ifNot;
-}
-
-function allOf(states: Certainty[]): Certainty {
-  if (states.includes("no")) return "no";
-  return states.includes("maybe") ? "maybe" : "yes";
-}
-
-/** Whether at least one of these is there. */
-export function anyOf(states: Certainty[]): Certainty {
-  if (states.includes("yes")) return "yes";
-  return states.includes("maybe") ? "maybe" : "no";
 }

@@ -76,9 +76,12 @@ export type LeaveUploadStep = {
   isCancelled: boolean;
 };
 
+/** A pull by tag. */
+export type TagPull = { repository: number; at: LocationIndex; tag: number; as: "reader" | "pusher" };
+
 /** Something that a client reads. */
 export type ReadStep = { repository: number; at: LocationIndex } & (
-  | { do: "pull tag"; tag: number; as: "reader" | "pusher" }
+  | ({ do: "pull tag" } & Omit<TagPull, "repository" | "at">)
   | { do: "pull manifest"; manifest: number }
   | { do: "pull blob"; blob: number }
   | { do: "ask for blob"; blob: number }
@@ -113,8 +116,8 @@ export type PushImageStep = {
   watched: boolean;
 };
 
-/** Changes that several clients ask for at once. */
-export type TogetherStep = { do: "together"; writes: WriteStep[] };
+/** What several clients do at once. */
+export type TogetherStep = { do: "together"; writes: WriteStep[]; pulls: TagPull[] };
 
 export type Step =
   | WriteStep

@@ -1,9 +1,11 @@
 /** Reading as clients do, and holding each answer to what the model says. */
 import { replicaKey } from "../../../src/storage/keys.ts";
+import { ask } from "./ask.ts";
 import { blobs, type Content } from "./contents.ts";
-import { type Caller, jsonOf, type Reply } from "./location.ts";
+import { listReferrers, listTags } from "./lists.ts";
+import { type Caller, digestHeader, type Reply } from "./location.ts";
 import { checked } from "./model.ts";
-import type { FaultTarget, LocationIndex, ReadStep } from "./program.ts";
+import type { LocationIndex, ReadStep } from "./program.ts";
 import { tagCount } from "./program.ts";
 import type { Run } from "./run.ts";
 
@@ -89,18 +91,25 @@ export async function pullTag(
     return;
   }
   run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
-  const digest = reply.headers.get("Docker-Content-Digest");
+  const digest = reply.headers.get(digestHeader);
   const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
   run.require(number >= 0, `${what} points at ${digest}, which nobody pushed`);
   requireExact(run, reply, run.manifest(number), what);
   if (reply.headers.has("Warning")) {
     const isExcused = as === "reader" && faults.includes("REPOSITORY");
     run.require(isExcused, `${what} is stale although its ledger was in reach`);
-    run.require(model.everTagged(tag, number), `${what} never pointed at manifest ${number}`);
+    const seen = run.changeSeen(at, repository, tag);
+    const change = model.changeTo(tag, number, seen);
+    run.require(
+      change !== undefined,
+      `${what} did not point at manifest ${number} since it was last seen there`,
+    );
+    run.noteChange(at, repository, tag, change);
     return;
   }
   run.require(values.has(number), `${what} points at manifest ${number}, not at ${[...values].join(" or ")}`);
   model.tagSeen(tag, number);
+  run.noteChange(at, repository, tag, model.lastChange(tag));
 }
 
 /** Pulls a manifest by digest. */
@@ -206,62 +215,8 @@ export async function askForManifest(
   model.manifestSeen(number, isThere);
 }
 
-/** Lists tags. */
-export async function listTags(run: Run, repository: number, at: LocationIndex): Promise<void> {
-  const { reply } = await ask(run, at, "GET", `/v2/${run.name(repository)}/tags/list`, "reader");
-  const what = `the list of tags of repository ${repository}`;
-  run.require(reply.status === 200 || reply.status === 404, `${what} is answered with ${reply.status}`);
-  const listed = reply.status === 404 ? [] : jsonOf<{ tags: string[] }>(reply).tags;
-  for (let tag = 0; tag < tagCount; tag++) {
-    const values = run.model(repository).tag(tag);
-    const isListed = listed.includes(`tag-${tag}`);
-    const isRight = isListed ? values.size > 1 || !values.has(null) : values.has(null);
-    run.require(isRight, `${what} is wrong about tag ${tag}`);
-    if (!isListed) run.model(repository).tagSeen(tag, null);
-  }
-}
-
-/** Lists the manifests that have this one as their subject. */
-export async function listReferrers(
-  run: Run,
-  repository: number,
-  subject: number,
-  at: LocationIndex,
-): Promise<void> {
-  const path = `/v2/${run.name(repository)}/referrers/${run.manifest(subject).digest}`;
-  const { reply } = await ask(run, at, "GET", path, "reader");
-  const what = `the list of referrers of manifest ${subject} of repository ${repository}`;
-  run.require(reply.status === 200, `${what} is answered with ${reply.status}`);
-  const listed = jsonOf<{ manifests: { digest: string }[] }>(reply).manifests.map((entry) => entry.digest);
-  for (const [number, manifest] of run.manifests.entries()) {
-    const isListed = listed.includes(manifest.digest);
-    if (manifest.subject !== subject) {
-      run.require(!isListed, `${what} has manifest ${number}, which has another subject`);
-      continue;
-    }
-    const known = run.model(repository).manifest(number);
-    run.require(known !== (isListed ? "no" : "yes"), `${what} is wrong about manifest ${number}`);
-    run.model(repository).manifestSeen(number, isListed);
-  }
-}
-
-/** Asks; where that was refused for a fault, once more while nothing goes wrong. `faults`: of the answer. */
-async function ask(
-  run: Run,
-  at: LocationIndex,
-  method: "GET" | "HEAD",
-  path: string,
-  as: Caller,
-): Promise<{ reply: Reply; faults: FaultTarget[] }> {
-  const send = () => run.clients.send(at, method, path, { as });
-  const { result: reply, faults } = await run.counting(send);
-  if (reply.status < 500) return { reply, faults };
-  run.requireExcused(reply, faults, `${method} ${path}`);
-  return { reply: await run.world.faults.suspended(send), faults: [] };
-}
-
 function requireExact(run: Run, reply: Reply, { bytes, digest }: Content, what: string): void {
-  const named = reply.headers.get("Docker-Content-Digest");
+  const named = reply.headers.get(digestHeader);
   run.require(named === digest, `${what} is said to be ${named}`);
   run.require(Buffer.from(bytes).equals(reply.bytes), `${what} has other bytes`);
 }

@@ -12,18 +12,21 @@ export function replacing(replacements: Replacement[]): Plugin {
   const byPath = Map.groupBy(replacements, ({ file }) => join(projectDirectory, file));
   return {
     name: "replacing",
-    setup: ({ onLoad }) => {
+    setup: ({ onLoad, onEnd }) => {
+      const unread = new Set(replacements.map(({ file }) => file));
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const own = byPath.get(path);
         if (own === undefined) return undefined;
         let contents = await readFile(path, "utf8");
         for (const { file, from, to } of own) {
+          unread.delete(file);
           const pieces = contents.split(from);
           if (pieces.length !== 2) throw new Error(`${file} has ${pieces.length - 1} times: ${from}`);
           contents = pieces.join(to);
         }
         return { contents, loader: "ts" };
       });
+      onEnd(() => ({ errors: [...unread].map((file) => ({ text: `${file} is not part of the Worker` })) }));
     },
   };
 }

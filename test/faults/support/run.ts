@@ -20,6 +20,7 @@ export class Run {
   readonly manifests: ManifestContent[];
   readonly #models: RepositoryModel[];
   readonly #deletions = [new Map<string, number>(), new Map<string, number>()] as const;
+  readonly #changesSeen = [new Map<string, number>(), new Map<string, number>()] as const;
 
   constructor(world: World, program: Program, waitUntil: (promise: Promise<unknown>) => void) {
     this.world = world;
@@ -67,10 +68,21 @@ export class Run {
     return deletedAt !== undefined && Date.now() < deletedAt + deletionMemoryMs;
   }
 
+  /** Notes that a location told of a tag as it was after one of its changes. */
+  noteChange(at: LocationIndex, repository: number, tag: number, change: number): void {
+    this.#changesSeen[at].set(`${repository} ${tag}`, change);
+  }
+
+  /** The last change of a tag that a location told of. */
+  changeSeen(at: LocationIndex, repository: number, tag: number): number {
+    return this.#changesSeen[at].get(`${repository} ${tag}`) ?? 0;
+  }
+
   /** A location's isolate ended, and its memory with it. */
   restart(at: LocationIndex): void {
     this.world.restart(at);
     this.#deletions[at].clear();
+    this.#changesSeen[at].clear();
   }
 
   /** Runs work and says which calls to bindings went wrong meanwhile. */

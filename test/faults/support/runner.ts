@@ -4,7 +4,7 @@ import { drain } from "./drain.ts";
 import type { PlatformStep, Program, PushImageStep, Step, Verdict } from "./program.ts";
 import { read } from "./reads.ts";
 import { Run, Violation } from "./run.ts";
-import { writeTogether } from "./together.ts";
+import { actTogether } from "./together.ts";
 import { advanceClock, type World } from "./world.ts";
 import { leaveUpload, write } from "./writes.ts";
 
@@ -52,7 +52,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "look around":
       return administrate(run, step);
     case "together":
-      return writeTogether(run, step.writes);
+      return actTogether(run, step);
     case "pull tag":
     case "pull manifest":
     case "pull blob":

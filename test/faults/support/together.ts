@@ -1,23 +1,41 @@
-/** Several clients that write at once: in which order, nobody can say beforehand. */
-import type { Reply } from "./location.ts";
-import { tagCount, type WriteStep } from "./program.ts";
+/** Several clients at once: in which order the registry took them, nobody can say beforehand. */
+
+import { linearize, type Operation } from "./linearize.ts";
+import { digestHeader, type Reply } from "./location.ts";
+import { type FaultTarget, type TagPull, type TogetherStep, tagCount, type WriteStep } from "./program.ts";
 import { askForManifest } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { attemptsOf, describe, look, sourceOf } from "./writes.ts";
 
-type Answered = { step: WriteStep; reply: Reply };
+/** What was sent and answered, and when. */
+type Answered<Step> = { step: Step; reply: Reply; start: number; end: number };
 
-/** Sends writes at once, and has everybody look at what came of them. */
-export async function writeTogether(run: Run, steps: WriteStep[]): Promise<void> {
+/** Sends writes and pulls of tags at once, and has everybody look at what came of them. */
+export async function actTogether(run: Run, { writes, pulls }: TogetherStep): Promise<void> {
   const startedAt = Date.now();
-  const { result: replies, faults } = await run.counting(() =>
-    Promise.all(
-      steps.map(async (step): Promise<Answered> => ({ step, reply: await attemptsOf(run, step)() })),
-    ),
+  let moment = 0;
+  const answered = async <Step>(step: Step, send: () => Promise<Reply>): Promise<Answered<Step>> => {
+    const start = moment++;
+    return { step, start, reply: await send(), end: moment++ };
+  };
+  const { result, faults } = await run.counting(() =>
+    Promise.all([
+      Promise.all(writes.map((step) => answered(step, attemptsOf(run, step)))),
+      Promise.all(pulls.map((pull) => answered(pull, () => sendPull(run, pull)))),
+    ]),
+  );
+  const [written, pulled] = result;
+  const tags = new Map(
+    run.repositories.map((repository) => [
+      repository,
+      Array.from({ length: tagCount }, (_, tag) =>
+        tagsAfter(run, { repository, tag, written, pulled, faults }),
+      ),
+    ]),
   );
   // Each may have come before or after each other one; twice, as what one does depends on what another one did.
-  for (const step of [...steps, ...steps]) run.model(step.repository).applyPerhaps(step, startedAt);
-  for (const { step, reply } of replies) {
+  for (const step of [...writes, ...writes]) run.model(step.repository).applyPerhaps(step, startedAt);
+  for (const { step, reply } of written) {
     if (reply.status >= 500) {
       run.requireExcused(reply, faults, describe(step));
       if (step.do === "push blob") run.model(step.repository).uploadMayFinish(step.blob);
@@ -27,18 +45,24 @@ export async function writeTogether(run: Run, steps: WriteStep[]): Promise<void>
     const isExpected = expected.includes(reply.status) || (step.do === "mount" && faults.length > 0);
     run.require(isExpected, `${describe(step)}, with others, is answered with ${reply.status}`);
   }
-  for (const answered of replies) takeIn(run, answered, steps, startedAt);
-  takeInTags(run, replies);
+  for (const each of written) takeIn(run, each, writes, startedAt);
+  for (const [repository, values] of tags) {
+    for (const [tag, after] of values.entries()) run.model(repository).tagIsOneOf(tag, [...after]);
+  }
   await run.world.faults.suspended(async () => {
-    for (const step of steps) {
+    for (const step of writes) {
       if ("manifest" in step) await askForManifest(run, step.repository, step.manifest, step.at);
     }
   });
-  for (const step of steps) await look(run, step);
+  for (const step of writes) await look(run, step);
+}
+
+function sendPull(run: Run, { repository, at, tag, as }: TagPull): Promise<Reply> {
+  return run.clients.send(at, "GET", `/v2/${run.name(repository)}/manifests/tag-${tag}`, { as });
 }
 
 /** What was acknowledged, and nobody deleted meanwhile, is there. */
-function takeIn(run: Run, { step, reply }: Answered, steps: WriteStep[], startedAt: number): void {
+function takeIn(run: Run, { step, reply }: Answered<WriteStep>, steps: WriteStep[], startedAt: number): void {
   if (reply.status !== 201) return;
   const model = run.model(step.repository);
   const others = steps.filter((other) => other.repository === step.repository);
@@ -54,22 +78,80 @@ function takeIn(run: Run, { step, reply }: Answered, steps: WriteStep[], started
   }
 }
 
-/** A tag that was moved points where one of the moves put it, unless it was deleted as well. */
-function takeInTags(run: Run, replies: Answered[]): void {
-  for (const repository of new Set(replies.map(({ step }) => step.repository))) {
-    const own = replies.filter(({ step }) => step.repository === repository);
-    for (let tag = 0; tag < tagCount; tag++) {
-      const moves = own.flatMap(({ step, reply }) =>
-        step.do === "put manifest" && step.tag === tag ? [{ to: step.manifest, status: reply.status }] : [],
-      );
-      if (!moves.some(({ status }) => status === 201)) continue;
-      const values = moves.filter(({ status }) => status === 201 || status >= 500).map(({ to }) => to);
-      const isDeleted = own.some(
-        ({ step }) =>
-          (step.do === "delete tag" && step.tag === tag) ||
-          (step.do === "delete manifest" && values.includes(step.manifest)),
-      );
-      run.model(repository).tagIsOneOf(tag, isDeleted ? [...values, null] : values);
-    }
+// ── Tags ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Where a tag points; `null`: nowhere. */
+type Place = number | null;
+
+type TagsTogether = {
+  repository: number;
+  tag: number;
+  written: Answered<WriteStep>[];
+  pulled: Answered<TagPull>[];
+  faults: FaultTarget[];
+};
+
+/** Where a tag may point after all of it. Who was told what must fit one order of everything. */
+function tagsAfter(run: Run, { repository, tag, written, pulled, faults }: TagsTogether): Set<Place> {
+  const own = <Step extends { repository: number }>({ step }: Answered<Step>) =>
+    step.repository === repository;
+  const changes = written.filter(own).flatMap((each) => changesOf(each, tag, faults));
+  const reads = pulled
+    .filter((each) => own(each) && each.step.tag === tag)
+    .flatMap((each) => readOf(run, each, faults));
+  const after = linearize(run.model(repository).tag(tag), [...changes, ...reads]);
+  run.require(after.size > 0, `what was said of tag ${tag} of repository ${repository} fits no order`);
+  return after;
+}
+
+/** What a write may have done to a tag. */
+function changesOf(
+  { step, reply: { status }, start, end }: Answered<WriteStep>,
+  tag: number,
+  faults: FaultTarget[],
+): Operation<Place>[] {
+  const change = effectOn(step, status, tag);
+  if (change === undefined) return [];
+  if (status >= 500) return [{ start, end: Number.POSITIVE_INFINITY, isCertain: false, apply: change }];
+  const operation = { start, end, isCertain: true, apply: change };
+  // A push whose answer was lost between objects is repeated.
+  const isRepeated = status === 201 && faults.includes("REPOSITORY");
+  return isRepeated ? [operation, { ...operation, isCertain: false }] : [operation];
+}
+
+function effectOn(step: WriteStep, status: number, tag: number): Operation<Place>["apply"] | undefined {
+  const isDone = status < 300;
+  const isUnknown = status >= 500;
+  if (step.do === "put manifest" && step.tag === tag) {
+    const { manifest } = step;
+    return isDone || isUnknown ? () => ({ value: manifest }) : undefined;
   }
+  if (step.do === "delete tag" && step.tag === tag) {
+    return (place) => (isUnknown || isDone === (place !== null) ? { value: null } : undefined);
+  }
+  if (step.do === "delete manifest") {
+    const { manifest } = step;
+    return (place) => {
+      if (place !== manifest) return { value: place };
+      return isDone || isUnknown ? { value: null } : undefined;
+    };
+  }
+  return undefined;
+}
+
+/** What an answer says of a tag. */
+function readOf(run: Run, answered: Answered<TagPull>, faults: FaultTarget[]): Operation<Place>[] {
+  const { step, reply, start, end } = answered;
+  const what = `tag ${step.tag} of repository ${step.repository}, pulled with others,`;
+  if (reply.status >= 500) {
+    run.requireExcused(reply, faults, what);
+    return [];
+  }
+  if (reply.headers.has("Warning")) {
+    run.require(faults.includes("REPOSITORY"), `${what} is stale although its ledger was in reach`);
+    return [];
+  }
+  const number = run.manifests.findIndex(({ digest }) => digest === reply.headers.get(digestHeader));
+  const told = reply.status === 404 ? null : number;
+  return [{ start, end, isCertain: true, apply: (place) => (place === told ? { value: place } : undefined) }];
 }

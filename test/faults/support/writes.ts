@@ -1,10 +1,13 @@
 /** Writing as clients do, and holding each answer to what the model expects. */
+
+import { anyOf, type Certainty } from "./certainty.ts";
 import { blobs } from "./contents.ts";
+import { listReferrers, listTags } from "./lists.ts";
 import type { Reply } from "./location.ts";
-import { anyOf, type Certainty, checked } from "./model.ts";
+import { checked } from "./model.ts";
 import type { FaultTarget, LeaveUploadStep, WriteStep } from "./program.ts";
 import { BlobPush } from "./pushes.ts";
-import { listReferrers, listTags, pullBlob, pullManifest, pullTag } from "./reads.ts";
+import { pullBlob, pullManifest, pullTag } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { advanceClock } from "./world.ts";
 
