@@ -91,8 +91,61 @@ const cases: Record<string, Step[]> = {
 
 for (const [name, steps] of Object.entries(cases)) {
   test(name, async () => {
-    const settings = { graceSeconds: 300, deleteDelaySeconds: 0 };
-    const { violation, trace } = await harnesses[0].run({ settings, manifests: images, steps });
-    assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
+    await runCase(steps);
   });
+}
+
+// ── What is to be shown in particular ────────────────────────────────────────────────────────────────────────────
+
+test("collection between any two steps of a push, with a grace of a minute, makes none fail", async () => {
+  const collection: Step[] = [advance(10), { do: "collect" }, runAlarms];
+  const ways = ["post", "post and put", "streamed", "chunked"] as const;
+  const pushes = ways.map((way, index): Step[] => [
+    { do: "push blob", ...writer, blob: smallBlob, way, pauseSeconds: 5 },
+    ...collection,
+    { do: "push blob", ...writer, blob: largeBlob, way, pauseSeconds: 5 },
+    ...collection,
+    ...([0, 1] as const).flatMap((manifest): Step[] => [
+      { do: "put manifest", ...writer, manifest, tag: 0 },
+      ...collection,
+    ]),
+    { do: "delete manifest", ...writer, manifest: index % 2 },
+    ...collection,
+  ]);
+  const trace = await runCase(pushes.flat(), 60);
+  assert.equal(trace.filter((line) => / PUT 0\/manifests.*: 201$/.test(line)).length, 2 * ways.length);
+});
+
+test("while a ledger is overloaded, readers get tags as they were, and writers are told to come back", async () => {
+  const pullTag = (as: "reader" | "pusher"): Step => ({ do: "pull tag", ...reader, tag: 0, as });
+  const trace = await runCase([
+    pushImage(0),
+    advance(70),
+    ledgerFault("overloaded", 6),
+    pullTag("reader"),
+    pullTag("pusher"),
+    pushImage(1),
+  ]);
+  const answers = trace.flatMap((line) => {
+    const [, ...answer] = /^[01] (GET|PUT) 0\/manifests\/tag-0 \((.+)\): (\d+(?: stale)?)/.exec(line) ?? [];
+    return answer.length === 0 ? [] : [answer.join(" ")];
+  });
+  // The program's clients repeat what was refused, while all is well.
+  assert.deepEqual(answers.slice(0, 7), [
+    "PUT pusher 201",
+    "GET pusher 200",
+    "GET reader 200 stale",
+    "GET pusher 503",
+    "GET pusher 200",
+    "PUT pusher 503",
+    "PUT pusher 201",
+  ]);
+});
+
+/** Runs a program in which no promise may be broken; returns what happened. */
+async function runCase(steps: Step[], graceSeconds = 300): Promise<string[]> {
+  const settings = { graceSeconds, deleteDelaySeconds: 0 };
+  const { violation, trace } = await harnesses[0].run({ settings, manifests: images, steps });
+  assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
+  return trace;
 }

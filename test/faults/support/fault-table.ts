@@ -59,13 +59,14 @@ export class FaultTable {
     if (effect === "fail") throw new Error("internal error (10001)");
     if (effect === "slow") await this.delay();
     const result = await call();
-    this.stall(effect);
+    await this.answer(effect);
     if (effect === "lost" || effect === "time out") throw new Error("connection lost");
     return result;
   }
 
   /** Lets the time pass that an answer takes under an effect. */
-  stall(effect: FaultEffect | undefined): void {
+  async answer(effect: FaultEffect | undefined): Promise<void> {
+    if (effect === "slow answer") await this.delay();
     if (effect === "stall" || effect === "time out") this.#advanceClock(stallMs);
   }
 

@@ -27,6 +27,9 @@ const fewShards: Replacement = {
 /** A running harness. */
 export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
 
+/** How much of what the runtime said last is told when it has died, in characters. */
+const lastWordsLength = 2_000;
+
 /** Where a system keeps files in memory. Objects write to disk otherwise, which takes half the time. */
 const memoryDirectory = "/dev/shm";
 
@@ -35,13 +38,22 @@ export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   const entry = join(import.meta.dirname, "entry.ts");
   const script = await buildWorker({ entry, plugins: [replacing([smallParts, fewShards, ...bugs])] });
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
-  const stderr = new Writable({ write: (_chunk, _encoding, done) => done() });
+  let lastWords = "";
+  const stderr = new Writable({
+    write: (chunk, _encoding, done) => {
+      lastWords = (lastWords + chunk).slice(-lastWordsLength);
+      done();
+    },
+  });
   // Miniflare asks the system where temporary files go.
   if (existsSync(memoryDirectory)) process.env.TMPDIR = memoryDirectory;
   const instance: Instance = await startInstance({ script, stderr });
   return {
     run: async (program) => {
-      const response = await fetch(instance.url, { method: "POST", body: JSON.stringify(program) });
+      const request = fetch(instance.url, { method: "POST", body: JSON.stringify(program) });
+      const response = await request.catch((cause) => {
+        throw new Error(`the runtime does not answer; its last words: ${lastWords}`, { cause });
+      });
       if (!response.ok) throw new Error(await response.text());
       return (await response.json()) as Verdict;
     },

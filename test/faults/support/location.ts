@@ -48,7 +48,9 @@ export class Clients {
     const authorization = as === "administrator" ? password : `Bearer ${await this.#token(as)}`;
     const reply = await this.#fetch(at, method, path, { ...headers, Authorization: authorization }, body);
     const target = path.replace(/(uploads\/[0-9a-f]{4})[^?]*/, "$1…").replace(/^\/v2\/repository-/, "");
-    this.#world.trace.push(`${at} ${method} ${abridged(target)} (${as}): ${reply.status}${errorOf(reply)}`);
+    const stale = reply.headers.has("Warning") ? " stale" : "";
+    const line = `${at} ${method} ${abridged(target)} (${as}): ${reply.status}${stale}${errorOf(reply)}`;
+    this.#world.trace.push(line);
     return reply;
   }
 

@@ -157,7 +157,7 @@ export class WorldObjects {
     try {
       const result = await pending;
       if (effect === "evict after") await this.#crash(binding, name);
-      this.#faults.stall(effect);
+      await this.#faults.answer(effect);
       if (effect === "lost" || effect === "time out") throw connectionLost();
       return result;
     } catch (error) {

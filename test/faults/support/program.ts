@@ -33,8 +33,8 @@ export type BucketOperation =
  * What goes wrong. `fail`: nothing is done, and an error reported. `lost`: it is done, and an error reported.
  * `late`: an error is reported, and it is done a while later (KV, R2). `stall`: it is done, and the answer takes longer
  * than a lease; `time out`: and is an error. `overloaded`: an object says so. `evict`, `cut` and `evict after`: the
- * object loses its memory before the call, during it, or as soon as it has answered. `slow`: it takes long enough for
- * the next request to overtake it.
+ * object loses its memory before the call, during it, or as soon as it has answered. `slow` and `slow answer`: the way
+ * there, or back, takes long enough for the next request to overtake it.
  */
 export type FaultEffect =
   | "fail"
@@ -46,7 +46,8 @@ export type FaultEffect =
   | "evict"
   | "cut"
   | "evict after"
-  | "slow";
+  | "slow"
+  | "slow answer";
 
 /** The calls to a target that go wrong: `skip` go well first, then `times` do not. */
 export type Fault = { target: FaultTarget; effect: FaultEffect; skip: number; times: number };

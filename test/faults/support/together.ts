@@ -10,27 +10,22 @@ import { attemptsOf, describe, look, sourceOf } from "./writes.ts";
 /** What was sent and answered, and when. */
 type Answered<Step> = { step: Step; reply: Reply; start: number; end: number };
 
-/** Sends writes and pulls of tags at once, and has everybody look at what came of them. */
-export async function actTogether(run: Run, { writes, pulls }: TogetherStep): Promise<void> {
+/** What came of it all. */
+type Outcome = { written: Answered<WriteStep>[]; pulled: Answered<TagPull>[]; faults: FaultTarget[] };
+
+/**
+ * Sends writes and pulls of tags at once, and has everybody look at what came of them. Who wrote a tag pulls it as soon
+ * as that is answered, and who pulls one pulls it twice.
+ */
+export async function actTogether(run: Run, step: TogetherStep): Promise<void> {
   const startedAt = Date.now();
-  let moment = 0;
-  const answered = async <Step>(step: Step, send: () => Promise<Reply>): Promise<Answered<Step>> => {
-    const start = moment++;
-    return { step, start, reply: await send(), end: moment++ };
-  };
-  const { result, faults } = await run.counting(() =>
-    Promise.all([
-      Promise.all(writes.map((step) => answered(step, attemptsOf(run, step)))),
-      Promise.all(pulls.map((pull) => answered(pull, () => sendPull(run, pull)))),
-    ]),
-  );
-  const [written, pulled] = result;
+  const outcome = await sendTogether(run, step);
+  const { written, faults } = outcome;
+  const { writes } = step;
   const tags = new Map(
     run.repositories.map((repository) => [
       repository,
-      Array.from({ length: tagCount }, (_, tag) =>
-        tagsAfter(run, { repository, tag, written, pulled, faults }),
-      ),
+      Array.from({ length: tagCount }, (_, tag) => tagsAfter(run, repository, tag, outcome)),
     ]),
   );
   // Each may have come before or after each other one; twice, as what one does depends on what another one did.
@@ -55,6 +50,29 @@ export async function actTogether(run: Run, { writes, pulls }: TogetherStep): Pr
     }
   });
   for (const step of writes) await look(run, step);
+}
+
+async function sendTogether(run: Run, { writes, pulls }: TogetherStep): Promise<Outcome> {
+  let moment = 0;
+  const written: Answered<WriteStep>[] = [];
+  const pulled: Answered<TagPull>[] = [];
+  const note = async <Step>(notes: Answered<Step>[], step: Step, send: () => Promise<Reply>) => {
+    const start = moment++;
+    const reply = await send();
+    notes.push({ step, reply, start, end: moment++ });
+  };
+  const pull = (step: TagPull) => note(pulled, step, () => sendPull(run, step));
+  const writers = writes.map(async (step) => {
+    await note(written, step, attemptsOf(run, step));
+    const { repository, at } = step;
+    if ("tag" in step && step.tag !== null) await pull({ repository, at, tag: step.tag, as: "pusher" });
+  });
+  const readers = pulls.map(async (step) => {
+    await pull(step);
+    await pull(step);
+  });
+  const { faults } = await run.counting(() => Promise.all([...writers, ...readers]));
+  return { written, pulled, faults };
 }
 
 function sendPull(run: Run, { repository, at, tag, as }: TagPull): Promise<Reply> {
@@ -83,16 +101,13 @@ function takeIn(run: Run, { step, reply }: Answered<WriteStep>, steps: WriteStep
 /** Where a tag points; `null`: nowhere. */
 type Place = number | null;
 
-type TagsTogether = {
-  repository: number;
-  tag: number;
-  written: Answered<WriteStep>[];
-  pulled: Answered<TagPull>[];
-  faults: FaultTarget[];
-};
-
 /** Where a tag may point after all of it. Who was told what must fit one order of everything. */
-function tagsAfter(run: Run, { repository, tag, written, pulled, faults }: TagsTogether): Set<Place> {
+function tagsAfter(
+  run: Run,
+  repository: number,
+  tag: number,
+  { written, pulled, faults }: Outcome,
+): Set<Place> {
   const own = <Step extends { repository: number }>({ step }: Answered<Step>) =>
     step.repository === repository;
   const changes = written.filter(own).flatMap((each) => changesOf(each, tag, faults));

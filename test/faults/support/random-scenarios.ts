@@ -1,0 +1,105 @@
+/** Random sequences of steps that lead to where things go wrong; single steps seldom get there. */
+import fc from "fast-check";
+import { type FaultEffect, type FaultTarget, type Step, tagCount, type WriteStep } from "./program.ts";
+import { faultOf } from "./random-faults.ts";
+import { at, blob, manifest, pushImageStep, way, writeStep, written } from "./random-steps.ts";
+
+/** What each change calls, so that its faults are not in vain. */
+const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
+  "push blob": [
+    "REPOSITORY",
+    "BLOB_SHARDS",
+    "UPLOAD",
+    "r2.head",
+    "r2.put",
+    "r2.createMultipartUpload",
+    "r2.uploadPart",
+    "r2.complete",
+  ],
+  mount: ["REPOSITORY", "BLOB_SHARDS", "r2.head"],
+  "put manifest": ["REPOSITORY", "CATALOG", "kv.put"],
+  "push image": ["REPOSITORY", "BLOB_SHARDS", "UPLOAD", "r2.put", "r2.head", "kv.put", "kv.put"],
+  "delete tag": ["REPOSITORY", "kv.delete"],
+  "delete manifest": ["REPOSITORY", "REPOSITORY", "kv.delete"],
+  "delete blob": ["REPOSITORY", "kv.delete"],
+};
+
+/** A change that goes wrong somewhere, more likely than not. */
+export const faultyChange: fc.Arbitrary<Step[]> = fc
+  .oneof({ weight: 3, arbitrary: writeStep }, { weight: 2, arbitrary: pushImageStep })
+  .chain((change) => faultOf(targetsOf[change.do]).map((fault) => [{ do: "fault", fault }, change]));
+
+/** An image whose rows in the replica are late or fail, and which is soon deleted. */
+export const shortLife: fc.Arbitrary<Step[]> = fc
+  .tuple(pushImageStep, faultOf(["kv.put"]), fc.constantFrom(0, 2, 20), at)
+  .map(([push, fault, seconds, other]) => [
+    { do: "fault", fault },
+    push,
+    { do: "heal" },
+    { do: "advance", seconds },
+    { do: "delete manifest", repository: push.repository, manifest: push.manifest, at: other, watched: true },
+  ]);
+
+/** A push whose bytes are taken over by their shard twice, as the first answer was lost. */
+export const repeatedAdoption: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: fc.record({
+      do: fc.constant("push blob" as const),
+      ...written,
+      blob,
+      way,
+      pauseSeconds: fc.constant(0),
+    }),
+    effect: fc.constantFrom<FaultEffect[]>("lost", "time out", "cut"),
+  })
+  .map(({ push, effect }) => {
+    // What is sent as a whole calls the shard once before that.
+    const skip = push.way === "post" || push.way === "post and put" ? 1 : 0;
+    return [{ do: "fault", fault: { target: "BLOB_SHARDS", effect, skip, times: 1 } }, push];
+  });
+
+/** A blob that nothing references, which somebody asks for, or pushes again, when most of its grace is over. */
+export const renewal: fc.Arbitrary<Step[]> = fc
+  .record({ ...written, blob, way, seconds: fc.constantFrom(35, 45), isPushed: fc.boolean() })
+  .map(({ seconds, isPushed, way: pushWay, ...what }) => [
+    { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 },
+    { do: "advance", seconds },
+    isPushed ? { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 } : { do: "ask for blob", ...what },
+    { do: "advance", seconds: 27 },
+    { do: "run alarms", of: "all", how: "due" },
+    { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 },
+  ]);
+
+/** A blob that goes, and may come back under another key, while the other location remembers the first one. */
+export const rebirth: fc.Arbitrary<Step[]> = fc
+  .record({ ...written, blob: fc.constantFrom(1, 3), way, isBack: fc.boolean() })
+  .map(({ way: pushWay, isBack, ...what }) => {
+    const push: Step = { do: "push blob", ...what, way: pushWay, pauseSeconds: 0 };
+    const pull: Step = { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 };
+    const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
+    const oneLease: Step[] = [{ do: "advance", seconds: 45 }, pull, { do: "delete blob", ...what }];
+    const ending = isBack ? [push, pull] : [pull];
+    return [push, ...oneLease, { do: "advance", seconds: 20 }, runAlarms, runAlarms, ...ending];
+  });
+
+/** A tag that moves to what was pushed before, beside other writes, while the ledger's answers are slow. */
+export const slowMove: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    moveTo: manifest,
+    as: fc.constantFrom("reader" as const, "pusher" as const),
+    others: fc.array(writeStep, { maxLength: 2 }),
+    effect: fc.constantFrom("slow" as const, "slow answer" as const),
+    skip: fc.constantFrom(0, 0, 1, 2),
+    times: fc.constantFrom(1, 2, 6),
+  })
+  .map(({ push, moveTo, as, others, ...fault }) => {
+    const { repository, at, tag, watched } = push;
+    const move: WriteStep = { do: "put manifest", repository, at, manifest: moveTo, tag, watched };
+    return [
+      push,
+      { ...push, manifest: moveTo, tag: (tag + 1) % tagCount },
+      { do: "fault", fault: { target: "REPOSITORY", ...fault } },
+      { do: "together", writes: [move, ...others], pulls: [{ repository, at, tag, as }] },
+    ];
+  });
