@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
-import { digestOf, imageIndex } from "../support/content.ts";
+import { describe, digestOf, imageIndex } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
 const registry = await serve();
@@ -28,6 +28,24 @@ test("of fifty clients that tag at once, every tag is found", async () => {
     digests,
     clients.map((id) => digestOf(newIndex(id))),
   );
+});
+
+test("of fifty clients that attach referrers at once, every one is listed", async () => {
+  const digest = await registry.pushManifest("referred", "latest", newIndex("subject"), imageIndexType);
+  const subject = describe(newIndex("subject"), imageIndexType);
+  const attached = await Promise.all(
+    clients.map((id) => {
+      const referrer = imageIndex([], {
+        artifactType: "application/x-note",
+        subject,
+        annotations: { id: `${id}` },
+      });
+      return registry.pushManifest("referred", digestOf(referrer), referrer, imageIndexType);
+    }),
+  );
+  const listed = await registry.must(200, "GET", `/v2/referred/referrers/${digest}`);
+  const digests = listed.json<{ manifests: { digest: string }[] }>().manifests.map((each) => each.digest);
+  assert.deepEqual(digests.sort(), attached.sort());
 });
 
 test("of fifty clients that move one tag at once, one is last, for every reader", async () => {

@@ -48,7 +48,11 @@ export function programs(maxSteps: number): fc.Arbitrary<Program> {
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc
-      .array(steps, { minLength: 4, maxLength: maxSteps, size: "max" })
-      .map((each) => each.flat().slice(0, maxSteps)),
+      .tuple(
+        fc.array(steps, { minLength: 4, maxLength: maxSteps, size: "max" }),
+        // What was broken beside a step's own subject, the last look finds, before anything heals.
+        fc.constantFrom([], [], [{ do: "look around" } as const]),
+      )
+      .map(([each, last]) => [...each.flat().slice(0, maxSteps - 1), ...last]),
   });
 }
