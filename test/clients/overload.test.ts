@@ -1,0 +1,37 @@
+/** A push while the ledger is overloaded: clients are told to come back, and docker does. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { Writable } from "node:stream";
+import test from "node:test";
+import { startFront } from "../../src/local/front.ts";
+import { startInstance } from "../../src/local/instance.ts";
+import { temporaryDirectory } from "../local/program.ts";
+import { buildImage, dockerPrograms, imageId, removeImages, startDocker } from "./support/docker.ts";
+import { hasPrograms } from "./support/programs.ts";
+
+/** docker tries each layer five times. */
+const overloads = 3;
+
+test("docker pushes while the ledger refuses blobs for a while, by its own retries", async (t) => {
+  if (!hasPrograms(t, ...dockerPrograms)) return;
+  await using instance = await startInstance({
+    entry: join(import.meta.dirname, "support", "overloaded-worker.ts"),
+    dataDirectory: temporaryDirectory(t),
+    stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
+  });
+  const upstreamPort = Number(new URL(instance.url).port);
+  const front = await startFront({ identity: undefined, host: "127.0.0.1", port: 0, upstreamPort });
+  t.after(() => front.stopListening());
+  const docker = await startDocker(t);
+  const name = `127.0.0.1:${front.port}/overload/image`;
+  await buildImage(t, docker, name, [100_000, 50_000]);
+  const id = await imageId(docker, name);
+
+  await fetch(`${instance.url}/.test/overload/${overloads}`, { method: "POST" });
+  await docker(["push", name]);
+  const left = await fetch(`${instance.url}/.test/overload`);
+  assert.equal(await left.json(), 0, "the ledger was overloaded meanwhile");
+  await removeImages(docker, name);
+  await docker(["pull", name]);
+  assert.equal(await imageId(docker, name), id);
+});
