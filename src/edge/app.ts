@@ -9,6 +9,7 @@ import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
 import { BucketFailed } from "../storage/bucket.ts";
+import { ReplicaFailed } from "../storage/replica.ts";
 import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
@@ -89,9 +90,12 @@ function addressOf({ settings }: Registry, request: Request): string {
   return header?.split(",").at(-1)?.trim().slice(0, 64) || "unknown";
 }
 
+/** What fails for a while, through no fault of the client's or the registry's. */
+const passing = [Unreachable, BucketFailed, ReplicaFailed];
+
 function answerError(error: unknown, requestId: string): Answer {
   const event = { event: "request failed", requestId, error: String(error) };
-  if (error instanceof Unreachable || error instanceof BucketFailed) {
+  if (passing.some((kind) => error instanceof kind)) {
     console.warn(JSON.stringify(event));
     return { failure: failure("UNAVAILABLE") };
   }

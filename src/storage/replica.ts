@@ -24,6 +24,11 @@ export type ReplicaValue =
 /** Which row it is: whose, and what about. */
 export type ReplicaRowName = { repository: string; key: ReplicaKey };
 
+/** KV could not list its rows. It may be asked again; of any other call that fails, the caller knows what to do. */
+export class ReplicaFailed extends Error {
+  override name = "ReplicaFailed";
+}
+
 /** Reads and writes replica rows in KV. Each call is one KV operation, and throws when KV fails. */
 export class Replica {
   readonly #kv: KVNamespace;
@@ -69,9 +74,15 @@ export class Replica {
     return Buffer.from(encode(value)).equals(Buffer.from(found));
   }
 
-  /** A page of the rows that there are, from a cursor of the page before; without a cursor it was the last. */
+  /**
+   * A page of the rows that there are, from a cursor of the page before; without a cursor it was the last.
+   *
+   * @throws ReplicaFailed when KV fails.
+   */
   async list(cursor: string | undefined): Promise<{ rows: ReplicaRowName[]; cursor: string | undefined }> {
-    const page = await this.#kv.list(cursor === undefined ? {} : { cursor });
+    const page = await this.#kv.list(cursor === undefined ? {} : { cursor }).catch((cause) => {
+      throw new ReplicaFailed(`list: ${cause}`, { cause });
+    });
     return {
       rows: page.keys.map(({ name }) => parseReplicaKey(name)).filter((row) => row !== undefined),
       cursor: page.list_complete ? undefined : page.cursor,

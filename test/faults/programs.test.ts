@@ -73,6 +73,11 @@ const cases: Record<string, Step[]> = {
     { do: "fault", fault: { target: "r2.put", effect: "late", skip: 0, times: 1 } },
     { do: "push blob", ...writer, repository: 1, blob: smallBlob, way: "chunked", pauseSeconds: 0 },
   ],
+  "a scrub that cannot list the replica is to be repeated": [
+    pushImage(0),
+    { do: "fault", fault: { target: "kv.list", effect: "fail", skip: 0, times: 1 } },
+    { do: "scrub" },
+  ],
   "a tag that was moved off a deleted manifest is found while the replica only knows its old place": [
     pushImage(0),
     advance(2),

@@ -1,4 +1,5 @@
 /** What administrators ask for while clients push and pull: it must be in nobody's way. */
+import { blobs } from "./contents.ts";
 import { jsonOf } from "./location.ts";
 import type { AdminStep } from "./program.ts";
 import { readEverything } from "./reads.ts";
@@ -23,15 +24,15 @@ export async function administrate(run: Run, step: AdminStep): Promise<void> {
 }
 
 /**
- * Scrubs. Nothing may be lost, and nothing stray, whatever went wrong before. Of the replica, rows may be wrong as long
- * as locations see it late; returns which.
+ * Scrubs. Nothing may be lost, and nothing stray, whatever went wrong before. Returns what may be wrong for a while: rows
+ * of the replica as long as locations see it late, and holders as long as their shards have not heard.
  */
 export async function scrub(run: Run): Promise<Finding[]> {
   const reports = await askInPages(run, "/api/v1/scrub");
   const problems = reports.flatMap((report) => report.problems).filter((each) => !isAskedFor(run, each));
   run.require(problems.length === 0, `a scrub found problems: ${JSON.stringify(problems)}`);
   const repaired = reports.flatMap((report) => report.repaired);
-  const lost = repaired.filter(({ what }) => !what.includes("replica"));
+  const lost = repaired.filter((each) => !each.what.includes("replica") && !isLeaving(run, each));
   run.require(lost.length === 0, `a scrub found what should not be: ${JSON.stringify(lost)}`);
   return repaired;
 }
@@ -42,6 +43,13 @@ function isAskedFor(run: Run, { what, repository, digest }: Finding): boolean {
   const index = run.manifests.find((manifest) => manifest.kind === "index" && manifest.digest === digest);
   const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
   return index?.references.some((number) => model.manifest(number) !== "yes") === true;
+}
+
+/** Whether a shard has yet to hear that a repository gave a blob up. */
+function isLeaving(run: Run, { what, repository, digest }: Finding): boolean {
+  const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
+  const blob = blobs.findIndex((content) => content.digest === digest);
+  return what === "holder" && model.blob(blob) !== "yes";
 }
 
 /** Asks until there is no more to do; where a fault cut it short, not at all. */

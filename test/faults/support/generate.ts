@@ -1,7 +1,15 @@
 /** Random programs. */
 import fc from "fast-check";
 import type { ManifestPlan, Program, Step } from "./program.ts";
-import { faultyChange, rebirth, renewal, repeatedAdoption, shortLife, slowMove } from "./random-scenarios.ts";
+import {
+  faultyChange,
+  outages,
+  rebirth,
+  renewal,
+  repeatedAdoption,
+  shortLife,
+  slowMove,
+} from "./random-scenarios.ts";
 import {
   adminStep,
   leaveUploadStep,
@@ -23,6 +31,7 @@ const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 1, arbitrary: repeatedAdoption },
   { weight: 1, arbitrary: alone(togetherStep) },
   { weight: 1, arbitrary: slowMove },
+  { weight: 1, arbitrary: outages },
   { weight: 1, arbitrary: alone(leaveUploadStep) },
   { weight: 1, arbitrary: alone(adminStep) },
   { weight: 3, arbitrary: alone(readStep) },

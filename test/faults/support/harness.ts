@@ -47,10 +47,15 @@ export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   });
   // Miniflare asks the system where temporary files go.
   if (existsSync(memoryDirectory)) process.env.TMPDIR = memoryDirectory;
-  const instance: Instance = await startInstance({ script, stderr });
+  const onRestart = () => {
+    lastWords += "\nIt ended by itself, and was started again.";
+  };
+  const instance: Instance = await startInstance({ script, stderr, onRestart });
   return {
     run: async (program) => {
-      const request = fetch(instance.url, { method: "POST", body: JSON.stringify(program) });
+      // A kept connection may be closed just as the next program is sent on it.
+      const headers = { Connection: "close" };
+      const request = fetch(instance.url, { method: "POST", headers, body: JSON.stringify(program) });
       const response = await request.catch((cause) => {
         throw new Error(`the runtime does not answer; its last words: ${lastWords}`, { cause });
       });

@@ -103,3 +103,17 @@ export const slowMove: fc.Arbitrary<Step[]> = fc
       { do: "together", writes: [move, ...others], pulls: [{ repository, at, tag, as }] },
     ];
   });
+
+/** A tag that moves between two outages of its ledger, while a location sees the replica late. */
+export const outages: fc.Arbitrary<Step[]> = fc
+  .record({ push: pushImageStep, moveTo: manifest })
+  .map(({ push, moveTo }) => {
+    const { repository, tag } = push;
+    const pull: Step = { do: "pull tag", repository, at: push.at === 0 ? 1 : 0, tag, as: "reader" };
+    const outage: Step = {
+      do: "fault",
+      fault: { target: "REPOSITORY", effect: "overloaded", skip: 0, times: 1 },
+    };
+    const move: Step = { ...push, manifest: moveTo };
+    return [push, { do: "advance", seconds: 2 }, outage, pull, move, pull, outage, pull];
+  });
