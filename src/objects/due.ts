@@ -109,7 +109,8 @@ export class DueTable {
   async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
     // The run before this one may have ended with the deletion of all that the object kept.
     if (!this.#isThere()) return false;
-    if (!this.#isAnyDue(jobs)) {
+    let kinds = this.#kindsDue(jobs);
+    if (kinds.size === 0) {
       // The alarm that this is, perhaps, has been used up.
       this.#armExactly();
       return false;
@@ -118,19 +119,32 @@ export class DueTable {
     this.#armedAt = startedAt + postponeMs;
     await this.#storage.setAlarm(this.#armedAt);
     for (const [kind, job] of Object.entries(jobs)) {
+      if (!kinds.has(kind)) continue;
       const deadline = this.#clock.now() + budgetMs;
       while (this.#clock.now() <= deadline) {
         const rows = this.#dueNow(kind);
         if (rows.length === 0) break;
         await this.#attempt(kind, job, rows);
       }
+      // One kind of job leads to the next.
+      kinds = this.#kindsDue(jobs);
     }
     this.#armExactly();
-    return this.#isAnyDue(jobs);
+    return kinds.size > 0;
   }
 
-  #isAnyDue(jobs: Record<string, DueJob>): boolean {
-    return Object.keys(jobs).some((kind) => this.#dueNow(kind).length > 0);
+  /** Those of the jobs of which something is due: most alarms are about one, and an object may have a dozen. */
+  #kindsDue(jobs: Record<string, DueJob>): Set<string> {
+    // A look at the index for each kind, whatever there is of it.
+    const rows = this.#storage.sql
+      .exec<{ kind: string }>(
+        `SELECT value AS kind FROM json_each(?)
+         WHERE EXISTS (SELECT 1 FROM due WHERE kind = value AND at <= ?)`,
+        JSON.stringify(Object.keys(jobs)),
+        this.#clock.now(),
+      )
+      .toArray();
+    return new Set(rows.map((row) => row.kind));
   }
 
   /** Lets an object's own scrub begin in a while, unless it has begun, or there is none. */

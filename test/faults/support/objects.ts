@@ -57,6 +57,7 @@ export class WorldObjects {
   readonly #known = new Map<string, { binding: ObjectBinding; name: string; id: string }>();
   /** When each object is to be woken, by its id: as it said, so that nobody has to ask them all. */
   readonly #alarms = new Map<string, number>();
+  #hasLostAlarms = false;
 
   constructor(faults: FaultTable, world: string, namespaces: Record<ObjectBinding, Namespace>) {
     this.#faults = faults;
@@ -113,6 +114,7 @@ export class WorldObjects {
 
   /** Has something happen to the alarms of a group's objects, due or not. */
   async runAlarms(group: ObjectGroup, how: Exclude<AlarmWay, "due">): Promise<void> {
+    if (how === "cut" || how === "never") this.#hasLostAlarms = true;
     await this.#each(group, (alarmAt) => alarmAt !== undefined, alarmWays[how]);
   }
 
@@ -121,9 +123,9 @@ export class WorldObjects {
     await this.#each(group, always, (send) => send("crash"));
   }
 
-  /** Calls every object, as somebody does at some time: so it notices that its alarm was lost. */
+  /** Calls all objects where alarms were lost, as somebody does at some time: so they notice. */
   async wake(): Promise<void> {
-    await this.#each("all", always, (send) => send("wake"));
+    if (this.#hasLostAlarms) await this.#each("all", always, (send) => send("wake"));
   }
 
   /** Commands each object of a group that was ever called, and whose alarm is wanted. */
