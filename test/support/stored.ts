@@ -1,6 +1,6 @@
 /** What the bucket of a local registry has, read from its files: asking the bucket itself takes a call for each key. */
-import { existsSync, globSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { globSync, readdirSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type BucketKind, filesDirectory } from "../../src/local/bucket-kind.ts";
 
@@ -8,6 +8,8 @@ import { type BucketKind, filesDirectory } from "../../src/local/bucket-kind.ts"
 export type Stored = {
   /** The keys of all blobs, in order. */
   blobKeys(): string[];
+  /** How many bytes they have together, with those of parts, and of what a writer left behind. */
+  bytes(): number;
   /** How many multipart uploads are open. */
   openMultiparts(): number;
 };
@@ -20,15 +22,29 @@ export function storedIn(dataDirectory: string, kind: BucketKind): Stored {
 function storedOnDisk(files: string): Stored {
   const blobs = join(files, "blobs");
   const folders = (isAmong: (names: string[]) => boolean) =>
-    existsSync(blobs)
-      ? readdirSync(blobs)
-          .filter((name) => isAmong(readdirSync(join(blobs, name))))
-          .sort()
-      : [];
+    namesIn(blobs)
+      .filter((name) => isAmong(namesIn(join(blobs, name))))
+      .sort();
   return {
     blobKeys: () => folders(({ length }) => length > 0).map((name) => `blobs/${name}`),
+    bytes: () =>
+      globSync(join(blobs, "**", "{*,.*}"))
+        // The list of a blob's parts is no part of it.
+        .filter((path) => basename(path) !== "index")
+        .map((path) => statSync(path, { throwIfNoEntry: false }))
+        .reduce((sum, stat) => sum + (stat?.isFile() ? stat.size : 0), 0),
     openMultiparts: () => folders((names) => !names.includes("whole") && !names.includes("index")).length,
   };
+}
+
+/** What is in a folder: nothing, if there is none, or it is deleted just now. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 function storedInR2(dataDirectory: string): Stored {
@@ -45,6 +61,11 @@ function storedInR2(dataDirectory: string): Stored {
   };
   return {
     blobKeys: () => rows("_mf_objects", "SELECT key FROM _mf_objects ORDER BY key").map(String),
+    bytes: () =>
+      [
+        ...rows("_mf_objects", "SELECT size FROM _mf_objects"),
+        ...rows("_mf_multipart_parts", "SELECT size FROM _mf_multipart_parts WHERE object_key IS NULL"),
+      ].reduce((sum: number, size) => sum + Number(size), 0),
     openMultiparts: () =>
       rows("_mf_multipart_uploads", "SELECT upload_id FROM _mf_multipart_uploads WHERE state = 0").length,
   };

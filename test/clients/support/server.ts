@@ -29,6 +29,8 @@ export interface Server {
   stop(): Promise<void>;
   /** Ends it as `kill -9` does, and checks that nothing of it is left. */
   kill(): Promise<void>;
+  /** Ends all of its processes at once, as `kill -9` does. */
+  killAll(): Promise<void>;
 }
 
 /** What the server's log says of a request. */
@@ -109,6 +111,11 @@ export async function startServer(t: TestContext, options: ServerOptions): Promi
     },
     kill: async () => {
       signal(program.pid, "SIGKILL");
+      await program.ended;
+      await nothingIsLeft();
+    },
+    killAll: async () => {
+      signal(-program.pid, "SIGKILL");
       await program.ended;
       await nothingIsLeft();
     },
