@@ -96,7 +96,7 @@ test(`half of ${tagCount} tags over ${blobCount} blobs are deleted and collected
     new Client(first.url).pushManifest(repository, tag, manifest),
   );
   t.diagnostic(`pushed in ${Date.now() - startedAt} ms`);
-  await first.stop();
+  await first.kill();
 
   const server = await startServer(t, { data, port, vars: soon });
   const client = new Client(server.url);
@@ -155,7 +155,7 @@ test(`half of ${tagCount} tags over ${blobCount} blobs are deleted and collected
     const beside = alone === undefined ? "" : `, ${alone} ms before the first deletion`;
     t.diagnostic(`${kind}: ${count} requests, 99 % of them within ${milliseconds} ms${beside}`);
   }
-  await server.stop();
+  await server.kill();
   const slow = latencies.byKind(0.99).filter(({ milliseconds }) => milliseconds > maxP99Ms);
   assert.deepEqual(slow, []);
 });

@@ -7,11 +7,11 @@ import { buffer } from "node:stream/consumers";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "./content.ts";
 
-/** No request takes longer: a registry never hangs. */
+/** No request takes longer, but for upkeep: a registry never hangs. */
 export const deadlineMs = 15_000;
 
 export type Body = Uint8Array | string | ReadableStream<Uint8Array>;
-export type RequestOptions = { headers?: Record<string, string>; body?: Body };
+export type RequestOptions = { headers?: Record<string, string>; body?: Body; timeoutMs?: number };
 export type ErrorEntry = { code: string; message: string; detail?: unknown };
 
 /** An answer, read to its end. */
@@ -57,13 +57,17 @@ export class Client {
   }
 
   /** Sends a request. `path` begins with a slash. */
-  async send(method: string, path: string, { headers = {}, body }: RequestOptions = {}): Promise<Answer> {
+  async send(
+    method: string,
+    path: string,
+    { headers = {}, body, timeoutMs = deadlineMs }: RequestOptions = {},
+  ): Promise<Answer> {
     const request = httpRequest(this.url + path, {
       method,
       headers: { "Accept-Encoding": "gzip, br", ...lengthOf(body), ...headers },
       // A connection of its own: the server may close one that is kept just as it is used again.
       agent: false,
-      signal: AbortSignal.timeout(deadlineMs),
+      signal: AbortSignal.timeout(timeoutMs),
     });
     const answered = once(request, "response") as Promise<[IncomingMessage]>;
     // What breaks before the answer is in `answered`; after it, a refusal has closed the connection.

@@ -18,12 +18,15 @@ export type Usage = {
   total: { repositories: number; logical: Amount; stored: Amount; leaving: Amount };
 };
 
+/** A request works for 15 seconds by itself, and ends what it has begun. */
+const timeoutMs = 60_000;
+
 /** Posts until there is no cursor any more; returns all answers. */
 async function postAll<T extends { cursor?: string }>(client: Client, path: string): Promise<T[]> {
   const answers: T[] = [];
   let body = "";
   for (let round = 0; round < 100; round++) {
-    const answer = (await client.must(200, "POST", `/api/v1/${path}`, { body })).json<T>();
+    const answer = (await client.must(200, "POST", `/api/v1/${path}`, { body, timeoutMs })).json<T>();
     answers.push(answer);
     if (answer.cursor === undefined) return answers;
     body = JSON.stringify({ cursor: answer.cursor });
