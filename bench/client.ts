@@ -1,6 +1,7 @@
 /** The client of a registry: node:http and nothing else, so that what is measured is the server. */
 import { once } from "node:events";
 import { type Agent, request as httpRequest, type IncomingMessage } from "node:http";
+import { download } from "./download.ts";
 import type { Payload } from "./payload.ts";
 import { credentialOf, type Target } from "./target.ts";
 
@@ -91,7 +92,7 @@ export async function pushWhole(
 /** Pulls a blob, and holds it to its length. */
 export async function pullBlob(target: Target, repository: string, payload: Payload): Promise<void> {
   const url = new URL(`/v2/${repository}/blobs/${payload.digest}`, target.url);
-  const { receivedBytes } = await send(url, "GET", 200, { headers: credentialOf(target) });
+  const receivedBytes = await download(url, credentialOf(target));
   if (receivedBytes !== payload.sizeBytes) throw new Error(`${url}: ${receivedBytes} bytes`);
 }
 

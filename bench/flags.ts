@@ -31,7 +31,7 @@ npm run bench -- [flags]
                        measures another registry beside; may be repeated
 --docker-registry PORT starts Debian's docker-registry on a port as a peer, where it is installed
 --json FILE            where all samples are written (bench/results/latest.json)
---publish              writes the plots and samples of docs/ anew
+--publish              writes the plots and tables of docs/bench anew
 --help                 shows this
 `;
 }

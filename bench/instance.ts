@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { BucketKind } from "../src/local/bucket-kind.ts";
 import { startInstance } from "../src/local/instance.ts";
 import { workerOptions } from "../src/local/options.ts";
 import type { Variables } from "../src/local/variables.ts";
@@ -17,12 +18,22 @@ export interface BenchInstance extends AsyncDisposable {
   workerdPid: number;
 }
 
+/** How a registry is run: where it keeps its blobs, as `npm start` does if that is not said; and its variables. */
+export interface BenchOptions {
+  bucket?: BucketKind;
+  vars?: Variables;
+}
+
 /** Starts a registry on an empty data directory, which is removed in the end. */
-export async function startBenchInstance(vars: Variables = {}): Promise<BenchInstance> {
+export async function startBenchInstance({
+  bucket = "disk",
+  vars = {},
+}: BenchOptions = {}): Promise<BenchInstance> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "stowage-bench-"));
   const { durableObjects } = await workerOptions({ script: "" });
   const instance = await startInstance({
     dataDirectory,
+    bucket,
     entry: "bench/worker/entry.ts",
     vars: { LOG_FORMAT: "none", ...vars },
     miniflare: {
@@ -33,7 +44,7 @@ export async function startBenchInstance(vars: Variables = {}): Promise<BenchIns
   if (pid === undefined) throw new Error("workerd's process is not known");
   return {
     url: instance.url,
-    target: { name: "stowage", url: instance.url },
+    target: { name: `stowage on ${bucket === "disk" ? "disk" : "R2"}`, url: instance.url },
     workerdPid: pid,
     [Symbol.asyncDispose]: async () => {
       await instance.dispose();
@@ -48,7 +59,7 @@ const password = "only for a benchmark";
 export async function startClosedInstance(
   repository: string,
 ): Promise<{ instance: BenchInstance; pusher: Target; puller: Target }> {
-  const instance = await startBenchInstance({ ADMIN_PASSWORD: password, TOKEN_TTL: "1h" });
+  const instance = await startBenchInstance({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h" } });
   const basic = `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
   const bearer = async (name: string, actions: string): Promise<Target> => {
     const url = `${instance.url}/token?service=stowage&scope=repository:${repository}:${actions}`;
@@ -56,6 +67,6 @@ export async function startClosedInstance(
     const { token } = (await answer.json()) as { token: string };
     return { name, url: instance.url, authorization: `Bearer ${token}` };
   };
-  const pusher = await bearer("stowage, bearer", "pull,push");
-  return { instance, pusher, puller: await bearer("stowage, bearer", "pull") };
+  const pusher = await bearer("stowage with bearer", "pull,push");
+  return { instance, pusher, puller: await bearer("stowage with bearer", "pull") };
 }

@@ -46,16 +46,17 @@ function write(file: string, text: string): void {
   say(`written: ${file}`);
 }
 
-/** What was measured, as the pictures and samples that docs/ shows. One of a kind of plot a workload with curves. */
-function publish(outcomes: Record<string, Outcome>, json: string): void {
-  const docs = join(import.meta.dirname, "..", "docs", "bench");
+/** What was measured, as the tables and pictures that docs/performance.md shows: what has curves has its own. */
+function publish(outcomes: Record<string, Outcome>): void {
+  const folder = join(import.meta.dirname, "..", "docs", "bench");
+  const show = (name: string, shown: Record<string, Outcome>, picture: string) => {
+    write(join(folder, `${name}.svg`), picture);
+    write(join(folder, `${name}.txt`), `${machine()}\n\n${tableOf(shown)}\n`);
+  };
   const flat = Object.fromEntries(Object.entries(outcomes).filter(([, { curves }]) => curves === undefined));
-  if (Object.keys(flat).length > 0) {
-    write(join(docs, "figures.svg"), barsOf(flat));
-    write(join(docs, "figures.json"), json);
-  }
-  for (const [name, { curves }] of Object.entries(outcomes)) {
-    if (curves !== undefined) write(join(docs, `${name}.svg`), curvesOf(curves));
+  if (Object.keys(flat).length > 0) show("figures", flat, barsOf(flat));
+  for (const [name, outcome] of Object.entries(outcomes)) {
+    if (outcome.curves !== undefined) show(name, { [name]: outcome }, curvesOf(outcome.curves));
   }
 }
 
@@ -79,4 +80,4 @@ for (const { name, shows, run } of workloads) {
 say(`\n${tableOf(outcomes)}\n`);
 const json = `${JSON.stringify({ machine: machine(), date: new Date().toISOString(), outcomes }, undefined, 2)}\n`;
 write(flags.json ?? join(import.meta.dirname, "results", "latest.json"), json);
-if (flags.isPublished) publish(outcomes, json);
+if (flags.isPublished) publish(outcomes);

@@ -18,7 +18,7 @@ const registry: Push = (url, payload) => pushStreamed({ name: "stowage", url }, 
 /** Times of small requests, one after the other, for as long as a push takes. */
 async function measure(what: string, push: Push, { progress, isQuick }: RunContext): Promise<Figure> {
   const mebibytes = isQuick ? warmUpMebibytes : largeMebibytes;
-  await using instance = await startBenchInstance();
+  await using instance = await startBenchInstance({ bucket: "r2" });
   const { url } = instance;
   await push(url, newPayload(warmUpMebibytes));
   const samples: number[] = [];
