@@ -39,7 +39,7 @@ export const webhooks: Workload = {
   name: "webhooks",
   shows: "how long pushing a manifest takes while one webhook works, one hangs and one cannot be reached",
   run: async ({ repetitions, isQuick, progress }) => {
-    await using instance = await startBenchInstance({ WEBHOOK_ALLOW_PRIVATE: "yes" });
+    await using instance = await startBenchInstance({ vars: { WEBHOOK_ALLOW_PRIVATE: "yes" } });
     let told = 0;
     const working = await listen((request, response) => {
       told += 1;
