@@ -1,5 +1,5 @@
 /**
- * Shows that random programs can see: each of six bugs, put into a copy of the sources, must be found within 200
+ * Shows that random programs can see: each of several bugs, put into a copy of the sources, must be found within 200
  * programs. `npm run test:mutations [-- --seed N]`
  */
 import { parseArgs } from "node:util";
