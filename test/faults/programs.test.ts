@@ -12,7 +12,7 @@ const seed = Number(process.env.FAULTS_SEED ?? newSeed());
 
 test("no random program with faults breaks a promise", async (t) => {
   t.diagnostic(`seed ${seed}: repeat it with FAULTS_SEED`);
-  const options = { seed, count: 240, maxSteps: 12 };
+  const options = { seed, count: 200, maxSteps: 12 };
   const { violation, programs, requests, faults } = await runPrograms(harnesses, options);
   t.diagnostic(`${programs} programs, ${requests} requests, ${faults} faults`);
   assert.equal(violation, undefined, violation);
