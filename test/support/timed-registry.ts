@@ -24,7 +24,9 @@ export type TimedRegistry = {
 export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRegistry> {
   const registry = await serve({ entry: join(import.meta.dirname, "worker.ts"), ...options });
   const control = async (path: string) => {
-    const response = await fetch(`${registry.url}/.test/${path}`, { method: "POST" });
+    // A connection of its own: one that is kept may be closed just as it is used again.
+    const headers = { Connection: "close" };
+    const response = await fetch(`${registry.url}/.test/${path}`, { method: "POST", headers });
     assert.equal(response.status, 204, await response.text());
   };
   const runAlarm = (binding: Binding, name: string) =>
