@@ -40,10 +40,10 @@ export class PullEvents {
   }
 
   /** Whether {@link tell} has anything to do, which is seldom. */
-  isDue({ repository, target }: Pull): boolean {
+  isDue(repository: RepositoryName, digest: string): boolean {
     const now = this.#clock.now();
     if (now >= this.#reliableUntil) return true;
-    return this.#isWanted(repository) && now >= (this.#toldUntil.get(keyOf(repository, target.digest)) ?? 0);
+    return this.#isWanted(repository) && now >= (this.#toldUntil.get(keyOf(repository, digest)) ?? 0);
   }
 
   /** Tells of a pull, if it is due and wanted. Never throws: what cannot be told is left out. */

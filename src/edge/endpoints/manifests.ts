@@ -94,10 +94,10 @@ function notePull(
   const { request, registry, repository, waitUntil } = context;
   if (request.method === "HEAD") return;
   meter.addPull(repository, tag ?? "");
+  if (!registry.pullEvents.isDue(repository, digest)) return;
   const described = { digest, mediaType, sizeBytes: bytes.byteLength };
   const target = tag === undefined ? described : { ...described, tag };
-  const pull = { repository, target, origin: eventOrigin(context) };
-  if (registry.pullEvents.isDue(pull)) waitUntil(registry.pullEvents.tell(pull));
+  waitUntil(registry.pullEvents.tell({ repository, target, origin: eventOrigin(context) }));
 }
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */
