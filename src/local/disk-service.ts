@@ -64,12 +64,16 @@ export async function settle(directory: string, { folder, files, isAll }: Settle
     if (!(await syncFile(join(path, name), sizeBytes))) return false;
   }
   if (isAll) await deleteOthers(path, new Set(files.map((file) => file.name)));
-  // The names of the files, of the folder, and of the folder that it is in.
-  for (let each = path; ; each = dirname(each)) {
-    await syncDirectory(each);
-    if (each === directory || each === dirname(each)) return true;
-  }
+  // The names of the files, and of the folder; the folder that all are in has its name from the first of them on.
+  await syncDirectory(path);
+  await syncDirectory(dirname(path));
+  if (!lasting.has(directory)) await syncDirectory(directory);
+  lasting.add(directory);
+  return true;
 }
+
+/** The directories whose own folder of blobs survives a power cut. */
+const lasting = new Set<string>();
 
 async function syncFile(path: string, sizeBytes: number): Promise<boolean> {
   try {
