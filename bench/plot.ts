@@ -17,10 +17,11 @@ function text(x: number, y: number, content: string, more = ""): string {
   return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${font} ${more}>${escapeText(content)}</text>`;
 }
 
-function svg(width: number, height: number, parts: string[]): string {
+/** `title`: what there is to see, for those who do not. */
+function svg(title: string, width: number, height: number, parts: string[]): string {
   const background = `<rect width="${width}" height="${height}" fill="#ffffff"/>`;
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">`;
-  return `${[head, background, ...parts].join("\n")}\n</svg>\n`;
+  return `${[head, `<title>${escapeText(title)}</title>`, background, ...parts].join("\n")}\n</svg>\n`;
 }
 
 /** A bar as long as the median, and a line over the spread. */
@@ -53,7 +54,7 @@ export function barsOf(outcomes: Record<string, Outcome>): string {
       }
     }
   }
-  return svg(labelWidth + barWidth + 110, y + 10, parts);
+  return svg("Medians of all workloads, with their spread", labelWidth + barWidth + 110, y + 10, parts);
 }
 
 const frame = { left: 70, top: 40, width: 560, height: 300 };
@@ -86,5 +87,5 @@ export function curvesOf({ title, xName, unit, series }: Curves): string {
     parts.push(`<polyline points="${places.join(" ")}" fill="none" stroke="${ink}" stroke-width="2"/>`);
     parts.push(text(left + width + 10, top + 14 + index * rowHeight, name, `fill="${ink}"`));
   });
-  return svg(left + width + 150, top + height + 50, parts);
+  return svg(title, left + width + 150, top + height + 50, parts);
 }
