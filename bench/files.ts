@@ -1,13 +1,13 @@
-/** The floor of a bucket on disk: a file, written and made to last. */
+/** Folders for what is measured, and the floor of a bucket on disk: a file, written and made to last. */
 import { randomUUID } from "node:crypto";
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Payload } from "./payload.ts";
 
-/** A folder for such files, which is removed in the end. */
+/** A folder of its own, which is removed in the end. */
 export async function makeFolder(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), "stowage-bench-files-"));
+  const path = await mkdtemp(join(tmpdir(), "stowage-bench-"));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
 }
 

@@ -1,12 +1,10 @@
 /** A registry to measure: the real one, with the floors beside it, its data on disk. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { BucketKind } from "../src/local/bucket-kind.ts";
 import { startInstance } from "../src/local/instance.ts";
 import { workerOptions } from "../src/local/options.ts";
 import type { Variables } from "../src/local/variables.ts";
 import { workerdPid } from "../src/local/workerd-process.ts";
+import { makeFolder } from "./files.ts";
 import type { Target } from "./target.ts";
 
 /** A running registry of which the memory can be read. */
@@ -29,10 +27,10 @@ export async function startBenchInstance({
   bucket = "disk",
   vars = {},
 }: BenchOptions = {}): Promise<BenchInstance> {
-  const dataDirectory = await mkdtemp(join(tmpdir(), "stowage-bench-"));
+  const data = await makeFolder();
   const { durableObjects } = await workerOptions({ script: "" });
   const instance = await startInstance({
-    dataDirectory,
+    dataDirectory: data.path,
     bucket,
     entry: "bench/worker/entry.ts",
     vars: { LOG_FORMAT: "none", ...vars },
@@ -40,7 +38,7 @@ export async function startBenchInstance({
       durableObjects: { ...durableObjects, BARE_OBJECT: { className: "BareObject", useSQLite: true } },
     },
   });
-  const pid = workerdPid(dataDirectory);
+  const pid = workerdPid(data.path);
   if (pid === undefined) throw new Error("workerd's process is not known");
   return {
     url: instance.url,
@@ -48,7 +46,7 @@ export async function startBenchInstance({
     workerdPid: pid,
     [Symbol.asyncDispose]: async () => {
       await instance.dispose();
-      await rm(dataDirectory, { recursive: true, force: true, maxRetries: 3 });
+      await data[Symbol.asyncDispose]();
     },
   };
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 const sampleMs = 20;
 
 /** Resident memory of a process, in MB (10^6 bytes). */
-export function residentMegabytes(pid: number): number {
+function residentMegabytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const kibibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
   return (kibibytes * 1024) / 1e6;

@@ -2,10 +2,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { makeFolder } from "./files.ts";
 import type { Target } from "./target.ts";
 
 /** Reads `NAME=URL[,user:password]`; `undefined` when it is not that. */
@@ -23,13 +23,13 @@ const startMs = 10_000;
 /** Starts Debian's docker-registry on files of its own; `undefined` where it is not installed. */
 export async function startDockerRegistry(port: number): Promise<(Target & AsyncDisposable) | undefined> {
   if (!existsSync(program)) return undefined;
-  const directory = await mkdtemp(join(tmpdir(), "stowage-bench-peer-"));
-  const file = join(directory, "config.yml");
+  const folder = await makeFolder();
+  const file = join(folder.path, "config.yml");
   const configuration = {
     version: 0.1,
     log: { level: "error", accesslog: { disabled: true } },
     storage: {
-      filesystem: { rootdirectory: join(directory, "data") },
+      filesystem: { rootdirectory: join(folder.path, "data") },
       cache: { blobdescriptor: "inmemory" },
     },
     http: { addr: `127.0.0.1:${port}` },
@@ -39,7 +39,7 @@ export async function startDockerRegistry(port: number): Promise<(Target & Async
   const url = `http://127.0.0.1:${port}`;
   const end = async () => {
     if (child.exitCode === null && child.kill("SIGKILL")) await once(child, "exit");
-    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    await folder[Symbol.asyncDispose]();
   };
   const deadline = Date.now() + startMs;
   while (

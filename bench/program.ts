@@ -1,20 +1,13 @@
 /** The local server as users run it: a process of its own, with the front that clients meet. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { projectDirectory } from "../src/local/bundle.ts";
 import { workerdPid } from "../src/local/workerd-process.ts";
+import { makeFolder } from "./files.ts";
 import type { BenchInstance } from "./instance.ts";
 import type { Target } from "./target.ts";
-
-/** A data directory, which is removed in the end. */
-export async function makeData(): Promise<{ path: string } & AsyncDisposable> {
-  const path = await mkdtemp(join(tmpdir(), "stowage-bench-"));
-  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
-}
 
 /** Starts it on a data directory and waits for its ready line. It is told to end in the end, and awaited. */
 export async function startProgram(data: string): Promise<Target & AsyncDisposable> {
@@ -35,7 +28,7 @@ export async function startProgram(data: string): Promise<Target & AsyncDisposab
 
 /** Starts it on an empty data directory, with its blobs in files. */
 export async function startServer(): Promise<BenchInstance> {
-  const data = await makeData();
+  const data = await makeFolder();
   const program = await startProgram(data.path);
   const pid = workerdPid(data.path);
   if (pid === undefined) throw new Error("workerd's process is not known");

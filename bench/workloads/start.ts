@@ -2,9 +2,10 @@
 import { gzipSync } from "node:zlib";
 import { buildWorker } from "../../src/local/bundle.ts";
 import { ping } from "../client.ts";
+import { makeFolder } from "../files.ts";
 import { newImage, pushImage } from "../image.ts";
 import { type Figure, secondsOf } from "../measure.ts";
-import { makeData, startProgram } from "../program.ts";
+import { startProgram } from "../program.ts";
 import type { Target } from "../target.ts";
 import type { Workload } from "../workload.ts";
 
@@ -22,7 +23,7 @@ export const startUp: Workload = {
   shows:
     "from the start of the local server, with 1,000 repositories, to its ready line, and to its first answer",
   run: async ({ repetitions, isQuick, progress }) => {
-    await using data = await makeData();
+    await using data = await makeFolder();
     const repositories = isQuick ? 20 : 1000;
     const ready: Figure = { name: `to ready, ${repositories} repositories`, unit: "s", samples: [] };
     const first: Figure = { name: "first GET /v2/ after it", unit: "s", samples: [] };

@@ -33,7 +33,7 @@ async function keep(directory: string, request: Request): Promise<Response> {
 }
 
 /** The keys after one of them, in order, each with the time at which its folder got its last file. */
-export async function listKeys(directory: string, after: string, limit: number): Promise<StoredPage> {
+async function listKeys(directory: string, after: string, limit: number): Promise<StoredPage> {
   const blobs = await readdir(join(directory, "blobs")).catch(ignoreMissing<string[]>([]));
   const keys = blobs.map((name) => `blobs/${name}`).filter((key) => key > after);
   const page = keys.sort().slice(0, limit);
@@ -53,6 +53,9 @@ function ignoreMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
   };
 }
 
+/** The directories whose own folder of blobs survives a power cut. */
+const lasting = new Set<string>();
+
 /**
  * Makes files last: when this returns, they and their names survive a power cut.
  *
@@ -71,9 +74,6 @@ export async function settle(directory: string, { folder, files, isAll }: Settle
   lasting.add(directory);
   return true;
 }
-
-/** The directories whose own folder of blobs survives a power cut. */
-const lasting = new Set<string>();
 
 async function syncFile(path: string, sizeBytes: number): Promise<boolean> {
   try {

@@ -13,7 +13,6 @@ import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
-
 import type {
   Maintained,
   ManifestEntry,

@@ -16,7 +16,7 @@ const batchSize = 100;
 const retryMs = 5_000;
 
 /** The most webhooks that a registry has. */
-export const maxWebhooks = 100;
+const maxWebhooks = 100;
 
 /** How far the clocks of two objects may be apart, in milliseconds: an event must not seem older than its webhook. */
 const clockSkewMs = 250;

@@ -19,7 +19,7 @@ const repositoryNameGrammar =
 const tagGrammar = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 
 /** The longest name accepted: what clients accept of host and name together. */
-export const maxRepositoryNameLength = 255;
+const maxRepositoryNameLength = 255;
 
 /** Parses a repository name, of at most 255 characters; `undefined` when it is outside the grammar. */
 export function parseRepositoryName(text: string): RepositoryName | undefined {

@@ -1,7 +1,6 @@
 /**
  * Collection, usage and the replica, over all of the registry: what administrators ask for by hand.
  */
-
 import { shardNames } from "../objects/stubs.ts";
 import { addFreed, nothingFreed } from "../objects/tally.ts";
 import type { Amount, Freed, RepositoryUsage } from "../objects/upkeep.ts";

@@ -50,25 +50,25 @@ const repositoriesAStep = 32;
 /** How often an object is visited that has more to do. Its own alarm goes on then. */
 const maxVisits = 5;
 
-async function visitAgain(visit: () => Promise<{ more: boolean } | undefined>): Promise<void> {
-  for (let visits = 0; visits < maxVisits; visits++) {
-    if ((await visit())?.more !== true) return;
-  }
+/** What one object was asked to do, and whether there is more. */
+type Visit<N> = (name: N) => Promise<{ more: boolean } | undefined>;
+
+async function visitAll<N>(names: N[], visit: Visit<N>): Promise<void> {
+  await mapAtOnce(names, async (name) => {
+    for (let visits = 0; visits < maxVisits; visits++) {
+      if ((await visit(name))?.more !== true) return;
+    }
+  });
 }
 
 /** A phase that does something with each repository; again with those that say that there is more to do. */
-export function eachRepository(
-  registry: Registry,
-  visit: (name: RepositoryName) => Promise<{ more: boolean } | undefined>,
-): Phase {
+export function eachRepository(registry: Registry, visit: Visit<RepositoryName>): Phase {
   return {
     name: "repositories",
     step: async (after) => {
       const page = await registry.catalog().listRepositories("", after, repositoriesAStep);
       const names = page.entries.map((entry) => entry.name);
-      await mapAtOnce(names, async (name) => {
-        await visitAgain(() => visit(name));
-      });
+      await visitAll(names, visit);
       return page.more ? names.at(-1) : undefined;
     },
   };
@@ -78,15 +78,13 @@ export function eachRepository(
 const shardsAStep = 32;
 
 /** A phase that does something with each shard. */
-export function eachShard(visit: (name: string) => Promise<{ more: boolean } | undefined>): Phase {
+export function eachShard(visit: Visit<string>): Phase {
   return {
     name: "shards",
     step: async (after) => {
       const left = shardNames.filter((name) => name > after);
       const names = left.slice(0, shardsAStep);
-      await mapAtOnce(names, async (name) => {
-        await visitAgain(() => visit(name));
-      });
+      await visitAll(names, visit);
       return left.length > names.length ? names.at(-1) : undefined;
     },
   };

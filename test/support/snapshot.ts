@@ -10,7 +10,7 @@ export type Snapshot = {
 };
 
 /** All keys in R2 and KV, all repositories, and their tags. */
-export async function takeSnapshot(registry: TestRegistry): Promise<Snapshot> {
+async function takeSnapshot(registry: TestRegistry): Promise<Snapshot> {
   const catalog = await registry.must(200, "GET", "/v2/_catalog");
   const { repositories } = catalog.json<{ repositories: string[] }>();
   const tags: Record<string, string[]> = {};

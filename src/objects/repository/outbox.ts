@@ -103,20 +103,12 @@ export class Outbox {
   }
 
   /**
-   * Takes what {@link flush} is to write first. To be called last in the transaction that marks, as it need not be
-   * written down in one of its own then; whoever does must flush.
-   */
-  claim(): Mark[] {
-    return this.#take();
-  }
-
-  /**
    * Writes what is marked and due, for as long as the budget lasts; the alarm goes on. `claimed` comes first. Never
    * throws.
    */
-  async flush(repository: RepositoryName, claimed: Mark[] = this.#take()): Promise<void> {
+  async flush(repository: RepositoryName, claimed: Mark[] = this.claim()): Promise<void> {
     const deadline = this.#clock.now() + flushBudgetMs;
-    for (let marks = claimed; marks.length > 0; marks = this.#take()) {
+    for (let marks = claimed; marks.length > 0; marks = this.claim()) {
       const outcomes = await Promise.all(marks.map((mark) => this.#write(repository, mark)));
       // All at once, so that they are one write of the ledger's.
       for (const outcome of outcomes) this.#settle(outcome);
@@ -127,7 +119,11 @@ export class Outbox {
     this.#reschedule();
   }
 
-  #take(): Mark[] {
+  /**
+   * Takes what is marked and due, and not being written. Called last in the transaction that marks, it needs none of its
+   * own; whoever calls it must {@link flush} what it gives.
+   */
+  claim(): Mark[] {
     const now = this.#clock.now();
     const marks = this.#sql
       .exec<Mark>(

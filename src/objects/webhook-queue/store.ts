@@ -38,7 +38,7 @@ const schema: Schema = [tables + DueTable.schema, tries];
 const triesColumns = { delivered: "delivered", failed: "failed", "given up": "given_up" } as const;
 
 /** How many events may wait; what comes beyond that is a dead letter at once. */
-export const maxWaiting = 10_000;
+const maxWaiting = 10_000;
 
 /** How many dead letters are kept: the latest. */
 export const maxDeadLetters = 10_000;

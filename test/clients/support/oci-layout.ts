@@ -17,7 +17,7 @@ const kilobyte = 1024;
 export const fiveLayers = [300, 120, 45, 4, 1].map((size) => size * kilobyte);
 
 /** The architectures that an index is for. */
-export const threeArchitectures = ["amd64", "arm64", "riscv64"];
+const threeArchitectures = ["amd64", "arm64", "riscv64"];
 
 /** Reference to some content. */
 export interface Descriptor {

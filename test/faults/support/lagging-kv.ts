@@ -11,7 +11,7 @@ type Value = Uint8Array | null;
 type Write = { at: number; value: Value };
 
 /** How long a location believes what it read, in milliseconds: the platform's default `cacheTtl`. */
-export const cacheTtlMs = 60_000;
+const cacheTtlMs = 60_000;
 
 /** How late a write of unknown outcome lands, in milliseconds; less than the registry's `REPLICA_REPEAT`. */
 const lateMs = 50_000;

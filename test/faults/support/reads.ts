@@ -171,12 +171,7 @@ export async function pullBlob(
 }
 
 /** Asks, as a client that pushes does before it uploads; the ledger answers, and keeps the blob for a while. */
-export async function askForBlob(
-  run: Run,
-  repository: number,
-  number: number,
-  at: LocationIndex,
-): Promise<void> {
+async function askForBlob(run: Run, repository: number, number: number, at: LocationIndex): Promise<void> {
   const { digest, bytes } = checked(blobs[number], `blob ${number}`);
   const path = `/v2/${run.name(repository)}/blobs/${digest}`;
   const startedAt = Date.now();
