@@ -68,6 +68,16 @@ const cases: Record<string, Step[]> = {
     runAlarms,
     { do: "pull blob", ...reader, blob: largeBlob },
   ],
+  "a blob that is deleted may be found by who asked while it was remembered, though its bytes are slow to come":
+    [
+      { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+      advance(45),
+      { do: "pull blob", ...reader, blob: largeBlob },
+      { do: "delete blob", ...writer, blob: largeBlob },
+      advance(20),
+      { do: "fault", fault: { target: "r2.get", effect: "stall", skip: 0, times: 1 } },
+      { do: "pull blob", ...reader, blob: largeBlob },
+    ],
   "a write of bytes that lands after they were deleted leaves nothing": [
     { do: "push blob", ...writer, blob: smallBlob, way: "post", pauseSeconds: 0 },
     { do: "fault", fault: { target: "r2.put", effect: "late", skip: 0, times: 1 } },

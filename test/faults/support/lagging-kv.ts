@@ -68,15 +68,15 @@ export class LaggingKv {
     return rows;
   }
 
-  /** Whether a location may still see a row under this key, or an isolate there remember it. */
-  mayBeSeen(key: string, location: LocationIndex, isolateTtlMs: number): boolean {
+  /** Whether a location that was asked may have seen a row under this key since, or an isolate there remembered it. */
+  mayBeSeen(key: string, location: LocationIndex, isolateTtlMs: number, askedAt: number): boolean {
     const writes = this.#writes.get(key) ?? [];
     const now = Date.now();
     const memoryMs = this.#lags[location] + cacheTtlMs + isolateTtlMs;
     const landed = writes.filter((write) => write.at <= now);
     return landed.some(({ value }, index) => {
       const goneAt = landed[index + 1]?.at ?? Number.POSITIVE_INFINITY;
-      return value !== null && goneAt + memoryMs >= now;
+      return value !== null && goneAt + memoryMs >= askedAt;
     });
   }
 

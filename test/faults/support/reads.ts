@@ -121,7 +121,7 @@ export async function pullManifest(
 ): Promise<void> {
   const { digest, mediaType } = run.manifest(number);
   const path = `/v2/${run.name(repository)}/manifests/${digest}`;
-  const { reply } = await ask(run, at, "GET", path, "pusher");
+  const { reply, askedAt } = await ask(run, at, "GET", path, "pusher");
   const model = run.model(repository);
   const what = `manifest ${number} of repository ${repository}`;
   if (reply.status === 404) {
@@ -135,7 +135,8 @@ export async function pullManifest(
   if (model.manifest(number) !== "no") return;
   const mayBeStale =
     mayBeRemembered(run, model.goneAt("manifest", number), repository, digest, at) &&
-    (isFresh(model.goneAt("manifest", number)) || mayBeInReplica(run, repository, "manifest", digest, at));
+    (isFresh(model.goneAt("manifest", number), askedAt) ||
+      mayBeInReplica(run, repository, { kind: "manifest", digest }, at, askedAt));
   run.require(mayBeStale, `${what} is deleted, and is found`);
 }
 
@@ -148,7 +149,8 @@ export async function pullBlob(
 ): Promise<void> {
   const blob = checked(blobs[number], `blob ${number}`);
   const { digest } = blob;
-  const { reply } = await ask(run, at, "GET", `/v2/${run.name(repository)}/blobs/${digest}`, "reader");
+  const path = `/v2/${run.name(repository)}/blobs/${digest}`;
+  const { reply, askedAt } = await ask(run, at, "GET", path, "reader");
   const model = run.model(repository);
   const what = `blob ${number} of repository ${repository}`;
   if (reply.status === 404) {
@@ -164,9 +166,11 @@ export async function pullBlob(
   );
   const mayBeStale =
     mayBeRemembered(run, model.goneAt("blob", number), repository, digest, at) &&
-    (isFresh(model.goneAt("blob", number)) ||
-      mayBeInReplica(run, repository, "blob", digest, at) ||
-      naming.some((manifest) => mayBeInReplica(run, repository, "manifest", manifest.digest, at)));
+    (isFresh(model.goneAt("blob", number), askedAt) ||
+      mayBeInReplica(run, repository, { kind: "blob", digest }, at, askedAt) ||
+      naming.some((manifest) =>
+        mayBeInReplica(run, repository, { kind: "manifest", digest: manifest.digest }, at, askedAt),
+      ));
   run.require(mayBeStale, `${what} is deleted, and is found`);
 }
 
@@ -216,9 +220,9 @@ function requireExact(run: Run, reply: Reply, { bytes, digest }: Content, what: 
   run.require(Buffer.from(bytes).equals(reply.bytes), `${what} has other bytes`);
 }
 
-/** Whether an isolate may still remember, by itself, what went at this time. */
-function isFresh(goneAt: number): boolean {
-  return Date.now() <= goneAt + isolateTtlMs;
+/** Whether an isolate that was asked may still have remembered, by itself, what went at this time. */
+function isFresh(goneAt: number, askedAt: number): boolean {
+  return askedAt <= goneAt + isolateTtlMs;
 }
 
 /** Nothing is found where it was itself seen to go. */
@@ -235,9 +239,9 @@ function mayBeRemembered(
 function mayBeInReplica(
   run: Run,
   repository: number,
-  kind: "manifest" | "blob",
-  digest: string,
+  object: { kind: "manifest" | "blob"; digest: string },
   at: LocationIndex,
+  askedAt: number,
 ): boolean {
-  return run.world.kv.mayBeSeen(replicaKey(run.name(repository), { kind, digest }), at, isolateTtlMs);
+  return run.world.kv.mayBeSeen(replicaKey(run.name(repository), object), at, isolateTtlMs, askedAt);
 }
