@@ -21,8 +21,9 @@ import { createServer as createTlsServer } from "node:tls";
 import type { TlsIdentity } from "./tls-files.ts";
 
 const upstreamHost = "127.0.0.1";
-/** What is read from the Worker at once; each connection has as much memory of its own. */
-const relayBytes = 256 * 1024;
+/** What is read from the Worker at once: little at first, and twice as much as before whenever that was all filled. */
+const leastRelayBytes = 64 * 1024;
+const mostRelayBytes = 2 * 1024 * 1024;
 /** How long a client may take to say something, or to get through the handshake. */
 const greetingTimeoutMs = 15_000;
 /** A client that has vanished from the network is given up after this and a few probes. */
@@ -122,9 +123,12 @@ function plainServer(accept: (client: Socket) => void): Server {
 /** Passes bytes both ways, until both sides have ended or one of them breaks. */
 function join(client: Socket, upstreamPort: number): void {
   // Pulls are most of what passes here: what comes from the Worker is read into one buffer over and over. A stream that
-  // is piped is read in pieces of 64 KiB, each allocated, which makes a large pull twice as slow.
+  // is piped is read in pieces of 64 KiB, each allocated, which makes a large pull three times as slow.
+  let relayBytes = leastRelayBytes;
+  let relay = new Uint8Array(relayBytes);
   const passOn = (length: number, buffer: Uint8Array): boolean => {
     let isWaiting = false;
+    if (length === relayBytes) relayBytes = Math.min(2 * relayBytes, mostRelayBytes);
     client.write(buffer.subarray(0, length), () => {
       if (isWaiting) upstream.resume();
     });
@@ -132,12 +136,17 @@ function join(client: Socket, upstreamPort: number): void {
     isWaiting = client.writableLength > 0;
     return !isWaiting;
   };
+  // Asked before each read, also while what is in the last one is still to be written: that one is not read into then.
+  const nextRelay = (): Uint8Array => {
+    if (relay.byteLength < relayBytes) relay = new Uint8Array(relayBytes);
+    return relay;
+  };
   const upstream = connect({
     host: upstreamHost,
     port: upstreamPort,
     allowHalfOpen: true,
     noDelay: true,
-    onread: { buffer: new Uint8Array(relayBytes), callback: passOn },
+    onread: { buffer: nextRelay, callback: passOn },
   });
   const cut = () => {
     client.destroy();
