@@ -52,7 +52,8 @@ export function wrapWorkerd(dataDirectory: string | undefined): Record<string, s
         return {};
       }
     }
-    process.env.STOWAGE_WORKERD = process.env.MINIFLARE_WORKERD_PATH || workerdPath();
+    // Set already where this process was started by another that serves, out of another folder.
+    process.env.STOWAGE_WORKERD ||= process.env.MINIFLARE_WORKERD_PATH || workerdPath();
     process.env.MINIFLARE_WORKERD_PATH = wrapper;
   }
   return {
