@@ -59,7 +59,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // sends: it may never see why it was refused.
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
   const format = isApi ? "problem" : "oci";
-  const response = respond(answer, { format, method: request.method, requestId, held });
+  const { response, digest, bytesOut } = respond(answer, { format, method, requestId, held });
   const record: RequestRecord = {
     requestId,
     method,
@@ -68,20 +68,15 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     account,
     status: response.status,
     error: failed?.error,
-    reference:
-      params.reference ?? params.digest ?? response.headers.get("Docker-Content-Digest") ?? undefined,
-    bytesIn: bytesIn ?? lengthOf(request.headers),
-    bytesOut: method === "HEAD" ? 0 : lengthOf(response.headers),
+    reference: params.reference ?? params.digest ?? digest,
+    bytesIn: bytesIn ?? parseContentLength(request.headers.get("Content-Length")) ?? 0,
+    bytesOut,
     milliseconds: performance.now() - startedAt,
   };
   logRequest(registry?.settings.logFormat ?? "json", record);
   countRequest(env, record);
   reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
   return response;
-}
-
-function lengthOf(headers: Headers): number {
-  return parseContentLength(headers.get("Content-Length")) ?? 0;
 }
 
 /** Where the client is, by the header that the proxy in front sets; the platform's edge sets its own. */

@@ -19,8 +19,11 @@ export type ErrorFormat = "oci" | "problem";
 /** What an answer is to. The connection is not given up before what is `held` has settled. */
 export type Asked = { format: ErrorFormat; method: string; requestId: string; held: Promise<unknown>[] };
 
+/** What is sent, and what there is to say of it: asking a `Response` for it takes longer than to make it. */
+export type Sent = { response: Response; digest: string | undefined; bytesOut: number };
+
 /** Writes an answer. */
-export function respond(answer: Answer, { format, method, requestId, held }: Asked): Response {
+export function respond(answer: Answer, { format, method, requestId, held }: Asked): Sent {
   const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
   const { status } = reply;
   // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
@@ -30,9 +33,12 @@ export function respond(answer: Answer, { format, method, requestId, held }: Ask
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
   if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
-  if (method === "HEAD" || body === undefined) return new Response(null, { status, headers });
-  if (!(body instanceof Uint8Array)) return new Response(body, { status, headers });
-  return new Response(held.length === 0 ? body : holdOpen(body, held), { status, headers });
+  const digest = headers["Docker-Content-Digest"];
+  if (method === "HEAD" || body === undefined) {
+    return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
+  }
+  const sent = body instanceof Uint8Array && held.length > 0 ? holdOpen(body, held) : body;
+  return { response: new Response(sent, { status, headers }), digest, bytesOut: length };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */

@@ -15,7 +15,6 @@ async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
     entryPoints: [entry],
     external: ["node:*", "cloudflare:*"],
     format: "esm",
-    keepNames: true,
     legalComments: "none",
     logLevel: "silent",
     mainFields: ["workerd", "worker", "module", "main"],
