@@ -42,27 +42,31 @@ export async function scrub(registry: Registry, cursor: string | undefined): Pro
 
 type Take = (step: ScrubStep) => string | undefined;
 
-/** How many shards begin at once: most have few digests. */
+/** How many shards are gone through at once. */
 const shardsAtOnce = 8;
 
-/** A piece of the shard that a cursor names, or the first pieces of those after it, until one has a second. */
+/**
+ * A piece of each of some shards: those that a cursor says are not through, or the next ones. The cursor is the last
+ * shard that was begun, and after it those that have more, each with where to go on: `0f 0a=sha256:… 0e=sha256:…`.
+ */
 async function scrubShards(registry: Registry, after: string, take: Take): Promise<string | undefined> {
-  const [shard = "", digest = ""] = after.split(" ");
-  if (digest !== "") {
-    const next = take(await registry.shardNamed(shard).scrub(digest));
-    return next === undefined ? endOf(shard) : `${shard} ${next}`;
-  }
-  const names = shardNames.filter((name) => name > shard).slice(0, shardsAtOnce);
-  const steps = await Promise.all(names.map((name) => registry.shardNamed(name).scrub("")));
-  for (const [index, step] of steps.entries()) {
-    // What the ones after it came to is dropped: they begin again.
-    if (take(step) !== undefined) return `${names[index]} ${step.next}`;
-  }
-  return endOf(names.at(-1) ?? "");
+  const [begun = "", ...unfinished] = after.split(" ");
+  const following = shardNames.filter((name) => name > begun).slice(0, shardsAtOnce);
+  const pieces =
+    unfinished.length > 0 ? unfinished.map(parsePiece) : following.map((shard) => ({ shard, from: "" }));
+  const steps = await Promise.all(pieces.map(({ shard, from }) => registry.shardNamed(shard).scrub(from)));
+  const left = steps.flatMap((step, index) => {
+    const next = take(step);
+    return next === undefined ? [] : [`${pieces[index]?.shard}=${next}`];
+  });
+  const last = unfinished.length > 0 ? begun : following.at(-1);
+  if (left.length > 0) return [last, ...left].join(" ");
+  return last === shardNames.at(-1) ? undefined : last;
 }
 
-function endOf(shard: string): string | undefined {
-  return shard === "" || shard === shardNames.at(-1) ? undefined : shard;
+function parsePiece(text: string): { shard: string; from: string } {
+  const [shard = "", from = ""] = text.split("=");
+  return { shard, from };
 }
 
 /** A piece of the repository that a cursor names, or the beginning of the one after it. */

@@ -133,6 +133,21 @@ test("a scrub of what is in order finds nothing, and has looked at everything", 
   assert.equal(checked.blobs, total.stored.objects - manifests);
 });
 
+test("a scrub goes on with a shard that takes more than one piece, and looks at every blob once", async () => {
+  const before = (await scrub(registry)).checked.blobs ?? 0;
+  const inShard = (shard: string) => {
+    for (;;) {
+      const bytes = content(12);
+      if (digestOf(bytes).startsWith(`sha256:${shard}`)) return bytes;
+    }
+  };
+  const shards = [...Array<string>(70).fill("0a"), ...Array<string>(40).fill("0b")];
+  for (const bytes of shards.map(inShard)) await registry.pushBlob("shards", bytes);
+  assert.equal((await scrub(registry)).checked.blobs, before + shards.length);
+  await registry.must(202, "DELETE", "/api/v1/repositories/shards");
+  await gcToTheEnd();
+});
+
 test("a scrub finds bytes that are lost or changed, and says which", async () => {
   const bucket = await registry.bucket();
   const before = registry.stored.blobKeys();
