@@ -81,10 +81,13 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   const note = (outcome: Outcome) => {
     if (isNoted) audit(context, { action: endpoint.needs, target: repository, ...outcome });
   };
-  const answer = await endpoint.answer({ ...context, repository }).catch((error: unknown) => {
+  let answer: Answer;
+  try {
+    answer = await endpoint.answer({ ...context, repository });
+  } catch (error) {
     note({ outcome: "failed", detail: String(error).slice(0, 200) });
     throw error;
-  });
+  }
   note("failure" in answer ? { outcome: "failed", detail: answer.failure.error } : { outcome: "done" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {

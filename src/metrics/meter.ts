@@ -27,6 +27,12 @@ type HistogramName = {
 
 type MutableDistribution = { -readonly [K in keyof Distribution]: Distribution[K] } & { counts: number[] };
 
+function keyOf(family: string, labels: readonly string[]): string {
+  let key = family;
+  for (const label of labels) key += `\n${label}`;
+  return key;
+}
+
 /** Counters, and what is to be reported of them. */
 export class Meter {
   /** The uploads that are open. */
@@ -45,7 +51,7 @@ export class Meter {
     const { keptBy, isRare }: Family = families[family];
     const series = keptBy === "isolate" ? this.#kept : this.#toReport;
     if (isRare === true) this.#hasRare = true;
-    const key = `${family}\n${values.join("\n")}`;
+    const key = keyOf(family, values);
     const known = series.get(key);
     if (known === undefined) series.set(key, { family, labels: values, value: by });
     else known.value += by;
@@ -54,7 +60,7 @@ export class Meter {
   /** Notes a duration, in seconds. */
   observe<N extends HistogramName>(family: N, labels: LabelValues<N>, seconds: number): void {
     const values: readonly string[] = labels;
-    const key = `${family}\n${values.join("\n")}`;
+    const key = keyOf(family, values);
     let known = this.#distributions.get(key);
     if (known === undefined) {
       const counts = new Array<number>(durationBuckets.length + 1).fill(0);

@@ -33,7 +33,7 @@ export function isPattern(text: string): boolean {
 
 /** Whether a pattern matches a whole name. */
 export function matchesPattern(pattern: string, name: string): boolean {
-  return matchSegments(pattern.split("/"), name.split("/"));
+  return pattern === "**" || matchSegments(pattern.split("/"), name.split("/"));
 }
 
 function matchSegments(pattern: string[], name: string[]): boolean {

@@ -44,6 +44,9 @@ export async function authenticate(
   if (settings.access === "open") return { ok: true, access: openToAll };
   const { authorization } = request;
   if (authorization === null) return { ok: true, access: anonymous };
+  const known = guard.bearers.get(authorization);
+  if (known !== undefined && known.until > guard.registry.clock.now())
+    return { ok: true, access: known.access };
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
@@ -52,7 +55,7 @@ export async function authenticate(
       if (request.isScrape && isScrapeToken(guard, value)) return { ok: true, access: scraper };
       return value.startsWith(tokenPrefix)
         ? byGeneratedToken(guard, value, request.address)
-        : byBearer(guard, value, request);
+        : byBearer(guard, value, authorization, request.isUpload);
     default:
       return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
   }
@@ -132,14 +135,13 @@ function accessOf(principal: Principal, credential: "password" | "bearer"): Acce
   };
 }
 
+/** `header` is what the token came in, under which it is remembered. */
 async function byBearer(
   guard: Guard,
   token: string,
-  { isUpload }: Authentication,
+  header: string,
+  isUpload: boolean,
 ): Promise<Result<{ access: Access }>> {
-  const now = guard.registry.clock.now();
-  const known = guard.bearers.get(token);
-  if (known !== undefined && known.until > now) return { ok: true, access: known.access };
   const issuer = guard.outsiders.issuerOf(token);
   if (issuer !== undefined) {
     const verified = await guard.outsiders.verify(issuer, token);
@@ -148,21 +150,22 @@ async function byBearer(
       return verified.ok ? failure("TOKEN_INVALID") : verified;
     const { principal, access } = verified.outsider;
     // Their issuer may take the key back, before a token ends that may last for years.
-    const until = Math.min(principal.endsAtMs ?? 0, now + guard.registry.settings.tokenTtlMs);
-    return remember(guard, token, bearerAccess(accessOf(principal, "bearer"), access), until);
+    const { clock, settings } = guard.registry;
+    const until = Math.min(principal.endsAtMs ?? 0, clock.now() + settings.tokenTtlMs);
+    return remember(guard, header, bearerAccess(accessOf(principal, "bearer"), access), until);
   }
   const verified = await verifyAccessToken(guard.registry, guard.keys, token);
   if (!verified.ok) return verified;
   const { claims } = verified;
   if (claims.isExpired) return isUpload ? continueUpload(guard, claims) : failure("TOKEN_INVALID");
-  return remember(guard, token, accessOfClaims(claims), claims.expiresAtMs);
+  return remember(guard, header, accessOfClaims(claims), claims.expiresAtMs);
 }
 
-/** What keeping somebody's access takes, apart from the token, in bytes. */
+/** What keeping somebody's access takes, apart from the header, in bytes. */
 const keptBytes = 1024;
 
-function remember(guard: Guard, token: string, access: Access, until: number): Result<{ access: Access }> {
-  guard.bearers.set(token, { access, until, bytes: keptBytes + 4 * token.length });
+function remember(guard: Guard, header: string, access: Access, until: number): Result<{ access: Access }> {
+  guard.bearers.set(header, { access, until, bytes: keptBytes + 4 * header.length });
   return { ok: true, access };
 }
 

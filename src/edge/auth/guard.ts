@@ -18,7 +18,7 @@ export type Guard = {
   keys: KeyRing;
   outsiders: Outsiders;
   passwords: PasswordChecker;
-  /** Verified bearer tokens, by their text. */
+  /** What verified bearer tokens let do, by the `Authorization` header that they came in. */
   bearers: ByteLru<KeptAccess>;
   /** What accounts may in all, for mounts and lists. */
   subjects: ByteLru<KeptAccess>;
