@@ -14,6 +14,7 @@ export class Unreachable extends Error {
 
 /** Calls that must not be repeated blindly: the second would answer that there is nothing to delete. */
 const oneTimeCalls = new Set([
+  "cancel",
   "deleteBlob",
   "deleteManifest",
   "deleteTag",

@@ -78,6 +78,10 @@ const cases: Record<string, Step[]> = {
       { do: "fault", fault: { target: "r2.get", effect: "stall", skip: 0, times: 1 } },
       { do: "pull blob", ...reader, blob: largeBlob },
     ],
+  "a cancellation whose answer is lost is not answered by that of another": [
+    { do: "fault", fault: { target: "UPLOAD", effect: "cut", skip: 1, times: 1 } },
+    { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isCancelled: true },
+  ],
   "a write of bytes that lands after they were deleted leaves nothing": [
     { do: "push blob", ...writer, blob: smallBlob, way: "post", pauseSeconds: 0 },
     { do: "fault", fault: { target: "r2.put", effect: "late", skip: 0, times: 1 } },
