@@ -12,14 +12,20 @@ export class Unreachable extends Error {
   override name = "Unreachable";
 }
 
-/** Calls that must not be repeated blindly: the second would answer that there is nothing to delete. */
+/** Calls that must not be repeated blindly: the second would find nothing to do, and say so, or do it once more. */
 const oneTimeCalls = new Set([
   "cancel",
+  "deleteAccount",
   "deleteBlob",
   "deleteManifest",
+  "deleteRepository",
   "deleteTag",
+  "deleteToken",
   "removeWebhook",
   "replayDeadLetter",
+  "restoreManifest",
+  "restoreTag",
+  "rotateSigningKey",
 ]);
 
 /**

@@ -69,9 +69,10 @@ export class AccountStore {
     return this.#sql.exec("DELETE FROM accounts WHERE name = ? RETURNING name", name).toArray().length > 0;
   }
 
+  /** Adds a token; once, however often it is asked for. */
   addToken(token: TokenPut): void {
     this.#sql.exec(
-      `INSERT INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
+      `INSERT OR IGNORE INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
       token.id,
       token.account,
