@@ -124,11 +124,10 @@ function plainServer(accept: (client: Socket) => void): Server {
 function join(client: Socket, upstreamPort: number): void {
   // Pulls are most of what passes here: what comes from the Worker is read into one buffer over and over. A stream that
   // is piped is read in pieces of 64 KiB, each allocated, which makes a large pull three times as slow.
-  let relayBytes = leastRelayBytes;
-  let relay = new Uint8Array(relayBytes);
+  let relay = new Uint8Array(leastRelayBytes);
   const passOn = (length: number, buffer: Uint8Array): boolean => {
     let isWaiting = false;
-    if (length === relayBytes) relayBytes = Math.min(2 * relayBytes, mostRelayBytes);
+    if (length === relay.byteLength && length < mostRelayBytes) relay = new Uint8Array(2 * length);
     client.write(buffer.subarray(0, length), () => {
       if (isWaiting) upstream.resume();
     });
@@ -136,17 +135,12 @@ function join(client: Socket, upstreamPort: number): void {
     isWaiting = client.writableLength > 0;
     return !isWaiting;
   };
-  // Asked before each read, also while what is in the last one is still to be written: that one is not read into then.
-  const nextRelay = (): Uint8Array => {
-    if (relay.byteLength < relayBytes) relay = new Uint8Array(relayBytes);
-    return relay;
-  };
   const upstream = connect({
     host: upstreamHost,
     port: upstreamPort,
     allowHalfOpen: true,
     noDelay: true,
-    onread: { buffer: nextRelay, callback: passOn },
+    onread: { buffer: () => relay, callback: passOn },
   });
   const cut = () => {
     client.destroy();
