@@ -80,6 +80,10 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
   const instance = await startInstance({ stderr, ...options, bucket, dataDirectory, vars });
   const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket));
   after(() => registry.end());
+  // Beside a test that failed, what the registry said of its own work.
+  process.once("exit", (code) => {
+    if (code !== 0) process.stderr.write(errors.join(""));
+  });
   return registry;
 }
 

@@ -11,15 +11,12 @@ import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queu
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
 import { addFault, type Fault, withFaults } from "./faulty-bucket.ts";
+import { moveClock } from "./moved-clock.ts";
 
 export { Catalog } from "../../src/objects/catalog.ts";
 
 type Bindings = Parameters<NonNullable<(typeof worker)["fetch"]>>[1];
 type HasAlarm = { alarm(): Promise<void> };
-
-let aheadMs = 0;
-const realNow = Date.now;
-Date.now = () => realNow() + aheadMs;
 
 async function runAlarm(ctx: DurableObjectState, object: HasAlarm): Promise<void> {
   await ctx.storage.deleteAlarm();
@@ -70,7 +67,7 @@ export class WebhookQueue extends RealWebhookQueue {
 
 async function control(url: URL, env: Bindings): Promise<void> {
   const [, , action, subject = "", name = ""] = url.pathname.split("/").map(decodeURIComponent);
-  if (action === "clock") aheadMs += Number(subject);
+  if (action === "clock") moveClock(Number(subject));
   if (action === "fault") addFault({ operation: subject, when: name as Fault["when"], times: 1 });
   if (action !== "alarm") return;
   const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;

@@ -6,12 +6,9 @@
 import type { Env } from "../../../src/env.ts";
 import worker from "../../../src/worker.ts";
 import { CallCounter } from "../../support/call-counter.ts";
+import { moveClock } from "../../support/moved-clock.ts";
 
 export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../../src/worker.ts";
-
-const machineNow = Date.now;
-let aheadMs = 0;
-Date.now = () => machineNow() + aheadMs;
 
 const machineTimeout = AbortSignal.timeout.bind(AbortSignal);
 AbortSignal.timeout = (milliseconds) => machineTimeout(milliseconds / 10);
@@ -23,7 +20,7 @@ export default {
   fetch: (request, env, context) => {
     const { pathname, searchParams } = URL.parse(request.url) ?? { searchParams: new URLSearchParams() };
     if (pathname === "/_test/advance") {
-      aheadMs += Number(searchParams.get("ms"));
+      moveClock(Number(searchParams.get("ms")));
       return new Response();
     }
     if (pathname === "/_test/lose") {
