@@ -83,9 +83,9 @@ export function signal(pid: number, name: NodeJS.Signals): void {
  * @returns whether it has ended
  */
 export async function hasEnded(pid: number, timeoutMs: number): Promise<boolean> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + timeoutMs;
   while (isAlive(pid)) {
-    if (Date.now() >= deadline) return false;
+    if (performance.now() >= deadline) return false;
     await delay(pollMs);
   }
   return true;

@@ -132,10 +132,10 @@ function stopWhenAsked({ data, instance, front }: Running, drainMs: number): voi
     const notice = setTimeout(() => {
       warn(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
-    const deadline = Date.now() + drainMs;
+    const deadline = performance.now() + drainMs;
     front.stopListening();
     const finished = await drainWorkerd(data.path, drainMs);
-    const drained = finished && (await front.flush(Math.max(0, deadline - Date.now())));
+    const drained = finished && (await front.flush(Math.max(0, deadline - performance.now())));
     clearTimeout(notice);
     if (!drained) warn("requests that were still in flight have been cut off");
     await end(0);
@@ -143,9 +143,9 @@ function stopWhenAsked({ data, instance, front }: Running, drainMs: number): voi
   const ask = (exitCodeAtOnce: number) => {
     if (!isStopping) {
       isStopping = true;
-      askedAt = Date.now();
+      askedAt = performance.now();
       void stop();
-    } else if (Date.now() - askedAt >= repeatMs) {
+    } else if (performance.now() - askedAt >= repeatMs) {
       void end(exitCodeAtOnce);
     }
   };

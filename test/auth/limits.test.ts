@@ -253,6 +253,7 @@ describe("in steady state", () => {
 
   test("tokens under unknown keys are looked up every second, not each", async () => {
     await registry.takeCalls();
+    const started = performance.now();
     for (let i = 0; i < 20; i++) {
       const header = Buffer.from(JSON.stringify({ alg: "EdDSA", typ: "at+jwt", kid: `k${i}` })).toString(
         "base64url",
@@ -260,6 +261,6 @@ describe("in steady state", () => {
       await registry.must(401, "GET", "/v2/", { as: `${header}.e30.AAAA` });
     }
     const { "CATALOG.signingKeys": asked = 0 } = await registry.takeCalls();
-    assert(asked <= 3, `${asked} calls`);
+    assert(asked <= 2 + (performance.now() - started) / 1000, `${asked} calls`);
   });
 });

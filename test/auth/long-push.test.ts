@@ -13,6 +13,7 @@ import { startIssuer } from "./support/issuer.ts";
 import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
 
 const hourMs = 3_600_000;
+const tokenTtlMs = 300_000;
 const issuer = await startIssuer();
 const trusted = {
   issuer: issuer.url,
@@ -21,7 +22,7 @@ const trusted = {
   repositories: ["team/**"],
   acceptAccess: true,
 };
-const vars = { TOKEN_TTL: "5s", UPLOAD_TTL: "2h", TOKEN_ISSUERS: JSON.stringify([trusted]) };
+const vars = { TOKEN_TTL: "5m", UPLOAD_TTL: "2h", TOKEN_ISSUERS: JSON.stringify([trusted]) };
 const registry = await serveClosed(vars);
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const scope = "repository:team/app:pull,push";
@@ -33,7 +34,7 @@ async function expired(): Promise<{ name: string; login: Credential; as: string;
   const login = await registry.account(name, grants);
   const as = await registry.bearer(login, scope);
   const location = await open(as);
-  await registry.advance(5000);
+  await registry.advance(tokenTtlMs);
   return { name, login, as, location };
 }
 
@@ -122,7 +123,7 @@ test("is not continued by an expired token for pulls", async () => {
   const login = await registry.account("pulls", grants);
   const location = await open(login);
   const as = await registry.bearer(login, "repository:team/app:pull");
-  await registry.advance(5000);
+  await registry.advance(tokenTtlMs);
   await registry.must(401, "PATCH", location, { as, body: "x" });
 });
 
@@ -160,7 +161,7 @@ describe("is not continued once its account", () => {
     const { id, secret } = await registry.generateToken("robots");
     const as = await registry.bearer({ name: "robots", password: secret }, scope);
     const location = await open(as);
-    await registry.advance(5000);
+    await registry.advance(tokenTtlMs);
     const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
     await registry.must(204, "DELETE", `/api/v1/accounts/robots/tokens/${id}`, { as: admin });
     await registry.must(401, "PATCH", next, { as, body: "x" });
@@ -179,7 +180,7 @@ test("goes on with a token that was exchanged for another issuer's, and with one
   const theirs = await issuer.sign({ ...claims, exp });
   const as = await registry.bearer({ name: "oidc", password: theirs }, scope);
   const location = await open(as);
-  await registry.advance(5000);
+  await registry.advance(tokenTtlMs);
   const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
   await registry.must(201, "PUT", `${next}?digest=${digestOf(Buffer.from("x"))}`, { as });
   await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as });

@@ -45,7 +45,7 @@ describe("/token", () => {
     assert.equal(issued.token, issued.access_token);
     assert.equal(issued.expires_in, 300);
     assert.equal(issued.scope, "repository:team/app:pull,push");
-    assert(Math.abs(Date.parse(issued.issued_at) - before) < 5000);
+    assert(Math.abs(Date.parse(issued.issued_at) - before) < 60_000);
     assert.match(issued.issued_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   });
 
@@ -63,7 +63,7 @@ describe("/token", () => {
       exp: iat + 300,
       access: [{ type: "repository", name: "team/app", actions: ["pull"] }],
     });
-    assert(Math.abs(iat - Date.now() / 1000) < 5);
+    assert(Math.abs(iat - Date.now() / 1000) < 60);
     assert.match(String(jti), /^[0-9a-f-]{36}$/);
     assert.notEqual(jti, decodeJwt((await registry.askToken(alice, [])).token).jti);
     const other = decodeJwt((await forwarding.askToken(admin, [])).token);

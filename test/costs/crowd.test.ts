@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
+import { fetchOnce } from "../support/client.ts";
 import { digestOf, imageIndex } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 import type { Spent } from "./world.ts";
@@ -14,7 +15,7 @@ const manifests = Array.from({ length: 8 }, (_, place) =>
 const order = manifests.map((manifest) => digestOf(manifest));
 
 async function takeSpent(): Promise<Spent> {
-  return (await fetch(`${registry.url}/_test/spent`)).json() as Promise<Spent>;
+  return (await fetchOnce(`${registry.url}/_test/spent`)).json() as Promise<Spent>;
 }
 
 /** A span of time, by the clock of this process. */

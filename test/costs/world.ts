@@ -1,5 +1,5 @@
 import type { Calls } from "../support/call-counter.ts";
-import { type Answer, Client, type PushedImage, type RequestOptions } from "../support/client.ts";
+import { type Answer, Client, fetchOnce, type PushedImage, type RequestOptions } from "../support/client.ts";
 import { content, mebibyte } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
@@ -55,9 +55,12 @@ function basic(name: string, secret: string): string {
 
 /** Starts it. It ends after the tests of the file. */
 export async function startWorld(): Promise<World> {
-  const { url } = await serve({ entry: "test/costs/entry.ts", vars: { ADMIN_PASSWORD: password } });
+  const { url } = await serve({
+    entry: "test/costs/entry.ts",
+    vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h" },
+  });
   const control = async <T>(name: string) =>
-    (await fetch(`${url}/_test/${name}`))
+    (await fetchOnce(`${url}/_test/${name}`))
       .text()
       .then((text) => (text === "" ? undefined : JSON.parse(text)) as T);
   const admin = new Caller(url, basic("admin", password));

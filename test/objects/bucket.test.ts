@@ -9,6 +9,7 @@ import type { ByteRange } from "../../src/oci/range.ts";
 import type { MultipartUpload, StoredPage, StoredPart } from "../../src/storage/bucket.ts";
 import { temporaryData } from "../support/bucket-under-test.ts";
 import type { BucketCall } from "../support/bucket-worker.ts";
+import { fetchOnce } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
@@ -20,7 +21,7 @@ const partBytes = 5 * mebibyte;
 /** A bucket, through the Worker that has it. */
 function remote(kind: "r2" | "disk") {
   const send = (method: string, given: BucketCall, body?: Uint8Array) =>
-    fetch(`${url}/${kind}/${method}`, {
+    fetchOnce(`${url}/${kind}/${method}`, {
       method: "POST",
       headers: { call: JSON.stringify(given) },
       ...(body === undefined ? {} : { body: body as Uint8Array<ArrayBuffer> }),

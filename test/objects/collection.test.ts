@@ -14,7 +14,7 @@ import {
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 import { uploadWays, type Way } from "../support/upload-ways.ts";
 
-const { registry, advance, collect } = await serveTimed({ vars: { GC_GRACE: "60s" } });
+const { registry, advance, collect } = await serveTimed({ vars: { GC_GRACE: "1h" } });
 
 /** A client that is slow: between two of its requests some time passes, and all that is due is collected. */
 class SlowClient extends Client {
@@ -36,10 +36,10 @@ class SlowClient extends Client {
 const ages: [name: string, milliseconds: number][] = [
   ["nothing yet", 0],
   ["just now", 0],
-  ["half the grace", 30_000],
-  ["most of the grace", 50_000],
-  ["the grace", 60_000],
-  ["so long that its bytes go", 60_000 + hourMs],
+  ["half the grace", 0.5 * hourMs],
+  ["most of the grace", 0.75 * hourMs],
+  ["the grace", hourMs],
+  ["so long that its bytes go", 2 * hourMs],
   ["so long that its tombstones go", 26 * hourMs],
 ];
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError, fetchOnce } from "../support/client.ts";
 import { content, describe, imageIndex, unknownDigest } from "../support/content.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 
@@ -20,7 +20,7 @@ async function historyOf(repository: string, tag: string, query = ""): Promise<M
 /** Posts; returns the status, and the problem's code where there is one. */
 async function post(path: string, body?: object): Promise<[status: number, code?: string]> {
   const init = body === undefined ? {} : { body: JSON.stringify(body) };
-  const response = await fetch(registry.url + path, { method: "POST", ...init });
+  const response = await fetchOnce(registry.url + path, { method: "POST", ...init });
   const { code } = (await response.json()) as { code?: string };
   return code === undefined ? [response.status] : [response.status, code];
 }
@@ -58,7 +58,7 @@ test("every move of a tag is told, newest first, in pages", async () => {
     moves.slice(2),
   );
   assert.deepEqual(await historyOf("moves", "never"), []);
-  assert.equal((await fetch(`${registry.url}${pathOf("nowhere", "v1")}/history`)).status, 404);
+  assert.equal((await fetchOnce(`${registry.url}${pathOf("nowhere", "v1")}/history`)).status, 404);
 });
 
 test("a tag that was deleted with its manifest and came back with it goes back to the one before", async () => {

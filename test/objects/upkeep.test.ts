@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError, fetchOnce } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
@@ -242,7 +242,7 @@ test("the replica is dropped whole and written anew, while everything pulls", as
 test("a cursor of something else is refused", async () => {
   for (const path of ["gc", "scrub", "replica/rebuild"]) {
     for (const body of ['{"cursor":"elsewhere:1"}', '{"cursor":1}', '{"last":"a"}', "["]) {
-      const response = await fetch(`${registry.url}/api/v1/${path}`, { method: "POST", body });
+      const response = await fetchOnce(`${registry.url}/api/v1/${path}`, { method: "POST", body });
       assert.equal(response.status, 400, `${path} ${body}`);
     }
   }

@@ -9,7 +9,7 @@ import { until } from "../support/registry.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
 const isOnDisk = bucketUnderTest.kind === "disk";
-const { registry, advance, runAlarm } = await serveTimed();
+const { registry, advance, runAlarm } = await serveTimed({ vars: { UPLOAD_STALL: "1h" } });
 
 const partBytes = 5 * mebibyte;
 /** From how many bytes on an upload has parts. */
@@ -178,7 +178,7 @@ test("a writer that stalls gives way to one that goes on where the upload stands
       body: bytes.slice(offset),
     });
   expectError(await goOn(kept), 409, "BLOB_UPLOAD_INVALID");
-  await advance(11_000);
+  await advance(hourMs);
   expectError(await goOn(kept + 1), 409, "BLOB_UPLOAD_INVALID");
   const next = await goOn(kept);
   assert.equal(next.status, 202, next.text);

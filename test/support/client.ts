@@ -8,11 +8,19 @@ import { imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "./content.ts";
 
 /** No request takes longer, but for upkeep: a registry never hangs. */
-export const deadlineMs = 15_000;
+export const deadlineMs = 60_000;
 
 export type Body = Uint8Array | string | ReadableStream<Uint8Array>;
 export type RequestOptions = { headers?: Record<string, string>; body?: Body; timeoutMs?: number };
 export type ErrorEntry = { code: string; message: string; detail?: unknown };
+
+/** Fetches by a connection of its own: the server may close one that is kept just as it is used again. */
+export function fetchOnce(
+  url: string,
+  init: RequestInit & { headers?: Record<string, string> } = {},
+): Promise<Response> {
+  return fetch(url, { ...init, headers: { ...init.headers, Connection: "close" } });
+}
 
 /** An answer, read to its end. */
 export class Answer {

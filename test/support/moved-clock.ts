@@ -11,7 +11,7 @@ Date.now = () => {
   return latest;
 };
 
-/** Moves the clock forward. */
+/** Moves the clock forward, from what it showed last. */
 export function moveClock(milliseconds: number): void {
-  aheadMs += milliseconds;
+  aheadMs = Date.now() + milliseconds - machineNow();
 }

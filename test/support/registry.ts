@@ -89,9 +89,9 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
 
 /** Polls until the condition holds; fails when that takes too long. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + deadlineMs;
+  const deadline = performance.now() + deadlineMs;
   while (!(await condition())) {
-    assert(Date.now() < deadline, `waited too long for ${what}`);
+    assert(performance.now() < deadline, `waited too long for ${what}`);
     await delay(10);
   }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { InstanceOptions } from "../../src/local/instance.ts";
+import { fetchOnce } from "./client.ts";
 import { serve, type TestRegistry } from "./registry.ts";
 
 export const hourMs = 3_600_000;
@@ -24,9 +25,7 @@ export type TimedRegistry = {
 export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRegistry> {
   const registry = await serve({ entry: join(import.meta.dirname, "worker.ts"), ...options });
   const control = async (path: string) => {
-    // A connection of its own: one that is kept may be closed just as it is used again.
-    const headers = { Connection: "close" };
-    const response = await fetch(`${registry.url}/.test/${path}`, { method: "POST", headers });
+    const response = await fetchOnce(`${registry.url}/.test/${path}`, { method: "POST" });
     assert.equal(response.status, 204, await response.text());
   };
   const runAlarm = (binding: Binding, name: string) =>

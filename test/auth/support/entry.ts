@@ -1,6 +1,6 @@
 /**
  * The Worker as tests of access run it: its clock can be moved, the calls that a request makes to bindings are
- * counted and can be cut off, and what waits for others gives up ten times sooner.
+ * counted and can be cut off, and what waits for others can be made to give up sooner.
  */
 
 import type { Env } from "../../../src/env.ts";
@@ -11,7 +11,8 @@ import { moveClock } from "../../support/moved-clock.ts";
 export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../../src/worker.ts";
 
 const machineTimeout = AbortSignal.timeout.bind(AbortSignal);
-AbortSignal.timeout = (milliseconds) => machineTimeout(milliseconds / 10);
+let hurry = 1;
+AbortSignal.timeout = (milliseconds) => machineTimeout(milliseconds / hurry);
 
 const counter = new CallCounter();
 let countedEnv: Env | undefined;
@@ -21,6 +22,10 @@ export default {
     const { pathname, searchParams } = URL.parse(request.url) ?? { searchParams: new URLSearchParams() };
     if (pathname === "/_test/advance") {
       moveClock(Number(searchParams.get("ms")));
+      return new Response();
+    }
+    if (pathname === "/_test/hurry") {
+      hurry = Number(searchParams.get("times"));
       return new Response();
     }
     if (pathname === "/_test/lose") {

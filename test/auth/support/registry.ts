@@ -7,7 +7,7 @@ import { type Instance, startInstance } from "../../../src/local/instance.ts";
 import type { Variables } from "../../../src/local/variables.ts";
 import type { Grant } from "../../../src/oci/grant.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
-import { Answer, deadlineMs, type ErrorEntry, type PushedImage } from "../../support/client.ts";
+import { Answer, deadlineMs, type ErrorEntry, fetchOnce, type PushedImage } from "../../support/client.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
 
 /** A user name and a password, or a bearer token. */
@@ -64,7 +64,7 @@ export class AuthRegistry {
     if (as !== undefined) this.secrets.add(typeof as === "string" ? as : as.password);
     const body =
       json !== undefined ? JSON.stringify(json) : (form && new URLSearchParams(form)) || options.body;
-    const response = await fetch(this.url + path, {
+    const response = await fetchOnce(this.url + path, {
       method,
       headers: { ...(as === undefined ? {} : { Authorization: authorization(as) }), ...options.headers },
       redirect: "manual",
@@ -149,17 +149,28 @@ export class AuthRegistry {
 
   /** Moves the registry's clock. */
   async advance(milliseconds: number): Promise<void> {
-    await fetch(`${this.url}/_test/advance?ms=${milliseconds}`);
+    await this.#control(`advance?ms=${milliseconds}`);
+  }
+
+  /** Lets what waits for others give up so many times sooner. */
+  async hurry(times: number): Promise<void> {
+    await this.#control(`hurry?times=${times}`);
   }
 
   /** Cuts off the next call of a binding's method, such as `REPOSITORY.resolveTags`. */
   async loseNext(call: string): Promise<void> {
-    await fetch(`${this.url}/_test/lose?call=${call}`);
+    await this.#control(`lose?call=${call}`);
   }
 
   /** The calls to bindings since they were last asked for, by `BINDING.method`. */
   async takeCalls(): Promise<Record<string, number>> {
-    return (await (await fetch(`${this.url}/_test/calls`)).json()) as Record<string, number>;
+    return (await (await this.#control("calls")).json()) as Record<string, number>;
+  }
+
+  async #control(action: string): Promise<Response> {
+    const response = await fetchOnce(`${this.url}/_test/${action}`);
+    assert.equal(response.status, 200);
+    return response;
   }
 
   /** Everything in the audit log, newest first. */

@@ -1,6 +1,6 @@
 /** The local server as a process of its own, on a port that it keeps over restarts. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
@@ -58,15 +58,17 @@ export interface ServerOptions {
   adminPassword?: string;
 }
 
-/** A port that nothing listens on at the moment. */
+/** A port that nothing listens on, and that the system gives to no outgoing connection meanwhile. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert(typeof address === "object" && address !== null);
-  server.close();
-  await once(server, "close");
-  return address.port;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** workerd's remarks about itself, and the command that `deno task` runs. */
