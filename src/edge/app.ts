@@ -4,11 +4,11 @@
 import { type Env, SettingError } from "../env.ts";
 import { reportIfDue } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
-import { drain } from "../objects/upload/drain.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
 import { BucketFailed } from "../storage/bucket.ts";
+import { drain } from "../storage/drain.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";

@@ -4,10 +4,7 @@
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
-/**
- * On every answer. `no-transform`: a proxy that compressed an answer would take its `Content-Length`, which clients
- * rely on; the platform's edge is such a proxy.
- */
+/** On every answer. */
 const commonHeaders: HeaderMap = {
   "Docker-Distribution-Api-Version": "registry/2.0",
   "X-Content-Type-Options": "nosniff",
@@ -29,6 +26,7 @@ export function respond(answer: Answer, { format, method, requestId, held }: Ask
   // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
   const headers: HeaderMap = { ...commonHeaders, ...reply.headers };
   headers["X-Request-Id"] = requestId;
+  // A proxy that compressed an answer would take its `Content-Length`, which clients rely on; the platform's edge is one.
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);

@@ -61,7 +61,7 @@ const lasting = new Set<string>();
  *
  * @returns false if one is not there, or has another size; then nothing is deleted
  */
-export async function settle(directory: string, { folder, files, isAll }: SettleRequest): Promise<boolean> {
+async function settle(directory: string, { folder, files, isAll }: SettleRequest): Promise<boolean> {
   const path = join(directory, folder);
   for (const { name, sizeBytes } of files) {
     if (!(await syncFile(join(path, name), sizeBytes))) return false;

@@ -11,7 +11,7 @@ export type Schema = readonly string[];
 const versionTable = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)";
 
 /** How many steps the object's data has taken; 0 where it is new, or older than this count. */
-export function schemaVersion(sql: SqlStorage): number {
+function schemaVersion(sql: SqlStorage): number {
   const isCounted =
     sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").toArray().length > 0;
   if (!isCounted) return 0;

@@ -12,8 +12,10 @@ export class Unreachable extends Error {
   override name = "Unreachable";
 }
 
+type Method = keyof (RepositoryApi & UploadApi & CatalogApi & WebhooksApi & WebhookQueueApi);
+
 /** Calls that must not be repeated blindly: the second would find nothing to do, and say so, or do it once more. */
-const oneTimeCalls = new Set([
+const oneTimeCalls: ReadonlySet<string> = new Set<Method>([
   "cancel",
   "deleteAccount",
   "deleteBlob",

@@ -7,8 +7,8 @@
  * why it was refused.
  */
 import type { Result } from "../oci/errors.ts";
+import { drain } from "../storage/drain.ts";
 import type { UploadApi, UploadStatus, UploadWrite } from "./api.ts";
-import { drain } from "./upload/drain.ts";
 
 const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";

@@ -21,7 +21,7 @@ const nothing = `sha256:${"0".repeat(64)}` as Digest;
 function parts(registry: Registry): Record<string, () => Promise<unknown>> {
   const session = { id: "health-check", repository: nobody, algorithm: "sha256" } as const;
   return {
-    replica: () => registry.replica.blob(nobody, nothing),
+    replica: () => registry.replica.ping(),
     bucket: () => registry.bucket.sizeOf("health-check"),
     catalog: () => registry.catalog().repository(nobody),
     repository: () => registry.ledger(nobody).info(),

@@ -65,7 +65,7 @@ export async function readManifestContent(
   if (remembered !== undefined) return { ok: true, digest, ...remembered };
   const replicated = cache.wasDeleted(repository, digest)
     ? undefined
-    : await replica.manifest(repository, digest).catch(() => undefined);
+    : await replica.manifest(repository, digest);
   const row = replicated ?? (await registry.ledger(repository).manifest(digest));
   if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   cache.setManifest(repository, digest, row);

@@ -2,7 +2,7 @@
  * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
  * and a miss says nothing; only the ledger says no.
  *
- * `Repository` alone writes it (objects/outbox.ts).
+ * `Repository` alone writes it (objects/repository/outbox.ts).
  */
 import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
 
@@ -24,12 +24,15 @@ export type ReplicaValue =
 /** Which row it is: whose, and what about. */
 export type ReplicaRowName = { repository: string; key: ReplicaKey };
 
-/** KV could not list its rows. It may be asked again; of any other call that fails, the caller knows what to do. */
+/** KV could not list its rows. It may be asked again. */
 export class ReplicaFailed extends Error {
   override name = "ReplicaFailed";
 }
 
-/** Reads and writes replica rows in KV. Each call is one KV operation, and throws when KV fails. */
+/**
+ * Reads and writes replica rows in KV. Each call is one KV operation. A pull that KV fails goes on as if the replica
+ * did not know, and that is logged; whatever else fails throws.
+ */
 export class Replica {
   readonly #kv: KVNamespace;
 
@@ -39,19 +42,40 @@ export class Replica {
 
   /** The manifest of this digest; `undefined` when the replica does not know. */
   async manifest(repository: string, digest: string): Promise<ManifestRow | undefined> {
-    const value = await this.#kv.get(replicaKey(repository, { kind: "manifest", digest }), "arrayBuffer");
-    return value === null ? undefined : decodeManifestRow(new Uint8Array(value));
+    return this.#read(repository, { kind: "manifest", digest }, async (key) => {
+      const value = await this.#kv.get(key, "arrayBuffer");
+      return value === null ? undefined : decodeManifestRow(new Uint8Array(value));
+    });
   }
 
   /** The tag; `undefined` when the replica does not know. */
   async tag(repository: string, tag: string): Promise<TagRow | undefined> {
-    return (await this.#kv.get<TagRow>(replicaKey(repository, { kind: "tag", tag }), "json")) ?? undefined;
+    return this.#read(repository, { kind: "tag", tag }, (key) => this.#kv.get<TagRow>(key, "json"));
   }
 
   /** Where a linked blob is; `undefined` when the replica does not know. */
   async blob(repository: string, digest: string): Promise<BlobLocation | undefined> {
-    const key = replicaKey(repository, { kind: "blob", digest });
-    return (await this.#kv.get<BlobLocation>(key, "json")) ?? undefined;
+    return this.#read(repository, { kind: "blob", digest }, (key) => this.#kv.get<BlobLocation>(key, "json"));
+  }
+
+  async #read<T>(
+    repository: string,
+    key: ReplicaKey,
+    get: (key: string) => Promise<T | null | undefined>,
+  ): Promise<T | undefined> {
+    try {
+      return (await get(replicaKey(repository, key))) ?? undefined;
+    } catch (error) {
+      console.warn(
+        JSON.stringify({ event: "replica read failed", repository, ...key, error: String(error) }),
+      );
+      return undefined;
+    }
+  }
+
+  /** Reads a row that is not there: whether KV answers. */
+  async ping(): Promise<void> {
+    await this.#kv.get("health-check");
   }
 
   /** Writes a row. */

@@ -8,7 +8,7 @@ import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./ac
 import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { hashSecret, tokenPrefix } from "./passwords.ts";
-import { logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
+import { isOutsider, logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
@@ -179,7 +179,7 @@ async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result
     return failure("TOKEN_INVALID");
   const granted = accessOfClaims(claims);
   // An outsider's account is not ours to ask about; the token was ours, and is taken for the upload it began.
-  if (claims.account.startsWith("oidc:")) return { ok: true, access: granted };
+  if (isOutsider(claims.account)) return { ok: true, access: granted };
   const recalled = await recall(registry, claims.account, claims.tokenId, undefined);
   if (!recalled.ok) return recalled;
   const today = accessOf(recalled.principal, "bearer");

@@ -26,7 +26,7 @@ export async function refusalFor(
   verb: Verb,
 ): Promise<Refusal | undefined> {
   const { access } = context;
-  // Whether they show a token of nobody's or none, and whatever they ask for: an answer would be a look-up.
+  // Before anything else, as even a refusal may cost a look-up.
   if (verb === "pull" && isGuessing(context)) return { failure: failure("TOOMANYREQUESTS") };
   if (access.may(verb, repository)) return undefined;
   if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;

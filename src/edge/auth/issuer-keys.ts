@@ -4,7 +4,7 @@
 import type { JSONWebKeySet } from "jose";
 import type { TrustedIssuer } from "../../oci/issuer.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { readBody } from "../endpoints/read-body.ts";
+import { readBody } from "../read-body.ts";
 
 /** How long keys are taken to be all there are, in milliseconds. */
 export const freshMs = 10 * 60_000;

@@ -8,9 +8,9 @@ import { audit } from "./audit.ts";
 import { basicChallenge } from "./challenge.ts";
 
 /**
- * What a route of the API is open to: administrators; also an account for what is its own, or a generated token for
- * itself alone; or every account. The metrics are also open to who has the token for them. A generated token is given away for less than all that its account may, so it does
- * not speak for the account here.
+ * Whom a route of the API is open to: administrators, always; also an account for what is its own, a generated token
+ * for itself alone, or every account; the metrics also to who has the token for them. A generated token is given away
+ * for less than all that its account may, so it does not speak for the account here.
  */
 export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 

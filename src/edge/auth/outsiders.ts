@@ -8,7 +8,7 @@ import { grantsOfClaims, type TrustedIssuer } from "../../oci/issuer.ts";
 import { type AccessEntry, grantsOfAccess, parseAccessClaim } from "../../oci/scope.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { askAgainMs, freshMs, IssuerKeys } from "./issuer-keys.ts";
-import type { Principal } from "./principal.ts";
+import { outsiderAccount, type Principal } from "./principal.ts";
 
 /** Signatures with a public key only: an issuer's published key must never count as a shared secret. */
 const algorithms = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
@@ -116,7 +116,7 @@ function toOutsider(issuer: TrustedIssuer, payload: JWTPayload, now: number): Ou
     verbs: ["pull", "push", "delete"],
   }));
   const principal: Principal = {
-    account: `oidc:${issuer.issuer}:${subject}`,
+    account: outsiderAccount(issuer.issuer, subject),
     grantSets: [granted, ceiling],
     version: "",
     endsAtMs,

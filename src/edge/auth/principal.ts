@@ -27,6 +27,16 @@ export const adminName = "admin";
 /** The user name under which tokens of other issuers are shown as passwords. */
 export const outsiderName = "oidc";
 
+/** How the subject of another issuer is called. No account here has a colon in its name. */
+export function outsiderAccount(issuer: string, subject: string): string {
+  return `${outsiderName}:${issuer}:${subject}`;
+}
+
+/** Whether this is the name of another issuer's subject. */
+export function isOutsider(account: string): boolean {
+  return account.startsWith(`${outsiderName}:`);
+}
+
 /**
  * Who shows this user name and password. Errors: `LOGIN_FAILED`, whatever was wrong; `UNAVAILABLE` when the keys of
  * another issuer cannot be had.

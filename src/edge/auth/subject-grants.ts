@@ -7,7 +7,7 @@ import type { Context } from "../context.ts";
 import { accessByGrants } from "./access.ts";
 import { isAnonymous, mayEverybodyPull } from "./authorise.ts";
 import { guardOf } from "./guard.ts";
-import { recall } from "./principal.ts";
+import { isOutsider, recall } from "./principal.ts";
 
 /** How long an account's grants are kept for this, in milliseconds. */
 const grantsTtlMs = 60_000;
@@ -19,7 +19,7 @@ const grantsTtlMs = 60_000;
 export async function pullGrants(context: Context): Promise<(repository: RepositoryName) => boolean> {
   const { access, registry } = context;
   const own = (repository: RepositoryName) => access.may("pull", repository);
-  if (access.credential !== "bearer" || isAnonymous(access) || access.account.startsWith("oidc:")) return own;
+  if (access.credential !== "bearer" || isAnonymous(access) || isOutsider(access.account)) return own;
   const { subjects } = guardOf(registry);
   const now = registry.clock.now();
   const key = `${access.account} ${access.tokenId ?? ""}`;

@@ -18,8 +18,8 @@ import {
 } from "../../registry/manifests.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 import { eventOrigin } from "../event-origin.ts";
+import { readBody } from "../read-body.ts";
 import { contentHeaders } from "./content-headers.ts";
-import { readBody } from "./read-body.ts";
 
 type Reference = { tag: Tag; digest?: undefined } | { tag?: undefined; digest: Digest };
 

@@ -15,10 +15,10 @@ import { isGuessing, mayEverybodyPull } from "../auth/authorise.ts";
 import { type Credentials, parseAuthorization, parseBasic } from "../auth/basic.ts";
 import { basicChallenge } from "../auth/challenge.ts";
 import { guardOf } from "../auth/guard.ts";
-import { type Principal, recall } from "../auth/principal.ts";
+import { isOutsider, type Principal, recall } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
-import { readBody } from "./read-body.ts";
+import { readBody } from "../read-body.ts";
 
 const maxFormBytes = 64 * 1024;
 
@@ -105,7 +105,7 @@ async function issue(
   noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);
   const issued = await issueAccessToken(registry, keys, principal ?? { account: "" }, access);
   // Tokens of other issuers are not prolonged.
-  const isOurs = principal !== undefined && !principal.account.startsWith("oidc:");
+  const isOurs = principal !== undefined && !isOutsider(principal.account);
   const refresh =
     refreshToken ?? (wantsRefresh && isOurs ? await issueRefreshToken(registry, keys, principal) : undefined);
   return jsonReply({

@@ -86,11 +86,7 @@ export function removeBlob(
 }
 
 /** Unlinks one blob. In the caller's transaction. */
-export function unlink(
-  { blobs, due, outbox, events, clock }: LedgerParts,
-  digest: string,
-  origin: Origin,
-): void {
+function unlink({ blobs, due, outbox, events, clock }: LedgerParts, digest: string, origin: Origin): void {
   blobs.delete(digest);
   events.record("blob.delete", origin, { digest });
   due.clear("unlink", digest);

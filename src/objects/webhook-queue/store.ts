@@ -41,10 +41,10 @@ const triesColumns = { delivered: "delivered", failed: "failed", "given up": "gi
 const maxWaiting = 10_000;
 
 /** How many dead letters are kept: the latest. */
-export const maxDeadLetters = 10_000;
+const maxDeadLetters = 10_000;
 
 /** Of how many tries the outcome is kept: the latest. */
-export const maxDeliveries = 200;
+const maxDeliveries = 200;
 
 /** The job of the `due` table that sends what waits of the repository that is its id. */
 export const sendJob = "send";

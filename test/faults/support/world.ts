@@ -49,7 +49,7 @@ export class World {
       ADMIN_PASSWORD: adminPassword,
       TOKEN_TTL: "1h",
       UPLOAD_TTL: "1h",
-      // Small enough for small blobs to have several; build.ts lowers the least that is accepted.
+      // Small enough for small blobs to have several; harness.ts lowers the least that is accepted.
       UPLOAD_PART_SIZE: "48KiB",
       GC_GRACE: `${settings.graceSeconds}s`,
       DELETE_DELAY: `${settings.deleteDelaySeconds}s`,

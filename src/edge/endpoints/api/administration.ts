@@ -7,6 +7,7 @@ import { audit } from "../../auth/audit.ts";
 import { guardOf } from "../../auth/guard.ts";
 import { adminName } from "../../auth/principal.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
+import { linkHeader } from "../link-header.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 /** Says which grant allows a verb on a repository, or why none does. */
@@ -41,13 +42,9 @@ export async function listAudit({ registry, url }: Context): Promise<Answer> {
   if (page === undefined || (before !== undefined && !Number.isSafeInteger(before))) {
     return { failure: failure("PAGE_INVALID") };
   }
-  const { entries, more } = await registry.catalog().listAudit(before, Math.min(page.limit, 1000));
-  const last = entries.at(-1)?.id;
-  const next = new URLSearchParams({ n: String(page.limit), last: String(last) });
-  return jsonReply(
-    { entries },
-    more && last !== undefined ? { Link: `<${url.pathname}?${next}>; rel="next"` } : {},
-  );
+  const limit = Math.min(page.limit, 1000);
+  const { entries, more } = await registry.catalog().listAudit(before, limit);
+  return jsonReply({ entries }, linkHeader(url, { ...page, limit }, more, entries.at(-1)?.id.toString()));
 }
 
 /** Makes a new signing key. Tokens in flight stay good: the keys before it go on verifying. */

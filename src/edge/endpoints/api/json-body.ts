@@ -3,7 +3,7 @@ import { type Failure, failure, type Result } from "../../../oci/errors.ts";
 import { parseRepositoryName, type RepositoryName } from "../../../oci/name.ts";
 import { parseContentLength } from "../../../oci/range.ts";
 import type { Context } from "../../context.ts";
-import { readBody } from "../read-body.ts";
+import { readBody } from "../../read-body.ts";
 
 const maxJsonBytes = 256 * 1024;
 
@@ -11,7 +11,7 @@ const maxJsonBytes = 256 * 1024;
 export type JsonObject = Record<string, unknown>;
 
 /**
- * Reads a body that must be a JSON object with none but these fields. `isOptional`: no body is one without fields.
+ * Reads a body that must be a JSON object with no other fields than these. `isOptional`: no body is one without fields.
  * Error: `REQUEST_INVALID`.
  */
 export async function readJson(

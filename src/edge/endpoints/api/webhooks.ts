@@ -16,8 +16,8 @@ import {
   webhookFields,
 } from "./webhook-json.ts";
 
-const maxDeliveries = 200;
-const maxDeadLetters = 1000;
+const maxDeliveriesPage = 200;
+const maxDeadLettersPage = 1000;
 
 /** Lists webhooks, oldest first. */
 export async function listWebhooks({ registry }: Context): Promise<Answer> {
@@ -116,7 +116,7 @@ export async function listDeliveries(context: Context): Promise<Answer> {
   if (!found.ok) return { failure: found };
   const page = parsePage(context.url.searchParams);
   if (page === undefined) return { failure: failure("PAGE_INVALID") };
-  const limit = Math.min(page.limit, maxDeliveries);
+  const limit = Math.min(page.limit, maxDeliveriesPage);
   const deliveries = await context.registry.webhookQueue(found.webhook.id).deliveries(limit);
   return jsonReply({ deliveries });
 }
@@ -128,7 +128,7 @@ export async function listDeadLetters(context: Context): Promise<Answer> {
   const { registry, url } = context;
   const page = parsePage(url.searchParams);
   if (page === undefined) return { failure: failure("PAGE_INVALID") };
-  const limit = Math.min(page.limit, maxDeadLetters);
+  const limit = Math.min(page.limit, maxDeadLettersPage);
   const { entries, more } = await registry.webhookQueue(found.webhook.id).deadLetters(page.last, limit);
   const deadLetters = entries.map(viewDeadLetter);
   return jsonReply({ deadLetters }, linkHeader(url, { ...page, limit }, more, entries.at(-1)?.event.id));

@@ -4,7 +4,7 @@
  * A server that answers early and stops reading resets the connection, and the client may never see the answer. Most
  * clients stop sending once they have it; until then somebody has to read.
  */
-import { readPieces } from "../../storage/read-pieces.ts";
+import { readPieces } from "./read-pieces.ts";
 
 /** Reads a body to its end, unless somebody did. Never throws. */
 export async function drain(body: ReadableStream | null): Promise<void> {
