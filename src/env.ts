@@ -98,7 +98,13 @@ export interface Settings {
   logFormat: "json" | "text" | "none";
 }
 
-type Variable<T> = { default: string; parse: (text: string) => T | undefined; expects: string };
+/** `whyNot`: what is wrong with a text that does not parse, where `expects` would not help to find it. */
+type Variable<T> = {
+  default: string;
+  parse: (text: string) => T | undefined;
+  expects: string;
+  whyNot?: (text: string) => string | undefined;
+};
 
 const second = 1000;
 const hour = 3600 * second;
@@ -167,7 +173,14 @@ const text: Variable<string> = { default: "", expects: "a text", parse: (value) 
 const issuers: Variable<TrustedIssuer[]> = {
   default: "[]",
   expects: "a JSON array of issuers as docs/access.md describes them",
-  parse: parseIssuers,
+  parse: (text) => {
+    const parsed = parseIssuers(text);
+    return parsed.ok ? parsed.issuers : undefined;
+  },
+  whyNot: (text) => {
+    const parsed = parseIssuers(text);
+    return parsed.ok ? undefined : parsed.reason;
+  },
 };
 
 /** Every variable: its default, and what it accepts. */
@@ -222,11 +235,13 @@ function read<N extends VariableName>(
   env: Partial<Record<VariableName, string>>,
   name: N,
 ): Exclude<ReturnType<(typeof variables)[N]["parse"]>, undefined> {
-  const variable = variables[name];
+  const variable: Variable<unknown> = variables[name];
   const text = env[name] ?? variable.default;
   const value = variable.parse(text);
   if (value === undefined) {
-    throw new SettingError(name, `${name} is ${JSON.stringify(text)}, but must be ${variable.expects}`);
+    const reason = variable.whyNot?.(text);
+    const message = `${name} is ${JSON.stringify(text)}, but must be ${variable.expects}`;
+    throw new SettingError(name, reason === undefined ? message : `${name} is wrong: ${reason}`);
   }
   return value as Exclude<ReturnType<(typeof variables)[N]["parse"]>, undefined>;
 }

@@ -22,46 +22,98 @@ export type TrustedIssuer = {
   rules: IssuerRule[];
 };
 
-/** Reads the variable; `undefined` unless all of it is in order. */
-export function parseIssuers(text: string): TrustedIssuer[] | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
+/** What is wrong with the variable, and where. */
+class Wrong extends Error {
+  constructor(where: string, expected: string) {
+    super(`${where} must be ${expected}`);
   }
-  if (!Array.isArray(value)) return undefined;
-  const issuers = value.map(parseIssuer);
-  if (!issuers.every((issuer) => issuer !== undefined)) return undefined;
+}
+
+/** The variable, or what is wrong with it in words that quote no value. */
+export type ParsedIssuers = { ok: true; issuers: TrustedIssuer[] } | { ok: false; reason: string };
+
+/** Reads the variable. */
+export function parseIssuers(text: string): ParsedIssuers {
+  try {
+    return { ok: true, issuers: readIssuers(parseJson(text)) };
+  } catch (error) {
+    if (!(error instanceof Wrong)) throw error;
+    return { ok: false, reason: error.message };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Wrong("it", "JSON");
+  }
+}
+
+function readIssuers(value: unknown): TrustedIssuer[] {
+  if (!Array.isArray(value)) throw new Wrong("it", "a list of issuers");
+  const issuers = value.map((entry, index) => readIssuer(entry, `[${index}]`));
+  const names = issuers.map(({ issuer }) => issuer);
+  const again = names.findIndex((name, index) => names.indexOf(name) !== index);
   // Of two entries of one issuer only the first would count.
-  return new Set(issuers.map(({ issuer }) => issuer)).size === issuers.length ? issuers : undefined;
+  if (again !== -1) throw new Wrong(`[${again}].issuer`, "another one than those before it");
+  return issuers;
 }
 
-function parseIssuer(value: unknown): TrustedIssuer | undefined {
-  if (!isObject(value)) return undefined;
-  const { issuer, audience, jwksUrl, keys, repositories, acceptAccess = false, rules = [] } = value;
-  if (typeof issuer !== "string" || issuer === "" || typeof audience !== "string" || audience === "")
-    return undefined;
+const issuerFields = ["issuer", "audience", "jwksUrl", "keys", "repositories", "acceptAccess", "rules"];
+
+function readIssuer(value: unknown, where: string): TrustedIssuer {
+  const given = readObject(value, where, issuerFields);
+  const { jwksUrl, keys, repositories, acceptAccess = false, rules = [] } = given;
   if (!Array.isArray(repositories) || !repositories.every((p) => typeof p === "string" && isPattern(p)))
-    return undefined;
-  if (typeof acceptAccess !== "boolean" || !Array.isArray(rules)) return undefined;
-  const parsed = rules.map(parseRule);
-  if (!parsed.every((rule) => rule !== undefined)) return undefined;
-  const shared = { issuer, audience, repositories, acceptAccess, rules: parsed };
-  if (typeof jwksUrl === "string" && /^https?:\/\//.test(jwksUrl)) return { ...shared, jwksUrl };
-  return Array.isArray(keys) && keys.every(isObject) ? { ...shared, keys } : undefined;
+    throw new Wrong(`${where}.repositories`, "a list of repository patterns");
+  if (typeof acceptAccess !== "boolean") throw new Wrong(`${where}.acceptAccess`, "true or false");
+  if (!Array.isArray(rules)) throw new Wrong(`${where}.rules`, "a list");
+  const shared = {
+    issuer: readText(given.issuer, `${where}.issuer`),
+    audience: readText(given.audience, `${where}.audience`),
+    repositories,
+    acceptAccess,
+    rules: rules.map((rule, index) => readRule(rule, `${where}.rules[${index}]`)),
+  };
+  if (jwksUrl !== undefined) {
+    if (typeof jwksUrl !== "string" || !/^https?:\/\//.test(jwksUrl))
+      throw new Wrong(`${where}.jwksUrl`, "an http or https URL");
+    return { ...shared, jwksUrl };
+  }
+  if (!Array.isArray(keys) || !keys.every(isObject))
+    throw new Wrong(`${where}.keys`, "a list of keys, where there is no jwksUrl");
+  return { ...shared, keys };
 }
 
-function parseRule(value: unknown): IssuerRule | undefined {
-  if (!isObject(value)) return undefined;
-  const { owner, claims = {} } = value;
-  const grants = parseGrants(value.grants);
-  if (!isStrings(owner) || Object.keys(owner).length === 0 || !isStrings(claims)) return undefined;
-  return grants && { owner, claims, grants };
+function readRule(value: unknown, where: string): IssuerRule {
+  // A misspelt field would be a condition less.
+  const { owner, claims = {}, grants: given } = readObject(value, where, ["owner", "claims", "grants"]);
+  const grants = parseGrants(given);
+  if (grants === undefined)
+    throw new Wrong(`${where}.grants`, "a list of grants: a repository pattern and verbs");
+  const owned = readTexts(owner, `${where}.owner`);
+  if (Object.keys(owned).length === 0) throw new Wrong(`${where}.owner`, "at least one claim");
+  return { owner: owned, claims: readTexts(claims, `${where}.claims`), grants };
 }
 
-function isStrings(value: unknown): value is Record<string, string> {
-  return isObject(value) && Object.values(value).every((entry) => typeof entry === "string" && entry !== "");
+function readText(value: unknown, where: string): string {
+  if (typeof value !== "string" || value === "") throw new Wrong(where, "a text");
+  return value;
+}
+
+function readTexts(value: unknown, where: string): Record<string, string> {
+  if (!isObject(value)) throw new Wrong(where, "an object of texts");
+  return Object.fromEntries(
+    Object.entries(value).map(([name, entry]) => [name, readText(entry, `${where}.${name}`)]),
+  );
+}
+
+function readObject(value: unknown, where: string, fields: string[]): Record<string, unknown> {
+  if (!isObject(value)) throw new Wrong(where, "an object");
+  const unknown = Object.keys(value).find((name) => !fields.includes(name));
+  if (unknown !== undefined) throw new Wrong(`${where}.${unknown}`, `one of ${fields.join(", ")}`);
+  return value;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
