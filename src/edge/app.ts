@@ -24,7 +24,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { method } = request;
   // The host in it is what the client says, and may be none.
   const url = URL.parse(request.url);
-  const { route, params } = findRoute(url?.pathname ?? "");
+  const { route, params } = findRoute(url?.pathname ?? "", method);
   const held: Promise<unknown>[] = [];
   let account: string | undefined;
   let bytesIn: number | undefined;

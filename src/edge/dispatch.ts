@@ -11,7 +11,7 @@ import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
 import { guardOf } from "./auth/guard.ts";
 import { managementRefusal } from "./auth/management.ts";
 import type { Answer, Context } from "./context.ts";
-import type { ManagementRoute, RepositoryRoute, Route } from "./route.ts";
+import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
 
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;
@@ -109,12 +109,6 @@ function answerPlainly<C extends Pick<Context, "request">>(
   const { method } = context.request;
   const endpoint = methodOf(methods, method);
   return endpoint === undefined ? methodUnsupported(methods, method) : endpoint(context);
-}
-
-/** What a route does for a method; GET also answers HEAD. */
-function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
-  const name = method === "HEAD" ? "GET" : method;
-  return Object.hasOwn(methods, name) ? methods[name] : undefined;
 }
 
 function methodUnsupported(methods: object, method: string): Answer {

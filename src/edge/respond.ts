@@ -71,8 +71,22 @@ function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, req
 /** distribution-spec: Error Codes. */
 function ociErrors({ error, detail }: Failure): object {
   const { code, message } = errorCatalogue[error];
-  return { errors: [{ code, message, ...(detail === undefined ? {} : { detail }) }] };
+  // Clients show the message and nothing else.
+  const said = detail === undefined ? "" : textOf(detail);
+  const isShort = said !== "" && said.length <= mostSaid;
+  return {
+    errors: [
+      {
+        code,
+        message: isShort ? `${message}: ${said}` : message,
+        ...(detail === undefined ? {} : { detail }),
+      },
+    ],
+  };
 }
+
+/** A detail that is longer is for programs. */
+const mostSaid = 300;
 
 /**
  * RFC 9457, section 3: `detail` is a text; what programs may want of it has members of its own, which never stand for
@@ -81,7 +95,7 @@ function ociErrors({ error, detail }: Failure): object {
 function problem({ error, detail }: Failure, requestId: string): object {
   const { status, message } = errorCatalogue[error];
   const members = typeof detail === "object" && detail !== null ? detail : {};
-  const text = typeof detail === "string" ? detail : inWords(members);
+  const text = textOf(detail);
   return {
     ...members,
     type: "about:blank",
@@ -93,9 +107,11 @@ function problem({ error, detail }: Failure, requestId: string): object {
   };
 }
 
-/** `name: value, …`, for people. */
-function inWords(members: object): string {
-  return Object.entries(members)
+/** A detail for people: its text, or `name: value, …`. */
+function textOf(detail: unknown): string {
+  if (typeof detail === "string") return detail;
+  if (typeof detail !== "object" || detail === null) return "";
+  return Object.entries(detail)
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
 }

@@ -57,4 +57,10 @@ export type ManagementRoute = {
   methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
 };
 
+/** What there is for a method among those of a route; GET also answers HEAD. */
+export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
+  const name = method === "HEAD" ? "GET" : method;
+  return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
 export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;

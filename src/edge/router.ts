@@ -5,7 +5,7 @@
  * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
  */
 import { IttyRouter } from "itty-router";
-import type { Route } from "./route.ts";
+import { methodOf, type Route } from "./route.ts";
 import { routes } from "./routes.ts";
 
 /** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
@@ -26,13 +26,20 @@ function longestFixedPart(path: string): string {
   return parts.reduce((longest, part) => (part.length > longest.length ? part : longest));
 }
 
-/** Finds the first route whose pattern matches; its params are unchecked. */
-export function findRoute(path: string): Routed {
+/**
+ * Finds the first route whose pattern matches and that knows the method, or else the first whose pattern matches; its
+ * params are unchecked. What ends like another route may be the name of a repository, such as `team/manifests`.
+ */
+export function findRoute(path: string, method: string): Routed {
+  let other: Routed | undefined;
   for (const { pattern, fixed, route } of table) {
     const match = path.includes(fixed) ? pattern.exec(path) : null;
-    if (match !== null) return { route, params: decodeParams(match.groups) };
+    if (match === null || route === undefined) continue;
+    const routed = { route, params: decodeParams(match.groups) };
+    if (methodOf<unknown>(route.methods, method) !== undefined) return routed;
+    other ??= routed;
   }
-  return { route: undefined, params: {} };
+  return other ?? { route: undefined, params: {} };
 }
 
 /**

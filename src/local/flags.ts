@@ -45,7 +45,7 @@ deno task start [flags]
 
 Without a credential everybody may push and pull, from this machine alone. With the
 environment variable ADMIN_PASSWORD the account admin has that password, accounts and
-tokens can be made, and --host may be any address.
+tokens can be made, and --host may be any address. METRICS_TOKEN stands there as well.
 `;
 
 const options = {
@@ -59,6 +59,9 @@ const options = {
   log: { type: "string" },
   help: { type: "boolean" },
 } as const;
+
+/** Variables that have no place on a command line, where every user of the machine can read them. */
+const secrets = ["ADMIN_PASSWORD", "METRICS_TOKEN"] as const;
 
 class FlagError extends Error {}
 
@@ -107,8 +110,7 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     "tls-key": "",
   };
   const vars: Variables = { LOG_FORMAT: "text" };
-  // A secret has no place on a command line, where every user of the machine can read it.
-  if (environment.ADMIN_PASSWORD) vars.ADMIN_PASSWORD = environment.ADMIN_PASSWORD;
+  for (const name of secrets) if (environment[name]) vars[name] = environment[name];
   for (const token of tokens) {
     if (token.kind !== "option") {
       const text = token.kind === "positional" ? token.value : "--";
@@ -157,7 +159,7 @@ function parseLog(text: string): [VariableName, string] {
  * Parses the command line and validates all of it, the variables included.
  *
  * @param args what follows the program's name
- * @param environment where ADMIN_PASSWORD may stand
+ * @param environment where secrets may stand
  */
 export function parseFlags(
   args: readonly string[],

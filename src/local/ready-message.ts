@@ -1,8 +1,9 @@
 /** What the local server says once it is ready: where it is, and how to push to it from there. */
 import { hostname } from "node:os";
+import { isLoopback } from "./flags.ts";
 
-/** Where the server listens. */
-export type Served = { host: string; port: number; isTls: boolean };
+/** Where the server listens. `name`: whom its certificate is for, where that is one name. */
+export type Served = { host: string; port: number; isTls: boolean; name?: string | undefined };
 
 /** The URL of an address. */
 export function urlOf({ host, port, isTls }: Served): string {
@@ -11,14 +12,16 @@ export function urlOf({ host, port, isTls }: Served): string {
 
 /**
  * A URL that clients can use. `0.0.0.0` and `::` stand for all addresses of the machine, and are none themselves: the
- * machine is reached by its name with TLS, as certificates are for names, and by loopback without, where clients
- * accept that.
+ * machine is reached by the certificate's name with TLS, and by loopback without, where clients accept that.
  */
 export function usableUrl(served: Served): string {
   const isEverywhere = served.host === "0.0.0.0" || /^[0:]+$/.test(served.host);
   if (!isEverywhere) return urlOf(served);
-  return urlOf({ ...served, host: served.isTls ? hostname() : "localhost" });
+  return urlOf({ ...served, host: served.isTls ? (served.name ?? hostname()) : "localhost" });
 }
+
+const plainWarning =
+  "It speaks HTTP: other machines send passwords in the clear, and docker refuses to. --tls-cert and --tls-key change that.";
 
 /** The lines for the terminal. `isOpen`: nobody needs a password. */
 export function readyMessage(served: Served, isOpen: boolean): string {
@@ -30,6 +33,7 @@ export function readyMessage(served: Served, isOpen: boolean): string {
   return [
     `stowage is ready at ${url}`,
     ...(url === urlOf(served) ? [] : ["It listens on all addresses of this machine."]),
+    ...(served.isTls || isLoopback(served.host) ? [] : [plainWarning]),
     access,
     "To push an image:",
     `  docker tag IMAGE ${registry}/IMAGE`,

@@ -16,6 +16,8 @@ import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 const defaultDrainMs = 30_000;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
+/** What accounts need. */
+const minPasswordLength = 12;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What keeps the server from starting, in a sentence. */
@@ -72,6 +74,10 @@ async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags):
     throw new StartError(
       `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
     );
+  }
+  const length = vars.ADMIN_PASSWORD?.length ?? 0;
+  if (length > 0 && length < minPasswordLength && !isLoopback(host)) {
+    warn(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
   }
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) warn(identity.warning);
@@ -176,8 +182,14 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   // Where nobody reads the output any more, the registry still serves.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
-    const running = await serve(flags, await prepare(flags), options.entry);
-    const served = { host: flags.host, port: running.front.port, isTls: flags.tls !== undefined };
+    const prepared = await prepare(flags);
+    const running = await serve(flags, prepared, options.entry);
+    const served = {
+      host: flags.host,
+      port: running.front.port,
+      isTls: flags.tls !== undefined,
+      name: prepared.identity?.name,
+    };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
     process.stdout.write(readyMessage(served, flags.vars.ACCESS === "open"));

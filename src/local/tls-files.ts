@@ -12,6 +12,8 @@ export interface TlsFiles {
 export interface TlsIdentity {
   cert: string;
   key: string;
+  /** The first DNS name that the certificate is for, unless that stands for many. */
+  name: string | undefined;
   /** What does not keep the server from starting, but its clients from trusting it. */
   warning: string | undefined;
 }
@@ -34,7 +36,11 @@ export function readTlsFiles({ certFile, keyFile }: TlsFiles, now: number = Date
   if (!certificate.checkPrivateKey(parseKey(key, keyFile))) {
     throw new TlsFilesError(`the key ${keyFile} is not that of the certificate ${certFile}`);
   }
-  return { cert, key, warning: whyNotValid(certificate, certFile, now) };
+  return { cert, key, name: nameOf(certificate), warning: whyNotValid(certificate, certFile, now) };
+}
+
+function nameOf({ subjectAltName = "" }: X509Certificate): string | undefined {
+  return /(?:^|, )DNS:([\w.-]+)(?:,|$)/.exec(subjectAltName)?.[1];
 }
 
 function readText(flag: string, file: string): string {

@@ -27,3 +27,19 @@ test("a server that listens everywhere says so, and names an address that client
   assert.match(message, /docker push localhost:5000\/IMAGE\n$/);
   assert.doesNotMatch(message, /0\.0\.0\.0/);
 });
+
+test("a server with a certificate is reached everywhere by the name in it", () => {
+  const served = { host: "0.0.0.0", port: 443, isTls: true, name: "registry.lan" };
+  assert.equal(new URL(usableUrl(served)).host, "registry.lan");
+  assert.doesNotMatch(readyMessage(served, false), /HTTP:/);
+});
+
+test("a server that other machines reach without TLS says what that means", () => {
+  const warns = (host: string, isTls: boolean) =>
+    /HTTP:/.test(readyMessage({ host, port: 5000, isTls }, false));
+  assert.deepEqual([warns("192.0.2.1", false), warns("0.0.0.0", false)], [true, true]);
+  assert.deepEqual(
+    [warns("127.0.0.1", false), warns("::1", false), warns("192.0.2.1", true)],
+    [false, false, false],
+  );
+});

@@ -50,7 +50,9 @@ export async function sendEvent(
     return { isDelivered: status >= 200 && status < 300, status, ...(answer === "" ? {} : { answer }) };
   } catch (error) {
     const isLate = error instanceof Error && error.name === "TimeoutError";
-    return { isDelivered: false, error: isLate ? `no answer within ${timeoutMs} ms` : String(error) };
+    // workerd's own words for a name or a port at which nobody is say nothing of that.
+    const broke = `${new URL(webhook.url).host} cannot be reached, or broke the connection off`;
+    return { isDelivered: false, error: isLate ? `no answer within ${timeoutMs} ms` : broke };
   }
 }
 
