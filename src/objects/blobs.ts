@@ -111,7 +111,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
 
   async release(repository: RepositoryName, digests: string[]): Promise<void> {
     this.#change(() => {
-      for (const digest of digests) this.#due.set("holder", holderId(digest, repository), this.#clock.now());
+      for (const digest of digests) {
+        // An answer that is on its way may be from before.
+        this.#store.touchHolder(digest, repository);
+        this.#due.set("holder", holderId(digest, repository), this.#clock.now());
+      }
     });
   }
 
@@ -219,10 +223,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     this.ctx.storage.transactionSync(() => {
       for (const { id, digest, holder } of asked) {
         const current = this.#store.holder(digest, repository);
-        if (current === undefined || held.has(digest)) this.#due.clear("holder", id);
-        else if (current.version !== holder?.version || current.dropAfter > this.#clock.now()) {
-          this.#due.set("holder", id, current.dropAfter);
-        } else this.#dropHolder(digest, repository);
+        if (current === undefined) this.#due.clear("holder", id);
+        else if (current.version !== holder?.version) this.#due.set("holder", id, current.dropAfter);
+        else if (held.has(digest)) this.#due.clear("holder", id);
+        else if (current.dropAfter > this.#clock.now()) this.#due.set("holder", id, current.dropAfter);
+        else this.#dropHolder(digest, repository);
       }
     });
   }

@@ -79,6 +79,11 @@ export class DueTable {
     void this.#storage.setAlarm(Math.max(1, earliest));
   }
 
+  /** To be called when the object deletes all that it keeps, its alarm too. */
+  forget(): void {
+    this.#armedAt = undefined;
+  }
+
   /** Sets the alarm to the earliest row, or none: an object with nothing to do is not woken for it. */
   #armExactly(): void {
     this.#armedAt = undefined;

@@ -17,17 +17,21 @@ type Method = keyof (RepositoryApi & UploadApi & CatalogApi & WebhooksApi & Webh
 /** Calls that must not be repeated blindly: the second would find nothing to do, and say so, or do it once more. */
 const oneTimeCalls: ReadonlySet<string> = new Set<Method>([
   "cancel",
+  "changeWebhook",
   "deleteAccount",
   "deleteBlob",
   "deleteManifest",
   "deleteRepository",
   "deleteTag",
   "deleteToken",
+  "putAccount",
+  "putManifest",
   "removeWebhook",
   "replayDeadLetter",
   "restoreManifest",
   "restoreTag",
   "rotateSigningKey",
+  "setInfo",
 ]);
 
 /**

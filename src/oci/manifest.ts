@@ -36,6 +36,9 @@ export type ManifestFacts = {
 /** The manifest's facts, or what is wrong with it in words for its author. */
 export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };
 
+/** RFC 6838, section 4.2: neither half of a media type is longer than 127 characters. */
+const maxTypeLength = 255;
+
 type Json = { [name: string]: unknown };
 type Descriptor = { mediaType: string; digest: AnyDigest; isElsewhere: boolean };
 
@@ -204,6 +207,7 @@ function readDescriptor(value: unknown, field: string): Descriptor {
   if (!isObject(value)) throw new Invalid(`${field} must be a descriptor`);
   const { mediaType, digest: digestText, size, urls } = value;
   if (typeof mediaType !== "string" || mediaType === "") throw new Invalid(`${field} has no mediaType`);
+  if (mediaType.length > maxTypeLength) throw new Invalid(`the mediaType of ${field} is too long`);
   if (typeof digestText !== "string" || !isWellFormedDigest(digestText))
     throw new Invalid(`${field} has no valid digest`);
   const digest = parseAnyDigest(digestText);
@@ -220,6 +224,7 @@ function readOptionalString(manifest: Json, field: string): string | undefined {
   const value = manifest[field];
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "string") throw new Invalid(`${field} must be a string`);
+  if (value.length > maxTypeLength) throw new Invalid(`${field} is too long`);
   return value;
 }
 
@@ -228,7 +233,7 @@ function isAnnotations(value: unknown): value is Record<string, string> {
 }
 
 function isFilledString(value: unknown): value is string {
-  return typeof value === "string" && value !== "";
+  return typeof value === "string" && value !== "" && value.length <= maxTypeLength;
 }
 
 function isObject(value: unknown): value is Json {

@@ -77,6 +77,7 @@ export async function deleteRepository(
 ): Promise<Result> {
   registry.visibilities.delete(repository);
   const deleted = await registry.ledger(repository).deleteRepository(origin);
-  if (deleted.ok) registry.cache.noteRepositoryDeletion(repository);
+  // One that was not there counts as well: see deletions.ts.
+  if (deleted.ok || deleted.error === "NAME_UNKNOWN") registry.cache.noteRepositoryDeletion(repository);
   return deleted;
 }

@@ -138,5 +138,5 @@ function encodeManifestRow(row: ManifestRow): Uint8Array {
 function decodeManifestRow(encoded: Uint8Array): ManifestRow {
   const headerLength = new DataView(encoded.buffer, encoded.byteOffset).getUint32(0);
   const header = JSON.parse(new TextDecoder().decode(encoded.subarray(4, 4 + headerLength)));
-  return { mediaType: header.mediaType, plan: header.plan, bytes: encoded.subarray(4 + headerLength) };
+  return { mediaType: header.mediaType, plan: header.plan, bytes: encoded.slice(4 + headerLength) };
 }

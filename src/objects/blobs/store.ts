@@ -140,6 +140,15 @@ export class BlobsStore {
     );
   }
 
+  /** Gives a repository's hold, if it has one, a new version. */
+  touchHolder(digest: string, repository: string): void {
+    this.#sql.exec(
+      "UPDATE holders SET version = version + 1 WHERE digest = ? AND repository = ?",
+      digest,
+      repository,
+    );
+  }
+
   holder(digest: string, repository: string): Holder | undefined {
     return this.#sql
       .exec<Holder>(

@@ -3,6 +3,7 @@
  */
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { SessionState } from "../api.ts";
+import { inPieces } from "./in-pieces.ts";
 
 /** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
@@ -76,25 +77,17 @@ export class BlobLinkStore {
 
   /** Which of the digests are linked. */
   held(digests: string[]): string[] {
-    return this.#sql
-      .exec<{ digest: string }>(
-        "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))",
-        JSON.stringify(digests),
-      )
-      .toArray()
-      .map((row) => row.digest);
+    const held = "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))";
+    const rows = inPieces(digests, (json) => this.#sql.exec<{ digest: string }>(held, json).toArray());
+    return rows.map((row) => row.digest);
   }
 
   /** Of these, the linked blobs that have no replica row yet; from now on they count as having one. */
   takeUnreplicated(digests: string[]): string[] {
-    return this.#sql
-      .exec<{ digest: string }>(
-        `UPDATE blobs SET replicated = 1
-         WHERE replicated = 0 AND digest IN (SELECT value FROM json_each(?)) RETURNING digest`,
-        JSON.stringify(digests),
-      )
-      .toArray()
-      .map((row) => row.digest);
+    const take = `UPDATE blobs SET replicated = 1
+      WHERE replicated = 0 AND digest IN (SELECT value FROM json_each(?)) RETURNING digest`;
+    const rows = inPieces(digests, (json) => this.#sql.exec<{ digest: string }>(take, json).toArray());
+    return rows.map((row) => row.digest);
   }
 
   /** Ends a session with this outcome, `null` for cancelled. False when it has ended with another one before. */

@@ -20,6 +20,7 @@ export abstract class Ledger extends DurableObject<Env> {
   protected readonly parts: LedgerParts;
   /** `undefined` until the first write. */
   protected meta: Meta | undefined;
+  #announcing: Promise<void> = Promise.resolve();
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -63,6 +64,8 @@ export abstract class Ledger extends DurableObject<Env> {
       ),
       budgetMs,
     );
+    // The run before this one may have ended with the deletion of the ledger.
+    if (this.meta === undefined) return false;
     // What the jobs marked.
     await this.parts.outbox.flush(this.meta.name);
     this.parts.due.arm();
@@ -70,17 +73,25 @@ export abstract class Ledger extends DurableObject<Env> {
     if (this.meta?.isDeleting && isDrained(this.parts)) {
       // Its name is free again.
       this.meta = undefined;
+      this.parts.due.forget();
       await this.ctx.storage.deleteAll();
     }
     return more;
   }
 
   /** Tells the catalog what there is to list. What changed meanwhile is told again. */
-  protected async announce(): Promise<void> {
-    if (this.meta === undefined) return;
-    const { isDeleting } = this.meta;
-    await announce(this.env, this.meta);
-    if (this.meta.isDeleting === isDeleting) this.parts.due.clear(announceJob, "");
+  protected announce(): Promise<void> {
+    // One at a time: of two calls, the later one could come first.
+    const announced = this.#announcing.then(() => this.#announceNow());
+    this.#announcing = announced.catch(() => {});
+    return announced;
+  }
+
+  async #announceNow(): Promise<void> {
+    const told = this.meta;
+    if (told === undefined) return;
+    await announce(this.env, told);
+    if (JSON.stringify(this.meta) === JSON.stringify(told)) this.parts.due.clear(announceJob, "");
   }
 
   /**
@@ -91,7 +102,8 @@ export abstract class Ledger extends DurableObject<Env> {
     const existed = this.exists;
     const { due, outbox, events } = this.parts;
     const { result, claimed } = this.ctx.storage.transactionSync(() => {
-      if (this.meta === undefined && repository !== undefined) createSchema(this.sql, repository);
+      if (this.meta === undefined && repository !== undefined)
+        createSchema(this.sql, repository, this.parts.clock.now());
       return { result: transaction(), claimed: outbox.claim() };
     });
     const meta = readMeta(this.sql);

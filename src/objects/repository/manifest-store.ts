@@ -5,6 +5,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { annotationsOf, type ManifestFacts, type Reference } from "../../oci/manifest.ts";
 import type { BlobLocation, ManifestRow } from "../../storage/replica.ts";
 import type { ManifestStat, Page, Referrer } from "../api.ts";
+import { inPieces } from "./in-pieces.ts";
 
 const bytesPerRow = 1024 * 1024;
 
@@ -72,18 +73,20 @@ export class ManifestStore {
 
   /** Which references this repository does not have as what they are required to be. */
   missing(references: Reference[]): string[] {
-    return this.#sql
-      .exec<{ digest: string }>(
-        `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
+    const rows = inPieces(references, (json) =>
+      this.#sql
+        .exec<{ digest: string }>(
+          `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
            WHEN 'blob' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
            WHEN 'manifest' THEN value ->> 'digest' NOT IN (SELECT digest FROM manifests)
            WHEN 'content' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
              AND value ->> 'digest' NOT IN (SELECT digest FROM manifests)
          END`,
-        JSON.stringify(references),
-      )
-      .toArray()
-      .map((row) => row.digest);
+          json,
+        )
+        .toArray(),
+    );
+    return [...new Set(rows.map((row) => row.digest))];
   }
 
   /** Stores a manifest that is not there. */
@@ -106,11 +109,10 @@ export class ManifestStore {
         bytes.slice(offset, offset + bytesPerRow),
       );
     }
-    this.#sql.exec(
-      "INSERT OR IGNORE INTO manifest_references (manifest, digest) SELECT ?, value FROM json_each(?)",
-      digest,
-      JSON.stringify(facts.references.map((reference) => reference.digest)),
-    );
+    const digests = facts.references.map((reference) => reference.digest);
+    const add =
+      "INSERT OR IGNORE INTO manifest_references (manifest, digest) SELECT ?, value FROM json_each(?)";
+    inPieces(digests, (json) => this.#sql.exec(add, digest, json).toArray());
   }
 
   /** Takes a manifest away, for good; returns what it referenced. */

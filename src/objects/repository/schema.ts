@@ -92,8 +92,11 @@ const trash = `
 const schema: Schema = [tables + DueTable.schema, trash, eventsSchema];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
-export function createSchema(sql: SqlStorage, name: RepositoryName): void {
+export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {
   applySchema(sql, schema);
+  // A repository of this name may have been deleted: sequence numbers that were seen then must be lower.
+  sql.exec("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
+  sql.exec("DELETE FROM tag_history");
   sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?)", name);
 }
 
