@@ -14,7 +14,7 @@ import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
 import { countRequest } from "./request-metrics.ts";
-import { respond } from "./respond.ts";
+import { type Asked, respond, type Sent } from "./respond.ts";
 import { findRoute } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
@@ -59,7 +59,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // sends: it may never see why it was refused.
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
   const format = isApi ? "problem" : "oci";
-  const { response, digest, bytesOut } = respond(answer, { format, method, requestId, held });
+  const { response, digest, bytesOut } = send(answer, { format, method, requestId, held });
   const record: RequestRecord = {
     requestId,
     method,
@@ -77,6 +77,15 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   countRequest(env, record);
   reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
   return response;
+}
+
+/** Writes an answer; of one that cannot be written, an error. */
+function send(answer: Answer, asked: Asked): Sent {
+  try {
+    return respond(answer, asked);
+  } catch (error) {
+    return respond(answerError(error, asked.requestId), asked);
+  }
 }
 
 /** Where the client is, by the header that the proxy in front sets; the platform's edge sets its own. */

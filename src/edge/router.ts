@@ -27,8 +27,8 @@ function longestFixedPart(path: string): string {
 }
 
 /**
- * Finds the first route whose pattern matches and that knows the method, or else the first whose pattern matches; its
- * params are unchecked. What ends like another route may be the name of a repository, such as `team/manifests`.
+ * Finds the first route whose pattern matches; its params are unchecked. In the management API one that does not know
+ * the method gives way to one that does: `team/manifests` may be a repository's name.
  */
 export function findRoute(path: string, method: string): Routed {
   let other: Routed | undefined;
@@ -36,7 +36,7 @@ export function findRoute(path: string, method: string): Routed {
     const match = path.includes(fixed) ? pattern.exec(path) : null;
     if (match === null || route === undefined) continue;
     const routed = { route, params: decodeParams(match.groups) };
-    if (methodOf<unknown>(route.methods, method) !== undefined) return routed;
+    if (route.of !== "management" || methodOf(route.methods, method) !== undefined) return routed;
     other ??= routed;
   }
   return other ?? { route: undefined, params: {} };

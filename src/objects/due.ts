@@ -107,7 +107,8 @@ export class DueTable {
    */
   run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
     const running = this.#running.then(() => this.#runAlone(jobs, budgetMs));
-    this.#running = running;
+    // One that failed fails its caller alone.
+    this.#running = running.catch(() => {});
     return running;
   }
 

@@ -90,7 +90,8 @@ export function parseGrants(value: unknown): Grant[] | undefined {
   const grants: Grant[] = [];
   for (const entry of value as unknown[]) {
     if (typeof entry !== "object" || entry === null) return undefined;
-    const { repository, verbs: allowed } = entry as Record<string, unknown>;
+    const { repository, verbs: allowed, ...others } = entry as Record<string, unknown>;
+    if (Object.keys(others).length > 0) return undefined;
     if (typeof repository !== "string" || !isPattern(repository)) return undefined;
     if (!Array.isArray(allowed) || !allowed.every(isVerb)) return undefined;
     grants.push({ repository, verbs: [...new Set(allowed)] });

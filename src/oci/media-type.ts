@@ -12,9 +12,9 @@ export const dockerManifestListType = "application/vnd.docker.distribution.manif
 /** What a manifest of a media type is to the registry; `other` types are stored as they are. */
 export type ManifestKind = "image" | "index" | "other";
 
-/** The kind of manifest that a media type stands for. */
+/** The kind of manifest that a media type stands for, in whatever case (RFC 9110, section 8.3.1). */
 export function kindOfMediaType(mediaType: string): ManifestKind {
-  switch (mediaType) {
+  switch (mediaType.toLowerCase()) {
     case imageManifestType:
     case dockerManifestType:
       return "image";

@@ -12,26 +12,29 @@ import type { Registry } from "./registry.ts";
 const catalogPage = 1000;
 const maxCatalogPages = 20;
 
+/** A page of repositories. `last`: where the next one begins, after which there may be none that the caller may see. */
+export type RepositoryPage = Page<ListedRepository> & { last: string | undefined };
+
 /** A page of the repositories that are public or that the caller may pull. */
 export async function listRepositories(
   registry: Registry,
   query: string,
   { last, limit }: PageRequest,
   mayPull: (name: RepositoryName) => boolean,
-): Promise<Page<ListedRepository>> {
+): Promise<RepositoryPage> {
   const entries: ListedRepository[] = [];
   let from = last;
   for (let page = 0; page < maxCatalogPages; page++) {
     const found = await registry.catalog().listRepositories(query.toLowerCase(), from, catalogPage);
     for (const info of found.entries) {
       if (info.visibility !== "public" && !mayPull(info.name)) continue;
-      if (entries.length === limit) return { entries, more: true };
+      if (entries.length === limit) return { entries, more: true, last: entries.at(-1)?.name };
       entries.push(info);
     }
-    if (!found.more) return { entries, more: false };
+    if (!found.more) return { entries, more: false, last: undefined };
     from = found.entries.at(-1)?.name ?? from;
   }
-  return { entries, more: true };
+  return { entries, more: true, last: from };
 }
 
 /** How long an isolate takes a repository's word for who may pull it, in milliseconds. */

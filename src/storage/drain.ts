@@ -6,12 +6,24 @@
  */
 import { readPieces } from "./read-pieces.ts";
 
-/** Reads a body to its end, unless somebody did. Never throws. */
+/** How long a client may take to send the next 256 KiB, in milliseconds. */
+const patienceMs = 60_000;
+
+/** Reads a body to its end, unless somebody did, or until nothing comes any more. Never throws. */
 export async function drain(body: ReadableStream | null): Promise<void> {
   if (body === null || body.locked) return;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const inTime = <T>(read: Promise<T>) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => reject(new Error("nothing came")), patienceMs);
+    return Promise.race([read, late]);
+  };
   try {
-    for await (const _ of readPieces(body));
+    for await (const _ of readPieces(body, inTime));
   } catch {
-    // The client has gone, or the body was read before.
+    // The client has gone or stalls, or the body was read before.
+  } finally {
+    clearTimeout(timer);
   }
 }

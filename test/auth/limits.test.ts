@@ -168,6 +168,20 @@ describe("anonymous callers that ask in vain", () => {
     assert.deepEqual([...statuses.keys()].sort(), [401, 429]);
   });
 
+  test("nor do those of an account that may pull none of them", async () => {
+    const as = await registry.account("nobody", []);
+    await registry.takeCalls();
+    for (let i = 0; i < 10; i++) {
+      const asked = Array.from({ length: 20 }, (_, j) => `repository:guess/n${i}-${j}:pull`);
+      await registry.bearer(as, ...asked);
+    }
+    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    assert(asked < 2 * maxMisses + 50, `${asked} calls`);
+    // What it may is another matter, and nobody else is hindered.
+    await registry.must(200, "GET", "/v2/", { as });
+    await registry.must(200, "GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.31") });
+  });
+
   test("nor at the token service", async () => {
     await registry.takeCalls();
     const statuses = new Set<number>();

@@ -64,3 +64,16 @@ test("names may contain the words of routes", async () => {
     expectError(await registry.get(`/v2/${name}/manifests/tags`), 404, "MANIFEST_UNKNOWN");
   }
 });
+
+test("a repository that is named like a route is managed as any other", async () => {
+  for (const name of ["named/manifests", "named/tags/v1/history"]) {
+    await registry.pushImage(name, "v1");
+    const body = JSON.stringify({ visibility: "public" });
+    const changed = await registry.must(200, "PATCH", `/api/v1/repositories/${name}`, { body });
+    assert.equal(changed.json<{ name: string }>().name, name);
+    await registry.must(202, "DELETE", `/api/v1/repositories/${name}`);
+  }
+  await registry.pushImage("named", "v1");
+  const listed = await registry.must(200, "GET", "/api/v1/repositories/named/manifests");
+  assert.equal(listed.json<{ manifests: unknown[] }>().manifests.length, 1);
+});

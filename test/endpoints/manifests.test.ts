@@ -246,3 +246,26 @@ test("a manifest may name a thousand layers", async () => {
   const { detail } = expectError(refused, 404, "MANIFEST_BLOB_UNKNOWN");
   assert.equal((detail as unknown[]).length, 1000);
 });
+
+test("a manifest of a type that a browser shows is not run by it", async () => {
+  await registry.pushManifest("shown", "page", encode({ text: "<script>" }), "text/html");
+  for (const method of ["GET", "HEAD"]) {
+    const { headers } = await registry.must(200, method, "/v2/shown/manifests/page");
+    assert.equal(headers.get("Content-Security-Policy"), "default-src 'none'; sandbox");
+    assert.equal(headers.get("X-Content-Type-Options"), "nosniff");
+  }
+  await pushContent("shown");
+  await registry.pushManifest("shown", "image", newImage());
+  const { headers } = await registry.must(200, "GET", "/v2/shown/manifests/image");
+  assert.equal(headers.get("Content-Security-Policy"), null);
+});
+
+test("an image is one by its type in whatever case", async () => {
+  const headers = { "Content-Type": imageManifestType.replace("oci", "OCI") };
+  const missing = imageManifest(describe(content(), configType), [], { mediaType: undefined });
+  expectError(
+    await registry.send("PUT", "/v2/cases/manifests/v1", { headers, body: missing }),
+    404,
+    "MANIFEST_BLOB_UNKNOWN",
+  );
+});

@@ -189,3 +189,14 @@ test("moves are forgotten after TAG_HISTORY_DAYS, and the tag stays", async () =
   assert.equal((await historyOf("forgotten", "v2")).length, 1);
   assert.equal(await digestOfTag("forgotten", "v1"), image.digest);
 });
+
+test("a digest to go back to that is no text is refused, however deep it is", async () => {
+  await registry.pushImage("deep", "v1");
+  const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+  const response = await fetchOnce(`${registry.url}${pathOf("deep", "v1")}/restore`, {
+    method: "POST",
+    body: `{"digest":${deep}}`,
+  });
+  assert.equal(response.status, 400);
+  assert.equal(((await response.json()) as { code: string }).code, "REQUEST_INVALID");
+});

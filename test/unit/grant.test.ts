@@ -123,9 +123,9 @@ test("an administrator is who may administer everything", () => {
   }
 });
 
-test("grants that came as JSON are taken whole or not at all, without what else was in them", () => {
+test("grants that came as JSON are taken whole or not at all, with no field that there is not", () => {
   assert.deepEqual(parseGrants([]), []);
-  assert.deepEqual(parseGrants([{ repository: "a", verbs: ["pull", "pull"], more: 1 }]), [
+  assert.deepEqual(parseGrants([{ repository: "a", verbs: ["pull", "pull"] }]), [
     { repository: "a", verbs: ["pull"] },
   ]);
   const good = { repository: "a", verbs: ["pull"] };
@@ -137,6 +137,7 @@ test("grants that came as JSON are taken whole or not at all, without what else 
     [good, null],
     [good, { ...good, verbs: "pull" }],
     [good, { verbs: [] }],
+    [good, { ...good, expires: "2027-01-01" }],
   ]) {
     assert.equal(parseGrants(wrong), undefined);
   }

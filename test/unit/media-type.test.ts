@@ -13,7 +13,8 @@ import {
 test("images and indexes are told by OCI's and Docker's types", () => {
   for (const type of [imageManifestType, dockerManifestType]) assert.equal(kindOfMediaType(type), "image");
   for (const type of [imageIndexType, dockerManifestListType]) assert.equal(kindOfMediaType(type), "index");
-  for (const type of ["application/json", imageManifestType.toUpperCase(), ""]) {
+  assert.equal(kindOfMediaType(imageManifestType.toUpperCase()), "image");
+  for (const type of ["application/json", `${imageManifestType}x`, ""]) {
     assert.equal(kindOfMediaType(type), "other");
   }
 });

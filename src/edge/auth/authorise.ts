@@ -41,16 +41,19 @@ export function isGuessing({ registry, access, address }: Caller): boolean {
 type Caller = Pick<Context, "registry" | "access" | "address">;
 
 /**
- * Whether a repository is public. Anonymous callers that ask about one after the other that is not are believed to
- * be guessing, and the ledgers are not asked for them any more.
+ * Whether a repository is public. Callers that ask about one after the other that is not, and that they may not pull
+ * otherwise, are believed to be guessing, and the ledgers are not asked for them any more.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  if (isGuessing(caller)) return false;
+  const { anonymousMisses } = guardOf(registry);
+  // Each question about a name may be the first that its object gets, whoever asks.
+  const who = isAnonymous(access) ? address : `account ${access.account}`;
+  if (anonymousMisses.isReached(who)) return false;
   const answer = await isPublic(registry, repository);
-  if (!answer && isAnonymous(access)) await guardOf(registry).anonymousMisses.count(address);
+  if (!answer) await anonymousMisses.count(who);
   return answer;
 }
 

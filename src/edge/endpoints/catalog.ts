@@ -11,7 +11,7 @@ export async function catalog(context: Context): Promise<Answer> {
   const { registry, url } = context;
   const page = parsePage(url.searchParams);
   if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
-  const { entries, more } = await listRepositories(registry, "", page, await pullGrants(context));
+  const { entries, more, last } = await listRepositories(registry, "", page, await pullGrants(context));
   const names = entries.map((entry) => entry.name);
-  return jsonReply({ repositories: names }, linkHeader(url, page, more, names.at(-1)));
+  return jsonReply({ repositories: names }, linkHeader(url, page, more, last));
 }

@@ -10,6 +10,9 @@ const caching = {
   revalidate: "no-cache",
 };
 
+/** Types that a browser shows nothing of; of the others, such as HTML, it would run what was pushed. */
+const inert = /^application\/(?:octet-stream|json|[\w.-]+\+json)$/;
+
 /** Type, digest, validator and caching of content. */
 export function contentHeaders(
   digest: Digest,
@@ -21,5 +24,6 @@ export function contentHeaders(
     "Docker-Content-Digest": digest,
     ETag: entityTag(digest),
     "Cache-Control": caching[lifetime],
+    ...(inert.test(contentType) ? {} : { "Content-Security-Policy": "default-src 'none'; sandbox" }),
   };
 }

@@ -52,11 +52,8 @@ export class BlobLinkStore {
 
   /** Notes that these blobs were in use until now. */
   renew(digests: string[], now: number): void {
-    this.#sql.exec(
-      "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))",
-      now,
-      JSON.stringify(digests),
-    );
+    const renew = "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
+    inPieces(digests, (json) => this.#sql.exec(renew, now, json).toArray());
   }
 
   delete(digest: string): void {

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../../env.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
 import type { DueTable } from "../due.ts";
+import { takeBytes } from "../take-bytes.ts";
 import type { WebhooksApi } from "../webhooks-api.ts";
 import { tellBacklogLater } from "./backlog.ts";
 
@@ -115,12 +116,11 @@ export class EventLog {
   }
 
   #batch(): { sequence: number; event: string }[] {
-    return this.#sql
-      .exec<{ sequence: number; event: string }>(
-        "SELECT sequence, event FROM events ORDER BY sequence LIMIT ?",
-        batchSize,
-      )
-      .toArray();
+    const rows = this.#sql.exec<{ sequence: number; event: string }>(
+      "SELECT sequence, event FROM events ORDER BY sequence LIMIT ?",
+      batchSize,
+    );
+    return takeBytes(rows, ({ event }) => event.length);
   }
 }
 

@@ -126,6 +126,7 @@ const everyTable = [
   "manifest_bytes",
   "manifest_references",
   "deleted_manifests",
+  "deleted_tags",
   "tags",
   "blobs",
 ];

@@ -120,6 +120,7 @@ export class ManifestStore {
     const references = this.withdraw(digest);
     this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
     this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM deleted_tags WHERE digest = ?", digest);
     return references;
   }
 

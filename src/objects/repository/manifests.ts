@@ -85,7 +85,14 @@ export function removeManifest(
   untaggedLater(parts, [...referenced, ...manifests.withSubject(digest)]);
   outbox.mark({ kind: "manifest", digest });
   events.record("manifest.delete", origin, { digest });
-  logDeletion({ what: "manifest", reason, repository, digest, actor: origin.actor, tags: pointing });
+  logDeletion({
+    what: "manifest",
+    reason,
+    repository,
+    digest,
+    actor: origin.actor,
+    tags: pointing.slice(0, 100),
+  });
   return { ok: true, tags: pointing };
 }
 

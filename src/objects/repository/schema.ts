@@ -89,7 +89,15 @@ const trash = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema];
+/** The tags of a deleted manifest in rows of their own: together they may be more than a value holds. */
+const trashTags = `
+  CREATE TABLE deleted_tags (digest TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (digest, tag)) WITHOUT ROWID;
+  INSERT INTO deleted_tags (digest, tag)
+    SELECT DISTINCT deleted_manifests.digest, value FROM deleted_manifests, json_each(deleted_manifests.tags);
+  ALTER TABLE deleted_manifests DROP COLUMN tags;
+`;
+
+const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {

@@ -19,22 +19,26 @@ export class TrashStore {
 
   read(digest: string): DeletedManifest | undefined {
     const [row] = this.#sql
-      .exec<{ media_type: string; size: number; tags: string }>(
-        "SELECT media_type, size, tags FROM deleted_manifests WHERE digest = ?",
+      .exec<{ media_type: string; size: number }>(
+        "SELECT media_type, size FROM deleted_manifests WHERE digest = ?",
         digest,
       )
       .toArray();
-    return row && { mediaType: row.media_type, sizeBytes: row.size, tags: JSON.parse(row.tags) };
+    if (row === undefined) return undefined;
+    const tags = this.#sql.exec<{ tag: string }>("SELECT tag FROM deleted_tags WHERE digest = ?", digest);
+    return { mediaType: row.media_type, sizeBytes: row.size, tags: Array.from(tags, ({ tag }) => tag) };
   }
 
   write(digest: string, { mediaType, sizeBytes, tags }: DeletedManifest): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size, tags) VALUES (?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size) VALUES (?, ?, ?)",
       digest,
       mediaType,
       sizeBytes,
-      JSON.stringify(tags),
     );
+    for (const tag of tags) {
+      this.#sql.exec("INSERT OR IGNORE INTO deleted_tags (digest, tag) VALUES (?, ?)", digest, tag);
+    }
   }
 
   /** Forgets a manifest that did not come back, with its bytes. One that did is left as it is. */
@@ -42,5 +46,6 @@ export class TrashStore {
     if (this.read(digest) === undefined) return;
     this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
     this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
+    this.#sql.exec("DELETE FROM deleted_tags WHERE digest = ?", digest);
   }
 }

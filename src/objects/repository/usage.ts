@@ -3,6 +3,7 @@
  */
 import type { Digest } from "../../oci/digest.ts";
 import type { Page } from "../api.ts";
+import { takeBytes } from "../take-bytes.ts";
 import type { Amount, ManifestEntry, RepositoryUsage } from "../upkeep.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {
@@ -43,6 +44,9 @@ function add(...sums: Amount[]): Amount {
   }));
 }
 
+/** How many tags of a manifest a list names: what points at it may be a hundred thousand. */
+const mostTags = 10_000;
+
 type Row = {
   digest: Digest;
   media_type: string;
@@ -50,27 +54,35 @@ type Row = {
   artifact_type: string | null;
   subject: string | null;
   pushed_at: number;
-  tags: string;
 };
 
-/** A page of all manifests after `last`, in the order of their digests, with the tags that point at each. */
+/**
+ * A page of all manifests after `last`, in the order of their digests, with the tags that point at each, the first
+ * ten thousand of them. A page ends by its bytes too.
+ */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
   const rows = sql
-    .exec<Row>(
-      `SELECT *, (SELECT json_group_array(tag) FROM tags WHERE tags.digest = manifests.digest) AS tags
-       FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?`,
-      last,
-      limit + 1,
-    )
+    .exec<Row>("SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?", last, limit + 1)
     .toArray();
-  const entries = rows.slice(0, limit).map((row) => ({
-    digest: row.digest,
-    mediaType: row.media_type,
-    sizeBytes: row.size,
-    tags: (JSON.parse(row.tags) as string[]).sort(),
-    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
-    ...(row.subject === null ? {} : { subject: row.subject }),
-    pushedAtMs: row.pushed_at,
-  }));
-  return { entries, more: rows.length > limit };
+  const page = takeBytes(entriesOf(sql, rows.slice(0, limit)), (entry) => JSON.stringify(entry).length);
+  return { entries: page, more: rows.length > page.length };
+}
+
+function* entriesOf(sql: SqlStorage, rows: Row[]): Generator<ManifestEntry> {
+  for (const row of rows) {
+    const tags = sql.exec<{ tag: string }>(
+      "SELECT tag FROM tags WHERE digest = ? ORDER BY tag LIMIT ?",
+      row.digest,
+      mostTags,
+    );
+    yield {
+      digest: row.digest,
+      mediaType: row.media_type,
+      sizeBytes: row.size,
+      tags: Array.from(tags, ({ tag }) => tag),
+      ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+      ...(row.subject === null ? {} : { subject: row.subject }),
+      pushedAtMs: row.pushed_at,
+    };
+  }
 }

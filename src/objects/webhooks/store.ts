@@ -4,6 +4,7 @@
 import type { RegistryEvent } from "../../oci/event.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import { takeBytes } from "../take-bytes.ts";
 import type { Webhook } from "../webhooks-api.ts";
 
 const tables = `
@@ -73,13 +74,12 @@ export class WebhookStore {
 
   /** The first events that a webhook has still to be told, and the place of the last of them. */
   outgoing(webhook: string, limit: number): { events: RegistryEvent[]; last: number } {
-    const rows = this.#sql
-      .exec<{ sequence: number; event: string }>(
-        "SELECT sequence, event FROM outgoing WHERE webhook = ? ORDER BY sequence LIMIT ?",
-        webhook,
-        limit,
-      )
-      .toArray();
+    const found = this.#sql.exec<{ sequence: number; event: string }>(
+      "SELECT sequence, event FROM outgoing WHERE webhook = ? ORDER BY sequence LIMIT ?",
+      webhook,
+      limit,
+    );
+    const rows = takeBytes(found, ({ event }) => event.length);
     return { events: rows.map((row) => JSON.parse(row.event)), last: rows.at(-1)?.sequence ?? 0 };
   }
 

@@ -56,5 +56,7 @@ export async function readCursor(context: Context): Promise<Result<{ cursor: str
 /** The repository that a path or a field names. Error: `NAME_INVALID`. */
 export function parseRepository(name: unknown): Result<{ repository: RepositoryName }> {
   const repository = typeof name === "string" ? parseRepositoryName(name) : undefined;
-  return repository === undefined ? failure("NAME_INVALID", { name }) : { ok: true, repository };
+  // What is no text is not said again: it may be anything.
+  const said = typeof name === "string" ? { name } : undefined;
+  return repository === undefined ? failure("NAME_INVALID", said) : { ok: true, repository };
 }

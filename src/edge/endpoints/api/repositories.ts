@@ -19,9 +19,9 @@ export async function searchRepositories(context: Context): Promise<Answer> {
   const page = parsePage(url.searchParams);
   if (page === undefined) return { failure: failure("PAGE_INVALID") };
   const query = url.searchParams.get("query") ?? "";
-  const { entries, more } = await listRepositories(registry, query, page, await pullGrants(context));
+  const { entries, more, last } = await listRepositories(registry, query, page, await pullGrants(context));
   const repositories = entries.map(view);
-  return jsonReply({ repositories }, linkHeader(url, page, more, entries.at(-1)?.name));
+  return jsonReply({ repositories }, linkHeader(url, page, more, last));
 }
 
 /** Of how many tags the pulls are told. */

@@ -96,7 +96,8 @@ async function readRestore(context: Context): Promise<Failure | Result<{ restore
     return { ok: true, restore: { sequence } };
   }
   if (text === undefined) return { ok: true, restore: {} };
-  const digest = typeof text === "string" ? parseDigest(text) : undefined;
+  if (typeof text !== "string") return invalidField("digest", "a text");
+  const digest = parseDigest(text);
   return digest === undefined
     ? failure("DIGEST_INVALID", { digest: text })
     : { ok: true, restore: { digest } };
