@@ -141,7 +141,7 @@ function stopWhenAsked({ data, instance, front }: Running, drainMs: number): voi
     const deadline = performance.now() + drainMs;
     front.stopListening();
     const finished = await drainWorkerd(data.path, drainMs);
-    const drained = finished && (await front.flush(Math.max(0, deadline - performance.now())));
+    const drained = finished && (await front.flush(Math.max(0, Math.ceil(deadline - performance.now()))));
     clearTimeout(notice);
     if (!drained) warn("requests that were still in flight have been cut off");
     await end(0);
