@@ -119,3 +119,14 @@ test("deliveries are counted by webhook and outcome, with what waits and what wa
   await until("both", async () => (await state()).delivered === 2);
   assert.deepEqual(await state(), { failed: 1, delivered: 2, waiting: 0, dead: 0 });
 });
+
+test("where isolates come and go, metrics have no counts of one of them", async () => {
+  const names = async ({ registry: asked }: Awaited<ReturnType<typeof serveTimed>>) => {
+    await asked.must(200, "GET", "/v2/");
+    return [...parseMetrics((await asked.must(200, "GET", "/metrics")).text).metrics.keys()];
+  };
+  const many = await names(await serveTimed({ vars: { METRICS_SCOPE: "registry" } }));
+  assert(!many.includes("stowage_requests_total"));
+  assert(many.includes("stowage_uploads_open"));
+  assert((await names(await serveTimed())).includes("stowage_requests_total"));
+});

@@ -25,6 +25,12 @@ const accepted: [name: VariableName, text: string, setting: keyof Settings, valu
   ["UPLOAD_BUFFERS", "512KiB", "uploadBufferBytes", 512 * 1024],
   ["ACCESS", "open", "access", "open"],
   ["SPARSE_MANIFESTS", "accept", "sparseManifests", "accept"],
+  ["SCRUB_EVERY", "7d", "scrubEveryMs", 168 * hour],
+  ["SCRUB_EVERY", "never", "scrubEveryMs", undefined],
+  ["UNTAGGED_TTL", "never", "untaggedTtlMs", undefined],
+  ["TAG_HISTORY_DAYS", "2", "tagHistoryMs", 48 * hour],
+  ["REPLICA_REPEAT", "30s", "replicaRepeatMs", 30_000],
+  ["UPLOAD_STALL", "20s", "uploadStallMs", 20_000],
 ];
 
 test("durations, sizes and words are parsed", () => {
@@ -50,6 +56,10 @@ const refused: [name: VariableName, text: string][] = [
   ["UPLOAD_PART_SIZE", "5MB"],
   ["UPLOAD_PART_SIZE", "33MiB"],
   ["ACCESS", "OPEN"],
+  ["SCRUB_EVERY", "Never"],
+  ["SCRUB_EVERY", "1s"],
+  ["TAG_HISTORY_DAYS", "1.5"],
+  ["TAG_HISTORY_DAYS", "90d"],
   ["ACCESS", ""],
   ["TAG_READS", "constructor"],
 ];
