@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { projectDirectory } from "../../src/local/bundle.ts";
 import { startInstance } from "../../src/local/instance.ts";
-import { runtimes } from "../local/program.ts";
+import { runtimes, temporaryDirectory } from "../local/program.ts";
 import { fetchOnce } from "../support/client.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -168,3 +168,16 @@ for (const [name, runtime] of Object.entries(runtimes)) {
     assert.equal(wrong.stderr, "stowage: admin is not let in: unknown account or wrong password\n");
   });
 }
+
+test("a backup is written and read by the task of Deno, with the permissions that it has", async (t) => {
+  assert.equal(await pushManifest("backup/app", `admin:${adminPassword}`), 201);
+  const directory = temporaryDirectory(t);
+  const [deno = ""] = runtimes.deno;
+  const options = { cwd: projectDirectory, env: { ...process.env, ...environment }, encoding: "utf8" } as const;
+  for (const command of ["export", "import"]) {
+    const words = [command, directory, "--repository", "backup/app", "--json"];
+    const { status, stdout, stderr } = spawnSync(deno, ["task", "-q", "stowage", ...words], options);
+    assert.equal(status, 0, stderr);
+    assert.equal(JSON.parse(stdout).manifests, 1, command);
+  }
+});
