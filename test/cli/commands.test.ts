@@ -130,6 +130,13 @@ test("a webhook is made, changed, tried and deleted; its secret is all that stdo
   assertRefused(await call(["webhook", "ping", id], environment), 1, /: the webhook is disabled$/m);
   assert.deepEqual(await json("webhook", "deliveries", id), []);
   assert.deepEqual(await json("webhook", "dead-letters", id), []);
+  for (const [command, things] of [
+    ["deliveries", "deliveries"],
+    ["dead-letters", "dead letters"],
+  ] as const) {
+    const { stderr } = await call(["webhook", command, id], environment);
+    assert.equal(stderr, `there are no ${things}\n`);
+  }
   assertRefused(await call(["webhook", "replay", id, "x"], environment), 1, /has no such dead letter$/m);
   await done(["webhook", "delete", id]);
   assertRefused(await call(["webhook", "show", id], environment), 1, /there is no such webhook$/m);
@@ -173,7 +180,11 @@ test("a backup is written and read by the task of Deno, with the permissions tha
   assert.equal(await pushManifest("backup/app", `admin:${adminPassword}`), 201);
   const directory = temporaryDirectory(t);
   const [deno = ""] = runtimes.deno;
-  const options = { cwd: projectDirectory, env: { ...process.env, ...environment }, encoding: "utf8" } as const;
+  const options = {
+    cwd: projectDirectory,
+    env: { ...process.env, ...environment },
+    encoding: "utf8",
+  } as const;
   for (const command of ["export", "import"]) {
     const words = [command, directory, "--repository", "backup/app", "--json"];
     const { status, stdout, stderr } = spawnSync(deno, ["task", "-q", "stowage", ...words], options);

@@ -45,7 +45,7 @@ export const accountCommands: Command[] = [
     run: async ({ api, output }) => {
       const accounts = await api.list<AccountView>("accounts", "accounts", { n: "1000" });
       const columns = ["NAME", "STATE", "PASSWORD", "GRANTS"];
-      output.list(accounts, columns, ({ name, disabled, hasPassword, grants }) => [
+      output.list("accounts", accounts, columns, ({ name, disabled, hasPassword, grants }) => [
         name,
         disabled ? "disabled" : "enabled",
         hasPassword ? "yes" : "no",

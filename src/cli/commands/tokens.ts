@@ -15,7 +15,7 @@ export const tokenCommands: Command[] = [
     run: async ({ api, output, args: [account = ""] }) => {
       const tokens = await api.list<TokenView>(pathOf(account), "tokens");
       const columns = ["ID", "DESCRIPTION", "EXPIRES", "LAST USED", "GRANTS"];
-      output.list(tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
+      output.list("tokens", tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
         id,
         description,
         expiresAt ?? "never",

@@ -48,11 +48,16 @@ export const upkeepCommands: Command[] = [
       if (output.isJson) output.json({ repositories, total });
       else {
         const columns = ["NAME", "TAGS", "MANIFESTS", "BLOBS", "LOGICAL", "STORED"];
-        output.list(repositories, columns, ({ name, tags, manifests, blobs, logical, stored }) => [
-          name,
-          ...[tags, manifests, blobs].map(String),
-          ...[logical, stored].map(({ bytes }) => formatBytes(bytes)),
-        ]);
+        output.list(
+          "repositories",
+          repositories,
+          columns,
+          ({ name, tags, manifests, blobs, logical, stored }) => [
+            name,
+            ...[tags, manifests, blobs].map(String),
+            ...[logical, stored].map(({ bytes }) => formatBytes(bytes)),
+          ],
+        );
         if (total !== undefined) {
           const { logical, stored, leaving } = total;
           const [asIf, really, going] = [logical, stored, leaving].map(({ bytes }) => formatBytes(bytes));
@@ -108,6 +113,7 @@ export const upkeepCommands: Command[] = [
         n: "1000",
       });
       output.list(
+        "moves",
         moves,
         ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO"],
         ({ sequence, time, actor, from, to }) => [
@@ -172,7 +178,7 @@ function showFindings(output: Invocation["output"], { checked, repaired, problem
   const subject = ({ repository, digest, tag, key }: FindingView) =>
     [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
   if (findings.length > 0) {
-    output.list(findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
+    output.list("findings", findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
       finding.state,
       finding.what,
       subject(finding),
