@@ -53,7 +53,8 @@ export class Connection {
         return this.#fetch(url, sent, timeoutMs);
       });
     } catch (error) {
-      throw new CommandError(`cannot reach ${this.origin}: ${reasonOf(error, timeoutMs)}`);
+      const reason = reasonOf(error, timeoutMs);
+      throw new CommandError(`cannot reach ${this.origin}: ${reason}`, undefined, "UNREACHABLE");
     }
     if (response.status < 300 || response.status >= 400) return response;
     const target = response.headers.get("Location") ?? "elsewhere";
@@ -61,6 +62,20 @@ export class Connection {
       `${this.origin} sends on to ${target}: give the registry's own address with --url`,
       response.status,
     );
+  }
+
+  /** The address of the page after one that was answered; `undefined` after the last one. Source: RFC 8288. */
+  nextPage({ headers }: Response): URL | undefined {
+    const [, target] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(headers.get("Link") ?? "") ?? [];
+    return target === undefined ? undefined : this.resolve(target);
+  }
+
+  /** Says why an answer refuses, with who is not let in; `reason` is the registry's. */
+  refusal(status: number, reason: string): string {
+    if (status !== 401) return reason;
+    return this.hasCredentials
+      ? `${this.user} is not let in: ${reason}`
+      : "the registry asks for credentials: set STOWAGE_PASSWORD, or give the password with --password-stdin";
   }
 
   async #fetch(url: URL, { method, headers, body }: Sent, timeoutMs: number | undefined): Promise<Response> {
@@ -73,6 +88,15 @@ export class Connection {
       ...(body === undefined ? {} : { body: body as BodyInit }),
     });
   }
+}
+
+/** What to say of an answer that is none of the registry's. */
+export function notStowage({ status, url }: Pick<Response, "status" | "url">): CommandError {
+  const { origin } = new URL(url);
+  return new CommandError(
+    `${origin} does not answer as Stowage does (status ${status}): is --url right?`,
+    status,
+  );
 }
 
 const brokenOff = "the connection was broken off";

@@ -43,6 +43,30 @@ test("lists are read to their last page, under a path as well, and no further th
   assert.deepEqual(asked, Array(5).fill(expected));
 });
 
+test("tags are read to their last page", async (t) => {
+  const url = await serverOf(t, ({ pathname, searchParams }, response) => {
+    const isFirst = searchParams.get("last") === null;
+    const link = `<${pathname}?n=1000&last=b>; rel="next"`;
+    response.writeHead(200, isFirst ? { Link: link } : {});
+    response.end(JSON.stringify({ name: "team/app", tags: isFirst ? ["a", "b"] : ["c"] }));
+  });
+  const { stdout } = await call(["tag", "list", "team/app"], { STOWAGE_URL: `${url}/stowage` });
+  assert.equal(stdout, "a\nb\nc\n");
+});
+
+test("what does not answer as a registry does is told for tags as well", async (t) => {
+  for (const [status, body, message] of [
+    [200, "<html>", /does not answer as Stowage does \(status 200\)/],
+    [200, "{}", /does not answer as Stowage does \(status 200\)/],
+    [404, "<html>", /does not answer as Stowage does \(status 404\)/],
+    [502, "<html>", /http:\S+ answers with status 502$/m],
+    [401, '{"errors": [{"code": "UNAUTHORIZED", "message": "no"}]}', /the registry asks for credentials: /],
+  ] as const) {
+    const url = await serverOf(t, (_, response) => response.writeHead(status).end(body));
+    assertRefused(await call(["tag", "list", "team/app"], { STOWAGE_URL: url }), 1, message);
+  }
+});
+
 const answers: [name: string, handler: Handler, message: RegExp][] = [
   [
     "a redirect, which credentials do not follow",

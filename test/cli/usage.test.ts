@@ -25,7 +25,7 @@ const noSuch = "http://127.0.0.1:9/";
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
   [
     [],
-    /a command is needed; there are account, token, repo, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
+    /a command is needed; there are account, token, repo, tag, manifest, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
   ],
   [["acount"], /there is no command "acount"; /],
   [["account"], /: account needs one of list, show, create, set, delete$/m],
@@ -55,6 +55,11 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [["token", "create", "a", "--description", "x", "--expires", "soon"], /"soon" is no duration; /],
   [["repo", "public", "../a"], /"\.\.\/a" is no name of a repository, /],
   [["repo", "delete", "a"], /for good: repeat it with --yes$/m],
+  [["tag", "delete", "a"], /tag delete takes REPOSITORY TAG…; /],
+  [["tag", "delete", "a", "v1", "v2"], /this deletes a:v1, a:v2: repeat it with --yes$/m],
+  [["tag", "delete", "a", "v1", "a:v2", "--yes"], /"a:v2" is no tag$/m],
+  [["tag", "list", "a", "v1"], /tag list takes REPOSITORY; /],
+  [["manifest", "delete", "a", "v1", "--yes"], /"v1" is no digest$/m],
   [["explain", "a", "b", "read"], /"read" is no verb; there are pull, push, delete, admin$/m],
   [["history", "a", "a b"], /"a b" is no tag$/m],
   [["history", "A", "v1"], /"A" is no name of a repository, /],
