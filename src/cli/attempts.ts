@@ -6,20 +6,23 @@ import type { Output } from "./output.ts";
 export type Attempts = { done: string[]; failed: { name: string; reason: string }[]; untried: string[] };
 
 /**
- * Does something with each of several things, one after the other. Stops at a failure that is none of the thing: when
+ * Does something with each of several things, by their names, one after the other. Stops at a failure that is none of the thing: when
  * the registry is not reached, is elsewhere, or does not let the user in.
  */
-export async function attemptEach(names: string[], work: (name: string) => Promise<void>): Promise<Attempts> {
+export async function attemptEach<Name extends string, Thing>(
+  things: [Name, Thing][],
+  work: (name: Name, thing: Thing) => Promise<void>,
+): Promise<Attempts> {
   const attempts: Attempts = { done: [], failed: [], untried: [] };
-  for (const [index, name] of names.entries()) {
+  for (const [index, [name, thing]] of things.entries()) {
     try {
-      await work(name);
+      await work(name, thing);
       attempts.done.push(name);
     } catch (error) {
       if (!isExpected(error)) throw error;
       attempts.failed.push({ name, reason: error.message });
       if (!isOfAll(error)) continue;
-      attempts.untried = names.slice(index + 1);
+      attempts.untried = things.slice(index + 1).map(([left]) => left);
       break;
     }
   }
@@ -27,7 +30,10 @@ export async function attemptEach(names: string[], work: (name: string) => Promi
 }
 
 /** Says what failed, a line each; returns what to exit with. */
-export function showFailures(output: Output, { failed, untried }: Attempts): ExitCode {
+export function showFailures(
+  output: Output,
+  { failed, untried }: Pick<Attempts, "failed" | "untried">,
+): ExitCode {
   for (const { name, reason } of failed) output.note(`stowage: ${name}: ${reason}`);
   if (untried.length > 0) output.note(`stowage: not tried: ${untried.join(", ")}`);
   return failed.length === 0 ? exitCodes.done : exitCodes.refused;

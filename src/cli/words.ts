@@ -45,6 +45,11 @@ export function pathSegment(text: string): string {
   throw new UsageError(`${quote(text)} is no name: there are letters, digits and . _ - in them`);
 }
 
+/** So many things: `1 repository`, `2 repositories`. */
+export function counted(count: number, one: string, more = `${one}s`): string {
+  return `${count} ${count === 1 ? one : more}`;
+}
+
 /** A text as it is shown in a message. */
 export function quote(text: string): string {
   return JSON.stringify(text);

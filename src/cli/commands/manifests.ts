@@ -84,12 +84,16 @@ async function remove({ content, output, flags, args }: Invocation, { word, join
   const repository = repositoryName(name);
   const wrong = given.find((text) => !isOne(text));
   if (wrong !== undefined) throw new UsageError(`${quote(wrong)} is no ${word}`);
-  const references = new Map(given.map((text) => [`${repository}${joint}${text}`, text]));
-  const all = [...references.keys()];
-  if (!flags.has("yes")) throw new UsageError(`this deletes ${all.join(", ")}: repeat it with --yes`);
-  const attempts = await attemptEach(all, async (full) => {
+  const references = [...new Set(given)].map((text): [string, string] => [
+    `${repository}${joint}${text}`,
+    text,
+  ]);
+  if (!flags.has("yes")) {
+    throw new UsageError(`this deletes ${references.map(([full]) => full).join(", ")}: repeat it with --yes`);
+  }
+  const attempts = await attemptEach(references, async (full, reference) => {
     try {
-      await content.delete(repository, references.get(full) ?? "");
+      await content.delete(repository, reference);
     } catch (error) {
       const isUnknown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
       throw isUnknown ? new CommandError(`there is no such ${word === "tag" ? "tag" : "manifest"}`) : error;

@@ -4,7 +4,7 @@ import { parseTag } from "../../oci/name.ts";
 import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
 import { formatBytes } from "../progress.ts";
 import type { FindingView, FreedView, ScrubView, TagMoveView, UsageView } from "../views.ts";
-import { quote, repositoryName } from "../words.ts";
+import { counted, quote, repositoryName } from "../words.ts";
 
 const tagPath = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
@@ -98,8 +98,9 @@ export const upkeepCommands: Command[] = [
         sum.repositories += repositories;
         sum.removed += removed;
       }
-      const removed = `${sum.removed} rows that nobody knows are removed`;
-      output.done(`${sum.repositories} repositories write their rows anew; ${removed}`, sum);
+      const written = counted(sum.repositories, "repository", "repositories");
+      const removed = counted(sum.removed, "row");
+      output.done(`the rows of ${written} are written anew, and ${removed} removed that nobody knows`, sum);
       return exitCodes.done;
     },
   },
@@ -186,6 +187,6 @@ function showFindings(output: Invocation["output"], { checked, repaired, problem
     ]);
   }
   const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
-  const looked = `${blobs} blobs (${formatBytes(bytes)}), ${manifests} manifests and ${tags} tags`;
-  output.note(`${looked} were read: ${problems.length} problems, ${repaired.length} repaired`);
+  const looked = `${counted(blobs, "blob")} (${formatBytes(bytes)}), ${counted(manifests, "manifest")} and ${counted(tags, "tag")}`;
+  output.note(`${looked} were read: ${counted(problems.length, "problem")}, ${repaired.length} repaired`);
 }
