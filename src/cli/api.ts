@@ -6,7 +6,7 @@ const timeoutMs = 60_000;
 const prefix = "api/v1/";
 
 /** Problem details, as far as they are told. Source: RFC 9457. */
-type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown };
+type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown; digest?: unknown };
 
 /** Requests to the API. Every failure is a {@link CommandError} that says what was wrong. */
 export class Api {
@@ -105,8 +105,8 @@ export class Api {
       wait === null ? "" : `; try again in ${wait} s`,
       status >= 500 ? ` (request ${text(problem.requestId)})` : "",
     ].join("");
-    const code = problem.code === undefined ? undefined : text(problem.code);
-    return new CommandError(this.#connection.refusal(status, reason), status, code);
+    const facts = { code: textOf(problem.code), digest: textOf(problem.digest) };
+    return new CommandError(this.#connection.refusal(status, reason), status, facts);
   }
 }
 
@@ -133,6 +133,10 @@ export async function readJson<T>(response: Response): Promise<T> {
 
 function toProblem(json: unknown): Problem | undefined {
   return typeof json === "object" && json !== null ? json : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function text(value: unknown): string {

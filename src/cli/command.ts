@@ -71,6 +71,9 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** What the error of an answer says for programs: its code, and the digest that it is about. */
+export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
+
 /** The registry refused, or was not reached; the message says why. */
 export class CommandError extends Error {
   override name = "CommandError";
@@ -78,11 +81,14 @@ export class CommandError extends Error {
   readonly status: number | undefined;
   /** The code of the answer's error, if it has one; `UNREACHABLE` when there was no answer. */
   readonly code: string | undefined;
+  /** The digest that the answer's error is about, if it names one. */
+  readonly digest: string | undefined;
 
-  constructor(message: string, status?: number, code?: string) {
+  constructor(message: string, status?: number, { code, digest }: ErrorFacts = {}) {
     super(message);
     this.status = status;
     this.code = code;
+    this.digest = digest;
   }
 }
 

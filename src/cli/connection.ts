@@ -54,7 +54,7 @@ export class Connection {
       });
     } catch (error) {
       const reason = reasonOf(error, timeoutMs);
-      throw new CommandError(`cannot reach ${this.origin}: ${reason}`, undefined, "UNREACHABLE");
+      throw new CommandError(`cannot reach ${this.origin}: ${reason}`, undefined, { code: "UNREACHABLE" });
     }
     if (response.status < 300 || response.status >= 400) return response;
     const target = response.headers.get("Location") ?? "elsewhere";

@@ -140,7 +140,7 @@ export class Content {
       reasons?.join("; ") ?? `${this.#connection.origin} answers with status ${status}`,
     );
     const message = subject === undefined ? reason : `${subject}: ${reason}`;
-    return new CommandError(message, status, errors?.[0]?.code);
+    return new CommandError(message, status, { code: errors?.[0]?.code });
   }
 }
 

@@ -43,6 +43,17 @@ test("manifests are listed, tagged or not, and deleted with their tags", async (
   });
   const none = await call(["manifest", "list", "team/web"], environment);
   assert.deepEqual(none, { code: 0, stdout: "", stderr: "there are no manifests\n" });
+
+  const refused = await call(["restore", "team/web", "v1"], environment);
+  assertRefused(
+    refused,
+    1,
+    new RegExp(`^stowage: the manifest of v1 was deleted: restore team/web ${image.digest}$`, "m"),
+  );
+  const restored = await call(refused.stderr.trim().split(" ").slice(-3), environment);
+  assert.match(restored.stderr, /is back in team\/web, with v1$/m);
+  await registry.pullImage("team/web", "v1", image);
+  assertRefused(await call(["restore", "team/web", "none"], environment), 1, /has nothing like that/);
 });
 
 test("a repository that is unknown, or a registry that is away, is told for what it is", async () => {

@@ -38,7 +38,7 @@ export async function exportAll(
     const layout = new Layout(join(directory, directoryOf(repository.name)));
     await new RepositoryExport(call, repository, layout, report, sources).run().catch((error: unknown) => {
       if (!(error instanceof CommandError)) throw error;
-      throw new CommandError(`${repository.name}: ${error.message}`, error.status, error.code);
+      throw new CommandError(`${repository.name}: ${error.message}`, error.status, error);
     });
     report.repositories++;
   }

@@ -1,7 +1,7 @@
 /** `gc`, `usage`, `scrub`, `rebuild`, `history`, `restore` */
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
-import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
 import { formatBytes } from "../progress.ts";
 import type { FindingView, FreedView, ScrubView, TagMoveView, UsageView } from "../views.ts";
 import { counted, quote, repositoryName } from "../words.ts";
@@ -162,7 +162,12 @@ async function restore({ api, output, flags, args: [repository = "", reference =
     ...(text === undefined ? {} : { sequence: Number(text) }),
   };
   const path = `${tagPath(repository, reference)}/restore`;
-  const restored = await api.send<{ digest: string }>("POST", path, wanted);
+  const restored = await api.send<{ digest: string }>("POST", path, wanted).catch((error: unknown) => {
+    const isKnown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
+    if (!isKnown || error.digest === undefined) throw error;
+    const command = `restore ${repository} ${error.digest}`;
+    throw new CommandError(`the manifest of ${reference} was deleted: ${command}`, error.status);
+  });
   output.done(`${repository}:${reference} is ${restored.digest} again`, restored);
   return exitCodes.done;
 }
