@@ -99,14 +99,22 @@ export class Api {
       : undefined;
     if (problem === undefined) return notStowage(response);
     const wait = headers.get("Retry-After");
+    const isForOthers = problem.code === "DENIED" && problem.detail === undefined && !this.#isOwn(response);
     const reason = [
       text(problem.title),
+      isForOthers ? ": this is for administrators" : "",
       problem.detail === undefined ? "" : `: ${text(problem.detail)}`,
       wait === null ? "" : `; try again in ${wait} s`,
       status >= 500 ? ` (request ${text(problem.requestId)})` : "",
     ].join("");
     const facts = { code: textOf(problem.code), digest: textOf(problem.digest) };
     return new CommandError(this.#connection.refusal(status, reason), status, facts);
+  }
+
+  /** Whether an answer is about the user's own account, which a token may do less with than the password. */
+  #isOwn({ url }: Response): boolean {
+    const own = this.#connection.resolve(`${prefix}accounts/${this.#connection.user}`);
+    return `${url}/`.startsWith(`${own}/`);
   }
 }
 

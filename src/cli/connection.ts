@@ -101,12 +101,16 @@ export function notStowage({ status, url }: Pick<Response, "status" | "url">): C
 
 const brokenOff = "the connection was broken off";
 
+const speaksHttp = "the server speaks http, not https: write --url with http://";
+
 const reasons: Record<string, string> = {
   ECONNREFUSED: "nothing listens there",
   ENOTFOUND: "there is no such host",
   EAI_AGAIN: "there is no such host, or no network",
   ECONNRESET: brokenOff,
   UND_ERR_SOCKET: brokenOff,
+  ERR_SSL_WRONG_VERSION_NUMBER: speaksHttp,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: speaksHttp,
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -123,6 +127,9 @@ export function reasonOf(error: unknown, timeoutMs = 0): string {
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
   const { cause } = error;
   const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
-  // Deno has no codes, but sentences.
-  return reasons[code ?? ""] ?? (cause instanceof Error && cause.message ? cause.message : error.message);
+  const known = reasons[code ?? ""];
+  if (known !== undefined) return known;
+  // Deno has no codes, but sentences; this one is rustls' of an answer that is not TLS.
+  const sentence = cause instanceof Error && cause.message ? cause.message : error.message;
+  return sentence.includes("InvalidContentType") ? speaksHttp : sentence;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import test from "node:test";
+import { reasonOf } from "../../src/cli/connection.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 type Handler = (url: URL, response: ServerResponse, authorization: string | undefined) => void;
@@ -115,6 +116,15 @@ test("whatever is at the address, the answer is told in a line and exits with 1"
   }
   const gone = await call(["account", "list", "--url", "http://127.0.0.1:9"], {});
   assertRefused(gone, 1, /cannot reach http:\/\/127\.0\.0\.1:9: /);
+});
+
+test("a server that speaks http is told from one that is away, as Node and as Deno say it", async (t) => {
+  const url = await serverOf(t, (_, response) => response.end());
+  const spoken = "the server speaks http, not https: write --url with http://";
+  const refused = await call(["account", "list"], { STOWAGE_URL: url.replace("http:", "https:") });
+  assertRefused(refused, 1, new RegExp(`cannot reach https:\\S+: ${spoken}$`, "m"));
+  const cause = new Error("client error (Connect): received corrupt message of type InvalidContentType");
+  assert.equal(reasonOf(new TypeError("error sending request", { cause })), spoken);
 });
 
 test("a request whose connection breaks off is sent again, if that does no harm", async (t) => {

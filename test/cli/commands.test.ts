@@ -61,7 +61,9 @@ test("an account is made, changed in nothing but what is given, and deleted", as
   assert.equal((await show()).disabled, false);
   const again = { ...own, STOWAGE_PASSWORD: "another password" };
   assert.equal((await call(["account", "show", "anna"], again)).code, 0);
-  assertRefused(await call(["account", "list"], again), 1, /access is denied$/m);
+  for (const args of [["account", "list"], ["account", "show", "ann"], ["usage"], ["audit"]]) {
+    assertRefused(await call(args, again), 1, /: access is denied: this is for administrators$/m);
+  }
   await done(["account", "set", "anna", "--grant", "d:pull"]);
   assert.deepEqual((await show()).grants, [{ repository: "d", verbs: ["pull"] }]);
   const unknownGrant = await call(["account", "set", "anna", "--remove-grant", "a/**"], environment);
@@ -71,6 +73,10 @@ test("an account is made, changed in nothing but what is given, and deleted", as
   await done(["account", "delete", "anna"]);
   assertRefused(await call(["account", "delete", "anna"], environment), 1, /there is no such account$/m);
   assert.deepEqual(await json("account", "list"), []);
+  for (const args of [["show"], ["set", "--disable"], ["delete"]]) {
+    const refused = await call(["account", ...args, "admin"], environment);
+    assertRefused(refused, 1, /: admin has no account record: its password is ADMIN_PASSWORD$/m);
+  }
 });
 
 test("a token's secret is all that stdout gets; it pushes until it is deleted", async () => {
