@@ -102,6 +102,19 @@ test("a token's secret is all that stdout gets; it pushes until it is deleted", 
   assert.equal(await pushManifest("ci/other", `ci:${other}`), 201);
 });
 
+test("a token that is given more than its account has is said to be bound by that", async () => {
+  await done(["account", "create", "narrow", "--grant", "narrow/**:pull,push"]);
+  const create = ["token", "create", "narrow", "--description", "x", "--grant"];
+  const made = await call([...create, "**:admin", "--grant", "narrow/app:pull"], environment);
+  assert.equal(made.code, 0);
+  const note = "the token may do no more than narrow, which may: narrow/**:pull,push";
+  assert(made.stderr.endsWith(`\n**:admin is more than the account has; ${note}\n`), made.stderr);
+  const within = await call([...create, "narrow/app-*:push"], environment);
+  assert.doesNotMatch(within.stderr, /more than/);
+  const own = { STOWAGE_URL: registry.url, STOWAGE_USER: "narrow", STOWAGE_PASSWORD: made.stdout.trimEnd() };
+  assertRefused(await call(["token", "list", "narrow"], own), 1, /: access is denied$/m);
+});
+
 test("repositories are described, published and deleted; explain says who may what", async () => {
   assert.equal(await pushManifest("shop/app", `admin:${adminPassword}`), 201);
   const explain = (...args: string[]) => call(["explain", ...args], environment);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { commands } from "../../src/cli/commands.ts";
 import { formatTable } from "../../src/cli/output.ts";
-import { parseDuration, parseGrant } from "../../src/cli/words.ts";
+import { isWithin, parseDuration, parseGrant } from "../../src/cli/words.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 test("every command explains itself, alone, in its group and among all", async () => {
@@ -88,6 +88,26 @@ test("grants and durations are read as they are written", () => {
   assert.deepEqual(["1s", "2m", "3h", "90d"].map(parseDuration), [1, 120, 10_800, 7_776_000]);
   for (const text of ["", "0d", "-1d", "1w", "1.5h", "d"]) {
     assert.throws(() => parseDuration(text), { name: "UsageError" }, text);
+  }
+});
+
+test("a grant is within others if they allow all of it", () => {
+  const cases: [grant: string, others: string[], expected: boolean][] = [
+    ["a/b:pull", ["a/**:pull,push"], true],
+    ["a/b:pull,push", ["a/*:pull", "**:push"], true],
+    ["a/b:pull,delete", ["a/**:pull,push"], false],
+    ["a/**:pull", ["a/**:pull"], true],
+    ["a/b/**:pull", ["a/**:pull"], true],
+    ["a/**:pull", ["a/*:pull"], false],
+    ["a/**:pull", ["*/**:pull"], false],
+    ["ab/**:pull", ["a/**:pull"], false],
+    ["a/*:pull", ["a/b:pull"], false],
+    ["a/b-*:pull", ["a/*:pull"], true],
+    ["a/*:pull", ["a/b-*:pull"], false],
+    ["**:admin", [], false],
+  ];
+  for (const [grant, others, expected] of cases) {
+    assert.equal(isWithin(parseGrant(grant), others.map(parseGrant)), expected, `${grant} in ${others}`);
   }
 });
 
