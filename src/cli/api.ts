@@ -1,12 +1,12 @@
 /** The management API of a registry, over HTTP. */
 import { CommandError } from "./command.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, notStowage } from "./connection.ts";
 
 const timeoutMs = 60_000;
 const prefix = "api/v1/";
 
 /** Problem details, as far as they are told. Source: RFC 9457. */
-type Problem = { title?: unknown; detail?: unknown; requestId?: unknown };
+type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown; digest?: unknown };
 
 /** Requests to the API. Every failure is a {@link CommandError} that says what was wrong. */
 export class Api {
@@ -55,7 +55,7 @@ export class Api {
     const entries: T[] = [];
     for await (const page of this.pages<Record<string, T[] | undefined>>(path, query)) {
       const found = page[field];
-      if (!Array.isArray(found)) throw notStowage(this.#connection.origin, 200);
+      if (!Array.isArray(found)) throw notStowage({ url: this.#connection.origin, status: 200 });
       entries.push(...found);
       if (entries.length >= limit) break;
     }
@@ -69,8 +69,7 @@ export class Api {
     while (next !== undefined) {
       const response: Response = await this.#exchange("GET", next);
       yield await readJson<T>(response);
-      const [, target] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get("Link") ?? "") ?? [];
-      next = target === undefined ? undefined : this.#connection.resolve(target);
+      next = this.#connection.nextPage(response);
     }
   }
 
@@ -89,27 +88,33 @@ export class Api {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     if (response.ok) return response;
-    throw new CommandError(await this.#whyRefused(response), response.status);
+    throw await this.#refusalOf(response);
   }
 
-  async #whyRefused(response: Response): Promise<string> {
+  async #refusalOf(response: Response): Promise<CommandError> {
     const { status, headers } = response;
     const isProblem = headers.get("Content-Type")?.startsWith("application/problem+json") ?? false;
     const problem: Problem | undefined = isProblem
       ? await response.json().then(toProblem, () => undefined)
       : undefined;
-    if (problem === undefined) return notARegistry(response).message;
-    if (status === 401 && !this.#connection.hasCredentials) {
-      return "the registry asks for credentials: set STOWAGE_PASSWORD, or give the password with --password-stdin";
-    }
-    const subject = status === 401 ? `${this.#connection.user} is not let in: ` : "";
+    if (problem === undefined) return notStowage(response);
     const wait = headers.get("Retry-After");
-    return [
-      subject + text(problem.title),
+    const isForOthers = problem.code === "DENIED" && problem.detail === undefined && !this.#isOwn(response);
+    const reason = [
+      text(problem.title),
+      isForOthers ? ": this is for administrators" : "",
       problem.detail === undefined ? "" : `: ${text(problem.detail)}`,
       wait === null ? "" : `; try again in ${wait} s`,
       status >= 500 ? ` (request ${text(problem.requestId)})` : "",
     ].join("");
+    const facts = { code: textOf(problem.code), digest: textOf(problem.digest) };
+    return new CommandError(this.#connection.refusal(status, reason), status, facts);
+  }
+
+  /** Whether an answer is about the user's own account, which a token may do less with than the password. */
+  #isOwn({ url }: Response): boolean {
+    const own = this.#connection.resolve(`${prefix}accounts/${this.#connection.user}`);
+    return `${url}/`.startsWith(`${own}/`);
   }
 }
 
@@ -123,29 +128,23 @@ export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefine
   }
 }
 
-async function readJson<T>(response: Response): Promise<T> {
+/** Reads the JSON of an answer; `undefined` where it is empty. */
+export async function readJson<T>(response: Response): Promise<T> {
   const body = await response.text();
   if (body === "") return undefined as T;
   try {
     return JSON.parse(body) as T;
   } catch {
-    throw notARegistry(response);
+    throw notStowage(response);
   }
-}
-
-function notARegistry({ status, url }: Response): CommandError {
-  return notStowage(new URL(url).origin, status);
-}
-
-function notStowage(origin: string, status: number): CommandError {
-  return new CommandError(
-    `${origin} does not answer as Stowage does (status ${status}): is --url right?`,
-    status,
-  );
 }
 
 function toProblem(json: unknown): Problem | undefined {
   return typeof json === "object" && json !== null ? json : undefined;
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 function text(value: unknown): string {

@@ -16,6 +16,8 @@ export type Command = {
   name: string;
   /** The names of its arguments, none of which may be left out. */
   arguments: string[];
+  /** Whether the last argument may be followed by more of its kind. */
+  takesSeveral?: boolean;
   flags: Flag[];
   summary: string;
   /** More for `--help`. */
@@ -28,7 +30,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** A command as it was called. */
 export type Invocation = {
-  /** As many as the command has arguments. */
+  /** As many as the command has arguments; or more, if it takes several. */
   args: string[];
   flags: FlagValues;
   api: Api;
@@ -69,14 +71,29 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** What the error of an answer says for programs: its code, and the digest that it is about. */
+export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
+
 /** The registry refused, or was not reached; the message says why. */
 export class CommandError extends Error {
   override name = "CommandError";
   /** The status of the registry's answer, if it gave one. */
   readonly status: number | undefined;
+  /** The code of the answer's error, if it has one; `UNREACHABLE` when there was no answer. */
+  readonly code: string | undefined;
+  /** The digest that the answer's error is about, if it names one. */
+  readonly digest: string | undefined;
 
-  constructor(message: string, status?: number) {
+  constructor(message: string, status?: number, { code, digest }: ErrorFacts = {}) {
     super(message);
     this.status = status;
+    this.code = code;
+    this.digest = digest;
   }
+}
+
+/** Whether an error says to people what is wrong; that of a file says so, too. */
+export function isExpected(error: unknown): error is Error {
+  if (error instanceof UsageError || error instanceof CommandError) return true;
+  return error instanceof Error && "syscall" in error;
 }

@@ -3,6 +3,7 @@ import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { backupCommands } from "./commands/backup.ts";
+import { manifestCommands } from "./commands/manifests.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { upkeepCommands } from "./commands/upkeep.ts";
@@ -12,6 +13,7 @@ export const commands: Command[] = [
   ...accountCommands,
   ...tokenCommands,
   ...repositoryCommands,
+  ...manifestCommands,
   ...webhookCommands,
   ...administrationCommands,
   ...upkeepCommands,

@@ -53,7 +53,8 @@ export class Connection {
         return this.#fetch(url, sent, timeoutMs);
       });
     } catch (error) {
-      throw new CommandError(`cannot reach ${this.origin}: ${reasonOf(error, timeoutMs)}`);
+      const reason = reasonOf(error, timeoutMs);
+      throw new CommandError(`cannot reach ${this.origin}: ${reason}`, undefined, { code: "UNREACHABLE" });
     }
     if (response.status < 300 || response.status >= 400) return response;
     const target = response.headers.get("Location") ?? "elsewhere";
@@ -61,6 +62,20 @@ export class Connection {
       `${this.origin} sends on to ${target}: give the registry's own address with --url`,
       response.status,
     );
+  }
+
+  /** The address of the page after one that was answered; `undefined` after the last one. Source: RFC 8288. */
+  nextPage({ headers }: Response): URL | undefined {
+    const [, target] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(headers.get("Link") ?? "") ?? [];
+    return target === undefined ? undefined : this.resolve(target);
+  }
+
+  /** Says why an answer refuses, with who is not let in; `reason` is the registry's. */
+  refusal(status: number, reason: string): string {
+    if (status !== 401) return reason;
+    return this.hasCredentials
+      ? `${this.user} is not let in: ${reason}`
+      : "the registry asks for credentials: set STOWAGE_PASSWORD, or give the password with --password-stdin";
   }
 
   async #fetch(url: URL, { method, headers, body }: Sent, timeoutMs: number | undefined): Promise<Response> {
@@ -75,7 +90,18 @@ export class Connection {
   }
 }
 
+/** What to say of an answer that is none of the registry's. */
+export function notStowage({ status, url }: Pick<Response, "status" | "url">): CommandError {
+  const { origin } = new URL(url);
+  return new CommandError(
+    `${origin} does not answer as Stowage does (status ${status}): is --url right?`,
+    status,
+  );
+}
+
 const brokenOff = "the connection was broken off";
+
+const speaksHttp = "the server speaks http, not https: write --url with http://";
 
 const reasons: Record<string, string> = {
   ECONNREFUSED: "nothing listens there",
@@ -83,6 +109,8 @@ const reasons: Record<string, string> = {
   EAI_AGAIN: "there is no such host, or no network",
   ECONNRESET: brokenOff,
   UND_ERR_SOCKET: brokenOff,
+  ERR_SSL_WRONG_VERSION_NUMBER: speaksHttp,
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: speaksHttp,
   DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
   UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -99,6 +127,9 @@ export function reasonOf(error: unknown, timeoutMs = 0): string {
   if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
   const { cause } = error;
   const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
-  // Deno has no codes, but sentences.
-  return reasons[code ?? ""] ?? (cause instanceof Error && cause.message ? cause.message : error.message);
+  const known = reasons[code ?? ""];
+  if (known !== undefined) return known;
+  // Deno has no codes, but sentences; this one is rustls' of an answer that is not TLS.
+  const sentence = cause instanceof Error && cause.message ? cause.message : error.message;
+  return sentence.includes("InvalidContentType") ? speaksHttp : sentence;
 }

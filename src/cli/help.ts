@@ -26,8 +26,14 @@ export function helpOfCommand(command: Command): string {
   return `stowage ${usageOf(command)}\n\n${text}\n\n${own}${formatFlags(commonFlags)}\n${exits}`;
 }
 
-function usageOf({ name, arguments: names, flags }: Command): string {
-  return [name, ...names, ...(flags.length === 0 ? [] : ["[flags]"])].join(" ");
+function usageOf(command: Command): string {
+  const { name, flags } = command;
+  return [name, ...argumentsOf(command), ...(flags.length === 0 ? [] : ["[flags]"])].join(" ");
+}
+
+/** The names of a command's arguments, with dots after one that may be followed by more. */
+export function argumentsOf({ arguments: names, takesSeveral = false }: Command): string[] {
+  return names.map((name, index) => (takesSeveral && index === names.length - 1 ? `${name}…` : name));
 }
 
 function formatFlags(flags: Flag[]): string {

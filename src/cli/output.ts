@@ -13,11 +13,18 @@ export class Output {
     this.isJson = isJson;
   }
 
-  /** Prints a list: as JSON, or as a table; `toRow` gives the cells of an entry. */
-  list<T>(entries: T[], columns: string[], toRow: (entry: T) => string[]): void {
+  /** Prints a list of `things`: as JSON, or as a table; `toRow` gives the cells of an entry. */
+  list<T>(things: string, entries: T[], columns: string[], toRow: (entry: T) => string[]): void {
     if (this.isJson) this.json(entries);
-    else if (entries.length === 0) this.note("there are none");
+    else if (entries.length === 0) this.note(`there are no ${things}`);
     else this.#write(formatTable([columns, ...entries.map(toRow)]));
+  }
+
+  /** Prints a list of texts: as JSON, or one a line. */
+  lines(things: string, entries: string[]): void {
+    if (this.isJson) this.json(entries);
+    else if (entries.length === 0) this.note(`there are no ${things}`);
+    else this.#write(formatTable(entries.map((entry) => [entry])));
   }
 
   /** Prints one thing: as JSON, or one field a line. */

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { type Command, type Flag, FlagValues, UsageError } from "./command.ts";
 import { commands, commonFlags } from "./commands.ts";
-import { helpOf, helpOfCommand } from "./help.ts";
+import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
 import { quote } from "./words.ts";
 
 /** What is to be done: run a command, or print a text. */
@@ -32,8 +32,9 @@ export function parse(given: readonly string[]): Parsed {
   if (isHelp) return { kind: "help", text: helpOfCommand(command) };
   const { positionals, flags } = split(own, [...command.flags, ...commonFlags]);
   const args = positionals.slice(command.name.split(" ").length);
-  if (args.length !== command.arguments.length) {
-    const wanted = command.arguments.length === 0 ? "no arguments" : command.arguments.join(" ");
+  const { length } = command.arguments;
+  if (args.length < length || (args.length > length && command.takesSeveral !== true)) {
+    const wanted = length === 0 ? "no arguments" : argumentsOf(command).join(" ");
     throw new UsageError(`${command.name} takes ${wanted}; ${command.name} --help says more`);
   }
   return { kind: "run", command, args, flags };

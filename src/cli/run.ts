@@ -1,7 +1,7 @@
 /** The command line from its words to its exit code. */
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
-import { CommandError, type ExitCode, exitCodes, type FlagValues, UsageError } from "./command.ts";
+import { type ExitCode, exitCodes, type FlagValues, isExpected, UsageError } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
 import { Output } from "./output.ts";
@@ -41,12 +41,6 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);
     return error instanceof UsageError ? exitCodes.usage : exitCodes.refused;
   }
-}
-
-/** Whether an error says to people what is wrong; that of a file says so, too. */
-function isExpected(error: unknown): error is Error {
-  if (error instanceof UsageError || error instanceof CommandError) return true;
-  return error instanceof Error && "syscall" in error;
 }
 
 async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundings, output: Output) {

@@ -137,6 +137,7 @@ export type ManifestView = {
   digest: string;
   mediaType: string;
   size: number;
+  pushedAt: string;
   tags: string[];
   artifactType?: string;
 };

@@ -1,5 +1,5 @@
 /** How grants and durations are written on the command line. */
-import { type Grant, isPattern, isVerb, verbs } from "../oci/grant.ts";
+import { type Grant, isPattern, isVerb, matchesPattern, verbs } from "../oci/grant.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { UsageError } from "./command.ts";
 
@@ -23,6 +23,21 @@ export function formatGrants(grants: Grant[] | undefined): string {
   return grants.map(({ repository, verbs: allowed }) => `${repository}:${allowed.join(",")}`).join(" ");
 }
 
+/** Whether others allow all that a grant does. Where that is hard to tell, it is `false`. */
+export function isWithin({ repository, verbs: allowed }: Grant, others: Grant[]): boolean {
+  return allowed.every((verb) =>
+    others.some((other) => other.verbs.includes(verb) && isPatternWithin(repository, other.repository)),
+  );
+}
+
+function isPatternWithin(pattern: string, other: string): boolean {
+  if (pattern === other || other === "**") return true;
+  // As a name, since no character but a star of the other one matches a star.
+  if (!pattern.includes("**")) return matchesPattern(other, pattern);
+  const folder = other.slice(0, -"**".length);
+  return other.endsWith("/**") && !folder.includes("*") && pattern.startsWith(folder);
+}
+
 const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 24 * 3600 };
 
 /** Reads a duration such as `90d`; returns seconds. */
@@ -43,6 +58,11 @@ export function repositoryName(text: string): string {
 export function pathSegment(text: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9._-]*$/.test(text)) return text;
   throw new UsageError(`${quote(text)} is no name: there are letters, digits and . _ - in them`);
+}
+
+/** So many things: `1 repository`, `2 repositories`. */
+export function counted(count: number, one: string, more = `${one}s`): string {
+  return `${count} ${count === 1 ? one : more}`;
 }
 
 /** A text as it is shown in a message. */

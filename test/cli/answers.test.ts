@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import test from "node:test";
+import { reasonOf } from "../../src/cli/connection.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 type Handler = (url: URL, response: ServerResponse, authorization: string | undefined) => void;
@@ -41,6 +42,30 @@ test("lists are read to their last page, under a path as well, and no further th
   }
   const expected = `/stowage/api/v1/audit Basic ${Buffer.from("admin:pa:ss").toString("base64")}`;
   assert.deepEqual(asked, Array(5).fill(expected));
+});
+
+test("tags are read to their last page", async (t) => {
+  const url = await serverOf(t, ({ pathname, searchParams }, response) => {
+    const isFirst = searchParams.get("last") === null;
+    const link = `<${pathname}?n=1000&last=b>; rel="next"`;
+    response.writeHead(200, isFirst ? { Link: link } : {});
+    response.end(JSON.stringify({ name: "team/app", tags: isFirst ? ["a", "b"] : ["c"] }));
+  });
+  const { stdout } = await call(["tag", "list", "team/app"], { STOWAGE_URL: `${url}/stowage` });
+  assert.equal(stdout, "a\nb\nc\n");
+});
+
+test("what does not answer as a registry does is told for tags as well", async (t) => {
+  for (const [status, body, message] of [
+    [200, "<html>", /does not answer as Stowage does \(status 200\)/],
+    [200, "{}", /does not answer as Stowage does \(status 200\)/],
+    [404, "<html>", /does not answer as Stowage does \(status 404\)/],
+    [502, "<html>", /http:\S+ answers with status 502$/m],
+    [401, '{"errors": [{"code": "UNAUTHORIZED", "message": "no"}]}', /the registry asks for credentials: /],
+  ] as const) {
+    const url = await serverOf(t, (_, response) => response.writeHead(status).end(body));
+    assertRefused(await call(["tag", "list", "team/app"], { STOWAGE_URL: url }), 1, message);
+  }
 });
 
 const answers: [name: string, handler: Handler, message: RegExp][] = [
@@ -91,6 +116,15 @@ test("whatever is at the address, the answer is told in a line and exits with 1"
   }
   const gone = await call(["account", "list", "--url", "http://127.0.0.1:9"], {});
   assertRefused(gone, 1, /cannot reach http:\/\/127\.0\.0\.1:9: /);
+});
+
+test("a server that speaks http is told from one that is away, as Node and as Deno say it", async (t) => {
+  const url = await serverOf(t, (_, response) => response.end());
+  const spoken = "the server speaks http, not https: write --url with http://";
+  const refused = await call(["account", "list"], { STOWAGE_URL: url.replace("http:", "https:") });
+  assertRefused(refused, 1, new RegExp(`cannot reach https:\\S+: ${spoken}$`, "m"));
+  const cause = new Error("client error (Connect): received corrupt message of type InvalidContentType");
+  assert.equal(reasonOf(new TypeError("error sending request", { cause })), spoken);
 });
 
 test("a request whose connection breaks off is sent again, if that does no harm", async (t) => {

@@ -142,11 +142,10 @@ test("a layout whose bytes are not those of their digest is refused by the regis
   await json(original, "export", copy, "--repository", "bad");
   writeFileSync(join(copy, "bad", "blobs", image.config.replace(":", "/")), "other");
   const refused = await call(["import", copy], { STOWAGE_URL: restored.url });
-  assertRefused(
-    refused,
-    1,
-    /the digest is malformed, of an unsupported algorithm, or not that of the content/,
-  );
+  assert.equal(refused.code, 1);
+  const [done, reason] = refused.stderr.split("\n");
+  assert.equal(done, "0 of 1 repository: 0 of 1 manifest and 0 blobs pushed");
+  assert(reason?.startsWith(`stowage: bad: blob ${image.config}: the digest is malformed, `), reason);
   assertRefused(
     await call(["import", join(copy, "none")], { STOWAGE_URL: restored.url }),
     1,
@@ -154,7 +153,8 @@ test("a layout whose bytes are not those of their digest is refused by the regis
   );
   writeFileSync(join(copy, "bad", "index.json"), "[");
   const broken = await call(["import", copy], { STOWAGE_URL: restored.url });
-  assertRefused(broken, 1, /index\.json is no index of an image layout$/m);
+  assert.equal(broken.code, 1);
+  assert.match(broken.stderr, /^stowage: bad: .*index\.json is no index of an image layout$/m);
   const file = join(copy, "bad", "oci-layout");
   assertRefused(await call(["export", file], { STOWAGE_URL: original.url }), 1, /ENOTDIR|EEXIST/);
   const nowhere = await call(["export", copy, "--repository", "no/such"], { STOWAGE_URL: original.url });
@@ -193,6 +193,27 @@ test("upkeep from the command line: collection, usage, scrub, history, undo and 
     const { code, stdout, stderr } = await call(args, { STOWAGE_URL: restored.url });
     assert.deepEqual([code, stdout + stderr === ""], [0, false], args.join(" "));
   }
+});
+
+test("a repository that cannot be imported does not hold up the others, and is named with the reason", async () => {
+  await restored.must(202, "DELETE", "/api/v1/repositories/team");
+  await restored.must(202, "DELETE", "/v2/team/index.json/manifests/v1");
+  const { code, stdout, stderr } = await call(["import", directory, "--json"], { STOWAGE_URL: restored.url });
+  assert.equal(code, 1);
+  const reason =
+    /^blob sha256:\w+: the repository is being deleted: its name is free again in a few minutes$/;
+  const { repositories, pushed, failed } = JSON.parse(stdout);
+  assert.deepEqual([repositories, pushed, failed.length, failed[0].name], [2, 1, 1, "team"]);
+  assert.match(failed[0].reason, reason);
+  assert.equal(stderr, `stowage: team: ${failed[0].reason}\n`);
+  const again = await call(["import", directory], { STOWAGE_URL: restored.url });
+  assert.match(again.stderr, /^2 of 3 repositories: 0 of \d+ manifests and 0 blobs pushed\nstowage: team: /);
+  const away = await call(["import", directory], { STOWAGE_URL: "http://127.0.0.1:9" });
+  assert.equal(away.code, 1);
+  assert.match(
+    away.stderr,
+    /^0 of 3 repositories: .*\nstowage: team: cannot reach .*\nstowage: not tried: team\/app, /,
+  );
 });
 
 test("progress is shown in a terminal, and nowhere else", () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { projectDirectory } from "../../src/local/bundle.ts";
 import { startInstance } from "../../src/local/instance.ts";
-import { runtimes } from "../local/program.ts";
+import { runtimes, temporaryDirectory } from "../local/program.ts";
 import { fetchOnce } from "../support/client.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -61,7 +61,9 @@ test("an account is made, changed in nothing but what is given, and deleted", as
   assert.equal((await show()).disabled, false);
   const again = { ...own, STOWAGE_PASSWORD: "another password" };
   assert.equal((await call(["account", "show", "anna"], again)).code, 0);
-  assertRefused(await call(["account", "list"], again), 1, /access is denied$/m);
+  for (const args of [["account", "list"], ["account", "show", "ann"], ["usage"], ["audit"]]) {
+    assertRefused(await call(args, again), 1, /: access is denied: this is for administrators$/m);
+  }
   await done(["account", "set", "anna", "--grant", "d:pull"]);
   assert.deepEqual((await show()).grants, [{ repository: "d", verbs: ["pull"] }]);
   const unknownGrant = await call(["account", "set", "anna", "--remove-grant", "a/**"], environment);
@@ -71,6 +73,10 @@ test("an account is made, changed in nothing but what is given, and deleted", as
   await done(["account", "delete", "anna"]);
   assertRefused(await call(["account", "delete", "anna"], environment), 1, /there is no such account$/m);
   assert.deepEqual(await json("account", "list"), []);
+  for (const args of [["show"], ["set", "--disable"], ["delete"]]) {
+    const refused = await call(["account", ...args, "admin"], environment);
+    assertRefused(refused, 1, /: admin has no account record: its password is ADMIN_PASSWORD$/m);
+  }
 });
 
 test("a token's secret is all that stdout gets; it pushes until it is deleted", async () => {
@@ -94,6 +100,19 @@ test("a token's secret is all that stdout gets; it pushes until it is deleted", 
   assert.equal(await pushManifest("ci/app", `ci:${secret}`), 401);
   const { secret: other } = await json<{ secret: string }>("token", "create", "ci", "--description", "x");
   assert.equal(await pushManifest("ci/other", `ci:${other}`), 201);
+});
+
+test("a token that is given more than its account has is said to be bound by that", async () => {
+  await done(["account", "create", "narrow", "--grant", "narrow/**:pull,push"]);
+  const create = ["token", "create", "narrow", "--description", "x", "--grant"];
+  const made = await call([...create, "**:admin", "--grant", "narrow/app:pull"], environment);
+  assert.equal(made.code, 0);
+  const note = "the token may do no more than narrow, which may: narrow/**:pull,push";
+  assert(made.stderr.endsWith(`\n**:admin is more than the account has; ${note}\n`), made.stderr);
+  const within = await call([...create, "narrow/app-*:push"], environment);
+  assert.doesNotMatch(within.stderr, /more than/);
+  const own = { STOWAGE_URL: registry.url, STOWAGE_USER: "narrow", STOWAGE_PASSWORD: made.stdout.trimEnd() };
+  assertRefused(await call(["token", "list", "narrow"], own), 1, /: access is denied$/m);
 });
 
 test("repositories are described, published and deleted; explain says who may what", async () => {
@@ -130,6 +149,13 @@ test("a webhook is made, changed, tried and deleted; its secret is all that stdo
   assertRefused(await call(["webhook", "ping", id], environment), 1, /: the webhook is disabled$/m);
   assert.deepEqual(await json("webhook", "deliveries", id), []);
   assert.deepEqual(await json("webhook", "dead-letters", id), []);
+  for (const [command, things] of [
+    ["deliveries", "deliveries"],
+    ["dead-letters", "dead letters"],
+  ] as const) {
+    const { stderr } = await call(["webhook", command, id], environment);
+    assert.equal(stderr, `there are no ${things}\n`);
+  }
   assertRefused(await call(["webhook", "replay", id, "x"], environment), 1, /has no such dead letter$/m);
   await done(["webhook", "delete", id]);
   assertRefused(await call(["webhook", "show", id], environment), 1, /there is no such webhook$/m);
@@ -168,3 +194,20 @@ for (const [name, runtime] of Object.entries(runtimes)) {
     assert.equal(wrong.stderr, "stowage: admin is not let in: unknown account or wrong password\n");
   });
 }
+
+test("a backup is written and read by the task of Deno, with the permissions that it has", async (t) => {
+  assert.equal(await pushManifest("backup/app", `admin:${adminPassword}`), 201);
+  const directory = temporaryDirectory(t);
+  const [deno = ""] = runtimes.deno;
+  const options = {
+    cwd: projectDirectory,
+    env: { ...process.env, ...environment },
+    encoding: "utf8",
+  } as const;
+  for (const command of ["export", "import"]) {
+    const words = [command, directory, "--repository", "backup/app", "--json"];
+    const { status, stdout, stderr } = spawnSync(deno, ["task", "-q", "stowage", ...words], options);
+    assert.equal(status, 0, stderr);
+    assert.equal(JSON.parse(stdout).manifests, 1, command);
+  }
+});

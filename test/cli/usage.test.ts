@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { commands } from "../../src/cli/commands.ts";
 import { formatTable } from "../../src/cli/output.ts";
-import { parseDuration, parseGrant } from "../../src/cli/words.ts";
+import { isWithin, parseDuration, parseGrant } from "../../src/cli/words.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 test("every command explains itself, alone, in its group and among all", async () => {
@@ -25,7 +25,7 @@ const noSuch = "http://127.0.0.1:9/";
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
   [
     [],
-    /a command is needed; there are account, token, repo, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
+    /a command is needed; there are account, token, repo, tag, manifest, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
   ],
   [["acount"], /there is no command "acount"; /],
   [["account"], /: account needs one of list, show, create, set, delete$/m],
@@ -55,6 +55,11 @@ const wrong: [args: string[], message: RegExp, environment?: Record<string, stri
   [["token", "create", "a", "--description", "x", "--expires", "soon"], /"soon" is no duration; /],
   [["repo", "public", "../a"], /"\.\.\/a" is no name of a repository, /],
   [["repo", "delete", "a"], /for good: repeat it with --yes$/m],
+  [["tag", "delete", "a"], /tag delete takes REPOSITORY TAG…; /],
+  [["tag", "delete", "a", "v1", "v2"], /this deletes a:v1, a:v2: repeat it with --yes$/m],
+  [["tag", "delete", "a", "v1", "a:v2", "--yes"], /"a:v2" is no tag$/m],
+  [["tag", "list", "a", "v1"], /tag list takes REPOSITORY; /],
+  [["manifest", "delete", "a", "v1", "--yes"], /"v1" is no digest$/m],
   [["explain", "a", "b", "read"], /"read" is no verb; there are pull, push, delete, admin$/m],
   [["history", "a", "a b"], /"a b" is no tag$/m],
   [["history", "A", "v1"], /"A" is no name of a repository, /],
@@ -83,6 +88,26 @@ test("grants and durations are read as they are written", () => {
   assert.deepEqual(["1s", "2m", "3h", "90d"].map(parseDuration), [1, 120, 10_800, 7_776_000]);
   for (const text of ["", "0d", "-1d", "1w", "1.5h", "d"]) {
     assert.throws(() => parseDuration(text), { name: "UsageError" }, text);
+  }
+});
+
+test("a grant is within others if they allow all of it", () => {
+  const cases: [grant: string, others: string[], expected: boolean][] = [
+    ["a/b:pull", ["a/**:pull,push"], true],
+    ["a/b:pull,push", ["a/*:pull", "**:push"], true],
+    ["a/b:pull,delete", ["a/**:pull,push"], false],
+    ["a/**:pull", ["a/**:pull"], true],
+    ["a/b/**:pull", ["a/**:pull"], true],
+    ["a/**:pull", ["a/*:pull"], false],
+    ["a/**:pull", ["*/**:pull"], false],
+    ["ab/**:pull", ["a/**:pull"], false],
+    ["a/*:pull", ["a/b:pull"], false],
+    ["a/b-*:pull", ["a/*:pull"], true],
+    ["a/*:pull", ["a/b-*:pull"], false],
+    ["**:admin", [], false],
+  ];
+  for (const [grant, others, expected] of cases) {
+    assert.equal(isWithin(parseGrant(grant), others.map(parseGrant)), expected, `${grant} in ${others}`);
   }
 });
 

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
-import type { Invocation } from "../command.ts";
+import { CommandError, type Invocation } from "../command.ts";
 import { retry } from "../retry.ts";
 import type { ManifestView, RepositoryView } from "../views.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
@@ -36,7 +36,10 @@ export async function exportAll(
   const sources = new Map<Digest, Layout>();
   for (const repository of repositories) {
     const layout = new Layout(join(directory, directoryOf(repository.name)));
-    await new RepositoryExport(call, repository, layout, report, sources).run();
+    await new RepositoryExport(call, repository, layout, report, sources).run().catch((error: unknown) => {
+      if (!(error instanceof CommandError)) throw error;
+      throw new CommandError(`${repository.name}: ${error.message}`, error.status, error);
+    });
     report.repositories++;
   }
   call.progress.end();

@@ -3,39 +3,45 @@ import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { unlessUnknown } from "../api.ts";
+import { type Attempts, attemptEach } from "../attempts.ts";
 import { CommandError, type Invocation } from "../command.ts";
 import { retry } from "../retry.ts";
 import type { ManifestView } from "../views.ts";
 import type { Layout, LayoutManifest } from "./layout.ts";
 
-/** What an import came to. */
-export type ImportReport = { repositories: number; manifests: number; pushed: number; blobs: number };
+/** How much was pushed, of how many manifests. */
+type Pushed = { manifests: number; pushed: number; blobs: number };
+
+/** What an import came to. `repositories`: those that have all of their layout. */
+export type ImportReport = Pushed & { repositories: number } & Pick<Attempts, "failed" | "untried">;
 
 /** How many tags a request sets: an address has bounds. */
 const tagsAtOnce = 20;
 
-/** Imports one repository after the other. What is there already is not pushed again, unless `isForced`. */
+/**
+ * Imports one repository after the other; one that fails does not hold up the others. What is there already is not
+ * pushed again, unless `isForced`.
+ */
 export async function importAll(
   call: Invocation,
   layouts: [RepositoryName, Layout][],
   isForced: boolean,
 ): Promise<ImportReport> {
-  const report: ImportReport = { repositories: 0, manifests: 0, pushed: 0, blobs: 0 };
+  const pushed: Pushed = { manifests: 0, pushed: 0, blobs: 0 };
   /** A repository of this run that has a blob, to mount it from. */
   const sources = new Map<Digest, RepositoryName>();
-  for (const [name, layout] of layouts) {
-    await new RepositoryImport(call, name, layout, report, sources, isForced).run();
-    report.repositories++;
-  }
+  const { done, failed, untried } = await attemptEach(layouts, async (name, layout) => {
+    await new RepositoryImport(call, name, layout, pushed, sources, isForced).run();
+  });
   call.progress.end();
-  return report;
+  return { repositories: done.length, ...pushed, failed, untried };
 }
 
 class RepositoryImport {
   readonly #call: Invocation;
   readonly #name: RepositoryName;
   readonly #layout: Layout;
-  readonly #report: ImportReport;
+  readonly #report: Pushed;
   readonly #sources: Map<Digest, RepositoryName>;
   readonly #isForced: boolean;
   readonly #visited = new Set<string>();
@@ -46,7 +52,7 @@ class RepositoryImport {
     call: Invocation,
     name: RepositoryName,
     layout: Layout,
-    report: ImportReport,
+    report: Pushed,
     sources: Map<Digest, RepositoryName>,
     isForced: boolean,
   ) {
@@ -67,11 +73,14 @@ class RepositoryImport {
       api.list<ManifestView>(`${path}/manifests`, "manifests", { n: "1000" }),
     );
     this.#present = new Map((present ?? []).map((each) => [each.digest, each]));
-    for (const manifest of manifests) {
-      progress.show(this.#name, this.#visited.size, manifests.length, 0);
-      await this.#visit(manifest);
+    try {
+      for (const manifest of manifests) {
+        progress.show(this.#name, this.#visited.size, manifests.length, 0);
+        await this.#visit(manifest);
+      }
+    } finally {
+      this.#report.manifests += this.#visited.size;
     }
-    this.#report.manifests += this.#visited.size;
     if (visibility !== "private" || description !== "") {
       await retry(() => api.send("PATCH", path, { visibility, description }));
     }
@@ -86,7 +95,7 @@ class RepositoryImport {
     if (!this.#isForced && present !== undefined && tags.every((tag) => present.tags.includes(tag))) return;
     const bytes = await this.#layout.read(digest);
     const reading = readManifest(bytes, mediaType);
-    if (!reading.ok) throw new CommandError(`${this.#name}: ${digest} is no manifest: ${reading.reason}`);
+    if (!reading.ok) throw new CommandError(`${digest} is no manifest: ${reading.reason}`);
     const children = childrenOf(bytes);
     for (const reference of reading.facts.references) {
       const named = parseDigest(reference.digest);

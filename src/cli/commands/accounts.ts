@@ -35,6 +35,17 @@ const grantFlag: Flag = {
 
 const pathOf = (name: string) => `accounts/${pathSegment(name)}`;
 
+/** Says of an account that is unknown because it is the administrator's that it has no record. */
+async function unlessAdmin<T>(name: string, answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const isUnknown = error instanceof CommandError && error.code === "ACCOUNT_UNKNOWN";
+    if (!isUnknown || name !== "admin") throw error;
+    throw new CommandError("admin has no account record: its password is ADMIN_PASSWORD", error.status);
+  }
+}
+
 /** Reads, makes, changes and deletes accounts. */
 export const accountCommands: Command[] = [
   {
@@ -45,7 +56,7 @@ export const accountCommands: Command[] = [
     run: async ({ api, output }) => {
       const accounts = await api.list<AccountView>("accounts", "accounts", { n: "1000" });
       const columns = ["NAME", "STATE", "PASSWORD", "GRANTS"];
-      output.list(accounts, columns, ({ name, disabled, hasPassword, grants }) => [
+      output.list("accounts", accounts, columns, ({ name, disabled, hasPassword, grants }) => [
         name,
         disabled ? "disabled" : "enabled",
         hasPassword ? "yes" : "no",
@@ -60,7 +71,7 @@ export const accountCommands: Command[] = [
     flags: [],
     summary: "shows an account",
     run: async ({ api, output, args: [name = ""] }) => {
-      const account = await api.send<AccountView>("GET", pathOf(name));
+      const account = await unlessAdmin(name, api.send<AccountView>("GET", pathOf(name)));
       output.record(account, [
         ["name", account.name],
         ["state", account.disabled ? "disabled" : "enabled"],
@@ -103,7 +114,7 @@ export const accountCommands: Command[] = [
     flags: [],
     summary: "deletes an account with its tokens",
     run: async ({ api, output, args: [name = ""] }) => {
-      await api.send("DELETE", pathOf(name));
+      await unlessAdmin(name, api.send("DELETE", pathOf(name)));
       output.done(`account ${name} is deleted`);
       return exitCodes.done;
     },
@@ -133,7 +144,8 @@ async function setAccount(call: Invocation) {
   }
   const change = grantChange(flags);
   const password = await passwordOf(call);
-  const { grants, disabled } = await api.send<AccountView>("GET", pathOf(name));
+  const found = await unlessAdmin(name, api.send<AccountView>("GET", pathOf(name)));
+  const { grants, disabled } = found;
   const isDisabled = flags.has("disable") || (disabled && !flags.has("enable"));
   return await put(call, { name, grants: change(grants), disabled: isDisabled }, password, "changed");
 }

@@ -41,15 +41,20 @@ export const administrationCommands: Command[] = [
       const query = { n: String(Math.min(limit, pageSize)) };
       const entries = await api.list<AuditView>("audit", "entries", query, limit);
       const columns = ["TIME", "ACTOR", "ACTION", "TARGET", "OUTCOME", "FROM", "DETAIL"];
-      output.list(entries, columns, ({ time, actor, action, target, outcome, address, detail }) => [
-        time,
-        actor,
-        action,
-        target,
-        outcome,
-        address,
-        detail ?? "",
-      ]);
+      output.list(
+        "entries",
+        entries,
+        columns,
+        ({ time, actor, action, target, outcome, address, detail }) => [
+          time,
+          actor,
+          action,
+          target,
+          outcome,
+          address,
+          detail ?? "",
+        ],
+      );
       return exitCodes.done;
     },
   },

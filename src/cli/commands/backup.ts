@@ -1,11 +1,13 @@
 /** `export`, `import` */
+
+import { showFailures } from "../attempts.ts";
 import { exportAll } from "../backup/export.ts";
 import { importAll } from "../backup/import.ts";
 import { findLayouts } from "../backup/layout.ts";
 import { type Command, CommandError, exitCodes } from "../command.ts";
 import { formatBytes } from "../progress.ts";
 import type { RepositoryView } from "../views.ts";
-import { repositoryName } from "../words.ts";
+import { counted, repositoryName } from "../words.ts";
 
 const repositoryFlag = {
   name: "repository",
@@ -13,6 +15,8 @@ const repositoryFlag = {
   isRepeatable: true,
   summary: "only this one; may be repeated",
 };
+
+const countedRepositories = (count: number) => counted(count, "repository", "repositories");
 
 /** Backups, as OCI image layouts. */
 export const backupCommands: Command[] = [
@@ -35,8 +39,8 @@ export const backupCommands: Command[] = [
         output.note(`${repository} names ${digest}, and does not have it`);
       }
       const fetched = `${report.fetched} of them fetched (${formatBytes(report.bytes)})`;
-      const total = `${report.manifests} manifests and ${report.blobs} blobs`;
-      output.done(`${report.repositories} repositories: ${total}, ${fetched}`, report);
+      const total = `${counted(report.manifests, "manifest")} and ${counted(report.blobs, "blob")}`;
+      output.done(`${countedRepositories(report.repositories)}: ${total}, ${fetched}`, report);
       return exitCodes.done;
     },
   },
@@ -48,7 +52,8 @@ export const backupCommands: Command[] = [
       { name: "force", summary: "pushes also what is there: a scrub found that it is lost or damaged" },
     ],
     summary: "pushes the OCI image layouts below a directory, with digests, tags and referrers as they were",
-    details: "A tag that points elsewhere now is moved; nothing is deleted.",
+    details:
+      "A tag that points elsewhere now is moved; nothing is deleted. A repository that fails does not hold up the others.",
     run: async (call) => {
       const {
         output,
@@ -63,9 +68,11 @@ export const backupCommands: Command[] = [
       if (layouts.length === 0)
         throw new CommandError(`there is no image layout to import below ${directory}`);
       const report = await importAll(call, layouts, flags.has("force"));
-      const pushed = `${report.pushed} of ${report.manifests} manifests and ${report.blobs} blobs pushed`;
-      output.done(`${report.repositories} repositories: ${pushed}`, report);
-      return exitCodes.done;
+      const done = report.repositories === layouts.length ? "" : `${report.repositories} of `;
+      const pushed = `${report.pushed} of ${counted(report.manifests, "manifest")}`;
+      const blobs = `${counted(report.blobs, "blob")} pushed`;
+      output.done(`${done}${countedRepositories(layouts.length)}: ${pushed} and ${blobs}`, report);
+      return showFailures(output, report);
     },
   },
 ];

@@ -16,7 +16,7 @@ export const repositoryCommands: Command[] = [
       const query = { query: flags.text("query") ?? "", n: "1000" };
       const repositories = await api.list<RepositoryView>("repositories", "repositories", query);
       const columns = ["NAME", "VISIBILITY", "DESCRIPTION"];
-      output.list(repositories, columns, ({ name, visibility, description }) => [
+      output.list("repositories", repositories, columns, ({ name, visibility, description }) => [
         name,
         visibility,
         description,

@@ -1,7 +1,8 @@
 /** `token …` */
-import { type Command, exitCodes, UsageError } from "../command.ts";
-import type { TokenView } from "../views.ts";
-import { formatGrants, parseDuration, parseGrant, pathSegment } from "../words.ts";
+import type { Grant } from "../../oci/grant.ts";
+import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import type { AccountView, TokenView } from "../views.ts";
+import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../words.ts";
 
 const pathOf = (account: string) => `accounts/${pathSegment(account)}/tokens`;
 
@@ -15,7 +16,7 @@ export const tokenCommands: Command[] = [
     run: async ({ api, output, args: [account = ""] }) => {
       const tokens = await api.list<TokenView>(pathOf(account), "tokens");
       const columns = ["ID", "DESCRIPTION", "EXPIRES", "LAST USED", "GRANTS"];
-      output.list(tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
+      output.list("tokens", tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
         id,
         description,
         expiresAt ?? "never",
@@ -40,7 +41,13 @@ export const tokenCommands: Command[] = [
     ],
     summary: "makes a token, and prints its secret",
     details: "The secret stands alone on stdout, and is shown this once. With --json, all there is to it.",
-    run: async ({ api, output, flags, args: [account = ""] }) => {
+    run: async (call) => {
+      const {
+        api,
+        output,
+        flags,
+        args: [account = ""],
+      } = call;
       const description = flags.text("description");
       if (description === undefined) throw new UsageError("--description is needed: what is the token for?");
       const grants = flags.list("grant").map(parseGrant);
@@ -53,6 +60,7 @@ export const tokenCommands: Command[] = [
       const end = token.expiresAt === undefined ? "does not expire" : `expires at ${token.expiresAt}`;
       output.note(`token ${token.id} of ${account} is made and ${end}. Its secret is shown this once:`);
       output.secret(token.secret, token);
+      await noteWhatExceeds(call, account, grants);
       return exitCodes.done;
     },
   },
@@ -68,3 +76,21 @@ export const tokenCommands: Command[] = [
     },
   },
 ];
+
+/** Says so where a token was given leave that its account does not have, which is no error: it may get it later. */
+async function noteWhatExceeds({ api, output }: Invocation, account: string, grants: Grant[]): Promise<void> {
+  // The administrator has no record, and may do everything.
+  if (grants.length === 0 || account === "admin") return;
+  let owner: AccountView;
+  try {
+    owner = await api.send<AccountView>("GET", `accounts/${pathSegment(account)}`);
+  } catch (error) {
+    // The token is made, and its secret told: what this is about is no reason to fail.
+    if (error instanceof CommandError) return;
+    throw error;
+  }
+  const beyond = grants.filter((grant) => !isWithin(grant, owner.grants));
+  if (beyond.length === 0) return;
+  const limit = `the token may do no more than ${account}, which may: ${formatGrants(owner.grants)}`;
+  output.note(`${formatGrants(beyond)} is more than the account has; ${limit}`);
+}

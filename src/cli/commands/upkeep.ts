@@ -1,10 +1,10 @@
 /** `gc`, `usage`, `scrub`, `rebuild`, `history`, `restore` */
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
-import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
 import { formatBytes } from "../progress.ts";
 import type { FindingView, FreedView, ScrubView, TagMoveView, UsageView } from "../views.ts";
-import { quote, repositoryName } from "../words.ts";
+import { counted, quote, repositoryName } from "../words.ts";
 
 const tagPath = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
@@ -48,11 +48,16 @@ export const upkeepCommands: Command[] = [
       if (output.isJson) output.json({ repositories, total });
       else {
         const columns = ["NAME", "TAGS", "MANIFESTS", "BLOBS", "LOGICAL", "STORED"];
-        output.list(repositories, columns, ({ name, tags, manifests, blobs, logical, stored }) => [
-          name,
-          ...[tags, manifests, blobs].map(String),
-          ...[logical, stored].map(({ bytes }) => formatBytes(bytes)),
-        ]);
+        output.list(
+          "repositories",
+          repositories,
+          columns,
+          ({ name, tags, manifests, blobs, logical, stored }) => [
+            name,
+            ...[tags, manifests, blobs].map(String),
+            ...[logical, stored].map(({ bytes }) => formatBytes(bytes)),
+          ],
+        );
         if (total !== undefined) {
           const { logical, stored, leaving } = total;
           const [asIf, really, going] = [logical, stored, leaving].map(({ bytes }) => formatBytes(bytes));
@@ -93,8 +98,9 @@ export const upkeepCommands: Command[] = [
         sum.repositories += repositories;
         sum.removed += removed;
       }
-      const removed = `${sum.removed} rows that nobody knows are removed`;
-      output.done(`${sum.repositories} repositories write their rows anew; ${removed}`, sum);
+      const written = counted(sum.repositories, "repository", "repositories");
+      const removed = counted(sum.removed, "row");
+      output.done(`the rows of ${written} are written anew, and ${removed} removed that nobody knows`, sum);
       return exitCodes.done;
     },
   },
@@ -108,6 +114,7 @@ export const upkeepCommands: Command[] = [
         n: "1000",
       });
       output.list(
+        "moves",
         moves,
         ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO"],
         ({ sequence, time, actor, from, to }) => [
@@ -155,7 +162,12 @@ async function restore({ api, output, flags, args: [repository = "", reference =
     ...(text === undefined ? {} : { sequence: Number(text) }),
   };
   const path = `${tagPath(repository, reference)}/restore`;
-  const restored = await api.send<{ digest: string }>("POST", path, wanted);
+  const restored = await api.send<{ digest: string }>("POST", path, wanted).catch((error: unknown) => {
+    const isKnown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
+    if (!isKnown || error.digest === undefined) throw error;
+    const command = `restore ${repository} ${error.digest}`;
+    throw new CommandError(`the manifest of ${reference} was deleted: ${command}`, error.status);
+  });
   output.done(`${repository}:${reference} is ${restored.digest} again`, restored);
   return exitCodes.done;
 }
@@ -172,7 +184,7 @@ function showFindings(output: Invocation["output"], { checked, repaired, problem
   const subject = ({ repository, digest, tag, key }: FindingView) =>
     [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
   if (findings.length > 0) {
-    output.list(findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
+    output.list("findings", findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
       finding.state,
       finding.what,
       subject(finding),
@@ -180,6 +192,6 @@ function showFindings(output: Invocation["output"], { checked, repaired, problem
     ]);
   }
   const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
-  const looked = `${blobs} blobs (${formatBytes(bytes)}), ${manifests} manifests and ${tags} tags`;
-  output.note(`${looked} were read: ${problems.length} problems, ${repaired.length} repaired`);
+  const looked = `${counted(blobs, "blob")} (${formatBytes(bytes)}), ${counted(manifests, "manifest")} and ${counted(tags, "tag")}`;
+  output.note(`${looked} were read: ${counted(problems.length, "problem")}, ${repaired.length} repaired`);
 }

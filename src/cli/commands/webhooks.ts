@@ -32,7 +32,7 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output }) => {
       const webhooks = await api.list<WebhookView>("webhooks", "webhooks");
       const columns = ["ID", "STATE", "REPOSITORY", "FORMAT", "URL", "EVENTS"];
-      output.list(webhooks, columns, (webhook) => [
+      output.list("webhooks", webhooks, columns, (webhook) => [
         webhook.id,
         webhook.disabled ? "disabled" : "enabled",
         webhook.repository,
@@ -139,7 +139,7 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output, args: [id = ""] }) => {
       const deliveries = await api.list<DeliveryView>(`${pathOf(id)}/deliveries`, "deliveries");
       const columns = ["TIME", "OUTCOME", "ATTEMPT", "ANSWER", "TYPE", "REPOSITORY", "EVENT"];
-      output.list(deliveries, columns, (delivery) => [
+      output.list("deliveries", deliveries, columns, (delivery) => [
         delivery.time,
         delivery.outcome,
         String(delivery.attempt),
@@ -159,7 +159,7 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output, args: [id = ""] }) => {
       const letters = await api.list<DeadLetterView>(`${pathOf(id)}/dead-letters`, "deadLetters");
       const columns = ["EVENT", "TYPE", "REPOSITORY", "HAPPENED", "REASON"];
-      output.list(letters, columns, ({ event, type, repository, happenedAt, reason }) => [
+      output.list("dead letters", letters, columns, ({ event, type, repository, happenedAt, reason }) => [
         event,
         type,
         repository,

@@ -1,0 +1,46 @@
+/** Doing the same with several things: one that fails does not hold up the others. */
+import { CommandError, type ExitCode, exitCodes, isExpected } from "./command.ts";
+import type { Output } from "./output.ts";
+
+/** What was done, what failed and why, and what was not tried, as it would have failed as well. */
+export type Attempts = { done: string[]; failed: { name: string; reason: string }[]; untried: string[] };
+
+/**
+ * Does something with each of several things, by their names, one after the other. Stops at a failure that is none of the thing: when
+ * the registry is not reached, is elsewhere, or does not let the user in.
+ */
+export async function attemptEach<Name extends string, Thing>(
+  things: [Name, Thing][],
+  work: (name: Name, thing: Thing) => Promise<void>,
+): Promise<Attempts> {
+  const attempts: Attempts = { done: [], failed: [], untried: [] };
+  for (const [index, [name, thing]] of things.entries()) {
+    try {
+      await work(name, thing);
+      attempts.done.push(name);
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      attempts.failed.push({ name, reason: error.message });
+      if (!isOfAll(error)) continue;
+      attempts.untried = things.slice(index + 1).map(([left]) => left);
+      break;
+    }
+  }
+  return attempts;
+}
+
+/** Says what failed, a line each; returns what to exit with. */
+export function showFailures(
+  output: Output,
+  { failed, untried }: Pick<Attempts, "failed" | "untried">,
+): ExitCode {
+  for (const { name, reason } of failed) output.note(`stowage: ${name}: ${reason}`);
+  if (untried.length > 0) output.note(`stowage: not tried: ${untried.join(", ")}`);
+  return failed.length === 0 ? exitCodes.done : exitCodes.refused;
+}
+
+function isOfAll(error: Error): boolean {
+  if (!(error instanceof CommandError)) return false;
+  const { code, status = 0 } = error;
+  return code === "UNREACHABLE" || status === 401 || (status >= 300 && status < 400);
+}

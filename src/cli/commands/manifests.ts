@@ -1,0 +1,105 @@
+/** `tag …`, `manifest …` */
+import { parseDigest } from "../../oci/digest.ts";
+import { parseTag } from "../../oci/name.ts";
+import { attemptEach, showFailures } from "../attempts.ts";
+import { type Command, CommandError, exitCodes, type Flag, type Invocation, UsageError } from "../command.ts";
+import { formatBytes } from "../progress.ts";
+import type { ManifestView } from "../views.ts";
+import { quote, repositoryName } from "../words.ts";
+
+/** What references a manifest: the word for it, how it is joined to a repository's name, and whether a text is one. */
+type ReferenceKind = { word: "tag" | "digest"; joint: ":" | "@"; isOne: (text: string) => boolean };
+
+const tagKind: ReferenceKind = {
+  word: "tag",
+  joint: ":",
+  isOne: (text) => parseTag(text) !== undefined,
+};
+const digestKind: ReferenceKind = {
+  word: "digest",
+  joint: "@",
+  isOne: (text) => parseDigest(text) !== undefined,
+};
+
+const confirmation: Flag = { name: "yes", summary: "needed, so that nothing is deleted by a slip" };
+
+/** Lists and deletes what a repository has. */
+export const manifestCommands: Command[] = [
+  {
+    name: "tag list",
+    arguments: ["REPOSITORY"],
+    flags: [],
+    summary: "lists the tags of a repository",
+    run: async ({ content, output, args: [name = ""] }) => {
+      output.lines("tags", await content.tags(repositoryName(name)));
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "tag delete",
+    arguments: ["REPOSITORY", "TAG"],
+    takesSeveral: true,
+    flags: [confirmation],
+    summary: "deletes tags; their manifests stay",
+    details: "restore REPOSITORY TAG puts a tag back.",
+    run: (call) => remove(call, tagKind),
+  },
+  {
+    name: "manifest list",
+    arguments: ["REPOSITORY"],
+    flags: [],
+    summary: "lists the manifests of a repository, tagged or not",
+    run: async ({ api, output, args: [name = ""] }) => {
+      const path = `repositories/${repositoryName(name)}/manifests`;
+      const manifests = await api.list<ManifestView>(path, "manifests", { n: "1000" });
+      const columns = ["DIGEST", "SIZE", "PUSHED", "TYPE", "TAGS"];
+      output.list(
+        "manifests",
+        manifests,
+        columns,
+        ({ digest, size, pushedAt, mediaType, artifactType, tags }) => [
+          digest,
+          formatBytes(size),
+          pushedAt,
+          artifactType ?? mediaType,
+          tags.join(" "),
+        ],
+      );
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "manifest delete",
+    arguments: ["REPOSITORY", "DIGEST"],
+    takesSeveral: true,
+    flags: [confirmation],
+    summary: "deletes manifests, with the tags that point at them",
+    details: "restore REPOSITORY DIGEST brings one back with its tags, for as long as GC_GRACE.",
+    run: (call) => remove(call, digestKind),
+  },
+];
+
+async function remove({ content, output, flags, args }: Invocation, { word, joint, isOne }: ReferenceKind) {
+  const [name = "", ...given] = args;
+  const repository = repositoryName(name);
+  const wrong = given.find((text) => !isOne(text));
+  if (wrong !== undefined) throw new UsageError(`${quote(wrong)} is no ${word}`);
+  const references = [...new Set(given)].map((text): [string, string] => [
+    `${repository}${joint}${text}`,
+    text,
+  ]);
+  if (!flags.has("yes")) {
+    throw new UsageError(`this deletes ${references.map(([full]) => full).join(", ")}: repeat it with --yes`);
+  }
+  const attempts = await attemptEach(references, async (full, reference) => {
+    try {
+      await content.delete(repository, reference);
+    } catch (error) {
+      const isUnknown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
+      throw isUnknown ? new CommandError(`there is no such ${word === "tag" ? "tag" : "manifest"}`) : error;
+    }
+    if (!output.isJson) output.note(`deleted ${full}`);
+  });
+  if (output.isJson) output.json({ deleted: attempts.done, failed: attempts.failed });
+  return showFailures(output, attempts);
+}
