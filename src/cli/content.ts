@@ -132,9 +132,7 @@ export class Content {
     const errors = parseErrors(await response.text().catch(() => ""));
     // An answer to HEAD has no body, and what stands before a registry has failures of its own.
     if (errors === undefined && method !== "HEAD" && status < 500) return notStowage(response);
-    const reasons = errors?.map(({ message, detail }) =>
-      detail === undefined ? message : `${message}: ${inWords(detail)}`,
-    );
+    const reasons = errors?.map(({ message }) => message);
     const reason = this.#connection.refusal(
       status,
       reasons?.join("; ") ?? `${this.#connection.origin} answers with status ${status}`,
@@ -151,7 +149,7 @@ async function readPiece(file: string, start: number): Promise<Uint8Array> {
   return Buffer.concat(pieces);
 }
 
-type OciErrors = { errors: { code: string; message: string; detail?: unknown }[] };
+type OciErrors = { errors: { code: string; message: string }[] };
 
 /** distribution-spec: Error Codes. `undefined` when they are not the registry's. */
 function parseErrors(text: string): OciErrors["errors"] | undefined {
@@ -161,15 +159,4 @@ function parseErrors(text: string): OciErrors["errors"] | undefined {
   } catch {
     return undefined;
   }
-}
-
-function inWords(detail: unknown): string {
-  if (typeof detail !== "object" || detail === null || Array.isArray(detail)) return wordOf(detail);
-  return Object.entries(detail)
-    .map(([name, value]) => `${name}: ${wordOf(value)}`)
-    .join(", ");
-}
-
-function wordOf(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value);
 }
