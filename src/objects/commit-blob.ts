@@ -29,7 +29,7 @@ export async function commitBlob(
   origin: Origin,
 ): Promise<Result> {
   return linkAdopted(env, repository, { session, origin }, async () => {
-    const outcome = await shardStub(env, blob.digest as Digest).adopt(blob, repository);
+    const outcome = await shardStub(env, blob.digest).adopt(blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }

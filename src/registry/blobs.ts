@@ -57,7 +57,7 @@ export async function readBlob(
   range: ByteRange | undefined,
 ): Promise<Result<{ body: ReadableStream | Uint8Array }>> {
   const { cache, bucket } = registry;
-  const digest = location.digest as Digest;
+  const { digest } = location;
   const kept = cache.smallBlob(digest);
   meter.add("stowage_cache_lookups_total", ["blobs", kept === undefined ? "miss" : "hit"]);
   if (kept !== undefined) {
@@ -84,7 +84,7 @@ async function readElsewhere(
   range: ByteRange | undefined,
 ): Promise<Result<{ body: ReadableStream }>> {
   const { cache, bucket } = registry;
-  const digest = stale.digest as Digest;
+  const { digest } = stale;
   cache.forgetBlob(repository, digest);
   const ledger = registry.ledger(repository);
   const inLedger = await ledger.locateBlob(digest, false);

@@ -26,6 +26,6 @@ export class TagsSeen {
   /** Where the replica says that a tag points, or where it was seen to point later; `undefined` when unknown. */
   async fromReplica(replica: Replica, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
     const row = await replica.tag(repository, tag);
-    return row && (this.note(repository, tag, row).digest as Digest);
+    return row && this.note(repository, tag, row).digest;
   }
 }

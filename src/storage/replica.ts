@@ -4,16 +4,17 @@
  *
  * `Repository` alone writes it (objects/repository/outbox.ts).
  */
+import type { Digest } from "../oci/digest.ts";
 import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
 
 /** Where the bytes of a blob are, for a repository that links it. */
-export type BlobLocation = { digest: string; key: string; sizeBytes: number };
+export type BlobLocation = { digest: Digest; key: string; sizeBytes: number };
 
 /** A manifest as it is kept for pulls: its bytes, and where each blob that it names and the repository links is. */
 export type ManifestRow = { mediaType: string; bytes: Uint8Array; plan: BlobLocation[] };
 
 /** A tag: what it points at, and the ledger's sequence number of that move; a higher one is newer. */
-export type TagRow = { digest: string; sequence: number };
+export type TagRow = { digest: Digest; sequence: number };
 
 /** The value of a replica row, by what the row is about. */
 export type ReplicaValue =

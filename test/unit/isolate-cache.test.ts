@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { type Digest, parseDigest } from "../../src/oci/digest.ts";
 import { IsolateCache } from "../../src/registry/isolate-cache.ts";
 import { content, unknownDigest } from "../support/content.ts";
 
@@ -14,7 +15,7 @@ function cacheWithClock() {
   };
 }
 
-const digest = unknownDigest();
+const digest = parseDigest(unknownDigest()) as Digest;
 const location = { digest, key: "blobs/1", sizeBytes: 5 };
 const row = () => ({ mediaType: "a/b", bytes: content(), plan: [location] });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { type Digest, parseDigest } from "../../src/oci/digest.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
 import { TagsSeen } from "../../src/registry/tags-seen.ts";
 import { Replica, type TagRow } from "../../src/storage/replica.ts";
@@ -7,8 +8,8 @@ import { unknownDigest } from "../support/content.ts";
 
 const repository = parseRepositoryName("a") as RepositoryName;
 const latest = parseTag("latest") as Tag;
-const older: TagRow = { digest: unknownDigest(), sequence: 1 };
-const newer: TagRow = { digest: unknownDigest(), sequence: 2 };
+const older: TagRow = { digest: parseDigest(unknownDigest()) as Digest, sequence: 1 };
+const newer: TagRow = { digest: parseDigest(unknownDigest()) as Digest, sequence: 2 };
 
 function replicaWith(read: () => Promise<TagRow | null>): Replica {
   return new Replica({ get: read } as unknown as KVNamespace);

@@ -65,7 +65,7 @@ async function scrubHolder(
   report: ScrubReport,
 ): Promise<void> {
   const ledger = repositoryStub(env, repository);
-  const digest = blob.digest as Digest;
+  const { digest } = blob;
   const linked = await ledger.locateBlob(digest, false);
   const finding = { repository, digest, key: blob.key };
   if (linked === undefined) {

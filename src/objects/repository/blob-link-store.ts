@@ -1,6 +1,7 @@
 /**
  * How a ledger keeps which blobs may be read through its repository, and which upload sessions have ended.
  */
+import type { Digest } from "../../oci/digest.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { SessionState } from "../api.ts";
 import { inPieces } from "./in-pieces.ts";
@@ -8,7 +9,7 @@ import { inPieces } from "./in-pieces.ts";
 /** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
 
-type BlobRow = { digest: string; key: string; size: number; renewed_at: number; replicated: number };
+type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; replicated: number };
 
 /** Blob links and closed sessions in SQL. Nothing here opens a transaction; the ledger does. */
 export class BlobLinkStore {

@@ -91,15 +91,16 @@ function checkTag({ parts, repository, report }: LedgerScrub, tag: string): void
 }
 
 /** A shard that does not know of a link could delete its bytes: it is told again. */
-async function checkLink(scrub: LedgerScrub, digest: string): Promise<void> {
+async function checkLink(scrub: LedgerScrub, id: string): Promise<void> {
   const { env, parts, repository, report } = scrub;
-  const link = parts.blobs.location(digest);
+  const link = parts.blobs.location(id);
   if (link === undefined) return;
+  const { digest } = link;
   report.checked.links++;
-  const shard = shardStub(env, digest as Digest);
-  if (await shard.isHeldBy(digest as Digest, repository)) return;
+  const shard = shardStub(env, digest);
+  if (await shard.isHeldBy(digest, repository)) return;
   const finding = { repository, digest, key: link.key };
-  const fault = (await shard.locate(digest as Digest)) ? undefined : await faultOf(openBucket(env), link);
+  const fault = (await shard.locate(digest)) ? undefined : await faultOf(openBucket(env), link);
   const adopted = fault === undefined ? await shard.adopt(link, repository) : undefined;
   if (adopted?.ok) {
     relink(parts, adopted.adoption);

@@ -22,6 +22,6 @@ export async function faultOf(bucket: Bucket, blob: BlobLocation): Promise<strin
   if (sizeBytes === undefined) return "the store does not have the bytes";
   if (sizeBytes !== blob.sizeBytes)
     return `the store has ${sizeBytes} bytes, and should have ${blob.sizeBytes}`;
-  const computed = await hashStored(bucket, blob.key, blob.digest as Digest);
+  const computed = await hashStored(bucket, blob.key, blob.digest);
   return computed === blob.digest ? undefined : `the bytes are those of ${computed}`;
 }
