@@ -25,6 +25,10 @@ await replicaHas(registry, 4);
 
 const config = describe(content(), configType);
 const layer = describe(content(), layerType);
+/** RFC 6838, section 4.2: 127 characters, a slash, 127 characters. */
+const longestType = `${"a".repeat(127)}/${"b".repeat(127)}`;
+const tooLong = `${longestType}b`;
+const veryLong = `a/${"b".repeat(3_000_000)}`;
 const tooLarge = imageIndex([], { annotations: { padding: "x".repeat(4 * mebibyte) } });
 
 type Row = { body: Body; type?: string; status?: number; code?: string };
@@ -45,6 +49,15 @@ const refused: Record<string, Row> = {
   "a layer that is null": { body: imageManifest(config, [], { layers: [null] }) },
   "a layer without digest": { body: imageManifest(config, [{ ...layer, digest: "" }]) },
   "a layer of negative size": { body: imageManifest(config, [{ ...layer, size: -1 }]) },
+  "a layer of a type that is too long": { body: imageManifest(config, [{ ...layer, mediaType: tooLong }]) },
+  "a config of a type that is too long": { body: imageManifest({ ...config, mediaType: tooLong }, [layer]) },
+  "a layer of a type of 3 MB": { body: imageManifest(config, [{ ...layer, mediaType: veryLong }]) },
+  "an artifactType that is too long": { body: imageManifest(config, [layer], { artifactType: tooLong }) },
+  "an artifactType of 3 MB": { body: imageManifest(config, [layer], { artifactType: veryLong }) },
+  "an index of an artifactType that is too long": {
+    body: imageIndex([], { artifactType: tooLong }),
+    type: imageIndexType,
+  },
   "an image that is an index too": { body: imageManifest(config, [layer], { manifests: [] }) },
   "an index that is an image too": {
     body: imageIndex([], { config, layers: [layer] }),
@@ -119,6 +132,22 @@ test("all that a manifest misses is listed, and nothing that it has", async () =
       assert.deepEqual(digests(detail as { digest: string }[]), digests(expected as { digest: string }[]));
     }
   });
+});
+
+test("a type of 255 characters is taken and listed, and no longer one", async () => {
+  const manifest = (type: string) =>
+    imageManifest({ ...config, digest: image.config, mediaType: type }, [], {
+      artifactType: type,
+      subject: describe(image.manifest, imageManifestType),
+    });
+  await registry.pushManifest("known", "long", manifest(longestType));
+  const listed = await registry.must(200, "GET", `/v2/known/referrers/${image.digest}`);
+  const { manifests } = listed.json<{ manifests: { artifactType: string }[] }>();
+  assert.deepEqual(
+    manifests.map(({ artifactType }) => artifactType),
+    [longestType],
+  );
+  expectError(await registry.putManifest("known", "longer", manifest(tooLong)), 400, "MANIFEST_INVALID");
 });
 
 test("what another repository has is missing here", async () => {

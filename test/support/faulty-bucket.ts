@@ -1,10 +1,11 @@
-/** The bucket as it is, R2 or disk, and what a ledger hands things over to, until they are told to fail. */
+/** The bucket as it is, R2 or disk, KV and the objects, until they are told to fail, or to wait. */
+import { type Moment, waitIfHeld } from "./held-calls.ts";
 
 /**
- * What can fail: a method of the bucket or of a multipart upload, `replica.` and one of KV, `webhooks.` and one of
- * `Webhooks`; before it did its work, or after.
+ * What can fail: a method of the bucket or of a multipart upload, `replica.` and one of KV, and one of an object after
+ * the name that {@link objectPrefixes} has for its class; before it did its work, or after.
  */
-export type Fault = { operation: string; when: "before" | "after"; times: number };
+export type Fault = { operation: string; when: Moment; times: number };
 
 const faults: Fault[] = [];
 
@@ -21,7 +22,16 @@ function takeFault(operation: string, when: Fault["when"]): boolean {
 
 type Method = (...args: unknown[]) => unknown;
 
-/** Wraps a bucket, an upload of it, or something else. Its methods fail as {@link addFault} says. */
+/** What a call comes to. It is disposed of, as src/objects/stubs.ts does, which sees only what wraps it. */
+async function settled(pending: unknown): Promise<unknown> {
+  try {
+    return await pending;
+  } finally {
+    (pending as Partial<Disposable>)[Symbol.dispose]?.();
+  }
+}
+
+/** Wraps a bucket, an upload of it, or something else. Its methods fail as {@link addFault} says, and can be held. */
 function faulty<T extends object>(target: T, prefix = ""): T {
   return new Proxy(target, {
     get(_, name) {
@@ -33,8 +43,10 @@ function faulty<T extends object>(target: T, prefix = ""): T {
       if (operation === "resumeMultipartUpload")
         return (...args: unknown[]) => faulty(method(...args) as object);
       return async (...args: unknown[]) => {
+        await waitIfHeld(operation, "before");
         if (takeFault(operation, "before")) throw new Error(`${operation}: internal error (10001)`);
-        const result = await method(...args);
+        const result = await settled(method(...args));
+        await waitIfHeld(operation, "after");
         if (takeFault(operation, "after")) throw new Error(`${operation}: connection lost`);
         return result;
       };
@@ -64,22 +76,34 @@ function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetch
 
 const wrapped = new WeakMap<object, object>();
 
-type Buckets = {
+/** What the objects of each class are called in the names of their calls. */
+const objectPrefixes = {
+  REPOSITORY: "repository.",
+  UPLOAD: "session.",
+  BLOB_SHARDS: "shard.",
+  CATALOG: "catalog.",
+  WEBHOOKS: "webhooks.",
+  WEBHOOK_QUEUES: "queue.",
+};
+
+type Namespaces = Record<keyof typeof objectPrefixes, DurableObjectNamespace>;
+
+type Buckets = Namespaces & {
   BLOBS: R2Bucket;
   MANIFESTS: KVNamespace;
-  WEBHOOKS: DurableObjectNamespace;
   BLOB_FILES?: Fetcher;
   BLOB_KEEPER?: Fetcher;
 };
 
-/** The bindings, with a bucket that can fail; the same ones each time. */
+/** The bindings, which can fail; the same ones each time. */
 export function withFaults<E extends Buckets>(env: E): E {
   const known = wrapped.get(env) ?? wrap(env);
   wrapped.set(env, known);
   return known as E;
 }
 
-function wrap({ BLOBS, MANIFESTS, WEBHOOKS, BLOB_FILES, BLOB_KEEPER, ...others }: Buckets): Buckets {
+function wrap(env: Buckets): Buckets {
+  const { BLOBS, MANIFESTS, BLOB_FILES, BLOB_KEEPER } = env;
   const services =
     BLOB_FILES === undefined || BLOB_KEEPER === undefined
       ? {}
@@ -87,14 +111,19 @@ function wrap({ BLOBS, MANIFESTS, WEBHOOKS, BLOB_FILES, BLOB_KEEPER, ...others }
           BLOB_FILES: faultyService(BLOB_FILES, operationOn),
           BLOB_KEEPER: faultyService(BLOB_KEEPER, () => "settle"),
         };
-  const webhooks = {
-    getByName: (name: string) => faulty(WEBHOOKS.getByName(name), "webhooks."),
-  } as unknown as DurableObjectNamespace;
   return {
-    ...others,
+    ...env,
+    ...faultyObjects(env),
     BLOBS: faulty(BLOBS),
     MANIFESTS: faulty(MANIFESTS, "replica."),
-    WEBHOOKS: webhooks,
     ...services,
   };
+}
+
+function faultyObjects(env: Namespaces): Namespaces {
+  const wrappedOnes = Object.entries(objectPrefixes).map(([binding, prefix]) => {
+    const namespace = env[binding as keyof Namespaces];
+    return [binding, { getByName: (name: string) => faulty(namespace.getByName(name), prefix) }];
+  });
+  return Object.fromEntries(wrappedOnes) as Namespaces;
 }

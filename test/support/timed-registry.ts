@@ -1,13 +1,24 @@
-/** A registry whose clock tests move, whose alarms they run, and whose bucket they make fail. */
+/** A registry whose clock tests move, whose alarms they run, and whose bucket, KV and objects they make fail or wait. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import type { InstanceOptions } from "../../src/local/instance.ts";
 import { fetchOnce } from "./client.ts";
-import { serve, type TestRegistry } from "./registry.ts";
+import type { Moment } from "./held-calls.ts";
+import { serve, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
 type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS" | "WEBHOOKS" | "WEBHOOK_QUEUES";
+
+/** A call that is to wait. */
+export type HeldCall = {
+  /** Returns once it has come, and waits. */
+  hasCome(): Promise<void>;
+  /** Lets it go on. */
+  letGo(): Promise<void>;
+  /** Lets it fail, in a way of which the platform says that a retry helps. */
+  lose(): Promise<void>;
+};
 
 export type TimedRegistry = {
   registry: TestRegistry;
@@ -15,8 +26,12 @@ export type TimedRegistry = {
   advance(milliseconds: number): Promise<void>;
   /** Runs an object's alarm: whatever is due in it is done. */
   runAlarm(binding: Binding, name: string): Promise<void>;
-  /** Makes the bucket fail in the next operation of this name, before or after it did its work. */
-  failNext(operation: string, when: "before" | "after"): Promise<void>;
+  /** When the alarm of a repository's ledger comes, in milliseconds since 1970; `null` if it has none. */
+  alarmAt(repository: string): Promise<number | null>;
+  /** Makes the next operation of this name fail, before or after it did its work; see `Fault` for the names. */
+  failNext(operation: string, when: Moment): Promise<void>;
+  /** Makes the next operation of this name wait, before or after it did its work. */
+  holdNext(operation: string, when: Moment): Promise<HeldCall>;
   /** Lets the ledgers and shards do all that is due about these digests. */
   collect(repositories: string[], digests: string[]): Promise<void>;
 };
@@ -24,17 +39,28 @@ export type TimedRegistry = {
 /** Starts one, with its clock at the present. It ends after the tests of the file. */
 export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRegistry> {
   const registry = await serve({ entry: join(import.meta.dirname, "worker.ts"), ...options });
-  const control = async (path: string) => {
+  const control = async <T>(path: string): Promise<T> => {
     const response = await fetchOnce(`${registry.url}/.test/${path}`, { method: "POST" });
-    assert.equal(response.status, 204, await response.text());
+    const answer = await response.text();
+    assert.equal(response.status, 200, answer);
+    return JSON.parse(answer);
   };
   const runAlarm = (binding: Binding, name: string) =>
-    control(`alarm/${binding}/${encodeURIComponent(name)}`);
+    control<void>(`alarm/${binding}/${encodeURIComponent(name)}`);
   return {
     registry,
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
+    alarmAt: (repository) => control(`alarm-at/REPOSITORY/${encodeURIComponent(repository)}`),
     failNext: (operation, when) => control(`fault/${operation}/${when}`),
+    holdNext: async (operation, when) => {
+      await control(`hold/${operation}/${when}`);
+      return {
+        hasCome: () => until(`a call of ${operation}`, () => control(`held/${operation}`)),
+        letGo: () => control(`let-go/${operation}/let-go`),
+        lose: () => control(`let-go/${operation}/lost`),
+      };
+    },
     collect: async (repositories, digests) => {
       const shards = new Set(digests.map((digest) => digest.slice(digest.indexOf(":") + 1).slice(0, 2)));
       // The ledgers tell the shards what they gave up, and these ask the ledgers.

@@ -1,8 +1,12 @@
 /**
- * The Worker as it is, with a clock that tests move, alarms that they run, and a bucket that fails when they say so.
+ * The Worker as it is, with a clock that tests move, alarms that they run, and a bucket, KV and calls between objects
+ * that fail or wait when they say so.
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
- * POST /.test/fault/<operation>/<before or after> makes the bucket fail in the next such operation.
+ * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
+ * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
+ * POST /.test/hold/<operation>/<before or after> makes it wait, POST /.test/held/<operation> answers whether it does,
+ * and POST /.test/let-go/<operation>/<let-go or lost> ends that.
  */
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
@@ -10,7 +14,8 @@ import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
-import { addFault, type Fault, withFaults } from "./faulty-bucket.ts";
+import { addFault, withFaults } from "./faulty-bucket.ts";
+import { type Ending, hold, isHeld, letGo, type Moment } from "./held-calls.ts";
 import { moveClock } from "./moved-clock.ts";
 
 export { Catalog } from "../../src/objects/catalog.ts";
@@ -26,6 +31,10 @@ async function runAlarm(ctx: DurableObjectState, object: HasAlarm): Promise<void
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, withFaults(env));
+  }
+
+  alarmAt(): Promise<number | null> {
+    return this.ctx.storage.getAlarm();
   }
 
   runAlarm(): Promise<void> {
@@ -65,20 +74,36 @@ export class WebhookQueue extends RealWebhookQueue {
   }
 }
 
-async function control(url: URL, env: Bindings): Promise<void> {
+async function control(url: URL, env: Bindings): Promise<unknown> {
   const [, , action, subject = "", name = ""] = url.pathname.split("/").map(decodeURIComponent);
-  if (action === "clock") moveClock(Number(subject));
-  if (action === "fault") addFault({ operation: subject, when: name as Fault["when"], times: 1 });
-  if (action !== "alarm") return;
-  const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;
-  await namespace.getByName(name).runAlarm();
+  switch (action) {
+    case "clock":
+      return moveClock(Number(subject));
+    case "fault":
+      return addFault({ operation: subject, when: name as Moment, times: 1 });
+    case "hold":
+      return hold(subject, name as Moment);
+    case "held":
+      return isHeld(subject);
+    case "let-go":
+      return letGo(subject, name as Ending);
+    case "alarm": {
+      const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;
+      return namespace.getByName(name).runAlarm();
+    }
+    case "alarm-at": {
+      const namespace = env[subject as "REPOSITORY"] as unknown as DurableObjectNamespace<Repository>;
+      return namespace.getByName(name).alarmAt();
+    }
+    default:
+      throw new Error(`there is no ${action}`);
+  }
 }
 
 export default {
   async fetch(request, env, context) {
     const url = new URL(request.url);
     if (!url.pathname.startsWith("/.test/")) return worker.fetch(request, withFaults(env), context);
-    await control(url, env);
-    return new Response(null, { status: 204 });
+    return Response.json((await control(url, env)) ?? null);
   },
 } satisfies ExportedHandler<Bindings>;

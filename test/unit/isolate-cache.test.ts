@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type Digest, parseDigest } from "../../src/oci/digest.ts";
 import { IsolateCache } from "../../src/registry/isolate-cache.ts";
+import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
 import { content, unknownDigest } from "../support/content.ts";
 
 function cacheWithClock() {
@@ -58,4 +59,22 @@ test("what was pushed again is remembered again", () => {
   cache.notePush("a", "m");
   cache.setManifest("a", "m", row());
   assert.notEqual(cache.manifest("a", "m"), undefined);
+});
+
+test("what is kept of a manifest is what is counted: not the row that it came in, with its plan", async () => {
+  const rows = new Map<string, Uint8Array>();
+  const kv = {
+    put: async (key: string, value: Uint8Array) => void rows.set(key, value),
+    get: async (key: string) => rows.get(key)?.slice().buffer ?? null,
+  } as unknown as KVNamespace;
+  const replica = new Replica(kv);
+  const pushed = { ...row(), plan: Array<BlobLocation>(1000).fill(location) };
+  await replica.put("a", { kind: "manifest", digest: "m" }, { kind: "manifest", row: pushed });
+  const read = await replica.manifest("a", "m");
+  assert(read !== undefined);
+  const { cache } = cacheWithClock();
+  cache.setManifest("a", "m", read);
+  const bytes = cache.manifest("a", "m")?.bytes;
+  assert.deepEqual(bytes, pushed.bytes);
+  assert.equal(bytes?.buffer.byteLength, pushed.bytes.byteLength);
 });

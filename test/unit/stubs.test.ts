@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/env.ts";
-import { catalogStub, Unreachable } from "../../src/objects/stubs.ts";
+import type { ManifestPut } from "../../src/objects/api.ts";
+import { catalogStub, repositoryStub, Unreachable, webhooksStub } from "../../src/objects/stubs.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+import { registryItself } from "../../src/oci/event.ts";
+import type { RepositoryName } from "../../src/oci/name.ts";
+import { content, unknownDigest } from "../support/content.ts";
 
-/** A catalog whose first call fails in this way, after it has done what it was asked for; and how often it was asked. */
+/** Objects whose first call fails in this way, after it has done what it was asked for; and what they were asked. */
 function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
   const asked: string[] = [];
   const answer = (method: string) => async () => {
@@ -12,8 +17,14 @@ function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
     return false;
   };
   const stub = new Proxy({}, { get: (_, method) => answer(String(method)) });
-  const env = { CATALOG: { getByName: () => stub } } as unknown as Env;
-  return { catalog: catalogStub(env), asked };
+  const namespace = { getByName: () => stub };
+  const env = { CATALOG: namespace, REPOSITORY: namespace, WEBHOOKS: namespace } as unknown as Env;
+  return {
+    catalog: catalogStub(env),
+    repository: repositoryStub(env, "a" as RepositoryName),
+    webhooks: webhooksStub(env),
+    asked,
+  };
 }
 
 test("a call that may be repeated is repeated once, where the platform says that this helps", async () => {
@@ -30,14 +41,44 @@ test("a call is not repeated where its object is overloaded, or has failed", asy
   }
 });
 
-test("a deletion is not repeated, as it may have been done: the second would say that there is nothing", async () => {
-  const deletions = [
-    (catalog: ReturnType<typeof catalogStub>) => catalog.deleteAccount("somebody"),
-    (catalog: ReturnType<typeof catalogStub>) => catalog.deleteToken("somebody", "token"),
-  ];
-  for (const deletion of deletions) {
-    const { catalog, asked } = failingOnce({ retryable: true });
-    await assert.rejects(deletion(catalog), Unreachable);
-    assert.equal(asked.length, 1);
+const push: ManifestPut = {
+  repository: "a" as RepositoryName,
+  digest: unknownDigest() as Digest,
+  bytes: content(),
+  facts: { mediaType: "a/b", references: [] },
+  tags: [],
+  origin: registryItself,
+  sparse: false,
+};
+
+type Objects = ReturnType<typeof failingOnce>;
+
+/** By what would be wrong about the second time. */
+const oneTimeCalls: [reason: string, calls: Record<string, (objects: Objects) => Promise<unknown>>][] = [
+  [
+    "it would say that there is nothing",
+    {
+      deleteAccount: ({ catalog }) => catalog.deleteAccount("somebody"),
+      deleteToken: ({ catalog }) => catalog.deleteToken("somebody", "token"),
+    },
+  ],
+  [
+    "it would undo what somebody else did meanwhile",
+    {
+      putAccount: ({ catalog }) => catalog.putAccount({ name: "somebody", grants: [], isDisabled: false }),
+      putManifest: ({ repository }) => repository.putManifest(push),
+      setInfo: ({ repository }) => repository.setInfo({ visibility: "public" }, registryItself),
+      changeWebhook: ({ webhooks }) => webhooks.changeWebhook("webhook", {}),
+    },
+  ],
+];
+
+for (const [reason, calls] of oneTimeCalls) {
+  for (const [name, call] of Object.entries(calls)) {
+    test(`${name} is not repeated, as it may have been done: ${reason}`, async () => {
+      const objects = failingOnce({ retryable: true });
+      await assert.rejects(call(objects), Unreachable);
+      assert.deepEqual(objects.asked, [name]);
+    });
   }
-});
+}
