@@ -223,9 +223,9 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     this.ctx.storage.transactionSync(() => {
       for (const { id, digest, holder } of asked) {
         const current = this.#store.holder(digest, repository);
-        if (current === undefined) this.#due.clear("holder", id);
-        else if (current.version !== holder?.version) this.#due.set("holder", id, current.dropAfter);
-        else if (held.has(digest)) this.#due.clear("holder", id);
+        // Who changed it meanwhile has also said when it is due.
+        if (current !== undefined && current.version !== holder?.version) continue;
+        if (current === undefined || held.has(digest)) this.#due.clear("holder", id);
         else if (current.dropAfter > this.#clock.now()) this.#due.set("holder", id, current.dropAfter);
         else this.#dropHolder(digest, repository);
       }

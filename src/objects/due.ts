@@ -7,12 +7,12 @@
 import type { Clock } from "../env.ts";
 import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
 
-/** A row that is due: the kind of job and what it is about. */
-export type DueRow = { id: string };
+/** A row that is due: what it is about, and since when, in milliseconds since 1970. */
+export type DueRow = { id: string; at: number };
 
 /**
- * Does the jobs of one kind. It must take each row away or move it into the future; rows that it leaves are
- * postponed. Whatever it throws postpones all of them.
+ * Does the jobs of one kind. It must take each row away or move it into the future; rows that nobody touches are
+ * postponed, and those that others made due anew meanwhile come again. Whatever it throws changes nothing of that.
  */
 export type DueJob = (rows: DueRow[]) => Promise<void>;
 
@@ -182,13 +182,12 @@ export class DueTable {
     } catch (error) {
       console.error(JSON.stringify({ event: "job failed", kind, error: String(error) }));
     }
-    const leftAt = this.#clock.now() + postponeMs;
     this.#storage.sql.exec(
-      `UPDATE due SET at = ? WHERE kind = ? AND at <= ? AND id IN (SELECT value FROM json_each(?))`,
-      leftAt,
+      `UPDATE due SET at = ? WHERE kind = ?
+         AND (id, at) IN (SELECT value ->> 'id', value ->> 'at' FROM json_each(?))`,
+      this.#clock.now() + postponeMs,
       kind,
-      this.#clock.now(),
-      JSON.stringify(rows.map((row) => row.id)),
+      JSON.stringify(rows),
     );
   }
 
@@ -198,8 +197,8 @@ export class DueTable {
 
   #dueNow(kind: string): DueRow[] {
     return this.#storage.sql
-      .exec<{ id: string }>(
-        "SELECT id FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
+      .exec<DueRow>(
+        "SELECT id, at FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
         kind,
         this.#clock.now(),
         batchSize,

@@ -140,10 +140,9 @@ test("a blob that is deleted while its shard hears that it is held goes in the e
   await runAlarm("REPOSITORY", "held");
   await held.letGo();
   await asking;
-  for (let day = 0; day < 4; day++) {
-    await advance(24 * hourMs);
-    await collect(["held"], [digest]);
-  }
+  // The run that asked has gone on to what came meanwhile: the bytes go an hour after it.
+  await advance(hourMs);
+  await collect([], [digest]);
   assert(!registry.stored.blobKeys().some((key) => keys.includes(key)));
 });
 
