@@ -248,3 +248,21 @@ test("a cursor of something else is refused", async () => {
   }
   expectError(await registry.get("/v2/kept/manifests/never"), 404, "MANIFEST_UNKNOWN");
 });
+
+test("keys and replica rows that nobody knows go by themselves, within SCRUB_EVERY", async () => {
+  const image = await registry.pushImage("scrubbed", "v1");
+  await (await registry.bucket()).put("blobs/alone", content());
+  await (await registry.kv()).put(
+    "tag/scrubbed:never",
+    JSON.stringify({ digest: image.digest, sequence: 1 }),
+  );
+  await advance(31 * 24 * hourMs);
+  // One alarm for the bucket, and one for the replica.
+  for (let piece = 0; piece < 2; piece++) {
+    await runAlarm("CATALOG", "catalog");
+    await advance(hourMs);
+  }
+  assert(!registry.stored.blobKeys().includes("blobs/alone"));
+  assert(!(await registry.replicaKeys()).includes("tag/scrubbed:never"));
+  await registry.pullImage("scrubbed", "v1", image);
+});

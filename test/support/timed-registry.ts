@@ -8,7 +8,7 @@ import { serve, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
-type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS" | "WEBHOOKS" | "WEBHOOK_QUEUES";
+type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES";
 
 /** A call that is to wait. */
 export type HeldCall = {

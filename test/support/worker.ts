@@ -9,6 +9,7 @@
  * and POST /.test/let-go/<operation>/<let-go or lost> ends that.
  */
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
+import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -17,8 +18,6 @@ import worker from "../../src/worker.ts";
 import { addFault, withFaults } from "./faulty-bucket.ts";
 import { type Ending, hold, isHeld, letGo, type Moment } from "./held-calls.ts";
 import { moveClock } from "./moved-clock.ts";
-
-export { Catalog } from "../../src/objects/catalog.ts";
 
 type Bindings = Parameters<NonNullable<(typeof worker)["fetch"]>>[1];
 type HasAlarm = { alarm(): Promise<void> };
@@ -57,6 +56,12 @@ export class Blobs extends RealBlobs {
     super(ctx, withFaults(env));
   }
 
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class Catalog extends RealCatalog {
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);
   }
