@@ -196,7 +196,10 @@ export class DiskBucket implements Bucket {
   }
 
   async delete(keys: string[]): Promise<void> {
-    for (const key of keys) await this.#ask("DELETE", key);
+    const failures: unknown[] = [];
+    // One that cannot be deleted keeps no other from it.
+    for (const key of keys) await this.#ask("DELETE", key).catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   }
 
   async list(cursor: string | undefined, limit: number): Promise<StoredPage> {
