@@ -90,10 +90,16 @@ export const otherRequest: Arbitrary<OtherRequest> = of(others).chain((route) =>
     }),
 );
 
+const nameMethods = ["GET", "HEAD", "PATCH", "DELETE"];
+
 /** What the answer must be; `undefined` where the model does not know more than that it is no failure. */
 export function predictOther(request: OtherRequest): Prediction | undefined {
   const { route, methods, method, body } = request;
-  if (!methods.includes(method === "HEAD" ? "GET" : method)) return refuseMethod(methods);
+  if (!methods.includes(method === "HEAD" ? "GET" : method)) {
+    // What is under a repository may be the end of another one's name.
+    const isName = request.target.startsWith("/api/v1/repositories/") && nameMethods.includes(method);
+    return isName ? undefined : refuseMethod(methods);
+  }
   const page = parsePage(new URLSearchParams(request.query));
   switch (`${method} ${route}`) {
     case "GET base":
