@@ -106,6 +106,9 @@ type Variable<T> = {
   whyNot?: (text: string) => string | undefined;
 };
 
+/** How long a password must be, in characters. */
+export const minPasswordLength = 12;
+
 const second = 1000;
 const hour = 3600 * second;
 const day = 24 * hour;

@@ -6,8 +6,8 @@ import type { Output } from "./output.ts";
 export type Attempts = { done: string[]; failed: { name: string; reason: string }[]; untried: string[] };
 
 /**
- * Does something with each of several things, by their names, one after the other. Stops at a failure that is none of the thing: when
- * the registry is not reached, is elsewhere, or does not let the user in.
+ * Does something with each of several things, by their names, one after the other. Stops at a failure that is none of
+ * the thing: when the registry is not reached, is elsewhere, or does not let the user in.
  */
 export async function attemptEach<Name extends string, Thing>(
   things: [Name, Thing][],

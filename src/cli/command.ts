@@ -71,6 +71,9 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
+/** The account of `ADMIN_PASSWORD`, of which the registry keeps no record. */
+export const adminName = "admin";
+
 /** What the error of an answer says for programs: its code, and the digest that it is about. */
 export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
 

@@ -1,7 +1,7 @@
 /** The command line from its words to its exit code. */
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
-import { type ExitCode, exitCodes, type FlagValues, isExpected, UsageError } from "./command.ts";
+import { adminName, type ExitCode, exitCodes, type FlagValues, isExpected, UsageError } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
 import { Output } from "./output.ts";
@@ -10,7 +10,6 @@ import { Progress } from "./progress.ts";
 import { quote } from "./words.ts";
 
 const defaultUrl = "http://127.0.0.1:5000";
-const defaultUser = "admin";
 const maxSecretBytes = 64 * 1024;
 
 /** What the command line has around it. */
@@ -45,7 +44,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
 
 async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundings, output: Output) {
   const text = flags.text("url") ?? (environment.STOWAGE_URL || defaultUrl);
-  const user = flags.text("user") ?? (environment.STOWAGE_USER || defaultUser);
+  const user = flags.text("user") ?? (environment.STOWAGE_USER || adminName);
   const url = parseUrl(text);
   const isOnStdin = flags.has("password-stdin");
   const isOtherOnStdin = flags.has("password-stdin-for-account") || flags.has("webhook-secret-stdin");

@@ -91,7 +91,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   note("failure" in answer ? { outcome: "failed", detail: answer.failure.error } : { outcome: "done" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
-    await guardOf(context.registry).anonymousMisses.count(context.address);
+    await guardOf(context.registry).misses.count(context.address);
   }
   return answer;
 }

@@ -1,6 +1,7 @@
 /** The local server from its flags to its exit. */
 import "./compile-cache.ts";
 import { constants } from "node:os";
+import { minPasswordLength } from "../env.ts";
 import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
@@ -16,8 +17,6 @@ import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 const defaultDrainMs = 30_000;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
-/** What accounts need. */
-const minPasswordLength = 12;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What keeps the server from starting, in a sentence. */

@@ -4,10 +4,14 @@
  */
 
 /** What one call passes on, in bytes as far as they are known, before it is written down for the call. */
-const mostBytes = 4 * 1024 * 1024;
+const mostBytesOfCall = 4 * 1024 * 1024;
 
-/** The first rows that have no more than 4 MiB together; at least one, if there is one. Reads one row more than that. */
-export function takeBytes<T>(rows: Iterable<T>, bytesOf: (row: T) => number): T[] {
+/** The first rows that have no more bytes together; at least one, if there is one. Reads one row more than that. */
+export function takeBytes<T>(
+  rows: Iterable<T>,
+  bytesOf: (row: T) => number,
+  mostBytes = mostBytesOfCall,
+): T[] {
   const taken: T[] = [];
   let bytes = 0;
   for (const row of rows) {

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Grant } from "../../oci/grant.ts";
 import {
+  adminName,
   type Command,
   CommandError,
   exitCodes,
@@ -41,7 +42,7 @@ async function unlessAdmin<T>(name: string, answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (error) {
     const isUnknown = error instanceof CommandError && error.code === "ACCOUNT_UNKNOWN";
-    if (!isUnknown || name !== "admin") throw error;
+    if (!isUnknown || name !== adminName) throw error;
     throw new CommandError("admin has no account record: its password is ADMIN_PASSWORD", error.status);
   }
 }

@@ -1,6 +1,6 @@
 /** `token …` */
 import type { Grant } from "../../oci/grant.ts";
-import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { adminName, type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
 import type { AccountView, TokenView } from "../views.ts";
 import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../words.ts";
 
@@ -80,7 +80,7 @@ export const tokenCommands: Command[] = [
 /** Says so where a token was given leave that its account does not have, which is no error: it may get it later. */
 async function noteWhatExceeds({ api, output }: Invocation, account: string, grants: Grant[]): Promise<void> {
   // The administrator has no record, and may do everything.
-  if (grants.length === 0 || account === "admin") return;
+  if (grants.length === 0 || account === adminName) return;
   let owner: AccountView;
   try {
     owner = await api.send<AccountView>("GET", `accounts/${pathSegment(account)}`);

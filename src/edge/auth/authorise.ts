@@ -35,7 +35,7 @@ export async function refusalFor(
 
 /** Whether an anonymous caller has asked in vain too often. */
 export function isGuessing({ registry, access, address }: Caller): boolean {
-  return isAnonymous(access) && guardOf(registry).anonymousMisses.isReached(address);
+  return isAnonymous(access) && guardOf(registry).misses.isReached(address);
 }
 
 type Caller = Pick<Context, "registry" | "access" | "address">;
@@ -48,12 +48,12 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { anonymousMisses } = guardOf(registry);
+  const { misses } = guardOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
   const who = isAnonymous(access) ? address : `account ${access.account}`;
-  if (anonymousMisses.isReached(who)) return false;
+  if (misses.isReached(who)) return false;
   const answer = await isPublic(registry, repository);
-  if (!answer) await anonymousMisses.count(who);
+  if (!answer) await misses.count(who);
   return answer;
 }
 

@@ -23,7 +23,7 @@ export type Guard = {
   /** What accounts may in all, for mounts and lists. */
   subjects: ByteLru<KeptAccess>;
   loginFailures: FailureLimit;
-  anonymousMisses: FailureLimit;
+  misses: FailureLimit;
 };
 
 const guards = new WeakMap<Registry, Guard>();
@@ -40,7 +40,7 @@ export function guardOf(registry: Registry): Guard {
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
     loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),
-    anonymousMisses: new FailureLimit(registry.env.ANONYMOUS_MISSES, registry.clock),
+    misses: new FailureLimit(registry.env.ANONYMOUS_MISSES, registry.clock),
   };
   guards.set(registry, guard);
   return guard;

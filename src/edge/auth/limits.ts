@@ -1,5 +1,5 @@
 /**
- * Limits on trying: failed logins, and what anonymous callers ask for in vain.
+ * Limits on trying: failed logins, and what callers ask for in vain.
  */
 import type { Clock } from "../../env.ts";
 import { ByteLru } from "../../registry/lru.ts";

@@ -5,6 +5,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { annotationsOf, type ManifestFacts, type Reference } from "../../oci/manifest.ts";
 import type { BlobLocation, ManifestRow } from "../../storage/replica.ts";
 import type { ManifestStat, Page, Referrer } from "../api.ts";
+import { takeBytes } from "../take-bytes.ts";
 import { inPieces } from "./in-pieces.ts";
 
 const bytesPerRow = 1024 * 1024;
@@ -119,8 +120,6 @@ export class ManifestStore {
   delete(digest: string): string[] {
     const references = this.withdraw(digest);
     this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
-    this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
-    this.#sql.exec("DELETE FROM deleted_tags WHERE digest = ?", digest);
     return references;
   }
 
@@ -191,17 +190,9 @@ export class ManifestStore {
         limit + 1,
       )
       .toArray();
-    const entries: Referrer[] = [];
-    let bytes = 0;
-    for (const row of rows) {
-      // An entry is never larger than its manifest.
-      bytes += row.size;
-      if (entries.length === limit || (bytes > referrerPageBytes && entries.length > 0)) {
-        return { entries, more: true };
-      }
-      entries.push(this.#toReferrer(row));
-    }
-    return { entries, more: false };
+    // An entry is never larger than its manifest.
+    const page = takeBytes(rows.slice(0, limit), ({ size }) => size, referrerPageBytes);
+    return { entries: page.map((row) => this.#toReferrer(row)), more: rows.length > page.length };
   }
 
   /** Annotations can be nearly as large as a manifest, and are not kept twice. */

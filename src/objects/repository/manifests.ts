@@ -21,7 +21,7 @@ const unreached = "nothing reached it for UNTAGGED_TTL";
  * is missing; nothing is changed then. `accept` is called once it is sure that there is none.
  */
 export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () => {}): Result {
-  const { manifests, blobs, outbox, clock } = parts;
+  const { manifests, trash, blobs, outbox, clock } = parts;
   const { digest, facts, origin } = put;
   const now = clock.now();
   // The same bytes may have been pushed as another media type, under which they named something else.
@@ -38,6 +38,7 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   const linkedLately = blobs.takeUnreplicated(facts.references.map((reference) => reference.digest));
   for (const blob of linkedLately) outbox.mark({ kind: "blob", digest: blob });
   if (!isKnown) {
+    trash.forget(digest);
     const referencedBefore = manifests.delete(digest);
     manifests.write(digest, put.bytes, facts, now);
     unlinkLater(parts, referencedBefore);

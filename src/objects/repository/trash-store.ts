@@ -43,9 +43,16 @@ export class TrashStore {
 
   /** Forgets a manifest that did not come back, with its bytes. One that did is left as it is. */
   purge(digest: string): void {
-    if (this.read(digest) === undefined) return;
-    this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
-    this.#sql.exec("DELETE FROM deleted_manifests WHERE digest = ?", digest);
+    if (this.forget(digest)) this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
+  }
+
+  /** Takes a manifest out of the trash, whatever becomes of its bytes. Returns whether it was there. */
+  forget(digest: string): boolean {
     this.#sql.exec("DELETE FROM deleted_tags WHERE digest = ?", digest);
+    const forgotten = this.#sql.exec(
+      "DELETE FROM deleted_manifests WHERE digest = ? RETURNING digest",
+      digest,
+    );
+    return forgotten.toArray().length > 0;
   }
 }

@@ -1,4 +1,5 @@
 /** `/api/v1/accounts`: accounts and their generated tokens. */
+import { minPasswordLength } from "../../../env.ts";
 import type { Account, AccountPut, TokenRecord } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import { parseGrants } from "../../../oci/grant.ts";
@@ -13,7 +14,6 @@ import { invalidField, readJson } from "./json-body.ts";
 
 const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const reservedNames: string[] = [adminName, outsiderName, "anonymous"];
-const minPasswordLength = 12;
 const maxPasswordLength = 512;
 const maxTokens = 100;
 const maxTokenSeconds = 10 * 365 * 24 * 3600;
