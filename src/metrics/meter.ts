@@ -18,8 +18,8 @@ export type Distribution = {
 /** How often a tag was pulled; the tag of a pull by digest is empty. */
 export type PullCount = { repository: string; tag: string; pulls: number };
 
-/** What an isolate has counted since its last report, for the catalog to add up. */
-export type Report = { counters: Sample[]; pulls: PullCount[]; uploads: UploadNews[] };
+/** What an isolate has counted since its last report, for the catalog to add up. By its id it is added up once. */
+export type Report = { id: string; counters: Sample[]; pulls: PullCount[]; uploads: UploadNews[] };
 
 type HistogramName = {
   [N in FamilyName]: (typeof families)[N]["type"] extends "histogram" ? N : never;
@@ -41,6 +41,8 @@ export class Meter {
   readonly #distributions = new Map<string, MutableDistribution>();
   #toReport = new Map<string, Sample>();
   #pulls = new Map<string, PullCount>();
+  /** Reports that may have arrived, or not: they are given again as they were. */
+  #unsettled: Report[] = [];
   #hasRare = false;
   #hasFailed = false;
   #reportedAt = 0;
@@ -88,30 +90,42 @@ export class Meter {
 
   /** Whether there is something to report, and it is rare or the last report was at least `everyMs` ago. */
   isReportDue(now: number, everyMs: number): boolean {
-    const hasSome = this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews;
+    const hasSome = this.#unsettled.length > 0 || this.#hasNew;
     // A catalog that does not answer is not asked by every request.
     const isUrgent = !this.#hasFailed && (this.#hasRare || this.uploads.hasEnds);
     return hasSome && (isUrgent || now - this.#reportedAt >= everyMs);
   }
 
-  /** Takes what is to be reported. Give it back to {@link untake} if it cannot be. */
-  take(now: number): Report {
-    const uploads = this.uploads.take();
-    const report = { counters: [...this.#toReport.values()], pulls: [...this.#pulls.values()], uploads };
+  get #hasNew(): boolean {
+    return this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews;
+  }
+
+  /**
+   * Takes what is to be reported next; `undefined`: nothing. Give it back to {@link untake} if it is not known to have
+   * arrived.
+   */
+  take(now: number): Report | undefined {
+    this.#reportedAt = now;
+    this.#hasFailed = false;
+    const unsettled = this.#unsettled.shift();
+    if (unsettled !== undefined || !this.#hasNew) return unsettled;
+    const report = {
+      id: crypto.randomUUID(),
+      counters: [...this.#toReport.values()],
+      pulls: [...this.#pulls.values()],
+      uploads: this.uploads.take(),
+    };
     this.#toReport = new Map();
     this.#pulls = new Map();
     this.#hasRare = false;
-    this.#hasFailed = false;
-    this.#reportedAt = now;
     return report;
   }
 
-  /** Counts again what could not be reported. */
-  untake({ counters, pulls, uploads }: Report): void {
+  /** Takes a report back that may not have arrived. */
+  untake(report: Report, now: number): void {
+    this.#unsettled.unshift(report);
     this.#hasFailed = true;
-    this.uploads.untake(uploads);
-    for (const { family, labels, value } of counters) this.add(family, labels as never, value);
-    for (const { repository, tag, pulls: count } of pulls) this.addPull(repository, tag, count);
+    this.#reportedAt = now;
   }
 }
 

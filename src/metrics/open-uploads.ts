@@ -44,10 +44,4 @@ export class OpenUploads {
     this.#news = new Map();
     return news;
   }
-
-  /** Puts back what could not be reported; what is newer counts. */
-  untake(news: readonly UploadNews[]): void {
-    const newer = this.#news;
-    this.#news = new Map([...news.map(({ id, isOpen }): [string, boolean] => [id, isOpen]), ...newer]);
-  }
 }

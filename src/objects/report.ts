@@ -5,14 +5,15 @@ import type { Env } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
 import { catalogStub } from "./stubs.ts";
 
-/** Reports what was counted since the last report. What cannot be reported now is counted with the next one. */
+/** Reports what was counted since the last report. What may not have arrived is reported again, before the next one. */
 export async function reportCounts(env: Env, now: number): Promise<void> {
-  const report = meter.take(now);
-  if (Object.values(report).every((part) => part.length === 0)) return;
-  try {
-    await catalogStub(env).addCounts(report, now);
-  } catch {
-    meter.untake(report);
+  for (let report = meter.take(now); report !== undefined; report = meter.take(now)) {
+    try {
+      await catalogStub(env).addCounts(report, now);
+    } catch {
+      meter.untake(report, now);
+      return;
+    }
   }
 }
 

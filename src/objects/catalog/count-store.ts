@@ -9,6 +9,9 @@ import type { Backlog, TagPulls } from "../api.ts";
 /** Uploads live for less, whatever `UPLOAD_TTL` says. */
 const openUploadsKeptMs = 7 * 24 * 3600 * 1000;
 
+/** How long a report is remembered that was added up: an isolate that tries again does so within this time. */
+const reportsKeptMs = 24 * 3600 * 1000;
+
 const outboxes = ["replica", "events"] as const;
 
 /** A tag that nobody pulled for so long is counted no more. */
@@ -22,8 +25,9 @@ export class CountStore {
     this.#sql = sql;
   }
 
-  /** Adds a report up. Pulls of a repository that is not listed, because it was deleted, are dropped. */
-  add({ counters, pulls, uploads }: Report, now: number): void {
+  /** Adds a report up, once. Pulls of a repository that is not listed, because it was deleted, are dropped. */
+  add({ id, counters, pulls, uploads }: Report, now: number): void {
+    if (!this.#isNew(id, now)) return;
     this.#noteUploads(uploads, now);
     for (const { family, labels, value } of counters) {
       this.#sql.exec(
@@ -52,6 +56,17 @@ export class CountStore {
       );
     }
     this.#sql.exec("DELETE FROM tag_pulls WHERE last_pulled_at < ?", now - tagPullsKeptMs);
+  }
+
+  /** Whether a report has not been added up yet. From now on it has. */
+  #isNew(id: string, now: number): boolean {
+    this.#sql.exec("DELETE FROM added_reports WHERE added_at < ?", now - reportsKeptMs);
+    const added = this.#sql.exec(
+      "INSERT INTO added_reports (id, added_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING id",
+      id,
+      now,
+    );
+    return added.toArray().length > 0;
   }
 
   /** The sums of all counters. */

@@ -82,5 +82,11 @@ const stateOfObjects = `
   ) WITHOUT ROWID;
 `;
 
+/** Reports that were added up: one whose answer was lost comes again. */
+const addedReports = `
+  CREATE TABLE added_reports (id TEXT PRIMARY KEY, added_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX added_reports_by_time ON added_reports (added_at);
+`;
+
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects];
+export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects, addedReports];
