@@ -3,6 +3,7 @@
  *
  * Source: image-spec, descriptor.md, "Digests".
  */
+import { createHash } from "node:crypto";
 
 declare const anyDigestBrand: unique symbol;
 declare const digestBrand: unique symbol;
@@ -56,6 +57,11 @@ export function parseAnyDigest(text: string): AnyDigest | undefined {
 /** The digest with this algorithm and hexadecimal hash, as a hash function printed it. */
 export function digestOf(algorithm: DigestAlgorithm, hex: string): Digest {
   return `${algorithm}:${hex}` as Digest;
+}
+
+/** The digest of content. */
+export function digestOfContent(bytes: Uint8Array, algorithm: DigestAlgorithm): Digest {
+  return digestOf(algorithm, createHash(algorithm).update(bytes).digest("hex"));
 }
 
 /** The algorithm of a digest. */

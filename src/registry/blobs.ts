@@ -2,11 +2,12 @@
  * Pulling and deleting blobs.
  */
 import { meter } from "../metrics/meter.ts";
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { ByteRange } from "../oci/range.ts";
+import { type Bucket, BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import { noteDeletion } from "./deletions.ts";
 import { smallBlobBytes } from "./isolate-cache.ts";
@@ -44,11 +45,11 @@ export async function findBlob(
 }
 
 /**
- * Reads a blob that was found, or a range of it.
+ * Reads a blob that was found, or a range of it. A small one is read whole and compared with its digest, and kept.
  *
- * The bucket never decides that a blob is gone: where it has nothing under the key, the ledger and then the digest's
- * shard are asked for a better one. Errors: `BLOB_UNKNOWN` when the ledger has given it up meanwhile; `UNAVAILABLE` when
- * none of them has the bytes.
+ * The bucket never decides that a blob is gone: where it does not have the bytes under the key, the ledger and then the
+ * digest's shard are asked for a better one. Errors: `BLOB_UNKNOWN` when the ledger has given it up meanwhile;
+ * `UNAVAILABLE` when none of them has the bytes.
  */
 export async function readBlob(
   registry: Registry,
@@ -58,50 +59,66 @@ export async function readBlob(
 ): Promise<Result<{ body: ReadableStream | Uint8Array }>> {
   const { cache, bucket } = registry;
   const { digest } = location;
+  if (location.sizeBytes > smallBlobBytes) {
+    return readAnywhere(registry, repository, location, (each) => bucket.read(each, range));
+  }
   const kept = cache.smallBlob(digest);
   meter.add("stowage_cache_lookups_total", ["blobs", kept === undefined ? "miss" : "hit"]);
-  if (kept !== undefined) {
-    const { offset, length } = range ?? { offset: 0, length: kept.byteLength };
-    return { ok: true, body: kept.subarray(offset, offset + length) };
-  }
-  const found = await bucket.read(location.key, range);
-  const read: Result<{ body: ReadableStream }> =
-    found === undefined
-      ? await readElsewhere(registry, repository, location, range)
-      : { ok: true, body: found };
+  const read: Result<{ body: Uint8Array }> =
+    kept === undefined
+      ? await readAnywhere(registry, repository, location, (each) => readVerified(bucket, each))
+      : { ok: true, body: kept };
   if (!read.ok) return read;
-  const { body } = read;
-  if (range !== undefined || location.sizeBytes > smallBlobBytes) return { ok: true, body };
-  const bytes = new Uint8Array(await new Response(body).arrayBuffer());
-  cache.setSmallBlob(digest, bytes);
-  return { ok: true, body: bytes };
+  const bytes = read.body;
+  if (kept === undefined) cache.setSmallBlob(digest, bytes);
+  const { offset, length } = range ?? { offset: 0, length: bytes.byteLength };
+  return { ok: true, body: bytes.subarray(offset, offset + length) };
 }
 
-async function readElsewhere(
+/** The bytes of a blob; `undefined` when what is stored is something else. */
+async function readVerified(bucket: Bucket, location: BlobLocation): Promise<Uint8Array | undefined> {
+  const body = await bucket.read(location);
+  if (body === undefined) return undefined;
+  const buffer = await new Response(body).arrayBuffer().catch((cause) => {
+    throw new BucketFailed(`read: ${cause}`, { cause });
+  });
+  const bytes = new Uint8Array(buffer);
+  return digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined;
+}
+
+/** Reads a blob from where it was last known to be, or else from where the ledger or the shard says that it is. */
+async function readAnywhere<T>(
   registry: Registry,
   repository: RepositoryName,
-  stale: BlobLocation,
-  range: ByteRange | undefined,
-): Promise<Result<{ body: ReadableStream }>> {
-  const { cache, bucket } = registry;
-  const { digest } = stale;
-  cache.forgetBlob(repository, digest);
+  known: BlobLocation,
+  read: (location: BlobLocation) => Promise<T | undefined>,
+): Promise<Result<{ body: T }>> {
+  const { digest } = known;
+  const body = await read(known);
+  if (body !== undefined) return { ok: true, body };
+  registry.cache.forgetBlob(repository, digest);
   const ledger = registry.ledger(repository);
   const inLedger = await ledger.locateBlob(digest, false);
   if (inLedger === undefined) return failure("BLOB_UNKNOWN", { digest });
-  if (inLedger.key !== stale.key) {
-    const body = await bucket.read(inLedger.key, range);
+  if (inLedger.key !== known.key) {
+    const body = await read(inLedger);
     if (body !== undefined) {
-      await ledger.repairReplica(digest);
+      await ledger.repairReplica({ kind: "blob", digest });
       return { ok: true, body };
     }
   }
-  const inShard = await registry.shard(digest).locate(digest);
-  if (inShard === undefined || inShard.key === inLedger.key) return failure("UNAVAILABLE", { digest });
-  const body = await bucket.read(inShard.key, range);
-  if (body === undefined) return failure("UNAVAILABLE", { digest });
-  await ledger.relocateBlob(inShard);
-  return { ok: true, body };
+  const shard = registry.shard(digest);
+  const inShard = await shard.locate(digest);
+  if (inShard !== undefined && inShard.key !== inLedger.key) {
+    const body = await read(inShard);
+    if (body !== undefined) {
+      await ledger.relocateBlob(inShard);
+      return { ok: true, body };
+    }
+  }
+  // The next push of the digest then replaces what is stored.
+  await shard.verify(digest);
+  return failure("UNAVAILABLE", { digest });
 }
 
 /** Unlinks a blob from a repository. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`, `NAME_UNKNOWN`. */

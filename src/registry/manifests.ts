@@ -1,16 +1,16 @@
 /**
  * Pushing, pulling and deleting manifests, by tag and by digest.
  */
-import { createHash } from "node:crypto";
 import { meter } from "../metrics/meter.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
 import { Unreachable } from "../objects/stubs.ts";
-import { type AnyDigest, algorithmOf, type Digest, type DigestAlgorithm, digestOf } from "../oci/digest.ts";
+import { type AnyDigest, algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
+import type { ManifestRow } from "../storage/replica.ts";
 import { noteDeletion } from "./deletions.ts";
 import type { Registry, WaitUntil } from "./registry.ts";
 
@@ -53,7 +53,10 @@ export async function resolveTag(
   return { ok: true, digest, stat: { digest, mediaType, sizeBytes }, isStale: false };
 }
 
-/** A manifest by digest: from the isolate, the replica or the ledger. Error: `MANIFEST_UNKNOWN`. */
+/**
+ * A manifest by digest: from the isolate, the replica or the ledger. What the replica or the ledger has is compared with
+ * the digest before it is kept. Errors: `MANIFEST_UNKNOWN`; `UNAVAILABLE` where the ledger's bytes are damaged.
+ */
 export async function readManifestContent(
   registry: Registry,
   repository: RepositoryName,
@@ -66,10 +69,26 @@ export async function readManifestContent(
   const replicated = cache.wasDeleted(repository, digest)
     ? undefined
     : await replica.manifest(repository, digest);
-  const row = replicated ?? (await registry.ledger(repository).manifest(digest));
-  if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+  const read: Result<{ row: ManifestRow }> =
+    replicated === undefined
+      ? await readFromLedger(registry, repository, digest)
+      : { ok: true, row: replicated };
+  if (!read.ok) return read;
+  const { row } = read;
   cache.setManifest(repository, digest, row);
   return { ok: true, digest, mediaType: row.mediaType, bytes: row.bytes };
+}
+
+async function readFromLedger(
+  registry: Registry,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<Result<{ row: ManifestRow }>> {
+  const row = await registry.ledger(repository).manifest(digest);
+  if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+  if (digestOfContent(row.bytes, algorithmOf(digest)) === digest) return { ok: true, row };
+  console.error(JSON.stringify({ event: "manifest damaged", repository, digest }));
+  return failure("UNAVAILABLE", { digest });
 }
 
 /** What the ledger says of a manifest now, without its bytes. Error: `MANIFEST_UNKNOWN`. */
@@ -102,7 +121,7 @@ export async function pushManifest(
   push: ManifestPush,
 ): Promise<Result<{ digest: Digest; subject: AnyDigest | undefined }>> {
   const { repository, bytes, tags, origin } = push;
-  const computed = hash(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
+  const computed = digestOfContent(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
   if (push.digest !== undefined && push.digest !== computed) {
     return failure("DIGEST_INVALID", { digest: push.digest, computed });
   }
@@ -115,10 +134,6 @@ export async function pushManifest(
   if (!stored.ok) return stored;
   registry.cache.notePush(repository, computed);
   return { ok: true, digest: computed, subject: facts.subject };
-}
-
-function hash(bytes: Uint8Array, algorithm: DigestAlgorithm): Digest {
-  return digestOf(algorithm, createHash(algorithm).update(bytes).digest("hex"));
 }
 
 /** Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */

@@ -2,7 +2,8 @@
  * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
  */
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "../objects/api.ts";
+import type { CatalogApi, RepositoryApi } from "../objects/api.ts";
+import type { BlobsApi } from "../objects/blobs-api.ts";
 import {
   catalogStub,
   namedShardStub,
@@ -12,6 +13,7 @@ import {
   webhookQueueStub,
   webhooksStub,
 } from "../objects/stubs.ts";
+import type { UploadApi } from "../objects/upload-channel.ts";
 import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
@@ -69,7 +71,9 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     env,
     clock,
     settings: parseSettings(env),
-    replica: new Replica(env.MANIFESTS),
+    replica: new Replica(env.MANIFESTS, (name, key) =>
+      repositoryStub(env, name as RepositoryName).repairReplica(key),
+    ),
     bucket: openBucket(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),

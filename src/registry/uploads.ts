@@ -1,9 +1,8 @@
 /**
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
-import type { UploadStatus } from "../objects/api.ts";
 import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { sendWrite, type Transfer } from "../objects/upload-channel.ts";
+import { sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";

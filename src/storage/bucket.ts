@@ -16,6 +16,9 @@ export type MultipartUpload = { key: string; uploadId: string };
 /** Something stored: its key, and when it was stored, in milliseconds since 1970. */
 export type StoredObject = { key: string; storedAtMs: number };
 
+/** Where bytes are stored, and how many they are. */
+export type StoredBytes = { key: string; sizeBytes: number };
+
 /** A page of what is stored; without a cursor it was the last. */
 export type StoredPage = { objects: StoredObject[]; cursor: string | undefined };
 
@@ -52,13 +55,13 @@ export class BucketFailed extends Error {
 
 /** The blob store. Every method throws {@link BucketFailed} when the store fails; absence is a value. */
 export interface Bucket {
-  /** The size of what is stored under a key; `undefined` when nothing is. */
+  /** The size of what is stored under a key; `undefined` when nothing is, or some of it is missing. */
   sizeOf(key: string): Promise<number | undefined>;
   /**
-   * The bytes under a key, or a range of them that lies within; `undefined` when nothing is stored there. The stream
-   * knows its length, without which the runtime would send it in chunks and with no `Content-Length`.
+   * The bytes under a key, or a range of them that lies within; `undefined` when nothing of that size is stored there.
+   * The stream knows its length, without which the runtime would send it in chunks and with no `Content-Length`.
    */
-  read(key: string, range?: ByteRange): Promise<ReadableStream | undefined>;
+  read(stored: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined>;
   /**
    * Stores bytes, verified against their digest by the store itself. `mismatch`: the content is not that of the
    * digest, and nothing was stored.
@@ -99,9 +102,13 @@ export class R2BlobBucket implements Bucket {
     return (await attempt("head", () => this.#r2.head(key)))?.size;
   }
 
-  async read(key: string, range?: ByteRange): Promise<ReadableStream | undefined> {
+  async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
     const object = await attempt("get", () => this.#r2.get(key, range === undefined ? {} : { range }));
-    return object?.body.pipeThrough(new FixedLengthStream(range?.length ?? object.size));
+    if (object === null) return undefined;
+    if (object.size === sizeBytes)
+      return object.body.pipeThrough(new FixedLengthStream(range?.length ?? sizeBytes));
+    await object.body.cancel();
+    return undefined;
   }
 
   async write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch"> {

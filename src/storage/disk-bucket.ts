@@ -18,10 +18,11 @@ import {
   BucketFailed,
   type MultipartUpload,
   type OpenPart,
+  type StoredBytes,
   type StoredPage,
   type StoredPart,
 } from "./bucket.ts";
-import { type DiskFile, sliceFiles } from "./disk-files.ts";
+import { type DiskFile, parseFiles, sliceFiles, sumOf } from "./disk-files.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
 
 /**
@@ -32,6 +33,9 @@ export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean 
 
 const whole = "whole";
 const index = "index";
+
+/** How many files are asked about at once. */
+const filesAtOnce = 16;
 
 /** The bucket on files. */
 export class DiskBucket implements Bucket {
@@ -51,22 +55,40 @@ export class DiskBucket implements Bucket {
     const response = await this.#ask("HEAD", `${key}/${whole}`);
     if (response !== undefined) return Number(response.headers.get("Content-Length"));
     const files = await this.#readIndex(key);
-    return files?.reduce((sum, file) => sum + file.sizeBytes, 0);
+    return files !== undefined && (await this.#haveTheirSizes(key, files)) ? sumOf(files) : undefined;
   }
 
-  async read(key: string, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const body = await this.#readFile(`${key}/${whole}`, range);
-    if (body !== undefined) return body;
+  async #haveTheirSizes(key: string, files: DiskFile[]): Promise<boolean> {
+    for (let start = 0; start < files.length; start += filesAtOnce) {
+      const answers = await Promise.all(
+        files.slice(start, start + filesAtOnce).map(async ({ name, sizeBytes }) => {
+          const response = await this.#ask("HEAD", `${key}/${name}`);
+          return response?.headers.get("Content-Length") === String(sizeBytes);
+        }),
+      );
+      if (answers.includes(false)) return false;
+    }
+    return true;
+  }
+
+  async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
+    const file = await this.#openFile(`${key}/${whole}`, range);
+    if (file !== undefined) {
+      if (file.sizeBytes === sizeBytes) return file.body;
+      await file.body.cancel();
+      return undefined;
+    }
     const files = await this.#readIndex(key);
-    if (files === undefined) return undefined;
+    if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
     const [first, ...others] = sliceFiles(files, range);
     if (first === undefined) return new Blob([]).stream();
-    const begun = await this.#readFile(`${key}/${first.name}`, first.range);
-    if (begun === undefined || others.length === 0) return begun;
-    const sizeBytes = [first, ...others].reduce((sum, { range: { length } }) => sum + length, 0);
-    const { readable, writable } = new FixedLengthStream(sizeBytes);
+    const begun = await this.#openFile(`${key}/${first.name}`, first.range);
+    if (begun === undefined) return undefined;
+    const { readable, writable } = new FixedLengthStream(range?.length ?? sizeBytes);
     // Whoever reads keeps this going. A reader that has gone ends it; one whose part is missing sees it break.
-    void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
+    void this.#join(key, begun.body, others, writable).catch((error) =>
+      writable.abort(error).catch(() => {}),
+    );
     return readable;
   }
 
@@ -78,9 +100,9 @@ export class DiskBucket implements Bucket {
   ): Promise<void> {
     await begun.pipeTo(writable, { preventClose: true });
     for (const { name, range } of others) {
-      const body = await this.#readFile(`${key}/${name}`, range);
-      if (body === undefined) throw new BucketFailed(`${key}/${name} is missing`);
-      await body.pipeTo(writable, { preventClose: true });
+      const file = await this.#openFile(`${key}/${name}`, range);
+      if (file === undefined) throw new BucketFailed(`${key}/${name} is missing`);
+      await file.body.pipeTo(writable, { preventClose: true });
     }
     await writable.close();
   }
@@ -208,29 +230,39 @@ export class DiskBucket implements Bucket {
     return response.ok ? response.json<StoredPage>() : fail("list", response.status);
   }
 
+  /** The files that the index of a key lists; `undefined` where there is none, or it is damaged. */
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
     const response = await this.#ask("GET", `${key}/${index}`);
-    return response?.json<DiskFile[]>().catch((error) => fail("GET", error));
+    const text = await response?.text().catch((error) => fail("GET", error));
+    return text === undefined ? undefined : parseFiles(text);
   }
 
-  async #readFile(path: string, range: ByteRange | undefined): Promise<ReadableStream | undefined> {
+  /** A file, or a range of it, and the size that the whole of it has; `undefined` where it does not reach so far. */
+  async #openFile(
+    path: string,
+    range: ByteRange | undefined,
+  ): Promise<{ body: ReadableStream; sizeBytes: number } | undefined> {
     const headers: Record<string, string> =
       range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
-    return (await this.#ask("GET", path, { headers }))?.body ?? undefined;
+    const response = await this.#ask("GET", path, { headers });
+    if (response === undefined || response.body === null) return undefined;
+    const total =
+      response.headers.get("Content-Range")?.split("/")[1] ?? response.headers.get("Content-Length");
+    return { body: response.body, sizeBytes: Number(total) };
   }
 
   async #put(path: string, body: ReadableStream | Uint8Array): Promise<void> {
     if ((await this.#ask("PUT", path, { body })) === undefined) fail("PUT", "404");
   }
 
-  /** Asks the disk service. `undefined`: there is no such file or folder. */
+  /** Asks the disk service. `undefined`: there is no such file or folder, or no such range of it. */
   async #ask(method: string, path: string, init: RequestInit = {}): Promise<Response | undefined> {
     const response = await this.#files
       .fetch(`https://disk/${path}`, { ...init, method })
       .catch((error) => fail(method, error));
     if (response.ok) return response;
     await response.body?.cancel();
-    return response.status === 404 ? undefined : fail(method, response.status);
+    return response.status === 404 || response.status === 416 ? undefined : fail(method, response.status);
   }
 
   async #settle(request: SettleRequest): Promise<boolean> {

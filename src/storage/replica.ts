@@ -4,7 +4,7 @@
  *
  * `Repository` alone writes it (objects/repository/outbox.ts).
  */
-import type { Digest } from "../oci/digest.ts";
+import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
 import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
 
 /** Where the bytes of a blob are, for a repository that links it. */
@@ -25,6 +25,9 @@ export type ReplicaValue =
 /** Which row it is: whose, and what about. */
 export type ReplicaRowName = { repository: string; key: ReplicaKey };
 
+/** Has a row written anew. */
+type Repair = (repository: string, key: ReplicaKey) => Promise<void>;
+
 /** KV could not list its rows. It may be asked again. */
 export class ReplicaFailed extends Error {
   override name = "ReplicaFailed";
@@ -36,42 +39,61 @@ export class ReplicaFailed extends Error {
  */
 export class Replica {
   readonly #kv: KVNamespace;
+  readonly #repair: Repair;
 
-  constructor(kv: KVNamespace) {
+  /** `repair` is told of rows that are not what was written; to whoever reads them they are not there. */
+  constructor(kv: KVNamespace, repair: Repair = async () => {}) {
     this.#kv = kv;
+    this.#repair = repair;
   }
 
   /** The manifest of this digest; `undefined` when the replica does not know. */
   async manifest(repository: string, digest: string): Promise<ManifestRow | undefined> {
-    return this.#read(repository, { kind: "manifest", digest }, async (key) => {
-      const value = await this.#kv.get(key, "arrayBuffer");
-      return value === null ? undefined : decodeManifestRow(new Uint8Array(value));
+    return this.#read(repository, { kind: "manifest", digest }, (value) => {
+      const row = decodeManifestRow(value);
+      return digestOfContent(row.bytes, algorithmOf(digest as Digest)) === digest ? row : undefined;
     });
   }
 
   /** The tag; `undefined` when the replica does not know. */
   async tag(repository: string, tag: string): Promise<TagRow | undefined> {
-    return this.#read(repository, { kind: "tag", tag }, (key) => this.#kv.get<TagRow>(key, "json"));
+    return this.#read(repository, { kind: "tag", tag }, (value) => {
+      const row: TagRow = JSON.parse(new TextDecoder().decode(value));
+      return parseDigest(row.digest) !== undefined && Number.isFinite(row.sequence) ? row : undefined;
+    });
   }
 
   /** Where a linked blob is; `undefined` when the replica does not know. */
   async blob(repository: string, digest: string): Promise<BlobLocation | undefined> {
-    return this.#read(repository, { kind: "blob", digest }, (key) => this.#kv.get<BlobLocation>(key, "json"));
+    return this.#read(repository, { kind: "blob", digest }, (value) => {
+      const location: BlobLocation = JSON.parse(new TextDecoder().decode(value));
+      return location.digest === digest && isLocation(location) ? location : undefined;
+    });
   }
 
+  /** Reads a row. `decode` returns `undefined`, or throws, for what nobody wrote there. */
   async #read<T>(
     repository: string,
     key: ReplicaKey,
-    get: (key: string) => Promise<T | null | undefined>,
+    decode: (value: Uint8Array) => T | undefined,
   ): Promise<T | undefined> {
+    let value: ArrayBuffer | null;
     try {
-      return (await get(replicaKey(repository, key))) ?? undefined;
+      value = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
     } catch (error) {
       console.warn(
         JSON.stringify({ event: "replica read failed", repository, ...key, error: String(error) }),
       );
       return undefined;
     }
+    if (value === null) return undefined;
+    const row = attempt(() => decode(new Uint8Array(value)));
+    if (row === undefined) {
+      console.error(JSON.stringify({ event: "replica row damaged", repository, ...key }));
+      // If that fails, the next reader, or a scrub, comes upon it again.
+      await this.#repair(repository, key).catch(() => {});
+    }
+    return row;
   }
 
   /** Reads a row that is not there: whether KV answers. */
@@ -136,8 +158,24 @@ function encodeManifestRow(row: ManifestRow): Uint8Array {
   return encoded;
 }
 
+/** @throws Error for what {@link encodeManifestRow} did not write. */
 function decodeManifestRow(encoded: Uint8Array): ManifestRow {
   const headerLength = new DataView(encoded.buffer, encoded.byteOffset).getUint32(0);
-  const header = JSON.parse(new TextDecoder().decode(encoded.subarray(4, 4 + headerLength)));
-  return { mediaType: header.mediaType, plan: header.plan, bytes: encoded.slice(4 + headerLength) };
+  const { mediaType, plan }: Omit<ManifestRow, "bytes"> = JSON.parse(
+    new TextDecoder().decode(encoded.subarray(4, 4 + headerLength)),
+  );
+  if (typeof mediaType !== "string" || !plan.every(isLocation)) throw new Error("the header is damaged");
+  return { mediaType, plan, bytes: encoded.slice(4 + headerLength) };
+}
+
+function isLocation({ digest, key, sizeBytes }: BlobLocation): boolean {
+  return parseDigest(digest) !== undefined && typeof key === "string" && Number.isSafeInteger(sizeBytes);
+}
+
+function attempt<T>(decode: () => T | undefined): T | undefined {
+  try {
+    return decode();
+  } catch {
+    return undefined;
+  }
 }

@@ -89,7 +89,8 @@ export default {
     try {
       if (method !== "read") return Response.json({ result: await call(bucket, method, request) });
       const { key = "", range }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");
-      const body = await bucket.read(key, range);
+      const sizeBytes = (await bucket.sizeOf(key)) ?? 0;
+      const body = await bucket.read({ key, sizeBytes }, range);
       return new Response(body ?? null, { status: body === undefined ? 404 : 200 });
     } catch (error) {
       return Response.json({ failure: String(error) }, { status: 500 });

@@ -3,7 +3,7 @@ import test from "node:test";
 import { type Digest, parseDigest } from "../../src/oci/digest.ts";
 import { IsolateCache } from "../../src/registry/isolate-cache.ts";
 import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
-import { content, unknownDigest } from "../support/content.ts";
+import { content, digestOf, unknownDigest } from "../support/content.ts";
 
 function cacheWithClock() {
   let nowMs = 1_700_000_000_000;
@@ -69,8 +69,9 @@ test("what is kept of a manifest is what is counted: not the row that it came in
   } as unknown as KVNamespace;
   const replica = new Replica(kv);
   const pushed = { ...row(), plan: Array<BlobLocation>(1000).fill(location) };
-  await replica.put("a", { kind: "manifest", digest: "m" }, { kind: "manifest", row: pushed });
-  const read = await replica.manifest("a", "m");
+  const pushedAs = digestOf(pushed.bytes);
+  await replica.put("a", { kind: "manifest", digest: pushedAs }, { kind: "manifest", row: pushed });
+  const read = await replica.manifest("a", pushedAs);
   assert(read !== undefined);
   const { cache } = cacheWithClock();
   cache.setManifest("a", "m", read);

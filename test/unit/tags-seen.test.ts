@@ -12,7 +12,11 @@ const older: TagRow = { digest: parseDigest(unknownDigest()) as Digest, sequence
 const newer: TagRow = { digest: parseDigest(unknownDigest()) as Digest, sequence: 2 };
 
 function replicaWith(read: () => Promise<TagRow | null>): Replica {
-  return new Replica({ get: read } as unknown as KVNamespace);
+  const get = async () => {
+    const row = await read();
+    return row && new TextEncoder().encode(JSON.stringify(row)).buffer;
+  };
+  return new Replica({ get } as unknown as KVNamespace);
 }
 
 test("an isolate never goes back to an older place of a tag", async () => {

@@ -2,9 +2,8 @@
  * A ledger's part of a scrub: its manifests' bytes and what they need, its links against the shards, and what KV says
  * of them all. KV may be behind by what is in the outbox; what else is wrong there is written anew.
  */
-import { createHash } from "node:crypto";
 import type { Env } from "../../env.ts";
-import { algorithmOf, type Digest } from "../../oci/digest.ts";
+import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
@@ -36,10 +35,14 @@ export async function scrubLedger(
   const phase = phases.find((each) => each === kind) ?? phases[0];
   const ids = idsOf(parts, phase, last);
   for (const id of ids) {
-    if (phase === "manifest") checkManifest(scrub, id);
-    else if (phase === "tag") checkTag(scrub, id);
-    else await checkLink(scrub, id);
-    await checkReplica(scrub, phase === "tag" ? { kind: "tag", tag: id } : { kind: phase, digest: id });
+    const key: ReplicaKey = phase === "tag" ? { kind: "tag", tag: id } : { kind: phase, digest: id };
+    try {
+      await checkOne(scrub, key);
+    } catch (error) {
+      const { kind, ...which } = key;
+      const detail = `it could not be checked: ${String(error)}`;
+      scrub.report.problems.push({ what: kind, repository, ...which, detail });
+    }
   }
   await parts.outbox.flush(repository);
   parts.due.arm();
@@ -57,14 +60,21 @@ function idsOf(
   return phase === "tag" ? tags.page(last, batchRows).entries : blobs.page(last, batchRows);
 }
 
+/** Checks a manifest, tag or link, and what KV says of it. What goes wrong with one keeps it from no other. */
+async function checkOne(scrub: LedgerScrub, key: ReplicaKey): Promise<void> {
+  if (key.kind === "manifest") checkManifest(scrub, key.digest);
+  else if (key.kind === "tag") checkTag(scrub, key.tag);
+  else await checkLink(scrub, key.digest);
+  await checkReplica(scrub, key);
+}
+
 function checkManifest({ parts, repository, report }: LedgerScrub, digest: string): void {
   const { manifests, settings } = parts;
   const row = manifests.read(digest);
   if (row === undefined) return;
   report.checked.manifests++;
-  const [algorithm, hex] = [algorithmOf(digest as Digest), digest.slice(digest.indexOf(":") + 1)];
   const finding = { repository, digest };
-  if (createHash(algorithm).update(row.bytes).digest("hex") !== hex) {
+  if (digestOfContent(row.bytes, algorithmOf(digest as Digest)) !== digest) {
     report.problems.push({ ...finding, what: "manifest bytes", detail: "they have another digest" });
     return;
   }

@@ -36,7 +36,7 @@ export async function assemble(
   }
   if (hashed !== undefined) return { ok: true };
   // The object forgot the running hash between two requests.
-  const computed = await hashStored(bucket, key, digest);
+  const computed = await hashStored(bucket, { digest, key, sizeBytes: offset });
   if (computed === undefined) throw new Error("what was just put together cannot be read");
   return computed === digest ? { ok: true } : failure("DIGEST_INVALID", { digest, computed });
 }
