@@ -3,9 +3,13 @@
  *
  * No method awaits another object, except for those of `Upload` and of {@link Maintained}, which nobody but the Worker
  * calls.
+ *
+ * A call whose answer was lost may have been carried out. Beside each interface stands which of its methods may then
+ * be called again: those of which a second time changes nothing that the first did not, undoes nothing that somebody
+ * else did in between, and answers as the first would have. What is not listed is never repeated (stubs.ts).
  */
 import type { Report, Sample } from "../metrics/meter.ts";
-import type { AnyDigest, Digest, DigestAlgorithm } from "../oci/digest.ts";
+import type { AnyDigest, Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
@@ -13,17 +17,8 @@ import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
-import type {
-  Maintained,
-  ManifestEntry,
-  RepositoryUsage,
-  ShardUsage,
-  TagMove,
-  TagRestore,
-} from "./upkeep.ts";
-
-/** A blob that a shard adopted for a repository, which may link it until `leaseUntil` (milliseconds since 1970). */
-export type Adoption = BlobLocation & { leaseUntil: number };
+import type { Adoption, NumberedLease } from "./blobs-api.ts";
+import type { Maintained, ManifestEntry, RepositoryUsage, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
  * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
@@ -80,11 +75,14 @@ export interface RepositoryApi extends Maintained {
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
   /** Corrects the location of a linked blob, as its shard gave it. */
   relocateBlob(location: BlobLocation): Promise<void>;
-  /** Writes the replica's rows of a linked blob anew: one of them said a place where it is not. */
-  repairReplica(digest: Digest): Promise<void>;
+  /** Writes the replica's rows about a linked blob, or of a manifest, anew: one of them is not right. */
+  repairReplica(key: ReplicaKey): Promise<void>;
   deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
-  /** Which of the digests are linked here. Asked by shards before they drop this repository as a holder. */
-  holds(digests: string[]): Promise<string[]>;
+  /**
+   * Asked by shards before they drop this repository as a holder of digests. Those that are not linked here are
+   * `voided`, with a promise: none of them will be linked on the lease that is asked about, nor on an earlier one.
+   */
+  holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
   sessionState(session: string): Promise<SessionState>;
   cancelSession(repository: RepositoryName, session: string): Promise<void>;
   putManifest(put: ManifestPut): Promise<Result>;
@@ -124,62 +122,27 @@ export interface RepositoryApi extends Maintained {
   ): Promise<Page<Referrer>>;
 }
 
-/** The shard that decides the life of the digests that begin with one byte. */
-export interface BlobsApi extends Maintained {
-  /** Schedules the deletion of a key that is about to be written. Only its adoption cancels that. */
-  doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
-  /**
-   * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
-   * a lease on it. `tombstoned`: the key was given up for deletion; `missing`: the store does not have it.
-   */
-  adopt(
-    blob: BlobLocation,
-    repository: RepositoryName,
-  ): Promise<{ ok: true; adoption: Adoption } | { ok: false; reason: "tombstoned" | "missing" }>;
-  /** Gives a repository a lease on a digest whose bytes are there: a mount. */
-  lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
-  /** Where the bytes of a digest are now. */
-  locate(digest: Digest): Promise<BlobLocation | undefined>;
-  /** Repositories that hold a digest, at most `limit`. */
-  holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
-  /** A repository may hold these no longer; it is asked before anything is dropped. */
-  release(repository: RepositoryName, digests: string[]): Promise<void>;
-  usage(): Promise<ShardUsage>;
-  isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean>;
-  /** Which of the keys in the bucket the shard knows nothing of. */
-  unknownKeys(keys: string[]): Promise<string[]>;
-}
-
-/** An upload session, as its signed id tells. */
-export type UploadSession = { id: string; repository: RepositoryName; algorithm: DigestAlgorithm };
-
-/** One request's worth of an upload: a chunk, the end, or both. Its bytes are the body of the request. */
-export type UploadWrite = {
-  session: UploadSession;
-  /** Whether the client has seen this upload accept bytes. An upload that then knows nothing has ended. */
-  started: boolean;
-  /** Where the client says that its bytes begin. */
-  offset?: number;
-  /** How many bytes the client says that it sends. */
-  length?: number;
-  /** Present: close the upload, the content of which is this. */
-  digest?: Digest;
-  /** Who sends it. */
-  origin: Origin;
-};
-
-/** Where an upload stands: how many bytes have been received and kept. */
-export type UploadStatus = { offset: number };
-
-/** One upload session that has received bytes. */
-export interface UploadApi {
-  /** Streams a request's bytes in; see upload-channel.ts. */
-  fetch(request: Request): Promise<Response>;
-  status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
-  cancel(session: UploadSession, started: boolean): Promise<Result>;
-  /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
-  ownsKey(key: string): Promise<boolean>;
-}
+/** The calls of {@link RepositoryApi} that may be repeated. */
+export const repeatableRepositoryCalls: ReadonlySet<keyof RepositoryApi> = new Set([
+  "locateBlob",
+  "linkBlob",
+  "relocateBlob",
+  "repairReplica",
+  "holds",
+  "sessionState",
+  "cancelSession",
+  "manifest",
+  "statManifest",
+  "resolveTags",
+  "listTags",
+  "info",
+  "tagHistory",
+  "listManifests",
+  "usage",
+  "rebuildReplica",
+  "listReferrers",
+  "scrub",
+]);
 
 /** Who may pull a repository: those with a grant, or everybody. */
 export type Visibility = "private" | "public";
@@ -258,7 +221,7 @@ export interface CatalogApi {
   /** A repository as it is listed; `undefined` where it is not. */
   repository(name: RepositoryName): Promise<ListedRepository | undefined>;
 
-  /** Adds up what an isolate counted. */
+  /** Adds up what an isolate counted, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
   /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
   putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
@@ -288,3 +251,23 @@ export interface CatalogApi {
   audit(entries: AuditEntry[]): Promise<void>;
   listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>>;
 }
+
+/** The calls of {@link CatalogApi} that may be repeated. */
+export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
+  "sessionSecret",
+  "putRepository",
+  "removeRepository",
+  "listRepositories",
+  "repository",
+  "addCounts",
+  "putBacklog",
+  "counts",
+  "tagPulls",
+  "account",
+  "listAccounts",
+  "token",
+  "tokenBySecret",
+  "listTokens",
+  "signingKeys",
+  "listAudit",
+]);

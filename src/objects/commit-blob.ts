@@ -8,7 +8,8 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { Adoption, LinkRequest } from "./api.ts";
+import type { LinkRequest } from "./api.ts";
+import type { Adoption } from "./blobs-api.ts";
 import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;

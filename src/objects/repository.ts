@@ -23,7 +23,9 @@ import type {
   ResolvedTag,
   SessionState,
 } from "./api.ts";
+import type { NumberedLease } from "./blobs-api.ts";
 import { announceJob, changeInfo } from "./repository/announce.ts";
+import { voidLeases } from "./repository/leases.ts";
 import { Ledger } from "./repository/ledger.ts";
 import {
   closeSession,
@@ -87,7 +89,7 @@ export class Repository extends Ledger implements RepositoryApi {
     if (this.meta?.isDeleting) return "deleting";
     return this.change(repository, () => {
       const now = this.parts.clock.now();
-      if (now >= adoption.leaseUntil) return "lease-ended";
+      if (now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)) return "lease-ended";
       if (session !== undefined && !closeSession(this.parts, session, adoption.digest))
         return "session-closed";
       this.found(origin);
@@ -104,10 +106,11 @@ export class Repository extends Ledger implements RepositoryApi {
     });
   }
 
-  async repairReplica(digest: Digest): Promise<void> {
+  async repairReplica(key: ReplicaKey): Promise<void> {
     if (!this.exists) return;
     this.change(undefined, () => {
-      if (this.parts.blobs.read(digest)?.isReplicated === true) markBlobRows(this.parts, digest);
+      if (key.kind !== "blob") this.parts.outbox.mark(key);
+      else if (this.parts.blobs.read(key.digest)?.isReplicated === true) markBlobRows(this.parts, key.digest);
     });
   }
 
@@ -117,8 +120,11 @@ export class Repository extends Ledger implements RepositoryApi {
     return this.change(undefined, () => removeBlob(this.parts, name, digest, origin));
   }
 
-  async holds(digests: string[]): Promise<string[]> {
-    return this.exists ? this.parts.blobs.held(digests) : [];
+  async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
+    const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
+    const unlinked = leases.filter(({ digest }) => !held.has(digest));
+    if (unlinked.length > 0) this.change(repository, () => voidLeases(this.parts, unlinked));
+    return { voided: unlinked.map(({ digest }) => digest) };
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────

@@ -4,41 +4,31 @@
 import type { Env } from "../env.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import type { BlobsApi, CatalogApi, RepositoryApi, UploadApi } from "./api.ts";
-import type { WebhookQueueApi, WebhooksApi } from "./webhooks-api.ts";
+import {
+  type CatalogApi,
+  type RepositoryApi,
+  repeatableCatalogCalls,
+  repeatableRepositoryCalls,
+} from "./api.ts";
+import { type BlobsApi, repeatableBlobsCalls } from "./blobs-api.ts";
+import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
+import {
+  repeatableQueueCalls,
+  repeatableWebhooksCalls,
+  type WebhookQueueApi,
+  type WebhooksApi,
+} from "./webhooks-api.ts";
 
 /** An object could not be reached, or is overloaded. The client should try again. */
 export class Unreachable extends Error {
   override name = "Unreachable";
 }
 
-type Method = keyof (RepositoryApi & UploadApi & CatalogApi & WebhooksApi & WebhookQueueApi);
-
-/** Calls that must not be repeated blindly: the second would find nothing to do, and say so, or do it once more. */
-const oneTimeCalls: ReadonlySet<string> = new Set<Method>([
-  "cancel",
-  "changeWebhook",
-  "deleteAccount",
-  "deleteBlob",
-  "deleteManifest",
-  "deleteRepository",
-  "deleteTag",
-  "deleteToken",
-  "putAccount",
-  "putManifest",
-  "removeWebhook",
-  "replayDeadLetter",
-  "restoreManifest",
-  "restoreTag",
-  "rotateSigningKey",
-  "setInfo",
-]);
-
 /**
- * A stub whose calls are tried once more where the platform says that this helps, and fail as {@link Unreachable}.
- * A stub that failed is broken for good, so each try takes a new one.
+ * A stub whose calls fail as {@link Unreachable}. Those that are `repeatable` are tried once more where the platform says
+ * that this helps. A stub that failed is broken for good, so each try takes a new one.
  */
-function reliable<T extends object>(connect: () => T): T {
+function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: () => T): T {
   return new Proxy({} as T, {
     get(_, method) {
       return async (...args: unknown[]) => {
@@ -47,9 +37,8 @@ function reliable<T extends object>(connect: () => T): T {
             return await call(connect(), method, args);
           } catch (error) {
             const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
-            const isRepeatable =
-              retryable === true && overloaded !== true && !oneTimeCalls.has(String(method));
-            if (attempt === 2 || !isRepeatable || method === "fetch") {
+            const helps = retryable === true && overloaded !== true;
+            if (attempt === 2 || !helps || !repeatable.has(method as keyof T)) {
               throw new Unreachable(`${String(method)}: ${String(error)}`, { cause: error });
             }
           }
@@ -75,7 +64,10 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
 
 /** The ledger of a repository. */
 export function repositoryStub(env: Env, name: RepositoryName): RepositoryApi {
-  return reliable(() => env.REPOSITORY.getByName(name) as unknown as RepositoryApi);
+  return reliable(
+    repeatableRepositoryCalls,
+    () => env.REPOSITORY.getByName(name) as unknown as RepositoryApi,
+  );
 }
 
 /** The shard of a digest, by its first byte. */
@@ -88,25 +80,28 @@ export const shardNames = Array.from({ length: 256 }, (_, byte) => byte.toString
 
 /** The shard of the digests that begin with this byte, in hexadecimal. */
 export function namedShardStub(env: Env, name: string): BlobsApi {
-  return reliable(() => env.BLOB_SHARDS.getByName(name) as unknown as BlobsApi);
+  return reliable(repeatableBlobsCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobsApi);
 }
 
 /** The upload session with this id. */
 export function uploadStub(env: Env, id: string): UploadApi {
-  return reliable(() => env.UPLOAD.getByName(id) as unknown as UploadApi);
+  return reliable(repeatableUploadCalls, () => env.UPLOAD.getByName(id) as unknown as UploadApi);
 }
 
 /** The one catalog. */
 export function catalogStub(env: Env): CatalogApi {
-  return reliable(() => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+  return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
 }
 
 /** What knows who listens. */
 export function webhooksStub(env: Env): WebhooksApi {
-  return reliable(() => env.WEBHOOKS.getByName("webhooks") as unknown as WebhooksApi);
+  return reliable(
+    repeatableWebhooksCalls,
+    () => env.WEBHOOKS.getByName("webhooks") as unknown as WebhooksApi,
+  );
 }
 
 /** The queue of a webhook. */
 export function webhookQueueStub(env: Env, id: string): WebhookQueueApi {
-  return reliable(() => env.WEBHOOK_QUEUES.getByName(id) as unknown as WebhookQueueApi);
+  return reliable(repeatableQueueCalls, () => env.WEBHOOK_QUEUES.getByName(id) as unknown as WebhookQueueApi);
 }

@@ -1,14 +1,50 @@
 /**
- * How a request's bytes reach an `Upload` object: as the body of a request to it, with what they are in a header.
- * A stream as an argument of RPC would be half as fast.
+ * What an `Upload` object says to the Worker (see api.ts), and how a request's bytes reach it: as the body of a request
+ * to it, with what they are in a header. A stream as an argument of RPC would be half as fast.
  *
  * The result comes back in a header too, at once; the body of the answer ends when the object has read all that the
  * client sends, although it was refused. A connection that nobody reads from is reset, and its client may never see
  * why it was refused.
  */
+import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
+import type { RepositoryName } from "../oci/name.ts";
 import { drain } from "../storage/drain.ts";
-import type { UploadApi, UploadStatus, UploadWrite } from "./api.ts";
+
+/** An upload session, as its signed id tells. */
+export type UploadSession = { id: string; repository: RepositoryName; algorithm: DigestAlgorithm };
+
+/** One request's worth of an upload: a chunk, the end, or both. Its bytes are the body of the request. */
+export type UploadWrite = {
+  session: UploadSession;
+  /** Whether the client has seen this upload accept bytes. An upload that then knows nothing has ended. */
+  started: boolean;
+  /** Where the client says that its bytes begin. */
+  offset?: number;
+  /** How many bytes the client says that it sends. */
+  length?: number;
+  /** Present: close the upload, the content of which is this. */
+  digest?: Digest;
+  /** Who sends it. */
+  origin: Origin;
+};
+
+/** Where an upload stands: how many bytes have been received and kept. */
+export type UploadStatus = { offset: number };
+
+/** One upload session that has received bytes. */
+export interface UploadApi {
+  /** Streams a request's bytes in; see {@link sendWrite}. */
+  fetch(request: Request): Promise<Response>;
+  status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
+  cancel(session: UploadSession, started: boolean): Promise<Result>;
+  /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
+  ownsKey(key: string): Promise<boolean>;
+}
+
+/** The calls of {@link UploadApi} that may be repeated. */
+export const repeatableUploadCalls: ReadonlySet<keyof UploadApi> = new Set(["status", "ownsKey"]);
 
 const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";

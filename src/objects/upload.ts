@@ -3,7 +3,8 @@
  *
  * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole parts in the bucket,
  * the rest in its own storage. Only the running hash is in memory alone; where it was lost, the finished object is
- * read back once. Its bytes are doomed at birth: unless the upload is finished, its alarm deletes them.
+ * read back once. Its bytes are doomed at birth: unless the upload is finished, its alarm deletes them, and once more
+ * before it forgets the session.
  */
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
@@ -13,7 +14,6 @@ import { type Failure, failure, type Result } from "../oci/errors.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
-import type { UploadApi, UploadSession, UploadStatus, UploadWrite } from "./api.ts";
 import { commitBlob } from "./commit-blob.ts";
 import { DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
@@ -25,7 +25,14 @@ import { Intake } from "./upload/intake.ts";
 import { RunningHash } from "./upload/running-hash.ts";
 import { type UploadRow, UploadStore } from "./upload/store.ts";
 import { Turn } from "./upload/turn.ts";
-import { answerWrite, receiveWrite } from "./upload-channel.ts";
+import {
+  answerWrite,
+  receiveWrite,
+  type UploadApi,
+  type UploadSession,
+  type UploadStatus,
+  type UploadWrite,
+} from "./upload-channel.ts";
 
 const adoptAgainMs = 30_000;
 
@@ -94,10 +101,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   override async alarm(): Promise<void> {
     if (!this.#store.exists()) return;
-    if (this.#isForgettable()) {
-      await this.ctx.storage.deleteAll();
-      return;
-    }
+    let isForgotten = false;
     await this.#due.run({
       adopt: async () => {
         await this.#turn.take(() => this.#finish());
@@ -107,14 +111,18 @@ export class Upload extends DurableObject<Env> implements UploadApi {
         else await this.#discard("nobody came back to it for UPLOAD_TTL");
       },
       clean: () => this.#clean(),
+      forget: async () => {
+        if (this.#due.at("clean", "") !== undefined) return;
+        // A put that was thought to have failed may have landed since: bytes are deleted once more.
+        await this.#deleteBytes();
+        isForgotten = true;
+      },
     });
     this.#report();
-  }
-
-  /** Whether the session ended so long ago that no client can ask about it, and left nothing to clean up. */
-  #isForgettable(): boolean {
-    const forgetAt = this.#due.at("forget", "");
-    return forgetAt !== undefined && forgetAt <= this.#clock.now() && this.#due.at("clean", "") === undefined;
+    if (!isForgotten) return;
+    this.#due.forget();
+    await this.ctx.storage.deleteAlarm();
+    await this.ctx.storage.deleteAll();
   }
 
   // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
@@ -265,10 +273,16 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     await this.#clean().catch(() => {});
   }
 
-  async #clean(): Promise<void> {
-    const { key, uploadId } = this.#store.read();
+  /** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
+  async #deleteBytes(): Promise<void> {
+    const { state, digest, key, uploadId } = this.#store.read();
+    if (state !== "cancelled" || digest !== null) return;
     if (uploadId !== null) await this.#bucket.abortMultipart({ key, uploadId });
     await this.#bucket.delete([key]);
+  }
+
+  async #clean(): Promise<void> {
+    await this.#deleteBytes();
     this.#store.clearBytes();
     this.#due.clear("clean", "");
     this.#due.arm();

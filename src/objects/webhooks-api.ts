@@ -38,6 +38,14 @@ export interface WebhooksApi {
   removeWebhook(id: string): Promise<boolean>;
 }
 
+/** The calls of {@link WebhooksApi} that may be repeated. */
+export const repeatableWebhooksCalls: ReadonlySet<keyof WebhooksApi> = new Set([
+  "accept",
+  "pullPatterns",
+  "webhook",
+  "listWebhooks",
+]);
+
 /** One try to deliver an event. `status` and `answer` (its beginning) are there if the listener answered. */
 export type Delivery = {
   event: string;
@@ -83,3 +91,14 @@ export interface WebhookQueueApi {
   /** Forgets all there is: the webhook was deleted. */
   forget(): Promise<void>;
 }
+
+/** The calls of {@link WebhookQueueApi} that may be repeated. */
+export const repeatableQueueCalls: ReadonlySet<keyof WebhookQueueApi> = new Set([
+  "receive",
+  "state",
+  "counts",
+  "deliveries",
+  "deadLetters",
+  "deadLetter",
+  "forget",
+]);

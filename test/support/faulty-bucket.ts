@@ -13,6 +13,21 @@ export function addFault(fault: Fault): void {
   faults.push(fault);
 }
 
+const unreadable = new Set<string>();
+
+/** Makes every read of what is under a key fail, as a bad sector does; or lets it be read again. `*`: every key. */
+export function setUnreadable(key: string, isUnreadable: boolean): void {
+  if (isUnreadable) unreadable.add(key);
+  else unreadable.delete(key);
+}
+
+/** Fails a read of a key, or of a file in its folder, that is not to be read. */
+function failIfUnreadable(operation: string, path: unknown): void {
+  if (!/^(head|get)$/i.test(operation) || typeof path !== "string") return;
+  const isHit = [...unreadable].some((key) => key === "*" || path === key || path.startsWith(`/${key}/`));
+  if (isHit) throw new Error(`${operation}: input/output error`);
+}
+
 function takeFault(operation: string, when: Fault["when"]): boolean {
   const fault = faults.find((each) => each.operation === operation && each.when === when && each.times > 0);
   if (fault === undefined) return false;
@@ -45,6 +60,7 @@ function faulty<T extends object>(target: T, prefix = ""): T {
       return async (...args: unknown[]) => {
         await waitIfHeld(operation, "before");
         if (takeFault(operation, "before")) throw new Error(`${operation}: internal error (10001)`);
+        failIfUnreadable(operation, args[0]);
         const result = await settled(method(...args));
         await waitIfHeld(operation, "after");
         if (takeFault(operation, "after")) throw new Error(`${operation}: connection lost`);
@@ -64,7 +80,9 @@ function operationOn(method: string, path: string): string {
 /** Wraps a service. Its requests fail as {@link addFault} says. */
 function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetcher {
   const fetch = async (url: string, init: RequestInit = {}) => {
-    const operation = operationOf(init.method ?? "GET", new URL(url).pathname);
+    const { pathname } = new URL(url);
+    const operation = operationOf(init.method ?? "GET", pathname);
+    failIfUnreadable(init.method ?? "GET", pathname);
     if (takeFault(operation, "before")) throw new Error(`${operation}: internal error`);
     const response = await service.fetch(url, init);
     if (!takeFault(operation, "after")) return response;

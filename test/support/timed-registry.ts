@@ -30,8 +30,12 @@ export type TimedRegistry = {
   alarmAt(repository: string): Promise<number | null>;
   /** Makes the next operation of this name fail, before or after it did its work; see `Fault` for the names. */
   failNext(operation: string, when: Moment): Promise<void>;
+  /** Says whether reads of what the bucket has under a key fail; `*`: under all keys. */
+  setUnreadable(key: string, isUnreadable: boolean): Promise<void>;
   /** Makes the next operation of this name wait, before or after it did its work. */
   holdNext(operation: string, when: Moment): Promise<HeldCall>;
+  /** Calls a method of an object, as another one would, also a second time, or late. */
+  call<T>(binding: Binding, name: string, method: string, ...args: unknown[]): Promise<T>;
   /** Lets the ledgers and shards do all that is due about these digests. */
   collect(repositories: string[], digests: string[]): Promise<void>;
 };
@@ -39,8 +43,8 @@ export type TimedRegistry = {
 /** Starts one, with its clock at the present. It ends after the tests of the file. */
 export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRegistry> {
   const registry = await serve({ entry: join(import.meta.dirname, "worker.ts"), ...options });
-  const control = async <T>(path: string): Promise<T> => {
-    const response = await fetchOnce(`${registry.url}/.test/${path}`, { method: "POST" });
+  const control = async <T>(path: string, body = ""): Promise<T> => {
+    const response = await fetchOnce(`${registry.url}/.test/${path}`, { method: "POST", body });
     const answer = await response.text();
     assert.equal(response.status, 200, answer);
     return JSON.parse(answer);
@@ -53,6 +57,8 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     runAlarm,
     alarmAt: (repository) => control(`alarm-at/REPOSITORY/${encodeURIComponent(repository)}`),
     failNext: (operation, when) => control(`fault/${operation}/${when}`),
+    setUnreadable: (key, isUnreadable) =>
+      control(`unreadable/${encodeURIComponent(key)}/${isUnreadable ? "yes" : "no"}`),
     holdNext: async (operation, when) => {
       await control(`hold/${operation}/${when}`);
       return {
@@ -61,6 +67,8 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
         lose: () => control(`let-go/${operation}/lost`),
       };
     },
+    call: (binding, name, method, ...args) =>
+      control(`call/${binding}/${encodeURIComponent(name)}/${method}`, JSON.stringify(args)),
     collect: async (repositories, digests) => {
       const shards = new Set(digests.map((digest) => digest.slice(digest.indexOf(":") + 1).slice(0, 2)));
       // The ledgers tell the shards what they gave up, and these ask the ledgers.

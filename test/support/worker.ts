@@ -5,8 +5,10 @@
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
+ * POST /.test/unreadable/<key>/<yes or no> says whether reads of a key fail, `*`: of all keys;
  * POST /.test/hold/<operation>/<before or after> makes it wait, POST /.test/held/<operation> answers whether it does,
- * and POST /.test/let-go/<operation>/<let-go or lost> ends that.
+ * and POST /.test/let-go/<operation>/<let-go or lost> ends that;
+ * POST /.test/call/<binding>/<name>/<method>, with the arguments as a JSON array, calls an object as another one would.
  */
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
@@ -15,7 +17,7 @@ import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
-import { addFault, withFaults } from "./faulty-bucket.ts";
+import { addFault, setUnreadable, withFaults } from "./faulty-bucket.ts";
 import { type Ending, hold, isHeld, letGo, type Moment } from "./held-calls.ts";
 import { moveClock } from "./moved-clock.ts";
 
@@ -79,13 +81,15 @@ export class WebhookQueue extends RealWebhookQueue {
   }
 }
 
-async function control(url: URL, env: Bindings): Promise<unknown> {
-  const [, , action, subject = "", name = ""] = url.pathname.split("/").map(decodeURIComponent);
+async function control(url: URL, env: Bindings, body: string): Promise<unknown> {
+  const [, , action, subject = "", name = "", method = ""] = url.pathname.split("/").map(decodeURIComponent);
   switch (action) {
     case "clock":
       return moveClock(Number(subject));
     case "fault":
       return addFault({ operation: subject, when: name as Moment, times: 1 });
+    case "unreadable":
+      return setUnreadable(subject, name === "yes");
     case "hold":
       return hold(subject, name as Moment);
     case "held":
@@ -100,6 +104,11 @@ async function control(url: URL, env: Bindings): Promise<unknown> {
       const namespace = env[subject as "REPOSITORY"] as unknown as DurableObjectNamespace<Repository>;
       return namespace.getByName(name).alarmAt();
     }
+    case "call": {
+      const stub = (env[subject as "UPLOAD"] as DurableObjectNamespace).getByName(name);
+      const remote: unknown = Reflect.get(stub, method);
+      return Reflect.apply(remote as (...args: unknown[]) => unknown, stub, JSON.parse(body));
+    }
     default:
       throw new Error(`there is no ${action}`);
   }
@@ -109,6 +118,6 @@ export default {
   async fetch(request, env, context) {
     const url = new URL(request.url);
     if (!url.pathname.startsWith("/.test/")) return worker.fetch(request, withFaults(env), context);
-    return Response.json((await control(url, env)) ?? null);
+    return Response.json((await control(url, env, await request.text())) ?? null);
   },
 } satisfies ExportedHandler<Bindings>;

@@ -8,8 +8,17 @@ import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import type { Amount, ShardUsage } from "../upkeep.ts";
 
-/** A repository's hold on a digest. The version changes with each lease. */
-export type Holder = { version: number; dropAfter: number };
+/**
+ * A repository's hold on a digest. The version grows with each lease and whenever the repository may have given it up;
+ * it never begins again, also where the hold was dropped in between. `askAfter`: when its last lease ends.
+ */
+export type Holder = { version: number; askAfter: number };
+
+/** What a scrub found of a digest's bytes: they are not there, or others; or they could not be read, time and again. */
+export type Fault = "wrong" | "unreadable";
+
+/** How often the bytes of a digest could not be read, and since when, in milliseconds since 1970. */
+export type ReadFailures = { tries: number; since: number };
 
 /**
  * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). `reason`: why its
@@ -54,7 +63,23 @@ const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
 /** A scrub found other bytes than the digest's: they are kept until better ones come. */
 const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
 
-const schema: Schema = [tables + DueTable.schema, reasons, byKey, faults];
+/**
+ * The highest version of a holder that was dropped, above which new ones begin; and the keys that could not be read,
+ * about which it is not known yet whether that is the store's fault or theirs.
+ */
+const promises = `
+  CREATE TABLE dropped_holders (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
+  CREATE TABLE read_failures (
+    key TEXT PRIMARY KEY,
+    tries INTEGER NOT NULL,
+    since INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+const schema: Schema = [tables + DueTable.schema, reasons, byKey, faults, promises];
+
+/** How the faults are kept in the column `faulty`. */
+const faultCodes: Record<Fault, number> = { wrong: 1, unreadable: 2 };
 
 /** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
 export class BlobsStore {
@@ -90,15 +115,39 @@ export class BlobsStore {
     );
   }
 
-  /** Whether a scrub found that what is stored is not the digest's content. */
-  isFaulty(digest: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM blobs WHERE digest = ? AND faulty = 1", digest).toArray().length > 0;
+  /** What a scrub found to be wrong with the bytes of a digest. */
+  fault(digest: string): Fault | undefined {
+    const [row] = this.#sql
+      .exec<{ faulty: number }>("SELECT faulty FROM blobs WHERE digest = ?", digest)
+      .toArray();
+    return (Object.keys(faultCodes) as Fault[]).find((fault) => faultCodes[fault] === row?.faulty);
   }
 
-  /** Notes what a scrub found. Other bytes for the digest are not faulty, until they are found to be. */
-  setFaulty(digest: string, isFaulty: boolean): void {
-    const wanted = isFaulty ? 1 : 0;
+  /** Notes what a scrub found. Other bytes for the digest have no fault, until one is found. */
+  setFault(digest: string, fault: Fault | undefined): void {
+    const wanted = fault === undefined ? 0 : faultCodes[fault];
     this.#sql.exec("UPDATE blobs SET faulty = ? WHERE digest = ? AND faulty != ?", wanted, digest, wanted);
+  }
+
+  /** How often a key could not be read of late; `undefined` where it could. */
+  readFailures(key: string): ReadFailures | undefined {
+    return this.#sql
+      .exec<ReadFailures>("SELECT tries, since FROM read_failures WHERE key = ?", key)
+      .toArray()[0];
+  }
+
+  /** Counts one more time that a key could not be read. */
+  addReadFailure(key: string, now: number): void {
+    this.#sql.exec(
+      "INSERT INTO read_failures (key, tries, since) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET tries = tries + 1",
+      key,
+      now,
+    );
+  }
+
+  /** Forgets how often a key could not be read. */
+  clearReadFailures(key: string): void {
+    this.#sql.exec("DELETE FROM read_failures WHERE key = ?", key);
   }
 
   /** The blobs after a digest, in order. */
@@ -125,19 +174,27 @@ export class BlobsStore {
       .map((row) => row.value);
   }
 
+  /** Whether a key is the content of a digest. */
+  isContent(key: string): boolean {
+    return this.#sql.exec("SELECT 1 FROM blobs WHERE key = ?", key).toArray().length > 0;
+  }
+
   deleteBlob(digest: string): void {
     this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
   }
 
-  /** Renews a repository's hold, with a new version. */
-  hold(digest: string, repository: string, dropAfter: number): void {
-    this.#sql.exec(
-      `INSERT INTO holders (digest, repository, version, drop_after) VALUES (?, ?, 1, ?)
-       ON CONFLICT DO UPDATE SET version = version + 1, drop_after = excluded.drop_after`,
-      digest,
-      repository,
-      dropAfter,
-    );
+  /** Renews a repository's hold; returns its new version. */
+  hold(digest: string, repository: string, askAfter: number): number {
+    return this.#sql
+      .exec<{ version: number }>(
+        `INSERT INTO holders (digest, repository, version, drop_after)
+         VALUES (?, ?, 1 + coalesce((SELECT version FROM dropped_holders), 0), ?)
+         ON CONFLICT DO UPDATE SET version = version + 1, drop_after = excluded.drop_after RETURNING version`,
+        digest,
+        repository,
+        askAfter,
+      )
+      .one().version;
   }
 
   /** Gives a repository's hold, if it has one, a new version. */
@@ -152,7 +209,7 @@ export class BlobsStore {
   holder(digest: string, repository: string): Holder | undefined {
     return this.#sql
       .exec<Holder>(
-        "SELECT version, drop_after AS dropAfter FROM holders WHERE digest = ? AND repository = ?",
+        "SELECT version, drop_after AS askAfter FROM holders WHERE digest = ? AND repository = ?",
         digest,
         repository,
       )
@@ -170,7 +227,15 @@ export class BlobsStore {
       .map((row) => row.repository);
   }
 
+  /** Drops a repository's hold. If it gets another one, that has a higher version than this had. */
   dropHolder(digest: string, repository: string): void {
+    this.#sql.exec(
+      `INSERT INTO dropped_holders (only, version)
+       SELECT 1, version FROM holders WHERE digest = ? AND repository = ?
+       ON CONFLICT DO UPDATE SET version = max(version, excluded.version)`,
+      digest,
+      repository,
+    );
     this.#sql.exec("DELETE FROM holders WHERE digest = ? AND repository = ?", digest, repository);
   }
 
@@ -201,9 +266,12 @@ export class BlobsStore {
       this.#sql
         .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`)
         .one();
+    const unheld = "EXISTS (SELECT 1 FROM due WHERE kind = 'drop' AND id = digest)";
+    const strays = sum("stray_keys WHERE EXISTS (SELECT 1 FROM due WHERE kind = 'delete' AND id = key)");
+    const dropped = sum(`blobs WHERE ${unheld}`);
     return {
-      blobs: sum("blobs"),
-      leaving: sum("stray_keys WHERE EXISTS (SELECT 1 FROM due WHERE kind = 'delete' AND id = key)"),
+      blobs: sum(`blobs WHERE NOT ${unheld}`),
+      leaving: { objects: strays.objects + dropped.objects, bytes: strays.bytes + dropped.bytes },
     };
   }
 }

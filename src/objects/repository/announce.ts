@@ -40,3 +40,8 @@ export function isDrained({ sql, outbox, events }: LedgerParts): boolean {
   const left = sql.exec("SELECT 1 FROM due WHERE kind IN (SELECT value FROM json_each(?)) LIMIT 1", kinds);
   return left.toArray().length === 0 && outbox.isEmpty() && events.isEmpty();
 }
+
+/** Whether a ledger without a repository still has to know of sessions that ended, or of leases that are void. */
+export function remembersAny({ blobs, leases }: LedgerParts): boolean {
+  return !leases.isEmpty() || blobs.hasClosedSessions();
+}

@@ -105,6 +105,10 @@ export class BlobLinkStore {
     return row.digest === null ? { state: "cancelled" } : { state: "finished", digest: row.digest };
   }
 
+  hasClosedSessions(): boolean {
+    return this.#sql.exec("SELECT 1 FROM closed_sessions LIMIT 1").toArray().length > 0;
+  }
+
   forgetSessions(ids: string[]): void {
     this.#sql.exec(
       "DELETE FROM closed_sessions WHERE id IN (SELECT value FROM json_each(?))",

@@ -9,6 +9,7 @@ import { scrubJob } from "../scrub/report.ts";
 import { announceJob } from "./announce.ts";
 import { backlogJob, tellBacklog } from "./backlog.ts";
 import { eventsJob } from "./events.ts";
+import { forgetLeases, forgetLeasesJob } from "./leases.ts";
 import { release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
 import { outboxJob } from "./outbox.ts";
@@ -47,6 +48,7 @@ export function ledgerJobs(
       blobs.forgetSessions(rows.map((row) => row.id));
       for (const { id } of rows) due.clear("forget-session", id);
     },
+    [forgetLeasesJob]: async () => transaction(() => forgetLeases(parts)),
     [historyJob]: async () => transaction(() => forgetHistory(parts)),
     [scrubJob]: (rows) =>
       due.scrub(rows, settings.scrubEveryMs, (after) => scrubLedger(env, parts, name, after)),

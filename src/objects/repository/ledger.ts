@@ -9,10 +9,10 @@ import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { reportIfDue } from "../report.ts";
 import type { Freed } from "../upkeep.ts";
-import { announce, announceJob, isDrained } from "./announce.ts";
+import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
 import { ledgerJobs } from "./jobs.ts";
 import { type LedgerParts, makeParts } from "./parts.ts";
-import { createSchema, type Meta, openSchema, readMeta, writeMeta } from "./schema.ts";
+import { createSchema, forgetContent, type Meta, openSchema, readMeta, writeMeta } from "./schema.ts";
 import { scanIfNew } from "./untagged.ts";
 
 /** The object without its transactions. */
@@ -70,13 +70,21 @@ export abstract class Ledger extends DurableObject<Env> {
     await this.parts.outbox.flush(this.meta.name);
     this.parts.due.arm();
     reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
-    if (this.meta?.isDeleting && isDrained(this.parts)) {
-      // Its name is free again.
-      this.meta = undefined;
-      this.parts.due.forget();
-      await this.ctx.storage.deleteAll();
-    }
+    await this.#forgetIfOver();
     return more;
+  }
+
+  /** Once a deletion is known everywhere, the name is free; and once nothing is remembered of it, the object goes. */
+  async #forgetIfOver(): Promise<void> {
+    if (this.meta === undefined || this.exists || !isDrained(this.parts)) return;
+    if (this.meta.isDeleting) {
+      this.ctx.storage.transactionSync(() => forgetContent(this.sql));
+      this.meta = readMeta(this.sql);
+    }
+    if (remembersAny(this.parts)) return;
+    this.meta = undefined;
+    this.parts.due.forget();
+    await this.ctx.storage.deleteAll();
   }
 
   /** Tells the catalog what there is to list. What changed meanwhile is told again. */

@@ -8,6 +8,7 @@ import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
 import { BlobLinkStore } from "./blob-link-store.ts";
 import { EventLog } from "./events.ts";
+import { VoidLeaseStore } from "./leases.ts";
 import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
 import { replicaValue } from "./replica-values.ts";
@@ -27,6 +28,7 @@ export type LedgerParts = {
   manifests: ManifestStore;
   trash: TrashStore;
   tags: TagStore;
+  leases: VoidLeaseStore;
   /** What collection has taken away here. */
   tally: Tally;
   /** How long what nothing references is kept. */
@@ -44,6 +46,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     manifests: new ManifestStore(sql),
     trash: new TrashStore(sql),
     tags: new TagStore(sql),
+    leases: new VoidLeaseStore(sql),
   };
   const outbox = new Outbox(sql, due, clock, replica, settings.replicaRepeatMs, (key) =>
     replicaValue(stores, key),

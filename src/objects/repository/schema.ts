@@ -97,7 +97,16 @@ const trashTags = `
   ALTER TABLE deleted_manifests DROP COLUMN tags;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags];
+/** The leases on which nothing will be linked any more, of each digest the last; see leases.ts. */
+const voidLeases = `
+  CREATE TABLE void_leases (
+    digest TEXT PRIMARY KEY,
+    lease INTEGER NOT NULL,
+    voided_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, voidLeases];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {
@@ -106,6 +115,16 @@ export function createSchema(sql: SqlStorage, name: RepositoryName, now: number)
   sql.exec("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
   sql.exec("DELETE FROM tag_history");
   sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?)", name);
+}
+
+/**
+ * Makes a ledger whose repository was deleted one that was never founded. It still knows which leases are void, and how
+ * far its sequence numbers got.
+ */
+export function forgetContent(sql: SqlStorage): void {
+  for (const table of ["tag_history", "closed_sessions"]) sql.exec(`DELETE FROM ${table}`);
+  sql.exec("DELETE FROM due WHERE kind = 'forget-session'");
+  sql.exec("DELETE FROM meta WHERE key != 'name'");
 }
 
 /** Opens a ledger that was written before, perhaps by an earlier release; `undefined` where it never was. */

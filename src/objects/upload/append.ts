@@ -5,7 +5,7 @@ import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
-import type { UploadWrite } from "../api.ts";
+import type { UploadWrite } from "../upload-channel.ts";
 import { type Intake, Stopped } from "./intake.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";

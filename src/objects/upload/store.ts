@@ -4,9 +4,9 @@
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
-import type { UploadSession } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import type { UploadSession } from "../upload-channel.ts";
 
 /**
  * `open`: takes bytes. `closing`: has all of them, not yet put together and verified. `finishing`: verified; its

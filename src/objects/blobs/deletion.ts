@@ -1,0 +1,99 @@
+/**
+ * How bytes go: a key that is to be deleted becomes a tombstone, which nothing adopts any more, before its bytes are
+ * deleted. Tombstones are kept for a while, and the bytes deleted once more when they go.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import type { DueRow } from "../due.ts";
+import { logDeletion } from "../tally.ts";
+import type { ShardParts } from "./parts.ts";
+import type { StrayKey } from "./store.ts";
+
+/** The job of the `due` table that gives up a digest which nobody holds. */
+export const dropJob = "drop";
+
+/** Bytes that are going to be deleted. Without a size, the bucket is asked for it before. */
+type Burial = { key: string; digest: string; sizeBytes?: number };
+
+/** Writes down that a key's bytes are going to be deleted, so that nothing adopts them. In the caller's transaction. */
+export function bury(
+  { store, due, clock }: ShardParts,
+  { key, digest, sizeBytes }: Burial,
+  reason: string,
+  delayMs: number,
+): void {
+  store.setStrayKey(key, {
+    digest: digest as Digest,
+    state: "tombstone",
+    reason,
+    sizeBytes: sizeBytes ?? null,
+  });
+  store.clearReadFailures(key);
+  due.clear("doom", key);
+  due.set("delete", key, clock.now() + delayMs);
+}
+
+/** Gives up digests that nobody holds. Until now their bytes could be lent again. */
+export function dropUnheld(shard: ShardParts, rows: DueRow[]): void {
+  const { store, due } = shard;
+  for (const { id: digest } of rows) {
+    due.clear(dropJob, digest);
+    const blob = store.blob(digest);
+    if (blob === undefined || store.holders(digest, 1).length > 0) continue;
+    store.deleteBlob(digest);
+    bury(shard, blob, "no repository holds it", 0);
+  }
+}
+
+/** Gives up keys of uploads that were cut short, unless they have become the content of a digest. */
+export function buryDoomed(shard: ShardParts, rows: DueRow[]): void {
+  const { store, due, tally, settings } = shard;
+  for (const { id: key } of rows) {
+    const stray = store.strayKey(key);
+    due.clear("doom", key);
+    if (stray?.state !== "doomed" || store.isContent(key)) continue;
+    bury(shard, { key, digest: stray.digest }, "its upload was cut short", settings.deleteDelayMs);
+    tally.add({ uploads: 1 });
+  }
+}
+
+/** Deletes the bytes of tombstones. */
+export async function deleteBuried(
+  { bucket, store, due, ...shard }: ShardParts,
+  rows: DueRow[],
+): Promise<void> {
+  const keys = rows.map((row) => row.id);
+  const buried = keys
+    .map((key) => ({ key, ...store.strayKey(key) }))
+    .filter((stray): stray is { key: string } & StrayKey => stray.state === "tombstone");
+  if (buried.length > 0) {
+    // What is damaged may have no size that can be told, and goes all the same.
+    const sizes = await Promise.all(
+      buried.map(({ key, sizeBytes }) => sizeBytes ?? bucket.sizeOf(key).catch(() => 0)),
+    );
+    await bucket.delete(buried.map(({ key }) => key));
+    for (const [index, { key, digest, reason }] of buried.entries()) {
+      const sizeBytes = sizes[index];
+      // An upload may have been cut short before its first byte was stored.
+      if (sizeBytes === undefined) continue;
+      shard.tally.add({ blobs: 1, bytes: sizeBytes });
+      logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });
+    }
+  }
+  shard.transaction(() => {
+    for (const key of keys) {
+      due.clear("delete", key);
+      due.set("forget", key, shard.clock.now() + shard.settings.tombstoneTtlMs);
+    }
+  });
+}
+
+/** A write that the bucket was thought to have failed may have landed since: bytes are deleted once more. */
+export async function forgetTombstones(shard: ShardParts, rows: DueRow[]): Promise<void> {
+  await shard.bucket.delete(rows.map((row) => row.id));
+  shard.transaction(() => {
+    for (const { id: key } of rows) {
+      shard.store.clearStrayKey(key);
+      shard.due.clear("forget", key);
+    }
+  });
+}

@@ -1,0 +1,93 @@
+/**
+ * What is wrong with the stored bytes of digests.
+ *
+ * Bytes that are absent, of another size or of another digest are at fault at once. Bytes that could not be read may be
+ * in order while the store is out of reach: they are at fault after three tries over an hour or more, each of which
+ * found another key that could be read. What is at fault is replaced by the next push of the digest, and not lent.
+ */
+import type { BlobLocation } from "../../storage/replica.ts";
+import type { DueRow } from "../due.ts";
+import { canReadOthers, faultOf } from "../scrub/verify.ts";
+import type { ShardParts } from "./parts.ts";
+
+/** The job of the `due` table that reads a digest once more, which could not be read. */
+export const readAgainJob = "read-again";
+
+const readAgainMs = 30 * 60_000;
+const triesNeeded = 3;
+const hoursNeededMs = 3_600_000;
+
+/**
+ * Reads the bytes of a digest and notes what is wrong with them. Returns that in words; `undefined`: nothing, or they
+ * are its bytes no more. Never throws.
+ */
+export async function examine(shard: ShardParts, blob: BlobLocation): Promise<string | undefined> {
+  const { store, bucket, due, transaction } = shard;
+  let fault: string | undefined;
+  try {
+    fault = await faultOf(bucket, blob);
+  } catch (error) {
+    return noteUnreadable(shard, blob, error);
+  }
+  return transaction(() => {
+    if (!isCurrent(shard, blob)) return undefined;
+    store.setFault(blob.digest, fault === undefined ? undefined : "wrong");
+    store.clearReadFailures(blob.key);
+    due.clear(readAgainJob, blob.digest);
+    return fault;
+  });
+}
+
+async function noteUnreadable(
+  shard: ShardParts,
+  blob: BlobLocation,
+  error: unknown,
+): Promise<string | undefined> {
+  const { store, bucket, due, clock, transaction } = shard;
+  const isItsOwn = await canReadOthers(bucket, blob.key);
+  return transaction(() => {
+    if (!isCurrent(shard, blob)) return undefined;
+    const now = clock.now();
+    if (isItsOwn) store.addReadFailure(blob.key, now);
+    const failures = store.readFailures(blob.key);
+    const isSure =
+      failures !== undefined && failures.tries >= triesNeeded && now - failures.since >= hoursNeededMs;
+    if (isItsOwn && isSure) {
+      store.setFault(blob.digest, "unreadable");
+      due.clear(readAgainJob, blob.digest);
+    } else if (store.fault(blob.digest) === undefined) due.set(readAgainJob, blob.digest, now + readAgainMs);
+    return `the bytes could not be read: ${String(error)}`;
+  });
+}
+
+function isCurrent({ store }: ShardParts, blob: BlobLocation): boolean {
+  return store.blob(blob.digest)?.key === blob.key;
+}
+
+/** Reads digests again that could not be read. */
+export async function readAgain(shard: ShardParts, rows: DueRow[]): Promise<void> {
+  for (const { id: digest } of rows) {
+    const blob = shard.store.blob(digest);
+    if (blob === undefined) shard.due.clear(readAgainJob, digest);
+    else await examine(shard, blob);
+  }
+}
+
+/** Whether the bytes of a digest can be lent, as far as their size tells, or all of them where they were in doubt. */
+export type Condition = "good" | "wrong" | "unreadable";
+
+/** In what condition the bytes of a digest are that it has already. Never throws. */
+export async function conditionOf(shard: ShardParts, blob: BlobLocation): Promise<Condition> {
+  const { store, bucket } = shard;
+  const isInDoubt = store.readFailures(blob.key) !== undefined;
+  const known = store.fault(blob.digest);
+  if (known !== undefined) return known;
+  try {
+    const isRight = isInDoubt
+      ? (await faultOf(bucket, blob)) === undefined
+      : (await bucket.sizeOf(blob.key)) === blob.sizeBytes;
+    return isRight ? "good" : "wrong";
+  } catch {
+    return "unreadable";
+  }
+}

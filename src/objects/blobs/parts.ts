@@ -1,0 +1,37 @@
+/**
+ * What a shard is made of: its store, what it does later, the bucket, and the settings that they go by.
+ */
+import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
+import type { Bucket } from "../../storage/bucket.ts";
+import { openBucket } from "../../storage/open-bucket.ts";
+import { DueTable } from "../due.ts";
+import { Tally } from "../tally.ts";
+import { BlobsStore } from "./store.ts";
+
+/** The parts of a shard. */
+export type ShardParts = {
+  env: Env;
+  clock: Clock;
+  settings: Settings;
+  bucket: Bucket;
+  due: DueTable;
+  store: BlobsStore;
+  /** What collection has taken away here. */
+  tally: Tally;
+  /** Runs one transaction. */
+  transaction: <T>(change: () => T) => T;
+};
+
+/** Puts the parts of a shard together. Its tables are not made by that. */
+export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: Clock): ShardParts {
+  return {
+    env,
+    clock,
+    settings: parseSettings(env),
+    bucket: openBucket(env),
+    due: new DueTable(storage, clock),
+    store: new BlobsStore(storage.sql),
+    tally: new Tally(),
+    transaction: (change) => storage.transactionSync(change),
+  };
+}

@@ -1,0 +1,246 @@
+/** Calls between objects that arrive late or twice, and answers that do. What was acknowledged stays. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { content, digestOf } from "../support/content.ts";
+import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+
+const { registry, advance, runAlarm, alarmAt, holdNext, failNext, call, collect } = await serveTimed({
+  vars: { SCRUB_EVERY: "never" },
+});
+const minuteMs = 60_000;
+// Ahead of the real clock: from now on no alarm runs by itself.
+await advance(hourMs);
+const shardOf = (digest: string) => digest.slice("sha256:".length).slice(0, 2);
+
+/** Does all that can become due, in rounds: each grace is over before the next one begins. */
+async function collectAll(repository: string, digest: string): Promise<void> {
+  for (let round = 0; round < 4; round++) {
+    await advance(25 * hourMs);
+    await collect([repository], [digest]);
+  }
+}
+
+/** Keys of the bucket that are not among those before. */
+const newKeys = (before: string[]) => registry.stored.blobKeys().filter((key) => !before.includes(key));
+
+async function pushLayer(repository: string): Promise<{ bytes: Uint8Array; digest: string }> {
+  const bytes = content();
+  return { bytes, digest: await registry.pushBlob(repository, bytes) };
+}
+
+/** An image of one layer, which is there already. */
+function manifestOf(config: Uint8Array, layer: Uint8Array) {
+  const describe = (bytes: Uint8Array, mediaType: string) => ({
+    mediaType,
+    digest: digestOf(bytes),
+    size: bytes.byteLength,
+  });
+  return new TextEncoder().encode(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      config: describe(config, "application/vnd.oci.image.config.v1+json"),
+      layers: [describe(layer, "application/vnd.oci.image.layer.v1.tar")],
+    }),
+  );
+}
+
+test("a ledger's no that is delivered after a link was made takes nothing away", async () => {
+  const { bytes, digest } = await pushLayer("late/no");
+  // It was unlinked, and the shard has not heard of it.
+  await registry.must(202, "DELETE", `/v2/late/no/blobs/${digest}`);
+  await advance(2 * minuteMs);
+  // The client pushes it again; the shard lends, and the link is on its way.
+  const link = await holdNext("repository.linkBlob", "before");
+  const pushing = registry.pushBlob("late/no", bytes);
+  await link.hasCome();
+  // Now the shard hears of the unlinking. If it asks, it is told "no", but does not hear it yet.
+  const no = await holdNext("repository.holds", "after");
+  await runAlarm("REPOSITORY", "late/no");
+  const asking = runAlarm("BLOB_SHARDS", shardOf(digest));
+  await Promise.race([no.hasCome().catch(() => {}), asking]);
+  await link.letGo();
+  await pushing;
+  const config = content();
+  await registry.pushBlob("late/no", config);
+  await registry.pushManifest("late/no", "v1", manifestOf(config, bytes));
+  await advance(2 * minuteMs);
+  await no.letGo();
+  await asking;
+  await collectAll("late/no", digest);
+  const pulled = await registry.must(200, "GET", `/v2/late/no/blobs/${digest}`);
+  assert.deepEqual(pulled.bytes, bytes);
+});
+
+/** Links on a lease that no clock has ended. */
+function linkOn(repository: string, digest: string, lease: number): Promise<string> {
+  const adoption = { digest, key: "blobs/none", sizeBytes: 1, lease, leaseUntil: 9e15 };
+  const origin = { requestId: "r", actor: "a", address: "b", method: "PUT", host: "h", userAgent: "u" };
+  return call("REPOSITORY", repository, "linkBlob", { repository, adoption, origin });
+}
+
+test("on a lease of which a ledger said no it links nothing, whatever the time", async () => {
+  const { digest } = await pushLayer("gone");
+  await registry.must(202, "DELETE", `/v2/gone/blobs/${digest}`);
+  const other = await pushLayer("gone");
+  for (const name of ["gone", "never"]) {
+    const asked = [
+      { digest, lease: 7 },
+      { digest: other.digest, lease: 7 },
+    ];
+    const { voided } = await call<{ voided: string[] }>("REPOSITORY", name, "holds", name, asked);
+    assert.deepEqual(voided, name === "gone" ? [digest] : [digest, other.digest]);
+  }
+  await registry.must(202, "DELETE", "/api/v1/repositories/gone");
+  for (let round = 0; round < 3; round++) {
+    await advance(3 * minuteMs);
+    await runAlarm("REPOSITORY", "gone");
+  }
+  for (const name of ["gone", "never"]) {
+    assert.equal(await linkOn(name, digest, 7), "lease-ended");
+    assert.equal(await linkOn(name, digest, 6), "lease-ended");
+    assert.equal(await linkOn(name, digest, 8), "linked");
+  }
+});
+
+test("a ledger that only remembers what it said no to forgets it, and goes", async () => {
+  const digest = digestOf(content());
+  await call("REPOSITORY", "forgetful", "holds", "forgetful", [{ digest, lease: 7 }]);
+  assert.notEqual(await alarmAt("forgetful"), null);
+  await advance(2 * hourMs);
+  await runAlarm("REPOSITORY", "forgetful");
+  assert.equal(await alarmAt("forgetful"), null);
+  assert.equal(await linkOn("forgetful", digest, 7), "linked");
+});
+
+test("a lease after a dropped holder has a higher number than all before it", async () => {
+  const { bytes, digest } = await pushLayer("numbers");
+  const lease = () =>
+    call<{ lease: number }>("BLOB_SHARDS", shardOf(digest), "lease", digest, "numbers").then(
+      (it) => it.lease,
+    );
+  let last = await lease();
+  for (let round = 0; round < 3; round++) {
+    await registry.send("DELETE", `/v2/numbers/blobs/${digest}`);
+    await advance(2 * minuteMs);
+    await collect(["numbers"], [digest]);
+    assert.deepEqual(await call("BLOB_SHARDS", shardOf(digest), "holders", digest, 10), []);
+    await registry.pushBlob("numbers", bytes);
+    const next = await lease();
+    assert(next > last, `${next} after ${last}`);
+    last = next;
+  }
+});
+
+for (const [when, prepare] of Object.entries({
+  "twice, the second time when its key was adopted": async () => pushLayer("doomed"),
+  "when its key was adopted and given up": async () => {
+    const pushed = await pushLayer("doomed");
+    await registry.must(202, "DELETE", `/v2/doomed/blobs/${pushed.digest}`);
+    return pushed;
+  },
+})) {
+  test(`a doom that comes ${when} takes nothing away that is in use`, async () => {
+    const before = registry.stored.blobKeys();
+    const { bytes, digest } = await prepare();
+    const [key] = newKeys(before);
+    await call("BLOB_SHARDS", shardOf(digest), "doom", digest, key, 1);
+    await runAlarm("BLOB_SHARDS", shardOf(digest));
+    await registry.pushBlob("doomed", bytes);
+    const config = content();
+    await registry.pushBlob("doomed", config);
+    await registry.pushManifest("doomed", "v1", manifestOf(config, bytes));
+    await collectAll("doomed", digest);
+    assert.deepEqual((await registry.must(200, "GET", `/v2/doomed/blobs/${digest}`)).bytes, bytes);
+  });
+}
+
+test("a tombstone that is doomed again is deleted when it was to be, and not adopted", async () => {
+  const before = registry.stored.blobKeys();
+  const { bytes, digest } = await pushLayer("tomb");
+  const [key] = newKeys(before);
+  await registry.must(202, "DELETE", `/v2/tomb/blobs/${digest}`);
+  await advance(2 * minuteMs);
+  await collect(["tomb"], [digest]);
+  await advance(2 * hourMs);
+  await failNext("delete", "before");
+  await collect(["tomb"], [digest]);
+  await call("BLOB_SHARDS", shardOf(digest), "doom", digest, key, 9e15);
+  const blob = { digest, key, sizeBytes: bytes.byteLength };
+  const adopted = await call("BLOB_SHARDS", shardOf(digest), "adopt", blob, "tomb");
+  assert.deepEqual(adopted, { ok: false, reason: "tombstoned" });
+  await advance(hourMs);
+  await collect(["tomb"], [digest]);
+  assert.deepEqual(newKeys(before), []);
+});
+
+for (const [how, push] of Object.entries({
+  whole: (bytes: Uint8Array) => registry.pushBlob("slow", bytes),
+  streamed: (bytes: Uint8Array) => registry.streamBlob("slow", bytes),
+})) {
+  for (const hasOther of [false, true]) {
+    const what = hasOther ? "of a digest that had bytes already, which nobody else holds any more," : "";
+    test(`a push, ${how}, ${what} whose linking outlasts the lease ends well`, async () => {
+      const bytes = content();
+      const digest = digestOf(bytes);
+      if (hasOther) await registry.pushBlob("quick", bytes);
+      const link = await holdNext("repository.linkBlob", "before");
+      const pushing = push(bytes);
+      await link.hasCome();
+      if (hasOther) await registry.must(202, "DELETE", `/v2/quick/blobs/${digest}`);
+      await advance(2 * minuteMs);
+      await collect(["quick", "slow"], [digest]);
+      assert.deepEqual(await call("BLOB_SHARDS", shardOf(digest), "holders", digest, 10), []);
+      await link.letGo();
+      assert.equal(await pushing, digest);
+      assert.deepEqual((await registry.must(200, "GET", `/v2/slow/blobs/${digest}`)).bytes, bytes);
+      await registry.must(202, "DELETE", `/v2/slow/blobs/${digest}`);
+      await collectAll("slow", digest);
+    });
+  }
+}
+
+test("an upload that was given up leaves nothing, though its closing put lands afterwards", async () => {
+  const before = registry.stored.blobKeys();
+  const bytes = content();
+  const location = await registry.patch(await registry.openUpload("landing"), bytes);
+  await failNext("put", "after");
+  const closed = await registry.send("PUT", `${location}?digest=${digestOf(bytes)}`);
+  assert.equal(closed.status, 503);
+  const [key = ""] = newKeys(before);
+  await registry.must(204, "DELETE", location);
+  assert.deepEqual(newKeys(before), []);
+  await (await registry.bucket()).put(key, bytes);
+  await advance(25 * hourMs);
+  await failNext("delete", "before");
+  await runAlarm("UPLOAD", uploadId(location));
+  await advance(hourMs);
+  await runAlarm("UPLOAD", uploadId(location));
+  assert.deepEqual(newKeys(before), []);
+});
+
+test("an upload that was finished deletes nothing when it is forgotten", async () => {
+  const bytes = content();
+  const location = await registry.patch(await registry.openUpload("finished"), bytes);
+  await registry.must(201, "PUT", `${location}?digest=${digestOf(bytes)}`);
+  await advance(23 * hourMs);
+  await registry.must(200, "HEAD", `/v2/finished/blobs/${digestOf(bytes)}`);
+  await advance(2 * hourMs);
+  await runAlarm("UPLOAD", uploadId(location));
+  assert.deepEqual((await registry.must(200, "GET", `/v2/finished/blobs/${digestOf(bytes)}`)).bytes, bytes);
+});
+
+test("counts whose answer was lost are added up once", async () => {
+  const pulls = async () => {
+    const metrics = await registry.must(200, "GET", "/metrics");
+    return /stowage_manifest_pulls_total\{repository="counted"\} (\d+)/.exec(metrics.text)?.[1];
+  };
+  const image = await registry.pushImage("counted", "v1");
+  const pull = () => registry.must(200, "GET", `/v2/counted/manifests/${image.digest}`);
+  await pull();
+  assert.equal(await pulls(), "1");
+  await pull();
+  await failNext("catalog.addCounts", "after");
+  await registry.must(200, "GET", "/metrics");
+  assert.equal(await pulls(), "2");
+});
