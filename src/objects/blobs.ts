@@ -120,10 +120,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
 
   #replace(known: BlobLocation, condition: Rejection | undefined): void {
     const { gcGraceMs, deleteDelayMs } = this.#parts.settings;
-    // Nobody knows what is wrong with bytes that cannot be read: whoever looks after the store has time to find out.
+    // Wrong bytes are no use to anybody who was told where they are. Nobody knows what is wrong with those that cannot
+    // be read: whoever looks after the store has time to find out.
     if (condition === "unreadable")
       bury(this.#parts, known, "could not be read, and replaced", Math.max(gcGraceMs, deleteDelayMs));
-    else if (condition === "wrong") bury(this.#parts, known, "lost or damaged, and replaced", deleteDelayMs);
+    else if (condition === "wrong") bury(this.#parts, known, "lost or damaged, and replaced", 0);
     else bury(this.#parts, known, "no repository holds it", deleteDelayMs);
   }
 

@@ -4,6 +4,7 @@
 import {
   addReport,
   emptyReport,
+  type Finding,
   logFindings,
   type ScrubReport,
   type ScrubStep,
@@ -25,22 +26,32 @@ export type ScrubResult = { report: ScrubReport; cursor?: string };
 export async function scrub(registry: Registry, cursor: string | undefined): Promise<Result<ScrubResult>> {
   const { env, clock } = registry;
   const report = emptyReport();
-  const take = ({ report: found, next }: ScrubStep) => {
-    addReport(report, found);
-    return next;
+  const take: Take = async (what, step) => {
+    try {
+      const { report: found, next } = await step();
+      addReport(report, found);
+      return next;
+    } catch (error) {
+      report.problems.push({ ...what, detail: `it could not be gone through: ${String(error)}` });
+      return undefined;
+    }
   };
   const phases: Phase[] = [
     { name: "shards", step: (after) => scrubShards(registry, after, take) },
     { name: "repositories", step: (after) => scrubRepositories(registry, after, take) },
-    { name: "bucket", step: async (after) => take(await scrubBucket(env, after, clock.now())) },
-    { name: "replica", step: async (after) => take(await scrubReplica(env, after)) },
+    { name: "bucket", step: (after) => take({ what: "bucket" }, () => scrubBucket(env, after, clock.now())) },
+    { name: "replica", step: (after) => take({ what: "replica" }, () => scrubReplica(env, after)) },
   ];
   const walked = await walk(registry, phases, cursor);
   logFindings(report);
   return walked.ok ? { ...walked, report } : walked;
 }
 
-type Take = (step: ScrubStep) => string | undefined;
+/**
+ * Adds what a step comes to to the report; returns where the next one begins. One that fails is a problem in the report,
+ * and keeps no other from being taken.
+ */
+type Take = (what: Finding, step: () => Promise<ScrubStep>) => Promise<string | undefined>;
 
 /** How many shards are gone through at once. */
 const shardsAtOnce = 8;
@@ -54,11 +65,12 @@ async function scrubShards(registry: Registry, after: string, take: Take): Promi
   const following = shardNames.filter((name) => name > begun).slice(0, shardsAtOnce);
   const pieces =
     unfinished.length > 0 ? unfinished.map(parsePiece) : following.map((shard) => ({ shard, from: "" }));
-  const steps = await Promise.all(pieces.map(({ shard, from }) => registry.shardNamed(shard).scrub(from)));
-  const left = steps.flatMap((step, index) => {
-    const next = take(step);
-    return next === undefined ? [] : [`${pieces[index]?.shard}=${next}`];
-  });
+  const left = await Promise.all(
+    pieces.map(async ({ shard, from }) => {
+      const next = await take({ what: `shard ${shard}` }, () => registry.shardNamed(shard).scrub(from));
+      return next === undefined ? [] : [`${shard}=${next}`];
+    }),
+  ).then((pairs) => pairs.flat());
   const last = unfinished.length > 0 ? begun : following.at(-1);
   if (left.length > 0) return [last, ...left].join(" ");
   return last === shardNames.at(-1) ? undefined : last;
@@ -73,13 +85,22 @@ function parsePiece(text: string): { shard: string; from: string } {
 async function scrubRepositories(registry: Registry, after: string, take: Take): Promise<string | undefined> {
   const [before = "", ...rest] = after.split(" ");
   if (rest.length > 0) {
-    const next = take(await registry.ledger(before as RepositoryName).scrub(rest.join(" ")));
+    const next = await scrubRepository(registry, before as RepositoryName, rest.join(" "), take);
     return next === undefined ? before : `${before} ${next}`;
   }
   const [info] = (await registry.catalog().listRepositories("", before, 1)).entries;
   if (info === undefined) return undefined;
-  const next = take(await registry.ledger(info.name).scrub(""));
+  const next = await scrubRepository(registry, info.name, "", take);
   return next === undefined ? info.name : `${info.name} ${next}`;
+}
+
+function scrubRepository(
+  registry: Registry,
+  repository: RepositoryName,
+  after: string,
+  take: Take,
+): Promise<string | undefined> {
+  return take({ what: "repository", repository }, () => registry.ledger(repository).scrub(after));
 }
 
 /**
