@@ -3,7 +3,7 @@
  * and goes on, a push of the same content puts it right, and nothing else is affected.
  */
 import assert from "node:assert/strict";
-import { globSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { filesDirectory } from "../../src/local/bucket-kind.ts";
@@ -28,14 +28,30 @@ type Victim = { key: string; bytes: Uint8Array; digest: string };
 
 async function store(repository: string, bytes: Uint8Array, isStreamed = false): Promise<Victim> {
   const before = registry.stored.blobKeys();
-  const digest = await (isStreamed
-    ? registry.streamBlob(repository, bytes)
-    : registry.pushBlob(repository, bytes));
+  const digest = await (isStreamed ? pushInTwo(repository, bytes) : registry.pushBlob(repository, bytes));
   const [key = ""] = registry.stored.blobKeys().filter((each) => !before.includes(each));
   return { key, bytes, digest };
 }
 
-/** The files that hold a key's bytes, the largest first. */
+/** Pushes in two chunks, each of which is a part of its own on disk. */
+async function pushInTwo(repository: string, bytes: Uint8Array): Promise<string> {
+  let location = await registry.openUpload(repository);
+  for (const half of [bytes.slice(0, bytes.byteLength / 2), bytes.slice(bytes.byteLength / 2)]) {
+    location = await registry.patch(location, half);
+  }
+  await registry.must(201, "PUT", `${location}?digest=${digestOf(bytes)}`);
+  return digestOf(bytes);
+}
+
+/** The file of a part of a key's bytes, by its place among them. */
+function partOf(key: string, place: number): string {
+  const [index = ""] = filesOf(key, "index");
+  const files: { name: string }[] = JSON.parse(readFileSync(index, "utf8"));
+  assert.equal(files.length, 2);
+  return filesOf(key, files.at(place)?.name ?? "none")[0] ?? "";
+}
+
+/** The files in a key's folder whose names are like this. */
 function filesOf(key: string, pattern: string): string[] {
   return globSync(join(filesDirectory(dataDirectory), key, pattern)).sort();
 }
@@ -65,7 +81,9 @@ const damages: Record<string, (victim: Victim) => Promise<void> | void> = isOnDi
 
 /** What only parts of a blob can suffer, that lie in files of their own. */
 const damagesOfParts: Record<string, (victim: Victim) => void> = {
-  "without a part": ({ key }) => rmSync(filesOf(key, "*-*")[0] ?? ""),
+  "without its first part": ({ key }) => rmSync(partOf(key, 0)),
+  "without its last part": ({ key }) => rmSync(partOf(key, -1)),
+  "with a part cut short": ({ key }) => truncateSync(partOf(key, -1), 1000),
   "with an empty index": ({ key }) => writeFileSync(filesOf(key, "index")[0] ?? "", ""),
   "with an index that is no list": ({ key }) => writeFileSync(filesOf(key, "index")[0] ?? "", '{"name":"x"}'),
   "with an index that names other files": ({ key }) =>
