@@ -28,7 +28,7 @@ export function lend(
 ): Adoption {
   const now = clock.now();
   const askAfter = now + settings.leaseMs;
-  const lease = store.hold(blob.digest, repository, askAfter);
+  const lease = store.hold(blob.digest, repository, askAfter, now);
   due.set(holderJob, holderId(blob.digest, repository), askAfter);
   due.clear(dropJob, blob.digest);
   return { ...blob, lease, leaseUntil: now + settings.leaseMs * 0.8 };

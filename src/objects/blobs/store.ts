@@ -183,16 +183,20 @@ export class BlobsStore {
     this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
   }
 
-  /** Renews a repository's hold; returns its new version. */
-  hold(digest: string, repository: string, askAfter: number): number {
+  /**
+   * Renews a repository's hold; returns its new version, which is the clock's milliseconds or more: so it is higher than
+   * all before it also where the shard was put back to an earlier state.
+   */
+  hold(digest: string, repository: string, askAfter: number, now: number): number {
     return this.#sql
       .exec<{ version: number }>(
         `INSERT INTO holders (digest, repository, version, drop_after)
-         VALUES (?, ?, 1 + coalesce((SELECT version FROM dropped_holders), 0), ?)
-         ON CONFLICT DO UPDATE SET version = version + 1, drop_after = excluded.drop_after RETURNING version`,
+         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders), 0), ?4), ?3)
+         ON CONFLICT DO UPDATE SET version = max(version + 1, ?4), drop_after = ?3 RETURNING version`,
         digest,
         repository,
         askAfter,
+        now,
       )
       .one().version;
   }
