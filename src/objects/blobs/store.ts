@@ -191,7 +191,7 @@ export class BlobsStore {
     return this.#sql
       .exec<{ version: number }>(
         `INSERT INTO holders (digest, repository, version, drop_after)
-         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders), 0), ?4), ?3)
+         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?4), ?3)
          ON CONFLICT DO UPDATE SET version = max(version + 1, ?4), drop_after = ?3 RETURNING version`,
         digest,
         repository,
