@@ -96,7 +96,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   async ownsKey(key: string): Promise<boolean> {
     if (!this.#store.exists()) return false;
     const row = this.#store.read();
-    return row.key === key && (!isOver(row) || this.#due.at("clean", "") !== undefined);
+    return row.key === key && (!isOver(row) || wasGivenUp(row));
   }
 
   override async alarm(): Promise<void> {
@@ -275,8 +275,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   /** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
   async #deleteBytes(): Promise<void> {
-    const { state, digest, key, uploadId } = this.#store.read();
-    if (state !== "cancelled" || digest !== null) return;
+    const row = this.#store.read();
+    if (!wasGivenUp(row)) return;
+    const { key, uploadId } = row;
     if (uploadId !== null) await this.#bucket.abortMultipart({ key, uploadId });
     await this.#bucket.delete([key]);
   }
@@ -300,6 +301,11 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   get #parts(): UploadParts {
     return { store: this.#store, bucket: this.#bucket, settings: this.#settings };
   }
+}
+
+/** Whether it ended before its bytes were verified, so that they are its own to delete. */
+function wasGivenUp({ state, digest }: UploadRow): boolean {
+  return state === "cancelled" && digest === null;
 }
 
 function isOver({ state }: UploadRow): boolean {
