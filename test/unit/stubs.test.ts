@@ -3,6 +3,7 @@ import test from "node:test";
 import type { Env } from "../../src/env.ts";
 import type { ManifestPut } from "../../src/objects/api.ts";
 import { catalogStub, repositoryStub, Unreachable, webhooksStub } from "../../src/objects/stubs.ts";
+import type { Webhook } from "../../src/objects/webhooks-api.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
@@ -60,6 +61,19 @@ const oneTimeCalls: [reason: string, calls: Record<string, (objects: Objects) =>
     {
       deleteAccount: ({ catalog }) => catalog.deleteAccount("somebody"),
       deleteToken: ({ catalog }) => catalog.deleteToken("somebody", "token"),
+    },
+  ],
+  [
+    "it would be there twice",
+    {
+      audit: ({ catalog }) => catalog.audit([]),
+      addWebhook: ({ webhooks }) => webhooks.addWebhook({} as Webhook),
+    },
+  ],
+  [
+    "nobody said that it may be",
+    {
+      newMethod: ({ catalog }) => (catalog as unknown as { newMethod(): Promise<void> }).newMethod(),
     },
   ],
   [
