@@ -22,7 +22,7 @@ import {
   type StoredPage,
   type StoredPart,
 } from "./bucket.ts";
-import { type DiskFile, parseFiles, sliceFiles, sumOf } from "./disk-files.ts";
+import { type DiskFile, type FileSlice, parseFiles, sliceFiles, sumOf } from "./disk-files.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
 
 /**
@@ -72,37 +72,31 @@ export class DiskBucket implements Bucket {
   }
 
   async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const file = await this.#openFile(`${key}/${whole}`, range);
-    if (file !== undefined) {
-      if (file.sizeBytes === sizeBytes) return file.body;
-      await file.body.cancel();
-      return undefined;
-    }
+    const body = await this.#openFile(`${key}/${whole}`, sizeBytes, range);
+    if (body !== undefined) return body;
     const files = await this.#readIndex(key);
     if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
     const [first, ...others] = sliceFiles(files, range);
     if (first === undefined) return new Blob([]).stream();
-    const begun = await this.#openFile(`${key}/${first.name}`, first.range);
-    if (begun === undefined) return undefined;
+    const begun = await this.#openSlice(key, first);
+    if (begun === undefined || others.length === 0) return begun;
     const { readable, writable } = new FixedLengthStream(range?.length ?? sizeBytes);
     // Whoever reads keeps this going. A reader that has gone ends it; one whose part is missing sees it break.
-    void this.#join(key, begun.body, others, writable).catch((error) =>
-      writable.abort(error).catch(() => {}),
-    );
+    void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
 
   async #join(
     key: string,
     begun: ReadableStream,
-    others: ReturnType<typeof sliceFiles>,
+    others: FileSlice[],
     writable: WritableStream,
   ): Promise<void> {
     await begun.pipeTo(writable, { preventClose: true });
-    for (const { name, range } of others) {
-      const file = await this.#openFile(`${key}/${name}`, range);
-      if (file === undefined) throw new BucketFailed(`${key}/${name} is missing`);
-      await file.body.pipeTo(writable, { preventClose: true });
+    for (const slice of others) {
+      const body = await this.#openSlice(key, slice);
+      if (body === undefined) throw new BucketFailed(`${key}/${slice.name} is missing or damaged`);
+      await body.pipeTo(writable, { preventClose: true });
     }
     await writable.close();
   }
@@ -237,18 +231,25 @@ export class DiskBucket implements Bucket {
     return text === undefined ? undefined : parseFiles(text);
   }
 
-  /** A file, or a range of it, and the size that the whole of it has; `undefined` where it does not reach so far. */
+  #openSlice(key: string, { name, sizeBytes, range }: FileSlice): Promise<ReadableStream | undefined> {
+    return this.#openFile(`${key}/${name}`, sizeBytes, range);
+  }
+
+  /** A file, or a range of it; `undefined` where there is none of this size. */
   async #openFile(
     path: string,
+    sizeBytes: number,
     range: ByteRange | undefined,
-  ): Promise<{ body: ReadableStream; sizeBytes: number } | undefined> {
+  ): Promise<ReadableStream | undefined> {
     const headers: Record<string, string> =
       range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
     const response = await this.#ask("GET", path, { headers });
     if (response === undefined || response.body === null) return undefined;
     const total =
       response.headers.get("Content-Range")?.split("/")[1] ?? response.headers.get("Content-Length");
-    return { body: response.body, sizeBytes: Number(total) };
+    if (Number(total) === sizeBytes) return response.body;
+    await response.body.cancel();
+    return undefined;
   }
 
   async #put(path: string, body: ReadableStream | Uint8Array): Promise<void> {

@@ -4,6 +4,9 @@ import type { ByteRange } from "../oci/range.ts";
 /** A file in the folder of a key, and its size. */
 export type DiskFile = { name: string; sizeBytes: number };
 
+/** A file of which a range is to be read. */
+export type FileSlice = DiskFile & { range: ByteRange };
+
 /** How many bytes files have together. */
 export function sumOf(files: readonly DiskFile[]): number {
   return files.reduce((sum, file) => sum + file.sizeBytes, 0);
@@ -32,14 +35,14 @@ function isFile(value: Partial<DiskFile> | null): value is DiskFile {
 export function sliceFiles(
   files: readonly DiskFile[],
   range: ByteRange = { offset: 0, length: Number.POSITIVE_INFINITY },
-): { name: string; range: ByteRange }[] {
+): FileSlice[] {
   const slices = [];
   const end = range.offset + range.length;
   let start = 0;
   for (const { name, sizeBytes } of files) {
     const from = Math.max(range.offset, start);
     const to = Math.min(end, start + sizeBytes);
-    if (from < to) slices.push({ name, range: { offset: from - start, length: to - from } });
+    if (from < to) slices.push({ name, sizeBytes, range: { offset: from - start, length: to - from } });
     start += sizeBytes;
   }
   return slices;
