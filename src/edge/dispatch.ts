@@ -9,6 +9,7 @@ import { authenticate, checkConfigured } from "./auth/authenticate.ts";
 import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
 import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
 import { guardOf } from "./auth/guard.ts";
+import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
 import type { Answer, Context } from "./context.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
@@ -24,7 +25,7 @@ export async function dispatch(
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
-  const { registry, request, url, address } = unknown;
+  const { registry, request, url, network } = unknown;
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
   if (!configured.ok) return { failure: configured };
@@ -33,7 +34,7 @@ export async function dispatch(
 
   const authenticated = await authenticate(guardOf(registry), {
     authorization: request.headers.get("Authorization"),
-    address,
+    network,
     isUpload: route.name === "upload",
     isScrape: route.name === "metrics",
   });
@@ -91,7 +92,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   note("failure" in answer ? { outcome: "failed", detail: answer.failure.error } : { outcome: "done" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
-    await guardOf(context.registry).misses.count(context.address);
+    await guardOf(context.registry).misses.count(networkName(context.network));
   }
   return answer;
 }

@@ -269,6 +269,8 @@ export interface CatalogApi {
 
   account(name: string): Promise<Account | undefined>;
   listAccounts(last: string, limit: number): Promise<Page<Account>>;
+  /** The names of all accounts, as the bytes of a `NameFilter`. */
+  accountNames(): Promise<Uint8Array<ArrayBuffer>>;
   /** Returns whether the account is new. */
   putAccount(account: AccountPut): Promise<boolean>;
   /** Deletes an account with its tokens. Returns whether there was one. */

@@ -162,6 +162,10 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     return this.#accounts.accounts(last, limit);
   }
 
+  async accountNames(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#accounts.names().bytes;
+  }
+
   async putAccount(account: AccountPut): Promise<boolean> {
     return this.ctx.storage.transactionSync(() => this.#accounts.put(account, this.#clock.now()));
   }

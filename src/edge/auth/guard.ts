@@ -6,6 +6,7 @@ import type { Registry } from "../../registry/registry.ts";
 import type { Access } from "./access.ts";
 import { KeyRing } from "./key-ring.ts";
 import { FailureLimit } from "./limits.ts";
+import { LoginGate } from "./login-gate.ts";
 import { Outsiders } from "./outsiders.ts";
 import { PasswordChecker } from "./passwords.ts";
 
@@ -18,6 +19,8 @@ export type Guard = {
   keys: KeyRing;
   outsiders: Outsiders;
   passwords: PasswordChecker;
+  /** What is before the derivations of passwords. */
+  gate: LoginGate;
   /** What verified bearer tokens let do, by the `Authorization` header that they came in. */
   bearers: ByteLru<KeptAccess>;
   /** What accounts may in all, for mounts and lists. */
@@ -37,6 +40,7 @@ export function guardOf(registry: Registry): Guard {
     keys: new KeyRing(registry),
     outsiders: new Outsiders(registry),
     passwords: new PasswordChecker(),
+    gate: new LoginGate(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
     loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),
