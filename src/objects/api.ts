@@ -242,7 +242,24 @@ export type AuditEntry = {
   address: string;
   requestId: string;
   detail?: string;
+  /** How often it was refused within a moment, if more than once; the rest is of the first time. */
+  times?: number;
 };
+
+/**
+ * Kinds of entries, each kept by itself: what administrators did by the management API; what others did, or got leave
+ * for, and all pushes and deletes; what was refused or wrong, and changed nothing.
+ */
+export const auditKinds = ["administration", "use", "refusal"] as const;
+
+/** One of {@link auditKinds}. */
+export type AuditKind = (typeof auditKinds)[number];
+
+/** An entry to keep. */
+export type NewAuditEntry = AuditEntry & { kind: AuditKind };
+
+/** An entry as it is kept. The ids of all kinds together rise. */
+export type KeptAuditEntry = AuditEntry & { id: number };
 
 /** How much a ledger could not hand over yet: rows of the replica, and events. */
 export type Backlog = { replica: number; events: number };
@@ -287,6 +304,7 @@ export interface CatalogApi {
   /** Makes a new key that signs from now on; those before it go on verifying. */
   rotateSigningKey(): Promise<SigningKey[]>;
 
-  audit(entries: AuditEntry[]): Promise<void>;
-  listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>>;
+  audit(entries: NewAuditEntry[]): Promise<void>;
+  /** The entries from before an id, of one kind or of all, newest first. */
+  listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>>;
 }

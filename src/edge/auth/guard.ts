@@ -4,6 +4,7 @@
 import { ByteLru } from "../../registry/lru.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Access } from "./access.ts";
+import { AuditBook } from "./audit-book.ts";
 import { KeyRing } from "./key-ring.ts";
 import { FailureLimit } from "./limits.ts";
 import { LoginGate } from "./login-gate.ts";
@@ -19,6 +20,8 @@ export type Guard = {
   keys: KeyRing;
   outsiders: Outsiders;
   passwords: PasswordChecker;
+  /** What is to be told to the audit log. */
+  audit: AuditBook;
   /** What is before the derivations of passwords. */
   gate: LoginGate;
   /** What verified bearer tokens let do, by the `Authorization` header that they came in. */
@@ -40,6 +43,7 @@ export function guardOf(registry: Registry): Guard {
     keys: new KeyRing(registry),
     outsiders: new Outsiders(registry),
     passwords: new PasswordChecker(),
+    audit: new AuditBook(registry),
     gate: new LoginGate(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
