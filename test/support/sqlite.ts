@@ -9,13 +9,16 @@ export function memorySql(): SqlStorage {
       database.exec(text);
       return cursorOf([]);
     }
-    return cursorOf(database.prepare(text).all(...bindings));
+    const rows = database.prepare(text).all(...bindings);
+    const [{ changes } = { changes: 0 }] = database.prepare("SELECT changes() AS changes").all();
+    return cursorOf(rows, Number(changes));
   };
   return { exec } as unknown as SqlStorage;
 }
 
-function cursorOf(rows: object[]) {
+function cursorOf(rows: object[], rowsWritten = 0) {
   return {
+    rowsWritten,
     toArray: () => rows,
     one: () => {
       if (rows.length !== 1) throw new Error(`there are ${rows.length} rows`);
