@@ -53,11 +53,15 @@ export async function startBenchInstance({
 
 const password = "only for a benchmark";
 
-/** Starts a registry that lets nobody in without a token; as two targets, which may push and which may pull. */
+/**
+ * Starts a registry that lets nobody in without a token; as two targets, which may push and which may pull. `vars`: its
+ * variables besides.
+ */
 export async function startClosedInstance(
   repository: string,
+  vars: Variables = {},
 ): Promise<{ instance: BenchInstance; pusher: Target; puller: Target }> {
-  const instance = await startBenchInstance({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h" } });
+  const instance = await startBenchInstance({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h", ...vars } });
   const basic = `Basic ${Buffer.from(`admin:${password}`).toString("base64")}`;
   const bearer = async (name: string, actions: string): Promise<Target> => {
     const url = `${instance.url}/token?service=stowage&scope=repository:${repository}:${actions}`;

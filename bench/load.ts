@@ -7,24 +7,31 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
-/** A request, and the status of every answer to it. `path` begins with a slash. */
+/** A request, and the status, or those, that every answer to it has. `path` begins with a slash. */
 export interface LoadRequest {
   method: string;
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array;
-  status: number;
+  status: number | readonly number[];
 }
 
-/** What came of it. Latencies are of single requests. */
+/** What came of it. Latencies are of single requests; `statuses` says how many answers had each. */
 export interface LoadResult {
   requestsPerSecond: number;
   p50Ms: number;
   p99Ms: number;
+  statuses: Map<number, number>;
 }
 
-/** How hard, and how long: for a time, or until so many requests were sent. */
-export type LoadOptions = { connections: number } & ({ seconds: number } | { requests: number });
+/**
+ * How hard, and how long: for a time, or until so many requests were sent. `everyMs`: a connection sends no sooner than
+ * that after the request before.
+ */
+export type LoadOptions = { connections: number; everyMs?: number } & (
+  | { seconds: number }
+  | { requests: number }
+);
 
 /**
  * Sends a request at full speed. `next` gives the request to send: the same one each time, or another.
@@ -34,12 +41,13 @@ export type LoadOptions = { connections: number } & ({ seconds: number } | { req
 export async function load(
   url: string,
   next: LoadRequest | (() => LoadRequest),
-  { connections, ...bound }: LoadOptions,
+  { connections, everyMs = 0, ...bound }: LoadOptions,
 ): Promise<LoadResult> {
   const { hostname, port, host } = new URL(url);
   const render = (request: LoadRequest) => ({ request, bytes: encode(host, request) });
   const fixed = typeof next === "function" ? undefined : render(next);
   const latencies: number[] = [];
+  const statuses = new Map<number, number>();
   const startedAt = performance.now();
   const endsAt = "seconds" in bound ? startedAt + bound.seconds * 1000 : Number.POSITIVE_INFINITY;
   let left = "requests" in bound ? bound.requests : Number.POSITIVE_INFINITY;
@@ -47,11 +55,15 @@ export async function load(
     if (left-- <= 0 || performance.now() >= endsAt) return undefined;
     return fixed ?? render((next as () => LoadRequest)());
   };
+  const note = (milliseconds: number, status: number) => {
+    latencies.push(milliseconds);
+    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  };
   const work = async () => {
     const socket = connect({ host: hostname, port: Number(port), noDelay: true });
     await once(socket, "connect");
     try {
-      await repeat(socket, take, latencies);
+      await repeat(socket, take, everyMs, note);
     } finally {
       socket.destroy();
     }
@@ -60,7 +72,7 @@ export async function load(
   const elapsed = (performance.now() - startedAt) / 1000;
   const sorted = Float64Array.from(latencies).sort();
   const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { requestsPerSecond: latencies.length / elapsed, p50Ms: at(0.5), p99Ms: at(0.99) };
+  return { requestsPerSecond: latencies.length / elapsed, p50Ms: at(0.5), p99Ms: at(0.99), statuses };
 }
 
 type Rendered = { request: LoadRequest; bytes: Buffer };
@@ -75,7 +87,12 @@ function encode(host: string, { method, path, headers = {}, body }: LoadRequest)
 }
 
 /** Sends until there is nothing more to send. What happens for each answer is a callback, as a promise a piece would cost more. */
-function repeat(socket: Socket, take: () => Rendered | undefined, latencies: number[]): Promise<void> {
+function repeat(
+  socket: Socket,
+  take: () => Rendered | undefined,
+  everyMs: number,
+  note: (milliseconds: number, status: number) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const first = take();
     if (first === undefined) {
@@ -85,6 +102,16 @@ function repeat(socket: Socket, take: () => Rendered | undefined, latencies: num
     let rendered = first;
     let received: Buffer | undefined;
     let sentAt = performance.now();
+    const sendNext = () => {
+      const following = take();
+      if (following === undefined) {
+        resolve();
+        return;
+      }
+      rendered = following;
+      sentAt = performance.now();
+      socket.write(rendered.bytes);
+    };
     socket.on("error", reject);
     socket.on("close", () => reject(new Error(`${rendered.request.path}: the connection was closed`)));
     socket.on("data", (piece: Buffer) => {
@@ -94,20 +121,15 @@ function repeat(socket: Socket, take: () => Rendered | undefined, latencies: num
       if (answer === undefined) return;
       received = undefined;
       const now = performance.now();
-      latencies.push(now - sentAt);
-      if (answer.status !== rendered.request.status) {
+      note(now - sentAt, answer.status);
+      if (![rendered.request.status].flat().includes(answer.status)) {
         const { method, path } = rendered.request;
         reject(new Error(`${method} ${path}: ${answer.status}`));
         return;
       }
-      const following = take();
-      if (following === undefined) {
-        resolve();
-        return;
-      }
-      rendered = following;
-      sentAt = now;
-      socket.write(rendered.bytes);
+      const waitMs = sentAt + everyMs - now;
+      if (waitMs > 0) setTimeout(sendNext, waitMs);
+      else sendNext();
     });
     socket.write(rendered.bytes);
   });

@@ -8,6 +8,7 @@ import { startDockerRegistry } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
+import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
@@ -24,6 +25,7 @@ const known: Workload[] = [
   writes,
   images,
   latencyUnderPush,
+  guessing,
   pushMemory,
   startUp,
   webhooks,

@@ -30,6 +30,8 @@ export interface Env extends Partial<Record<VariableName, string>> {
   WEBHOOK_OUTBOUND?: Fetcher;
   /** Counts failed logins by address and account. */
   LOGIN_FAILURES?: RateLimit;
+  /** Counts derivations of wrong passwords by address. */
+  ADDRESS_LOGIN_FAILURES?: RateLimit;
   /** Counts what anonymous callers ask for in vain, by address. */
   ANONYMOUS_MISSES?: RateLimit;
   /** Gets a data point of every request. */

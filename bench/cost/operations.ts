@@ -51,7 +51,7 @@ export const operations = {
     method: "GET",
     cold: { "CATALOG.account": 1, "CATALOG.audit": 1, "CATALOG.signingKeys": 1 },
     warm: { "CATALOG.account": 1, "CATALOG.audit": 1 },
-    rowsWritten: 2,
+    rowsWritten: 3,
   },
   "get a token for a public repository as nobody": {
     route: "token",

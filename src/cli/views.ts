@@ -39,6 +39,7 @@ export type AuditView = {
   address: string;
   requestId: string;
   detail?: string;
+  times?: number;
 };
 
 /** The signing keys, by their ids. */

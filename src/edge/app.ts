@@ -4,6 +4,7 @@
 import { type Env, SettingError } from "../env.ts";
 import { reportIfDue } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
+import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
@@ -33,7 +34,8 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const known = { request, params, registry, address, requestId, waitUntil };
+    const network = networkOf(address);
+    const known = { request, params, registry, address, network, requestId, waitUntil };
     const received = (sizeBytes: number) => {
       bytesIn = sizeBytes;
     };

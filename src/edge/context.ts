@@ -14,8 +14,10 @@ export type Context = {
   params: Record<string, string>;
   registry: Registry;
   access: Access;
-  /** Where the client is, as far as that is known; for limits and traces. */
+  /** Where the client is, as far as that is known; for traces. */
   address: string;
+  /** The network that its address is counted with; `undefined` where there is no address. */
+  network: string | undefined;
   requestId: string;
   waitUntil: WaitUntil;
   /** Keeps the answer from ending before a promise settles; all of it is sent at once nevertheless. */

@@ -9,6 +9,7 @@ import { authenticate, checkConfigured } from "./auth/authenticate.ts";
 import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
 import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
 import { guardOf } from "./auth/guard.ts";
+import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
 import type { Answer, Context } from "./context.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
@@ -16,7 +17,7 @@ import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;
 
-type Outcome = Pick<AuditEvent, "outcome" | "detail">;
+type Outcome = Pick<AuditEvent, "outcome" | "detail" | "kind">;
 
 /** Answers a request that matched a route. `onAccess` learns who asks, for the log. */
 export async function dispatch(
@@ -24,7 +25,7 @@ export async function dispatch(
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
-  const { registry, request, url, address } = unknown;
+  const { registry, request, url, network } = unknown;
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
   if (!configured.ok) return { failure: configured };
@@ -33,7 +34,7 @@ export async function dispatch(
 
   const authenticated = await authenticate(guardOf(registry), {
     authorization: request.headers.get("Authorization"),
-    address,
+    network,
     isUpload: route.name === "upload",
     isScrape: route.name === "metrics",
   });
@@ -85,13 +86,18 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   try {
     answer = await endpoint.answer({ ...context, repository });
   } catch (error) {
-    note({ outcome: "failed", detail: String(error).slice(0, 200) });
+    // It may have been done nevertheless.
+    note({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
     throw error;
   }
-  note("failure" in answer ? { outcome: "failed", detail: answer.failure.error } : { outcome: "done" });
+  note(
+    "failure" in answer
+      ? { outcome: "failed", detail: answer.failure.error }
+      : { outcome: "done", kind: "use" },
+  );
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
-    await guardOf(context.registry).misses.count(context.address);
+    await guardOf(context.registry).misses.count(networkName(context.network));
   }
   return answer;
 }
@@ -99,7 +105,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
 function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> | Answer {
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  return managementRefusal(context, endpoint.openTo) ?? endpoint.answer(context);
+  return managementRefusal(context, route.name, endpoint.openTo) ?? endpoint.answer(context);
 }
 
 function answerPlainly<C extends Pick<Context, "request">>(

@@ -2,6 +2,7 @@
  * One line a request: JSON for machines, text for a terminal.
  */
 import type { Settings } from "../env.ts";
+import { cut } from "./cut.ts";
 
 /** What is known of a request once it is answered. */
 export type RequestRecord = {
@@ -20,14 +21,17 @@ export type RequestRecord = {
   milliseconds: number;
 };
 
+/** How much of a name is written that a client chose, which may be none: more than any that is one has. */
+const mostCharacters = 300;
+
 /** Writes the line. */
 export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
   if (format === "none") return;
   const fields = {
     method: record.method,
     route: record.route,
-    repository: record.params.name,
-    reference: record.reference,
+    repository: record.params.name && cut(record.params.name, mostCharacters),
+    reference: record.reference && cut(record.reference, mostCharacters),
     account: record.account,
     status: record.status,
     error: record.error,

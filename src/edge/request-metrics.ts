@@ -3,6 +3,7 @@
  */
 import type { Env } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
+import { cut } from "./cut.ts";
 import type { RequestRecord } from "./request-log.ts";
 
 const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
@@ -16,7 +17,8 @@ export function countRequest(env: Env, record: RequestRecord): void {
   if (bytesIn > 0) meter.add("stowage_request_bytes_total", [route], bytesIn);
   if (bytesOut > 0) meter.add("stowage_response_bytes_total", [route], bytesOut);
   meter.observe("stowage_request_duration_seconds", [route, method], milliseconds / 1000);
-  const repository = params.name ?? "";
+  // A point takes 16 KB, and what a client names need not be a name.
+  const repository = cut(params.name ?? "", 300);
   env.ANALYTICS?.writeDataPoint({
     indexes: [repository.slice(0, 96)],
     blobs: [route, method, String(status), repository, account ?? "", error ?? ""],

@@ -205,7 +205,24 @@ export type AuditEntry = {
   address: string;
   requestId: string;
   detail?: string;
+  /** How often it was refused within a moment, if more than once; the rest is of the first time. */
+  times?: number;
 };
+
+/**
+ * Kinds of entries, each kept by itself: what administrators did by the management API; what others did, or got leave
+ * for, and all pushes and deletes; what was refused or wrong, and changed nothing.
+ */
+export const auditKinds = ["administration", "use", "refusal"] as const;
+
+/** One of {@link auditKinds}. */
+export type AuditKind = (typeof auditKinds)[number];
+
+/** An entry to keep. */
+export type NewAuditEntry = AuditEntry & { kind: AuditKind };
+
+/** An entry as it is kept. The ids of all kinds together rise. */
+export type KeptAuditEntry = AuditEntry & { id: number };
 
 /** How much a ledger could not hand over yet: rows of the replica, and events. */
 export type Backlog = { replica: number; events: number };
@@ -232,6 +249,8 @@ export interface CatalogApi {
 
   account(name: string): Promise<Account | undefined>;
   listAccounts(last: string, limit: number): Promise<Page<Account>>;
+  /** The names of all accounts, as the bytes of a `NameFilter`. */
+  accountNames(): Promise<Uint8Array<ArrayBuffer>>;
   /** Returns whether the account is new. */
   putAccount(account: AccountPut): Promise<boolean>;
   /** Deletes an account with its tokens. Returns whether there was one. */
@@ -248,8 +267,9 @@ export interface CatalogApi {
   /** Makes a new key that signs from now on; those before it go on verifying. */
   rotateSigningKey(): Promise<SigningKey[]>;
 
-  audit(entries: AuditEntry[]): Promise<void>;
-  listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>>;
+  audit(entries: NewAuditEntry[]): Promise<void>;
+  /** The entries from before an id, of one kind or of all, newest first. */
+  listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>>;
 }
 
 /** The calls of {@link CatalogApi} that may be repeated. */

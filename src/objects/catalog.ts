@@ -10,10 +10,12 @@ import type { RepositoryName } from "../oci/name.ts";
 import type {
   Account,
   AccountPut,
-  AuditEntry,
+  AuditKind,
   Backlog,
   CatalogApi,
+  KeptAuditEntry,
   ListedRepository,
+  NewAuditEntry,
   Page,
   RepositoryInfo,
   SigningKey,
@@ -22,6 +24,7 @@ import type {
   TokenRecord,
 } from "./api.ts";
 import { AccountStore } from "./catalog/account-store.ts";
+import { AuditStore } from "./catalog/audit-store.ts";
 import { CountStore } from "./catalog/count-store.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { DueTable } from "./due.ts";
@@ -34,9 +37,6 @@ const dayMs = 24 * 3600 * 1000;
 /** How long a key signs. */
 const signingMs = 30 * dayMs;
 
-/** How many rows of audit are kept. */
-const maxAuditRows = 10_000;
-
 /** Of how many repositories the pulls are among the counts. */
 const maxPulledRepositories = 1000;
 
@@ -47,6 +47,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #sql: SqlStorage;
   readonly #clock: Clock;
   readonly #accounts: AccountStore;
+  readonly #audit: AuditStore;
   readonly #counts: CountStore;
   readonly #due: DueTable;
 
@@ -56,6 +57,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#clock = clock;
     applySchema(this.#sql, catalogSchema);
     this.#accounts = new AccountStore(this.#sql);
+    this.#audit = new AuditStore(this.#sql);
     this.#counts = new CountStore(this.#sql);
     this.#due = new DueTable(ctx.storage, clock);
     this.#due.scrubLater(parseSettings(env).scrubEveryMs);
@@ -162,6 +164,10 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     return this.#accounts.accounts(last, limit);
   }
 
+  async accountNames(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#accounts.names().bytes;
+  }
+
   async putAccount(account: AccountPut): Promise<boolean> {
     return this.ctx.storage.transactionSync(() => this.#accounts.put(account, this.#clock.now()));
   }
@@ -245,21 +251,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Audit ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async audit(entries: AuditEntry[]): Promise<void> {
-    for (const entry of entries)
-      this.#sql.exec("INSERT INTO audit (entry) VALUES (?)", JSON.stringify(entry));
-    this.#sql.exec("DELETE FROM audit WHERE id <= (SELECT max(id) FROM audit) - ?", maxAuditRows);
+  async audit(entries: NewAuditEntry[]): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#audit.add(entries));
   }
 
-  async listAudit(before: number | undefined, limit: number): Promise<Page<AuditEntry & { id: number }>> {
-    const rows = this.#sql
-      .exec<{ id: number; entry: string }>(
-        "SELECT id, entry FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?",
-        before ?? Number.MAX_SAFE_INTEGER,
-        limit + 1,
-      )
-      .toArray()
-      .map((row) => ({ id: row.id, ...(JSON.parse(row.entry) as AuditEntry) }));
-    return { entries: rows.slice(0, limit), more: rows.length > limit };
+  async listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>> {
+    return this.#audit.list(kind, before, limit);
   }
 }

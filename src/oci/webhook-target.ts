@@ -8,6 +8,8 @@
  * Source of the ranges: IANA, IPv4 and IPv6 Special-Purpose Address Registries.
  */
 
+import { parseV4, parseV6 } from "./address.ts";
+
 const maxUrlLength = 2000;
 
 /** Why events may not be sent to a URL, in words for who asked for it; `undefined` when they may. */
@@ -74,20 +76,4 @@ function isPrivateV6(address: bigint): boolean {
 function isWithin(address: bigint, base: bigint, prefixBits: number, bits: number): boolean {
   const rest = BigInt(bits - prefixBits);
   return address >> rest === base >> rest;
-}
-
-function parseV4(text: string): bigint {
-  return text.split(".").reduce((address, byte) => address * 256n + BigInt(byte), 0n);
-}
-
-/** Reads an address as URL parsers write it: in hexadecimal groups, with at most one `::`. */
-function parseV6(text: string): bigint {
-  const [head = "", tail] = text.split("::");
-  const groups = (part: string) => (part === "" ? [] : part.split(":"));
-  const [before, after] = [groups(head), groups(tail ?? "")];
-  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill("0");
-  return [...before, ...zeros, ...after].reduce(
-    (address, group) => address * 65_536n + BigInt(`0x${group}`),
-    0n,
-  );
 }

@@ -111,11 +111,15 @@ describe("failed logins", () => {
     }
   });
 
-  test("of many names from one address, each cost one call at most", async () => {
+  test("of many names from one address, each cost one call to an object at most", async () => {
     await registry.takeCalls();
     for (let i = 0; i < 20; i++) await logIn({ name: `name-${i}`, password: "x" }, "203.0.113.2");
     const calls = await registry.takeCalls();
-    assert.deepEqual(calls, { "CATALOG.account": 20, "LOGIN_FAILURES.limit": 20 });
+    assert.deepEqual(calls, {
+      "CATALOG.account": 20,
+      "LOGIN_FAILURES.limit": 20,
+      "ADDRESS_LOGIN_FAILURES.limit": 20,
+    });
   });
 
   test("count the address that the nearest proxy names", async () => {

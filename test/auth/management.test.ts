@@ -334,7 +334,7 @@ describe("the audit log", () => {
       "alice token for push b/x denied",
       "alice push b/x denied",
       "alice delete team/x denied",
-      "alice PUT /api/v1/accounts/alice /api/v1/accounts/alice denied",
+      "alice PUT account alice denied",
     ];
     await until("the entries", async () => (await events()).includes(expected.at(-1) ?? ""));
     const seen = await events();

@@ -167,6 +167,16 @@ test("keys are rotated, and the audit log has it", async () => {
   assert.deepEqual([newest?.action, newest?.target], ["keys.rotate", signing]);
 });
 
+test("the audit log is shown by kind", async () => {
+  await json("keys", "rotate");
+  const ofKind = (kind: string) => json<{ outcome: string }[]>("audit", "--kind", kind);
+  const outcomes = async (kind: string) => new Set((await ofKind(kind)).map(({ outcome }) => outcome));
+  assert.deepEqual(await outcomes("administration"), new Set(["done"]));
+  assert(!(await outcomes("refusal")).has("done"));
+  const wrong = await call(["audit", "--kind", "denied"], environment);
+  assertRefused(wrong, 1, /kind must be one of administration, use, refusal$/m);
+});
+
 test("without credentials an open registry answers, and a closed one says what it wants", async () => {
   const closed = await call(["account", "list"], { STOWAGE_URL: registry.url });
   assertRefused(closed, 1, /the registry asks for credentials: set STOWAGE_PASSWORD, /);

@@ -2,8 +2,8 @@
  * Data that earlier releases wrote: later ones must open it, serve it and go on with it.
  *
  * Each archive in earlier-data/ is the data directory of a release: one image with a referrer in a public repository,
- * one account, and an upload that was left open; since there are webhooks, one with two events that wait. A release that
- * changes a schema adds its predecessor's archive.
+ * one account, and an upload that was left open; in the second a webhook with two events that wait, in the third
+ * refusals in the audit log with texts of 60 KB. A release that changes a schema adds its predecessor's archive.
  */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -21,7 +21,7 @@ const layer = "a layer of an earlier release";
 const manifestDigest = "sha256:ca144d2e5c140adf11a1793669c30c7e3bb5d95c41d9699f73bd59db61303336";
 const referrerDigest = "sha256:bfc4c2c80a76e5f6c9485ad1741dc761bfe298e3f04150d80ae62de0b74e17f2";
 
-type Archive = { name: string; bucket: BucketKind; openUpload: string; webhook?: string };
+type Archive = { name: string; bucket: BucketKind; openUpload: string; webhook?: string; refusals?: number };
 
 const releases: Archive[] = [
   {
@@ -34,6 +34,12 @@ const releases: Archive[] = [
     bucket: "disk",
     openUpload: "c1c620d4-aab5-4543-9842-bc721749e3f6.tov1k1.as.ZMiL19X0MoxEuFfRh5R8-eOtfcfOFWEHVLKOcwgEVeY",
     webhook: "6e4aabbe-39f0-4287-ae97-62e8a44d3a4e",
+  },
+  {
+    name: "before-kinds-of-audit.tar.gz",
+    bucket: "disk",
+    openUpload: "c1c620d4-aab5-4543-9842-bc721749e3f6.tov1k1.as.ZMiL19X0MoxEuFfRh5R8-eOtfcfOFWEHVLKOcwgEVeY",
+    refusals: 20,
   },
 ];
 
@@ -48,7 +54,7 @@ test("every archive is opened by a test", () => {
   assert.deepEqual(readdirSync(archives).toSorted(), releases.map(({ name }) => name).toSorted());
 });
 
-for (const { name, bucket, openUpload, webhook } of releases) {
+for (const { name, bucket, openUpload, webhook, refusals } of releases) {
   test(`the data of ${name} is opened, served and gone on with`, async () => {
     const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
     after(() => rmSync(dataDirectory, { recursive: true, force: true }));
@@ -100,6 +106,11 @@ for (const { name, bucket, openUpload, webhook } of releases) {
     const headers = basic(admin.name, admin.password);
     const metrics = await registry.must(200, "GET", "/metrics", { headers });
     assert.equal(seriesValue(parseMetrics(metrics.text), "stowage_repositories"), 1);
+    if (refusals !== undefined) {
+      const log = await registry.must(200, "GET", "/api/v1/audit?kind=refusal", { headers });
+      assert.equal(log.json<{ entries: unknown[] }>().entries.length, refusals);
+      assert(log.bytes.byteLength < 1000 * refusals, `${log.bytes.byteLength} bytes`);
+    }
     if (webhook === undefined) return;
     const queue = await registry.must(200, "GET", `/api/v1/webhooks/${webhook}`, { headers });
     assert(queue.json<{ waiting: number }>().waiting >= 2, queue.text);

@@ -69,3 +69,12 @@ test("a line for a machine is JSON, and there may be none", (t) => {
   t.mock.restoreAll();
   assert.deepEqual(linesOf(t, "none", record), []);
 });
+
+test("what a client names is cut", (t) => {
+  const long = { ...record, params: { name: "x".repeat(100_000) }, reference: "y".repeat(100_000) };
+  for (const format of ["json", "text"] as const) {
+    const [line = ""] = linesOf(t, format, long);
+    assert(line.length < 1000 && line.includes("xxx") && line.includes("yyy"), format);
+    t.mock.restoreAll();
+  }
+});

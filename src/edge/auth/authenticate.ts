@@ -7,6 +7,7 @@ import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/sco
 import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./access.ts";
 import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
+import { networkName } from "./limits.ts";
 import { hashSecret, tokenPrefix } from "./passwords.ts";
 import { isOutsider, logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
@@ -23,8 +24,8 @@ export function checkConfigured({ access, adminPassword, issuers }: Settings): R
 /** What is needed of a request to tell who asks. */
 export type Authentication = {
   authorization: string | null;
-  /** The client's address, for limits. */
-  address: string;
+  /** The network of the client's address, for limits; `undefined` where there is no address. */
+  network: string | undefined;
   /** Whether the request goes on with an upload, which may take longer than a token lives. */
   isUpload: boolean;
   /** Whether the request reads the metrics, for which there is a token of its own. */
@@ -50,11 +51,11 @@ export async function authenticate(
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
-      return authenticateBasic(guard, value, request.address);
+      return authenticateBasic(guard, value, request.network);
     case "bearer":
       if (request.isScrape && isScrapeToken(guard, value)) return { ok: true, access: scraper };
       return value.startsWith(tokenPrefix)
-        ? byGeneratedToken(guard, value, request.address)
+        ? byGeneratedToken(guard, value, request.network)
         : byBearer(guard, value, authorization, request.isUpload);
     default:
       return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
@@ -69,20 +70,20 @@ function isScrapeToken({ registry, passwords }: Guard, value: string): boolean {
 async function authenticateBasic(
   guard: Guard,
   value: string,
-  address: string,
+  network: string | undefined,
 ): Promise<Result<{ access: Access }>> {
   const credentials = parseBasic(value);
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Basic credentials are malformed");
-  const loggedIn = await logInByPassword(guard, credentials, address);
+  const loggedIn = await logInByPassword(guard, credentials, network);
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
 
 async function byGeneratedToken(
   guard: Guard,
   secret: string,
-  address: string,
+  network: string | undefined,
 ): Promise<Result<{ access: Access }>> {
-  const loggedIn = await logInLimited(guard, subjectOfSecret(secret), address, () =>
+  const loggedIn = await logInLimited(guard, subjectOfSecret(secret), network, () =>
     logInByToken(guard, secret),
   );
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
@@ -105,10 +106,10 @@ function subjectOfSecret(secret: string): string {
 export function logInByPassword(
   guard: Guard,
   { name, password }: Credentials,
-  address: string,
+  network: string | undefined,
 ): Promise<Result<{ principal: Principal }>> {
   const subject = name === outsiderName ? subjectOfSecret(password) : name;
-  return logInLimited(guard, subject, address, () => logIn(guard, name, password));
+  return logInLimited(guard, subject, network, () => logIn(guard, name, password, network));
 }
 
 /**
@@ -118,10 +119,10 @@ export function logInByPassword(
 async function logInLimited(
   guard: Guard,
   subject: string,
-  address: string,
+  network: string | undefined,
   attempt: () => Promise<Result<{ principal: Principal }>>,
 ): Promise<Result<{ principal: Principal }>> {
-  const key = `${address} ${subject.slice(0, 100)}`;
+  const key = `${networkName(network)} ${subject.slice(0, 100)}`;
   if (guard.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
   const loggedIn = await attempt();
   if (loggedIn.ok || loggedIn.error !== "LOGIN_FAILED") return loggedIn;

@@ -13,6 +13,7 @@ import type { Access } from "./access.ts";
 import { audit } from "./audit.ts";
 import { bearerChallenge } from "./challenge.ts";
 import { guardOf } from "./guard.ts";
+import { networkName } from "./limits.ts";
 
 /** Whether nobody in particular asks. */
 export function isAnonymous(access: Access): boolean {
@@ -34,23 +35,23 @@ export async function refusalFor(
 }
 
 /** Whether an anonymous caller has asked in vain too often. */
-export function isGuessing({ registry, access, address }: Caller): boolean {
-  return isAnonymous(access) && guardOf(registry).misses.isReached(address);
+export function isGuessing({ registry, access, network }: Caller): boolean {
+  return isAnonymous(access) && guardOf(registry).misses.isReached(networkName(network));
 }
 
-type Caller = Pick<Context, "registry" | "access" | "address">;
+type Caller = Pick<Context, "registry" | "access" | "network">;
 
 /**
  * Whether a repository is public. Callers that ask about one after the other that is not, and that they may not pull
  * otherwise, are believed to be guessing, and the ledgers are not asked for them any more.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
-  const { registry, access, address } = caller;
+  const { registry, access, network } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses } = guardOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
-  const who = isAnonymous(access) ? address : `account ${access.account}`;
+  const who = isAnonymous(access) ? networkName(network) : `account ${access.account}`;
   if (misses.isReached(who)) return false;
   const answer = await isPublic(registry, repository);
   if (!answer) await misses.count(who);

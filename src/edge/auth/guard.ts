@@ -4,8 +4,10 @@
 import { ByteLru } from "../../registry/lru.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Access } from "./access.ts";
+import { AuditBook } from "./audit-book.ts";
 import { KeyRing } from "./key-ring.ts";
 import { FailureLimit } from "./limits.ts";
+import { LoginGate } from "./login-gate.ts";
 import { Outsiders } from "./outsiders.ts";
 import { PasswordChecker } from "./passwords.ts";
 
@@ -18,6 +20,10 @@ export type Guard = {
   keys: KeyRing;
   outsiders: Outsiders;
   passwords: PasswordChecker;
+  /** What is to be told to the audit log. */
+  audit: AuditBook;
+  /** What is before the derivations of passwords. */
+  gate: LoginGate;
   /** What verified bearer tokens let do, by the `Authorization` header that they came in. */
   bearers: ByteLru<KeptAccess>;
   /** What accounts may in all, for mounts and lists. */
@@ -37,6 +43,8 @@ export function guardOf(registry: Registry): Guard {
     keys: new KeyRing(registry),
     outsiders: new Outsiders(registry),
     passwords: new PasswordChecker(),
+    audit: new AuditBook(registry),
+    gate: new LoginGate(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
     loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),

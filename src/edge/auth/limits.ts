@@ -7,6 +7,11 @@ import { ByteLru } from "../../registry/lru.ts";
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
 const refusalMs = 60_000;
 
+/** What a network is called in the keys of limits. All whose address is not known are counted together. */
+export function networkName(network: string | undefined): string {
+  return network ?? "unknown";
+}
+
 /**
  * Counts failures by a key, in a rate limit of the platform. A key over the limit is refused for a while without
  * being looked at, and without being counted. Successes are never counted.

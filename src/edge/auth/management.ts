@@ -14,9 +14,13 @@ import { basicChallenge } from "./challenge.ts";
  */
 export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 
-/** `undefined` if the caller may; else the refusal. */
-export function managementRefusal(context: Context, right: ManagementRight): Refusal | undefined {
-  const { access, registry, request, url } = context;
+/** `undefined` if the caller may use a route, which is called so; else the refusal. */
+export function managementRefusal(
+  context: Context,
+  route: string,
+  right: ManagementRight,
+): Refusal | undefined {
+  const { access, registry, request, params } = context;
   if (right === "scraper" && access.credential === "scraper") return undefined;
   if (access.credential === "none" || access.credential === "bearer") {
     return {
@@ -29,7 +33,8 @@ export function managementRefusal(context: Context, right: ManagementRight): Ref
   if (site !== "none" && site !== "same-origin")
     return { failure: failure("DENIED", "sent by another site") };
   if (access.isAdministrator || right === "account" || isOwn(context, right)) return undefined;
-  audit(context, { action: `${request.method} ${url.pathname}`, target: url.pathname, outcome: "denied" });
+  const target = Object.values(params).join("/") || "*";
+  audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });
   return { failure: failure("DENIED") };
 }
 

@@ -38,15 +38,23 @@ export class PasswordChecker {
   readonly #remembered = new ByteLru<number>(1024 * 1024, () => 150);
   #key: Buffer | undefined;
 
+  /** Whether this was the password within the last minute, which costs no derivation to tell. */
+  isRemembered(password: string, kept: PasswordHash | undefined, now: number): boolean {
+    return kept !== undefined && (this.#remembered.get(this.#memoryOf(password, kept)) ?? 0) > now;
+  }
+
   /** Whether this is the password. `undefined` for an account without one takes as long, and is never right. */
   async isRight(password: string, kept: PasswordHash | undefined, now: number): Promise<boolean> {
+    if (this.isRemembered(password, kept, now)) return true;
     const { salt, hash, iterations: rounds } = kept ?? nobody;
-    const memory = this.#keyed(`${salt}\n${hash}\n${password}`).toString("base64");
-    if ((this.#remembered.get(memory) ?? 0) > now) return true;
     const derived = await derive(password, Buffer.from(salt, "base64url"), rounds);
     const isRight = kept !== undefined && this.isSame(derived.toString("base64url"), hash);
-    if (isRight) this.#remembered.set(memory, now + rememberedMs);
+    if (isRight) this.#remembered.set(this.#memoryOf(password, kept), now + rememberedMs);
     return isRight;
+  }
+
+  #memoryOf(password: string, { salt, hash }: PasswordHash): string {
+    return this.#keyed(`${salt}\n${hash}\n${password}`).toString("base64");
   }
 
   /** Compares two secrets in a time that tells nothing about them. */

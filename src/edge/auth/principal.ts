@@ -7,6 +7,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { everything, type Grant } from "../../oci/grant.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Guard } from "./guard.ts";
+import { logInByAccountPassword } from "./password-login.ts";
 import { hashSecret, isGeneratedSecret } from "./passwords.ts";
 
 /** Somebody. What they may do is what every set of grants allows. */
@@ -38,8 +39,9 @@ export function isOutsider(account: string): boolean {
 }
 
 /**
- * Who shows this user name and password. Errors: `LOGIN_FAILED`, whatever was wrong; `UNAVAILABLE` when the keys of
- * another issuer cannot be had.
+ * Who shows this user name and password, from this network if it is known. Errors: `LOGIN_FAILED`, whatever was wrong;
+ * `TOOMANYREQUESTS` where too many passwords are derived already; `UNAVAILABLE` when the keys of another issuer cannot
+ * be had.
  *
  * Costs one call to the catalog at most, or two for a generated token.
  */
@@ -47,6 +49,7 @@ export async function logIn(
   guard: Guard,
   name: string,
   password: string,
+  network: string | undefined,
 ): Promise<Result<{ principal: Principal }>> {
   if (name === outsiderName) return guard.outsiders.exchange(password);
   if (isGeneratedSecret(password)) return logInByToken(guard, password, name);
@@ -57,10 +60,8 @@ export async function logIn(
     const isRight = passwords.isSame(password, adminPassword ?? password) && adminPassword !== undefined;
     return isRight ? known(await adminPrincipal(registry)) : failure("LOGIN_FAILED");
   }
-  const account = await registry.catalog().account(name);
-  const isRight = await passwords.isRight(password, account?.password, registry.clock.now());
-  if (!isRight || account === undefined || account.isDisabled) return failure("LOGIN_FAILED");
-  return known(accountPrincipal(account));
+  const loggedIn = await logInByAccountPassword(guard, name, password, network);
+  return loggedIn.ok ? known(accountPrincipal(loggedIn.account)) : loggedIn;
 }
 
 /** Who shows this generated token; `name`: it must be this account's. Error: `LOGIN_FAILED`. */

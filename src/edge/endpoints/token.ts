@@ -71,8 +71,8 @@ async function askerOfHeader(context: Context): Promise<Asker> {
   return askerOfPassword(context, credentials);
 }
 
-function askerOfPassword({ registry, address }: Context, credentials: Credentials): Promise<Asker> {
-  return logInByPassword(guardOf(registry), credentials, address);
+function askerOfPassword({ registry, network }: Context, credentials: Credentials): Promise<Asker> {
+  return logInByPassword(guardOf(registry), credentials, network);
 }
 
 async function askerOfRefreshToken({ registry }: Context, token: string): Promise<Asker> {

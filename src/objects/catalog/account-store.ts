@@ -3,6 +3,7 @@
  */
 import type { Grant } from "../../oci/grant.ts";
 import type { Account, AccountPut, Page, PasswordHash, TokenPut, TokenRecord } from "../api.ts";
+import { NameFilter } from "./name-filter.ts";
 
 type AccountRow = {
   name: string;
@@ -41,6 +42,13 @@ export class AccountStore {
       .exec<AccountRow>("SELECT * FROM accounts WHERE name > ? ORDER BY name LIMIT ?", last, limit + 1)
       .toArray();
     return { entries: rows.slice(0, limit).map(toAccount), more: rows.length > limit };
+  }
+
+  /** The names of all accounts. */
+  names(): NameFilter {
+    const filter = new NameFilter();
+    for (const { name } of this.#sql.exec<{ name: string }>("SELECT name FROM accounts")) filter.add(name);
+    return filter;
   }
 
   /** Makes or changes an account; without a new password the old one stays. Returns whether it is new. */

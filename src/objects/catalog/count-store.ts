@@ -17,6 +17,9 @@ const outboxes = ["replica", "events"] as const;
 /** A tag that nobody pulled for so long is counted no more. */
 const tagPullsKeptMs = 365 * 24 * 3600 * 1000;
 
+/** Of how many tags of a repository the pulls are kept: who may push makes as many tags as they like. */
+const maxPulledTags = 1000;
+
 /** The rows of counts in SQL. */
 export class CountStore {
   readonly #sql: SqlStorage;
@@ -55,6 +58,7 @@ export class CountStore {
         now,
       );
     }
+    for (const repository of new Set(pulls.map((pull) => pull.repository))) this.#trimTags(repository);
     this.#sql.exec("DELETE FROM tag_pulls WHERE last_pulled_at < ?", now - tagPullsKeptMs);
   }
 
@@ -67,6 +71,21 @@ export class CountStore {
       now,
     );
     return added.toArray().length > 0;
+  }
+
+  /** Forgets the tags of a repository that were not pulled for longest, where there are too many. */
+  #trimTags(repository: string): void {
+    const { count } = this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM tag_pulls WHERE repository = ?", repository)
+      .one();
+    if (count <= maxPulledTags) return;
+    this.#sql.exec(
+      `DELETE FROM tag_pulls WHERE repository = ? AND tag IN (
+         SELECT tag FROM tag_pulls WHERE repository = ? ORDER BY last_pulled_at, pulls, tag LIMIT ?)`,
+      repository,
+      repository,
+      count - maxPulledTags,
+    );
   }
 
   /** The sums of all counters. */

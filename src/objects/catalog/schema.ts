@@ -88,5 +88,29 @@ const addedReports = `
   CREATE INDEX added_reports_by_time ON added_reports (added_at);
 `;
 
+const cutText = (field: string, characters: number) =>
+  `'$.${field}', substr(json_extract(entry, '$.${field}'), 1, ${characters})`;
+
+/** Entries of before are cut to what new ones are: a page of them did not fit into an answer. */
+const kindsOfAudit = `
+  ALTER TABLE audit ADD COLUMN kind TEXT NOT NULL DEFAULT 'administration';
+  ALTER TABLE audit ADD COLUMN actor TEXT NOT NULL DEFAULT '';
+  UPDATE audit SET entry = json_replace(entry,
+    ${cutText("actor", 600)}, ${cutText("action", 100)}, ${cutText("target", 400)}, ${cutText("detail", 1000)}
+  ) WHERE length(entry) > 1000;
+  UPDATE audit SET actor = coalesce(json_extract(entry, '$.actor'), ''), kind = CASE
+    WHEN json_extract(entry, '$.outcome') IN ('denied', 'failed') THEN 'refusal'
+    WHEN json_extract(entry, '$.outcome') = 'granted' OR json_extract(entry, '$.action') IN ('push', 'delete') THEN 'use'
+    ELSE 'administration' END;
+  CREATE INDEX audit_by_kind ON audit (kind, id);
+`;
+
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects, addedReports];
+export const catalogSchema: Schema = [
+  tables,
+  counts,
+  DueTable.schema,
+  stateOfObjects,
+  addedReports,
+  kindsOfAudit,
+];

@@ -242,12 +242,15 @@ export function essence(answer: Answer, ...names: string[]): unknown {
 const entry = join(import.meta.dirname, "entry.ts");
 
 /**
- * Starts a registry that ends after the tests of the file. `hasAdmin`: its audit log can be read at the end.
- * `maxMisses`: how often a minute anonymous callers may ask in vain, instead of what wrangler.toml says.
+ * `hasAdmin`: the audit log can be read at the end. `maxMisses`: how often a minute anonymous callers may ask in vain;
+ * `maxAddressFailures`: how many wrong passwords a minute one address may show, instead of what wrangler.toml says.
  */
+type ServeOptions = { hasAdmin?: boolean; maxMisses?: number; maxAddressFailures?: number };
+
+/** Starts a registry that ends after the tests of the file. */
 export async function serveClosed(
   vars: Variables = {},
-  { hasAdmin = true, maxMisses = 300 }: { hasAdmin?: boolean; maxMisses?: number } = {},
+  { hasAdmin = true, maxMisses = 300, maxAddressFailures = 100 }: ServeOptions = {},
 ): Promise<AuthRegistry> {
   const logged: string[] = [];
   const capture = () =>
@@ -264,6 +267,10 @@ export async function serveClosed(
     miniflare: {
       ratelimits: {
         LOGIN_FAILURES: { namespace_id: "1", simple: { limit: 10, period: 60 } },
+        ADDRESS_LOGIN_FAILURES: {
+          namespace_id: "3",
+          simple: { limit: maxAddressFailures, period: 60 },
+        },
         ANONYMOUS_MISSES: { namespace_id: "2", simple: { limit: maxMisses, period: 60 } },
       },
     },

@@ -6,6 +6,7 @@ import { parseGrants } from "../../../oci/grant.ts";
 import { parsePage } from "../../../oci/paging.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import { audit } from "../../auth/audit.ts";
+import { guardOf } from "../../auth/guard.ts";
 import { generateSecret, hashPassword, hashSecret } from "../../auth/passwords.ts";
 import { adminName, outsiderName } from "../../auth/principal.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
@@ -62,10 +63,14 @@ export async function putAccount(context: Context): Promise<Answer> {
   const { registry, params } = context;
   const body = await readJson(context, ["password", "grants", "disabled"]);
   if (!body.ok) return { failure: body };
-  const put = await parseAccount(params.account ?? "", body.json);
-  if (!put.ok) return { failure: put };
-  const { account } = put;
+  const parsed = parseAccount(params.account ?? "", body.json);
+  if (!parsed.ok) return { failure: parsed };
+  const { newPassword, ...settings } = parsed.account;
+  const derived = await derivePassword(context, newPassword);
+  if (!derived.ok) return { failure: derived };
+  const account: AccountPut = { ...settings, ...derived.derived };
   const isNew = await registry.catalog().putAccount(account);
+  guardOf(registry).gate.addName(account.name);
   const detail = `grants ${JSON.stringify(account.grants)}${account.password ? ", password" : ""}${account.isDisabled ? ", disabled" : ""}`;
   audit(context, {
     action: isNew ? "account.create" : "account.change",
@@ -78,10 +83,13 @@ export async function putAccount(context: Context): Promise<Answer> {
   return { ...jsonReply(view(stored)), status: isNew ? 201 : 200 };
 }
 
-async function parseAccount(
+/** An account as it is wanted, with a new password if one is given. */
+type WantedAccount = Omit<AccountPut, "password"> & { newPassword?: string };
+
+function parseAccount(
   name: string,
   { password, grants: grantsJson, disabled = false }: Record<string, unknown>,
-): Promise<Result<{ account: AccountPut }>> {
+): Result<{ account: WantedAccount }> {
   if (!nameGrammar.test(name) || reservedNames.includes(name)) {
     return invalidField("the name", `1 to 63 of a-z 0-9 . _ -, and none of ${reservedNames.join(", ")}`);
   }
@@ -95,10 +103,23 @@ async function parseAccount(
   if (!isLongEnough || password.length > maxPasswordLength) {
     return invalidField("password", `a text of ${minPasswordLength} to ${maxPasswordLength} characters`);
   }
-  return {
-    ok: true,
-    account: { name, grants, isDisabled: disabled, password: await hashPassword(password) },
-  };
+  return { ok: true, account: { name, grants, isDisabled: disabled, newPassword: password } };
+}
+
+/** What is kept of a new password, if there is one. Error: `TOOMANYREQUESTS`. */
+async function derivePassword(
+  { registry, network }: Context,
+  password: string | undefined,
+): Promise<Result<{ derived: Pick<AccountPut, "password"> }>> {
+  if (password === undefined) return { ok: true, derived: {} };
+  const place = guardOf(registry).gate.enterNewPassword(network);
+  if (place === undefined) return failure("TOOMANYREQUESTS");
+  try {
+    await place.turn();
+    return { ok: true, derived: { password: await hashPassword(password) } };
+  } finally {
+    place.leave();
+  }
 }
 
 /** Deletes an account with its tokens. */

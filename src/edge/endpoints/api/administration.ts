@@ -1,4 +1,5 @@
 /** What administrators do besides: `/api/v1/explain`, `/api/v1/audit`, `/api/v1/keys/rotate`. */
+import { auditKinds } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { everything, findGrant, isVerb, verbs } from "../../../oci/grant.ts";
 import { parsePage } from "../../../oci/paging.ts";
@@ -35,15 +36,20 @@ export async function explain(context: Context): Promise<Answer> {
     : jsonReply({ allowed: true, reason: "a grant of the account allows it", grant });
 }
 
-/** Lists what was done and refused, newest first; `last` is the id to go on from. */
+/** Lists what was done and refused, newest first, of one kind or of all; `last` is the id to go on from. */
 export async function listAudit({ registry, url }: Context): Promise<Answer> {
   const page = parsePage(url.searchParams);
-  const before = page?.last === "" ? undefined : Number(page?.last);
-  if (page === undefined || (before !== undefined && !Number.isSafeInteger(before))) {
-    return { failure: failure("PAGE_INVALID") };
+  const before = page?.last === "" ? Number.MAX_SAFE_INTEGER : Number(page?.last);
+  if (page === undefined || !Number.isSafeInteger(before)) return { failure: failure("PAGE_INVALID") };
+  const asked = url.searchParams.get("kind");
+  const kind = auditKinds.find((each) => each === asked);
+  if (asked !== null && kind === undefined) {
+    return { failure: invalidField("kind", `one of ${auditKinds.join(", ")}`) };
   }
+  // What this isolate has just refused is shown, too.
+  await guardOf(registry).audit.flush();
   const limit = Math.min(page.limit, 1000);
-  const { entries, more } = await registry.catalog().listAudit(before, limit);
+  const { entries, more } = await registry.catalog().listAudit(kind, before, limit);
   return jsonReply({ entries }, linkHeader(url, { ...page, limit }, more, entries.at(-1)?.id.toString()));
 }
 

@@ -1,0 +1,91 @@
+/**
+ * How the catalog keeps the audit log: three kinds of entries, none of which displaces another.
+ */
+import {
+  type AuditEntry,
+  type AuditKind,
+  auditKinds,
+  type KeptAuditEntry,
+  type NewAuditEntry,
+  type Page,
+} from "../api.ts";
+import { takeBytes } from "../take-bytes.ts";
+
+/** How many rows of each kind are kept. */
+const maxRows = 10_000;
+
+/** After how many rows it is looked whether there are too many: to count them takes longer than to write one. */
+const rowsBetweenTrims = 100;
+
+/** How large a page is, in bytes. */
+const pageBytes = 1024 * 1024;
+
+type Row = { id: number; entry: string; bytes: number };
+
+/** The audit log in SQL. */
+export class AuditStore {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  add(entries: readonly NewAuditEntry[]): void {
+    for (const { kind, ...entry } of entries) {
+      const { id } = this.#sql
+        .exec<{ id: number }>(
+          "INSERT INTO audit (kind, actor, entry) VALUES (?, ?, ?) RETURNING id",
+          kind,
+          entry.actor,
+          JSON.stringify(entry),
+        )
+        .one();
+      if (id % rowsBetweenTrims === 0) for (const each of auditKinds) this.#trim(each);
+    }
+  }
+
+  /**
+   * Deletes what is too much of a kind, of whoever has most of it, from the oldest on: an actor who writes many rows
+   * displaces their own.
+   */
+  #trim(kind: AuditKind): void {
+    const { count } = this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM audit WHERE kind = ?", kind)
+      .one();
+    if (count <= maxRows) return;
+    this.#sql.exec(
+      `DELETE FROM audit WHERE id IN (
+         SELECT id FROM (
+           SELECT id, row_number() OVER (PARTITION BY actor ORDER BY id DESC) AS place FROM audit WHERE kind = ?
+         ) ORDER BY place DESC, id LIMIT ?)`,
+      kind,
+      count - maxRows,
+    );
+  }
+
+  /** The entries from before an id, of one kind or of all, newest first; a page also ends by its bytes. */
+  list(kind: AuditKind | undefined, before: number, limit: number): Page<KeptAuditEntry> {
+    const rows = takeBytes(this.#before(kind, before, limit), ({ bytes }) => bytes, pageBytes);
+    const last = rows.at(-1)?.id ?? before;
+    return {
+      entries: rows.map(({ id, entry }) => ({ id, ...(JSON.parse(entry) as AuditEntry) })),
+      more: this.#before(kind, last, 1).toArray().length > 0,
+    };
+  }
+
+  #before(kind: AuditKind | undefined, before: number, limit: number): SqlStorageCursor<Row> {
+    const columns = "id, entry, length(CAST(entry AS BLOB)) AS bytes";
+    return kind === undefined
+      ? this.#sql.exec<Row>(
+          `SELECT ${columns} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`,
+          before,
+          limit,
+        )
+      : this.#sql.exec<Row>(
+          `SELECT ${columns} FROM audit WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?`,
+          kind,
+          before,
+          limit,
+        );
+  }
+}

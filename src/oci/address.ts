@@ -1,0 +1,42 @@
+/** Addresses of the Internet Protocol. Source: RFC 4291, RFC 5952. */
+
+/** Reads four numbers with dots between them. */
+export function parseV4(text: string): bigint {
+  return text.split(".").reduce((address, byte) => address * 256n + BigInt(byte), 0n);
+}
+
+/** Reads an address as URL parsers write it: in hexadecimal groups, with at most one `::`. */
+export function parseV6(text: string): bigint {
+  const [head = "", tail] = text.split("::");
+  const groups = (part: string) => (part === "" ? [] : part.split(":"));
+  const [before, after] = [groups(head), groups(tail ?? "")];
+  const zeros = Array<string>(Math.max(0, 8 - before.length - after.length)).fill("0");
+  return [...before, ...zeros, ...after].reduce(
+    (address, group) => address * 65_536n + BigInt(`0x${group}`),
+    0n,
+  );
+}
+
+const v4Grammar = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
+
+/** What is before the last 32 bits of an IPv4 address that is written as one of IPv6: `::ffff:0:0/96`. */
+const mappedPrefix = 0xffffn;
+
+/**
+ * The network that an address is counted with: an address of IPv4 itself, of IPv6 its first 64 bits, which is what one
+ * line gets and may choose any address of. However it is written, with brackets, a zone or a port, it is the same.
+ * `undefined` for what is no address.
+ */
+export function networkOf(text: string): string | undefined {
+  const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? text.replace(/^([\d.]+):\d+$/, "$1");
+  if (v4Grammar.test(bare)) return bare;
+  const host = bare.includes(":") ? URL.parse(`http://[${bare.replace(/%.*$/, "")}]/`)?.hostname : undefined;
+  if (host === undefined) return undefined;
+  const address = parseV6(host.slice(1, -1));
+  if (address >> 32n === mappedPrefix) return toV4(address & 0xffff_ffffn);
+  return `${(address >> 64n).toString(16)}::/64`;
+}
+
+function toV4(address: bigint): string {
+  return [24n, 16n, 8n, 0n].map((bits) => (address >> bits) & 0xffn).join(".");
+}

@@ -1,0 +1,29 @@
+/** Tables in memory, as objects see theirs: for tests of what is kept, without a Worker. */
+import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+
+/** A `SqlStorage` of its own. A text of several statements takes no bindings, as in a Worker only the last may. */
+export function memorySql(): SqlStorage {
+  const database = new DatabaseSync(":memory:");
+  const exec = (text: string, ...bindings: SQLInputValue[]) => {
+    if (bindings.length === 0 && /;\s*\S/.test(text)) {
+      database.exec(text);
+      return cursorOf([]);
+    }
+    const rows = database.prepare(text).all(...bindings);
+    const [{ changes } = { changes: 0 }] = database.prepare("SELECT changes() AS changes").all();
+    return cursorOf(rows, Number(changes));
+  };
+  return { exec } as unknown as SqlStorage;
+}
+
+function cursorOf(rows: object[], rowsWritten = 0) {
+  return {
+    rowsWritten,
+    toArray: () => rows,
+    one: () => {
+      if (rows.length !== 1) throw new Error(`there are ${rows.length} rows`);
+      return rows[0];
+    },
+    [Symbol.iterator]: () => rows.values(),
+  };
+}
