@@ -114,6 +114,10 @@ const hour = 3600 * second;
 const day = 24 * hour;
 const mebibyte = 1024 * 1024;
 
+/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
+export const maxTokenTtlMs = hour;
+export const maxRefreshTtlMs = 365 * day;
+
 const durationUnits: Record<string, number> = { ms: 1, s: second, m: 60 * second, h: hour, d: day };
 
 function duration(fallback: string, minMs: number, maxMs: number): Variable<number> {
@@ -192,8 +196,8 @@ export const variables = {
   ADMIN_PASSWORD: text,
   AUTH_SERVICE: { ...text, default: "stowage" },
   AUTH_REALM: text,
-  TOKEN_TTL: duration("5m", second, hour),
-  REFRESH_TTL: duration("30d", hour, 365 * day),
+  TOKEN_TTL: duration("5m", second, maxTokenTtlMs),
+  REFRESH_TTL: duration("30d", hour, maxRefreshTtlMs),
   TOKEN_ISSUERS: issuers,
   PUBLIC_SCHEME: oneOf("request", "http", "https"),
   TRUST_FORWARDED: oneOf("no", "yes"),

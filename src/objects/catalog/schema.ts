@@ -11,7 +11,7 @@ const tables = `
     description TEXT NOT NULL DEFAULT ''
   ) WITHOUT ROWID;
 
-  -- password is a JSON object of salt, hash and iterations. version changes with the password.
+  -- password is a JSON object of salt, hash and iterations.
   CREATE TABLE IF NOT EXISTS accounts (
     name TEXT PRIMARY KEY,
     password TEXT,
@@ -82,5 +82,11 @@ const stateOfObjects = `
   ) WITHOUT ROWID;
 `;
 
+const versions = `
+  -- The latest version that an account had, be it one that is gone: none is ever given twice.
+  CREATE TABLE latest_version (version INTEGER NOT NULL);
+  INSERT INTO latest_version SELECT coalesce(max(version), 0) FROM accounts;
+`;
+
 /** The tables of the catalog. */
-export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects];
+export const catalogSchema: Schema = [tables, counts, DueTable.schema, stateOfObjects, versions];
