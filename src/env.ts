@@ -12,6 +12,7 @@ import type { Upload } from "./objects/upload.ts";
 import type { WebhookQueue } from "./objects/webhook-queue.ts";
 import type { Webhooks } from "./objects/webhooks.ts";
 import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
+import { parseOrigin, withoutFinalDot } from "./oci/origin.ts";
 
 /** What wrangler.toml binds. Variables are optional strings. */
 export interface Env extends Partial<Record<VariableName, string>> {
@@ -52,6 +53,10 @@ export interface Settings {
   refreshTtlMs: number;
   /** Token services of others. */
   issuers: TrustedIssuer[];
+  /** The registry's own URL, as events name it: an origin; `undefined` where nobody has said. */
+  publicUrl: string | undefined;
+  /** Hosts that an open registry answers to, beside those of loopback. */
+  openHosts: string[];
   /** The scheme of the URLs that the registry names to clients; `request`: that of the request itself. */
   publicScheme: "request" | "http" | "https";
   /** Whether a proxy in front says, in `X-Forwarded-Proto` and `-Host`, what the client asked for. */
@@ -190,6 +195,29 @@ const issuers: Variable<TrustedIssuer[]> = {
   },
 };
 
+/** An origin, or nothing. */
+const origin: Variable<string> = {
+  default: "",
+  expects: "an http or https URL of a host alone, such as https://registry.example.com",
+  parse: (text) => (text === "" ? "" : parseOrigin(text.replace(/\/$/, ""))?.origin),
+};
+
+const maxHosts = 100;
+
+/** Host names and addresses without ports, as URL parsers write them. */
+const hosts: Variable<string[]> = {
+  default: "",
+  expects: `at most ${maxHosts} host names or addresses, separated by commas, without ports; IPv6 in brackets`,
+  parse: (text) => {
+    const names = text.split(",").flatMap((name) => name.trim() || []);
+    const parsed = names.flatMap((name) =>
+      /[^:]:\d+$/.test(name) ? [] : (parseOrigin(`http://${name}`) ?? []),
+    );
+    if (parsed.length < names.length || names.length > maxHosts) return undefined;
+    return parsed.map(({ hostname }) => withoutFinalDot(hostname));
+  },
+};
+
 /** Every variable: its default, and what it accepts. */
 export const variables = {
   ACCESS: oneOf("closed", "open"),
@@ -199,6 +227,8 @@ export const variables = {
   TOKEN_TTL: duration("5m", second, maxTokenTtlMs),
   REFRESH_TTL: duration("30d", hour, maxRefreshTtlMs),
   TOKEN_ISSUERS: issuers,
+  PUBLIC_URL: origin,
+  OPEN_HOSTS: hosts,
   PUBLIC_SCHEME: oneOf("request", "http", "https"),
   TRUST_FORWARDED: oneOf("no", "yes"),
   ADDRESS_HEADER: { ...text, default: "CF-Connecting-IP" },
@@ -268,6 +298,8 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     tokenTtlMs: read(env, "TOKEN_TTL"),
     refreshTtlMs: read(env, "REFRESH_TTL"),
     issuers: read(env, "TOKEN_ISSUERS"),
+    publicUrl: read(env, "PUBLIC_URL") || undefined,
+    openHosts: read(env, "OPEN_HOSTS"),
     publicScheme: read(env, "PUBLIC_SCHEME"),
     trustForwarded: read(env, "TRUST_FORWARDED") === "yes",
     addressHeader: read(env, "ADDRESS_HEADER"),

@@ -24,10 +24,6 @@ export function managementRefusal(context: Context, right: ManagementRight): Ref
       headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
     };
   }
-  // A browser adds a password that it knows to whatever another site makes it send.
-  const site = request.headers.get("Sec-Fetch-Site") ?? "none";
-  if (site !== "none" && site !== "same-origin")
-    return { failure: failure("DENIED", "sent by another site") };
   if (access.isAdministrator || right === "account" || isOwn(context, right)) return undefined;
   audit(context, { action: `${request.method} ${url.pathname}`, target: url.pathname, outcome: "denied" });
   return { failure: failure("DENIED") };
