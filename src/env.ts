@@ -12,7 +12,20 @@ import type { Upload } from "./objects/upload.ts";
 import type { WebhookQueue } from "./objects/webhook-queue.ts";
 import type { Webhooks } from "./objects/webhooks.ts";
 import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
-import { parseOrigin, withoutFinalDot } from "./oci/origin.ts";
+import { maxHosts, parseHosts, parseOrigin } from "./oci/origin.ts";
+import {
+  day,
+  duration,
+  durationOrNever,
+  hour,
+  mebibyte,
+  oneOf,
+  second,
+  size,
+  text,
+  type Variable,
+  wholeNumber,
+} from "./oci/variable.ts";
 
 /** What wrangler.toml binds. Variables are optional strings. */
 export interface Env extends Partial<Record<VariableName, string>> {
@@ -103,84 +116,12 @@ export interface Settings {
   logFormat: "json" | "text" | "none";
 }
 
-/** `whyNot`: what is wrong with a text that does not parse, where `expects` would not help to find it. */
-type Variable<T> = {
-  default: string;
-  parse: (text: string) => T | undefined;
-  expects: string;
-  whyNot?: (text: string) => string | undefined;
-};
-
 /** How long a password must be, in characters. */
 export const minPasswordLength = 12;
-
-const second = 1000;
-const hour = 3600 * second;
-const day = 24 * hour;
-const mebibyte = 1024 * 1024;
 
 /** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
-
-const durationUnits: Record<string, number> = { ms: 1, s: second, m: 60 * second, h: hour, d: day };
-
-function duration(fallback: string, minMs: number, maxMs: number): Variable<number> {
-  return {
-    default: fallback,
-    expects: `a duration such as 90s, 15m, 24h or 7d, from ${minMs} ms to ${maxMs / second} s`,
-    parse: (text) => {
-      const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text);
-      const milliseconds = Number(match?.[1]) * (durationUnits[match?.[2] ?? ""] ?? Number.NaN);
-      return milliseconds >= minMs && milliseconds <= maxMs ? milliseconds : undefined;
-    },
-  };
-}
-
-/** A duration, or `never`. */
-function durationOrNever(fallback: string, minMs: number, maxMs: number): Variable<number | "never"> {
-  const { parse, expects } = duration(fallback, minMs, maxMs);
-  return {
-    default: fallback,
-    expects: `never, or ${expects}`,
-    parse: (text) => (text === "never" ? "never" : parse(text)),
-  };
-}
-
-function wholeNumber(fallback: string, min: number, max: number): Variable<number> {
-  return {
-    default: fallback,
-    expects: `a whole number from ${min} to ${max}`,
-    parse: (text) =>
-      /^\d{1,9}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined,
-  };
-}
-
-const sizeUnits: Record<string, number> = { "": 1, KiB: 1024, MiB: mebibyte };
-
-function size(fallback: string, minBytes: number, maxBytes: number): Variable<number> {
-  return {
-    default: fallback,
-    expects: `a size such as 5242880, 512KiB or 5MiB, from ${minBytes} to ${maxBytes} bytes`,
-    parse: (text) => {
-      const match = /^(\d{1,12})(KiB|MiB|)$/.exec(text);
-      const bytes = Number(match?.[1]) * (sizeUnits[match?.[2] ?? ""] ?? Number.NaN);
-      return bytes >= minBytes && bytes <= maxBytes ? bytes : undefined;
-    },
-  };
-}
-
-function oneOf<const T extends string>(fallback: T, ...others: T[]): Variable<T> {
-  const words: readonly string[] = [fallback, ...others];
-  return {
-    default: fallback,
-    expects: `one of ${words.join(", ")}`,
-    parse: (text) => (words.includes(text) ? (text as T) : undefined),
-  };
-}
-
-/** Any text; the empty one counts as not set. */
-const text: Variable<string> = { default: "", expects: "a text", parse: (value) => value };
 
 const issuers: Variable<TrustedIssuer[]> = {
   default: "[]",
@@ -195,27 +136,16 @@ const issuers: Variable<TrustedIssuer[]> = {
   },
 };
 
-/** An origin, or nothing. */
 const origin: Variable<string> = {
   default: "",
   expects: "an http or https URL of a host alone, such as https://registry.example.com",
   parse: (text) => (text === "" ? "" : parseOrigin(text.replace(/\/$/, ""))?.origin),
 };
 
-const maxHosts = 100;
-
-/** Host names and addresses without ports, as URL parsers write them. */
 const hosts: Variable<string[]> = {
   default: "",
   expects: `at most ${maxHosts} host names or addresses, separated by commas, without ports; IPv6 in brackets`,
-  parse: (text) => {
-    const names = text.split(",").flatMap((name) => name.trim() || []);
-    const parsed = names.flatMap((name) =>
-      /[^:]:\d+$/.test(name) ? [] : (parseOrigin(`http://${name}`) ?? []),
-    );
-    if (parsed.length < names.length || names.length > maxHosts) return undefined;
-    return parsed.map(({ hostname }) => withoutFinalDot(hostname));
-  },
+  parse: parseHosts,
 };
 
 /** Every variable: its default, and what it accepts. */

@@ -25,3 +25,19 @@ export function isLoopbackHost(host: string): boolean {
     name === "localhost" || name.endsWith(".localhost") || name === "[::1]" || /^127(\.\d+){3}$/.test(name)
   );
 }
+
+/** The most hosts that a list may name. */
+export const maxHosts = 100;
+
+/**
+ * A list of host names and addresses without ports, separated by commas: as URL parsers write them, without a final
+ * dot. `undefined` when one of them is none, or there are more than {@link maxHosts}.
+ */
+export function parseHosts(text: string): string[] | undefined {
+  const names = text.split(",").flatMap((name) => name.trim() || []);
+  const parsed = names.flatMap((name) =>
+    /[^:]:\d+$/.test(name) ? [] : (parseOrigin(`http://${name}`) ?? []),
+  );
+  if (parsed.length < names.length || names.length > maxHosts) return undefined;
+  return parsed.map(({ hostname }) => withoutFinalDot(hostname));
+}
