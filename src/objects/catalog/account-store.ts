@@ -71,7 +71,7 @@ export class AccountStore {
   #nextVersion(now: number): number {
     return this.#sql
       .exec<{ version: number }>(
-        "UPDATE latest_version SET version = max(version + 1, ?) RETURNING version",
+        "UPDATE latest_version SET version = max(version + 1, ?) WHERE id = 1 RETURNING version",
         now,
       )
       .one().version;

@@ -84,8 +84,8 @@ const stateOfObjects = `
 
 const versions = `
   -- The latest version that an account had, be it one that is gone: none is ever given twice.
-  CREATE TABLE latest_version (version INTEGER NOT NULL);
-  INSERT INTO latest_version SELECT coalesce(max(version), 0) FROM accounts;
+  CREATE TABLE latest_version (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL);
+  INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
 /** The tables of the catalog. */
