@@ -1,23 +1,29 @@
 /**
  * Redeploys when an image was pushed: a listener for webhooks of Stowage. Node, and nothing else.
  *
- * WEBHOOK_SECRET=… node listen.mjs COMMAND [ARGUMENT…]
+ * WEBHOOK_SECRET=… REGISTRY=registry.example.org node listen.mjs COMMAND [ARGUMENT…]
  *
  * The command runs once for each push of a tag, one after the other, with IMAGE, REPOSITORY, TAG and DIGEST in its
- * environment. PORT is where to listen (8090), HOST on which address (127.0.0.1).
+ * environment. IMAGE begins with REGISTRY, the host and port to pull from: whatever an event says of it, the listener
+ * pulls from nowhere else. PORT is where to listen (8090), HOST on which address (127.0.0.1).
  */
 import { spawn } from "node:child_process";
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 
-const { WEBHOOK_SECRET: secret = "", PORT: port = "8090", HOST: host = "127.0.0.1" } = process.env;
+const {
+  WEBHOOK_SECRET: secret = "",
+  REGISTRY: registry = "",
+  PORT: port = "8090",
+  HOST: host = "127.0.0.1",
+} = process.env;
 const [command, ...args] = process.argv.slice(2);
 const maxBytes = 1024 * 1024;
 const maxAgeSeconds = 300;
 const remembered = 10_000;
 
-if (secret === "" || command === undefined) {
-  console.error("usage: WEBHOOK_SECRET=… node listen.mjs COMMAND [ARGUMENT…]");
+if (secret === "" || registry === "" || command === undefined) {
+  console.error("usage: WEBHOOK_SECRET=… REGISTRY=host:port node listen.mjs COMMAND [ARGUMENT…]");
   process.exit(2);
 }
 
@@ -47,10 +53,10 @@ async function readBody(request) {
 const deployments = new Map();
 let last = Promise.resolve();
 
-function deploy({ target, request }) {
+function deploy({ target }) {
   const { repository, tag, digest } = target;
   // By digest: the tag may have moved on by the time that the command pulls.
-  const image = `${request.host}/${repository}@${digest}`;
+  const image = `${registry}/${repository}@${digest}`;
   const env = { ...process.env, IMAGE: image, REPOSITORY: repository, TAG: tag, DIGEST: digest };
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env, stdio: "inherit" });

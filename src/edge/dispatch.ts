@@ -11,6 +11,7 @@ import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
 import { guardOf } from "./auth/guard.ts";
 import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
+import { refusalByOrigin } from "./auth/origins.ts";
 import type { Answer, Context } from "./context.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
 
@@ -26,6 +27,8 @@ export async function dispatch(
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
   const { registry, request, url, network } = unknown;
+  const refusal = refusalByOrigin({ settings: registry.settings, request, url, route });
+  if (refusal !== undefined) return { failure: refusal };
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
   if (!configured.ok) return { failure: configured };

@@ -15,6 +15,8 @@ export type PublicRoute = {
   name: string;
   path: string;
   of: "public";
+  /** Whether a GET leaves a trace that others go by, so that no other site may make a browser send it. */
+  isTraced?: boolean;
   methods: Partial<Record<Method, Endpoint>>;
 };
 
@@ -61,6 +63,15 @@ export type ManagementRoute = {
 export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
   const name = method === "HEAD" ? "GET" : method;
   return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
+/**
+ * Whether a request reads what anybody may make it read. What the management API shows, a browser would fetch with a
+ * password that it knows.
+ */
+export function isRead(route: Route | undefined, method: string): boolean {
+  const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
+  return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
 }
 
 export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;

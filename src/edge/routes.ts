@@ -64,7 +64,14 @@ export const routes: Route[] = [
     of: "management",
     methods: { GET: { openTo: "scraper", answer: metrics } },
   },
-  { name: "token", path: "/token", of: "public", methods: { GET: getToken, POST: postToken } },
+  {
+    name: "token",
+    path: "/token",
+    of: "public",
+    // Whom a token to push was issued to is in the audit log.
+    isTraced: true,
+    methods: { GET: getToken, POST: postToken },
+  },
   { name: "jwks", path: "/.well-known/jwks.json", of: "public", methods: { GET: jwks } },
   {
     name: "uploads",

@@ -162,7 +162,10 @@ export type RepositoryChange = { visibility?: Visibility; description?: string }
 /** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
 export type PasswordHash = { salt: string; hash: string; iterations: number };
 
-/** An account. `version` changes with its password. */
+/**
+ * An account. `version` is another one whenever what was issued for its password is to end: with each password, when
+ * it is disabled, and when it is made anew under the same name.
+ */
 export type Account = {
   name: string;
   grants: Grant[];

@@ -87,6 +87,17 @@ export const errorCatalogue = {
   },
   UNAUTHORIZED: { code: "UNAUTHORIZED", status: 401, message: "authentication is required" },
   DENIED: { code: "DENIED", status: 403, message: "access is denied" },
+  HOST_UNKNOWN: {
+    code: "DENIED",
+    status: 421,
+    message:
+      "this registry is open to everybody, so it is reached only as localhost, 127.0.0.1, [::1] or a name in OPEN_HOSTS",
+  },
+  SITE_FOREIGN: {
+    code: "DENIED",
+    status: 403,
+    message: "a page of another site made a browser send this",
+  },
   LOGIN_FAILED: { code: "UNAUTHORIZED", status: 401, message: "unknown account or wrong password" },
   TOKEN_INVALID: { code: "UNAUTHORIZED", status: 401, message: "the token is invalid or has expired" },
   SCOPE_INSUFFICIENT: { code: "UNAUTHORIZED", status: 401, message: "the token is not for this" },

@@ -34,7 +34,7 @@ export type Origin = {
   method: string;
   host: string;
   userAgent: string;
-  /** The registry's own URL as the client knows it, without a slash at the end. */
+  /** The registry's own URL, and the host in it, as `PUBLIC_URL` has them; without a slash at the end. */
   url: string;
   instance: string;
 };

@@ -27,14 +27,27 @@ export function targetProblem(text: string, allowsPrivate: boolean): string | un
 }
 
 function isPrivateHost(hostname: string): boolean {
-  if (hostname.startsWith("[")) return isPrivateV6(parseV6(hostname.slice(1, -1)));
-  if (/^\d+\.\d+\.\d+\.\d+$/.test(hostname)) return isPrivateV4(parseV4(hostname));
-  const name = hostname.replace(/\.$/, "").toLowerCase();
+  // With dots at its end a name leads where it does without them. URL parsers keep them, and with two of them they take
+  // an address for a name.
+  const name = URL.parse(`https://${hostname.replace(/\.+$/, "")}`)?.hostname;
+  if (name === undefined) return true;
+  if (name.startsWith("[")) return isPrivateV6(parseV6(name.slice(1, -1)));
+  if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return isPrivateV4(parseV4(name));
   // A name of one label is one that a search domain or a hosts file completes.
   return !name.includes(".") || localDomains.some((domain) => name.endsWith(`.${domain}`));
 }
 
-const localDomains = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa"];
+const localDomains = [
+  "localhost",
+  "localdomain",
+  "local",
+  "internal",
+  "intranet",
+  "lan",
+  "home",
+  "corp",
+  "home.arpa",
+];
 
 type Range<A> = [base: A, prefixBits: number];
 

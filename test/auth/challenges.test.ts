@@ -110,12 +110,15 @@ describe("a challenge names", () => {
     [{}, "http://inside.example"],
     [{ "X-Forwarded-Proto": "https", "X-Forwarded-Host": "images.example" }, "https://images.example"],
     [
-      { "X-Forwarded-Proto": "https, http", "X-Forwarded-Host": "images.example:8443, inside" },
+      { "X-Forwarded-Proto": "http, https", "X-Forwarded-Host": "evil.example, images.example:8443" },
       "https://images.example:8443",
     ],
     [{ "X-Forwarded-Proto": "javascript" }, "http://inside.example"],
     [{ "X-Forwarded-Host": 'evil",service="x' }, "http://inside.example"],
     [{ "X-Forwarded-Host": "evil.example/path" }, "http://inside.example"],
+    [{ "X-Forwarded-Host": "evil.example@inside.example" }, "http://inside.example"],
+    [{ "X-Forwarded-Host": "evil.example:99999" }, "http://inside.example"],
+    [{ "X-Forwarded-Host": "images.example, " }, "http://inside.example"],
     [{ "X-Forwarded-Host": "" }, "http://inside.example"],
   ];
   for (const [headers, origin] of forwarded) {

@@ -141,9 +141,27 @@ test("is not continued by an expired refresh token, or one that was tampered wit
 describe("is not continued once its account", () => {
   const put = (name: string, json: object) =>
     registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, ...json } });
+  const remove = (name: string) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin });
   const cases: [string, (name: string) => Promise<unknown>, number][] = [
     ["is disabled", (name) => put(name, { disabled: true }), 401],
-    ["is deleted", (name) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin }), 401],
+    [
+      "was disabled, and is enabled again",
+      async (name) => {
+        await put(name, { disabled: true });
+        await put(name, {});
+      },
+      401,
+    ],
+    ["has another password", (name) => put(name, { password: "another long password" }), 401],
+    ["is deleted", (name) => remove(name), 401],
+    [
+      "was deleted, and another one has its name",
+      async (name) => {
+        await remove(name);
+        await registry.account(name, grants);
+      },
+      401,
+    ],
     ["may push no more", (name) => put(name, { grants: [{ repository: "team/**", verbs: ["pull"] }] }), 401],
   ];
   for (const [what, change, status] of cases) {
@@ -156,6 +174,33 @@ describe("is not continued once its account", () => {
     });
   }
 
+  test("was made anew in the millisecond in which it was deleted, with the same password", async (t) => {
+    t.after(() => registry.advance(0));
+    await registry.holdClock();
+    const name = "at-once";
+    const json = { password: "a password that stays", grants };
+    const make = () => registry.must(201, "PUT", `/api/v1/accounts/${name}`, { as: admin, json });
+    await make();
+    const as = await registry.bearer({ name, password: json.password }, scope);
+    const location = await open(as);
+    await remove(name);
+    await make();
+    await registry.advance(tokenTtlMs);
+    await registry.must(401, "PATCH", location, { as, body: "x" });
+  });
+
+  test("is admin, and has another password", async () => {
+    const own = await serveClosed(vars);
+    const as = await own.bearer(admin, scope);
+    const opened = await own.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
+    await own.advance(tokenTtlMs);
+    const written = await own.must(202, "PATCH", opened.header("Location"), { as, body: "x" });
+    await own.deployWith("ADMIN_PASSWORD", "another administrator's password");
+    await own.must(401, "PATCH", written.header("Location"), { as, body: "x" });
+    await own.deployWith("ADMIN_PASSWORD", admin.password);
+    await own.must(202, "PATCH", written.header("Location"), { as, body: "x" });
+  });
+
   test("has lost the generated token that it began with", async () => {
     await registry.account("robots", grants);
     const { id, secret } = await registry.generateToken("robots");
@@ -166,6 +211,70 @@ describe("is not continued once its account", () => {
     await registry.must(204, "DELETE", `/api/v1/accounts/robots/tokens/${id}`, { as: admin });
     await registry.must(401, "PATCH", next, { as, body: "x" });
   });
+});
+
+test("goes on after a change of its account that ends nothing", async () => {
+  const { name, as, location } = await expired();
+  const json = { grants: [...grants, { repository: "more/**", verbs: ["pull"] }] };
+  await registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json });
+  await registry.must(202, "PATCH", location, { as, body: "x" });
+});
+
+test("goes on with a generated token, whatever its account's password is", async () => {
+  await registry.account("machines", grants);
+  const { secret } = await registry.generateToken("machines");
+  const as = await registry.bearer({ name: "machines", password: secret }, scope);
+  const location = await open(as);
+  const json = { grants, password: "another long password" };
+  await registry.must(200, "PUT", "/api/v1/accounts/machines", { as: admin, json });
+  await registry.advance(tokenTtlMs);
+  await registry.must(202, "PATCH", location, { as, body: "x" });
+});
+
+describe("of a token that the registry's key signed and the registry did not issue", () => {
+  /** Claims of a genuine token with others in their place, times in seconds from its `iat`. */
+  async function altered(change: object): Promise<{ as: string; location: string }> {
+    const login = await registry.account(`altered-${accounts++}`, grants);
+    const genuine = await registry.bearer(login, scope);
+    const location = await open(genuine);
+    const claims = JSON.parse(Buffer.from(genuine.split(".")[1] ?? "", "base64url").toString());
+    const times = Object.fromEntries(
+      Object.entries(change).map(([name, value]) => [
+        name,
+        typeof value === "number" ? claims.iat + value : value,
+      ]),
+    );
+    const as = await registry.signAsRegistry({ ...claims, ...times });
+    return { as, location };
+  }
+
+  test("what an earlier release issued is taken until it ends, and not after", async () => {
+    const { as, location } = await altered({ ver: undefined });
+    const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
+    await registry.advance(tokenTtlMs);
+    await registry.must(401, "PATCH", next, { as, body: "x" });
+  });
+
+  test("the longest that can be set is taken", async () => {
+    const { as } = await altered({ exp: 3600 });
+    await registry.must(200, "GET", "/v2/", { as });
+  });
+
+  const refused: [string, object][] = [
+    ["one that lives longer than any setting allows", { exp: 3601 }],
+    ["one that lives for years", { exp: 4e8 }],
+    ["one that is long, and ended just now", { iat: -4e8, nbf: -4e8, exp: 1 }],
+    ["one that is issued in years to come", { iat: 4e8, exp: 4e8 + 300 }],
+  ];
+  for (const [what, change] of refused) {
+    test(`${what} is refused, before its end and after`, async () => {
+      const { as, location } = await altered(change);
+      await registry.must(401, "GET", "/v2/", { as });
+      await registry.must(401, "PATCH", location, { as, body: "x" });
+      await registry.advance(tokenTtlMs);
+      await registry.must(401, "PATCH", location, { as, body: "x" });
+    });
+  }
 });
 
 test("is not continued after UPLOAD_TTL", async () => {
@@ -184,4 +293,27 @@ test("goes on with a token that was exchanged for another issuer's, and with one
   const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
   await registry.must(201, "PUT", `${next}?digest=${digestOf(Buffer.from("x"))}`, { as });
   await registry.must(401, "POST", "/v2/team/app/blobs/uploads/", { as });
+});
+
+test("is not continued once nothing of another issuer's is trusted any more, or not as far", async () => {
+  const own = await serveClosed(vars);
+  const claims = { access: [{ type: "repository", name: "team/app", actions: ["pull", "push"] }] };
+  const theirs = await issuer.sign({ ...claims, exp: Math.floor(Date.now() / 1000) + 48 * 3600 });
+  const as = await own.bearer({ name: "oidc", password: theirs }, scope);
+  const { headers } = await own.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
+  await own.advance(tokenTtlMs);
+  const write = (status: number) =>
+    own.must(status, "PATCH", headers.get("Location") ?? "", { as, body: "" });
+  await write(202);
+  const elsewhere = { ...trusted, issuer: `${issuer.url}0` };
+  const narrower = { ...trusted, repositories: ["team/other"] };
+  for (const issuers of [[], [elsewhere], [narrower]]) {
+    await own.deployWith("TOKEN_ISSUERS", JSON.stringify(issuers));
+    await write(401);
+  }
+  await own.deployWith(
+    "TOKEN_ISSUERS",
+    JSON.stringify([narrower, elsewhere, { ...trusted, audience: "x" }].slice(1)),
+  );
+  await write(202);
 });

@@ -139,7 +139,7 @@ describe("who may use it", () => {
     const headers = { "Sec-Fetch-Site": "cross-site", "Content-Type": "text/plain" };
     for (const [method, path, json] of cases) {
       const sent = json === undefined ? { as: admin, headers } : { as: admin, headers, json };
-      expectProblem(await api(method, path, sent), 403, "DENIED");
+      expectProblem(await api(method, path, sent), 403, "SITE_FOREIGN");
     }
     for (const site of ["none", "same-origin"]) {
       assert.equal((await api("GET", "/accounts", { headers: { "Sec-Fetch-Site": site } })).status, 200);

@@ -113,6 +113,58 @@ test("a change of anything but the password ends nothing", async () => {
   assert.equal((await refresh(held.refreshToken)).status, 200);
 });
 
+describe("what was issued for a password stays ended", () => {
+  const remove = (name: string) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin });
+  const cases: [string, (name: string, password: string) => Promise<unknown>][] = [
+    [
+      "of an account that was disabled, and is enabled again",
+      async (name) => {
+        await put(name, { disabled: true });
+        await put(name, {});
+      },
+    ],
+    [
+      "of an account that was deleted, and made anew",
+      async (name, password) => {
+        await remove(name);
+        await registry.must(201, "PUT", `/api/v1/accounts/${name}`, {
+          as: admin,
+          json: { password, grants },
+        });
+      },
+    ],
+    ["of an account that was given the same password again", (name, password) => put(name, { password })],
+  ];
+  for (const [index, [what, change]] of cases.entries()) {
+    test(what, async (t) => {
+      const name = `ended-${index}`;
+      t.after(() => registry.advance(0));
+      const login = await registry.account(name, grants);
+      const issued = await registry.askToken(login, ["registry:catalog:*"], "&offline_token=true");
+      await registry.holdClock();
+      await change(name, login.password);
+      await registry.must(200, "GET", "/v2/", { as: login });
+      assert.equal((await refresh(issued.refresh_token ?? "")).status, 401);
+    });
+  }
+
+  test("so that it lists nothing of an account that was made anew", async () => {
+    await registry.pushImage(admin, "team/listed", "v1");
+    const lists = async (as: Credential) =>
+      (await registry.must(200, "GET", "/v2/_catalog", { as })).json<{ repositories: string[] }>()
+        .repositories;
+    const first = await registry.bearer(await registry.account("lister", []), "registry:catalog:*");
+    await remove("lister");
+    const second = await registry.bearer(await registry.account("lister", grants), "registry:catalog:*");
+    for (const [as, isShown] of [
+      [second, true],
+      [first, false],
+    ] as const) {
+      assert.equal((await lists(as)).includes("team/listed"), isShown);
+    }
+  });
+});
+
 test("a narrowed grant is narrow at once wherever somebody logs in", async () => {
   for (const by of ["password", "token"] as const) {
     const held = await holder(`narrow-${by}`, by);

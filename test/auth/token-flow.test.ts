@@ -54,7 +54,7 @@ describe("/token", () => {
     const { kid, ...header } = decodeProtectedHeader(token);
     assert.deepEqual(header, { alg: "EdDSA", typ: "at+jwt" });
     assert.match(String(kid), /^[0-9a-f-]{36}$/);
-    const { iat = 0, jti, ...claims } = decodeJwt(token);
+    const { iat = 0, jti, ver, ...claims } = decodeJwt(token);
     assert.deepEqual(claims, {
       iss: "stowage",
       aud: "stowage",
@@ -64,6 +64,7 @@ describe("/token", () => {
       access: [{ type: "repository", name: "team/app", actions: ["pull"] }],
     });
     assert(Math.abs(iat - Date.now() / 1000) < 60);
+    assert.match(String(ver), /^\d+$/);
     assert.match(String(jti), /^[0-9a-f-]{36}$/);
     assert.notEqual(jti, decodeJwt((await registry.askToken(alice, [])).token).jti);
     const other = decodeJwt((await forwarding.askToken(admin, [])).token);

@@ -19,8 +19,8 @@ const vars = { WEBHOOK_ALLOW_PRIVATE: "yes" };
 
 type Listener = { url: string; deployed(): Promise<string[]> };
 
-/** Starts the example with a script that writes down what it is to deploy. */
-async function startListener(t: TestContext): Promise<Listener> {
+/** Starts the example, to pull from a registry, with a script that writes down what it is to deploy. */
+async function startListener(t: TestContext, registry: string): Promise<Listener> {
   const directory = temporaryDirectory(t);
   const log = join(directory, "deployed");
   const script = join(directory, "deploy.sh");
@@ -28,7 +28,7 @@ async function startListener(t: TestContext): Promise<Listener> {
   await writeFile(script, `echo "$REPOSITORY $TAG $DIGEST $IMAGE" >> "${log}"\n`);
   const listen = join(projectDirectory, "examples", "redeploy", "listen.mjs");
   const child = spawn(process.execPath, [listen, "sh", script], {
-    env: { ...process.env, WEBHOOK_SECRET: secret, PORT: "0" },
+    env: { ...process.env, WEBHOOK_SECRET: secret, REGISTRY: registry, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   t.after(() => child.kill("SIGKILL"));
@@ -66,8 +66,9 @@ async function isDeployed({ deployed }: Listener, server: Server, repository: st
 
 test("what docker pushes is deployed", async (t) => {
   if (!hasPrograms(t, ...dockerPrograms)) return;
-  const [docker, listener] = await Promise.all([startDocker(t), startListener(t)]);
+  const docker = await startDocker(t);
   const server = await startServer(t, { data: temporaryDirectory(t), port: await freePort(), vars });
+  const listener = await startListener(t, server.host);
   await createWebhook(server, listener.url);
   const image = `${server.host}/shop/app:v1`;
   await buildImage(t, docker, image, [100_000]);
@@ -78,8 +79,8 @@ test("what docker pushes is deployed", async (t) => {
 
 test("what skopeo pushes is deployed, each tag by itself, and nothing that is not signed", async (t) => {
   if (!hasPrograms(t, "skopeo")) return;
-  const listener = await startListener(t);
   const server = await startServer(t, { data: temporaryDirectory(t), port: await freePort(), vars });
+  const listener = await startListener(t, server.host);
   await createWebhook(server, listener.url);
   const layout = await writeIndex(join(temporaryDirectory(t), "image"), "v1");
   const copy = (name: string) => {

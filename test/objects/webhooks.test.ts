@@ -8,7 +8,8 @@ import { until } from "../support/registry.ts";
 import { accept, type Behaviour, type Received, type Sink, startSink } from "../support/sink.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 
-const vars = { WEBHOOK_ALLOW_PRIVATE: "yes", WEBHOOK_TIMEOUT: "3s" };
+const publicUrl = "https://registry.example.com:8443";
+const vars = { WEBHOOK_ALLOW_PRIVATE: "yes", WEBHOOK_TIMEOUT: "3s", PUBLIC_URL: `${publicUrl}/` };
 const { registry, advance, runAlarm } = await serveTimed({ vars });
 const webhooksPath = "/api/v1/webhooks";
 
@@ -104,11 +105,11 @@ test("a pushed image is told in distribution's own fields, one by one, and signe
     length: size,
     digest: pushed.digest,
     repository: "team/app",
-    url: `${registry.url}/v2/team/app/manifests/${pushed.digest}`,
+    url: `${publicUrl}/v2/team/app/manifests/${pushed.digest}`,
     tag: "latest",
     references,
   });
-  const { host } = new URL(registry.url);
+  const { host } = new URL(publicUrl);
   assert.match(request.id ?? "", /^[0-9a-f-]{36}$/);
   assert.deepEqual(request, { id: request.id, addr: "unknown", host, method: "PUT", useragent: "" });
   assert.deepEqual(actor, { name: "anonymous" });
@@ -123,8 +124,47 @@ test("a pushed image is told in distribution's own fields, one by one, and signe
     length: 100,
     digest: pushed.config,
     repository: "team/app",
-    url: `${registry.url}/v2/team/app/blobs/${pushed.config}`,
+    url: `${publicUrl}/v2/team/app/blobs/${pushed.config}`,
   });
+});
+
+test("an event names no host that its pusher chose, and none where none is set", async () => {
+  const unset = await serveTimed({ vars: { ...vars, PUBLIC_URL: "", TRUST_FORWARDED: "yes" } });
+  for (const [timed, url, host] of [
+    [{ registry, advance, runAlarm }, publicUrl, new URL(publicUrl).host],
+    [unset, undefined, ""],
+  ] as const) {
+    const sinks = { distribution: await startSink(), cloudevents: await startSink() };
+    for (const [format, sink] of Object.entries(sinks)) {
+      const body = encode({ url: sink.url, events: ["manifest.push"], repository: "hosts", format });
+      await timed.registry.must(201, "POST", webhooksPath, { body });
+    }
+    const pushed = await timed.registry.send("PUT", "/v2/hosts/manifests/v1", {
+      headers: {
+        Host: "evil.localhost",
+        "X-Forwarded-Host": "other.localhost",
+        "X-Forwarded-Proto": "https",
+        "Content-Type": imageIndexType,
+      },
+      body: imageIndex([]),
+    });
+    assert.equal(pushed.status, 201, pushed.text);
+    await timed.advance(1000);
+    await timed.runAlarm("REPOSITORY", "hosts");
+    await received(sinks.distribution, 1);
+    await received(sinks.cloudevents, 1);
+    const [event] = distributionEvents(sinks.distribution);
+    assert.deepEqual([event?.request.host, event?.source.addr], [host, host]);
+    const target = url && `${url}/v2/hosts/manifests/${pushed.header("Docker-Content-Digest")}`;
+    assert.equal(event?.target.url, target);
+    const cloud = JSON.parse(sinks.cloudevents.received[0]?.body ?? "");
+    assert.equal(cloud.source, `${url ?? ""}/v2/hosts`);
+    assert.deepEqual([cloud.data.request.host, cloud.data.source.address], [host, host]);
+    assert.equal(cloud.data.url, target);
+    for (const { received } of Object.values(sinks)) {
+      assert.doesNotMatch(received[0]?.body ?? "", /evil|other\.localhost/);
+    }
+  }
 });
 
 test("mounts, streamed blobs and deletions are told as distribution tells them", async () => {
@@ -184,7 +224,7 @@ test("CloudEvents tell of tags, and of repositories as wholes", async () => {
   );
   for (const [index, { specversion, id, source, time, datacontenttype }] of told.entries()) {
     assert.deepEqual([specversion, datacontenttype], ["1.0", "application/json"]);
-    assert.equal(source, `${registry.url}/v2/clouds`);
+    assert.equal(source, `${publicUrl}/v2/clouds`);
     assert.equal(new Date(time).toISOString(), time);
     assert.equal(sink.received[index]?.headers["stowage-event-id"], id);
     assert.match(String(sink.received[index]?.headers["content-type"]), /^application\/cloudevents\+json/);

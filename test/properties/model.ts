@@ -21,6 +21,7 @@ import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
 import {
   announcedLength,
   headerOf,
+  isForeign,
   type RepositoryRequest,
   type Resource,
   sentBody,
@@ -42,6 +43,7 @@ const handlers: Record<Resource, Record<string, Handler>> = {
 
 /** Predicts the answer to a request, and does to the world what it says is done. */
 export function predict(world: World, request: RepositoryRequest): Prediction {
+  if (isForeign(request)) return refuse("SITE_FOREIGN");
   if (parseRepositoryName(request.name) === undefined) return refuse("NAME_INVALID");
   const methods = handlers[request.resource];
   const method = request.method === "HEAD" ? "GET" : request.method;

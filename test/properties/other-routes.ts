@@ -11,7 +11,7 @@ import { encode } from "../support/content.ts";
 import { allMethods, framing, headers, mostly, of, pageQuery, query } from "./arbitraries.ts";
 import { badNames, inPath } from "./pools.ts";
 import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
-import type { Framing, Pair } from "./request.ts";
+import { type Framing, isForeign, type Pair } from "./request.ts";
 
 export type OtherRequest = {
   /** The name of its route, and the methods that this has. */
@@ -95,6 +95,8 @@ const nameMethods = ["GET", "HEAD", "PATCH", "DELETE"];
 /** What the answer must be; `undefined` where the model does not know more than that it is no failure. */
 export function predictOther(request: OtherRequest): Prediction | undefined {
   const { route, methods, method, body } = request;
+  const isRefusedToRead = route === "token" || routes.find(({ name }) => name === route)?.of === "management";
+  if (isForeign(isRefusedToRead ? { ...request, method: "POST" } : request)) return refuse("SITE_FOREIGN");
   if (!methods.includes(method === "HEAD" ? "GET" : method)) {
     // What is under a repository may be the end of another one's name.
     const isName = request.target.startsWith("/api/v1/repositories/") && nameMethods.includes(method);

@@ -49,6 +49,11 @@ export function headerOf({ headers }: Pick<RepositoryRequest, "headers">, wanted
   return values.length === 0 ? null : values.join(", ");
 }
 
+/** Whether a browser made the request for another site, which may change nothing. No page is of the registry itself. */
+export function isForeign({ method, headers }: Pick<RepositoryRequest, "method" | "headers">): boolean {
+  return !["GET", "HEAD", "OPTIONS"].includes(method) && headerOf({ headers }, "origin") !== null;
+}
+
 /** The length that a request announces. */
 export function announcedLength({ framing, body }: RepositoryRequest): number | undefined {
   return framing === "length" ? body.byteLength : undefined;

@@ -69,14 +69,14 @@ export class OpenRequest {
   }
 }
 
-/** The head of a request in HTTP/1.1, to `registry.example` unless told. A list of headers may have one more than once. */
+/** The head of a request in HTTP/1.1, to `localhost` unless told. A list of headers may have one more than once. */
 export function head(
   method: string,
   target: string,
   headers: Record<string, string> | [name: string, value: string][] = {},
 ): string {
   const given = Array.isArray(headers) ? headers : Object.entries(headers);
-  const host = given.some(([name]) => name === "Host") ? [] : [["Host", "registry.example"]];
+  const host = given.some(([name]) => name === "Host") ? [] : [["Host", "localhost"]];
   const lines = [...host, ...given].map(([name, value]) => `${name}: ${value}`);
   return `${method} ${target} HTTP/1.1\r\n${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -31,12 +31,24 @@ const accepted: [name: VariableName, text: string, setting: keyof Settings, valu
   ["TAG_HISTORY_DAYS", "2", "tagHistoryMs", 48 * hour],
   ["REPLICA_REPEAT", "30s", "replicaRepeatMs", 30_000],
   ["UPLOAD_STALL", "20s", "uploadStallMs", 20_000],
+  ["PUBLIC_URL", "", "publicUrl", undefined],
+  ["PUBLIC_URL", "https://Registry.example.com", "publicUrl", "https://registry.example.com"],
+  ["PUBLIC_URL", "https://registry.example.com:443/", "publicUrl", "https://registry.example.com"],
+  ["PUBLIC_URL", "http://[::1]:5000", "publicUrl", "http://[::1]:5000"],
 ];
 
 test("durations, sizes and words are parsed", () => {
   for (const [name, text, setting, value] of accepted) {
     assert.equal(parseSettings({ [name]: text })[setting], value, `${name}=${text}`);
   }
+});
+
+test("hosts are listed as URLs have them", () => {
+  assert.deepEqual(parseSettings({ OPEN_HOSTS: " Dev.Box.,10.1 ,[FD00::0:1]," }).openHosts, [
+    "dev.box",
+    "10.0.0.1",
+    "[fd00::1]",
+  ]);
 });
 
 test("without grace, bytes are deleted without delay", () => {
@@ -56,6 +68,22 @@ const refused: [name: VariableName, text: string][] = [
   ["UPLOAD_PART_SIZE", "5MB"],
   ["UPLOAD_PART_SIZE", "33MiB"],
   ["ACCESS", "OPEN"],
+  ["PUBLIC_URL", "registry.example.com"],
+  ["PUBLIC_URL", "ftp://registry.example.com"],
+  ["PUBLIC_URL", "https://registry.example.com/v2/"],
+  ["PUBLIC_URL", "https://user@registry.example.com"],
+  ["PUBLIC_URL", "https://registry.example.com:99999"],
+  ["PUBLIC_URL", "https://registry.example.com?x"],
+  ["PUBLIC_URL", `https://${"x".repeat(250)}.example`],
+  ["OPEN_HOSTS", "dev.box:5000"],
+  ["OPEN_HOSTS", "dev.box:80"],
+  ["OPEN_HOSTS", "[::1]:80"],
+  ["OPEN_HOSTS", "::1"],
+  ["OPEN_HOSTS", "*.dev.box"],
+  ["OPEN_HOSTS", "http://dev.box"],
+  ["OPEN_HOSTS", "dev.box/"],
+  ["OPEN_HOSTS", "dev box"],
+  ["OPEN_HOSTS", Array(101).fill("dev.box").join()],
   ["SCRUB_EVERY", "Never"],
   ["SCRUB_EVERY", "1s"],
   ["TAG_HISTORY_DAYS", "1.5"],

@@ -14,6 +14,8 @@ export type Access = {
   credential: Credential;
   /** The generated token that this goes back to, if it does. */
   tokenId?: string | undefined;
+  /** The version of the credentials that a bearer token was issued for; one of an earlier release has none. */
+  version?: string | undefined;
   may(verb: Verb, repository: RepositoryName): boolean;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;

@@ -171,8 +171,8 @@ function remember(guard: Guard, header: string, access: Access, until: number): 
 }
 
 /**
- * A push that outlives its token goes on, within `UPLOAD_TTL`, if its account is still there and still may do what
- * the token says.
+ * A push that outlives its token goes on, within `UPLOAD_TTL`, if the credentials that the token was issued for are
+ * still good, and their account still may do what the token says.
  */
 async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result<{ access: Access }>> {
   const { registry } = guard;
@@ -180,8 +180,9 @@ async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result
     return failure("TOKEN_INVALID");
   const granted = accessOfClaims(claims);
   // An outsider's account is not ours to ask about; the token was ours, and is taken for the upload it began.
-  if (isOutsider(claims.account)) return { ok: true, access: granted };
-  const recalled = await recall(registry, claims.account, claims.tokenId, undefined);
+  const recalled: Result<{ principal: Principal }> = isOutsider(claims.account)
+    ? { ok: true, principal: guard.outsiders.recall(claims.account) }
+    : await recall(registry, claims.account, claims.tokenId, claims.version);
   if (!recalled.ok) return recalled;
   const today = accessOf(recalled.principal, "bearer");
   const may: Access["may"] = (verb, repository) =>
@@ -194,6 +195,7 @@ function accessOfClaims(claims: TokenClaims): Access {
   return {
     ...bearerAccess(accessByGrants(account, "bearer", [grantsOfAccess(claims.access)]), claims.access),
     tokenId: claims.tokenId,
+    version: claims.version,
   };
 }
 

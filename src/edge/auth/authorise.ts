@@ -58,6 +58,21 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   return answer;
 }
 
+/**
+ * Whether the caller may read a blob from a repository in order to mount it elsewhere. With a bearer token, the token
+ * itself must say so: it was issued for what it names, and may be in the hands of somebody who is to have no more.
+ *
+ * `isNamed`: the caller named the source. What was found for a caller who named none is no guess of theirs.
+ */
+export async function mayPullFrom(
+  context: Context,
+  source: RepositoryName,
+  isNamed: boolean,
+): Promise<boolean> {
+  if (context.access.may("pull", source)) return true;
+  return isNamed ? mayEverybodyPull(context, source) : isPublic(context.registry, source);
+}
+
 function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {
   const { access } = context;
   if (!isAnonymous(access) && access.isFinal(verb, repository)) {

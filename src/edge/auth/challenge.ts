@@ -5,19 +5,7 @@
  */
 import type { Settings } from "../../env.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
-
-/**
- * The origin that the client asked for: the request's own, or what a trusted proxy says of it. Where something in
- * front speaks TLS and says nothing, the scheme is a setting.
- */
-export function originOf(settings: Settings, url: URL, headers: Headers): string {
-  const scheme = settings.publicScheme === "request" ? url.protocol : `${settings.publicScheme}:`;
-  if (!settings.trustForwarded) return `${scheme}//${url.host}`;
-  const protocol = headers.get("X-Forwarded-Proto")?.split(",", 1)[0]?.trim();
-  const host = headers.get("X-Forwarded-Host")?.split(",", 1)[0]?.trim();
-  const isValidHost = host !== undefined && /^[A-Za-z0-9._:[\]-]{1,255}$/.test(host);
-  return `${protocol === "https" || protocol === "http" ? `${protocol}:` : scheme}//${isValidHost ? host : url.host}`;
-}
+import { originOf } from "./origins.ts";
 
 /** The `WWW-Authenticate` of a route that takes bearer tokens. */
 export function bearerChallenge(

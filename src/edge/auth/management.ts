@@ -28,10 +28,6 @@ export function managementRefusal(
       headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
     };
   }
-  // A browser adds a password that it knows to whatever another site makes it send.
-  const site = request.headers.get("Sec-Fetch-Site") ?? "none";
-  if (site !== "none" && site !== "same-origin")
-    return { failure: failure("DENIED", "sent by another site") };
   if (access.isAdministrator || right === "account" || isOwn(context, right)) return undefined;
   const target = Object.values(params).join("/") || "*";
   audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });

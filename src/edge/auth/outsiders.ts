@@ -71,6 +71,16 @@ export class Outsiders {
     return outsider === undefined ? failure("TOKEN_INVALID") : { ok: true, outsider };
   }
 
+  /**
+   * How far a subject, named as {@link outsiderAccount} names it, may reach at most by the issuers of today: nowhere
+   * when its own is trusted no more.
+   */
+  recall(account: string): Principal {
+    const { issuers } = this.#registry.settings;
+    const own = issuers.filter(({ issuer }) => account.startsWith(outsiderAccount(issuer, "")));
+    return { account, grantSets: [own.flatMap(ceilingOf)], version: "" };
+  }
+
   /** What a token says, by keys at most so old; `undefined` when its key is none of them. */
   async #payload(
     issuer: TrustedIssuer,
@@ -102,6 +112,11 @@ export class Outsiders {
   }
 }
 
+/** The most that tokens of an issuer can be granted. */
+function ceilingOf({ repositories }: TrustedIssuer): Grant[] {
+  return repositories.map((repository) => ({ repository, verbs: ["pull", "push", "delete"] }));
+}
+
 /** `undefined` when the token has ended, or its subject is no name. */
 function toOutsider(issuer: TrustedIssuer, payload: JWTPayload, now: number): Outsider | undefined {
   const endsAtMs = Number(payload.exp) * 1000;
@@ -111,13 +126,9 @@ function toOutsider(issuer: TrustedIssuer, payload: JWTPayload, now: number): Ou
   const access =
     issuer.acceptAccess && payload.access !== undefined ? parseAccessClaim(payload.access) : undefined;
   const granted = access === undefined ? grantsOfClaims(issuer, payload) : grantsOfAccess(access);
-  const ceiling: Grant[] = issuer.repositories.map((repository) => ({
-    repository,
-    verbs: ["pull", "push", "delete"],
-  }));
   const principal: Principal = {
     account: outsiderAccount(issuer.issuer, subject),
-    grantSets: [granted, ceiling],
+    grantSets: [granted, ceilingOf(issuer)],
     version: "",
     endsAtMs,
   };

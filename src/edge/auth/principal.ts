@@ -14,7 +14,7 @@ import { hashSecret, isGeneratedSecret } from "./passwords.ts";
 export type Principal = {
   account: string;
   grantSets: Grant[][];
-  /** Changes when the credentials do, so that what was issued for the old ones ends. */
+  /** Changes when the credentials do, so that what was issued for the old ones ends; no account has one again. */
   version: string;
   /** The generated token that was shown, if one was. */
   tokenId?: string;
@@ -94,8 +94,11 @@ async function byToken(registry: Registry, token: TokenRecord): Promise<Result<{
 }
 
 /**
- * Who something was issued to, as they are now: with the grants of today. Error: `TOKEN_INVALID` when the account or
- * the generated token is gone or disabled, or the password has changed since.
+ * Who something was issued to, as they are now: with the grants of today. `version` is that of the credentials it was
+ * issued for; a generated token is its own, as its id is never given to another.
+ *
+ * Error: `TOKEN_INVALID` when the account or the generated token is gone, when the account is disabled or was since,
+ * or when its password has changed.
  */
 export async function recall(
   registry: Registry,
@@ -109,8 +112,9 @@ export async function recall(
     return recalled?.ok ? recalled : failure("TOKEN_INVALID");
   }
   const principal = await enabledPrincipal(registry, account);
-  const isCurrent = principal !== undefined && (version === undefined || principal.version === version);
-  return isCurrent ? known(principal) : failure("TOKEN_INVALID");
+  return principal?.version === version && principal !== undefined
+    ? known(principal)
+    : failure("TOKEN_INVALID");
 }
 
 async function enabledPrincipal(registry: Registry, name: string): Promise<Principal | undefined> {

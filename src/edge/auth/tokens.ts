@@ -2,44 +2,51 @@
  * The registry's own tokens: short-lived ones that say what they grant, and refresh tokens that say only whose they
  * are. Source: Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 9068 for `at+jwt`.
  */
-import { errors, jwtVerify, SignJWT } from "jose";
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import { maxRefreshTtlMs, maxTokenTtlMs } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, parseAccessClaim } from "../../oci/scope.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { KeyRing } from "./key-ring.ts";
 import type { Principal } from "./principal.ts";
 
-const accessType = "at+jwt";
-const refreshType = "rt+jwt";
+/** A kind of token: its `typ`, and the longest that any setting lets one live. */
+type Kind = { typ: string; maxLifeMs: number };
+
+const accessKind: Kind = { typ: "at+jwt", maxLifeMs: maxTokenTtlMs };
+const refreshKind: Kind = { typ: "rt+jwt", maxLifeMs: maxRefreshTtlMs };
 
 /** How far the clock that issued a token may be ahead, in seconds. A token's end is taken as it is. */
 const clockToleranceSeconds = 10;
 
-/** What a token says. `isExpired`: it is genuine, but its time is over. */
-export type TokenClaims = {
-  account: string;
-  tokenId: string | undefined;
-  access: AccessEntry[];
-  expiresAtMs: number;
-  isExpired: boolean;
-};
+/**
+ * What every token says: whose it is, and for which credentials it was issued. Those for nobody, and bearer tokens of
+ * earlier releases, have no version.
+ */
+export type RefreshClaims = { account: string; tokenId: string | undefined; version: string | undefined };
 
-/** What a refresh token says. */
-export type RefreshClaims = { account: string; tokenId: string | undefined; version: string };
+/** What a bearer token says. `isExpired`: it is genuine, but its time is over. */
+export type TokenClaims = RefreshClaims & { access: AccessEntry[]; expiresAtMs: number; isExpired: boolean };
 
 /** A token, and how long it lives. */
 export type IssuedToken = { token: string; expiresInSeconds: number; issuedAt: string };
 
-/** Issues a token that grants `access`, for `TOKEN_TTL` or as long as what was shown for it lives. */
+/**
+ * Issues a token that grants `access`, to nobody in particular without a principal, for `TOKEN_TTL` or as long as what
+ * was shown for it lives.
+ */
 export async function issueAccessToken(
   registry: Registry,
   keys: KeyRing,
-  principal: Pick<Principal, "account" | "tokenId" | "endsAtMs">,
+  principal: Principal | undefined,
   access: AccessEntry[],
 ): Promise<IssuedToken> {
   const now = registry.clock.now();
-  const endsAt = Math.min(now + registry.settings.tokenTtlMs, principal.endsAtMs ?? Number.POSITIVE_INFINITY);
-  const token = await sign(registry, keys, accessType, principal, [now, endsAt], { access });
+  const endsAt = Math.min(
+    now + registry.settings.tokenTtlMs,
+    principal?.endsAtMs ?? Number.POSITIVE_INFINITY,
+  );
+  const token = await sign(registry, keys, accessKind, principal, [now, endsAt], { access });
   const expiresInSeconds = Math.max(1, Math.floor((endsAt - now) / 1000));
   return { token, expiresInSeconds, issuedAt: new Date(now).toISOString() };
 }
@@ -51,25 +58,26 @@ export function issueRefreshToken(registry: Registry, keys: KeyRing, principal: 
     now + registry.settings.refreshTtlMs,
     principal.endsAtMs ?? Number.POSITIVE_INFINITY,
   );
-  return sign(registry, keys, refreshType, principal, [now, endsAt], { ver: principal.version });
+  return sign(registry, keys, refreshKind, principal, [now, endsAt]);
 }
 
 /** Signs a token that lives from the first time to the second, in milliseconds since 1970. */
 async function sign(
   { settings }: Registry,
   keys: KeyRing,
-  typ: string,
-  { account, tokenId }: Pick<Principal, "account" | "tokenId">,
+  { typ }: Kind,
+  principal: Principal | undefined,
   lifetimeMs: [number, number],
-  claims: Record<string, unknown>,
+  claims: { access?: AccessEntry[] } = {},
 ): Promise<string> {
   const { kid, key } = await keys.signer();
   const [begin, end] = lifetimeMs.map((time) => Math.floor(time / 1000)) as [number, number];
-  return new SignJWT({ ...claims, ...(tokenId === undefined ? {} : { tid: tokenId }) })
+  // What is undefined is not in the token.
+  return new SignJWT({ ...claims, tid: principal?.tokenId, ver: principal?.version })
     .setProtectedHeader({ alg: "EdDSA", kid, typ })
     .setIssuer(settings.service)
     .setAudience(settings.service)
-    .setSubject(account)
+    .setSubject(principal?.account ?? "")
     .setIssuedAt(begin)
     .setNotBefore(begin)
     .setExpirationTime(end)
@@ -83,12 +91,11 @@ export async function verifyAccessToken(
   keys: KeyRing,
   token: string,
 ): Promise<Result<{ claims: TokenClaims }>> {
-  const verified = await verify(registry, keys, token, accessType);
+  const verified = await verify(registry, keys, token, accessKind);
   if (!verified.ok) return verified;
   const { payload, isExpired } = verified;
   const claims: TokenClaims = {
-    account: String(payload.sub ?? ""),
-    tokenId: typeof payload.tid === "string" ? payload.tid : undefined,
+    ...holderOf(payload),
     access: parseAccessClaim(payload.access),
     expiresAtMs: Number(payload.exp) * 1000,
     isExpired,
@@ -102,21 +109,49 @@ export async function verifyRefreshToken(
   keys: KeyRing,
   token: string,
 ): Promise<Result<{ claims: RefreshClaims }>> {
-  const verified = await verify(registry, keys, token, refreshType);
+  const verified = await verify(registry, keys, token, refreshKind);
   if (!verified.ok || verified.isExpired) return failure("TOKEN_INVALID");
-  const { sub, tid, ver } = verified.payload;
-  const tokenId = typeof tid === "string" ? tid : undefined;
-  return { ok: true, claims: { account: String(sub ?? ""), tokenId, version: String(ver ?? "") } };
+  return { ok: true, claims: holderOf(verified.payload) };
 }
 
-type Verified = { payload: Record<string, unknown>; isExpired: boolean };
+function holderOf({ sub, tid, ver }: JWTPayload): RefreshClaims {
+  return { account: String(sub ?? ""), tokenId: textIn(tid), version: textIn(ver) };
+}
+
+function textIn(claim: unknown): string | undefined {
+  return typeof claim === "string" ? claim : undefined;
+}
+
+type Verified = { payload: JWTPayload; isExpired: boolean };
 
 async function verify(
   registry: Registry,
   keys: KeyRing,
   token: string,
-  typ: string,
+  kind: Kind,
 ): Promise<Result<Verified>> {
+  const payload = await verifySignature(registry, keys, token, kind);
+  const now = registry.clock.now();
+  return payload !== undefined && isAsIssued(payload, kind, now)
+    ? { ok: true, payload, isExpired: Number(payload.exp) * 1000 <= now }
+    : failure("TOKEN_INVALID");
+}
+
+/**
+ * Whether a setting could have made the registry issue this by now. What leaked keys signed may pretend to live for
+ * years, and would outlive whatever its account and its version say.
+ */
+function isAsIssued({ iat = 0, exp = 0 }: JWTPayload, { maxLifeMs }: Kind, now: number): boolean {
+  return iat * 1000 <= now + clockToleranceSeconds * 1000 && (exp - iat) * 1000 <= maxLifeMs;
+}
+
+/** What a token says that the registry has signed, whether its time is over or not. */
+async function verifySignature(
+  registry: Registry,
+  keys: KeyRing,
+  token: string,
+  { typ }: Kind,
+): Promise<JWTPayload | undefined> {
   const { settings, clock } = registry;
   try {
     const { payload } = await jwtVerify(
@@ -136,11 +171,11 @@ async function verify(
         requiredClaims: ["sub", "exp", "nbf", "iat"],
       },
     );
-    return { ok: true, payload, isExpired: Number(payload.exp) * 1000 <= clock.now() };
+    return payload;
   } catch (error) {
     // jose checks the signature, and every claim but the time, before it says so.
-    if (error instanceof errors.JWTExpired) return { ok: true, payload: error.payload, isExpired: true };
-    if (error instanceof errors.JOSEError) return failure("TOKEN_INVALID");
+    if (error instanceof errors.JWTExpired) return error.payload;
+    if (error instanceof errors.JOSEError) return undefined;
     throw error;
   }
 }

@@ -103,7 +103,7 @@ async function issue(
   }
   const access = await grant(context, principal, asked);
   noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);
-  const issued = await issueAccessToken(registry, keys, principal ?? { account: "" }, access);
+  const issued = await issueAccessToken(registry, keys, principal, access);
   // Tokens of other issuers are not prolonged.
   const isOurs = principal !== undefined && !isOutsider(principal.account);
   const refresh =

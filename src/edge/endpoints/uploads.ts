@@ -12,7 +12,7 @@ import {
   type UploadBody,
   uploadStatus,
 } from "../../registry/uploads.ts";
-import { mayPullFrom } from "../auth/subject-grants.ts";
+import { mayPullFrom } from "../auth/authorise.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 import { eventOrigin } from "../event-origin.ts";
 
@@ -38,7 +38,7 @@ async function mountOrOpen(
   if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: mount }) };
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return { failure: failure("NAME_INVALID", { from: fromText }) };
-  const mayPull = (source: RepositoryName) => mayPullFrom(context, source);
+  const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
   const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }

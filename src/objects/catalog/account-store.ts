@@ -51,24 +51,38 @@ export class AccountStore {
     return filter;
   }
 
-  /** Makes or changes an account; without a new password the old one stays. Returns whether it is new. */
+  /**
+   * Makes or changes an account; without a new password the old one stays. A new account, a new password, and being
+   * disabled each give it a version that no account had before. Returns whether it is new.
+   */
   put({ name, password, grants, isDisabled }: AccountPut, now: number): boolean {
-    const isNew = this.account(name) === undefined;
+    const before = this.account(name);
+    const endsWhatWasIssued = before === undefined || password !== undefined || isDisabled;
+    const version = endsWhatWasIssued ? this.#nextVersion(now) : before.version;
     const passwordText = password === undefined ? null : JSON.stringify(password);
     this.#sql.exec(
       `INSERT INTO accounts (name, password, grants, disabled, version, created_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
          password = coalesce(excluded.password, password),
-         version = CASE WHEN excluded.password IS NULL THEN version ELSE excluded.version END,
-         grants = excluded.grants, disabled = excluded.disabled`,
+         version = excluded.version, grants = excluded.grants, disabled = excluded.disabled`,
       name,
       passwordText,
       JSON.stringify(grants),
       isDisabled ? 1 : 0,
-      now,
+      version,
       now,
     );
-    return isNew;
+    return before === undefined;
+  }
+
+  /** Later than all before it, and than those of accounts that were deleted before this was counted: these are times. */
+  #nextVersion(now: number): number {
+    return this.#sql
+      .exec<{ version: number }>(
+        "UPDATE latest_version SET version = max(version + 1, ?) WHERE id = 1 RETURNING version",
+        now,
+      )
+      .one().version;
   }
 
   /** Deletes an account with its tokens. Returns whether there was one. */

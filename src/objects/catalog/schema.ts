@@ -11,7 +11,7 @@ const tables = `
     description TEXT NOT NULL DEFAULT ''
   ) WITHOUT ROWID;
 
-  -- password is a JSON object of salt, hash and iterations. version changes with the password.
+  -- password is a JSON object of salt, hash and iterations.
   CREATE TABLE IF NOT EXISTS accounts (
     name TEXT PRIMARY KEY,
     password TEXT,
@@ -105,6 +105,12 @@ const kindsOfAudit = `
   CREATE INDEX audit_by_kind ON audit (kind, id);
 `;
 
+const versions = `
+  -- The latest version that an account had, be it one that is gone: none is ever given twice.
+  CREATE TABLE latest_version (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL);
+  INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
+`;
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -113,4 +119,5 @@ export const catalogSchema: Schema = [
   stateOfObjects,
   addedReports,
   kindsOfAudit,
+  versions,
 ];

@@ -4,9 +4,10 @@
  */
 
 import type { Env } from "../../../src/env.ts";
+import { catalogStub } from "../../../src/objects/stubs.ts";
 import worker from "../../../src/worker.ts";
 import { CallCounter } from "../../support/call-counter.ts";
-import { moveClock } from "../../support/moved-clock.ts";
+import { holdClock, moveClock } from "../../support/moved-clock.ts";
 
 export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../../src/worker.ts";
 
@@ -18,10 +19,14 @@ const counter = new CallCounter();
 let countedEnv: Env | undefined;
 
 export default {
-  fetch: (request, env, context) => {
+  fetch: async (request, env, context) => {
     const { pathname, searchParams } = URL.parse(request.url) ?? { searchParams: new URLSearchParams() };
     if (pathname === "/_test/advance") {
       moveClock(Number(searchParams.get("ms")));
+      return new Response();
+    }
+    if (pathname === "/_test/hold-clock") {
+      holdClock();
       return new Response();
     }
     if (pathname === "/_test/hurry") {
@@ -33,6 +38,15 @@ export default {
       return new Response();
     }
     if (pathname === "/_test/calls") return Response.json(counter.take());
+    if (pathname === "/_test/set") {
+      // What a deployment does to a variable: another `env`, and an isolate that knows nothing yet.
+      countedEnv = counter.wrap({
+        ...env,
+        [searchParams.get("name") ?? ""]: searchParams.get("value") ?? "",
+      });
+      return new Response();
+    }
+    if (pathname === "/_test/keys") return Response.json(await catalogStub(env).signingKeys());
     countedEnv ??= counter.wrap(env);
     return worker.fetch(request, countedEnv, context);
   },

@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after } from "node:test";
+import { importJWK, type JWK, SignJWT } from "jose";
+import type { VariableName } from "../../../src/env.ts";
 import { type Instance, startInstance } from "../../../src/local/instance.ts";
 import type { Variables } from "../../../src/local/variables.ts";
+import type { SigningKey } from "../../../src/objects/api.ts";
 import type { Grant } from "../../../src/oci/grant.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
 import { Answer, deadlineMs, type ErrorEntry, fetchOnce, type PushedImage } from "../../support/client.ts";
@@ -152,9 +155,31 @@ export class AuthRegistry {
     await this.#control(`advance?ms=${milliseconds}`);
   }
 
+  /** Stops the registry's clock until it is moved. */
+  async holdClock(): Promise<void> {
+    await this.#control("hold-clock");
+  }
+
   /** Lets what waits for others give up so many times sooner. */
   async hurry(times: number): Promise<void> {
     await this.#control(`hurry?times=${times}`);
+  }
+
+  /** Deploys the registry anew with another value of a variable; its objects keep what they were started with. */
+  async deployWith(name: VariableName, value: string): Promise<void> {
+    this.secrets.add(value);
+    await this.#control(`set?${new URLSearchParams({ name, value })}`);
+  }
+
+  /** Signs claims with the registry's own key, as whoever has stolen it could. */
+  async signAsRegistry(claims: Record<string, unknown>, typ = "at+jwt"): Promise<string> {
+    const [key] = (await (await this.#control("keys")).json()) as [SigningKey];
+    const signer = await importJWK(key.privateJwk as JWK, "EdDSA");
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ alg: "EdDSA", kid: key.kid, typ })
+      .sign(signer);
+    this.secrets.add(token);
+    return token;
   }
 
   /** Cuts off the next call of a binding's method, such as `REPOSITORY.resolveTags`. */
@@ -181,8 +206,12 @@ export class AuthRegistry {
 
   /** Ends the registry. An exception that became a 500, or a secret in a log, fails the tests. */
   async end(hasAdmin: boolean): Promise<void> {
-    const audit = hasAdmin ? JSON.stringify(await this.audit()) : "";
-    await this.instance.dispose();
+    let audit = "";
+    try {
+      if (hasAdmin) audit = JSON.stringify(await this.audit());
+    } finally {
+      await this.instance.dispose();
+    }
     assert(!this.log.includes('"stack"'), this.log.slice(this.log.indexOf('"stack"') - 500).slice(0, 3000));
     for (const secret of this.secrets) {
       if (secret.length < 10) continue;
