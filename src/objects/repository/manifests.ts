@@ -1,15 +1,17 @@
 /**
  * How a ledger takes manifests in and gives them up, and the tags that move with them.
  */
+import { parseDigest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
-import { describeReferences } from "../../oci/manifest.ts";
+import { describeReferences, type Reference } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ManifestPut } from "../api.ts";
 import type { DueRow } from "../due.ts";
 import { logDeletion } from "../tally.ts";
 import { unlinkLater } from "./links.ts";
 import type { LedgerParts } from "./parts.ts";
+import { hasUnread } from "./reread.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedLater } from "./untagged.ts";
@@ -26,8 +28,8 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   const now = clock.now();
   // The same bytes may have been pushed as another media type, under which they named something else.
   const isKnown = manifests.stat(digest)?.mediaType === facts.mediaType;
-  // One that is here as what it is has passed this check, and the blobs that it references are kept.
-  const missing = isKnown || put.sparse ? [] : manifests.missing(facts.references);
+  // Also of one that is here: it may have been stored under other rules, or its children deleted since.
+  const missing = lackedBy(facts.references, parts, put.sparse);
   if (missing.length > 0) {
     return failure(
       "MANIFEST_BLOB_UNKNOWN",
@@ -48,6 +50,19 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   for (const tag of put.tags) moveTag(parts, tag, digest, origin);
   untaggedLater(parts, [digest]);
   return { ok: true };
+}
+
+/**
+ * What a manifest requires and the repository does not have. Where manifests are sparse, that may come later, unless it
+ * is of an algorithm of which the registry has no content.
+ */
+export function lackedBy(
+  references: Reference[],
+  { manifests }: Pick<LedgerParts, "manifests">,
+  isSparse: boolean,
+): string[] {
+  const missing = manifests.missing(references);
+  return isSparse ? missing.filter((digest) => parseDigest(digest) === undefined) : missing;
 }
 
 /** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */
@@ -97,9 +112,13 @@ export function removeManifest(
   return { ok: true, tags: pointing };
 }
 
-/** Removes those of the manifests that are due which still nothing reaches. In the caller's transaction. */
+/**
+ * Removes those of the manifests that are due which still nothing reaches; none as long as there are some that may name
+ * them. In the caller's transaction.
+ */
 export function removeUntagged(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
   const { settings, manifests, due, tally } = parts;
+  if (hasUnread(parts)) return;
   for (const { id: digest } of rows) {
     due.clear(untaggedJob, digest);
     if (settings.untaggedTtlMs === undefined || manifests.isReached(digest)) continue;

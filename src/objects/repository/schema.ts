@@ -8,6 +8,7 @@ import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import { eventsSchema } from "./events.ts";
+import { rereadStep } from "./reread.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -97,7 +98,7 @@ const trashTags = `
   ALTER TABLE deleted_manifests DROP COLUMN tags;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags];
+const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, rereadStep];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {
