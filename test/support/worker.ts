@@ -4,12 +4,14 @@
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
+ * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
  * POST /.test/hold/<operation>/<before or after> makes it wait, POST /.test/held/<operation> answers whether it does,
  * and POST /.test/let-go/<operation>/<let-go or lost> ends that.
  */
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { rereadJob } from "../../src/objects/repository/reread.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -34,6 +36,10 @@ export class Repository extends RealRepository {
 
   alarmAt(): Promise<number | null> {
     return this.ctx.storage.getAlarm();
+  }
+
+  async rereadIn(milliseconds: number): Promise<void> {
+    this.parts.due.set(rereadJob, "", this.parts.clock.now() + milliseconds);
   }
 
   runAlarm(): Promise<void> {
@@ -99,6 +105,10 @@ async function control(url: URL, env: Bindings): Promise<unknown> {
     case "alarm-at": {
       const namespace = env[subject as "REPOSITORY"] as unknown as DurableObjectNamespace<Repository>;
       return namespace.getByName(name).alarmAt();
+    }
+    case "reread": {
+      const namespace = env.REPOSITORY as unknown as DurableObjectNamespace<Repository>;
+      return namespace.getByName(subject).rereadIn(Number(name));
     }
     default:
       throw new Error(`there is no ${action}`);

@@ -15,7 +15,7 @@ import { shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { LedgerParts } from "./parts.ts";
 import { rebuildJob } from "./rebuild.ts";
-import { hasUnread, rereadJob } from "./reread.ts";
+import { hasUnread } from "./reread.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedScanJob } from "./untagged.ts";
