@@ -141,16 +141,7 @@ const everyTable = [
 ];
 
 /** What is to be done later about manifests, tags and blobs; all of it is void without them. */
-const jobsOfContent = [
-  "unlink",
-  purgeJob,
-  untaggedJob,
-  untaggedScanJob,
-  historyJob,
-  rebuildJob,
-  rereadJob,
-  scrubJob,
-];
+const jobsOfContent = ["unlink", purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob, scrubJob];
 
 /** Takes everything out of a ledger, and marks every row that KV may have of it. In the caller's transaction. */
 export function removeEverything({ sql, outbox, clock }: LedgerParts): void {
