@@ -34,10 +34,10 @@ const minuteMs = 60_000;
 const repositories = [repository, "team/earlier-index"];
 const digests = [...new Set(stored.flatMap(({ names }) => names))].map(earlier);
 
-/** Lets all go that may go: the archive was made with a grace of a day. */
+/** Lets all go that may go. */
 async function collectAll(): Promise<void> {
   for (let round = 0; round < 3; round++) {
-    await advance(25 * hourMs);
+    await advance(2 * hourMs);
     await collect(repositories, digests);
   }
 }
