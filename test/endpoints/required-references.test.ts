@@ -76,12 +76,10 @@ const neverThere: Record<string, [manifest: Uint8Array, type: string]> = {
 };
 
 for (const [what, [manifest, type]] of Object.entries(neverThere)) {
-  test(`${what} of an algorithm that the registry does not have is missing, also where manifests are sparse`, async () => {
-    for (const each of [registry, mirror]) {
-      const answer = await each.putManifest("parts", "v1", manifest, type);
-      const { detail } = expectError(answer, 404, "MANIFEST_BLOB_UNKNOWN");
-      assert.deepEqual(detail, [blake3]);
-    }
+  test(`${what} of an algorithm that the registry does not have is missing`, async () => {
+    const answer = await registry.putManifest("parts", "v1", manifest, type);
+    const { detail } = expectError(answer, 404, "MANIFEST_BLOB_UNKNOWN");
+    assert.deepEqual(detail, [blake3]);
   });
 }
 

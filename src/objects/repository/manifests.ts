@@ -1,10 +1,9 @@
 /**
  * How a ledger takes manifests in and gives them up, and the tags that move with them.
  */
-import { parseDigest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
-import { describeReferences, type Reference } from "../../oci/manifest.ts";
+import { describeReferences } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ManifestPut } from "../api.ts";
 import type { DueRow } from "../due.ts";
@@ -29,7 +28,7 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   // The same bytes may have been pushed as another media type, under which they named something else.
   const isKnown = manifests.stat(digest)?.mediaType === facts.mediaType;
   // Also of one that is here: it may have been stored under other rules, or its children deleted since.
-  const missing = lackedBy(facts.references, parts, put.sparse);
+  const missing = put.sparse ? [] : manifests.missing(facts.references);
   if (missing.length > 0) {
     return failure(
       "MANIFEST_BLOB_UNKNOWN",
@@ -50,19 +49,6 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   for (const tag of put.tags) moveTag(parts, tag, digest, origin);
   untaggedLater(parts, [digest]);
   return { ok: true };
-}
-
-/**
- * What a manifest requires and the repository does not have. Where manifests are sparse, that may come later, unless it
- * is of an algorithm of which the registry has no content.
- */
-export function lackedBy(
-  references: Reference[],
-  { manifests }: Pick<LedgerParts, "manifests">,
-  isSparse: boolean,
-): string[] {
-  const missing = manifests.missing(references);
-  return isSparse ? missing.filter((digest) => parseDigest(digest) === undefined) : missing;
 }
 
 /** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */

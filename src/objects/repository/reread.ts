@@ -15,7 +15,7 @@ export const rereadJob = "reread";
  * one before adds it once more.
  */
 export const rereadStep = `
-  INSERT OR REPLACE INTO due (kind, id, at) SELECT '${rereadJob}', '', 0 WHERE EXISTS (SELECT 1 FROM manifests);
+  INSERT OR REPLACE INTO due (kind, id, at) SELECT '${rereadJob}', '', 0 FROM manifests WHERE digest > '' LIMIT 1;
 `;
 
 const batchRows = 100;

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { Env } from "../../env.ts";
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
-import { readManifest, readStoredManifest } from "../../oci/manifest.ts";
+import { type Reference, readManifest, readStoredManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
@@ -14,7 +14,6 @@ import { emptyReport, type ScrubReport, type ScrubStep } from "../scrub/report.t
 import { faultOf } from "../scrub/verify.ts";
 import { shardStub } from "../stubs.ts";
 import { markBlobRows } from "./links.ts";
-import { lackedBy } from "./manifests.ts";
 import type { LedgerParts } from "./parts.ts";
 import { replicaValue } from "./replica-values.ts";
 
@@ -70,15 +69,16 @@ function checkManifest({ parts, repository, report }: LedgerScrub, digest: strin
     return;
   }
   // Mirrors of a subset have manifests that name what is not there.
-  const isSparse = settings.sparseManifests === "accept";
-  const lackedBefore = lackedBy(readStoredManifest(row.bytes, row.mediaType).references, parts, isSparse);
-  for (const each of lackedBefore) {
+  const missingOf = (references: Reference[]) =>
+    settings.sparseManifests === "accept" ? [] : manifests.missing(references);
+  const missing = missingOf(readStoredManifest(row.bytes, row.mediaType).references);
+  for (const each of missing) {
     report.problems.push({ ...finding, what: "reference", detail: `the repository does not have ${each}` });
   }
   const reading = readManifest(row.bytes, row.mediaType);
-  const lacked = reading.ok ? lackedBy(reading.facts.references, parts, isSparse) : [];
-  const required = lacked.filter((each) => !lackedBefore.includes(each));
-  const reasons = reading.ok ? required.map((each) => `it requires ${each}`) : [reading.reason];
+  const required = reading.ok ? missingOf(reading.facts.references) : [];
+  const since = required.filter((each) => !missing.includes(each)).map((each) => `it requires ${each}`);
+  const reasons = reading.ok ? since : [reading.reason];
   for (const detail of reasons) report.refused.push({ ...finding, what: "manifest", detail });
 }
 
