@@ -33,15 +33,20 @@ export class FieldNames {
   find(text: string, start: number, end: number): number {
     const length = end - start;
     if (length > this.#longest * longestEscape) return 0;
+    const found = this.#match(text, start, length);
+    if (found !== 0 || length < longestEscape) return found;
+    const unescaped = withoutEscapes(text, start, end);
+    return unescaped === undefined ? 0 : this.#match(unescaped, 0, unescaped.length);
+  }
+
+  #match(text: string, start: number, length: number): number {
     const candidates = this.#candidates[length];
-    if (candidates !== undefined) {
-      for (const { number, name } of candidates) {
-        const equality = compare(text, start, name);
-        if (equality !== 0) return number * equality;
-      }
+    if (candidates === undefined) return 0;
+    for (const { number, name } of candidates) {
+      const equality = compare(text, start, name);
+      if (equality !== 0) return number * equality;
     }
-    const unescaped = length < longestEscape ? undefined : withoutEscapes(text, start, end);
-    return unescaped === undefined ? 0 : this.find(unescaped, 0, unescaped.length);
+    return 0;
   }
 }
 

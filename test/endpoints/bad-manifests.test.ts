@@ -38,6 +38,10 @@ const refused: Record<string, Row> = {
   "text that is not JSON": { body: "manifest" },
   "JSON that is cut short": { body: image.manifest.slice(0, -1) },
   "bytes that are not UTF-8": { body: new Uint8Array([0x7b, 0xff, 0x7d]) },
+  "a digest with an escape that JSON does not have": {
+    body: `{"digest":"\\x${"a".repeat(100)}"}`,
+    type: "a/b",
+  },
   "an array": { body: "[]" },
   "a number": { body: "1" },
   "a Content-Type that contradicts mediaType": { body: image.manifest, type: imageIndexType },

@@ -30,6 +30,8 @@ const keys: [source: string, found: number][] = [
   ["dig\\nest", 0],
   ["dige\\\\st", 0],
   ["", 0],
+  ["\\u005cu0064igest", 0],
+  ["\\u005c\\u0064igest", 0],
   ["d\u0131gest", 0],
   ["di\u0261est", 0],
   ["\uff44igest", 0],
