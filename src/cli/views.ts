@@ -122,6 +122,7 @@ export type ScrubView = {
   checked: Record<string, number>;
   repaired: FindingView[];
   problems: FindingView[];
+  refused: FindingView[];
 };
 
 /** A move of a tag. */

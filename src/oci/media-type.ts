@@ -26,6 +26,13 @@ export function kindOfMediaType(mediaType: string): ManifestKind {
   }
 }
 
+const schema1 = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(?:json|prettyjws)$/i;
+
+/** Whether manifests of this media type are of Docker's "Image Manifest Version 2, Schema 1". */
+export function isSchema1Type(mediaType: string): boolean {
+  return schema1.test(mediaType);
+}
+
 const nonDistributable =
   /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.foreign\.diff\.tar(?:\.gzip)?)$/;
 

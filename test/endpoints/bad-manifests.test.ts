@@ -38,6 +38,10 @@ const refused: Record<string, Row> = {
   "text that is not JSON": { body: "manifest" },
   "JSON that is cut short": { body: image.manifest.slice(0, -1) },
   "bytes that are not UTF-8": { body: new Uint8Array([0x7b, 0xff, 0x7d]) },
+  "a digest with an escape that JSON does not have": {
+    body: `{"digest":"\\x${"a".repeat(100)}"}`,
+    type: "a/b",
+  },
   "an array": { body: "[]" },
   "a number": { body: "1" },
   "a Content-Type that contradicts mediaType": { body: image.manifest, type: imageIndexType },
@@ -201,8 +205,21 @@ test("bytes that were taken as some other type are still checked when they are p
   assert.equal(pulled.header("Content-Type"), "application/vnd.example+json");
 });
 
+const nested = (depth: number) => `{"a":${"[".repeat(depth - 1)}${"]".repeat(depth - 1)}}`;
+
+for (const [what, body] of Object.entries({
+  "nested one deeper than clients read": nested(10_001),
+  "nested as deep as 4 MiB allow": nested(2_097_148),
+  "all opening brackets": "[".repeat(4 * mebibyte),
+  "all opening braces": '{"a":'.repeat(800_000),
+})) {
+  test(`a manifest of unknown type that is ${what} is refused`, async () => {
+    expectError(await registry.putManifest("odd", "deep", encode(body), "a/b"), 400, "MANIFEST_INVALID");
+  });
+}
+
 test("JSON that is deep, or full of surprises, does no harm", async () => {
-  const deep = `{"a":${"[".repeat(500_000)}${"]".repeat(500_000)}}`;
+  const deep = nested(10_000);
   const odd = '{"__proto__":{"a":1},"constructor":1,"mediaType":"a/b","artifactType":"\\u0000\\ud800"}';
   for (const [tag, body] of [
     ["deep", deep],

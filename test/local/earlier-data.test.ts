@@ -2,26 +2,31 @@
  * Data that earlier releases wrote: later ones must open it, serve it and go on with it.
  *
  * Each archive in earlier-data/ is the data directory of a release: one image with a referrer in a public repository,
- * one account, and an upload that was left open; in the second a webhook with two events that wait, in the third
- * refusals in the audit log with texts of 60 KB. A release that changes a schema adds its predecessor's archive.
+ * one account, and an upload that was left open; since there are webhooks, one with two events that wait. A release that
+ * changes a schema adds its predecessor's archive. One has refusals in the audit log with texts of 60 KB, and the last
+ * one manifests that are refused since; see ../objects/rereading.test.ts.
  */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import test, { after } from "node:test";
+import { readdirSync } from "node:fs";
+import test from "node:test";
 import type { BucketKind } from "../../src/local/bucket-kind.ts";
 import { content, digestOf } from "../support/content.ts";
+import { archives, earlierData } from "../support/earlier-data.ts";
 import { serve } from "../support/registry.ts";
 import { parseMetrics, seriesValue } from "../support/scrape.ts";
 
-const archives = join(import.meta.dirname, "earlier-data");
 const layer = "a layer of an earlier release";
 const manifestDigest = "sha256:ca144d2e5c140adf11a1793669c30c7e3bb5d95c41d9699f73bd59db61303336";
 const referrerDigest = "sha256:bfc4c2c80a76e5f6c9485ad1741dc761bfe298e3f04150d80ae62de0b74e17f2";
 
-type Archive = { name: string; bucket: BucketKind; openUpload: string; webhook?: string; refusals?: number };
+type Archive = {
+  name: string;
+  bucket: BucketKind;
+  openUpload: string;
+  webhook?: string;
+  refusals?: number;
+  repositories?: number;
+};
 
 const releases: Archive[] = [
   {
@@ -41,6 +46,13 @@ const releases: Archive[] = [
     openUpload: "c1c620d4-aab5-4543-9842-bc721749e3f6.tov1k1.as.ZMiL19X0MoxEuFfRh5R8-eOtfcfOFWEHVLKOcwgEVeY",
     refusals: 20,
   },
+  {
+    name: "before-rereading.tar.gz",
+    bucket: "disk",
+    openUpload: "c1c620d4-aab5-4543-9842-bc721749e3f6.tov1k1.as.ZMiL19X0MoxEuFfRh5R8-eOtfcfOFWEHVLKOcwgEVeY",
+    webhook: "6e4aabbe-39f0-4287-ae97-62e8a44d3a4e",
+    repositories: 3,
+  },
 ];
 
 function basic(name: string, password: string): Record<string, string> {
@@ -54,11 +66,9 @@ test("every archive is opened by a test", () => {
   assert.deepEqual(readdirSync(archives).toSorted(), releases.map(({ name }) => name).toSorted());
 });
 
-for (const { name, bucket, openUpload, webhook, refusals } of releases) {
+for (const { name, bucket, openUpload, webhook, refusals, repositories = 1 } of releases) {
   test(`the data of ${name} is opened, served and gone on with`, async () => {
-    const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
-    after(() => rmSync(dataDirectory, { recursive: true, force: true }));
-    execFileSync("tar", ["xzf", join(archives, name), "-C", dataDirectory]);
+    const dataDirectory = earlierData(name);
     const registry = await serve({ dataDirectory, bucket, vars: { ADMIN_PASSWORD: admin.password } });
     const app = "/v2/team/app";
 
@@ -105,7 +115,7 @@ for (const { name, bucket, openUpload, webhook, refusals } of releases) {
 
     const headers = basic(admin.name, admin.password);
     const metrics = await registry.must(200, "GET", "/metrics", { headers });
-    assert.equal(seriesValue(parseMetrics(metrics.text), "stowage_repositories"), 1);
+    assert.equal(seriesValue(parseMetrics(metrics.text), "stowage_repositories"), repositories);
     if (refusals !== undefined) {
       const log = await registry.must(200, "GET", "/api/v1/audit?kind=refusal", { headers });
       assert.equal(log.json<{ entries: unknown[] }>().entries.length, refusals);

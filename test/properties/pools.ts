@@ -59,6 +59,23 @@ export const manifests: { bytes: Uint8Array; type: string }[] = [
   { bytes: imageIndex([describe(layer, imageManifestType)]), type: imageIndexType },
   { bytes: imageManifest(describe(image, configType), []), type: imageManifestType },
   { bytes: encode({ blobs: [describe(large, layerType)] }), type: "application/vnd.example+json" },
+  {
+    bytes: encode({ parts: [{ a: { DIGEST: describe(large, layerType).digest } }] }),
+    type: "application/json",
+  },
+  { bytes: encode({ schemaVersion: 1, fsLayers: [{ blobSum: digestOf(layer) }] }), type: "application/json" },
+  {
+    bytes: imageManifest(describe(config, configType), [], { Layers: [describe(layer, layerType)] }),
+    type: imageManifestType,
+  },
+  {
+    bytes: imageManifest(describe(config, configType), [], { subject: describe(layer, layerType) }),
+    type: imageManifestType,
+  },
+  {
+    bytes: imageManifest(describe(filler(6, 6), configType, { urls: ["https://elsewhere.example/"] }), []),
+    type: imageManifestType,
+  },
   { bytes: imageManifest(describe(filler(8, 8), configType), []), type: imageManifestType },
   { bytes: imageManifest(describe(config, configType), [], { schemaVersion: 1 }), type: imageManifestType },
   { bytes: image.slice(0, -1), type: imageManifestType },

@@ -44,7 +44,10 @@ export class World {
   /** Whether a manifest of a repository names a digest. */
   isReferenced(name: string, digest: string): boolean {
     const manifests = [...(this.repositories.get(name)?.manifests.values() ?? [])];
-    return manifests.some(({ facts }) => facts.references.some((reference) => reference.digest === digest));
+    return manifests.some(
+      ({ facts }) =>
+        facts.subject === digest || facts.references.some((reference) => reference.digest === digest),
+    );
   }
 
   /** Which of a manifest's references a repository lacks, so that it must not take it. */

@@ -28,6 +28,8 @@ export type TimedRegistry = {
   runAlarm(binding: Binding, name: string): Promise<void>;
   /** When the alarm of a repository's ledger comes, in milliseconds since 1970; `null` if it has none. */
   alarmAt(repository: string): Promise<number | null>;
+  /** Lets a repository's ledger read its manifests again after this time, as after an upgrade. */
+  rereadIn(repository: string, milliseconds: number): Promise<void>;
   /** Makes the next operation of this name fail, before or after it did its work; see `Fault` for the names. */
   failNext(operation: string, when: Moment): Promise<void>;
   /** Says whether reads of what the bucket has under a key fail; `*`: under all keys. */
@@ -56,6 +58,8 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
     alarmAt: (repository) => control(`alarm-at/REPOSITORY/${encodeURIComponent(repository)}`),
+    rereadIn: (repository, milliseconds) =>
+      control(`reread/${encodeURIComponent(repository)}/${milliseconds}`),
     failNext: (operation, when) => control(`fault/${operation}/${when}`),
     setUnreadable: (key, isUnreadable) =>
       control(`unreadable/${encodeURIComponent(key)}/${isUnreadable ? "yes" : "no"}`),

@@ -4,7 +4,12 @@ import type { Client } from "./client.ts";
 
 export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
 export type Finding = Record<string, string>;
-export type Scrubbed = { checked: Record<string, number>; repaired: Finding[]; problems: Finding[] };
+export type Scrubbed = {
+  checked: Record<string, number>;
+  repaired: Finding[];
+  problems: Finding[];
+  refused: Finding[];
+};
 export type Amount = { objects: number; bytes: number };
 export type Usage = {
   repositories: {
@@ -54,6 +59,7 @@ export async function scrub(client: Client): Promise<Scrubbed> {
     checked,
     repaired: parts.flatMap((part) => part.repaired),
     problems: parts.flatMap((part) => part.problems),
+    refused: parts.flatMap((part) => part.refused),
   };
 }
 

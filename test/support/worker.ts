@@ -4,6 +4,7 @@
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
+ * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
  * POST /.test/unreadable/<key>/<yes or no> says whether reads of a key fail, `*`: of all keys;
  * POST /.test/hold/<operation>/<before or after> makes it wait, POST /.test/held/<operation> answers whether it does,
@@ -12,6 +13,7 @@
  */
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { rereadJob } from "../../src/objects/repository/reread.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -36,6 +38,10 @@ export class Repository extends RealRepository {
 
   alarmAt(): Promise<number | null> {
     return this.ctx.storage.getAlarm();
+  }
+
+  async rereadIn(milliseconds: number): Promise<void> {
+    this.parts.due.set(rereadJob, "", this.parts.clock.now() + milliseconds);
   }
 
   runAlarm(): Promise<void> {
@@ -108,6 +114,10 @@ async function control(url: URL, env: Bindings, body: string): Promise<unknown> 
       const stub = (env[subject as "UPLOAD"] as DurableObjectNamespace).getByName(name);
       const remote: unknown = Reflect.get(stub, method);
       return Reflect.apply(remote as (...args: unknown[]) => unknown, stub, JSON.parse(body));
+    }
+    case "reread": {
+      const namespace = env.REPOSITORY as unknown as DurableObjectNamespace<Repository>;
+      return namespace.getByName(subject).rereadIn(Number(name));
     }
     default:
       throw new Error(`there is no ${action}`);

@@ -1,7 +1,7 @@
 /** From a registry to image layouts: every manifest with all that it references, tagged or not. */
 import { join } from "node:path";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
-import { readManifest } from "../../oci/manifest.ts";
+import { readStoredManifest } from "../../oci/manifest.ts";
 import { CommandError, type Invocation } from "../command.ts";
 import { retry } from "../retry.ts";
 import type { ManifestView, RepositoryView } from "../views.ts";
@@ -98,8 +98,8 @@ class RepositoryExport {
     const blobs = new Map<Digest, { isRequired: boolean }>();
     const own = new Set<string>(manifests.map((each) => each.digest));
     for (const { digest, mediaType } of manifests) {
-      const reading = readManifest(await this.#layout.read(digest), mediaType);
-      for (const reference of reading.ok ? reading.facts.references : []) {
+      const { references } = readStoredManifest(await this.#layout.read(digest), mediaType);
+      for (const reference of references) {
         const named = parseDigest(reference.digest);
         if (named === undefined || own.has(named)) continue;
         const isRequired = reference.required !== undefined || blobs.get(named)?.isRequired === true;

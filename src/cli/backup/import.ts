@@ -1,6 +1,7 @@
 /** From image layouts to a registry: the same digests, tags and referrers. */
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
+import { isObject } from "../../oci/manifest-fields.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { unlessUnknown } from "../api.ts";
 import { type Attempts, attemptEach } from "../attempts.ts";
@@ -95,7 +96,7 @@ class RepositoryImport {
     if (!this.#isForced && present !== undefined && tags.every((tag) => present.tags.includes(tag))) return;
     const bytes = await this.#layout.read(digest);
     const reading = readManifest(bytes, mediaType);
-    if (!reading.ok) throw new CommandError(`${digest} is no manifest: ${reading.reason}`);
+    if (!reading.ok) throw new CommandError(`${digest} cannot be pushed: ${reading.reason}`);
     const children = childrenOf(bytes);
     for (const reference of reading.facts.references) {
       const named = parseDigest(reference.digest);
@@ -128,6 +129,12 @@ class RepositoryImport {
 
 /** What an index lists: layouts of others have it in the index alone. */
 function childrenOf(bytes: Uint8Array): Map<string, LayoutManifest> {
-  const { manifests = [] } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: LayoutManifest[] };
-  return new Map(manifests.map((each) => [each.digest, { ...each, tags: [] }]));
+  const { manifests } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: unknown };
+  // In a manifest of unknown type, that may be anything.
+  const listed = Array.isArray(manifests) ? manifests.filter(isListed) : [];
+  return new Map(listed.map((each) => [each.digest, { ...each, tags: [] }]));
+}
+
+function isListed(entry: unknown): entry is LayoutManifest {
+  return isObject(entry) && typeof entry.digest === "string" && typeof entry.mediaType === "string";
 }

@@ -72,14 +72,16 @@ export const upkeepCommands: Command[] = [
     arguments: [],
     flags: [],
     summary: "reads and compares all that is stored, and puts right what can be",
-    details: "Exits with 1 if there is something that cannot be put right.",
+    details:
+      "Exits with 1 if there is something that cannot be put right. REFUSED is what is sound, and would be refused if it were pushed today.",
     run: async ({ api, output, progress }) => {
-      const sum: ScrubView = { checked: {}, repaired: [], problems: [] };
-      for await (const { checked, repaired, problems } of api.work<ScrubView>("scrub")) {
+      const sum: ScrubView = { checked: {}, repaired: [], problems: [], refused: [] };
+      for await (const { checked, repaired, problems, refused } of api.work<ScrubView>("scrub")) {
         for (const [name, count] of Object.entries(checked))
           sum.checked[name] = (sum.checked[name] ?? 0) + count;
         sum.repaired.push(...repaired);
         sum.problems.push(...problems);
+        sum.refused.push(...refused);
         progress.show("digests read", sum.checked.blobs ?? 0, sum.checked.blobs ?? 0, sum.checked.bytes ?? 0);
       }
       progress.end();
@@ -172,14 +174,18 @@ async function restore({ api, output, flags, args: [repository = "", reference =
   return exitCodes.done;
 }
 
-function showFindings(output: Invocation["output"], { checked, repaired, problems }: ScrubView): void {
+function showFindings(
+  output: Invocation["output"],
+  { checked, repaired, problems, refused }: ScrubView,
+): void {
   if (output.isJson) {
-    output.json({ checked, repaired, problems });
+    output.json({ checked, repaired, problems, refused });
     return;
   }
   const findings = [
     ...problems.map((finding) => ({ state: "PROBLEM", ...finding })),
     ...repaired.map((finding) => ({ state: "repaired", ...finding })),
+    ...refused.map((finding) => ({ state: "REFUSED", ...finding })),
   ];
   const subject = ({ repository, digest, tag, key }: FindingView) =>
     [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
@@ -193,5 +199,6 @@ function showFindings(output: Invocation["output"], { checked, repaired, problem
   }
   const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
   const looked = `${counted(blobs, "blob")} (${formatBytes(bytes)}), ${counted(manifests, "manifest")} and ${counted(tags, "tag")}`;
-  output.note(`${looked} were read: ${counted(problems.length, "problem")}, ${repaired.length} repaired`);
+  const found = `${counted(problems.length, "problem")}, ${repaired.length} repaired`;
+  output.note(`${looked} were read: ${found}, ${refused.length} that a push would be refused for today`);
 }

@@ -15,6 +15,7 @@ import { removeUntagged } from "./manifests.ts";
 import { outboxJob } from "./outbox.ts";
 import type { LedgerParts } from "./parts.ts";
 import { markPage, rebuildJob } from "./rebuild.ts";
+import { rereadBatch, rereadJob } from "./reread.ts";
 import { scrubLedger } from "./scrub.ts";
 import { forgetHistory } from "./tag-history.ts";
 import { historyJob } from "./tag-store.ts";
@@ -33,6 +34,11 @@ export function ledgerJobs(
   return {
     [outboxJob]: () => outbox.flush(name),
     [announceJob]: announce,
+    [rereadJob]: async (rows) => {
+      transaction(() => rereadBatch(parts, rows));
+      // Others come in between, and the platform's clock goes on.
+      await scheduler.wait(0);
+    },
     [untaggedScanJob]: async (rows) => transaction(() => scanUntagged(parts, rows)),
     [untaggedJob]: async (rows) => transaction(() => removeUntagged(parts, name, rows)),
     [purgeJob]: async (rows) =>

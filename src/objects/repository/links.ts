@@ -15,6 +15,7 @@ import { shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { LedgerParts } from "./parts.ts";
 import { rebuildJob } from "./rebuild.ts";
+import { hasUnread } from "./reread.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedScanJob } from "./untagged.ts";
@@ -68,7 +69,10 @@ export function renewIfOld({ blobs, clock, graceMs }: LedgerParts, digest: strin
   if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
 }
 
-/** Unlinks a blob that no manifest references. In the caller's transaction. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`. */
+/**
+ * Unlinks a blob that no manifest references. In the caller's transaction. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`;
+ * `UNAVAILABLE` as long as that is not sure.
+ */
 export function removeBlob(
   parts: LedgerParts,
   repository: RepositoryName,
@@ -80,6 +84,7 @@ export function removeBlob(
   if (manifests.isReferenced(digest)) {
     return failure("BLOB_REFERENCED", { digest, manifests: manifests.referencing(digest).slice(0, 10) });
   }
+  if (hasUnread(parts)) return failure("UNAVAILABLE");
   unlink(parts, digest, origin);
   logDeletion({ what: "blob", reason: "asked for", repository, digest, actor: origin.actor });
   return { ok: true };
@@ -105,9 +110,13 @@ export function unlinkLater({ blobs, manifests, due, clock, graceMs }: LedgerPar
   for (const digest of freed) due.set("unlink", digest, now + graceMs);
 }
 
-/** Unlinks those of the blobs that are due which still nothing references. In the caller's transaction. */
+/**
+ * Unlinks those of the blobs that are due which still nothing references. As long as there are manifests that may name
+ * them, all are left, and come again. In the caller's transaction.
+ */
 export function unlinkUnused(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
   const { blobs, manifests, due, clock, graceMs, tally } = parts;
+  if (hasUnread(parts)) return;
   for (const { id: digest } of rows) {
     const link = blobs.read(digest);
     const keepUntil = (link?.renewedAtMs ?? 0) + graceMs;

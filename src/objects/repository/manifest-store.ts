@@ -110,26 +110,37 @@ export class ManifestStore {
         bytes.slice(offset, offset + bytesPerRow),
       );
     }
-    const digests = facts.references.map((reference) => reference.digest);
-    const add =
-      "INSERT OR IGNORE INTO manifest_references (manifest, digest) SELECT ?, value FROM json_each(?)";
-    inPieces(digests, (json) => this.#sql.exec(add, digest, json).toArray());
+    this.addReferences(digest, facts.references);
   }
 
-  /** Takes a manifest away, for good; returns what it referenced. */
+  /** Notes what a manifest names; returns what was not noted of it before. */
+  addReferences(manifest: string, references: Reference[]): string[] {
+    const digests = references.map((reference) => reference.digest);
+    const add = `INSERT OR IGNORE INTO manifest_references (manifest, digest)
+      SELECT ?, value FROM json_each(?) RETURNING digest`;
+    const rows = inPieces(digests, (json) =>
+      this.#sql.exec<{ digest: string }>(add, manifest, json).toArray(),
+    );
+    return rows.map((row) => row.digest);
+  }
+
+  /** Takes a manifest away, for good; returns what it referenced, and its subject. */
   delete(digest: string): string[] {
     const references = this.withdraw(digest);
     this.#sql.exec("DELETE FROM manifest_bytes WHERE digest = ?", digest);
     return references;
   }
 
-  /** Takes a manifest away, but for its bytes; returns what it referenced. */
+  /** Takes a manifest away, but for its bytes; returns what it referenced, and its subject. */
   withdraw(digest: string): string[] {
     const references = this.#sql
       .exec<{ digest: string }>("DELETE FROM manifest_references WHERE manifest = ? RETURNING digest", digest)
       .toArray();
-    this.#sql.exec("DELETE FROM manifests WHERE digest = ?", digest);
-    return references.map((row) => row.digest);
+    const [row] = this.#sql
+      .exec<{ subject: string | null }>("DELETE FROM manifests WHERE digest = ? RETURNING subject", digest)
+      .toArray();
+    const digests = references.map((reference) => reference.digest);
+    return row?.subject == null ? digests : [...digests, row.subject];
   }
 
   /** Whether a tag, an index, or its subject being there gives somebody a way to a manifest. */
@@ -153,6 +164,18 @@ export class ManifestStore {
       .map((row) => row.digest);
   }
 
+  /** Manifests after `last`, in the order of their digests. */
+  stats(last: string, limit: number): ManifestStat[] {
+    return this.#sql
+      .exec<ManifestStat>(
+        `SELECT digest, media_type AS mediaType, size AS sizeBytes FROM manifests
+         WHERE digest > ? ORDER BY digest LIMIT ?`,
+        last,
+        limit,
+      )
+      .toArray();
+  }
+
   /** The manifests whose subject this is. */
   withSubject(subject: string): string[] {
     return this.#sql
@@ -161,18 +184,19 @@ export class ManifestStore {
       .map((row) => row.digest);
   }
 
-  /** Whether a manifest of this repository names the digest. */
+  /** Whether a manifest of this repository names the digest, as a reference or as its subject. */
   isReferenced(digest: string): boolean {
-    return (
-      this.#sql.exec("SELECT 1 FROM manifest_references WHERE digest = ? LIMIT 1", digest).toArray().length >
-      0
-    );
+    const naming = `SELECT 1 FROM manifest_references WHERE digest = ?
+      UNION ALL SELECT 1 FROM manifests WHERE subject = ? LIMIT 1`;
+    return this.#sql.exec(naming, digest, digest).toArray().length > 0;
   }
 
-  /** The manifests that name a digest. */
+  /** The manifests that name a digest, as a reference or as their subject. */
   referencing(digest: string): string[] {
+    const naming = `SELECT manifest FROM manifest_references WHERE digest = ?
+      UNION SELECT digest FROM manifests WHERE subject = ?`;
     return this.#sql
-      .exec<{ manifest: string }>("SELECT manifest FROM manifest_references WHERE digest = ?", digest)
+      .exec<{ manifest: string }>(naming, digest, digest)
       .toArray()
       .map((row) => row.manifest);
   }

@@ -10,6 +10,7 @@ import type { DueRow } from "../due.ts";
 import { logDeletion } from "../tally.ts";
 import { unlinkLater } from "./links.ts";
 import type { LedgerParts } from "./parts.ts";
+import { hasUnread } from "./reread.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedLater } from "./untagged.ts";
@@ -26,8 +27,8 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
   const now = clock.now();
   // The same bytes may have been pushed as another media type, under which they named something else.
   const isKnown = manifests.stat(digest)?.mediaType === facts.mediaType;
-  // One that is here as what it is has passed this check, and the blobs that it references are kept.
-  const missing = isKnown || put.sparse ? [] : manifests.missing(facts.references);
+  // Also of one that is here: it may have been stored under other rules, or its children deleted since.
+  const missing = put.sparse ? [] : manifests.missing(facts.references);
   if (missing.length > 0) {
     return failure(
       "MANIFEST_BLOB_UNKNOWN",
@@ -97,9 +98,13 @@ export function removeManifest(
   return { ok: true, tags: pointing };
 }
 
-/** Removes those of the manifests that are due which still nothing reaches. In the caller's transaction. */
+/**
+ * Removes those of the manifests that are due which still nothing reaches; none as long as there are some that may name
+ * them. In the caller's transaction.
+ */
 export function removeUntagged(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
   const { settings, manifests, due, tally } = parts;
+  if (hasUnread(parts)) return;
   for (const { id: digest } of rows) {
     due.clear(untaggedJob, digest);
     if (settings.untaggedTtlMs === undefined || manifests.isReached(digest)) continue;

@@ -8,6 +8,7 @@ import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import { eventsSchema } from "./events.ts";
+import { rereadStep } from "./reread.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
@@ -106,7 +107,7 @@ const voidLeases = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, voidLeases];
+const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, voidLeases, rereadStep];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {

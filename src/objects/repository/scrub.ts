@@ -4,7 +4,7 @@
  */
 import type { Env } from "../../env.ts";
 import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
-import { readManifest } from "../../oci/manifest.ts";
+import { type Reference, readManifest, readStoredManifest } from "../../oci/manifest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
@@ -78,13 +78,18 @@ function checkManifest({ parts, repository, report }: LedgerScrub, digest: strin
     report.problems.push({ ...finding, what: "manifest bytes", detail: "they have another digest" });
     return;
   }
-  const reading = readManifest(row.bytes, row.mediaType);
-  const references = reading.ok ? reading.facts.references : [];
   // Mirrors of a subset have manifests that name what is not there.
-  const missing = settings.sparseManifests === "accept" ? [] : manifests.missing(references);
+  const missingOf = (references: Reference[]) =>
+    settings.sparseManifests === "accept" ? [] : manifests.missing(references);
+  const missing = missingOf(readStoredManifest(row.bytes, row.mediaType).references);
   for (const each of missing) {
     report.problems.push({ ...finding, what: "reference", detail: `the repository does not have ${each}` });
   }
+  const reading = readManifest(row.bytes, row.mediaType);
+  const required = reading.ok ? missingOf(reading.facts.references) : [];
+  const since = required.filter((each) => !missing.includes(each)).map((each) => `it requires ${each}`);
+  const reasons = reading.ok ? since : [reading.reason];
+  for (const detail of reasons) report.refused.push({ ...finding, what: "manifest", detail });
 }
 
 function checkTag({ parts, repository, report }: LedgerScrub, tag: string): void {

@@ -4,7 +4,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
-import { readManifest } from "../../oci/manifest.ts";
+import { readStoredManifest } from "../../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../../oci/name.ts";
 import type { TagRestore } from "../upkeep.ts";
 import { moveTag, storeManifest } from "./manifests.ts";
@@ -62,11 +62,10 @@ export function restoreManifest(
   const deleted = trash.read(digest);
   if (deleted === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   const bytes = manifests.bytes(digest, deleted.sizeBytes);
-  const reading = readManifest(bytes, deleted.mediaType);
-  if (!reading.ok) return failure("MANIFEST_INVALID", reading.reason);
+  const facts = readStoredManifest(bytes, deleted.mediaType);
   const free = deleted.tags.filter((tag) => tags.read(tag) === undefined) as Tag[];
   const sparse = settings.sparseManifests === "accept";
-  const put = { repository, digest, bytes, facts: reading.facts, tags: free, origin, sparse };
+  const put = { repository, digest, bytes, facts, tags: free, origin, sparse };
   const stored = storeManifest(parts, put);
   return stored.ok ? { ok: true, tags: free } : stored;
 }

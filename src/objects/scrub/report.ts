@@ -22,8 +22,16 @@ export type Checked = {
   keys: number;
 };
 
-/** What a piece of a scrub came to. */
-export type ScrubReport = { checked: Checked; repaired: Finding[]; problems: Finding[] };
+/**
+ * What a piece of a scrub came to. `refused`: what is as it was pushed, and is served, but would be refused if it were
+ * pushed today.
+ */
+export type ScrubReport = {
+  checked: Checked;
+  repaired: Finding[];
+  problems: Finding[];
+  refused: Finding[];
+};
 
 /** A piece of a scrub, and where the next one begins; `undefined` after the last. */
 export type ScrubStep = { report: ScrubReport; next: string | undefined };
@@ -40,18 +48,21 @@ export function emptyReport(): ScrubReport {
     checked: { blobs: 0, bytes: 0, links: 0, manifests: 0, tags: 0, keys: 0 },
     repaired: [],
     problems: [],
+    refused: [],
   };
 }
 
 /** Adds what another piece came to. */
-export function addReport(sum: ScrubReport, { checked, repaired, problems }: ScrubReport): void {
+export function addReport(sum: ScrubReport, { checked, repaired, problems, refused }: ScrubReport): void {
   for (const name of Object.keys(sum.checked) as (keyof Checked)[]) sum.checked[name] += checked[name];
   sum.repaired.push(...repaired);
   sum.problems.push(...problems);
+  sum.refused.push(...refused);
 }
 
 /** Logs what a scrub found, a line each. */
-export function logFindings({ repaired, problems }: ScrubReport): void {
+export function logFindings({ repaired, problems, refused }: ScrubReport): void {
   for (const finding of repaired) console.warn(JSON.stringify({ event: "scrub repaired", ...finding }));
+  for (const finding of refused) console.warn(JSON.stringify({ event: "scrub refused", ...finding }));
   for (const finding of problems) console.error(JSON.stringify({ event: "scrub found", ...finding }));
 }

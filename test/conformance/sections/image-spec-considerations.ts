@@ -42,18 +42,13 @@ export const considerations: Section = {
     {
       id: "json-duplicate-names",
       quote: "Objects MUST NOT contain duplicate names",
-      choice: "Such a document is taken, as clients read it: the last one counts. It is kept as it came.",
+      choice:
+        "Where it is a field that clients know, such a document is `MANIFEST_INVALID`, as some read the first one and some the last. So is a field that is known but for its case (`Layers`), which Go's JSON takes for the field. Other names are data.",
       check: async ({ registry }) => {
-        await isKept(
-          registry,
-          encode('{"schemaVersion":1,"schemaVersion":2,"manifests":[]}'),
-          imageIndexType,
-        );
-        await isRefused(
-          registry,
-          encode('{"schemaVersion":2,"schemaVersion":1,"manifests":[]}'),
-          imageIndexType,
-        );
+        for (const fields of ['"schemaVersion":2,"schemaVersion":2', '"schemaVersion":2,"Manifests":[]']) {
+          await isRefused(registry, encode(`{${fields},"manifests":[]}`), imageIndexType);
+        }
+        await isKept(registry, encode('{"schemaVersion":2,"manifests":[],"a":1,"a":2}'), imageIndexType);
       },
     },
     {

@@ -34,7 +34,8 @@ export const descriptors: Section = {
     {
       id: "descriptor-size",
       quote: "The size MUST NOT be negative.",
-      choice: "Whole numbers of 63 bits are taken. They are not compared with the blob: clients do.",
+      choice:
+        "Whole numbers of 63 bits are taken, without fraction or exponent. They are not compared with the blob: clients do.",
       check: async ({ registry }) => {
         for (const size of [-1, 0.5, "1"]) {
           await isRefused(

@@ -26,8 +26,8 @@ const unusualJson: Record<string, string> = {
     '{"\\u0073chemaVersion":2,"manifests":[],"\\u00e9":"\\/\\ud83d\\ude00é😀\\u0000"}',
   "a lone surrogate": '{"schemaVersion":2,"manifests":[],"a":"\\ud800"}',
   "numbers that a double cannot hold":
-    '{"schemaVersion":2.0e0,"manifests":[],"n":[12345678901234567890.10,-0,1e400]}',
-  "names that occur twice": '{"schemaVersion":1,"manifests":[],"a":1,"a":2,"schemaVersion":2}',
+    '{"schemaVersion":2,"manifests":[],"n":[12345678901234567890.10,-0,1e400]}',
+  "names that occur twice": '{"schemaVersion":2,"manifests":[],"a":1,"a":2,"A":3}',
   "names that objects have anyway":
     '{"schemaVersion":2,"manifests":[],"__proto__":{"subject":1},"constructor":null}',
 };
@@ -246,7 +246,7 @@ export const pushingManifests: Section = {
       id: "manifest-other-types",
       quote: "The specification is designed to be agnostic of content types.",
       choice:
-        "A manifest of an unknown type is a JSON object that is kept as it is. What looks like a descriptor in it keeps its content alive; nothing has to be there.",
+        "A manifest of an unknown type is a JSON object that is kept as it is. Every digest that stands under a key `digest` or `blobSum` in it, however deep, keeps its content alive; nothing has to be there. One that clients would take for Docker's schema 1 is `MANIFEST_INVALID`.",
       check: async ({ registry }) => {
         const type = "application/vnd.in-toto+json";
         const statement = {

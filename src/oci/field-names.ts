@@ -1,0 +1,96 @@
+/**
+ * Names of fields as clients compare them: Go's `encoding/json` takes a key for a field also if the two are equal
+ * under Unicode's simple case folding.
+ *
+ * Source: Go 1.21 and later, `encoding/json`, `foldName` and `foldRune`.
+ */
+
+const backslash = 0x5c;
+const letterU = 0x75;
+/** `"\u0061"`: what stands for one character has six at most. */
+const longestEscape = 6;
+
+type Candidate = { number: number; name: string };
+
+/** A set of names of fields, numbered from 1 in the order given. They are of ASCII letters and full stops. */
+export class FieldNames {
+  /** By their length. */
+  readonly #candidates: Candidate[][] = [];
+  readonly #longest: number;
+
+  constructor(names: readonly string[]) {
+    for (const [index, name] of names.entries()) {
+      this.#candidates[name.length] ??= [];
+      this.#candidates[name.length]?.push({ number: index + 1, name });
+    }
+    this.#longest = Math.max(...names.map(({ length }) => length));
+  }
+
+  /**
+   * Which field a key stands for, the source of which lies here in a JSON text: its number, negative where only folding
+   * makes the two equal, or 0 for none.
+   */
+  find(text: string, start: number, end: number): number {
+    const length = end - start;
+    if (length > this.#longest * longestEscape) return 0;
+    const found = this.#match(text, start, length);
+    if (found !== 0 || length < longestEscape) return found;
+    const unescaped = withoutEscapes(text, start, end);
+    return unescaped === undefined ? 0 : this.#match(unescaped, 0, unescaped.length);
+  }
+
+  #match(text: string, start: number, length: number): number {
+    const candidates = this.#candidates[length];
+    if (candidates === undefined) return 0;
+    for (const { number, name } of candidates) {
+      const equality = compare(text, start, name);
+      if (equality !== 0) return number * equality;
+    }
+    return 0;
+  }
+}
+
+/** Whether a key that is as long as a name is that name. 1: yes; -1: under folding; 0: no. */
+function compare(text: string, start: number, name: string): 1 | -1 | 0 {
+  let equality: 1 | -1 = 1;
+  for (let index = 0; index < name.length; index++) {
+    const character = text.charCodeAt(start + index);
+    const expected = name.charCodeAt(index);
+    if (character === expected) continue;
+    if (fold(character) !== fold(expected)) return 0;
+    equality = -1;
+  }
+  return equality;
+}
+
+/** The character that stands for all that are the same under folding, as far as ASCII is among them. */
+function fold(character: number): number {
+  if (character >= 0x41 && character <= 0x5a) return character + 0x20;
+  // LATIN SMALL LETTER LONG S and KELVIN SIGN are the only ones beyond ASCII that fold into it.
+  if (character === 0x17f) return 0x73;
+  return character === 0x212a ? 0x6b : character;
+}
+
+/** A key without its escapes; `undefined` where it has none, or one for what no name has, such as a line's end. */
+function withoutEscapes(text: string, start: number, end: number): string | undefined {
+  let unescaped = "";
+  let copied = start;
+  for (let at = start; at < end; at++) {
+    if (text.charCodeAt(at) !== backslash) continue;
+    if (text.charCodeAt(at + 1) !== letterU) return undefined;
+    unescaped += text.slice(copied, at) + String.fromCharCode(codeOfHex(text, at + 2));
+    copied = at + longestEscape;
+    at = copied - 1;
+  }
+  return copied === start ? undefined : unescaped + text.slice(copied, end);
+}
+
+/** The character that four hexadecimal digits stand for. */
+function codeOfHex(text: string, start: number): number {
+  let code = 0;
+  for (let at = start; at < start + 4; at++) {
+    const digit = text.charCodeAt(at);
+    code = code * 16 + (digit <= 0x39 ? digit - 0x30 : (digit | 0x20) - 0x57);
+  }
+  return code;
+}

@@ -1,0 +1,17 @@
+/** Data directories that earlier releases wrote; see test/local/earlier-data.test.ts. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after } from "node:test";
+
+/** The folder with the archives. */
+export const archives = join(import.meta.dirname, "..", "local", "earlier-data");
+
+/** A copy of what an archive has, which is removed after the tests of the file. */
+export function earlierData(archive: string): string {
+  const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
+  after(() => rmSync(dataDirectory, { recursive: true, force: true }));
+  execFileSync("tar", ["xzf", join(archives, archive), "-C", dataDirectory]);
+  return dataDirectory;
+}
