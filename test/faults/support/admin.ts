@@ -13,22 +13,35 @@ type Report = { repaired: Finding[]; problems: Finding[]; cursor?: string };
 export async function administrate(run: Run, step: AdminStep): Promise<void> {
   switch (step.do) {
     case "collect":
-      await askInPages(run, "/api/v1/gc");
-      return;
+      return run.act(
+        () => askInPages(run, "/api/v1/gc"),
+        async () => {},
+        () => {},
+      );
     case "scrub":
-      await scrub(run);
-      return;
+      return run.act(
+        () => askInPages(run, "/api/v1/scrub"),
+        // What it found while a call was under way nobody can say.
+        async ({ result, wasHeld }) => {
+          if (!wasHeld) checkReports(run, result);
+        },
+        () => {},
+      );
     case "look around":
       return readEverything(run);
   }
 }
 
-/**
- * Scrubs. Nothing may be lost, and nothing stray, whatever went wrong before. Returns what may be wrong for a while: rows
- * of the replica as long as locations see it late, and holders as long as their shards have not heard.
- */
+/** Scrubs. Returns what may be wrong for a while. */
 export async function scrub(run: Run): Promise<Finding[]> {
-  const reports = await askInPages(run, "/api/v1/scrub");
+  return checkReports(run, await askInPages(run, "/api/v1/scrub"));
+}
+
+/**
+ * Nothing may be lost, and nothing stray, whatever went wrong before. Returns what may be wrong for a while: rows of the
+ * replica as long as locations see it late, and holders as long as their shards have not heard.
+ */
+function checkReports(run: Run, reports: Report[]): Finding[] {
   const problems = reports.flatMap((report) => report.problems).filter((each) => !isAskedFor(run, each));
   run.require(problems.length === 0, `a scrub found problems: ${JSON.stringify(problems)}`);
   const repaired = reports.flatMap((report) => report.repaired);

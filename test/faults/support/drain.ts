@@ -27,6 +27,9 @@ export async function drain(run: Run): Promise<void> {
   world.trace.push("the end: everything that is due is done");
   for (const at of [0, 1] as const) world.kv.setLag(at, 0);
   await world.faults.slowCallsEnd();
+  await world.faults.delayed.letGo("all");
+  await run.takeInAnswers();
+  run.require(!run.isUnanswered, "a client never gets an answer");
   await world.objects.wake();
   await settleUncertainties(run);
   const end = Date.now() + horizonMs;

@@ -39,9 +39,8 @@ export class LaggingKv {
   binding(location: LocationIndex): KVNamespace {
     const binding = {
       get: async (key: string, type: "json" | "arrayBuffer") => {
-        const value = await this.#faults.apply(this.#faults.take("kv.get", key), async () =>
-          this.#read(location, key),
-        );
+        const effect = this.#faults.take("kv.get", key);
+        const value = await this.#faults.apply("kv.get", effect, async () => this.#read(location, key));
         if (value === null) return null;
         return type === "json" ? JSON.parse(new TextDecoder().decode(value)) : value.slice().buffer;
       },
@@ -51,7 +50,7 @@ export class LaggingKv {
       list: () => {
         const keys = [...this.rows().keys()].map((name) => ({ name }));
         const call = async () => ({ keys, list_complete: true });
-        return this.#faults.apply(this.#faults.take("kv.list"), call);
+        return this.#faults.apply("kv.list", this.#faults.take("kv.list"), call);
       },
     };
     return binding as unknown as KVNamespace;
@@ -98,7 +97,7 @@ export class LaggingKv {
       land(writes, { at: Date.now() + lateMs, value });
       throw new Error("KV PUT failed: 500 timed out");
     }
-    await this.#faults.apply(effect, async () => {
+    await this.#faults.apply(`kv.${operation}`, effect, async () => {
       const before = latest(writes, Date.now());
       if (before !== undefined && before.at + writeIntervalMs > Date.now()) {
         throw new Error("KV PUT failed: 429 Too Many Requests");

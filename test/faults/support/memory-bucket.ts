@@ -77,12 +77,13 @@ export class MemoryBucket {
     call: (effect: FaultEffect | undefined) => T,
   ): Promise<T | null> {
     this.#doLate();
-    const effect = this.#faults.take(`r2.${operation}`, detail);
+    const target = `r2.${operation}` as const;
+    const effect = this.#faults.take(target, detail);
     if (effect === "late") {
       this.#late.push({ at: Date.now() + lateMs, call: () => call(effect) });
       throw new Error("timed out");
     }
-    return this.#faults.apply(effect, async () => call(effect) ?? null);
+    return this.#faults.apply(target, effect, async () => call(effect) ?? null);
   }
 
   #doLate(): void {

@@ -20,11 +20,13 @@ export async function runProgram(
     for (const step of program.steps) {
       world.trace.push(JSON.stringify(step));
       await runStep(run, step);
+      await run.takeInAnswers();
     }
     await drain(run);
   } catch (error) {
     violation = error instanceof Violation ? error.message : String((error as Error).stack);
   }
+  world.faults.delayed.end();
   const { trace, faults } = world;
   return {
     ...(violation === undefined ? {} : { violation }),
@@ -76,6 +78,7 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
     }
     case "advance":
       await faults.slowCallsEnd();
+      await faults.delayed.clockMovesTo(Date.now() + step.seconds * 1000);
       return advanceClock(step.seconds * 1000);
     case "evict":
       return objects.crash(step.of);
@@ -85,6 +88,8 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
       return kv.setLag(step.at, step.seconds * 1000);
     case "fault":
       return faults.arm(step.fault);
+    case "let go":
+      return faults.delayed.letGo(step.of);
     case "heal":
       return faults.heal();
   }
