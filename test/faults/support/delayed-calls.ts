@@ -119,7 +119,11 @@ export class DelayedCalls {
     if (arriving.length === 0) return;
     this.#underway = this.#underway.filter((each) => !arriving.includes(each));
     for (const { deliver } of arriving) await this.hasEnded(deliver());
-    // Who waited goes on, until that has ended or waits for another one.
+    await this.settle();
+  }
+
+  /** Lets whoever waited go on, until that has ended or waits for another call. */
+  async settle(): Promise<void> {
     for (let turns = 0; turns < idleTurns; ) turns = (await this.#isQuietTurn()) ? turns + 1 : 0;
   }
 

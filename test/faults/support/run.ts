@@ -131,6 +131,8 @@ export class Run {
 
   /** Takes in what came of what was under way, as far as it has ended. */
   async takeInAnswers(): Promise<void> {
+    if (this.#unanswered.length === 0) return;
+    await this.world.faults.delayed.settle();
     const ended = this.#unanswered.filter((each) => each.hasEnded());
     this.#unanswered = this.#unanswered.filter((each) => !ended.includes(each));
     for (const { takeIn } of ended) await takeIn();
