@@ -89,6 +89,7 @@ export class WorldObjects {
   noteAlarm({ id, storage }: DurableObjectState): void {
     const setAlarm = storage.setAlarm.bind(storage);
     const deleteAlarm = storage.deleteAlarm.bind(storage);
+    const deleteAll = storage.deleteAll.bind(storage);
     storage.setAlarm = (at, options) => {
       this.#alarms.set(id.toString(), Number(at));
       return setAlarm(at, options);
@@ -96,6 +97,11 @@ export class WorldObjects {
     storage.deleteAlarm = (options) => {
       this.#alarms.delete(id.toString());
       return deleteAlarm(options);
+    };
+    storage.deleteAll = async (options) => {
+      await deleteAll(options);
+      // Whether the alarm goes with the rest depends on the compatibility date.
+      if ((await storage.getAlarm()) === null) this.#alarms.delete(id.toString());
     };
   }
 
