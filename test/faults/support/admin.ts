@@ -1,5 +1,6 @@
 /** What administrators ask for while clients push and pull: it must be in nobody's way. */
 import { blobs } from "./contents.ts";
+import { badBlobs, requireNamed } from "./damage.ts";
 import { jsonOf } from "./location.ts";
 import type { AdminStep } from "./program.ts";
 import { readEverything } from "./reads.ts";
@@ -22,8 +23,10 @@ export async function administrate(run: Run, step: AdminStep): Promise<void> {
       return run.act(
         () => askInPages(run, "/api/v1/scrub"),
         // What it found while a call was under way nobody can say.
-        async ({ result, wasHeld }) => {
+        async ({ result, faults, wasHeld }) => {
           if (!wasHeld) checkReports(run, result);
+          if (!wasHeld && faults.length === 0)
+            requireNamed(run, badBlobs(run), [JSON.stringify(result)], "a scrub");
         },
         () => {},
       );
@@ -42,10 +45,14 @@ export async function scrub(run: Run): Promise<Finding[]> {
  * replica as long as locations see it late, and holders as long as their shards have not heard.
  */
 function checkReports(run: Run, reports: Report[]): Finding[] {
-  const problems = reports.flatMap((report) => report.problems).filter((each) => !isAskedFor(run, each));
+  const problems = reports
+    .flatMap((report) => report.problems)
+    .filter((each) => !isAskedFor(run, each) && !run.damage.isOf(each.digest));
   run.require(problems.length === 0, `a scrub found problems: ${JSON.stringify(problems)}`);
   const repaired = reports.flatMap((report) => report.repaired);
-  const lost = repaired.filter((each) => !each.what.includes("replica") && !isLeaving(run, each));
+  const lost = repaired.filter(
+    (each) => !each.what.includes("replica") && !isLeaving(run, each) && !isReplaced(run, each),
+  );
   run.require(lost.length === 0, `a scrub found what should not be: ${JSON.stringify(lost)}`);
   return repaired;
 }
@@ -58,11 +65,17 @@ function isAskedFor(run: Run, { what, repository, digest }: Finding): boolean {
   return index?.references.some((number) => model.manifest(number) !== "yes") === true;
 }
 
+/** Whether a ledger had yet to hear of other bytes for a digest. */
+function isReplaced(run: Run, { what }: Finding): boolean {
+  return what === "location" && run.mayBeReplaced;
+}
+
 /** Whether a shard has yet to hear that a repository gave a blob up. */
 function isLeaving(run: Run, { what, repository, digest }: Finding): boolean {
+  if (what !== "holder") return false;
   const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
   const blob = blobs.findIndex((content) => content.digest === digest);
-  return what === "holder" && model.blob(blob) !== "yes";
+  return model.blob(blob) !== "yes";
 }
 
 /** Asks until there is no more to do; where a fault cut it short, not at all. */

@@ -1,7 +1,7 @@
 /** Programs that are written down, not random: what random ones have found, and what is to be shown in particular. */
 import assert from "node:assert/strict";
 import type { Harness } from "./harness.ts";
-import type { DelayedCall, Fault, FaultEffect, ManifestPlan, Step } from "./program.ts";
+import type { DelayedCall, Fault, FaultEffect, ManifestPlan, Program, Step } from "./program.ts";
 
 /** Two images, of a blob each. */
 const images: ManifestPlan[] = [
@@ -49,10 +49,10 @@ export const letGo = (of: DelayedCall | "all"): Step => ({ do: "let go", of });
 export async function runCase(
   harness: Harness,
   steps: Step[],
-  settings: Partial<{ graceSeconds: number; deleteDelaySeconds: number }> = {},
+  settings: Partial<Program["settings"]> = {},
 ): Promise<string[]> {
   const { violation, trace } = await harness.run({
-    settings: { graceSeconds: 300, deleteDelaySeconds: 0, ...settings },
+    settings: { graceSeconds: 300, deleteDelaySeconds: 0, scrubsItself: false, ...settings },
     manifests: images,
     steps,
   });

@@ -1,6 +1,7 @@
 /** Random programs. */
 import fc from "fast-check";
 import type { ManifestPlan, Program, Step } from "./program.ts";
+import { damagedImage, damagedRow, damageStep } from "./random-damage.ts";
 import {
   cancelledClosing,
   crossing,
@@ -30,8 +31,8 @@ import {
   writeStep,
 } from "./random-steps.ts";
 
-/** Kinds of faults: calls that fail, and calls that come late or twice. */
-export const faultKinds = ["failures", "delays"] as const;
+/** Kinds of faults: calls that fail, calls that come late or twice, and stores that lose or change what they keep. */
+export const faultKinds = ["failures", "delays", "damage"] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -68,6 +69,11 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 1, arbitrary: cancelledClosing },
     { weight: 1, arbitrary: slowMount },
   ],
+  damage: [
+    { weight: 1, arbitrary: alone(damageStep) },
+    { weight: 1, arbitrary: damagedImage },
+    { weight: 1, arbitrary: damagedRow },
+  ],
 };
 
 function alone(step: fc.Arbitrary<Step>): fc.Arbitrary<Step[]> {
@@ -87,6 +93,7 @@ export function programs(maxSteps: number, only: readonly FaultKind[] = faultKin
     settings: fc.record({
       graceSeconds: fc.constantFrom(60, 300),
       deleteDelaySeconds: fc.constantFrom(0, 30, 3600),
+      scrubsItself: fc.constantFrom(false, false, false, true),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc

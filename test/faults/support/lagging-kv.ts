@@ -5,7 +5,8 @@
  * It is plain data on the tests' clock, so that a lag of a minute takes no time.
  */
 import type { FaultTable } from "./fault-table.ts";
-import type { KvOperation, LocationIndex } from "./program.ts";
+import { damaged } from "./memory-bucket.ts";
+import type { KvOperation, LocationIndex, RowDamage } from "./program.ts";
 
 type Value = Uint8Array | null;
 type Write = { at: number; value: Value };
@@ -54,6 +55,14 @@ export class LaggingKv {
       },
     };
     return binding as unknown as KVNamespace;
+  }
+
+  /** Damages a row, if there is one; returns whether. Its end is that of what it is a copy of. */
+  damage(key: string, how: RowDamage): boolean {
+    const writes = this.#writes.get(key) ?? [];
+    const value = latest(writes, Date.now())?.value ?? null;
+    if (value !== null) land(writes, { at: Date.now(), value: damaged(value, how) });
+    return value !== null;
   }
 
   /** What has landed, whoever may see it yet. */

@@ -120,6 +120,12 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
 /** Something that an administrator asks for; `look around` reads all that there is, from everywhere. */
 export type AdminStep = { do: "collect" | "scrub" | "look around" };
 
+/** What becomes of the bytes of a blob in the bucket. `unreadable`: reading them fails until all heals. */
+export type BlobDamage = "lost" | "cut short" | "altered" | "unreadable";
+
+/** What becomes of a manifest's row in the replica. */
+export type RowDamage = "cut short" | "altered";
+
 /** How alarms run: when they are due, before that, twice, cut short by a crash, or not at all. */
 export type AlarmWay = "due" | "early" | "twice" | "cut" | "never";
 
@@ -130,6 +136,8 @@ export type PlatformStep =
   | { do: "evict"; of: ObjectGroup }
   | { do: "restart location"; at: LocationIndex }
   | { do: "set lag"; at: LocationIndex; seconds: number }
+  | { do: "damage blob"; blob: number; how: BlobDamage }
+  | { do: "damage row"; repository: number; manifest: number; how: RowDamage }
   | { do: "fault"; fault: Fault }
   | { do: "let go"; of: DelayedCall | "all" }
   | { do: "heal" };
@@ -161,7 +169,8 @@ export type Step =
 export type ManifestPlan = { kind: "image" | "index"; references: number[]; subject: number | null };
 
 export type Program = {
-  settings: { graceSeconds: number; deleteDelaySeconds: number };
+  /** `scrubsItself`: hourly. */
+  settings: { graceSeconds: number; deleteDelaySeconds: number; scrubsItself: boolean };
   manifests: ManifestPlan[];
   steps: Step[];
 };

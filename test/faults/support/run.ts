@@ -1,5 +1,6 @@
 /** What the parts of a run share: the world, its clients, and what they know. */
 import { type ManifestContent, makeManifests } from "./contents.ts";
+import { Damage } from "./damage.ts";
 import { Clients, type Reply } from "./location.ts";
 import { checked, RepositoryModel } from "./model.ts";
 import { type FaultTarget, type LocationIndex, type Program, repositoryCount } from "./program.ts";
@@ -26,6 +27,7 @@ export class Run {
   readonly clients: Clients;
   readonly manifests: ManifestContent[];
   readonly settings: Program["settings"];
+  readonly damage = new Damage();
   readonly #models: RepositoryModel[];
   readonly #deletions = [new Map<string, number>(), new Map<string, number>()] as const;
   readonly #changesSeen = [new Map<string, number>(), new Map<string, number>()] as const;
@@ -136,6 +138,12 @@ export class Run {
     const ended = this.#unanswered.filter((each) => each.hasEnded());
     this.#unanswered = this.#unanswered.filter((each) => !ended.includes(each));
     for (const { takeIn } of ended) await takeIn();
+  }
+
+  /** Whether bytes may have been replaced by others for their digest, so that links and rows say the old place. */
+  get mayBeReplaced(): boolean {
+    const { fired } = this.world.faults;
+    return this.damage.isAny || fired.some((target) => target === "r2.head" || target === "r2.get");
   }
 
   /** Whether a client waits for an answer. */

@@ -86,11 +86,18 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
       return run.restart(step.at);
     case "set lag":
       return kv.setLag(step.at, step.seconds * 1000);
+    case "damage blob":
+      // What nobody has verified and adopted yet is nobody's loss.
+      if (!run.isUnanswered) run.damage.damageBlob(run, step.blob, step.how);
+      return;
+    case "damage row":
+      return run.damage.damageRow(run, step.repository, step.manifest, step.how);
     case "fault":
       return faults.arm(step.fault);
     case "let go":
       return faults.delayed.letGo(step.of);
     case "heal":
+      run.world.bucket.heal();
       return faults.heal();
   }
 }

@@ -128,13 +128,13 @@ function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
 
 /** Whether a write came to nothing through no fault of the registry's. */
 function isForgiven(
-  { settings }: Run,
+  { settings, damage }: Run,
   step: WriteStep,
   { status }: Reply,
   { startedAt, faults, wasHeld }: Course,
 ): boolean {
   // A mount that fails, for whatever reason, is an upload.
-  if (step.do === "mount") return faults.length > 0 && status === 202;
+  if (step.do === "mount") return (faults.length > 0 || damage.of(step.blob) !== undefined) && status === 202;
   if (step.do !== "push blob" || !wasHeld || status !== 404) return false;
   // Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted.
   const bytesGoAfterMs = Math.min(leaseMs + settings.deleteDelaySeconds * 1000, uploadTtlMs);
