@@ -129,7 +129,7 @@ export async function runPrograms(
 async function runShare(harness: Harness, options: RunOptions): Promise<Outcome> {
   const outcome: Outcome = { programs: 0, requests: 0, faults: 0 };
   const { seed, count, maxSteps, only, shrink = true, deadline } = options;
-  let last: { verdict: Verdict; program: Program } | undefined;
+  let last: Failure | undefined;
   const property = fc.asyncProperty(programs(maxSteps, only), async (program) => {
     const verdict = await harness.run(program);
     if (last === undefined) outcome.programs++;
@@ -146,15 +146,25 @@ async function runShare(harness: Harness, options: RunOptions): Promise<Outcome>
     ...(deadline === undefined ? {} : { interruptAfterTimeLimit: deadline - Date.now() }),
   });
   if (failed && last === undefined) throw errorInstance;
+  if (last !== undefined && shrink) last = await withFewerSteps(harness, last);
   if (last !== undefined) outcome.violation = describeViolation(seed, outcome.programs, last);
   return outcome;
 }
 
-function describeViolation(
-  seed: number,
-  number: number,
-  { verdict, program }: { verdict: Verdict; program: Program },
-): string {
+type Failure = { verdict: Verdict; program: Program };
+
+/** Leaves out each step without which a promise is broken as well: sequences that belong together were kept whole. */
+async function withFewerSteps(harness: Harness, failure: Failure): Promise<Failure> {
+  let smallest = failure;
+  for (let index = failure.program.steps.length - 1; index >= 0; index--) {
+    const program = { ...smallest.program, steps: smallest.program.steps.toSpliced(index, 1) };
+    const verdict = await harness.run(program);
+    if (verdict.violation !== undefined) smallest = { verdict, program };
+  }
+  return smallest;
+}
+
+function describeViolation(seed: number, number: number, { verdict, program }: Failure): string {
   return [
     verdict.violation,
     `program ${number} of seed ${seed}, made smaller: ${JSON.stringify(program)}`,

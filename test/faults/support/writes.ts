@@ -52,16 +52,18 @@ export async function leaveUpload(run: Run, step: LeaveUploadStep): Promise<void
   const content = checked(blobs[step.blob], `blob ${step.blob}`);
   const options = { clients: run.clients, at, repository: run.name(repository), content };
   const push = new BlobPush({ ...options, way: "chunked", pause: async () => {} });
+  const startedAt = Date.now();
   const mayFinish = () => {
     if (isClosed) run.model(repository).uploadMayFinish(step.blob);
   };
   await run.act(
     () => push.abandon(step),
-    async ({ result: reply, faults }) => {
+    async ({ result: reply, faults, wasHeld }) => {
       mayFinish();
       if (reply.status >= 500) return run.requireExcused(reply, faults, describe(step));
       // One that was finished is unknown.
       const expected = isCancelled ? (isClosed ? [204, 404] : [204]) : isClosed ? [201] : [202];
+      if (isClosed && wasHeld && mayBytesBeGone(run, startedAt)) expected.push(404);
       run.require(expected.includes(reply.status), `${describe(step)} is answered with ${reply.status}`);
       const { status } = await run.world.faults.suspended(() => push.status());
       // One that is being handed over when it is cancelled is over a moment later.
@@ -127,18 +129,18 @@ function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
 }
 
 /** Whether a write came to nothing through no fault of the registry's. */
-function isForgiven(
-  { settings, damage }: Run,
-  step: WriteStep,
-  { status }: Reply,
-  { startedAt, faults, wasHeld }: Course,
-): boolean {
+function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course): boolean {
+  const { startedAt, faults, wasHeld } = course;
   // A mount that fails, for whatever reason, is an upload.
-  if (step.do === "mount") return (faults.length > 0 || damage.of(step.blob) !== undefined) && status === 202;
-  if (step.do !== "push blob" || !wasHeld || status !== 404) return false;
-  // Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted.
+  if (step.do === "mount")
+    return (faults.length > 0 || run.damage.of(step.blob) !== undefined) && status === 202;
+  return step.do === "push blob" && status === 404 && wasHeld && mayBytesBeGone(run, startedAt);
+}
+
+/** Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted. */
+function mayBytesBeGone({ settings }: Run, pushedAt: number): boolean {
   const bytesGoAfterMs = Math.min(leaseMs + settings.deleteDelaySeconds * 1000, uploadTtlMs);
-  return Date.now() - startedAt >= bytesGoAfterMs;
+  return Date.now() - pushedAt >= bytesGoAfterMs;
 }
 
 /** Whether there is what a write mounts, in the repository that it names, or in any. */
