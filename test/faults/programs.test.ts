@@ -1,18 +1,31 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { newSeed, runPrograms, startHarness } from "./support/harness.ts";
-import type { Fault, ManifestPlan, Step } from "./support/program.ts";
+import {
+  advance,
+  fault,
+  largeBlob,
+  pushBlob,
+  pushImage,
+  reader,
+  runAlarms,
+  runCase,
+  smallBlob,
+  writer,
+} from "./support/cases.ts";
+import { newSeed, parseFaultKinds, runPrograms, startHarness } from "./support/harness.ts";
+import type { Fault, Step } from "./support/program.ts";
 
 /** A processor each. */
 const harnesses = await Promise.all([startHarness(), startHarness()]);
 after(() => Promise.all(harnesses.map((harness) => harness[Symbol.asyncDispose]())));
 
-/** `FAULTS_SEED` runs again what another run printed. */
+/** `FAULTS_SEED` runs again what another run printed; `FAULTS_ONLY=delays` has faults of one kind, or some, alone. */
 const seed = Number(process.env.FAULTS_SEED ?? newSeed());
+const only = parseFaultKinds(process.env.FAULTS_ONLY);
 
 test("no random program with faults breaks a promise", async (t) => {
   t.diagnostic(`seed ${seed}: repeat it with FAULTS_SEED`);
-  const options = { seed, count: 200, maxSteps: 12 };
+  const options = { seed, count: 200, maxSteps: 12, only };
   const { violation, programs, requests, faults } = await runPrograms(harnesses, options);
   t.diagnostic(`${programs} programs, ${requests} requests, ${faults} faults`);
   assert.equal(violation, undefined, violation);
@@ -21,35 +34,12 @@ test("no random program with faults breaks a promise", async (t) => {
 
 // ── What random programs have found ──────────────────────────────────────────────────────────────────────────────
 
-const images: ManifestPlan[] = [
-  { kind: "image", references: [0], subject: null },
-  { kind: "image", references: [1], subject: null },
-];
-
-/** Client 0 writes, and only it looks; client 1 is elsewhere. */
-const writer = { repository: 0, at: 0, watched: false } as const;
-const reader = { repository: 0, at: 1 } as const;
-
-const pushImage = (manifest: number): Step => ({
-  do: "push image",
-  ...writer,
-  manifest,
-  tag: 0,
-  way: "post",
-});
-const advance = (seconds: number): Step => ({ do: "advance", seconds });
-const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
-const ledgerFault = (effect: Fault["effect"], times: number): Step => ({
-  do: "fault",
-  fault: { target: "REPOSITORY", effect, skip: 0, times },
-});
-const smallBlob = 0;
-const largeBlob = 1;
+const ledgerFault = (effect: Fault["effect"], times: number) => fault("REPOSITORY", effect, times);
 
 const cases: Record<string, Step[]> = {
   "a repository with nothing due is not woken": [pushImage(0)],
   "a blob whose deletion was repeated, as its first answer was lost, is not found where that was done": [
-    { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+    pushBlob(largeBlob),
     ledgerFault("lost", 1),
     { do: "delete blob", ...writer, blob: largeBlob },
   ],
@@ -59,7 +49,7 @@ const cases: Record<string, Step[]> = {
     { do: "delete manifest", ...writer, manifest: 0 },
   ],
   "a blob that is deleted, with its bytes, is unknown to who remembers where it was": [
-    { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+    pushBlob(largeBlob),
     advance(45),
     { do: "pull blob", ...reader, blob: largeBlob },
     { do: "delete blob", ...writer, blob: largeBlob },
@@ -70,32 +60,32 @@ const cases: Record<string, Step[]> = {
   ],
   "a blob that is deleted may be found by who asked while it was remembered, though its bytes are slow to come":
     [
-      { do: "push blob", ...writer, blob: largeBlob, way: "post", pauseSeconds: 0 },
+      pushBlob(largeBlob),
       advance(45),
       { do: "pull blob", ...reader, blob: largeBlob },
       { do: "delete blob", ...writer, blob: largeBlob },
       advance(20),
-      { do: "fault", fault: { target: "r2.get", effect: "stall", skip: 0, times: 1 } },
+      fault("r2.get", "stall"),
       { do: "pull blob", ...reader, blob: largeBlob },
     ],
   "a cancellation whose answer is lost is not answered by that of another": [
-    { do: "fault", fault: { target: "UPLOAD", effect: "cut", skip: 1, times: 1 } },
-    { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isCancelled: true },
+    fault("UPLOAD", "cut", 1, 1),
+    { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isClosed: false, isCancelled: true },
   ],
   "a write of bytes that lands after they were deleted leaves nothing": [
-    { do: "push blob", ...writer, blob: smallBlob, way: "post", pauseSeconds: 0 },
-    { do: "fault", fault: { target: "r2.put", effect: "late", skip: 0, times: 1 } },
+    pushBlob(smallBlob),
+    fault("r2.put", "late"),
     { do: "push blob", ...writer, repository: 1, blob: smallBlob, way: "chunked", pauseSeconds: 0 },
   ],
   "a scrub that cannot list the replica is to be repeated": [
     pushImage(0),
-    { do: "fault", fault: { target: "kv.list", effect: "fail", skip: 0, times: 1 } },
+    fault("kv.list", "fail"),
     { do: "scrub" },
   ],
   "a tag that was moved off a deleted manifest is found while the replica only knows its old place": [
     pushImage(0),
     advance(2),
-    { do: "fault", fault: { target: "kv.get", effect: "fail", skip: 0, times: 1 } },
+    fault("kv.get", "fail"),
     { do: "pull manifest", ...reader, manifest: 0 },
     ledgerFault("overloaded", 1),
     { do: "pull tag", ...reader, tag: 0, as: "reader" },
@@ -110,7 +100,7 @@ const cases: Record<string, Step[]> = {
 
 for (const [name, steps] of Object.entries(cases)) {
   test(name, async () => {
-    await runCase(steps);
+    await runCase(harnesses[0], steps);
   });
 }
 
@@ -131,13 +121,13 @@ test("collection between any two steps of a push, with a grace of a minute, make
     { do: "delete manifest", ...writer, manifest: index % 2 },
     ...collection,
   ]);
-  const trace = await runCase(pushes.flat(), 60);
+  const trace = await runCase(harnesses[0], pushes.flat(), { graceSeconds: 60 });
   assert.equal(trace.filter((line) => / PUT 0\/manifests.*: 201$/.test(line)).length, 2 * ways.length);
 });
 
 test("while a ledger is overloaded, readers get tags as they were, and writers are told to come back", async () => {
   const pullTag = (as: "reader" | "pusher"): Step => ({ do: "pull tag", ...reader, tag: 0, as });
-  const trace = await runCase([
+  const trace = await runCase(harnesses[0], [
     pushImage(0),
     advance(70),
     ledgerFault("overloaded", 6),
@@ -160,11 +150,3 @@ test("while a ledger is overloaded, readers get tags as they were, and writers a
     "PUT pusher 201",
   ]);
 });
-
-/** Runs a program in which no promise may be broken; returns what happened. */
-async function runCase(steps: Step[], graceSeconds = 300): Promise<string[]> {
-  const settings = { graceSeconds, deleteDelaySeconds: 0 };
-  const { violation, trace } = await harnesses[0].run({ settings, manifests: images, steps });
-  assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
-  return trace;
-}

@@ -1,9 +1,9 @@
 /**
  * Runs long random programs for as long as it is told to, or a number of them: `npm run test:soak -- --minutes N`,
- * `--programs N`, and `--seed N` to begin as another run did.
+ * `--programs N`, `--seed N` to begin as another run did, and `--only delays,damage` for faults of some kinds alone.
  */
 import { parseArgs } from "node:util";
-import { newSeed, type Outcome, runPrograms, startHarness } from "./support/harness.ts";
+import { newSeed, type Outcome, parseFaultKinds, runPrograms, startHarness } from "./support/harness.ts";
 
 const maxSteps = 40;
 
@@ -17,9 +17,11 @@ const { values } = parseArgs({
     minutes: { type: "string" },
     programs: { type: "string" },
     seed: { type: "string" },
+    only: { type: "string" },
   },
 });
 const seed = values.seed === undefined ? newSeed() : Number(values.seed);
+const only = parseFaultKinds(values.only);
 const wanted = values.programs === undefined ? Number.POSITIVE_INFINITY : Number(values.programs);
 const defaultMinutes = values.programs === undefined ? 10 : Number.POSITIVE_INFINITY;
 const deadline =
@@ -30,7 +32,7 @@ const total: Outcome = { programs: 0, requests: 0, faults: 0 };
 for (let round = 0; total.programs < wanted && Date.now() < deadline; round++) {
   const harnesses = await Promise.all(Array.from({ length: processors }, () => startHarness()));
   const count = Math.min(programsARound, wanted - total.programs);
-  const options = { seed: seed + round * processors, count, maxSteps, deadline };
+  const options = { seed: seed + round * processors, count, maxSteps, only, deadline };
   const { programs, requests, faults, violation } = await runPrograms(harnesses, options);
   await Promise.all(harnesses.map((harness) => harness[Symbol.asyncDispose]()));
   total.programs += programs;

@@ -5,20 +5,62 @@
 
 import { replicaKey } from "../../../src/storage/keys.ts";
 import { Replica } from "../../../src/storage/replica.ts";
-import { scrub } from "./admin.ts";
+import { administrate, scrub } from "./admin.ts";
 import { blobs } from "./contents.ts";
+import { badBlobs, requireNamed } from "./damage.ts";
 import { tagCount } from "./program.ts";
 import { readEverything, settleUncertainties } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { advanceClock } from "./world.ts";
+import { write } from "./writes.ts";
 
 /** Longer than uploads, grace, leases, deletions and tombstones take one after the other, in milliseconds. */
 const horizonMs = 4 * 3600 * 1000;
+
+/** Long enough for what is repaired to be known everywhere, and for the registry to have scrubbed everything. */
+const minutesMs = 5 * 60 * 1000;
+const hoursMs = 3 * 3600 * 1000;
 
 const maxRounds = 200;
 
 /** Alarms may come late: those that are due soon after another one come with it, in milliseconds. */
 const roundMs = 10_000;
+
+/**
+ * What is damaged is named, by a scrub that somebody asks for or that the registry does by itself, and put right by a
+ * push of the same content to one of the repositories that have it.
+ */
+async function repair(run: Run): Promise<void> {
+  const { world, damage } = run;
+  await pass(run, minutesMs);
+  if (run.settings.scrubsItself) {
+    const before = world.trace.length;
+    await pass(run, hoursMs);
+    const logged = world.trace.slice(before).filter((line) => line.includes("scrub found"));
+    requireNamed(run, badBlobs(run), logged, "what the registry found by itself");
+  } else {
+    await administrate(run, { do: "scrub" });
+  }
+  world.bucket.heal();
+  for (const blob of damage.blobs) {
+    const repository = run.repositories.find((each) => run.model(each).referenced(blob) === "yes");
+    const push = { do: "push blob", at: 0, watched: false, blob, way: "post", pauseSeconds: 0 } as const;
+    if (repository !== undefined) await write(run, { ...push, repository });
+  }
+  damage.repaired();
+}
+
+/** Lets time pass, and does what becomes due in it. */
+async function pass(run: Run, milliseconds: number): Promise<void> {
+  const { objects } = run.world;
+  const end = Date.now() + milliseconds;
+  for (let round = 0; Date.now() < end; round++) {
+    run.require(round < maxRounds, "there is no end to what is due");
+    const next = Math.min(end, objects.nextAlarm ?? end);
+    advanceClock(Math.max(next - Date.now(), roundMs));
+    await objects.runDueAlarms("all");
+  }
+}
 
 /** Lets everything become due, and checks what is left. */
 export async function drain(run: Run): Promise<void> {
@@ -27,14 +69,17 @@ export async function drain(run: Run): Promise<void> {
   world.trace.push("the end: everything that is due is done");
   for (const at of [0, 1] as const) world.kv.setLag(at, 0);
   await world.faults.slowCallsEnd();
+  await world.faults.delayed.letGo("all");
+  await run.takeInAnswers();
+  run.require(!run.isUnanswered, "a client never gets an answer");
   await world.objects.wake();
   await settleUncertainties(run);
-  const end = Date.now() + horizonMs;
-  for (let round = 0; Date.now() < end; round++) {
-    run.require(round < maxRounds, "there is no end to what is due");
-    const next = Math.min(end, world.objects.nextAlarm ?? end);
-    advanceClock(Math.max(next - Date.now(), roundMs));
-    await world.objects.runDueAlarms("all");
+  if (run.damage.isAny) await repair(run);
+  world.bucket.heal();
+  await pass(run, horizonMs);
+  if (run.mayBeReplaced) {
+    await scrub(run);
+    await pass(run, minutesMs);
   }
   for (const repository of run.repositories) run.model(repository).uploadsSettled();
   await settleUncertainties(run);

@@ -1,17 +1,26 @@
 /** Which calls to bindings go wrong, and how many did. */
-import type { Fault, FaultEffect, FaultTarget } from "./program.ts";
+import { DelayedCalls } from "./delayed-calls.ts";
+import type { DelayedCall, Fault, FaultEffect, FaultTarget } from "./program.ts";
 
 /** How long a call takes that stalls, in milliseconds: longer than a lease, so that what was lent is lost. */
 const stallMs = 70_000;
 
+/** Effects on a call that somebody waits for until the program lets it go. */
+const holding: ReadonlySet<FaultEffect> = new Set<FaultEffect>(["held", "answer held"]);
+
 /** The faults of one world. */
 export class FaultTable {
+  /** The calls that are under way. */
+  readonly delayed = new DelayedCalls(this);
+  /** How many calls there were. */
+  activity = 0;
   /** The targets of all calls that went wrong. */
   readonly fired: FaultTarget[] = [];
   readonly #advanceClock: (milliseconds: number) => void;
   readonly #note: (line: string) => void;
   #armed: Fault[] = [];
   #suspensions = 0;
+  #holders = 0;
   #slowCalls = 0;
 
   /** `note` is told of each call that goes wrong. */
@@ -39,26 +48,53 @@ export class FaultTable {
     }
   }
 
+  /**
+   * Runs work whose calls may be held. Returns whether it has ended; if not, it waits for one of them. Others are never
+   * held, as a program waits for them.
+   */
+  async untilHeld(work: () => Promise<unknown>): Promise<boolean> {
+    this.#holders++;
+    try {
+      return await this.delayed.hasEnded(work());
+    } finally {
+      this.#holders--;
+    }
+  }
+
+  /** Whether a call may be held. */
+  get mayHold(): boolean {
+    return this.#holders > 0 && this.#armed.some((each) => holding.has(each.effect) && each.times > 0);
+  }
+
   /** What goes wrong with this call; `undefined`: nothing. To be asked once a call. */
   take(target: FaultTarget, detail = ""): FaultEffect | undefined {
+    this.activity++;
     if (this.#suspensions > 0) return undefined;
-    const fault = this.#armed.find((each) => each.target === target && each.times > 0);
+    const fault = this.#armed.find(
+      (each) =>
+        (each.target === target || target.startsWith(`${each.target}.`)) &&
+        each.times > 0 &&
+        (this.#holders > 0 || !holding.has(each.effect)),
+    );
     if (fault === undefined) return undefined;
     if (fault.skip > 0) {
       fault.skip--;
       return undefined;
     }
     fault.times--;
-    this.fired.push(target);
+    this.fired.push(fault.target);
     this.#note(`  ${fault.effect}: ${target} ${detail}`);
     return fault.effect;
   }
 
   /** Does what a call to a store comes to under an effect that {@link take} gave. */
-  async apply<T>(effect: FaultEffect | undefined, call: () => Promise<T>): Promise<T> {
+  async apply<T>(target: FaultTarget, effect: FaultEffect | undefined, call: () => Promise<T>): Promise<T> {
     if (effect === "fail") throw new Error("internal error (10001)");
     if (effect === "slow") await this.delay();
+    if (effect === "held") return this.delayed.request(target as DelayedCall, call);
     const result = await call();
+    if (effect === "again") this.delayed.later(target as DelayedCall, call);
+    if (effect === "answer held") await this.delayed.answer(target as DelayedCall);
     await this.answer(effect);
     if (effect === "lost" || effect === "time out") throw new Error("connection lost");
     return result;

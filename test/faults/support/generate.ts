@@ -1,6 +1,16 @@
 /** Random programs. */
 import fc from "fast-check";
 import type { ManifestPlan, Program, Step } from "./program.ts";
+import { damagedImage, damagedRow, damageStep } from "./random-damage.ts";
+import {
+  cancelledClosing,
+  crossing,
+  delayedCall,
+  letGoStep,
+  repeatedCall,
+  slowMount,
+  slowPush,
+} from "./random-delays.ts";
 import {
   faultyChange,
   outages,
@@ -21,22 +31,50 @@ import {
   writeStep,
 } from "./random-steps.ts";
 
-const steps: fc.Arbitrary<Step[]> = fc.oneof(
+/** Kinds of faults: calls that fail, calls that come late or twice, and stores that lose or change what they keep. */
+export const faultKinds = ["failures", "delays", "damage"] as const;
+
+export type FaultKind = (typeof faultKinds)[number];
+
+type Weighted = { weight: number; arbitrary: fc.Arbitrary<Step[]> };
+
+/** What clients, administrators and the platform do, each step by itself. */
+const plain: Weighted[] = [
   { weight: 4, arbitrary: alone(writeStep) },
   { weight: 3, arbitrary: alone(pushImageStep) },
-  { weight: 6, arbitrary: faultyChange },
-  { weight: 1, arbitrary: shortLife },
-  { weight: 1, arbitrary: renewal },
-  { weight: 2, arbitrary: rebirth },
-  { weight: 1, arbitrary: repeatedAdoption },
   { weight: 1, arbitrary: alone(togetherStep) },
-  { weight: 1, arbitrary: slowMove },
-  { weight: 1, arbitrary: outages },
   { weight: 1, arbitrary: alone(leaveUploadStep) },
   { weight: 1, arbitrary: alone(adminStep) },
   { weight: 3, arbitrary: alone(readStep) },
   { weight: 5, arbitrary: alone(platformStep) },
-);
+];
+
+/** What goes wrong, by its kind. */
+const kinds: Record<FaultKind, Weighted[]> = {
+  failures: [
+    { weight: 6, arbitrary: faultyChange },
+    { weight: 1, arbitrary: shortLife },
+    { weight: 1, arbitrary: renewal },
+    { weight: 2, arbitrary: rebirth },
+    { weight: 1, arbitrary: repeatedAdoption },
+    { weight: 1, arbitrary: slowMove },
+    { weight: 1, arbitrary: outages },
+  ],
+  delays: [
+    { weight: 2, arbitrary: alone(delayedCall) },
+    { weight: 2, arbitrary: alone(letGoStep) },
+    { weight: 2, arbitrary: crossing },
+    { weight: 2, arbitrary: slowPush },
+    { weight: 1, arbitrary: repeatedCall },
+    { weight: 1, arbitrary: cancelledClosing },
+    { weight: 1, arbitrary: slowMount },
+  ],
+  damage: [
+    { weight: 1, arbitrary: alone(damageStep) },
+    { weight: 1, arbitrary: damagedImage },
+    { weight: 1, arbitrary: damagedRow },
+  ],
+};
 
 function alone(step: fc.Arbitrary<Step>): fc.Arbitrary<Step[]> {
   return step.map((each) => [each]);
@@ -48,12 +86,14 @@ const manifestPlan: fc.Arbitrary<ManifestPlan> = fc.record({
   subject: fc.option(fc.nat(20), { freq: 2 }),
 });
 
-/** Programs of at most this many steps. */
-export function programs(maxSteps: number): fc.Arbitrary<Program> {
+/** Programs of about this many steps, in which faults of these kinds happen. */
+export function programs(maxSteps: number, only: readonly FaultKind[] = faultKinds): fc.Arbitrary<Program> {
+  const steps = fc.oneof(...plain, ...only.flatMap((kind) => kinds[kind]));
   return fc.record({
     settings: fc.record({
       graceSeconds: fc.constantFrom(60, 300),
       deleteDelaySeconds: fc.constantFrom(0, 30, 3600),
+      scrubsItself: fc.constantFrom(false, false, false, true),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc
@@ -62,6 +102,13 @@ export function programs(maxSteps: number): fc.Arbitrary<Program> {
         // What was broken beside a step's own subject, the last look finds, before anything heals.
         fc.constantFrom([], [], [{ do: "look around" } as const]),
       )
-      .map(([each, last]) => [...each.flat().slice(0, maxSteps - 1), ...last]),
+      .map(([sequences, last]) => [...first(maxSteps, sequences), ...last]),
   });
+}
+
+/** The first sequences of steps, the last of which goes on to its end. */
+function first(maxSteps: number, sequences: Step[][]): Step[] {
+  const taken: Step[] = [];
+  for (const sequence of sequences) if (taken.length < maxSteps) taken.push(...sequence);
+  return taken;
 }

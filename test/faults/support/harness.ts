@@ -6,7 +6,7 @@ import { Writable } from "node:stream";
 import fc from "fast-check";
 import { buildWorker } from "../../../src/local/bundle.ts";
 import { type Instance, startInstance } from "../../../src/local/instance.ts";
-import { programs } from "./generate.ts";
+import { type FaultKind, faultKinds, programs } from "./generate.ts";
 import type { Program, Verdict } from "./program.ts";
 import { type Replacement, replacing } from "./replacing.ts";
 
@@ -75,14 +75,28 @@ export type Outcome = {
   violation?: string;
 };
 
-/** Which programs: `count` of those of a seed, of at most `maxSteps` steps, made smaller if they break a promise. */
+/**
+ * Which programs: `count` of those of a seed, of about `maxSteps` steps, made smaller if they break a promise. `only`:
+ * with faults of these kinds alone.
+ */
 export type RunOptions = {
   seed: number;
   count: number;
   maxSteps: number;
+  only?: FaultKind[];
   shrink?: boolean;
   deadline?: number;
 };
+
+/** The kinds of faults of a text such as `delays,damage`; `undefined`: all of them. */
+export function parseFaultKinds(text: string | undefined): FaultKind[] {
+  const kinds = text?.split(",") ?? [...faultKinds];
+  return kinds.map((kind) => {
+    const known = faultKinds.find((each) => each === kind);
+    if (known === undefined) throw new Error(`${kind} is none of ${faultKinds.join(", ")}`);
+    return known;
+  });
+}
 
 /** A seed that nobody chose. */
 export function newSeed(): number {
@@ -114,9 +128,9 @@ export async function runPrograms(
 
 async function runShare(harness: Harness, options: RunOptions): Promise<Outcome> {
   const outcome: Outcome = { programs: 0, requests: 0, faults: 0 };
-  const { seed, count, maxSteps, shrink = true, deadline } = options;
-  let last: { verdict: Verdict; program: Program } | undefined;
-  const property = fc.asyncProperty(programs(maxSteps), async (program) => {
+  const { seed, count, maxSteps, only, shrink = true, deadline } = options;
+  let last: Failure | undefined;
+  const property = fc.asyncProperty(programs(maxSteps, only), async (program) => {
     const verdict = await harness.run(program);
     if (last === undefined) outcome.programs++;
     outcome.requests += verdict.requests;
@@ -132,15 +146,25 @@ async function runShare(harness: Harness, options: RunOptions): Promise<Outcome>
     ...(deadline === undefined ? {} : { interruptAfterTimeLimit: deadline - Date.now() }),
   });
   if (failed && last === undefined) throw errorInstance;
+  if (last !== undefined && shrink) last = await withFewerSteps(harness, last);
   if (last !== undefined) outcome.violation = describeViolation(seed, outcome.programs, last);
   return outcome;
 }
 
-function describeViolation(
-  seed: number,
-  number: number,
-  { verdict, program }: { verdict: Verdict; program: Program },
-): string {
+type Failure = { verdict: Verdict; program: Program };
+
+/** Leaves out each step without which a promise is broken as well: sequences that belong together were kept whole. */
+async function withFewerSteps(harness: Harness, failure: Failure): Promise<Failure> {
+  let smallest = failure;
+  for (let index = failure.program.steps.length - 1; index >= 0; index--) {
+    const program = { ...smallest.program, steps: smallest.program.steps.toSpliced(index, 1) };
+    const verdict = await harness.run(program);
+    if (verdict.violation !== undefined) smallest = { verdict, program };
+  }
+  return smallest;
+}
+
+function describeViolation(seed: number, number: number, { verdict, program }: Failure): string {
   return [
     verdict.violation,
     `program ${number} of seed ${seed}, made smaller: ${JSON.stringify(program)}`,

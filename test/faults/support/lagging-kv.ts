@@ -5,7 +5,8 @@
  * It is plain data on the tests' clock, so that a lag of a minute takes no time.
  */
 import type { FaultTable } from "./fault-table.ts";
-import type { KvOperation, LocationIndex } from "./program.ts";
+import { damaged } from "./memory-bucket.ts";
+import type { KvOperation, LocationIndex, RowDamage } from "./program.ts";
 
 type Value = Uint8Array | null;
 type Write = { at: number; value: Value };
@@ -39,9 +40,8 @@ export class LaggingKv {
   binding(location: LocationIndex): KVNamespace {
     const binding = {
       get: async (key: string, type: "json" | "arrayBuffer") => {
-        const value = await this.#faults.apply(this.#faults.take("kv.get", key), async () =>
-          this.#read(location, key),
-        );
+        const effect = this.#faults.take("kv.get", key);
+        const value = await this.#faults.apply("kv.get", effect, async () => this.#read(location, key));
         if (value === null) return null;
         return type === "json" ? JSON.parse(new TextDecoder().decode(value)) : value.slice().buffer;
       },
@@ -51,10 +51,18 @@ export class LaggingKv {
       list: () => {
         const keys = [...this.rows().keys()].map((name) => ({ name }));
         const call = async () => ({ keys, list_complete: true });
-        return this.#faults.apply(this.#faults.take("kv.list"), call);
+        return this.#faults.apply("kv.list", this.#faults.take("kv.list"), call);
       },
     };
     return binding as unknown as KVNamespace;
+  }
+
+  /** Damages a row, if there is one; returns whether. Its end is that of what it is a copy of. */
+  damage(key: string, how: RowDamage): boolean {
+    const writes = this.#writes.get(key) ?? [];
+    const value = latest(writes, Date.now())?.value ?? null;
+    if (value !== null) land(writes, { at: Date.now(), value: damaged(value, how) });
+    return value !== null;
   }
 
   /** What has landed, whoever may see it yet. */
@@ -98,7 +106,7 @@ export class LaggingKv {
       land(writes, { at: Date.now() + lateMs, value });
       throw new Error("KV PUT failed: 500 timed out");
     }
-    await this.#faults.apply(effect, async () => {
+    await this.#faults.apply(`kv.${operation}`, effect, async () => {
       const before = latest(writes, Date.now());
       if (before !== undefined && before.at + writeIntervalMs > Date.now()) {
         throw new Error("KV PUT failed: 429 Too Many Requests");

@@ -4,8 +4,8 @@ import worker from "../../../src/worker.ts";
 import type { LocationIndex } from "./program.ts";
 import { adminPassword, advanceClock, type World } from "./world.ts";
 
-/** An answer, read to its end. */
-export type Reply = { status: number; headers: Headers; bytes: Uint8Array };
+/** An answer, read to its end. `isWhole`: it is as long as it says, and did not break off. */
+export type Reply = { status: number; headers: Headers; bytes: Uint8Array; isWhole: boolean };
 
 /** Who asks with a token: may pull, push and delete; or pull alone. */
 export type Caller = "pusher" | "reader";
@@ -77,11 +77,11 @@ export class Clients {
       this.#world.env(at),
       context as unknown as ExecutionContext,
     );
-    const bytes = new Uint8Array(await response.arrayBuffer());
+    const { bytes, isWhole } = await readBody(method, response);
     const settled = Promise.allSettled(left);
     this.#waitUntil(settled);
     await settled;
-    return { status: response.status, headers: response.headers, bytes };
+    return { status: response.status, headers: response.headers, bytes, isWhole };
   }
 
   async #token(caller: Caller): Promise<string> {
@@ -97,6 +97,13 @@ export class Clients {
     this.#tokens.set(caller, { token, until: Date.now() + (seconds - 600) * 1000 });
     return token;
   }
+}
+
+async function readBody(method: string, response: Response): Promise<Pick<Reply, "bytes" | "isWhole">> {
+  const body = await response.arrayBuffer().catch(() => undefined);
+  const bytes = new Uint8Array(body ?? []);
+  const announced = Number(response.headers.get("Content-Length") ?? bytes.byteLength);
+  return { bytes, isWhole: body !== undefined && (method === "HEAD" || bytes.byteLength === announced) };
 }
 
 /** The JSON of an answer. */

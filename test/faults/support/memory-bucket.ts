@@ -1,7 +1,7 @@
 /** R2 in memory, as far as the registry uses it, with the platform's rules; its operations fail on command. */
 import { createHash } from "node:crypto";
 import type { FaultTable } from "./fault-table.ts";
-import type { BucketOperation, FaultEffect } from "./program.ts";
+import type { BlobDamage, BucketOperation, FaultEffect } from "./program.ts";
 
 type Checksums = { sha256?: string; sha512?: string };
 type Range = { offset: number; length: number };
@@ -15,6 +15,7 @@ const lateMs = 50_000;
 export class MemoryBucket {
   readonly #faults: FaultTable;
   readonly #objects = new Map<string, Stored>();
+  readonly #unreadable = new Set<string>();
   readonly #uploads = new Map<string, OpenUpload>();
   #uploadCount = 0;
   #late: { at: number; call: () => unknown }[] = [];
@@ -29,6 +30,28 @@ export class MemoryBucket {
     return [...this.#objects.keys()];
   }
 
+  /** Whether some object has these bytes, and can be read. */
+  has(bytes: Uint8Array): boolean {
+    return this.#readableKeysOf(bytes).length > 0;
+  }
+
+  /** Damages all objects that have these bytes, and can be read. Returns whether there are any. */
+  damage(bytes: Uint8Array, how: BlobDamage): boolean {
+    const keys = this.#readableKeysOf(bytes);
+    for (const key of keys) {
+      if (how === "unreadable") this.#unreadable.add(key);
+      // There is nothing to be altered in nothing.
+      else if (how === "lost" || bytes.byteLength === 0) this.#objects.delete(key);
+      else this.#objects.set(key, { bytes: damaged(bytes, how), at: Date.now() });
+    }
+    return keys.length > 0;
+  }
+
+  /** Lets what could not be read be read again. */
+  heal(): void {
+    this.#unreadable.clear();
+  }
+
   /** How many multipart uploads are open. */
   get openUploads(): number {
     return this.#uploads.size;
@@ -40,6 +63,7 @@ export class MemoryBucket {
       head: (key: string) => this.#call("head", key, () => describe(this.#objects.get(key))),
       get: (key: string, { range }: { range?: Range } = {}) =>
         this.#call("get", key, () => {
+          if (this.#unreadable.has(key)) throw new Error("internal error (10001)");
           const bytes = this.#objects.get(key)?.bytes;
           const { offset, length } = range ?? { offset: 0, length: bytes?.byteLength ?? 0 };
           return (
@@ -77,12 +101,18 @@ export class MemoryBucket {
     call: (effect: FaultEffect | undefined) => T,
   ): Promise<T | null> {
     this.#doLate();
-    const effect = this.#faults.take(`r2.${operation}`, detail);
+    const target = `r2.${operation}` as const;
+    const effect = this.#faults.take(target, detail);
     if (effect === "late") {
       this.#late.push({ at: Date.now() + lateMs, call: () => call(effect) });
       throw new Error("timed out");
     }
-    return this.#faults.apply(effect, async () => call(effect) ?? null);
+    return this.#faults.apply(target, effect, async () => call(effect) ?? null);
+  }
+
+  #readableKeysOf(bytes: Uint8Array): string[] {
+    const hasThem = (key: string) => Buffer.from(bytes).equals(this.#objects.get(key)?.bytes ?? []);
+    return this.keys().filter((key) => !this.#unreadable.has(key) && hasThem(key));
   }
 
   #doLate(): void {
@@ -135,6 +165,12 @@ export class MemoryBucket {
         }),
     };
   }
+}
+
+/** What bytes become. */
+export function damaged(bytes: Uint8Array, how: Exclude<BlobDamage, "lost" | "unreadable">): Uint8Array {
+  if (how === "cut short") return bytes.slice(0, bytes.byteLength - 1);
+  return bytes.map((byte, index) => (index === bytes.byteLength - 1 ? byte ^ 1 : byte));
 }
 
 /** R2, "Multipart upload": all parts are of one size, but for the last, which may be smaller. */

@@ -118,7 +118,10 @@ export class RepositoryModel {
     switch (step.do) {
       case "push blob":
       case "mount":
-        if (status === 201) this.#link(step.blob, at);
+        if (status !== 201) return;
+        // It may have gone while the answer was under way.
+        if (this.goneAt("blob", step.blob) > at) this.applyPerhaps(step, at);
+        else this.#link(step.blob, at);
         return;
       case "put manifest":
         if (status === 201) this.#store(step.manifest, step.tag);
@@ -172,7 +175,7 @@ export class RepositoryModel {
     }
   }
 
-  /** An upload was cut short as it was closed; its object may yet finish it. */
+  /** An upload was cut short as it was closed, or is under way; it may yet be finished, or its link be made again. */
   uploadMayFinish(blob: number): void {
     this.#blobState(blob).mayAppear = true;
   }
@@ -231,7 +234,7 @@ export class RepositoryModel {
   #link(blob: number, at: number): void {
     const state = this.#blobState(blob);
     state.linked = "yes";
-    state.keptUntil = at + this.#graceMs;
+    state.keptUntil = Math.max(state.keptUntil, at + this.#graceMs);
   }
 
   #store(manifest: number, tag: number | null): void {

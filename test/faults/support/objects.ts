@@ -3,7 +3,7 @@
  * world's objects begin with its number, so that each program has objects of its own.
  */
 import type { FaultTable } from "./fault-table.ts";
-import type { AlarmWay, ObjectBinding, ObjectGroup } from "./program.ts";
+import type { AlarmWay, DelayedCall, FaultTarget, ObjectBinding, ObjectGroup } from "./program.ts";
 
 /** What the harness asks of an object besides its own methods. */
 export type ObjectCommand = "wake" | "crash" | "run alarm" | "run alarm twice" | "lose alarm";
@@ -57,6 +57,8 @@ export class WorldObjects {
   readonly #known = new Map<string, { binding: ObjectBinding; name: string; id: string }>();
   /** When each object is to be woken, by its id: as it said, so that nobody has to ask them all. */
   readonly #alarms = new Map<string, number>();
+  /** The objects whose alarm runs, and waits for a call that is under way: the platform runs one at a time. */
+  readonly #alarmsUnderWay = new Set<string>();
   #hasLostAlarms = false;
 
   constructor(faults: FaultTable, world: string, namespaces: Record<ObjectBinding, Namespace>) {
@@ -87,6 +89,7 @@ export class WorldObjects {
   noteAlarm({ id, storage }: DurableObjectState): void {
     const setAlarm = storage.setAlarm.bind(storage);
     const deleteAlarm = storage.deleteAlarm.bind(storage);
+    const deleteAll = storage.deleteAll.bind(storage);
     storage.setAlarm = (at, options) => {
       this.#alarms.set(id.toString(), Number(at));
       return setAlarm(at, options);
@@ -94,6 +97,11 @@ export class WorldObjects {
     storage.deleteAlarm = (options) => {
       this.#alarms.delete(id.toString());
       return deleteAlarm(options);
+    };
+    storage.deleteAll = async (options) => {
+      await deleteAll(options);
+      // Whether the alarm goes with the rest depends on the compatibility date.
+      if ((await storage.getAlarm()) === null) this.#alarms.delete(id.toString());
     };
   }
 
@@ -109,13 +117,14 @@ export class WorldObjects {
 
   /** Runs the alarms of a group's objects that are due, one after the other. */
   async runDueAlarms(group: ObjectGroup): Promise<void> {
-    await this.#each(group, (alarmAt = Number.POSITIVE_INFINITY) => alarmAt <= Date.now(), run);
+    await this.#each(group, (alarmAt = Number.POSITIVE_INFINITY) => alarmAt <= Date.now(), run, false);
   }
 
   /** Has something happen to the alarms of a group's objects, due or not. */
   async runAlarms(group: ObjectGroup, how: Exclude<AlarmWay, "due">): Promise<void> {
-    if (how === "cut" || how === "never") this.#hasLostAlarms = true;
-    await this.#each(group, (alarmAt) => alarmAt !== undefined, alarmWays[how]);
+    const isCrash = how === "cut" || how === "never";
+    if (isCrash) this.#hasLostAlarms = true;
+    await this.#each(group, (alarmAt) => alarmAt !== undefined, alarmWays[how], isCrash);
   }
 
   /** Takes the memory of a group's objects, and the calls in flight. */
@@ -128,16 +137,24 @@ export class WorldObjects {
     if (this.#hasLostAlarms) await this.#each("all", always, (send) => send("wake"));
   }
 
-  /** Commands each object of a group that was ever called, and whose alarm is wanted. */
+  /**
+   * Commands each object of a group that was ever called, and whose alarm is wanted. One that waits for a call which is
+   * under way is left at it; unless `always`, it is commanded again only once it has done with that.
+   */
   async #each(
     group: ObjectGroup,
     isWanted: (alarmAt: number | undefined) => boolean,
     work: (send: Send) => Promise<void>,
+    always = true,
   ): Promise<void> {
     for (const { binding, name, id } of [...this.#known.values()]) {
       if (binding === "CATALOG" || (group !== "all" && group !== binding)) continue;
-      if (!isWanted(this.#alarms.get(id))) continue;
-      await work((command) => this.#send(binding, name, command));
+      if (!isWanted(this.#alarms.get(id)) || (!always && this.#alarmsUnderWay.has(id))) continue;
+      await this.#faults.untilHeld(async () => {
+        this.#alarmsUnderWay.add(id);
+        await work((command) => this.#send(binding, name, command));
+        this.#alarmsUnderWay.delete(id);
+      });
     }
   }
 
@@ -145,28 +162,44 @@ export class WorldObjects {
     if (!this.#known.has(`${binding} ${name}`)) {
       this.#known.set(`${binding} ${name}`, { binding, name, id: this.#stub(binding, name).id.toString() });
     }
-    const effect = this.#faults.take(binding, method);
+    const target = `${binding}.${method}` as FaultTarget;
+    const effect = this.#faults.take(target);
     if (effect === "overloaded") throw Object.assign(new Error("overloaded"), { overloaded: true });
     if (effect === "fail") throw connectionLost();
     if (effect === "slow") await this.#faults.delay();
     if (effect === "evict") await this.#crash(binding, name);
-    const stub = this.#stub(binding, name);
-    const remote = Reflect.get(stub, method) as (
-      ...args: unknown[]
-    ) => Promise<unknown> & Partial<Disposable>;
-    const pending = Reflect.apply(remote, stub, args);
+    const call = () => this.#deliver(binding, name, method, args);
+    const { delayed } = this.#faults;
+    if (effect === "held") return delayed.request(target as DelayedCall, call);
+    if (effect === "late" || effect === "again") delayed.later(target as DelayedCall, call);
+    if (effect === "late") throw connectionLost();
+    const pending = call();
     const crashing = effect === "cut" ? this.#crash(binding, name) : undefined;
     try {
       const result = await pending;
       if (effect === "evict after") await this.#crash(binding, name);
+      if (effect === "answer held") await delayed.answer(target as DelayedCall);
       await this.#faults.answer(effect);
       if (effect === "lost" || effect === "time out") throw connectionLost();
       return result;
     } catch (error) {
       throw effect === "cut" ? connectionLost() : error;
     } finally {
-      pending[Symbol.dispose]?.();
       await crashing;
+    }
+  }
+
+  /** Calls a method. The call is disposed of, as src/objects/stubs.ts does, which sees only what wraps it. */
+  async #deliver(binding: ObjectBinding, name: string, method: string, args: unknown[]): Promise<unknown> {
+    const stub = this.#stub(binding, name);
+    const remote = Reflect.get(stub, method) as (
+      ...args: unknown[]
+    ) => Promise<unknown> & Partial<Disposable>;
+    const pending = Reflect.apply(remote, stub, args);
+    try {
+      return await pending;
+    } finally {
+      pending[Symbol.dispose]?.();
     }
   }
 

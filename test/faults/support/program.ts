@@ -13,8 +13,25 @@ export type ObjectBinding = "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD" | "CATALOG";
 /** The objects that alarms are run of, and that are evicted. */
 export type ObjectGroup = "all" | "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD";
 
-/** An operation of a binding. */
-export type FaultTarget = ObjectBinding | `kv.${KvOperation}` | `r2.${BucketOperation}`;
+/** What goes wrong: any call to a binding's objects, one method of them, or an operation of a store. */
+export type FaultTarget = ObjectBinding | DelayedCall | `kv.${KvOperation}` | `r2.${BucketOperation}`;
+
+/** Calls that may be under way while others come and go, or come twice: all of them may be repeated. */
+export const delayedCalls = [
+  "BLOB_SHARDS.doom",
+  "BLOB_SHARDS.adopt",
+  "BLOB_SHARDS.lease",
+  "BLOB_SHARDS.release",
+  "REPOSITORY.holds",
+  "REPOSITORY.linkBlob",
+  "REPOSITORY.relocateBlob",
+  "r2.head",
+  "r2.put",
+  "r2.complete",
+  "r2.delete",
+] as const;
+
+export type DelayedCall = (typeof delayedCalls)[number];
 
 export type KvOperation = "get" | "list" | "put" | "delete";
 
@@ -31,10 +48,13 @@ export type BucketOperation =
 
 /**
  * What goes wrong. `fail`: nothing is done, and an error reported. `lost`: it is done, and an error reported.
- * `late`: an error is reported, and it is done a while later (KV, R2). `stall`: it is done, and the answer takes longer
+ * `late`: an error is reported, and it is done a while later (KV, R2: on the clock). `stall`: it is done, and the answer takes longer
  * than a lease; `time out`: and is an error. `overloaded`: an object says so. `evict`, `cut` and `evict after`: the
  * object loses its memory before the call, during it, or as soon as it has answered. `slow` and `slow answer`: the way
  * there, or back, takes long enough for the next request to overtake it.
+ *
+ * Of {@link DelayedCall} alone, until a step lets them go: `held` and `answer held`: the way there, or back, lasts, and
+ * whoever called waits. `again`: it is done, and then once more. (`late`: an error, and then it is done.)
  */
 export type FaultEffect =
   | "fail"
@@ -47,7 +67,10 @@ export type FaultEffect =
   | "cut"
   | "evict after"
   | "slow"
-  | "slow answer";
+  | "slow answer"
+  | "held"
+  | "answer held"
+  | "again";
 
 /** The calls to a target that go wrong: `skip` go well first, then `times` do not. */
 export type Fault = { target: FaultTarget; effect: FaultEffect; skip: number; times: number };
@@ -68,12 +91,16 @@ export type WriteStep = { repository: number; at: LocationIndex; watched: boolea
   | { do: "delete blob"; blob: number }
 );
 
-/** An upload that nobody finishes: its client cancels it, or never comes back. */
+/**
+ * An upload that nobody finishes: its client cancels it, or never comes back. `isClosed`: it was to be finished before,
+ * and that failed.
+ */
 export type LeaveUploadStep = {
   do: "leave upload";
   repository: number;
   at: LocationIndex;
   blob: number;
+  isClosed: boolean;
   isCancelled: boolean;
 };
 
@@ -93,6 +120,12 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
 /** Something that an administrator asks for; `look around` reads all that there is, from everywhere. */
 export type AdminStep = { do: "collect" | "scrub" | "look around" };
 
+/** What becomes of the bytes of a blob in the bucket. `unreadable`: reading them fails until all heals. */
+export type BlobDamage = "lost" | "cut short" | "altered" | "unreadable";
+
+/** What becomes of a manifest's row in the replica. */
+export type RowDamage = "cut short" | "altered";
+
 /** How alarms run: when they are due, before that, twice, cut short by a crash, or not at all. */
 export type AlarmWay = "due" | "early" | "twice" | "cut" | "never";
 
@@ -103,7 +136,10 @@ export type PlatformStep =
   | { do: "evict"; of: ObjectGroup }
   | { do: "restart location"; at: LocationIndex }
   | { do: "set lag"; at: LocationIndex; seconds: number }
+  | { do: "damage blob"; blob: number; how: BlobDamage }
+  | { do: "damage row"; repository: number; manifest: number; how: RowDamage }
   | { do: "fault"; fault: Fault }
+  | { do: "let go"; of: DelayedCall | "all" }
   | { do: "heal" };
 
 /** Pushes a manifest after everything that it references, as a client does. */
@@ -133,7 +169,8 @@ export type Step =
 export type ManifestPlan = { kind: "image" | "index"; references: number[]; subject: number | null };
 
 export type Program = {
-  settings: { graceSeconds: number; deleteDelaySeconds: number };
+  /** `scrubsItself`: hourly. */
+  settings: { graceSeconds: number; deleteDelaySeconds: number; scrubsItself: boolean };
   manifests: ManifestPlan[];
   steps: Step[];
 };

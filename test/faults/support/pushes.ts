@@ -48,17 +48,18 @@ export class BlobPush {
     return this.#close();
   }
 
-  /** Begins, and goes no further: cancels the upload, or never comes back to it. Returns the last answer. */
-  async abandon(isCancelled: boolean): Promise<Reply> {
+  /**
+   * Begins, and goes no further: cancels the upload, or never comes back to it; or tries to finish it first. Returns the
+   * last answer.
+   */
+  async abandon({ isCancelled, isClosed }: { isCancelled: boolean; isClosed: boolean }): Promise<Reply> {
     const opened = await this.#send("POST", `/v2/${this.#options.repository}/blobs/uploads/`);
     if (opened.status !== 202) return opened;
     this.#follow(opened);
-    const patched = await this.#send("PATCH", this.#location ?? "", {
-      body: this.#options.content.bytes.slice(0, chunkBytes),
-    });
-    if (patched.status !== 202) return patched;
-    this.#follow(patched);
-    return isCancelled ? this.#send("DELETE", this.#location ?? "") : patched;
+    let last = isClosed ? await this.#sendChunks(false) : await this.#sendChunk(0, chunkBytes);
+    if (last !== undefined && last.status !== 202) return last;
+    if (isClosed) last = await this.#close();
+    return isCancelled || last === undefined ? this.#send("DELETE", this.#location ?? "") : last;
   }
 
   /** Asks how far the upload is. */
@@ -78,19 +79,21 @@ export class BlobPush {
     }
     const size = this.#options.way === "chunked" ? chunkBytes : Math.max(bytes.byteLength, 1);
     do {
-      const chunk = bytes.slice(offset, offset + size);
-      const range = `${offset}-${offset + chunk.byteLength - 1}`;
-      const headers: Record<string, string> =
-        chunk.byteLength > 0 && (this.#options.way === "chunked" || isResumed)
-          ? { "Content-Range": range }
-          : {};
-      const patched = await this.#send("PATCH", this.#location ?? "", { body: chunk, headers });
+      const patched = await this.#sendChunk(offset, size, this.#options.way === "chunked" || isResumed);
       if (patched.status !== 202) return patched;
-      this.#follow(patched);
-      offset += chunk.byteLength;
+      offset += size;
       await this.#options.pause();
     } while (offset < bytes.byteLength);
     return undefined;
+  }
+
+  async #sendChunk(offset: number, size: number, isRanged = true): Promise<Reply> {
+    const body = this.#options.content.bytes.slice(offset, offset + size);
+    const range = `${offset}-${offset + body.byteLength - 1}`;
+    const headers: Record<string, string> = body.byteLength > 0 && isRanged ? { "Content-Range": range } : {};
+    const patched = await this.#send("PATCH", this.#location ?? "", { body, headers });
+    if (patched.status === 202) this.#follow(patched);
+    return patched;
   }
 
   #close(body?: Uint8Array): Promise<Reply> {

@@ -104,6 +104,7 @@ export const leaveUploadStep: fc.Arbitrary<LeaveUploadStep> = fc.record({
   do: fc.constant("leave upload" as const),
   ...target,
   blob,
+  isClosed: fc.boolean(),
   isCancelled: fc.boolean(),
 });
 

@@ -2,6 +2,7 @@
 import { replicaKey } from "../../../src/storage/keys.ts";
 import { ask } from "./ask.ts";
 import { blobs, type Content } from "./contents.ts";
+import { pullDamaged } from "./damage.ts";
 import { listReferrers, listTags } from "./lists.ts";
 import { type Caller, digestHeader, type Reply } from "./location.ts";
 import { checked } from "./model.ts";
@@ -147,6 +148,7 @@ export async function pullBlob(
   number: number,
   at: LocationIndex,
 ): Promise<void> {
+  if (run.damage.of(number) !== undefined) return pullDamaged(run, repository, number, at);
   const blob = checked(blobs[number], `blob ${number}`);
   const { digest } = blob;
   const path = `/v2/${run.name(repository)}/blobs/${digest}`;
@@ -217,7 +219,7 @@ export async function askForManifest(
 function requireExact(run: Run, reply: Reply, { bytes, digest }: Content, what: string): void {
   const named = reply.headers.get(digestHeader);
   run.require(named === digest, `${what} is said to be ${named}`);
-  run.require(Buffer.from(bytes).equals(reply.bytes), `${what} has other bytes`);
+  run.require(reply.isWhole && Buffer.from(bytes).equals(reply.bytes), `${what} has other bytes`);
 }
 
 /** Whether an isolate that was asked may still have remembered, by itself, what went at this time. */

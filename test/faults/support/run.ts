@@ -1,5 +1,6 @@
 /** What the parts of a run share: the world, its clients, and what they know. */
 import { type ManifestContent, makeManifests } from "./contents.ts";
+import { Damage } from "./damage.ts";
 import { Clients, type Reply } from "./location.ts";
 import { checked, RepositoryModel } from "./model.ts";
 import { type FaultTarget, type LocationIndex, type Program, repositoryCount } from "./program.ts";
@@ -13,11 +14,20 @@ export class Violation extends Error {
 /** How long what an isolate itself saw deleted is asked of the ledger, in milliseconds: docs/design.md, "Pull". */
 const deletionMemoryMs = 150_000;
 
+/** What a client sent, of which it has yet to hear: what to do once it has. */
+type Unanswered = { hasEnded: () => boolean; takeIn: () => Promise<void> };
+
+/** What work came to, and which calls to bindings went wrong meanwhile. */
+type Counted<T> = { result: T; faults: FaultTarget[] };
+
 /** One run of one program. */
 export class Run {
+  #unanswered: Unanswered[] = [];
   readonly world: World;
   readonly clients: Clients;
   readonly manifests: ManifestContent[];
+  readonly settings: Program["settings"];
+  readonly damage = new Damage();
   readonly #models: RepositoryModel[];
   readonly #deletions = [new Map<string, number>(), new Map<string, number>()] as const;
   readonly #changesSeen = [new Map<string, number>(), new Map<string, number>()] as const;
@@ -25,6 +35,7 @@ export class Run {
   constructor(world: World, program: Program, waitUntil: (promise: Promise<unknown>) => void) {
     this.world = world;
     this.manifests = makeManifests(program.manifests);
+    this.settings = program.settings;
     const graceMs = program.settings.graceSeconds * 1000;
     this.#models = Array.from(
       { length: repositoryCount },
@@ -86,10 +97,58 @@ export class Run {
   }
 
   /** Runs work and says which calls to bindings went wrong meanwhile. */
-  async counting<T>(work: () => Promise<T>): Promise<{ result: T; faults: FaultTarget[] }> {
+  async counting<T>(work: () => Promise<T>): Promise<Counted<T>> {
     const before = this.world.faults.fired.length;
     const result = await work();
     return { result, faults: this.world.faults.fired.slice(before) };
+  }
+
+  /**
+   * Does what a client does, and takes in what came of it; where it waits for a call that is under way, once it has
+   * ended, beside other steps. `meanwhile` says what is uncertain until then.
+   */
+  async act<T>(
+    work: () => Promise<T>,
+    takeIn: (outcome: Counted<T> & { wasHeld: boolean }) => Promise<void>,
+    meanwhile: () => void,
+  ): Promise<void> {
+    const acting: { outcome?: Counted<T>; error?: unknown } = {};
+    const act = async () => {
+      try {
+        acting.outcome = await this.counting(work);
+      } catch (error) {
+        acting.error = error;
+      }
+    };
+    const end = async (wasHeld: boolean) => {
+      if (acting.outcome === undefined) throw acting.error;
+      await takeIn({ ...acting.outcome, wasHeld });
+    };
+    if (await this.world.faults.untilHeld(act)) return end(false);
+    meanwhile();
+    this.world.trace.push("  it is under way");
+    const hasEnded = () => acting.outcome !== undefined || acting.error !== undefined;
+    this.#unanswered.push({ hasEnded, takeIn: () => end(true) });
+  }
+
+  /** Takes in what came of what was under way, as far as it has ended. */
+  async takeInAnswers(): Promise<void> {
+    if (this.#unanswered.length === 0) return;
+    await this.world.faults.delayed.settle();
+    const ended = this.#unanswered.filter((each) => each.hasEnded());
+    this.#unanswered = this.#unanswered.filter((each) => !ended.includes(each));
+    for (const { takeIn } of ended) await takeIn();
+  }
+
+  /** Whether bytes may have been replaced by others for their digest, so that links and rows say the old place. */
+  get mayBeReplaced(): boolean {
+    const { fired } = this.world.faults;
+    return this.damage.isAny || fired.some((target) => target === "r2.head" || target === "r2.get");
+  }
+
+  /** Whether a client waits for an answer. */
+  get isUnanswered(): boolean {
+    return this.#unanswered.length > 0;
   }
 
   /** Fails unless the condition holds. */

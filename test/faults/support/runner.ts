@@ -20,11 +20,13 @@ export async function runProgram(
     for (const step of program.steps) {
       world.trace.push(JSON.stringify(step));
       await runStep(run, step);
+      await run.takeInAnswers();
     }
     await drain(run);
   } catch (error) {
     violation = error instanceof Violation ? error.message : String((error as Error).stack);
   }
+  world.faults.delayed.end();
   const { trace, faults } = world;
   return {
     ...(violation === undefined ? {} : { violation }),
@@ -76,6 +78,7 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
     }
     case "advance":
       await faults.slowCallsEnd();
+      await faults.delayed.clockMovesTo(Date.now() + step.seconds * 1000);
       return advanceClock(step.seconds * 1000);
     case "evict":
       return objects.crash(step.of);
@@ -83,9 +86,18 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
       return run.restart(step.at);
     case "set lag":
       return kv.setLag(step.at, step.seconds * 1000);
+    case "damage blob":
+      // What nobody has verified and adopted yet is nobody's loss.
+      if (!run.isUnanswered) run.damage.damageBlob(run, step.blob, step.how);
+      return;
+    case "damage row":
+      return run.damage.damageRow(run, step.repository, step.manifest, step.how);
     case "fault":
       return faults.arm(step.fault);
+    case "let go":
+      return faults.delayed.letGo(step.of);
     case "heal":
+      run.world.bucket.heal();
       return faults.heal();
   }
 }

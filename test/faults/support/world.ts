@@ -54,6 +54,7 @@ export class World {
       GC_GRACE: `${settings.graceSeconds}s`,
       DELETE_DELAY: `${settings.deleteDelaySeconds}s`,
       TOMBSTONE_TTL: "10m",
+      ...(settings.scrubsItself ? { SCRUB_EVERY: "1h" } : {}),
       LOG_FORMAT: "none",
     };
     // Objects live at a location, too.

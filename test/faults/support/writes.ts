@@ -11,36 +11,67 @@ import { pullBlob, pullManifest, pullTag } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { advanceClock } from "./world.ts";
 
+/** The lease of a link, and the life of an upload, in milliseconds: what lasts longer may come to nothing. */
+const leaseMs = 60_000;
+const uploadTtlMs = 3600_000;
+
 /** Sends a write; where it was refused for a fault, once more while nothing goes wrong. Then everybody looks. */
 export async function write(run: Run, step: WriteStep): Promise<void> {
   const attempt = attemptsOf(run, step);
   const model = run.model(step.repository);
+  const isPush = step.do === "push blob" || step.do === "mount";
   let startedAt = Date.now();
-  const { result, faults } = await run.counting(attempt);
-  let reply = result;
-  if (reply.status >= 500) {
-    run.requireExcused(reply, faults, describe(step));
+  const mayHaveBeenDone = () => {
     model.applyPerhaps(step, startedAt);
-    if (step.do === "push blob") model.uploadMayFinish(step.blob);
-    startedAt = Date.now();
-    reply = await run.world.faults.suspended(attempt);
-  }
-  settle(run, step, reply, startedAt, faults);
-  await look(run, step);
+    if (isPush) model.uploadMayFinish(step.blob);
+  };
+  const sourceBefore = sourceOf(run, step);
+  await run.act(
+    attempt,
+    async ({ result, faults, wasHeld }) => {
+      let reply = result;
+      if (reply.status >= 500) {
+        run.requireExcused(reply, faults, describe(step));
+        mayHaveBeenDone();
+        startedAt = Date.now();
+        reply = await run.world.faults.suspended(attempt);
+      }
+      // A link that is made twice may be made the second time when the blob was deleted.
+      if (isPush && faults.includes("REPOSITORY.linkBlob")) model.uploadMayFinish(step.blob);
+      const source = anyOf([sourceBefore, sourceOf(run, step)]);
+      settle(run, step, reply, { startedAt, faults, wasHeld, source });
+      await look(run, step);
+    },
+    mayHaveBeenDone,
+  );
 }
 
-/** Begins an upload that is never finished. */
+/** Begins an upload that is not finished, or only by its object later. */
 export async function leaveUpload(run: Run, step: LeaveUploadStep): Promise<void> {
-  const { repository, at, isCancelled } = step;
+  const { repository, at, isCancelled, isClosed } = step;
   const content = checked(blobs[step.blob], `blob ${step.blob}`);
   const options = { clients: run.clients, at, repository: run.name(repository), content };
   const push = new BlobPush({ ...options, way: "chunked", pause: async () => {} });
-  const { result: reply, faults } = await run.counting(() => push.abandon(isCancelled));
-  if (reply.status >= 500) return run.requireExcused(reply, faults, describe(step));
-  const expected = isCancelled ? 204 : 202;
-  run.require(reply.status === expected, `${describe(step)} is answered with ${reply.status}`);
-  const { status } = await run.world.faults.suspended(() => push.status());
-  run.require(status === (isCancelled ? 404 : 204), `${describe(step)} leaves an upload that is a ${status}`);
+  const startedAt = Date.now();
+  const mayFinish = () => {
+    if (isClosed) run.model(repository).uploadMayFinish(step.blob);
+  };
+  await run.act(
+    () => push.abandon(step),
+    async ({ result: reply, faults, wasHeld }) => {
+      mayFinish();
+      if (reply.status >= 500) return run.requireExcused(reply, faults, describe(step));
+      // One that was finished is unknown.
+      const expected = isCancelled ? (isClosed ? [204, 404] : [204]) : isClosed ? [201] : [202];
+      if (isClosed && wasHeld && mayBytesBeGone(run, startedAt)) expected.push(404);
+      run.require(expected.includes(reply.status), `${describe(step)} is answered with ${reply.status}`);
+      const { status } = await run.world.faults.suspended(() => push.status());
+      // One that is being handed over when it is cancelled is over a moment later.
+      const left = isCancelled ? (isClosed ? [404, 204] : [404]) : isClosed ? [404] : [204];
+      run.require(left.includes(status), `${describe(step)} leaves an upload that is a ${status}`);
+    },
+    mayFinish,
+  );
 }
 
 /** Each call of what it returns sends the write, or goes on with it. */
@@ -81,19 +112,35 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
   }
 }
 
+/** How a write went. `source`: whether there was what it mounts. */
+type Course = { startedAt: number; faults: FaultTarget[]; wasHeld: boolean; source: Certainty };
+
 /** Holds the answer to what the model expects, and takes it in. */
-function settle(run: Run, step: WriteStep, reply: Reply, startedAt: number, faults: FaultTarget[]): void {
+function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
   const model = run.model(step.repository);
-  const expected = model.expected(step, sourceOf(run, step));
-  // A mount that fails, for whatever reason, is an upload.
-  const isExpected =
-    expected.includes(reply.status) || (step.do === "mount" && faults.length > 0 && reply.status === 202);
+  const expected = model.expected(step, course.source);
+  const isExpected = expected.includes(reply.status) || isForgiven(run, step, reply, course);
   run.require(
     isExpected,
     `${describe(step)} is answered with ${reply.status} instead of ${expected.join(" or ")}`,
   );
-  model.apply(step, reply.status, startedAt);
-  note(run, step, reply.status, startedAt);
+  model.apply(step, reply.status, course.startedAt);
+  note(run, step, reply.status, course.startedAt);
+}
+
+/** Whether a write came to nothing through no fault of the registry's. */
+function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course): boolean {
+  const { startedAt, faults, wasHeld } = course;
+  // A mount that fails, for whatever reason, is an upload.
+  if (step.do === "mount")
+    return (faults.length > 0 || run.damage.of(step.blob) !== undefined) && status === 202;
+  return step.do === "push blob" && status === 404 && wasHeld && mayBytesBeGone(run, startedAt);
+}
+
+/** Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted. */
+function mayBytesBeGone({ settings }: Run, pushedAt: number): boolean {
+  const bytesGoAfterMs = Math.min(leaseMs + settings.deleteDelaySeconds * 1000, uploadTtlMs);
+  return Date.now() - pushedAt >= bytesGoAfterMs;
 }
 
 /** Whether there is what a write mounts, in the repository that it names, or in any. */

@@ -1,0 +1,108 @@
+/** Calls between objects, and to the bucket, that arrive late or twice. */
+import { after, test } from "node:test";
+import {
+  advance,
+  fault,
+  largeBlob,
+  letGo,
+  pushBlob,
+  pushImage,
+  runAlarms,
+  runCase,
+  smallBlob,
+  writer,
+} from "./support/cases.ts";
+import { startHarness } from "./support/harness.ts";
+import type { Program, PushWay, Step } from "./support/program.ts";
+
+const harness = await startHarness();
+after(() => harness[Symbol.asyncDispose]());
+
+type Case = { steps: Step[]; settings?: Partial<Program["settings"]> };
+
+const deleteBlob: Step = { do: "delete blob", ...writer, blob: largeBlob };
+const putManifest: Step = { do: "put manifest", ...writer, manifest: 1, tag: 0 };
+
+/** A ledger's release of a blob that is late, and a push of it meanwhile whose link is. */
+const crossing: Step[] = [
+  pushBlob(largeBlob),
+  deleteBlob,
+  fault("BLOB_SHARDS.release", "held"),
+  runAlarms,
+  fault("REPOSITORY.linkBlob", "held"),
+  pushBlob(largeBlob),
+  fault("REPOSITORY.holds", "answer held"),
+  letGo("BLOB_SHARDS.release"),
+  runAlarms,
+];
+
+const cases: Record<string, Case> = {
+  "an image is kept whose blob its ledger said it did not hold, before it was linked under a lease": {
+    steps: [
+      ...crossing,
+      letGo("REPOSITORY.linkBlob"),
+      putManifest,
+      advance(70),
+      letGo("REPOSITORY.holds"),
+      runAlarms,
+    ],
+  },
+  "an image is kept whose blob is linked while its ledger's word that it is not is on its way": {
+    steps: [...crossing, advance(40), letGo("REPOSITORY.linkBlob"), putManifest, advance(40), letGo("all")],
+  },
+  "a blob is kept whose key is doomed once more after it was adopted": {
+    steps: [fault("BLOB_SHARDS.doom", "again"), pushImage(1), letGo("all"), advance(400)],
+  },
+  "a blob is kept whose key's doom comes twice, the second time after hours": {
+    steps: [fault("BLOB_SHARDS.doom", "late"), pushImage(0), advance(400), letGo("all")],
+  },
+};
+
+const ways: PushWay[] = ["post", "post and put", "streamed", "chunked"];
+for (const way of ways) {
+  cases[`a push (${way}) whose link takes longer than its lease is not refused`] = {
+    steps: [
+      fault("REPOSITORY.linkBlob", "held"),
+      { do: "push blob", ...writer, blob: largeBlob, way, pauseSeconds: 0 },
+      advance(70),
+      runAlarms,
+      runAlarms,
+      letGo("all"),
+      putManifest,
+    ],
+    settings: { deleteDelaySeconds: 3600 },
+  };
+}
+
+const closings = [
+  [smallBlob, "r2.put", "late"],
+  [smallBlob, "r2.put", "lost"],
+  [largeBlob, "r2.complete", "late"],
+  [largeBlob, "r2.complete", "lost"],
+] as const;
+for (const [blob, call, effect] of closings) {
+  cases[`an upload that is cancelled after its closing ${call} was ${effect} leaves nothing`] = {
+    steps: [
+      fault(call, effect),
+      { do: "leave upload", repository: 0, at: 0, blob, isClosed: true, isCancelled: true },
+      advance(70),
+    ],
+  };
+}
+
+cases["an upload that is cancelled while its closing put is on its way leaves nothing"] = {
+  steps: [
+    fault("r2.put", "held"),
+    { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isClosed: true, isCancelled: true },
+    // The object is gone, and with it whoever waited for the put; its client hears of that, and cancels.
+    { do: "evict", of: "UPLOAD" },
+    advance(2),
+    letGo("all"),
+  ],
+};
+
+for (const [name, { steps, settings }] of Object.entries(cases)) {
+  test(name, async () => {
+    await runCase(harness, steps, settings);
+  });
+}

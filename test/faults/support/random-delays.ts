@@ -1,0 +1,166 @@
+/** Random sequences of steps in which calls are under way for long, or come twice, while others overtake them. */
+import fc from "fast-check";
+import { type DelayedCall, delayedCalls, type FaultEffect, type Step, type WriteStep } from "./program.ts";
+import { at, blob, leaveUploadStep, manifest, pushImageStep, way, written } from "./random-steps.ts";
+
+const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
+
+function delay(target: DelayedCall, effect: FaultEffect, skip = 0): Step {
+  return { do: "fault", fault: { target, effect, skip, times: 1 } };
+}
+
+/** Around a lease, and around what waits for one. */
+const seconds = fc.constantFrom(2, 20, 45, 70, 130);
+
+const pause: fc.Arbitrary<Step[]> = fc.oneof(
+  fc.constant<Step[]>([]),
+  fc.constant<Step[]>([runAlarms]),
+  seconds.map((each): Step[] => [{ do: "advance", seconds: each }]),
+  seconds.map((each): Step[] => [{ do: "advance", seconds: each }, runAlarms]),
+);
+
+/** A call that is delayed, or comes twice, somewhere in a program. */
+export const delayedCall: fc.Arbitrary<Step> = fc
+  .record({
+    target: fc.constantFrom(...delayedCalls),
+    effect: fc.constantFrom<FaultEffect[]>("held", "answer held", "again", "late"),
+    skip: fc.constantFrom(0, 0, 1),
+  })
+  .map(({ target, effect, skip }) => delay(target, effect, skip));
+
+/** What is under way arrives. */
+export const letGoStep: fc.Arbitrary<Step> = fc.record({
+  do: fc.constant("let go" as const),
+  of: fc.constantFrom<(DelayedCall | "all")[]>("all", "all", ...delayedCalls),
+});
+
+/** What a push calls. */
+const ofPush: DelayedCall[] = [
+  "REPOSITORY.linkBlob",
+  "REPOSITORY.linkBlob",
+  "BLOB_SHARDS.adopt",
+  "BLOB_SHARDS.doom",
+  "r2.head",
+  "r2.put",
+];
+
+const push = { ...written, blob, way, pauseSeconds: fc.constant(0) };
+
+/** A blob that is given up and pushed again, while the calls of the one and of the other overtake each other. */
+export const crossing: fc.Arbitrary<Step[]> = fc
+  .record({
+    where: fc.record(push),
+    image: manifest,
+    release: fc.constantFrom<FaultEffect[]>("held", "held", "again", "late"),
+    ofPush: fc.constantFrom(...ofPush),
+    pushEffect: fc.constantFrom<FaultEffect[]>("held", "held", "answer held"),
+    holdsEffect: fc.constantFrom<FaultEffect[]>("answer held", "answer held", "held"),
+    pauses: fc.tuple(pause, pause, pause),
+    order: fc.boolean(),
+  })
+  .map(({ where, image, pauses: [first, second, third], order, ...effects }) => {
+    const pushBlob: WriteStep = { do: "push blob", ...where };
+    const { repository, at, watched } = where;
+    const manifestPut: Step = {
+      do: "push image",
+      repository,
+      at,
+      manifest: image,
+      tag: 0,
+      way: where.way,
+      watched,
+    };
+    const arrivals: Step[] = [{ do: "let go", of: effects.ofPush }, manifestPut];
+    return [
+      pushBlob,
+      { do: "delete blob", repository, at, watched, blob: where.blob },
+      delay("BLOB_SHARDS.release", effects.release),
+      runAlarms,
+      delay(effects.ofPush, effects.pushEffect),
+      pushBlob,
+      delay("REPOSITORY.holds", effects.holdsEffect),
+      { do: "let go", of: "BLOB_SHARDS.release" },
+      runAlarms,
+      ...first,
+      ...(order ? arrivals : []),
+      ...second,
+      { do: "let go", of: "REPOSITORY.holds" },
+      ...(order ? [] : arrivals),
+      ...third,
+    ];
+  });
+
+/** A push, one call of which is under way for longer than its lease, or comes once more. */
+export const slowPush: fc.Arbitrary<Step[]> = fc
+  .record({
+    where: fc.record(push),
+    call: fc.constantFrom(...ofPush),
+    effect: fc.constantFrom<FaultEffect[]>("held", "answer held", "again", "late"),
+    pauses: fc.tuple(pause, pause),
+    isDeleted: fc.boolean(),
+  })
+  .map(({ where, call, effect, pauses: [first, second], isDeleted }) => {
+    const { pauseSeconds: _, way: _way, ...what } = where;
+    return [
+      delay(call, effect),
+      { do: "push blob", ...where },
+      ...first,
+      ...(isDeleted ? [{ do: "delete blob", ...what } as const] : []),
+      ...second,
+      { do: "let go", of: "all" },
+    ];
+  });
+
+/** An image, a call of whose push comes once more when it is there. */
+export const repeatedCall: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    call: fc.constantFrom<DelayedCall[]>("BLOB_SHARDS.doom", "BLOB_SHARDS.adopt", "REPOSITORY.linkBlob"),
+    effect: fc.constantFrom<FaultEffect[]>("again", "late"),
+    after: pause,
+  })
+  .map(({ push, call, effect, after }) => [delay(call, effect), push, ...after, { do: "let go", of: "all" }]);
+
+/** An upload that is cancelled when its closing did not come to anything that its client heard of. */
+export const cancelledClosing: fc.Arbitrary<Step[]> = fc
+  .record({
+    leave: leaveUploadStep,
+    call: fc.constantFrom<DelayedCall[]>("r2.put", "r2.put", "r2.complete", "BLOB_SHARDS.adopt"),
+    effect: fc.constantFrom<FaultEffect[]>("late", "lost", "held", "answer held"),
+    isEvicted: fc.boolean(),
+    after: pause,
+  })
+  .map(({ leave, call, effect, isEvicted, after }) => [
+    delay(call, effect),
+    { ...leave, isClosed: true },
+    ...(isEvicted ? [{ do: "evict", of: "UPLOAD" } as const] : []),
+    ...after,
+    { do: "let go", of: "all" },
+  ]);
+
+/** A mount, or a push of what is there, whose shard asks or is told late. */
+export const slowMount: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    blob,
+    at,
+    call: fc.constantFrom<DelayedCall[]>("REPOSITORY.linkBlob", "BLOB_SHARDS.lease", "r2.head"),
+    effect: fc.constantFrom<FaultEffect[]>("held", "answer held", "again"),
+    pauses: fc.tuple(pause, pause),
+  })
+  .map(({ push, blob, at, call, effect, pauses: [first, second] }) => [
+    push,
+    delay(call, effect),
+    {
+      do: "mount",
+      repository: push.repository === 0 ? 1 : 0,
+      at,
+      watched: true,
+      blob,
+      from: push.repository,
+    },
+    ...first,
+    { do: "delete manifest", repository: push.repository, at, watched: true, manifest: push.manifest },
+    ...second,
+    { do: "let go", of: "all" },
+  ]);
