@@ -123,6 +123,7 @@ export type ScrubView = {
   repaired: FindingView[];
   problems: FindingView[];
   refused: FindingView[];
+  unchecked: FindingView[];
 };
 
 /** A move of a tag. */

@@ -32,7 +32,7 @@ export async function scrub(registry: Registry, cursor: string | undefined): Pro
       addReport(report, found);
       return next;
     } catch (error) {
-      report.problems.push({ ...what, detail: `it could not be gone through: ${String(error)}` });
+      report.unchecked.push({ ...what, detail: String(error) });
       return undefined;
     }
   };
@@ -48,8 +48,8 @@ export async function scrub(registry: Registry, cursor: string | undefined): Pro
 }
 
 /**
- * Adds what a step comes to to the report; returns where the next one begins. One that fails is a problem in the report,
- * and keeps no other from being taken.
+ * Adds what a step comes to to the report; returns where the next one begins. One that fails is left out, of which the
+ * report tells, and keeps no other from being taken.
  */
 type Take = (what: Finding, step: () => Promise<ScrubStep>) => Promise<string | undefined>;
 

@@ -73,20 +73,21 @@ export const upkeepCommands: Command[] = [
     flags: [],
     summary: "reads and compares all that is stored, and puts right what can be",
     details:
-      "Exits with 1 if there is something that cannot be put right. REFUSED is what is sound, and would be refused if it were pushed today.",
+      "Exits with 1 if there is something that cannot be put right, or that could not be looked at (LEFT OUT). REFUSED is what is sound, and would be refused if it were pushed today.",
     run: async ({ api, output, progress }) => {
-      const sum: ScrubView = { checked: {}, repaired: [], problems: [], refused: [] };
-      for await (const { checked, repaired, problems, refused } of api.work<ScrubView>("scrub")) {
-        for (const [name, count] of Object.entries(checked))
+      const sum: ScrubView = { checked: {}, repaired: [], problems: [], refused: [], unchecked: [] };
+      for await (const piece of api.work<ScrubView>("scrub")) {
+        for (const [name, count] of Object.entries(piece.checked))
           sum.checked[name] = (sum.checked[name] ?? 0) + count;
-        sum.repaired.push(...repaired);
-        sum.problems.push(...problems);
-        sum.refused.push(...refused);
+        sum.repaired.push(...piece.repaired);
+        sum.problems.push(...piece.problems);
+        sum.refused.push(...piece.refused);
+        sum.unchecked.push(...piece.unchecked);
         progress.show("digests read", sum.checked.blobs ?? 0, sum.checked.blobs ?? 0, sum.checked.bytes ?? 0);
       }
       progress.end();
       showFindings(output, sum);
-      return sum.problems.length === 0 ? exitCodes.done : exitCodes.refused;
+      return sum.problems.length + sum.unchecked.length === 0 ? exitCodes.done : exitCodes.refused;
     },
   },
   {
@@ -176,14 +177,15 @@ async function restore({ api, output, flags, args: [repository = "", reference =
 
 function showFindings(
   output: Invocation["output"],
-  { checked, repaired, problems, refused }: ScrubView,
+  { checked, repaired, problems, refused, unchecked }: ScrubView,
 ): void {
   if (output.isJson) {
-    output.json({ checked, repaired, problems, refused });
+    output.json({ checked, repaired, problems, refused, unchecked });
     return;
   }
   const findings = [
     ...problems.map((finding) => ({ state: "PROBLEM", ...finding })),
+    ...unchecked.map((finding) => ({ state: "LEFT OUT", ...finding })),
     ...repaired.map((finding) => ({ state: "repaired", ...finding })),
     ...refused.map((finding) => ({ state: "REFUSED", ...finding })),
   ];
@@ -199,6 +201,6 @@ function showFindings(
   }
   const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
   const looked = `${counted(blobs, "blob")} (${formatBytes(bytes)}), ${counted(manifests, "manifest")} and ${counted(tags, "tag")}`;
-  const found = `${counted(problems.length, "problem")}, ${repaired.length} repaired`;
+  const found = `${counted(problems.length, "problem")}, ${repaired.length} repaired, ${unchecked.length} left out`;
   output.note(`${looked} were read: ${found}, ${refused.length} that a push would be refused for today`);
 }

@@ -45,8 +45,7 @@ async function scrubDigest(shard: ShardParts, blob: BlobLocation, report: ScrubR
     try {
       await scrubHolder(shard, blob, repository, fault === undefined, report);
     } catch (error) {
-      const detail = `the repository could not be asked: ${String(error)}`;
-      report.problems.push({ what: "holder", repository, digest: blob.digest, detail });
+      report.unchecked.push({ what: "holder", repository, digest: blob.digest, detail: String(error) });
     }
   }
 }

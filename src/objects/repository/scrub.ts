@@ -40,8 +40,7 @@ export async function scrubLedger(
       await checkOne(scrub, key);
     } catch (error) {
       const { kind, ...which } = key;
-      const detail = `it could not be checked: ${String(error)}`;
-      scrub.report.problems.push({ what: kind, repository, ...which, detail });
+      scrub.report.unchecked.push({ what: kind, repository, ...which, detail: String(error) });
     }
   }
   await parts.outbox.flush(repository);

@@ -24,14 +24,12 @@ export type Checked = {
 
 /**
  * What a piece of a scrub came to. `refused`: what is as it was pushed, and is served, but would be refused if it were
- * pushed today.
+ * pushed today. `unchecked`: what could not be looked at, because an object or a store did not answer.
  */
-export type ScrubReport = {
-  checked: Checked;
-  repaired: Finding[];
-  problems: Finding[];
-  refused: Finding[];
-};
+export type ScrubReport = { checked: Checked } & Record<FindingKind, Finding[]>;
+
+const findingKinds = ["repaired", "problems", "refused", "unchecked"] as const;
+type FindingKind = (typeof findingKinds)[number];
 
 /** A piece of a scrub, and where the next one begins; `undefined` after the last. */
 export type ScrubStep = { report: ScrubReport; next: string | undefined };
@@ -49,20 +47,20 @@ export function emptyReport(): ScrubReport {
     repaired: [],
     problems: [],
     refused: [],
+    unchecked: [],
   };
 }
 
 /** Adds what another piece came to. */
-export function addReport(sum: ScrubReport, { checked, repaired, problems, refused }: ScrubReport): void {
-  for (const name of Object.keys(sum.checked) as (keyof Checked)[]) sum.checked[name] += checked[name];
-  sum.repaired.push(...repaired);
-  sum.problems.push(...problems);
-  sum.refused.push(...refused);
+export function addReport(sum: ScrubReport, piece: ScrubReport): void {
+  for (const name of Object.keys(sum.checked) as (keyof Checked)[]) sum.checked[name] += piece.checked[name];
+  for (const kind of findingKinds) sum[kind].push(...piece[kind]);
 }
 
 /** Logs what a scrub found, a line each. */
-export function logFindings({ repaired, problems, refused }: ScrubReport): void {
+export function logFindings({ repaired, problems, refused, unchecked }: ScrubReport): void {
   for (const finding of repaired) console.warn(JSON.stringify({ event: "scrub repaired", ...finding }));
   for (const finding of refused) console.warn(JSON.stringify({ event: "scrub refused", ...finding }));
+  for (const finding of unchecked) console.warn(JSON.stringify({ event: "scrub left out", ...finding }));
   for (const finding of problems) console.error(JSON.stringify({ event: "scrub found", ...finding }));
 }

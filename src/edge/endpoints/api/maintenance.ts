@@ -34,15 +34,15 @@ export async function getUsage({ registry, url }: Context): Promise<Answer> {
   );
 }
 
-/** Reads and compares what is stored; says what was put right, what cannot be, and what would be refused today. */
+/** Reads and compares what is stored; says what was put right, what cannot be, what would be refused today, and what was left out. */
 export async function postScrub(context: Context): Promise<Answer> {
   const read = await readCursor(context);
   if (!read.ok) return { failure: read };
   const scrubbed = await scrub(context.registry, read.cursor);
   if (!scrubbed.ok) return { failure: scrubbed };
   const { report, cursor } = scrubbed;
-  const { repaired, problems, refused } = report;
-  const detail = `${repaired.length} repaired, ${problems.length} problems, ${refused.length} refused today`;
+  const { repaired, problems, refused, unchecked } = report;
+  const detail = `${repaired.length} repaired, ${problems.length} problems, ${refused.length} refused today, ${unchecked.length} left out`;
   audit(context, { action: "scrub", target: "*", outcome: "done", detail });
   return jsonReply({ ...report, cursor });
 }
