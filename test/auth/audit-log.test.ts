@@ -124,6 +124,14 @@ describe("what was done", () => {
   });
 });
 
+test("what may have been done is kept with what was", async () => {
+  await registry.loseNext("REPOSITORY.deleteTag");
+  await registry.must(503, "DELETE", "/v2/team/app/manifests/v1", { as: admin });
+  const find = async () => (await list("kind=use")).find(({ outcome }) => outcome === "failed");
+  await until("the entry", async () => (await find()) !== undefined);
+  assert.deepEqual(lineOf((await find()) ?? { id: 0 }), "admin delete team/app failed");
+});
+
 test("there are no other kinds", async () => {
   for (const kind of ["", "denied", "Refusal"]) {
     const answer = await registry.call("GET", `/api/v1/audit?kind=${kind}`, { as: admin });

@@ -161,6 +161,19 @@ describe("an address that failed too often", () => {
     });
   }
 
+  test("lets a new account log in", async () => {
+    await logIn(randomName(), address);
+    assert.equal((await logIn(await registry.account("heidi", grants), address)).status, 200);
+  });
+
+  test("has nothing derived for an account that is no more", async () => {
+    await registry.account("ivan", grants);
+    await registry.must(204, "DELETE", "/api/v1/accounts/ivan", { as: admin });
+    await registry.takeCalls();
+    assert.equal((await logIn({ name: "ivan", password: "wrong password" }, address)).status, 429);
+    assert.deepEqual(await registry.takeCalls(), { "CATALOG.account": 1 });
+  });
+
   test("learns nothing of which accounts there are", async () => {
     const isTold = async (name: string) => {
       const beganAt = performance.now();
@@ -192,6 +205,27 @@ describe("an address that failed too often", () => {
       }
     }
   });
+});
+
+test("a password that is remembered keeps no place", async () => {
+  for (let i = 0; i < 8; i++) assert.equal((await logIn(account("grace"), "203.0.113.2")).status, 200);
+  assert.equal((await logIn(randomName(), "203.0.113.2")).status, 401);
+});
+
+test("new passwords are bounded, too", async () => {
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, number) =>
+      registry.call("PUT", `/api/v1/accounts/many-${number}`, {
+        as: admin,
+        json: { password: crypto.randomUUID(), grants },
+        headers: { "CF-Connecting-IP": "203.0.113.3" },
+      }),
+    ),
+  );
+  const made = answers.filter(({ status }) => status === 201).length;
+  const refused = answers.filter(({ status }) => status === 429).length;
+  assert.equal(made + refused, 60);
+  assert(made >= 32 && refused > 0, `${made} made, ${refused} refused`);
 });
 
 test("a wrong first try under ordinary use is told so, and the right one follows", async () => {

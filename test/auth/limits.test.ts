@@ -153,6 +153,17 @@ describe("anonymous callers that ask in vain", () => {
     expectError(pull, 429, "TOOMANYREQUESTS");
   });
 
+  test("nor from many addresses of one network of IPv6", async () => {
+    let host = 1;
+    const statuses = new Map<number, number>();
+    for (let sent = 0; sent < 2 * maxMisses + 10; sent++) {
+      const headers = from(`2001:db8:0:1::${(host++).toString(16)}`);
+      const { status } = await registry.call("GET", `/v2/open/app/blobs/${unknownDigest()}`, { headers });
+      statuses.set(status, (statuses.get(status) ?? 0) + 1);
+    }
+    assert((statuses.get(429) ?? 0) > 0, JSON.stringify([...statuses]));
+  });
+
   test("nor with a token that is nobody's", async () => {
     const as = await registry.bearer(undefined, "repository:open/app:pull");
     await registry.takeCalls();
