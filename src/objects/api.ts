@@ -290,6 +290,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "listAccounts",
   "token",
   "tokenBySecret",
+  "accountNames",
   "listTokens",
   "signingKeys",
   "listAudit",

@@ -60,7 +60,8 @@ export function addReport(sum: ScrubReport, piece: ScrubReport): void {
 /** Logs what a scrub found, a line each. */
 export function logFindings({ repaired, problems, refused, unchecked }: ScrubReport): void {
   for (const finding of repaired) console.warn(JSON.stringify({ event: "scrub repaired", ...finding }));
-  for (const finding of refused) console.warn(JSON.stringify({ event: "scrub refused", ...finding }));
+  for (const finding of refused)
+    console.warn(JSON.stringify({ event: "manifest would be refused", ...finding }));
   for (const finding of unchecked) console.warn(JSON.stringify({ event: "scrub left out", ...finding }));
   for (const finding of problems) console.error(JSON.stringify({ event: "scrub found", ...finding }));
 }
