@@ -21,12 +21,19 @@ type Place = "config" | "layer" | "child";
 /** Whether a repository may lack what a descriptor names, as it lies elsewhere. */
 export type Waiver = (descriptor: Descriptor, place: Place) => boolean;
 
-/** A layer may lie elsewhere, and nothing else. Among what an index lists, its type says that it is one. */
-export const waiverOfPushes: Waiver = ({ mediaType, hasUrls }, place) =>
-  place !== "config" && (isNonDistributable(mediaType) || (place === "layer" && hasUrls));
+/** A layer may lie elsewhere, and nothing else. What an index lists is one if its type is no manifest's. */
+export const waiverOfPushes: Waiver = (descriptor, place) => {
+  const isLayer =
+    place === "layer" || (place === "child" && kindOfMediaType(descriptor.mediaType) === "other");
+  return isLayer && liesElsewhere(descriptor);
+};
 
 /** What earlier releases took. */
-export const waiverOfStored: Waiver = ({ mediaType, hasUrls }) => isNonDistributable(mediaType) || hasUrls;
+export const waiverOfStored: Waiver = liesElsewhere;
+
+function liesElsewhere({ mediaType, hasUrls }: Descriptor): boolean {
+  return isNonDistributable(mediaType) || hasUrls;
+}
 
 /**
  * Reads a manifest by what its media type says that it is.

@@ -37,7 +37,6 @@ const refused: Record<string, [manifest: Uint8Array, type: string]> = {
   "a child with urls": index([absent(imageManifestType, urls)]),
   "an index in an index with urls": index([absent(imageIndexType, urls)]),
   "a child of Docker's type with urls": index([absent(dockerManifestType, urls)]),
-  "a child of a type that nobody knows with urls": index([absent("application/vnd.example+json", urls)]),
 };
 
 for (const [what, [manifest, type]] of Object.entries(refused)) {
@@ -54,6 +53,7 @@ const taken: Record<string, [manifest: Uint8Array, type: string]> = {
   "a layer with urls of an algorithm that the registry does not have": image(config, [
     absent(layerType, { ...urls, ...blake3 }),
   ]),
+  "a layer with urls, in an index": index([absent(layerType, urls)]),
   "a layer of a type that is not to be uploaded, in an index": index([absent(dockerForeign, urls)]),
   "its subject": image(config, [], { subject: absent(imageManifestType) }),
   "its subject, of an algorithm that the registry does not have": image(config, [], {

@@ -29,7 +29,8 @@ import {
 } from "./request.ts";
 import { toManifest, type World } from "./world.ts";
 
-type Handler = (world: World, request: RepositoryRequest) => Prediction;
+/** `target` is the request's as it was sent; its reference is then without escapes. */
+type Handler = (world: World, request: RepositoryRequest, target: string) => Prediction;
 
 const handlers: Record<Resource, Record<string, Handler>> = {
   manifest: { GET: getManifest, PUT: putManifest, DELETE: deleteManifest },
@@ -49,7 +50,7 @@ export function predict(world: World, request: RepositoryRequest): Prediction {
   const method = request.method === "HEAD" ? "GET" : request.method;
   const handler = Object.hasOwn(methods, method) ? methods[method] : undefined;
   if (handler === undefined) return refuseMethod(Object.keys(methods));
-  return handler(world, { ...request, reference: decoded(request.reference) });
+  return handler(world, { ...request, reference: decoded(request.reference) }, targetOf(request));
 }
 
 function decoded(reference: string): string {
@@ -238,16 +239,16 @@ function deleteManifest(world: World, request: RepositoryRequest): Prediction {
 
 // ── Lists ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function listTags(world: World, request: RepositoryRequest): Prediction {
+function listTags(world: World, request: RepositoryRequest, target: string): Prediction {
   const page = parsePage(new URLSearchParams(request.query));
   if (page === undefined) return refuse("PAGE_INVALID");
   const repository = world.repositories.get(request.name);
   if (repository === undefined) return refuse("NAME_UNKNOWN");
-  const { entries, link } = cut([...repository.tags.keys()], (tag) => tag, page, request);
+  const { entries, link } = cut([...repository.tags.keys()], (tag) => tag, page, target);
   return { status: 200, headers: { Link: link }, body: { name: request.name, tags: entries } };
 }
 
-function listReferrers(world: World, request: RepositoryRequest): Prediction {
+function listReferrers(world: World, request: RepositoryRequest, target: string): Prediction {
   const subject = parseAnyDigest(request.reference);
   if (subject === undefined) return refuse("DIGEST_INVALID");
   const query = new URLSearchParams(request.query);
@@ -265,7 +266,7 @@ function listReferrers(world: World, request: RepositoryRequest): Prediction {
       ...(facts.artifactType === undefined ? {} : { artifactType: facts.artifactType }),
       ...(annotationsOf(bytes) === undefined ? {} : { annotations: annotationsOf(bytes) }),
     }));
-  const { entries, link } = cut(referring, ({ digest }) => digest, page, request);
+  const { entries, link } = cut(referring, ({ digest }) => digest, page, target);
   return {
     status: 200,
     headers: {
@@ -282,12 +283,12 @@ function cut<T>(
   list: T[],
   keyOf: (entry: T) => string,
   { limit, last }: PageRequest,
-  request: RepositoryRequest,
+  target: string,
 ): { entries: T[]; link: string | undefined } {
   const rest = list.filter((entry) => keyOf(entry) > last).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   const entries = rest.slice(0, limit);
   const end = entries.at(-1);
   if (end === undefined || rest.length <= limit) return { entries, link: undefined };
-  const url = new URL(targetOf(request), "http://registry.example");
+  const url = new URL(target, "http://registry.example");
   return { entries, link: nextPageLink(url, { limit, last: keyOf(end) }) };
 }
