@@ -94,6 +94,8 @@ export function programs(maxSteps: number, only: readonly FaultKind[] = faultKin
       graceSeconds: fc.constantFrom(60, 300),
       deleteDelaySeconds: fc.constantFrom(0, 30, 3600),
       scrubsItself: fc.constantFrom(false, false, false, true),
+      // More than a lease leaves for it.
+      ledgersBehindSeconds: fc.constantFrom(0, 0, 0, 30),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc
