@@ -50,6 +50,19 @@ const cases: Record<string, Case> = {
   "an image is kept whose blob is linked while its ledger's word that it is not is on its way": {
     steps: [...crossing, advance(40), letGo("REPOSITORY.linkBlob"), putManifest, advance(40), letGo("all")],
   },
+  "an image is kept whose ledger's clock is behind, so that its blob is linked when the lease is over": {
+    steps: [
+      fault("REPOSITORY.linkBlob", "held"),
+      pushBlob(largeBlob),
+      advance(60),
+      fault("REPOSITORY.holds", "answer held"),
+      runAlarms,
+      letGo("REPOSITORY.linkBlob"),
+      putManifest,
+      letGo("REPOSITORY.holds"),
+    ],
+    settings: { ledgersBehindSeconds: 30 },
+  },
   "a blob is kept whose key is doomed once more after it was adopted": {
     steps: [fault("BLOB_SHARDS.doom", "again"), pushImage(1), letGo("all"), advance(400)],
   },

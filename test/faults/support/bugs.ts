@@ -1,8 +1,12 @@
 /** Bugs on purpose, each against a promise of docs/design.md, that random programs must find. */
+import type { FaultKind } from "./generate.ts";
 import type { Replacement } from "./replacing.ts";
 
-/** What each comes to, and the change to the sources that brings it. */
-export const bugs: Record<string, Replacement> = {
+/** What each comes to, and the changes to the sources that bring it. */
+type Bugs = Record<string, Replacement | Replacement[]>;
+
+/** Those that need calls which fail. */
+const ofFailures: Bugs = {
   "KV decides that a manifest does not exist": {
     file: "src/registry/manifests.ts",
     from: "const row = replicated ?? (await registry.ledger(repository).manifest(digest));",
@@ -51,3 +55,6 @@ export const bugs: Record<string, Replacement> = {
     to: "",
   },
 };
+
+/** Bugs by the kind of faults that they need. */
+export const bugs: Partial<Record<FaultKind, Bugs>> = { failures: ofFailures };

@@ -52,7 +52,13 @@ export async function runCase(
   settings: Partial<Program["settings"]> = {},
 ): Promise<string[]> {
   const { violation, trace } = await harness.run({
-    settings: { graceSeconds: 300, deleteDelaySeconds: 0, scrubsItself: false, ...settings },
+    settings: {
+      graceSeconds: 300,
+      deleteDelaySeconds: 0,
+      scrubsItself: false,
+      ledgersBehindSeconds: 0,
+      ...settings,
+    },
     manifests: images,
     steps,
   });

@@ -34,7 +34,7 @@ for (const level of ["log", "warn", "error"] as const) {
 
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, objectEnv(ctx, env));
+    super(ctx, objectEnv(ctx, env), world?.ledgerClock);
   }
 
   command(command: ObjectCommand): Promise<void> {

@@ -21,6 +21,7 @@ export class FaultTable {
   #armed: Fault[] = [];
   #suspensions = 0;
   #holders = 0;
+  #unheld = 0;
   #slowCalls = 0;
 
   /** `note` is told of each call that goes wrong. */
@@ -49,8 +50,7 @@ export class FaultTable {
   }
 
   /**
-   * Runs work whose calls may be held. Returns whether it has ended; if not, it waits for one of them. Others are never
-   * held, as a program waits for them.
+   * Runs work whose calls may be held. Returns whether it has ended; if not, it waits for one of them.
    */
   async untilHeld(work: () => Promise<unknown>): Promise<boolean> {
     this.#holders++;
@@ -61,9 +61,23 @@ export class FaultTable {
     }
   }
 
+  /** Runs work none of whose calls are held, as all of it is waited for. */
+  async withoutHolding<T>(work: () => Promise<T>): Promise<T> {
+    this.#unheld++;
+    try {
+      return await work();
+    } finally {
+      this.#unheld--;
+    }
+  }
+
+  get #isHolding(): boolean {
+    return this.#holders > 0 && this.#unheld === 0;
+  }
+
   /** Whether a call may be held. */
   get mayHold(): boolean {
-    return this.#holders > 0 && this.#armed.some((each) => holding.has(each.effect) && each.times > 0);
+    return this.#isHolding && this.#armed.some((each) => holding.has(each.effect) && each.times > 0);
   }
 
   /** What goes wrong with this call; `undefined`: nothing. To be asked once a call. */
@@ -74,7 +88,7 @@ export class FaultTable {
       (each) =>
         (each.target === target || target.startsWith(`${each.target}.`)) &&
         each.times > 0 &&
-        (this.#holders > 0 || !holding.has(each.effect)),
+        (this.#isHolding || !holding.has(each.effect)),
     );
     if (fault === undefined) return undefined;
     if (fault.skip > 0) {

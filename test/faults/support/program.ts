@@ -169,8 +169,14 @@ export type Step =
 export type ManifestPlan = { kind: "image" | "index"; references: number[]; subject: number | null };
 
 export type Program = {
-  /** `scrubsItself`: hourly. */
-  settings: { graceSeconds: number; deleteDelaySeconds: number; scrubsItself: boolean };
+  settings: {
+    graceSeconds: number;
+    deleteDelaySeconds: number;
+    /** Hourly. */
+    scrubsItself: boolean;
+    /** How much the clocks of ledgers are behind all others. */
+    ledgersBehindSeconds: number;
+  };
   manifests: ManifestPlan[];
   steps: Step[];
 };

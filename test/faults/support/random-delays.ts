@@ -90,6 +90,47 @@ export const crossing: fc.Arbitrary<Step[]> = fc
     ];
   });
 
+/** A push whose link comes when its lease is over or nearly, by one clock or another; an image may then rely on it. */
+export const lateLink: fc.Arbitrary<Step[]> = fc
+  .record({
+    where: fc.record(push),
+    image: pushImageStep,
+    seconds: fc.constantFrom(45, 60, 70),
+    effect: fc.constantFrom<FaultEffect[]>("held", "held", "answer held", "late"),
+  })
+  .map(({ where, image, seconds, effect }) => [
+    delay("REPOSITORY.linkBlob", effect),
+    { do: "push blob", ...where },
+    { do: "advance", seconds },
+    runAlarms,
+    { do: "let go", of: "REPOSITORY.linkBlob" },
+    { ...image, repository: where.repository },
+  ]);
+
+/** A ledger's word that it gave a blob up, which its shard hears when the blob is there again. */
+export const oldAnswer: fc.Arbitrary<Step[]> = fc
+  .record({
+    image: pushImageStep,
+    where: fc.record(push),
+    effect: fc.constantFrom<FaultEffect[]>("answer held", "answer held", "held"),
+    between: pause,
+  })
+  .map(({ image, where, effect, between }) => {
+    const { repository, at, watched, blob } = where;
+    return [
+      { do: "push blob", ...where },
+      { do: "delete blob", repository, at, watched, blob },
+      { do: "advance", seconds: 70 },
+      delay("REPOSITORY.holds", effect),
+      runAlarms,
+      // The shard hears of the deletion by one alarm, and asks by the next.
+      runAlarms,
+      { ...image, repository },
+      ...between,
+      { do: "let go", of: "REPOSITORY.holds" },
+    ];
+  });
+
 /** A push, one call of which is under way for longer than its lease, or comes once more. */
 export const slowPush: fc.Arbitrary<Step[]> = fc
   .record({

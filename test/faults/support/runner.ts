@@ -8,6 +8,9 @@ import { actTogether } from "./together.ts";
 import { advanceClock, type World } from "./world.ts";
 import { leaveUpload, write } from "./writes.ts";
 
+/** How long a program may take, in milliseconds of the machine's time. Most take less than a tenth of a second. */
+const patienceMs = 60_000;
+
 /** Runs a program in its world, to the end or to the first broken promise. */
 export async function runProgram(
   world: World,
@@ -16,16 +19,17 @@ export async function runProgram(
 ): Promise<Verdict> {
   const run = new Run(world, program, waitUntil);
   let violation: string | undefined;
+  const running = new AbortController();
+  const losesPatience = scheduler.wait(patienceMs, { signal: running.signal }).then(() => {
+    throw new Violation("something does not end");
+  });
   try {
-    for (const step of program.steps) {
-      world.trace.push(JSON.stringify(step));
-      await runStep(run, step);
-      await run.takeInAnswers();
-    }
-    await drain(run);
+    await Promise.race([runSteps(run, program), losesPatience]);
   } catch (error) {
     violation = error instanceof Violation ? error.message : String((error as Error).stack);
   }
+  losesPatience.catch(() => {});
+  running.abort();
   world.faults.delayed.end();
   const { trace, faults } = world;
   return {
@@ -34,6 +38,15 @@ export async function runProgram(
     requests: run.clients.requests,
     faults: faults.fired.length,
   };
+}
+
+async function runSteps(run: Run, { steps }: Program): Promise<void> {
+  for (const step of steps) {
+    run.world.trace.push(JSON.stringify(step));
+    await runStep(run, step);
+    await run.takeInAnswers();
+  }
+  await drain(run);
 }
 
 async function runStep(run: Run, step: Step): Promise<void> {

@@ -19,7 +19,7 @@ type Outcome = { written: Answered<WriteStep>[]; pulled: Answered<TagPull>[]; fa
  */
 export async function actTogether(run: Run, step: TogetherStep): Promise<void> {
   const startedAt = Date.now();
-  const outcome = await sendTogether(run, step);
+  const outcome = await run.world.faults.withoutHolding(() => sendTogether(run, step));
   const { written, faults } = outcome;
   const { writes } = step;
   const tags = new Map(

@@ -2,7 +2,7 @@
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
  * command, on a clock that only the program moves. Worlds share nothing but the catalog.
  */
-import type { Env } from "../../../src/env.ts";
+import type { Clock, Env } from "../../../src/env.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
@@ -32,10 +32,13 @@ export class World {
   readonly objects: WorldObjects;
   /** The bindings as the objects have them. */
   readonly objectEnv: Env;
+  /** What ledgers go by: clocks differ. */
+  readonly ledgerClock: Clock;
   readonly #locations: [Env, Env];
   readonly #bindings: Omit<Env, "MANIFESTS">;
 
   constructor(env: Env, { settings }: Program) {
+    this.ledgerClock = { now: () => virtualNow - settings.ledgersBehindSeconds * 1000 };
     this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
     this.#bindings = {
       BLOBS: this.bucket.binding(),
