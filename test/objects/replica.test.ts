@@ -88,9 +88,8 @@ test("naming another repository's content in a manifest opens none of it", async
   const digests = [
     await registry.pushManifest("thief", "other", encode({ blobs: named }), "application/vnd.example+json"),
     await registry.pushManifest("thief", "image", imageManifest(describe(config, configType), foreign)),
+    await registry.pushManifest("thief", "index", imageIndex(foreign), imageIndexType),
   ];
-  const index = await registry.putManifest("thief", "index", imageIndex(foreign), imageIndexType);
-  expectError(index, 404, "MANIFEST_BLOB_UNKNOWN");
   for (const digest of digests) {
     await until("its row", async () => (await planOf("thief", digest)) !== undefined);
     await registry.must(200, "GET", `/v2/thief/manifests/${digest}`);
