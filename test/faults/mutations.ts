@@ -15,7 +15,7 @@ const { values } = parseArgs({ options: { seed: { type: "string" } } });
 const seed = values.seed === undefined ? newSeed() : Number(values.seed);
 console.log(`seed ${seed}`);
 for (const kind of faultKinds) {
-  for (const [name, bug] of Object.entries(bugs[kind] ?? {})) await find(kind, name, [bug].flat());
+  for (const [name, bug] of Object.entries(bugs[kind])) await find(kind, name, [bug].flat());
 }
 
 async function find(kind: FaultKind, name: string, bug: Replacement[]): Promise<void> {

@@ -9,8 +9,8 @@ type Bugs = Record<string, Replacement | Replacement[]>;
 const ofFailures: Bugs = {
   "KV decides that a manifest does not exist": {
     file: "src/registry/manifests.ts",
-    from: "const row = replicated ?? (await registry.ledger(repository).manifest(digest));",
-    to: "const row = replicated;",
+    from: "? await readFromLedger(registry, repository, digest)",
+    to: '? failure("MANIFEST_UNKNOWN", { digest })',
   },
   "the outbox drops a write that failed": {
     file: "src/objects/repository/outbox.ts",
@@ -29,13 +29,13 @@ const ofFailures: Bugs = {
   },
   "an adoption that is repeated drops its own key": {
     file: "src/objects/blobs.ts",
-    from: "    } else if (current?.key !== blob.key) {\n",
-    to: '    } else if (current?.key === blob.key) {\n      this.#bury(blob, "a duplicate");\n    } else {\n',
+    from: "    if (known?.key !== pushed.key) {\n",
+    to: '    if (known?.key === pushed.key) {\n      bury(this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
   },
   "a key that R2 does not have any more is a 404": {
     file: "src/registry/blobs.ts",
-    from: "await readElsewhere(registry, repository, location, range)",
-    to: 'failure("BLOB_UNKNOWN", { digest })',
+    from: "  registry.cache.forgetBlob(repository, digest);\n",
+    to: '  if (digest !== undefined) return failure("BLOB_UNKNOWN", { digest });\n',
   },
   "a look-up of a tag joins one that began before it": {
     file: "src/registry/tag-lookups.ts",
@@ -56,5 +56,76 @@ const ofFailures: Bugs = {
   },
 };
 
+/** A ledger's "no" is no promise any more. */
+const linksOnVoidLeases: Replacement = {
+  file: "src/objects/repository.ts",
+  from: "now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)",
+  to: "now >= adoption.leaseUntil",
+};
+
+/** Those that need calls which come late, or twice. */
+const ofDelays: Bugs = {
+  "a ledger's no is believed that was asked for while a lease ran": [
+    linksOnVoidLeases,
+    {
+      file: "src/objects/blobs/holders.ts",
+      from: "due.set(holderJob, holderId(digest, repository), Math.max(clock.now(), holder.askAfter));",
+      to: "due.set(holderJob, holderId(digest, repository), clock.now());",
+    },
+    {
+      file: "src/objects/blobs/holders.ts",
+      from: "else if (holder.askAfter > clock.now()) due.set(holderJob, id, holder.askAfter);\n",
+      to: "",
+    },
+  ],
+  "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
+  "a doom that comes late kills what was adopted": [
+    {
+      file: "src/objects/blobs.ts",
+      from: 'if (store.isContent(key) || store.strayKey(key)?.state === "tombstone") return;',
+      to: "",
+    },
+    {
+      file: "src/objects/blobs/deletion.ts",
+      from: 'if (stray?.state !== "doomed" || store.isContent(key)) continue;',
+      to: 'if (stray?.state !== "doomed") continue;',
+    },
+  ],
+  "an upload that was given up deletes its bytes once": {
+    file: "src/objects/upload.ts",
+    from: "        await this.#deleteBytes();\n        isForgotten = true;",
+    to: "        isForgotten = true;",
+  },
+  "bytes that nobody holds are given up at once": {
+    file: "src/objects/blobs/holders.ts",
+    from: "due.set(dropJob, digest, clock.now() + settings.deleteDelayMs);",
+    to: "due.set(dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
+  },
+};
+
+/** Those that need damaged stores. */
+const ofDamage: Bugs = {
+  "a scrub stops at bytes that cannot be read": {
+    file: "src/objects/blobs/faults.ts",
+    from: "    return noteUnreadable(shard, blob, error);",
+    to: "    throw error;",
+  },
+  "what is damaged takes the place of what is pushed": {
+    file: "src/objects/blobs/faults.ts",
+    from: "  if (known !== undefined) return known;",
+    to: "",
+  },
+  "small blobs are kept unhashed": {
+    file: "src/registry/blobs.ts",
+    from: "digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined",
+    to: "bytes",
+  },
+  "rows of the replica are believed unhashed": {
+    file: "src/storage/replica.ts",
+    from: "digestOfContent(row.bytes, algorithmOf(digest as Digest)) === digest ? row : undefined",
+    to: "row",
+  },
+};
+
 /** Bugs by the kind of faults that they need. */
-export const bugs: Partial<Record<FaultKind, Bugs>> = { failures: ofFailures };
+export const bugs: Record<FaultKind, Bugs> = { failures: ofFailures, delays: ofDelays, damage: ofDamage };
