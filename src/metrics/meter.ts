@@ -101,14 +101,15 @@ export class Meter {
   }
 
   /**
-   * Takes what is to be reported next; `undefined`: nothing. Give it back to {@link untake} if it is not known to have
-   * arrived.
+   * Takes what is to be reported: first what may have arrived, then what is new. Give to {@link untake} what is not
+   * known to have arrived.
    */
-  take(now: number): Report | undefined {
+  take(now: number): Report[] {
     this.#reportedAt = now;
     this.#hasFailed = false;
-    const unsettled = this.#unsettled.shift();
-    if (unsettled !== undefined || !this.#hasNew) return unsettled;
+    const reports = this.#unsettled;
+    this.#unsettled = [];
+    if (!this.#hasNew) return reports;
     const report = {
       id: crypto.randomUUID(),
       counters: [...this.#toReport.values()],
@@ -118,14 +119,13 @@ export class Meter {
     this.#toReport = new Map();
     this.#pulls = new Map();
     this.#hasRare = false;
-    return report;
+    return [...reports, report];
   }
 
-  /** Takes a report back that may not have arrived. */
-  untake(report: Report, now: number): void {
-    this.#unsettled.unshift(report);
+  /** Takes reports back of which the first may have arrived, and the others were not sent. */
+  untake(reports: Report[]): void {
+    this.#unsettled.unshift(...reports);
     this.#hasFailed = true;
-    this.#reportedAt = now;
   }
 }
 

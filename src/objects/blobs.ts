@@ -9,6 +9,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../env.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import { bury, buryDoomed, deleteBuried, dropJob, dropUnheld, forgetTombstones } from "./blobs/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blobs/faults.ts";
@@ -59,18 +60,20 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     const rejected: Rejected = new Map();
     for (;;) {
       const candidate = this.#candidate(pushed, rejected);
-      if (candidate === undefined) {
-        return { ok: false, reason: rejected.get(pushed.key) === "tombstoned" ? "tombstoned" : "missing" };
-      }
+      if (candidate === undefined) return giveUp(pushed, rejected);
       // The store is asked before the transaction, as nothing is awaited in one; if another candidate is better by
       // then, that is looked at.
       const condition = await this.#conditionOf(candidate, pushed);
       const adoption = this.#change(() => {
         if (this.#candidate(pushed, rejected)?.key !== candidate.key) return undefined;
-        if (condition !== "good") rejected.set(candidate.key, condition);
-        else if (candidate.key === pushed.key) return this.#take(pushed, repository, rejected);
-        else return this.#lendKnown(candidate, pushed, repository);
-        return undefined;
+        const rejection = condition === "good" ? this.#rejectionOf(candidate) : condition;
+        if (rejection !== undefined) {
+          rejected.set(candidate.key, rejection);
+          return undefined;
+        }
+        return candidate.key === pushed.key
+          ? this.#take(pushed, repository, rejected)
+          : this.#lendKnown(candidate, pushed, repository);
       });
       if (adoption !== undefined) return { ok: true, adoption };
     }
@@ -88,12 +91,17 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     return (isHeld ? [known, pushed] : [pushed, known]).find((each) => !rejected.has(each.key));
   }
 
-  async #conditionOf(candidate: BlobLocation, pushed: BlobLocation): Promise<Condition | "tombstoned"> {
-    const { store, bucket } = this.#parts;
+  async #conditionOf(candidate: BlobLocation, pushed: BlobLocation): Promise<Condition> {
     if (candidate.key !== pushed.key) return conditionOf(this.#parts, candidate);
-    const isStored = (await bucket.sizeOf(pushed.key)) === pushed.sizeBytes;
-    if (store.strayKey(pushed.key)?.state === "tombstone") return "tombstoned";
-    return isStored ? "good" : "wrong";
+    const sizeBytes = await this.#parts.bucket.sizeOf(pushed.key);
+    return sizeBytes === pushed.sizeBytes ? "good" : "wrong";
+  }
+
+  /** What the shard knows against bytes that are stored as they should be. */
+  #rejectionOf({ digest, key }: BlobLocation): Rejection | undefined {
+    const { store } = this.#parts;
+    if (store.strayKey(key)?.state === "tombstone") return "tombstoned";
+    return store.blob(digest)?.key === key ? store.fault(digest) : undefined;
   }
 
   /** Lends what the digest has already. What was pushed was never anybody's, and goes at once. */
@@ -133,7 +141,9 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     if (known === undefined || (await conditionOf(this.#parts, known)) !== "good") return undefined;
     return this.#change(() => {
       const isCurrent = this.#parts.store.blob(digest)?.key === known.key;
-      return isCurrent ? lend(this.#parts, known, repository) : undefined;
+      return isCurrent && this.#rejectionOf(known) === undefined
+        ? lend(this.#parts, known, repository)
+        : undefined;
     });
   }
 
@@ -225,4 +235,15 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     due.arm();
     return result;
   }
+}
+
+/**
+ * The answer where no bytes can be lent.
+ *
+ * @throws BucketFailed where some cannot be read just now: they may be good, and the call is to be repeated.
+ */
+function giveUp(pushed: BlobLocation, rejected: Rejected): AdoptionOutcome {
+  if (rejected.values().some((rejection) => rejection === "unreadable"))
+    throw new BucketFailed(`the bytes of ${pushed.digest} cannot be read`);
+  return { ok: false, reason: rejected.get(pushed.key) === "tombstoned" ? "tombstoned" : "missing" };
 }

@@ -7,11 +7,12 @@ import { catalogStub } from "./stubs.ts";
 
 /** Reports what was counted since the last report. What may not have arrived is reported again, before the next one. */
 export async function reportCounts(env: Env, now: number): Promise<void> {
-  for (let report = meter.take(now); report !== undefined; report = meter.take(now)) {
+  const reports = meter.take(now);
+  for (const [index, report] of reports.entries()) {
     try {
       await catalogStub(env).addCounts(report, now);
     } catch {
-      meter.untake(report, now);
+      meter.untake(reports.slice(index));
       return;
     }
   }

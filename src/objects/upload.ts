@@ -121,8 +121,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#report();
     if (!isForgotten) return;
     this.#due.forget();
-    await this.ctx.storage.deleteAlarm();
+    // In this order: an alarm that finds nothing does no harm, and an object without one is not woken any more.
     await this.ctx.storage.deleteAll();
+    await this.ctx.storage.deleteAlarm();
   }
 
   // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────

@@ -103,7 +103,7 @@ async function readAnywhere<T>(
   if (inLedger.key !== known.key) {
     const body = await read(inLedger);
     if (body !== undefined) {
-      await ledger.repairReplica({ kind: "blob", digest });
+      await ledger.repairReplica({ kind: "blob", digest }).catch(leaveToScrub);
       return { ok: true, body };
     }
   }
@@ -112,13 +112,18 @@ async function readAnywhere<T>(
   if (inShard !== undefined && inShard.key !== inLedger.key) {
     const body = await read(inShard);
     if (body !== undefined) {
-      await ledger.relocateBlob(inShard);
+      await ledger.relocateBlob(inShard).catch(leaveToScrub);
       return { ok: true, body };
     }
   }
   // The next push of the digest then replaces what is stored.
   await shard.verify(digest);
   return failure("UNAVAILABLE", { digest });
+}
+
+/** What cannot be put right now, the next pull tries again, or a scrub does: the bytes are there. */
+function leaveToScrub(error: unknown): void {
+  console.warn(JSON.stringify({ event: "location not corrected", error: String(error) }));
 }
 
 /** Unlinks a blob from a repository. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`, `NAME_UNKNOWN`. */

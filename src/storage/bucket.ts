@@ -103,8 +103,9 @@ export class R2BlobBucket implements Bucket {
   }
 
   async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const object = await attempt("get", () => this.#r2.get(key, range === undefined ? {} : { range }));
-    if (object === null) return undefined;
+    const options = range === undefined ? {} : { range };
+    const object = await attempt("get", () => this.#r2.get(key, options), r2Errors.invalidRange);
+    if (object === undefined || object === null) return undefined;
     if (object.size === sizeBytes)
       return object.body.pipeThrough(new FixedLengthStream(range?.length ?? sizeBytes));
     await object.body.cancel();
@@ -160,7 +161,7 @@ export class R2BlobBucket implements Bucket {
 }
 
 /** Codes that R2 puts at the end of its errors' messages. Source: R2, "Error codes". */
-const r2Errors = { badDigest: 10037, noSuchUpload: 10024 };
+const r2Errors = { badDigest: 10037, noSuchUpload: 10024, invalidRange: 10039 };
 
 /** Calls R2. An error with the code that is `expected` is an answer, `undefined`; any other is a failure. */
 async function attempt<T>(operation: string, call: () => Promise<T>): Promise<T>;

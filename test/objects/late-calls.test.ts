@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { content, digestOf } from "../support/content.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { scrub } from "../support/upkeep.ts";
 
-const { registry, advance, runAlarm, alarmAt, holdNext, failNext, call, collect } = await serveTimed({
-  vars: { SCRUB_EVERY: "never" },
-});
+const { registry, advance, runAlarm, alarmAt, holdNext, failNext, setUnreadable, call, collect } =
+  await serveTimed({
+    vars: { SCRUB_EVERY: "never" },
+  });
 const minuteMs = 60_000;
 // Ahead of the real clock: from now on no alarm runs by itself.
 await advance(hourMs);
@@ -243,4 +245,49 @@ test("counts whose answer was lost are added up once", async () => {
   await failNext("catalog.addCounts", "after");
   await registry.must(200, "GET", "/metrics");
   assert.equal(await pulls(), "2");
+});
+
+test("a push goes on when the bytes that it was lent cannot be read for a moment", async () => {
+  const before = registry.stored.blobKeys();
+  const { bytes, digest } = await pushLayer("dim/one");
+  const [key = ""] = newKeys(before);
+  const location = await registry.patch(await registry.openUpload("dim/two"), bytes);
+  const close = () => registry.send("PUT", `${location}?digest=${digest}`);
+  await failNext("repository.linkBlob", "before");
+  assert.equal((await close()).status, 503);
+  await setUnreadable(key, true);
+  assert.equal((await close()).status, 503);
+  await setUnreadable(key, false);
+  assert.equal((await close()).status, 201);
+  assert.deepEqual((await registry.must(200, "GET", `/v2/dim/two/blobs/${digest}`)).bytes, bytes);
+});
+
+test("a pull that finds the bytes elsewhere needs no correction of what said otherwise", async () => {
+  const before = registry.stored.blobKeys();
+  const bytes = content(100_000);
+  const digest = await registry.pushBlob("moved/one", bytes);
+  const [key = ""] = newKeys(before);
+  await (await registry.bucket()).delete(key);
+  await registry.pushBlob("moved/two", bytes);
+  await failNext("repository.relocateBlob", "before");
+  assert.deepEqual((await registry.must(200, "GET", `/v2/moved/one/blobs/${digest}`)).bytes, bytes);
+});
+
+test("an object that cannot be asked keeps a scrub from no other, and is named", async () => {
+  const image = await registry.pushImage("scrubbed", "v1");
+  const location = await registry.patch(await registry.openUpload("scrubbed"), content(6 * 1024 * 1024));
+  await advance(23 * hourMs);
+  const renewed = await registry.patch(location, content(1));
+  await advance(2 * hourMs);
+  for (const operation of [
+    "repository.dropStrayRows",
+    "session.ownsKey",
+    "repository.scrub",
+    "shard.scrub",
+  ]) {
+    await failNext(operation, "before");
+    assert.equal((await scrub(registry)).unchecked.length, 1, operation);
+  }
+  await registry.pullImage("scrubbed", "v1", image);
+  assert.equal(await registry.uploadOffset(renewed), 6 * 1024 * 1024 + 1);
 });

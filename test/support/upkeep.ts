@@ -9,6 +9,7 @@ export type Scrubbed = {
   repaired: Finding[];
   problems: Finding[];
   refused: Finding[];
+  unchecked: Finding[];
 };
 export type Amount = { objects: number; bytes: number };
 export type Usage = {
@@ -60,6 +61,7 @@ export async function scrub(client: Client): Promise<Scrubbed> {
     repaired: parts.flatMap((part) => part.repaired),
     problems: parts.flatMap((part) => part.problems),
     refused: parts.flatMap((part) => part.refused),
+    unchecked: parts.flatMap((part) => part.unchecked),
   };
 }
 

@@ -13,7 +13,7 @@ test("pulls are reported every so often, and what is rare at once", () => {
   meter.addPull("team/app", "v1");
   meter.addPull("team/app", "v1", 2);
   assert(meter.isReportDue(start, everyMs));
-  assert.deepEqual(meter.take(start)?.pulls, [{ repository: "team/app", tag: "v1", pulls: 3 }]);
+  assert.deepEqual(takeSome(meter).pulls, [{ repository: "team/app", tag: "v1", pulls: 3 }]);
   meter.addPull("team/app", "v1");
   assert(!meter.isReportDue(start + everyMs - 1, everyMs));
   assert(meter.isReportDue(start + everyMs, everyMs));
@@ -21,10 +21,10 @@ test("pulls are reported every so often, and what is rare at once", () => {
   assert(meter.isReportDue(start + 1, everyMs));
 });
 
-/** Takes a report of which it is not known whether it arrives. */
+/** Takes the one report that there is. */
 function takeSome(meter: Meter, now = start): Report {
-  const report = meter.take(now);
-  assert(report !== undefined);
+  const [report, ...others] = meter.take(now);
+  assert(report !== undefined && others.length === 0);
   return report;
 }
 
@@ -33,17 +33,17 @@ test("what may not have arrived is reported again as it was, before what comes a
   countDeletion(meter);
   const lost = takeSome(meter);
   countDeletion(meter);
-  meter.untake(lost, start);
+  meter.untake([lost]);
   assert(!meter.isReportDue(start + 1, everyMs), "a catalog that fails is not asked at once again");
   assert(meter.isReportDue(start + everyMs, everyMs));
-  assert.deepEqual(takeSome(meter, start + everyMs), lost);
-  const next = takeSome(meter, start + everyMs);
-  assert.notEqual(next.id, lost.id);
+  const [again, next, ...others] = meter.take(start + everyMs);
+  assert.deepEqual([again, others], [lost, []]);
+  assert.notEqual(next?.id, lost.id);
   assert.deepEqual(
-    next.counters.map(({ value }) => value),
+    next?.counters.map(({ value }) => value),
     [1],
   );
-  assert.equal(meter.take(start + everyMs), undefined);
+  assert.deepEqual(meter.take(start + everyMs), []);
   countDeletion(meter);
   assert(meter.isReportDue(start + everyMs, everyMs));
 });
@@ -53,14 +53,14 @@ test("an upload is told of only if it lasts, and then its end at once", () => {
   const { uploads } = meter;
   uploads.opened("short");
   uploads.ended("short");
-  assert.equal(meter.take(start), undefined);
+  assert.deepEqual(meter.take(start), []);
   uploads.opened("long");
   assert(!meter.isReportDue(start + 1, everyMs));
-  assert.deepEqual(meter.take(start + everyMs)?.uploads, [{ id: "long", isOpen: true }]);
+  assert.deepEqual(takeSome(meter, start + everyMs).uploads, [{ id: "long", isOpen: true }]);
   uploads.opened("long");
   uploads.ended("long");
   assert(meter.isReportDue(start + everyMs, everyMs));
-  assert.deepEqual(meter.take(start + everyMs)?.uploads, [{ id: "long", isOpen: false }]);
+  assert.deepEqual(takeSome(meter, start + everyMs).uploads, [{ id: "long", isOpen: false }]);
 });
 
 test("newer news of an upload comes after what could not be reported", () => {
@@ -68,10 +68,9 @@ test("newer news of an upload comes after what could not be reported", () => {
   meter.uploads.opened("one");
   const lost = takeSome(meter);
   meter.uploads.ended("one");
-  meter.untake(lost, start);
-  const reports = [takeSome(meter), takeSome(meter)];
+  meter.untake([lost]);
   assert.deepEqual(
-    reports.flatMap(({ uploads }) => uploads),
+    meter.take(start).flatMap(({ uploads }) => uploads),
     [
       { id: "one", isOpen: true },
       { id: "one", isOpen: false },

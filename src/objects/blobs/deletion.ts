@@ -56,44 +56,46 @@ export function buryDoomed(shard: ShardParts, rows: DueRow[]): void {
   }
 }
 
+/** A key that was given up. */
+type Tombstone = { key: string } & StrayKey;
+
+/** The tombstones among the keys of rows: whatever else is due, what is a digest's content is not deleted. */
+function tombstonesOf({ store }: ShardParts, rows: DueRow[]): Tombstone[] {
+  return rows.flatMap(({ id: key }) => {
+    const stray = store.strayKey(key);
+    return stray?.state === "tombstone" && !store.isContent(key) ? [{ key, ...stray }] : [];
+  });
+}
+
 /** Deletes the bytes of tombstones. */
-export async function deleteBuried(
-  { bucket, store, due, ...shard }: ShardParts,
-  rows: DueRow[],
-): Promise<void> {
-  const keys = rows.map((row) => row.id);
-  const buried = keys
-    .map((key) => ({ key, ...store.strayKey(key) }))
-    .filter((stray): stray is { key: string } & StrayKey => stray.state === "tombstone");
-  if (buried.length > 0) {
-    // What is damaged may have no size that can be told, and goes all the same.
-    const sizes = await Promise.all(
-      buried.map(({ key, sizeBytes }) => sizeBytes ?? bucket.sizeOf(key).catch(() => 0)),
-    );
-    await bucket.delete(buried.map(({ key }) => key));
-    for (const [index, { key, digest, reason }] of buried.entries()) {
-      const sizeBytes = sizes[index];
-      // An upload may have been cut short before its first byte was stored.
-      if (sizeBytes === undefined) continue;
-      shard.tally.add({ blobs: 1, bytes: sizeBytes });
-      logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });
-    }
+export async function deleteBuried(shard: ShardParts, rows: DueRow[]): Promise<void> {
+  const { bucket, due, clock, settings, tally } = shard;
+  const buried = tombstonesOf(shard, rows);
+  // What is damaged may have no size that can be told, and goes all the same.
+  const sizes = await Promise.all(
+    buried.map(({ key, sizeBytes }) => sizeBytes ?? bucket.sizeOf(key).catch(() => 0)),
+  );
+  if (buried.length > 0) await bucket.delete(buried.map(({ key }) => key));
+  for (const [index, { key, digest, reason }] of buried.entries()) {
+    const sizeBytes = sizes[index];
+    // An upload may have been cut short before its first byte was stored.
+    if (sizeBytes === undefined) continue;
+    tally.add({ blobs: 1, bytes: sizeBytes });
+    logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });
   }
   shard.transaction(() => {
-    for (const key of keys) {
-      due.clear("delete", key);
-      due.set("forget", key, shard.clock.now() + shard.settings.tombstoneTtlMs);
-    }
+    for (const { id: key } of rows) due.clear("delete", key);
+    for (const { key } of buried) due.set("forget", key, clock.now() + settings.tombstoneTtlMs);
   });
 }
 
 /** A write that the bucket was thought to have failed may have landed since: bytes are deleted once more. */
 export async function forgetTombstones(shard: ShardParts, rows: DueRow[]): Promise<void> {
-  await shard.bucket.delete(rows.map((row) => row.id));
+  const { bucket, store, due } = shard;
+  const keys = tombstonesOf(shard, rows).map(({ key }) => key);
+  if (keys.length > 0) await bucket.delete(keys);
   shard.transaction(() => {
-    for (const { id: key } of rows) {
-      shard.store.clearStrayKey(key);
-      shard.due.clear("forget", key);
-    }
+    for (const { id: key } of rows) due.clear("forget", key);
+    for (const key of keys) store.clearStrayKey(key);
   });
 }

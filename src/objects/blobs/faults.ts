@@ -17,6 +17,9 @@ const readAgainMs = 30 * 60_000;
 const triesNeeded = 3;
 const hoursNeededMs = 3_600_000;
 
+/** How much is read again at once. */
+const bytesAtOnce = 256 * 1024 * 1024;
+
 /**
  * Reads the bytes of a digest and notes what is wrong with them. Returns that in words; `undefined`: nothing, or they
  * are its bytes no more. Never throws.
@@ -64,12 +67,14 @@ function isCurrent({ store }: ShardParts, blob: BlobLocation): boolean {
   return store.blob(blob.digest)?.key === blob.key;
 }
 
-/** Reads digests again that could not be read. */
+/** Reads digests again that could not be read. What is too much for once is postponed. */
 export async function readAgain(shard: ShardParts, rows: DueRow[]): Promise<void> {
+  let leftBytes = bytesAtOnce;
   for (const { id: digest } of rows) {
     const blob = shard.store.blob(digest);
     if (blob === undefined) shard.due.clear(readAgainJob, digest);
-    else await examine(shard, blob);
+    else if (leftBytes > 0) await examine(shard, blob);
+    leftBytes -= blob?.sizeBytes ?? 0;
   }
 }
 

@@ -68,8 +68,8 @@ export async function askHolders(shard: ShardParts, rows: DueRow[]): Promise<voi
     try {
       const leases = asked.map(({ digest, lease }) => ({ digest, lease }));
       const { voided } = await repositoryStub(shard.env, repository).holds(repository, leases);
-      // Only what the ledger says that it promised is dropped: one of an earlier release, which promises nothing, is not
-      // understood to have said "no".
+      // That of an earlier release, while a deployment goes on, promises nothing.
+      if (!Array.isArray(voided)) throw new TypeError("the ledger promises nothing yet");
       const givenUp = new Set(voided);
       shard.transaction(() => {
         for (const holder of asked) settle(shard, repository, holder, givenUp.has(holder.digest));

@@ -10,7 +10,7 @@ import type { DueRow } from "../due.ts";
 import { logDeletion } from "../tally.ts";
 import { unlinkLater } from "./links.ts";
 import type { LedgerParts } from "./parts.ts";
-import { hasUnread } from "./reread.ts";
+import { hasUnread, reread } from "./reread.ts";
 import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedLater } from "./untagged.ts";
@@ -74,6 +74,8 @@ export function removeManifest(
   const { manifests, trash, tags, outbox, events, due, clock, graceMs } = parts;
   const stat = manifests.stat(digest);
   if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+  // It may be restored, with all that it names.
+  if (hasUnread(parts)) reread(parts, stat);
   const pointing = tags.pointingAt(digest);
   for (const tag of pointing) moveTag(parts, tag, undefined, origin);
   const isKept = graceMs > 0;

@@ -3,6 +3,7 @@
  * take for a reference is protected from then on. Until all are read, the ledger gives nothing up.
  */
 import { readStoredManifest } from "../../oci/manifest.ts";
+import type { ManifestStat } from "../api.ts";
 import type { DueRow } from "../due.ts";
 import { takeBytes } from "../take-bytes.ts";
 import type { LedgerParts } from "./parts.ts";
@@ -27,18 +28,24 @@ export function hasUnread({ due }: LedgerParts): boolean {
 
 /** Reads the next manifests, and adds the references that they are found to have. In the caller's transaction. */
 export function rereadBatch(parts: LedgerParts, rows: DueRow[]): void {
-  const { manifests, blobs, outbox, due, clock } = parts;
+  const { manifests, due, clock } = parts;
   for (const { id: after } of rows) {
     const stats = takeBytes(manifests.stats(after, batchRows), ({ sizeBytes }) => sizeBytes);
-    for (const { digest, mediaType, sizeBytes } of stats) {
-      const { references } = readStoredManifest(manifests.bytes(digest, sizeBytes), mediaType);
-      const added = manifests.addReferences(digest, references);
-      if (added.length === 0) continue;
-      for (const blob of blobs.takeUnreplicated(added)) outbox.mark({ kind: "blob", digest: blob });
-      outbox.mark({ kind: "manifest", digest });
-    }
+    for (const stat of stats) reread(parts, stat);
     due.clear(rereadJob, after);
     const last = stats.at(-1);
     if (last !== undefined) due.set(rereadJob, last.digest, clock.now());
   }
+}
+
+/** Adds the references that a manifest is found to have. In the caller's transaction. */
+export function reread(
+  { manifests, blobs, outbox }: LedgerParts,
+  { digest, mediaType, sizeBytes }: ManifestStat,
+): void {
+  const { references } = readStoredManifest(manifests.bytes(digest, sizeBytes), mediaType);
+  const added = manifests.addReferences(digest, references);
+  if (added.length === 0) return;
+  for (const blob of blobs.takeUnreplicated(added)) outbox.mark({ kind: "blob", digest: blob });
+  outbox.mark({ kind: "manifest", digest });
 }

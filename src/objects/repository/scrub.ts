@@ -114,8 +114,9 @@ async function checkLink(scrub: LedgerScrub, id: string): Promise<void> {
   const shard = shardStub(env, digest);
   if (await shard.isHeldBy(digest, repository)) return;
   const finding = { repository, digest, key: link.key };
-  const fault = (await shard.locate(digest)) ? undefined : await faultOf(openBucket(env), link);
-  const adopted = fault === undefined ? await shard.adopt(link, repository) : undefined;
+  const known = await shard.locate(digest);
+  const fault = known === undefined ? await faultOf(openBucket(env), link) : undefined;
+  const adopted = fault === undefined ? await shard.adopt(known ?? link, repository) : undefined;
   if (adopted?.ok) {
     relink(parts, adopted.adoption);
     report.repaired.push({ ...finding, what: "holder", detail: "the shard did not know of the link" });

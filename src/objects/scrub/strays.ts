@@ -9,7 +9,7 @@ import { openBucket } from "../../storage/open-bucket.ts";
 import { Replica } from "../../storage/replica.ts";
 import { namedShardStub, repositoryStub, shardNames, uploadStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
-import { emptyReport, type ScrubStep } from "./report.ts";
+import { emptyReport, type ScrubReport, type ScrubStep } from "./report.ts";
 
 const keysAStep = 500;
 const objectsAtOnce = 16;
@@ -26,7 +26,7 @@ export async function scrubBucket(env: Env, cursor: string, now: number): Promis
   report.checked.keys += page.objects.length;
   const oldest = now - parseSettings(env).gcGraceMs;
   const old = page.objects.filter((object) => object.storedAtMs <= oldest).map((object) => object.key);
-  let unknown = await notOfUploads(env, old);
+  let unknown = await notOfUploads(env, old, report);
   for (let start = 0; start < shardNames.length && unknown.length > 0; start += objectsAtOnce) {
     const names = shardNames.slice(start, start + objectsAtOnce);
     const asked = unknown;
@@ -41,14 +41,21 @@ export async function scrubBucket(env: Env, cursor: string, now: number): Promis
   return { report, next: page.cursor };
 }
 
-async function notOfUploads(env: Env, keys: string[]): Promise<string[]> {
+/** Those of the keys that no upload says to be its own. Those of an upload that cannot be asked are left. */
+async function notOfUploads(env: Env, keys: string[], report: ScrubReport): Promise<string[]> {
   const unknown: string[] = [];
   for (let start = 0; start < keys.length; start += objectsAtOnce) {
     const group = keys.slice(start, start + objectsAtOnce);
     const answers = await Promise.all(
-      group.map((key) => {
+      group.map(async (key) => {
         const upload = uploadOfKey(key);
-        return upload === undefined ? false : uploadStub(env, upload).ownsKey(key);
+        if (upload === undefined) return false;
+        return uploadStub(env, upload)
+          .ownsKey(key)
+          .catch((error) => {
+            report.unchecked.push({ what: "key", key, detail: String(error) });
+            return true;
+          });
       }),
     );
     unknown.push(...group.filter((_, index) => answers[index] !== true));
@@ -64,8 +71,12 @@ export async function scrubReplica(env: Env, cursor: string): Promise<ScrubStep>
   for (const [name, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
     const repository = name as RepositoryName;
     const keys = rows.map((row) => row.key);
-    for (const { kind, ...id } of await repositoryStub(env, repository).dropStrayRows(repository, keys)) {
-      report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
+    try {
+      for (const { kind, ...id } of await repositoryStub(env, repository).dropStrayRows(repository, keys)) {
+        report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
+      }
+    } catch (error) {
+      report.unchecked.push({ what: "replica", repository, detail: String(error) });
     }
   }
   return { report, next: page.cursor };

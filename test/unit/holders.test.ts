@@ -1,0 +1,65 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type Env, parseSettings } from "../../src/env.ts";
+import { dropJob } from "../../src/objects/blobs/deletion.ts";
+import { askHolders, holderJob, lend } from "../../src/objects/blobs/holders.ts";
+import type { ShardParts } from "../../src/objects/blobs/parts.ts";
+import { BlobsStore } from "../../src/objects/blobs/store.ts";
+import { DueTable } from "../../src/objects/due.ts";
+import { Tally } from "../../src/objects/tally.ts";
+import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
+import type { RepositoryName } from "../../src/oci/name.ts";
+import type { Bucket } from "../../src/storage/bucket.ts";
+import { content } from "../support/content.ts";
+import { memorySql } from "../support/sqlite.ts";
+
+const repository = "team/app" as RepositoryName;
+const digest: Digest = digestOfContent(content(), "sha256");
+
+/** A shard that has lent a digest to a repository, whose ledger answers so; its lease is over. */
+function lentShard(holds: () => Promise<unknown>): ShardParts {
+  const sql = memorySql();
+  const clock = { now: () => nowMs };
+  let nowMs = 1_700_000_000_000;
+  const env = { REPOSITORY: { getByName: () => ({ holds }) } } as unknown as Env;
+  const store = new BlobsStore(sql);
+  const shard: ShardParts = {
+    env,
+    clock,
+    settings: parseSettings({} as Env),
+    bucket: {} as Bucket,
+    due: new DueTable({ sql } as DurableObjectStorage, clock),
+    store,
+    tally: new Tally(),
+    transaction: (change) => change(),
+  };
+  store.create();
+  store.setBlob({ digest, key: "blobs/1", sizeBytes: 1 });
+  lend(shard, { digest, key: "blobs/1", sizeBytes: 1 }, repository);
+  nowMs += 2 * shard.settings.leaseMs;
+  return shard;
+}
+
+const askAll = (shard: ShardParts) => askHolders(shard, [{ id: `${digest} ${repository}`, at: 0 }]);
+const isDue = (shard: ShardParts) => shard.due.at(holderJob, `${digest} ${repository}`) !== undefined;
+
+test("a holder that says no is dropped, and its digest is given up later", async () => {
+  const shard = lentShard(async () => ({ voided: [digest] }));
+  await askAll(shard);
+  assert.deepEqual([shard.store.holders(digest, 1), isDue(shard)], [[], false]);
+  assert.notEqual(shard.due.at(dropJob, digest), undefined);
+});
+
+test("a holder that says yes stays, and is asked no more", async () => {
+  const shard = lentShard(async () => ({ voided: [] }));
+  await askAll(shard);
+  assert.deepEqual([shard.store.holders(digest, 1), isDue(shard)], [[repository], false]);
+});
+
+for (const [what, answer] of Object.entries({ "has none of the digests": [], "has them": [digest] })) {
+  test(`a ledger of an earlier release, which promises nothing and ${what}, is asked again`, async () => {
+    const shard = lentShard(async () => answer);
+    await askAll(shard);
+    assert.deepEqual([shard.store.holders(digest, 1), isDue(shard)], [[repository], true]);
+  });
+}
