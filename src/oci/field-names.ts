@@ -35,10 +35,11 @@ export class FieldNames {
     if (length > this.#longest * longestEscape) return 0;
     const found = this.#match(text, start, length);
     if (found !== 0 || length < longestEscape) return found;
-    const unescaped = withoutEscapes(text, start, end);
-    return unescaped === undefined ? 0 : this.#match(unescaped, 0, unescaped.length);
+    const escapes = countEscapes(text, start, end);
+    return escapes === 0 ? 0 : this.#match(text, start, length - escapes * (longestEscape - 1));
   }
 
+  /** `length`: that of the key without its escapes. */
   #match(text: string, start: number, length: number): number {
     const candidates = this.#candidates[length];
     if (candidates === undefined) return 0;
@@ -53,9 +54,16 @@ export class FieldNames {
 /** Whether a key that is as long as a name is that name. 1: yes; -1: under folding; 0: no. */
 function compare(text: string, start: number, name: string): 1 | -1 | 0 {
   let equality: 1 | -1 = 1;
+  let at = start;
   for (let index = 0; index < name.length; index++) {
-    const character = text.charCodeAt(start + index);
     const expected = name.charCodeAt(index);
+    let character = text.charCodeAt(at++);
+    if (character === backslash) {
+      // What other escapes stand for is in no name.
+      if (text.charCodeAt(at) !== letterU) return 0;
+      character = codeOfHex(text, at + 1);
+      at += longestEscape - 1;
+    }
     if (character === expected) continue;
     if (fold(character) !== fold(expected)) return 0;
     equality = -1;
@@ -71,18 +79,10 @@ function fold(character: number): number {
   return character === 0x212a ? 0x6b : character;
 }
 
-/** A key without its escapes; `undefined` where it has none, or one for what no name has, such as a line's end. */
-function withoutEscapes(text: string, start: number, end: number): string | undefined {
-  let unescaped = "";
-  let copied = start;
-  for (let at = start; at < end; at++) {
-    if (text.charCodeAt(at) !== backslash) continue;
-    if (text.charCodeAt(at + 1) !== letterU) return undefined;
-    unescaped += text.slice(copied, at) + String.fromCharCode(codeOfHex(text, at + 2));
-    copied = at + longestEscape;
-    at = copied - 1;
-  }
-  return copied === start ? undefined : unescaped + text.slice(copied, end);
+function countEscapes(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let at = start; at < end; at++) if (text.charCodeAt(at) === backslash) count++;
+  return count;
 }
 
 /** The character that four hexadecimal digits stand for. */
