@@ -38,6 +38,10 @@ const image = (more: object) => new TextDecoder().decode(imageManifest(config, [
 const places: Record<string, [source: (digest: string) => string, type: string]> = {
   "in an array that is the layers": [(digest) => `{"layers":[{"digest":"${digest}"}]}`, unknownType],
   "as the subject": [(digest) => `{"subject":{"digest":"${digest}"}}`, unknownType],
+  "as a second subject": [
+    (digest) => `{"Subject":{"digest":"${digest}"},"subject":{"digest":"sha256:${"0".repeat(64)}"}}`,
+    unknownType,
+  ],
   "at the top": [(digest) => `{"digest":"${digest}"}`, unknownType],
   "as a blobSum": [(digest) => `{"fsLayers":[{"blobSum":"${digest}"}]}`, unknownType],
   "4,000 levels down": [(digest) => nestedIn(4000, digest), unknownType],

@@ -4,6 +4,7 @@ import test from "node:test";
 import { expectError, fetchOnce } from "../support/client.ts";
 import { content, digestOf, encode } from "../support/content.ts";
 import { earlierData } from "../support/earlier-data.ts";
+import { until } from "../support/registry.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 import { scrub } from "../support/upkeep.ts";
 
@@ -62,6 +63,14 @@ test("what a client could read in manifests of an earlier release outlives colle
   await collectAll();
   await areServed();
   assert.equal((await registry.get(`/v2/${repository}/blobs/${nobodys}`)).status, 404, "the rest goes");
+});
+
+test("the replica learns of the blobs that manifests are found to name", async () => {
+  for (const digest of digests) {
+    await until("its row", async () =>
+      (await registry.replicaKeys()).includes(`blob/${repository}@${digest}`),
+    );
+  }
 });
 
 test("a manifest that an earlier index names in a second list is not taken for an untagged one", async () => {
