@@ -77,6 +77,12 @@ const cases: Record<string, Step[]> = {
     fault("r2.put", "late"),
     { do: "push blob", ...writer, repository: 1, blob: smallBlob, way: "chunked", pauseSeconds: 0 },
   ],
+  "a push of what is there is not refused when its adoption is repeated, and the bucket fails meanwhile": [
+    pushBlob(largeBlob),
+    fault("r2.head", "fail", 1, 1),
+    fault("BLOB_SHARDS", "lost", 1, 1),
+    pushBlob(largeBlob),
+  ],
   "a scrub that cannot list the replica is to be repeated": [
     pushImage(0),
     fault("kv.list", "fail"),
