@@ -15,13 +15,18 @@ const comparedBytes = 64 * 1024;
 
 /** What is damaged in the world of one run. */
 export class Damage {
-  readonly #blobs = new Map<number, BlobDamage>();
+  readonly #blobs = new Map<number, BlobDamage[]>();
   /** Whether anything is, or was until it was repaired. */
   isAny = false;
 
-  /** What happened to a blob. */
-  of(blob: number): BlobDamage | undefined {
-    return this.#blobs.get(blob);
+  /** What happened to a blob: to some objects that had its bytes this, to others that. */
+  of(blob: number): BlobDamage[] {
+    return this.#blobs.get(blob) ?? [];
+  }
+
+  /** Whether a blob is damaged. */
+  has(blob: number): boolean {
+    return this.#blobs.has(blob);
   }
 
   /** The numbers of the blobs. */
@@ -38,7 +43,7 @@ export class Damage {
   damageBlob({ world }: Run, number: number, how: BlobDamage): void {
     const { bytes } = checked(blobs[number], `blob ${number}`);
     if (!world.bucket.damage(bytes, how)) return;
-    this.#blobs.set(number, how);
+    this.#blobs.set(number, [...this.of(number), how]);
     this.isAny = true;
   }
 
@@ -74,7 +79,7 @@ export async function pullDamaged(
     run.require(reply.headers.has("Retry-After"), `${what} is refused without Retry-After`);
   } else {
     run.require(status === 200, `${what} is answered with ${status}`);
-    const mayBeWrong = run.damage.of(number) === "altered" && content.bytes.byteLength > comparedBytes;
+    const mayBeWrong = run.damage.of(number).includes("altered") && content.bytes.byteLength > comparedBytes;
     run.require(mayBeWrong || !isTakenForRight(reply, content), `${what} is served with other bytes`);
   }
 }
@@ -97,6 +102,9 @@ export function requireNamed(run: Run, numbers: number[], texts: string[], where
   for (const number of numbers) {
     const digest = abridged(checked(blobs[number], `blob ${number}`).digest);
     const isNamed = texts.some((text) => text.includes(digest));
-    run.require(isNamed, `${where} does not name blob ${number}, which is ${run.damage.of(number)}`);
+    run.require(
+      isNamed,
+      `${where} does not name blob ${number}, which is ${run.damage.of(number).join(" and ")}`,
+    );
   }
 }

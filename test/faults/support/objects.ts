@@ -203,8 +203,9 @@ export class WorldObjects {
     }
   }
 
-  /** A crash breaks the call that asks for it, too. */
+  /** A crash breaks the call that asks for it, too, and whatever is under way in the object. */
   async #send(binding: ObjectBinding, name: string, command: ObjectCommand): Promise<void> {
+    if (command === "crash") this.#faults.fired.push(binding);
     await this.#stub(binding, name)
       .command(command)
       .catch(() => {});

@@ -148,7 +148,7 @@ export async function pullBlob(
   number: number,
   at: LocationIndex,
 ): Promise<void> {
-  if (run.damage.of(number) !== undefined) return pullDamaged(run, repository, number, at);
+  if (run.damage.has(number)) return pullDamaged(run, repository, number, at);
   const blob = checked(blobs[number], `blob ${number}`);
   const { digest } = blob;
   const path = `/v2/${run.name(repository)}/blobs/${digest}`;

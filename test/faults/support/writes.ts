@@ -132,8 +132,7 @@ function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
 function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course): boolean {
   const { startedAt, faults, wasHeld } = course;
   // A mount that fails, for whatever reason, is an upload.
-  if (step.do === "mount")
-    return (faults.length > 0 || run.damage.of(step.blob) !== undefined) && status === 202;
+  if (step.do === "mount") return (faults.length > 0 || run.damage.has(step.blob)) && status === 202;
   return step.do === "push blob" && status === 404 && wasHeld && mayBytesBeGone(run, startedAt);
 }
 
