@@ -142,8 +142,14 @@ function readDescriptor(value: unknown, field: string): Descriptor {
   if (digest === undefined) throw new InvalidManifest(`${field} has a malformed digest`);
   // That it is an int64 is seen in the source alone: JSON.parse rounds.
   if (typeof size !== "number") throw new InvalidManifest(`${field} has no valid size`);
-  const hasUrls = Array.isArray(urls) && urls.length > 0;
+  if (urls !== undefined && urls !== null && !isTexts(urls))
+    throw new InvalidManifest(`the urls of ${field} must be an array of strings`);
+  const hasUrls = isTexts(urls) && urls.some((url) => url !== "");
   return { mediaType, digest, hasUrls };
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function readOptionalString(manifest: Json, field: string): string | undefined {

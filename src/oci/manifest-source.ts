@@ -171,7 +171,9 @@ class SourceReader implements JsonVisitor {
     if (digest === undefined) return;
     const isOfSubject = this.#role === role.descriptor && this.#topField === subject;
     (isOfSubject ? this.#subjects : this.#digests).push(digest);
-    if (this.#isBounded && this.#digests.length > maxReferences) throw tooManyReferences();
+    // A manifest has one subject. Where it has more, all but one are references like others.
+    const count = this.#digests.length + Math.max(0, this.#subjects.length - 1);
+    if (this.#isBounded && count > maxReferences) throw tooManyReferences();
   }
 
   scalar(start: number, end: number): void {

@@ -8,7 +8,7 @@ import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./ac
 import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { networkName } from "./limits.ts";
-import { hashSecret, tokenPrefix } from "./passwords.ts";
+import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
 import { isOutsider, logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
@@ -98,8 +98,9 @@ function subjectOfSecret(secret: string): string {
 }
 
 /**
- * Logs in by a user name and a password, unless this address has failed too often with this name. Under the name for
- * tokens of other issuers everybody's come together, so there it is the token that is counted.
+ * Logs in by a user name and a password, unless this address has failed too often with this name. Tokens cannot be
+ * guessed: of generated ones, and of other issuers', it is the token that is counted. So wrong passwords for a name keep
+ * nobody out who shows one.
  *
  * Errors: those of `logIn`, and `TOOMANYREQUESTS`.
  */
@@ -108,7 +109,8 @@ export function logInByPassword(
   { name, password }: Credentials,
   network: string | undefined,
 ): Promise<Result<{ principal: Principal }>> {
-  const subject = name === outsiderName ? subjectOfSecret(password) : name;
+  const isSecret = name === outsiderName || isGeneratedSecret(password);
+  const subject = isSecret ? subjectOfSecret(password) : name;
   return logInLimited(guard, subject, network, () => logIn(guard, name, password, network));
 }
 

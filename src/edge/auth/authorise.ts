@@ -41,6 +41,9 @@ export function isGuessing({ registry, access, network }: Caller): boolean {
 
 type Caller = Pick<Context, "registry" | "access" | "network">;
 
+/** How many questions of one caller, whether a repository is public, are under way in an isolate at most. */
+const mostQuestions = 32;
+
 /**
  * Whether a repository is public. Callers that ask about one after the other that is not, and that they may not pull
  * otherwise, are believed to be guessing, and the ledgers are not asked for them any more.
@@ -49,13 +52,22 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   const { registry, access, network } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { misses } = guardOf(registry);
+  const { misses, questions } = guardOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
   const who = isAnonymous(access) ? networkName(network) : `account ${access.account}`;
-  if (misses.isReached(who)) return false;
-  const answer = await isPublic(registry, repository);
-  if (!answer) await misses.count(who);
-  return answer;
+  // What is being asked may be in vain, and is counted only afterwards.
+  const asking = questions.get(who) ?? 0;
+  if (misses.isReached(who) || asking >= mostQuestions) return false;
+  questions.set(who, asking + 1);
+  try {
+    const answer = await isPublic(registry, repository);
+    if (!answer) await misses.count(who);
+    return answer;
+  } finally {
+    const left = (questions.get(who) ?? 1) - 1;
+    if (left === 0) questions.delete(who);
+    else questions.set(who, left);
+  }
 }
 
 /**

@@ -20,6 +20,8 @@ export type Guard = {
   keys: KeyRing;
   outsiders: Outsiders;
   passwords: PasswordChecker;
+  /** How many questions whether a repository is public are under way, by who asks. */
+  questions: Map<string, number>;
   /** What is to be told to the audit log. */
   audit: AuditBook;
   /** What is before the derivations of passwords. */
@@ -43,6 +45,7 @@ export function guardOf(registry: Registry): Guard {
     keys: new KeyRing(registry),
     outsiders: new Outsiders(registry),
     passwords: new PasswordChecker(),
+    questions: new Map(),
     audit: new AuditBook(registry),
     gate: new LoginGate(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),

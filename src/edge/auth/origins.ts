@@ -39,8 +39,9 @@ export function refusalByOrigin({ settings, request, url, route }: Received): Fa
   const { headers, method } = request;
   if (settings.access === "open") {
     // What a proxy was asked for, whoever can reach it may have been led to; and so may who goes around the proxy.
-    const asked = settings.trustForwarded ? [new URL(originOf(settings, url, headers)).hostname] : [];
-    const stranger = [url.hostname, ...asked].find((host) => !isOpenHost(settings, host));
+    const stranger = [url.hostname, ...forwardedHosts(settings, headers)].find(
+      (host) => !isOpenHost(settings, host),
+    );
     if (stranger !== undefined) return failure("HOST_UNKNOWN", { host: stranger });
   }
   if (isRead(route, method)) return undefined;
@@ -52,6 +53,14 @@ export function refusalByOrigin({ settings, request, url, route }: Received): Fa
     return failure("SITE_FOREIGN", { origin, expected: settings.publicUrl ?? asked });
   }
   return undefined;
+}
+
+/** The name that a trusted proxy says it was asked for, if it says one: as it is, where it is no host that we know. */
+function forwardedHosts({ trustForwarded }: Settings, headers: Headers): string[] {
+  const said = trustForwarded ? headers.get("X-Forwarded-Host")?.trim() : undefined;
+  if (said === undefined || said === "") return [];
+  const host = said.split(",").at(-1)?.trim() ?? "";
+  return [parseOrigin(`http://${host}`)?.hostname ?? said.slice(0, 100)];
 }
 
 function isOpenHost({ openHosts }: Settings, host: string): boolean {

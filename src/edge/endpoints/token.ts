@@ -130,8 +130,13 @@ async function grant(
 ): Promise<AccessEntry[]> {
   const access =
     principal === undefined ? anonymous : accessByGrants(principal.account, "password", principal.grantSets);
-  const granted = await Promise.all(asked.map((entry) => grantEntry({ ...context, access }, entry)));
-  return granted.filter((entry) => entry !== undefined);
+  const granted: AccessEntry[] = [];
+  // One after the other: what was asked for in vain counts before the next question.
+  for (const each of asked) {
+    const entry = await grantEntry({ ...context, access }, each);
+    if (entry !== undefined) granted.push(entry);
+  }
+  return granted;
 }
 
 async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessEntry | undefined> {
