@@ -142,8 +142,6 @@ function readDescriptor(value: unknown, field: string): Descriptor {
   if (digest === undefined) throw new InvalidManifest(`${field} has a malformed digest`);
   // That it is an int64 is seen in the source alone: JSON.parse rounds.
   if (typeof size !== "number") throw new InvalidManifest(`${field} has no valid size`);
-  if (urls !== undefined && urls !== null && !isTexts(urls))
-    throw new InvalidManifest(`the urls of ${field} must be an array of strings`);
   const hasUrls = isTexts(urls) && urls.some((url) => url !== "");
   return { mediaType, digest, hasUrls };
 }
