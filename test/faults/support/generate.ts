@@ -1,7 +1,7 @@
 /** Random programs. */
 import fc from "fast-check";
 import type { ManifestPlan, Program, Step } from "./program.ts";
-import { damagedImage, damagedRow, damageStep } from "./random-damage.ts";
+import { damagedBlob, damagedRow, damageStep } from "./random-damage.ts";
 import {
   cancelledClosing,
   crossing,
@@ -66,7 +66,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 2, arbitrary: alone(delayedCall) },
     { weight: 2, arbitrary: alone(letGoStep) },
     { weight: 2, arbitrary: crossing },
-    { weight: 1, arbitrary: lateLink },
+    { weight: 2, arbitrary: lateLink },
     { weight: 1, arbitrary: oldAnswer },
     { weight: 1, arbitrary: slowPush },
     { weight: 1, arbitrary: repeatedCall },
@@ -75,7 +75,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
   ],
   damage: [
     { weight: 1, arbitrary: alone(damageStep) },
-    { weight: 1, arbitrary: damagedImage },
+    { weight: 1, arbitrary: damagedBlob },
     { weight: 1, arbitrary: damagedRow },
   ],
 };
@@ -99,7 +99,7 @@ export function programs(maxSteps: number, only: readonly FaultKind[] = faultKin
       deleteDelaySeconds: fc.constantFrom(0, 30, 3600),
       scrubsItself: fc.constantFrom(false, false, false, true),
       // More than a lease leaves for it.
-      ledgersBehindSeconds: fc.constantFrom(0, 0, 0, 30),
+      ledgersBehindSeconds: fc.constantFrom(0, 0, 30),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc

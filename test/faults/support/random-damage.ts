@@ -17,36 +17,32 @@ export const damageStep: fc.Arbitrary<Step> = fc.oneof(
   }),
 );
 
-/** An image whose blobs are damaged, and which is then pulled, scrubbed, or pushed to another repository. */
-export const damagedImage: fc.Arbitrary<Step[]> = fc
+/** A blob, of an image or not, that is damaged, and is then pulled, scrubbed, or pushed to another repository. */
+export const damagedBlob: fc.Arbitrary<Step[]> = fc
   .record({
     push: pushImageStep,
     damage: fc.record({ do: fc.constant("damage blob" as const), blob, how }),
     at,
     way,
+    isRestarted: fc.boolean(),
     isScrubbed: fc.boolean(),
     isPushed: fc.boolean(),
     seconds: fc.constantFrom(2, 45, 400),
   })
-  .map(({ push, damage, at, way, isScrubbed, isPushed, seconds }) => {
+  .map(({ push, damage, at, way, isRestarted, isScrubbed, isPushed, seconds }) => {
     const { repository } = push;
     const other = repository === 0 ? 1 : 0;
-    const again: Step = {
-      do: "push blob",
-      repository: other,
-      at,
-      watched: true,
-      blob: damage.blob,
-      way,
-      pauseSeconds: 0,
-    };
+    const pushBlob = { do: "push blob", at, watched: true, blob: damage.blob, way, pauseSeconds: 0 } as const;
     return [
       push,
+      { ...pushBlob, repository },
       { do: "advance", seconds },
       damage,
+      // What an isolate remembers is right all the same.
+      ...(isRestarted ? [{ do: "restart location", at } as const] : []),
       { do: "pull blob", repository, at, blob: damage.blob },
       ...(isScrubbed ? [{ do: "scrub" } as const] : []),
-      ...(isPushed ? [again] : []),
+      ...(isPushed ? [{ ...pushBlob, repository: other }] : []),
     ];
   });
 

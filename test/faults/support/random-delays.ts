@@ -90,13 +90,13 @@ export const crossing: fc.Arbitrary<Step[]> = fc
     ];
   });
 
-/** A push whose link comes when its lease is over or nearly, by one clock or another; an image may then rely on it. */
+/** A push whose link comes when its lease is over or nearly, by one clock or another; then it is relied on. */
 export const lateLink: fc.Arbitrary<Step[]> = fc
   .record({
     where: fc.record(push),
     image: pushImageStep,
     seconds: fc.constantFrom(45, 60, 70),
-    effect: fc.constantFrom<FaultEffect[]>("held", "held", "answer held", "late"),
+    effect: fc.constantFrom<FaultEffect[]>("held", "held", "held", "answer held", "late"),
   })
   .map(({ where, image, seconds, effect }) => [
     delay("REPOSITORY.linkBlob", effect),
@@ -105,6 +105,10 @@ export const lateLink: fc.Arbitrary<Step[]> = fc
     runAlarms,
     { do: "let go", of: "REPOSITORY.linkBlob" },
     { ...image, repository: where.repository },
+    { do: "advance", seconds: 45 },
+    runAlarms,
+    runAlarms,
+    { do: "pull blob", repository: where.repository, at: where.at, blob: where.blob },
   ]);
 
 /** A ledger's word that it gave a blob up, which its shard hears when the blob is there again. */
