@@ -90,6 +90,11 @@ const ofDelays: Bugs = {
       from: 'if (stray?.state !== "doomed" || store.isContent(key)) continue;',
       to: 'if (stray?.state !== "doomed") continue;',
     },
+    {
+      file: "src/objects/blobs/deletion.ts",
+      from: 'stray?.state === "tombstone" && !store.isContent(key)',
+      to: 'stray?.state === "tombstone"',
+    },
   ],
   "an upload that was given up deletes its bytes once": {
     file: "src/objects/upload.ts",
@@ -110,11 +115,18 @@ const ofDamage: Bugs = {
     from: "    return noteUnreadable(shard, blob, error);",
     to: "    throw error;",
   },
-  "what is damaged takes the place of what is pushed": {
-    file: "src/objects/blobs/faults.ts",
-    from: "  if (known !== undefined) return known;",
-    to: "",
-  },
+  "what is damaged takes the place of what is pushed": [
+    {
+      file: "src/objects/blobs/faults.ts",
+      from: "  if (known !== undefined) return known;",
+      to: "",
+    },
+    {
+      file: "src/objects/blobs.ts",
+      from: "store.blob(digest)?.key === key ? store.fault(digest) : undefined",
+      to: "undefined",
+    },
+  ],
   "small blobs are kept unhashed": {
     file: "src/registry/blobs.ts",
     from: "digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined",
