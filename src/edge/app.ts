@@ -53,8 +53,9 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  // On one machine each write, if only to the audit log, waits for the disk, and workerd looks at its sockets only when nothing is to be done. With
-  // sixteen clients there always would be, and those that it does not look at are closed as idle in the end.
+  // On one machine each write, if only to the audit log, waits for the disk, and workerd looks at its sockets only when
+  // nothing is to be done. With sixteen clients there always would be, and those that it does not look at are closed as
+  // idle in the end.
   if (!isRead(route, method)) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = "failure" in answer ? answer.failure : undefined;

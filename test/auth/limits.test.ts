@@ -64,6 +64,14 @@ describe("failed logins", () => {
     assert.equal(answer.status, 200);
   });
 
+  test("keep nobody out who shows a generated token, which cannot be guessed", async () => {
+    const { secret } = await registry.generateToken("alice");
+    for (const path of ["/v2/", "/token"]) {
+      const shown = await logIn({ name: "alice", password: secret }, "192.0.2.1", path);
+      assert.equal(shown.status, 200, path);
+    }
+  });
+
   test("are forgotten after a minute", async () => {
     await registry.advance(61_000);
     assert.equal((await logIn(alice, "192.0.2.1")).status, 200);

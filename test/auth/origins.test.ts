@@ -143,6 +143,13 @@ describe("an open registry", () => {
     [{ Host: "localhost", "X-Forwarded-Host": "evil.example" }, 421],
     [{ Host: "localhost", "X-Forwarded-Host": "localhost, evil.example" }, 421],
     [{ Host: "evil.example", "X-Forwarded-Host": "localhost" }, 421],
+    [{ Host: "localhost", "X-Forwarded-Host": "" }, 200],
+    // What is no host to us may be one to a browser.
+    [{ Host: "localhost", "X-Forwarded-Host": "a$b.evil.example" }, 421],
+    [{ Host: "localhost", "X-Forwarded-Host": "*.evil.example" }, 421],
+    [{ Host: "localhost", "X-Forwarded-Host": "user@evil.example" }, 421],
+    [{ Host: "localhost", "X-Forwarded-Host": "evil.example:99999" }, 421],
+    [{ Host: "localhost", "X-Forwarded-Host": "evil.example," }, 421],
   ];
   for (const [headers, status] of byOthers) {
     test(`with names of its own answers ${status} to ${JSON.stringify(headers)}`, async () => {

@@ -18,12 +18,10 @@ import { isRead, type Route } from "../route.ts";
  * that the proxy itself has added.
  */
 export function originOf(settings: Settings, url: URL, headers: Headers): string {
-  const forwarded = (header: string) =>
-    settings.trustForwarded ? headers.get(header)?.split(",").at(-1)?.trim() : undefined;
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
-  const said = forwarded("X-Forwarded-Proto");
+  const said = forwarded(settings, headers, "X-Forwarded-Proto");
   const scheme = said === "https" || said === "http" ? said : requested;
-  const host = forwarded("X-Forwarded-Host");
+  const host = forwarded(settings, headers, "X-Forwarded-Host");
   const byProxy = host === undefined ? undefined : parseOrigin(`${scheme}://${host}`);
   return (byProxy ?? new URL(`${scheme}://${url.host}`)).origin;
 }
@@ -56,11 +54,16 @@ export function refusalByOrigin({ settings, request, url, route }: Received): Fa
 }
 
 /** The name that a trusted proxy says it was asked for, if it says one: as it is, where it is no host that we know. */
-function forwardedHosts({ trustForwarded }: Settings, headers: Headers): string[] {
-  const said = trustForwarded ? headers.get("X-Forwarded-Host")?.trim() : undefined;
-  if (said === undefined || said === "") return [];
-  const host = said.split(",").at(-1)?.trim() ?? "";
-  return [parseOrigin(`http://${host}`)?.hostname ?? said.slice(0, 100)];
+function forwardedHosts(settings: Settings, headers: Headers): string[] {
+  const host = forwarded(settings, headers, "X-Forwarded-Host");
+  if (host === undefined) return [];
+  return [parseOrigin(`http://${host}`)?.hostname ?? host.slice(0, 100)];
+}
+
+/** What a trusted proxy says in a header: the last of its values. An empty header says nothing. */
+function forwarded({ trustForwarded }: Settings, headers: Headers, header: string): string | undefined {
+  const values = trustForwarded ? headers.get(header)?.trim() : undefined;
+  return values ? values.split(",").at(-1)?.trim() : undefined;
 }
 
 function isOpenHost({ openHosts }: Settings, host: string): boolean {

@@ -15,7 +15,7 @@ export const readAgainJob = "read-again";
 
 const readAgainMs = 30 * 60_000;
 const triesNeeded = 3;
-const hoursNeededMs = 3_600_000;
+const spanNeededMs = 3_600_000;
 
 /** How much is read again at once. */
 const bytesAtOnce = 256 * 1024 * 1024;
@@ -54,7 +54,7 @@ async function noteUnreadable(
     if (isItsOwn) store.addReadFailure(blob.key, now);
     const failures = store.readFailures(blob.key);
     const isSure =
-      failures !== undefined && failures.tries >= triesNeeded && now - failures.since >= hoursNeededMs;
+      failures !== undefined && failures.tries >= triesNeeded && now - failures.since >= spanNeededMs;
     if (isItsOwn && isSure) {
       store.setFault(blob.digest, "unreadable");
       due.clear(readAgainJob, blob.digest);

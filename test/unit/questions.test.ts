@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { anonymous } from "../../src/edge/auth/access.ts";
+import { mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
+import type { Env } from "../../src/env.ts";
+import type { RepositoryName } from "../../src/oci/name.ts";
+import { registryOf } from "../../src/registry/registry.ts";
+
+test("of one caller's questions only so many are under way, and each that ends makes room for another", async () => {
+  let asked = 0;
+  const ends: (() => void)[] = [];
+  const info = () => {
+    asked++;
+    return new Promise<{ visibility: string }>((resolve) => {
+      ends.push(() => resolve({ visibility: "public" }));
+    });
+  };
+  const env = { REPOSITORY: { getByName: () => ({ info }) } } as unknown as Env;
+  const registry = registryOf(env);
+  const ask = (name: string, network: string) =>
+    mayEverybodyPull({ registry, access: anonymous, network }, name as RepositoryName);
+  const flood = Array.from({ length: 100 }, (_, i) => ask(`flood/${i}`, "192.0.2.1"));
+  const other = ask("other", "192.0.2.2");
+  await new Promise(setImmediate);
+  assert.equal(asked, 33, "32 of the one, and one of the other");
+  for (const end of ends.splice(0)) end();
+  assert.equal(await other, true);
+  assert.equal((await Promise.all(flood)).filter((isPublic) => isPublic).length, 32);
+  const next = ask("next", "192.0.2.1");
+  await new Promise(setImmediate);
+  for (const end of ends.splice(0)) end();
+  assert.equal(await next, true);
+});
