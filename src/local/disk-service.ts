@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { type Request, Response, type WorkerOptions } from "miniflare";
 import type { StoredPage } from "../storage/bucket.ts";
 import type { SettleRequest } from "../storage/disk-bucket.ts";
+import { measureVolume } from "./free-space.ts";
 
 /**
  * The bindings of a blob store on files.
@@ -27,7 +28,8 @@ async function keep(directory: string, request: Request): Promise<Response> {
     const isSettled = await settle(directory, (await request.json()) as SettleRequest);
     return new Response(null, { status: isSettled ? 204 : 404 });
   }
-  const { searchParams } = new URL(request.url);
+  const { pathname, searchParams } = new URL(request.url);
+  if (pathname === "/space") return new Response(JSON.stringify(await measureVolume(directory)));
   const page = await listKeys(directory, searchParams.get("after") ?? "", Number(searchParams.get("limit")));
   return new Response(JSON.stringify(page));
 }

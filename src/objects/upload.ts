@@ -12,6 +12,7 @@ import { meter } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type Failure, failure, type Result } from "../oci/errors.ts";
 import type { Bucket } from "../storage/bucket.ts";
+import { DiskFull, type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { commitBlob } from "./commit-blob.ts";
@@ -41,6 +42,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #clock: Clock;
   readonly #settings: Settings;
   readonly #bucket: Bucket;
+  readonly #space: DiskSpace | undefined;
   readonly #due: DueTable;
   readonly #store: UploadStore;
   #hash: RunningHash | undefined;
@@ -53,6 +55,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#clock = clock;
     this.#settings = parseSettings(env);
     this.#bucket = openBucket(env);
+    this.#space = openDiskSpace(env);
     this.#due = new DueTable(ctx.storage, clock);
     this.#store = new UploadStore(ctx.storage);
     if (this.#store.open()) this.#due.arm();
@@ -178,6 +181,11 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#intake = intake;
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
+    } catch (error) {
+      if (!(error instanceof DiskFull) && (await this.#space?.isShort()) !== true) throw error;
+      // Its bytes are the room that others need, and no client comes back to an upload that was refused.
+      await this.#discard("the disk is full");
+      return failure("DISK_FULL");
     } finally {
       this.#intake = undefined;
       this.#renew();
@@ -300,7 +308,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   }
 
   get #parts(): UploadParts {
-    return { store: this.#store, bucket: this.#bucket, settings: this.#settings };
+    return { store: this.#store, bucket: this.#bucket, settings: this.#settings, space: this.#space };
   }
 }
 

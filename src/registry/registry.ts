@@ -18,6 +18,7 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
+import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
@@ -33,6 +34,8 @@ export interface Registry {
   readonly clock: Clock;
   readonly replica: Replica;
   readonly bucket: Bucket;
+  /** The room on the disk, where blobs are in files. */
+  readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
   readonly tagLookups: TagLookups;
   readonly tagsSeen: TagsSeen;
@@ -75,6 +78,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
       repositoryStub(env, name as RepositoryName).repairReplica(key),
     ),
     bucket: openBucket(env),
+    space: openDiskSpace(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),
