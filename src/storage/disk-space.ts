@@ -181,6 +181,6 @@ export class DiskSpace {
 export function openDiskSpace(env: Env): DiskSpace | undefined {
   const keeper = env.BLOB_KEEPER;
   if (keeper === undefined) return undefined;
-  const measure = async () => (await keeper.fetch("https://keeper/space")).json<Volume>();
+  const measure = async () => (await keeper.fetch("https://keeper/?space")).json<Volume>();
   return new DiskSpace(measure, parseSettings(env).diskReserveBytes);
 }
