@@ -3,7 +3,8 @@ import "./compile-cache.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { minPasswordLength } from "../env.ts";
+import { minPasswordLength, parseSettings } from "../env.ts";
+import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
@@ -82,6 +83,9 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
   const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
+  new Ballast(data.path, parseSettings(vars).diskReserveBytes).keep((bytes) =>
+    write(`the volume of ${data.path} is full: ${bytes} bytes that were kept for this are given up`),
+  );
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
   }
