@@ -2,7 +2,7 @@
 import "./compile-cache.ts";
 import { constants } from "node:os";
 import { minPasswordLength } from "../env.ts";
-import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
+import { BucketKindError, type Layout, settleLayout } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
 import type { Front } from "./front.ts";
@@ -15,6 +15,8 @@ import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
 import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 
 const defaultDrainMs = 30_000;
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 0;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -56,7 +58,7 @@ interface RunOptions {
 /** What is there before workerd is started. */
 interface Prepared {
   data: DataDirectory;
-  bucket: BucketKind;
+  layout: Layout;
   identity: TlsIdentity | undefined;
 }
 
@@ -88,16 +90,17 @@ async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags):
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, bucket: settleBucketKind(data.path, bucket), identity };
+  return { data, layout: settleLayout(data.path, bucket), identity };
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
-  const { data, bucket, identity } = prepared;
+  const { data, layout, identity } = prepared;
   // Loading Miniflare takes half a second, which no error above should have to wait for.
   const { startInstance } = await import("./instance.ts");
   const instance = await startInstance({
     dataDirectory: data.path,
-    bucket,
+    bucket: layout.bucket,
+    machine: { blobShards: layout.blobShards, uploadPools },
     entry,
     stdout: process.stdout,
     vars: flags.vars,

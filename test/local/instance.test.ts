@@ -17,7 +17,7 @@ test("instances in one process have data, output and variables of their own", as
   await using second = await startInstance({ entry, vars: { ACCESS: "closed", LEASE_TTL: "5s" } });
   assert.notEqual(first.url, second.url);
   for (const { url } of [first, second]) {
-    assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [1, 1, 1]);
+    assert.deepEqual(await (await fetch(`${url}/visit`)).json(), [1, 1]);
   }
   const settings: Record<string, unknown> = await (await fetch(`${second.url}/settings`)).json();
   assert.equal(settings.ACCESS, "closed");
