@@ -94,13 +94,11 @@ export class Outbox {
 
   /** Whether KV has everything right, and no write can land late. */
   isEmpty(): boolean {
-    if (this.#replica === undefined) return true;
     return this.#sql.exec("SELECT 1 FROM outbox LIMIT 1").toArray().length === 0;
   }
 
   /** How many rows KV does not have right. Those of which a write is merely going to be repeated are not among them. */
   backlog(): number {
-    if (this.#replica === undefined) return 0;
     return this.#sql
       .exec<{ count: number }>(
         "SELECT count(*) AS count FROM outbox WHERE unsettled_until IS NULL OR at != unsettled_until",
