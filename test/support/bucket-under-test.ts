@@ -14,7 +14,7 @@ export const bucketUnderTest: { kind: BucketKind; machine?: Machine } = { kind: 
 /** Has the registries of a test file run as `npm start` has them on a new data directory. */
 export function testOneMachine(): void {
   bucketUnderTest.kind = "disk";
-  bucketUnderTest.machine = { blobShards: 1, uploadPools: 0 };
+  bucketUnderTest.machine = { blobShards: 1, uploadPools: 4 };
 }
 
 /** A data directory that is removed after the tests of the file. */

@@ -107,6 +107,7 @@ export async function storePart(store: UploadStore, bucket: Bucket, bytes: Uint8
 async function openMultipart(store: UploadStore, bucket: Bucket): Promise<MultipartUpload> {
   const { key, uploadId } = store.read();
   if (uploadId !== null) return { key, uploadId };
+  store.keep();
   const upload = await bucket.startMultipart(key);
   store.setMultipart(upload);
   return upload;
