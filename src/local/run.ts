@@ -16,7 +16,7 @@ import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 
 const defaultDrainMs = 30_000;
 /** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
-const uploadPools = 0;
+const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -9,7 +9,7 @@ import { content } from "../support/content.ts";
 import { rowsIn } from "../support/sqlite.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 
-const machine: Machine = { blobShards: 1, uploadPools: 0 };
+const machine: Machine = { blobShards: 1, uploadPools: 4 };
 
 /** The rows that a query finds in all objects of a class. */
 function rowsOf(dataDirectory: string, className: string, table: string): unknown[] {

@@ -77,7 +77,7 @@ function openWriter(store: UploadStore, bucket: Bucket, budgetBytes: number): Bo
   }
   return new PartStreamer({
     readTail: () => store.readWholeTail(),
-    appendTail: (bytes) => store.appendTail(bytes),
+    tailLength: () => store.tailLength(),
     openPart: async () => openPart.call(bucket, await openMultipart(store, bucket)),
     addPart: (etag, sizeBytes) => store.addPart({ partNumber: store.partCount() + 1, etag }, sizeBytes),
   });

@@ -239,7 +239,7 @@ export class UploadStore {
   /** Notes a stored part: it holds the tail, and what came after it. */
   addPart(part: StoredPart, sizeBytes: number): void {
     this.#storage.transactionSync(() => {
-      const added = sizeBytes - this.#tailLength();
+      const added = sizeBytes - this.tailLength();
       this.#sql.exec(
         "INSERT INTO session_parts (session, number, etag) VALUES (?, ?, ?)",
         this.#id,
@@ -285,12 +285,13 @@ export class UploadStore {
 
   /** The tail. */
   readWholeTail(): Uint8Array {
-    const tail = new Uint8Array(this.#tailLength());
+    const tail = new Uint8Array(this.tailLength());
     this.readTail(tail);
     return tail;
   }
 
-  #tailLength(): number {
+  /** How many bytes the tail has. */
+  tailLength(): number {
     if (this.#begun !== undefined) return 0;
     const sum = "SELECT coalesce(sum(length(bytes)), 0) AS length FROM session_tails WHERE session = ?";
     return this.#sql.exec<{ length: number }>(sum, this.#id).one().length;
