@@ -19,6 +19,8 @@ import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts"
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -105,7 +107,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   const sockets = { worker: join(prepared.sockets, "worker"), keeper: join(prepared.sockets, "keeper") };
   const [program] = await Promise.all([
     entry === undefined ? readProgram() : compileProgram(entry),
-    serveKeeper(layout.files, sockets.keeper, (error) =>
+    serveKeeper(layout.folders.files, sockets.keeper, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
   ]);
@@ -113,9 +115,9 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
     {
       program,
       dataDirectory: data.path,
-      directories: layout,
+      folders: layout.folders,
       sockets,
-      variables: vars,
+      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
       onLine: runtimeLog(logFormat(flags), process),
     },
     {
