@@ -116,6 +116,8 @@ export interface Settings {
   webhookTimeoutMs: number;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
+  /** Whether probes that are answered well have a line in the log. */
+  logsProbes: boolean;
 }
 
 /** How long a password must be, in characters. */
@@ -183,6 +185,7 @@ export const variables = {
   WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
   LOG_FORMAT: oneOf("json", "text", "none"),
+  LOG_PROBES: oneOf("yes", "no"),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The name of a variable. */
@@ -254,6 +257,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
     logFormat: read(env, "LOG_FORMAT"),
+    logsProbes: read(env, "LOG_PROBES") === "yes",
   };
 }
 

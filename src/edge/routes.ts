@@ -56,12 +56,13 @@ export const routes: Route[] = [
     scope: catalogScope,
     methods: { GET: catalog },
   },
-  { name: "health", path: "/healthz", of: "health", methods: { GET: healthz } },
-  { name: "readiness", path: "/readyz", of: "health", methods: { GET: readyz } },
+  { name: "health", path: "/healthz", of: "health", isProbe: true, methods: { GET: healthz } },
+  { name: "readiness", path: "/readyz", of: "health", isProbe: true, methods: { GET: readyz } },
   {
     name: "metrics",
     path: "/metrics",
     of: "management",
+    isProbe: true,
     methods: { GET: { openTo: "scraper", answer: metrics } },
   },
   {
