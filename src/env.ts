@@ -127,6 +127,14 @@ export const minPasswordLength = 12;
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
 
+/** A password, or none. What is wrong with it is said without it. */
+const password: Variable<string> = {
+  default: "",
+  expects: `a text of at least ${minPasswordLength} characters`,
+  parse: (text) => (text === "" || text.length >= minPasswordLength ? text : undefined),
+  whyNot: (text) => `it has ${text.length} characters, and must have at least ${minPasswordLength}`,
+};
+
 const issuers: Variable<TrustedIssuer[]> = {
   default: "[]",
   expects: "a JSON array of issuers as docs/access.md describes them",
@@ -155,7 +163,7 @@ const hosts: Variable<string[]> = {
 /** Every variable: its default, and what it accepts. */
 export const variables = {
   ACCESS: oneOf("closed", "open"),
-  ADMIN_PASSWORD: text,
+  ADMIN_PASSWORD: password,
   AUTH_SERVICE: { ...text, default: "stowage" },
   AUTH_REALM: text,
   TOKEN_TTL: duration("5m", second, maxTokenTtlMs),

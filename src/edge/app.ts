@@ -109,12 +109,11 @@ function answerError(error: unknown, requestId: string): Answer {
     console.warn(JSON.stringify(event));
     return { failure: failure("UNAVAILABLE") };
   }
+  if (error instanceof SettingError) {
+    console.error(JSON.stringify(event));
+    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+  }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return {
-    failure: failure(
-      "UNKNOWN",
-      error instanceof SettingError ? `the variable ${error.variable} has a wrong value` : { requestId },
-    ),
-  };
+  return { failure: failure("UNKNOWN", { requestId }) };
 }
