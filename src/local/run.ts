@@ -1,10 +1,9 @@
 /** The local server from its flags to its exit. */
 import "./compile-cache.ts";
 import { constants } from "node:os";
-import { minPasswordLength } from "../env.ts";
 import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
-import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
+import { type Flags, parseFlags } from "./flags.ts";
 import type { Front } from "./front.ts";
 import { startFrontThread } from "./front-thread.ts";
 import type { Instance } from "./instance.ts";
@@ -17,6 +16,8 @@ import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
 const defaultDrainMs = 30_000;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
+/** For a command line that makes no sense, as programs with getopt have it. */
+const usageExitCode = 2;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What keeps the server from starting, in a sentence. */
@@ -28,9 +29,9 @@ function warn(message: string): void {
   process.stderr.write(`stowage: ${message}\n`);
 }
 
-function fail(message: string): never {
+function fail(message: string, exitCode = 1): never {
   warn(message);
-  process.exit(1);
+  process.exit(exitCode);
 }
 
 function messageOf(error: unknown): string {
@@ -68,16 +69,7 @@ interface Running {
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
-async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags): Promise<Prepared> {
-  if (vars.ACCESS === "open" && !isLoopback(host)) {
-    throw new StartError(
-      `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
-    );
-  }
-  const length = vars.ADMIN_PASSWORD?.length ?? 0;
-  if (length > 0 && length < minPasswordLength && !isLoopback(host)) {
-    warn(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
-  }
+async function prepare({ host, port, dataDirectory, bucket, tls }: Flags): Promise<Prepared> {
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) warn(identity.warning);
   const data = openDataDirectory(dataDirectory);
@@ -165,16 +157,17 @@ function stopWhenAsked({ data, instance, front }: Running, drainMs: number): voi
 }
 
 /**
- * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start.
+ * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start, with 2 if the
+ * command line makes no sense.
  *
  * @param args the command line after the program's name
  * @param options for tests
  */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
   const parsed = parseFlags(args);
-  if (parsed.kind === "error") fail(parsed.message);
-  if (parsed.kind === "help") {
-    process.stdout.write(help);
+  if (parsed.kind === "error") fail(parsed.message, usageExitCode);
+  if (parsed.kind === "text") {
+    process.stdout.write(parsed.text);
     return;
   }
   const { flags } = parsed;
