@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { describe, test } from "node:test";
-import { startInstance } from "../../src/local/instance.ts";
 import { version } from "../../src/version.ts";
 import { until } from "../local/program.ts";
+import { startInstance } from "../support/miniflare/instance.ts";
 import { admin, basic, type Credential, serveClosed } from "./support/registry.ts";
 
 type Line = Record<string, unknown>;

@@ -8,6 +8,7 @@ const defaults: Flags = {
   host: "127.0.0.1",
   port: 5000,
   dataDirectory: ".stowage",
+  isDataShared: false,
   vars: { ACCESS: "open", ADDRESS_HEADER: "", METRICS_SCOPE: "process", LOG_FORMAT: "text" },
 };
 
@@ -22,7 +23,7 @@ const accepted: [args: string[], difference: Partial<Flags>][] = [
   [["--port=65535", "--host=::1"], { port: 65535, host: "::1" }],
   [["--host", "[::1]"], { host: "::1" }],
   [["--host", "localhost", "--data", "/a b"], { host: "localhost", dataDirectory: "/a b" }],
-  [["--bucket", "r2"], { bucket: "r2" }],
+  [["--allow-shared-data"], { isDataShared: true }],
   [["--log", "json"], withVars({ LOG_FORMAT: "json" })],
   [["--var", "LOG_FORMAT=none"], withVars({ LOG_FORMAT: "none" })],
   [["--var", "GC_GRACE=1h", "--var=ACCESS=closed"], withVars({ ACCESS: "closed", GC_GRACE: "1h" })],
@@ -52,7 +53,11 @@ const refused: [args: string[], message: RegExp][] = [
   [["--port", "1e3"], /^--port is "1e3", but must be /],
   [["--host", "example.com"], /^--host is "example.com", but must be /],
   [["--host", "0.0.0.0"], /^without ADMIN_PASSWORD .* only on loopback, and 0.0.0.0 is not$/],
-  [["--bucket", "s3"], /^--bucket is "s3", but must be one of disk, r2$/],
+  [
+    ["--var", "ADMIN_PASSWORD=a long enough password"],
+    /^every user of this machine can read a command line: set the environment variable ADMIN_PASSWORD instead of --var$/,
+  ],
+  [["--allow-shared-data=yes"], /^--allow-shared-data takes no value$/],
   [["--log", "xml"], /^--log is "xml", but must be one of json, text, none$/],
   [["--var", "GC_GRACE"], /^--var is "GC_GRACE", but must be NAME=VALUE$/],
   [["--var", "GC_GARCE=1h"], /^there is no variable GC_GARCE; there are ACCESS, /],

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { projectDirectory } from "../../src/local/bundle.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 
 const bin = join(projectDirectory, "node_modules", ".bin");
 const deadlineMs = 60_000;

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import type { BucketKind } from "../../src/local/bucket-kind.ts";
+import type { BucketKind } from "./miniflare/options.ts";
 
 export const bucketUnderTest: { kind: BucketKind } = { kind: "r2" };
 

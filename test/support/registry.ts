@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
+import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
