@@ -113,7 +113,7 @@ export function recordedWorkerd(data: string): number | undefined {
 export async function ready(program: Program): Promise<string> {
   const match = await until("the ready line", () => {
     if (program.hasEnded) throw new Error(`ended before it was ready: ${program.stderr}`);
-    return /^stowage is ready at (https?:\S+)$/m.exec(program.stdout);
+    return /^stowage \S+ is ready at (https?:\S+)$/m.exec(program.stdout);
   });
   return match[1] ?? "";
 }
