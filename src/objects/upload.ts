@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { type DueRow, DueTable } from "./due.ts";
@@ -33,6 +34,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       clock,
       settings: parseSettings(env),
       bucket: openBucket(env),
+      space: openDiskSpace(env),
       storage: ctx.storage,
       due: new DueTable(ctx.storage, clock),
       tables: new UploadTables(ctx.storage.sql),

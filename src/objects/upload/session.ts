@@ -11,6 +11,7 @@ import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import type { Bucket } from "../../storage/bucket.ts";
+import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import type { DueTable } from "../due.ts";
@@ -35,6 +36,8 @@ export type SessionHost = {
   clock: Clock;
   settings: Settings;
   bucket: Bucket;
+  /** The room for bytes, where that is watched. */
+  space: DiskSpace | undefined;
   storage: DurableObjectStorage;
   due: DueTable;
   tables: UploadTables;
@@ -181,11 +184,18 @@ export class Session {
     this.#intake = intake;
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
+    } catch (error) {
+      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      // Its bytes are the room that others need, and no client comes back to an upload that was refused.
+      await this.#discard("the disk is full");
+      return failure("DISK_FULL");
     } finally {
       this.#intake = undefined;
-      this.#store.keep();
-      this.#renew();
-      this.#host.due.arm();
+      if (!isOver(this.#store.read())) {
+        this.#store.keep();
+        this.#renew();
+        this.#host.due.arm();
+      }
     }
   }
 
@@ -300,8 +310,8 @@ export class Session {
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings } = this.#host;
-    return { store: this.#store, bucket, settings };
+    const { bucket, settings, space } = this.#host;
+    return { store: this.#store, bucket, settings, space };
   }
 }
 
