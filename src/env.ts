@@ -30,7 +30,8 @@ import {
 
 /** What wrangler.toml binds. Variables are optional strings. */
 export interface Env extends Partial<Record<VariableName, string>> {
-  MANIFESTS: KVNamespace;
+  /** The replica; on one machine there is none, and the ledgers answer. */
+  MANIFESTS?: KVNamespace;
   BLOBS: R2Bucket;
   /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
   BLOB_FILES?: Fetcher;
@@ -51,6 +52,8 @@ export interface Env extends Partial<Record<VariableName, string>> {
   ANONYMOUS_MISSES?: RateLimit;
   /** Gets a data point of every request. */
   ANALYTICS?: AnalyticsEngineDataset;
+  /** On one machine: what the local server says of its data directory, as JSON of a `Machine` (machine.ts). Nobody sets it by hand. */
+  MACHINE?: string;
 }
 
 /** The variables, parsed. Times are milliseconds, sizes are bytes. */
@@ -119,6 +122,8 @@ export interface Settings {
   diskReserveBytes: number | undefined;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
+  /** Whether probes that are answered well have a line in the log. */
+  logsProbes: boolean;
 }
 
 /** How long a password must be, in characters. */
@@ -127,6 +132,14 @@ export const minPasswordLength = 12;
 /** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
+
+/** A password, or none. What is wrong with it is said without it. */
+const password: Variable<string> = {
+  default: "",
+  expects: `a text of at least ${minPasswordLength} characters`,
+  parse: (text) => (text === "" || text.length >= minPasswordLength ? text : undefined),
+  whyNot: (text) => `it has ${text.length} characters, and must have at least ${minPasswordLength}`,
+};
 
 const issuers: Variable<TrustedIssuer[]> = {
   default: "[]",
@@ -156,7 +169,7 @@ const hosts: Variable<string[]> = {
 /** Every variable: its default, and what it accepts. */
 export const variables = {
   ACCESS: oneOf("closed", "open"),
-  ADMIN_PASSWORD: text,
+  ADMIN_PASSWORD: password,
   AUTH_SERVICE: { ...text, default: "stowage" },
   AUTH_REALM: text,
   TOKEN_TTL: duration("5m", second, maxTokenTtlMs),
@@ -187,6 +200,7 @@ export const variables = {
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
   DISK_RESERVE: sizeOrAuto(0, 1024 * 1024 * mebibyte),
   LOG_FORMAT: oneOf("json", "text", "none"),
+  LOG_PROBES: oneOf("yes", "no"),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The name of a variable. */
@@ -259,6 +273,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
     diskReserveBytes: unlessWord(read(env, "DISK_RESERVE")),
     logFormat: read(env, "LOG_FORMAT"),
+    logsProbes: read(env, "LOG_PROBES") === "yes",
   };
 }
 

@@ -16,8 +16,8 @@ import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
 import { countRequest } from "./request-metrics.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
-import { isRead } from "./route.ts";
-import { findRoute } from "./router.ts";
+import { isProbe, isRead } from "./route.ts";
+import { findRoute, unrouted } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
@@ -26,7 +26,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { method } = request;
   // The host in it is what the client says, and may be none.
   const url = URL.parse(request.url);
-  const { route, params } = findRoute(url?.pathname ?? "", method);
+  const { route, params } = url === null ? unrouted : findRoute(url.pathname, method);
   const held: Promise<unknown>[] = [];
   let account: string | undefined;
   let bytesIn: number | undefined;
@@ -69,6 +69,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     method,
     route: route?.name ?? "none",
     params,
+    path: route === undefined ? url?.pathname : undefined,
     account,
     status: response.status,
     error: failed?.error,
@@ -77,7 +78,8 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     bytesOut,
     milliseconds: performance.now() - startedAt,
   };
-  logRequest(registry?.settings.logFormat ?? "json", record);
+  const { logFormat = "json", logsProbes = true } = registry?.settings ?? {};
+  if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
   countRequest(env, record);
   reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
   return response;
@@ -107,12 +109,11 @@ function answerError(error: unknown, requestId: string): Answer {
     console.warn(JSON.stringify(event));
     return { failure: failure("UNAVAILABLE") };
   }
+  if (error instanceof SettingError) {
+    console.error(JSON.stringify(event));
+    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+  }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return {
-    failure: failure(
-      "UNKNOWN",
-      error instanceof SettingError ? `the variable ${error.variable} has a wrong value` : { requestId },
-    ),
-  };
+  return { failure: failure("UNKNOWN", { requestId }) };
 }

@@ -42,6 +42,7 @@ import { healthz, readyz } from "./endpoints/health.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
+import { root } from "./endpoints/root.ts";
 import { tags } from "./endpoints/tags.ts";
 import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";
@@ -56,12 +57,14 @@ export const routes: Route[] = [
     scope: catalogScope,
     methods: { GET: catalog },
   },
-  { name: "health", path: "/healthz", of: "health", methods: { GET: healthz } },
-  { name: "readiness", path: "/readyz", of: "health", methods: { GET: readyz } },
+  { name: "root", path: "/", of: "health", methods: { GET: root } },
+  { name: "health", path: "/healthz", of: "health", isProbe: true, methods: { GET: healthz } },
+  { name: "readiness", path: "/readyz", of: "health", isProbe: true, methods: { GET: readyz } },
   {
     name: "metrics",
     path: "/metrics",
     of: "management",
+    isProbe: true,
     methods: { GET: { openTo: "scraper", answer: metrics } },
   },
   {

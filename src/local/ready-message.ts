@@ -1,5 +1,6 @@
 /** What the local server says once it is ready: where it is, and how to push to it from there. */
 import { hostname } from "node:os";
+import { version } from "../version.ts";
 import { isLoopback } from "./flags.ts";
 
 /** Where the server listens. `name`: whom its certificate is for, where that is one name. */
@@ -31,7 +32,7 @@ export function readyMessage(served: Served, isOpen: boolean): string {
     ? "It is open: everybody on this machine may push and pull. Set ADMIN_PASSWORD to change that."
     : `Log in with: docker login -u admin ${registry}`;
   return [
-    `stowage is ready at ${url}`,
+    `stowage ${version} is ready at ${url}`,
     ...(url === urlOf(served) ? [] : ["It listens on all addresses of this machine."]),
     ...(served.isTls || isLoopback(served.host) ? [] : [plainWarning]),
     access,

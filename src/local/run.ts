@@ -3,11 +3,11 @@ import "./compile-cache.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { minPasswordLength, parseSettings } from "../env.ts";
+import { parseSettings } from "../env.ts";
 import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
-import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
+import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
@@ -20,8 +20,12 @@ import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts"
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
+/** For a command line that makes no sense, as programs with getopt have it. */
+const usageExitCode = 2;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What keeps the server from starting, in a sentence. */
@@ -30,9 +34,9 @@ class StartError extends Error {}
 /** Writes a line about the server itself; its form is that of the log as soon as that is known. */
 let write = (message: string) => process.stderr.write(serverLine("text", message));
 
-function fail(message: string): never {
+function fail(message: string, exitCode = 1): never {
   write(message);
-  process.exit(1);
+  process.exit(exitCode);
 }
 
 function messageOf(error: unknown): string {
@@ -71,15 +75,6 @@ interface Running {
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
 async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
-  if (vars.ACCESS === "open" && !isLoopback(host)) {
-    throw new StartError(
-      `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
-    );
-  }
-  const length = vars.ADMIN_PASSWORD?.length ?? 0;
-  if (length > 0 && length < minPasswordLength && !isLoopback(host)) {
-    write(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
-  }
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
   const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
@@ -109,7 +104,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   const sockets = { worker: join(prepared.sockets, "worker"), keeper: join(prepared.sockets, "keeper") };
   const [program] = await Promise.all([
     entry === undefined ? readProgram() : compileProgram(entry),
-    serveKeeper(layout.files, sockets.keeper, (error) =>
+    serveKeeper(layout.folders.files, sockets.keeper, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
   ]);
@@ -117,9 +112,9 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
     {
       program,
       dataDirectory: data.path,
-      directories: layout,
+      folders: layout.folders,
       sockets,
-      variables: vars,
+      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
       onLine: runtimeLog(logFormat(flags), process),
     },
     {
@@ -175,16 +170,17 @@ function stopWhenAsked({ data, runtime, front }: Running, drainMs: number): void
 }
 
 /**
- * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start.
+ * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start, with 2 if the
+ * command line makes no sense.
  *
  * @param args the command line after the program's name
  * @param options for tests
  */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
   const parsed = parseFlags(args);
-  if (parsed.kind === "error") fail(parsed.message);
-  if (parsed.kind === "help") {
-    process.stdout.write(help);
+  if (parsed.kind === "error") fail(parsed.message, usageExitCode);
+  if (parsed.kind === "text") {
+    process.stdout.write(parsed.text);
     return;
   }
   const { flags } = parsed;
