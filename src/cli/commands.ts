@@ -3,6 +3,7 @@ import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { backupCommands } from "./commands/backup.ts";
+import { collectionCommands } from "./commands/collection.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
@@ -16,6 +17,7 @@ export const commands: Command[] = [
   ...manifestCommands,
   ...webhookCommands,
   ...administrationCommands,
+  ...collectionCommands,
   ...upkeepCommands,
   ...backupCommands,
 ];

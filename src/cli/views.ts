@@ -91,6 +91,11 @@ export type DeadLetterView = {
 /** What collection freed. */
 export type FreedView = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
 
+/** What was deleted and can come back: of each repository how much, and some of it. */
+export type RestorableView = {
+  repositories: { name: string; count: number; manifests: { digest: string; tags: string[] }[] }[];
+};
+
 /** So many things, of so many bytes. */
 export type AmountView = { objects: number; bytes: number };
 

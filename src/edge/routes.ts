@@ -15,7 +15,7 @@ import {
   removeToken,
 } from "./endpoints/api/accounts.ts";
 import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
-import { getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
+import { getRestorable, getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
 import {
   getRepository,
   patchRepository,
@@ -214,6 +214,12 @@ export const routes: Route[] = [
     path: "/api/v1/replica/rebuild",
     of: "management",
     methods: { POST: { openTo: "administrator", answer: postRebuild } },
+  },
+  {
+    name: "restorable",
+    path: "/api/v1/restorable",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: getRestorable } },
   },
   {
     name: "usage",
