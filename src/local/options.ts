@@ -5,7 +5,7 @@ import type { Readable, Writable } from "node:stream";
 import type { SharedOptions, WorkerOptions } from "miniflare";
 import type { Machine } from "../env.ts";
 import { type BucketKind, filesDirectory } from "./bucket-kind.ts";
-import { diskBindings } from "./disk-service.ts";
+import { diskBindings } from "./disk-bindings.ts";
 import { localVariables, type Variables } from "./variables.ts";
 import { wrapWorkerd } from "./workerd-process.ts";
 import { readWranglerOptions } from "./wrangler-options.ts";
