@@ -1,7 +1,6 @@
 /**
- * The disk that the blob store of one machine writes to (storage/disk-bucket.ts): workerd's disk service writes and reads
- * the files, and the keeper does what that does not: it makes files survive a power cut, and tells those that were
- * written whole. It speaks HTTP; whoever starts it decides over what.
+ * What the blob store of one machine (storage/disk-bucket.ts) needs beside workerd's disk service, which moves the bytes:
+ * to make files survive a power cut, and to tell those that were written whole.
  */
 import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -9,35 +8,40 @@ import type { StoredPage } from "../storage/bucket.ts";
 import { type DiskFile, parseSettleRequest, type SettleRequest } from "../storage/disk-files.ts";
 import { Settled } from "./settled.ts";
 
-/** What the keeper answers. */
-export type KeeperAnswer = { status: number; body?: string };
-
-/** Answers a request: its method, its path with the query, and its body. */
-export type Keeper = (method: string, path: string, body: string) => Promise<KeeperAnswer>;
-
 const maxKeys = 1000;
 
 /** How many files are open at once. */
 const syncsAtOnce = 16;
 
+/** What the Worker asks, and what it is told: HTTP, without what nobody reads of it. */
+export interface DiskRequest {
+  method: string;
+  query: URLSearchParams;
+  body: string;
+}
+export interface DiskAnswer {
+  status: number;
+  body?: string;
+}
+
 /**
- * The keeper of a directory. `POST /` makes files last ({@link SettleRequest}): 204, or 404 if one is not as it was
- * written. `GET /?after=…&limit=…` lists keys ({@link StoredPage}). What is no such request is 400, whoever sends it: no
- * path leads out of the directory.
+ * What answers the requests of a blob store. POST makes files last ({@link SettleRequest}): 204, or 404 if one is not as
+ * it was written. GET, with `after` and `limit`, lists keys ({@link StoredPage}). What is no such request is 400, whoever
+ * sends it: no path leads out of the directory.
+ *
+ * @param directory where the files are
  */
-export function makeKeeper(directory: string): Keeper {
+export function openDisk(directory: string): (request: DiskRequest) => Promise<DiskAnswer> {
   const settled = new Settled();
-  return async (method, path, body) => {
-    const { pathname, searchParams } = new URL(path, "http://keeper");
-    if (method === "POST" && pathname === "/") {
+  return async ({ method, query, body }) => {
+    if (method === "POST") {
       const request = parseSettleRequest(body);
       if (request === undefined) return { status: 400 };
       return { status: (await settle(directory, request, settled)) ? 204 : 404 };
     }
-    const limit = Number(searchParams.get("limit"));
-    if (method !== "GET" || pathname !== "/" || !Number.isInteger(limit) || limit < 1 || limit > maxKeys)
-      return { status: 400 };
-    const page = await listKeys(directory, searchParams.get("after") ?? "", limit);
+    const limit = Number(query.get("limit"));
+    if (method !== "GET" || !Number.isInteger(limit) || limit < 1 || limit > maxKeys) return { status: 400 };
+    const page = await listKeys(directory, query.get("after") ?? "", limit);
     return { status: 200, body: JSON.stringify(page) };
   };
 }

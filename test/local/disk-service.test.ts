@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { makeKeeper } from "../../src/local/disk-service.ts";
+import { openDisk } from "../../src/local/disk-service.ts";
 import { temporaryDirectory } from "./program.ts";
 
 /** A keeper, and the folder of a key with one part of three bytes in it. */
@@ -12,8 +12,10 @@ function keeperWithPart(t: TestContext) {
   const [folder, name] = [`blobs/${randomUUID()}`, randomUUID()];
   mkdirSync(join(directory, folder), { recursive: true });
   writeFileSync(join(directory, folder, name), "abc");
-  const keep = makeKeeper(directory);
-  const settle = (request: object) => keep("POST", "/", JSON.stringify(request));
+  const ask = openDisk(directory);
+  const keep = (method: string, query = "", body = "") =>
+    ask({ method, query: new URLSearchParams(query), body });
+  const settle = (request: object) => keep("POST", "", JSON.stringify(request));
   return { directory, folder, name, keep, settle };
 }
 
@@ -80,7 +82,7 @@ test("keys are listed in pages, in order", async (t) => {
   const seen: string[] = [];
   let after = "";
   for (let pages = 0; pages < 3; pages++) {
-    const { status, body = "" } = await keep("GET", `/?after=${encodeURIComponent(after)}&limit=2`, "");
+    const { status, body = "" } = await keep("GET", `after=${encodeURIComponent(after)}&limit=2`);
     assert.equal(status, 200);
     const page: { objects: { key: string }[]; cursor?: string } = JSON.parse(body);
     seen.push(...page.objects.map(({ key }) => key));
@@ -93,17 +95,11 @@ test("keys are listed in pages, in order", async (t) => {
 
 test("what is no request of the bucket's is refused", async (t) => {
   const { keep } = keeperWithPart(t);
-  for (const [method, path] of [
-    ["GET", "/"],
-    ["GET", "/?limit=0"],
-    ["GET", "/?limit=1001"],
-    ["GET", "/?limit=1.5"],
-    ["GET", "/other?limit=1"],
-    ["PUT", "/"],
-    ["DELETE", "/?limit=1"],
-    ["POST", "/other"],
-  ] as const) {
-    assert.deepEqual(await keep(method, path, "{}"), { status: 400 }, `${method} ${path}`);
+  for (const query of ["", "limit=0", "limit=1001", "limit=1.5", "limit=all"]) {
+    assert.deepEqual(await keep("GET", query), { status: 400 }, query);
   }
-  assert.deepEqual(await keep("POST", "/", "no JSON"), { status: 400 });
+  for (const method of ["PUT", "DELETE"]) {
+    assert.deepEqual(await keep(method, "limit=1", "{}"), { status: 400 }, method);
+  }
+  assert.deepEqual(await keep("POST", "", "no JSON"), { status: 400 });
 });

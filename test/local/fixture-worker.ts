@@ -3,7 +3,6 @@ import { DurableObject } from "cloudflare:workers";
 
 interface Bindings {
   CATALOG: DurableObjectNamespace<Catalog>;
-  BLOBS: R2Bucket;
 }
 
 export class Repository extends DurableObject {}
@@ -42,9 +41,7 @@ async function upload(request: Request): Promise<Response> {
 }
 
 async function visit(env: Bindings): Promise<Response> {
-  const r2 = Number(await (await env.BLOBS.get("visits"))?.text()) + 1 || 1;
-  await env.BLOBS.put("visits", String(r2));
-  return Response.json([r2, await env.CATALOG.getByName("only").count()]);
+  return Response.json(await env.CATALOG.getByName("only").count());
 }
 
 export default {

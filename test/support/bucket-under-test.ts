@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
 import type { Machine } from "../../src/env.ts";
-import type { BucketKind } from "../../src/local/bucket-kind.ts";
+import type { BucketKind } from "./miniflare/options.ts";
 
 export const bucketUnderTest: { kind: BucketKind; machine?: Machine } = { kind: "r2" };
 

@@ -4,11 +4,11 @@ import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Machine } from "../../src/env.ts";
-import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
 import { shardOf, uploadObjectOf } from "../../src/objects/stubs.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
+import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";

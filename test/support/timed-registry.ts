@@ -1,9 +1,9 @@
 /** A registry whose clock tests move, whose alarms they run, and whose bucket, KV and objects they make fail or wait. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { InstanceOptions } from "../../src/local/instance.ts";
 import { fetchOnce } from "./client.ts";
 import type { Moment } from "./held-calls.ts";
+import type { InstanceOptions } from "./miniflare/instance.ts";
 import { serve, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
