@@ -22,6 +22,7 @@ import {
   oneOf,
   second,
   size,
+  sizeOrAuto,
   text,
   type Variable,
   wholeNumber,
@@ -29,7 +30,8 @@ import {
 
 /** What wrangler.toml binds. Variables are optional strings. */
 export interface Env extends Partial<Record<VariableName, string>> {
-  MANIFESTS: KVNamespace;
+  /** The replica; on one machine there is none, and the ledgers answer. */
+  MANIFESTS?: KVNamespace;
   BLOBS: R2Bucket;
   /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
   BLOB_FILES?: Fetcher;
@@ -50,6 +52,8 @@ export interface Env extends Partial<Record<VariableName, string>> {
   ANONYMOUS_MISSES?: RateLimit;
   /** Gets a data point of every request. */
   ANALYTICS?: AnalyticsEngineDataset;
+  /** On one machine: what the local server says of its data directory, as JSON of a `Machine` (machine.ts). Nobody sets it by hand. */
+  MACHINE?: string;
 }
 
 /** The variables, parsed. Times are milliseconds, sizes are bytes. */
@@ -114,6 +118,8 @@ export interface Settings {
   webhookAllowsPrivate: boolean;
   /** How long a listener may take to answer. */
   webhookTimeoutMs: number;
+  /** How much of the disk of one machine pushes must leave free, in bytes; `undefined`: as storage/disk-space.ts says. */
+  diskReserveBytes: number | undefined;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
   /** Whether probes that are answered well have a line in the log. */
@@ -192,6 +198,7 @@ export const variables = {
   METRICS_SCOPE: oneOf("registry", "process"),
   WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
+  DISK_RESERVE: sizeOrAuto(0, 1024 * 1024 * mebibyte),
   LOG_FORMAT: oneOf("json", "text", "none"),
   LOG_PROBES: oneOf("yes", "no"),
 } satisfies Record<string, Variable<unknown>>;
@@ -252,9 +259,9 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),
     leaseMs: read(env, "LEASE_TTL"),
     gcGraceMs,
-    untaggedTtlMs: unlessNever(read(env, "UNTAGGED_TTL")),
+    untaggedTtlMs: unlessWord(read(env, "UNTAGGED_TTL")),
     tagHistoryMs: read(env, "TAG_HISTORY_DAYS") * day,
-    scrubEveryMs: unlessNever(read(env, "SCRUB_EVERY")),
+    scrubEveryMs: unlessWord(read(env, "SCRUB_EVERY")),
     deleteDelayMs: gcGraceMs === 0 ? 0 : read(env, "DELETE_DELAY"),
     tombstoneTtlMs: read(env, "TOMBSTONE_TTL"),
     replicaRepeatMs: read(env, "REPLICA_REPEAT"),
@@ -264,13 +271,15 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     metricsScope: read(env, "METRICS_SCOPE"),
     webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
+    diskReserveBytes: unlessWord(read(env, "DISK_RESERVE")),
     logFormat: read(env, "LOG_FORMAT"),
     logsProbes: read(env, "LOG_PROBES") === "yes",
   };
 }
 
-function unlessNever(value: number | "never"): number | undefined {
-  return value === "never" ? undefined : value;
+/** A number, or the word that stands for none. */
+function unlessWord(value: number | string): number | undefined {
+  return typeof value === "number" ? value : undefined;
 }
 
 /** The source of time, in milliseconds since 1970. Passed in everywhere, so that tests can move it. */

@@ -32,7 +32,7 @@ function withoutComments(text: string): string {
 
 /** Each layer may use those after it. */
 const layers = ["worker.ts", "edge", "registry", "objects", "storage"];
-const common = ["oci", "metrics", "env.ts", "version.ts"];
+const common = ["oci", "metrics", "env.ts", "version.ts", "machine.ts"];
 
 function layerOf(path: string): string {
   return path.split("/")[0] ?? "";

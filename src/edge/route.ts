@@ -49,7 +49,15 @@ export type RepositoryRoute = {
    * more than a right to push; and who changes it with a password is noted.
    */
   isContent?: boolean;
-  methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
+  methods: Partial<Record<Method, RepositoryEndpoint>>;
+};
+
+/** What a method of a repository's route needs, and who answers. */
+export type RepositoryEndpoint = {
+  needs: Verb;
+  /** Whether it stores something new, and so is refused where the disk is full. */
+  stores?: true;
+  answer: (context: RepositoryContext) => Promise<Answer>;
 };
 
 /**

@@ -80,7 +80,7 @@ export const routes: Route[] = [
     name: "uploads",
     path: "/v2/:name+/blobs/uploads/",
     of: "repository",
-    methods: { POST: { needs: "push", answer: openUpload } },
+    methods: { POST: { needs: "push", stores: true, answer: openUpload } },
   },
   {
     name: "upload",
@@ -88,8 +88,8 @@ export const routes: Route[] = [
     of: "repository",
     methods: {
       GET: { needs: "push", answer: getUpload },
-      PATCH: { needs: "push", answer: patchUpload },
-      PUT: { needs: "push", answer: putUpload },
+      PATCH: { needs: "push", stores: true, answer: patchUpload },
+      PUT: { needs: "push", stores: true, answer: putUpload },
       DELETE: { needs: "push", answer: cancel },
     },
   },
@@ -110,7 +110,7 @@ export const routes: Route[] = [
     isContent: true,
     methods: {
       GET: { needs: "pull", answer: pullManifest },
-      PUT: { needs: "push", answer: putManifest },
+      PUT: { needs: "push", stores: true, answer: putManifest },
       DELETE: { needs: "delete", answer: removeManifest },
     },
   },

@@ -6,6 +6,7 @@ import { open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { StoredPage } from "../storage/bucket.ts";
 import type { SettleRequest } from "../storage/disk-bucket.ts";
+import { measureVolume } from "./free-space.ts";
 
 /** What the Worker asks, and what it is told: HTTP, without what nobody reads of it. */
 export interface DiskRequest {
@@ -28,6 +29,7 @@ export async function askDisk(directory: string, { method, query, body }: DiskRe
     const isSettled = await settle(directory, JSON.parse(body) as SettleRequest);
     return { status: isSettled ? 204 : 404 };
   }
+  if (query.has("space")) return { status: 200, body: JSON.stringify(await measureVolume(directory)) };
   const page = await listKeys(directory, query.get("after") ?? "", Number(query.get("limit")));
   return { status: 200, body: JSON.stringify(page) };
 }

@@ -9,7 +9,7 @@ import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
-import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
+import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
@@ -18,6 +18,8 @@ import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts"
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 /** For a command line that makes no sense, as programs with getopt have it. */
@@ -97,7 +99,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   const sockets = { worker: join(prepared.sockets, "worker"), keeper: join(prepared.sockets, "keeper") };
   const [program] = await Promise.all([
     entry === undefined ? readProgram() : compileProgram(entry),
-    serveKeeper(layout.files, sockets.keeper, (error) =>
+    serveKeeper(layout.folders.files, sockets.keeper, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
   ]);
@@ -105,9 +107,9 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
     {
       program,
       dataDirectory: data.path,
-      directories: layout,
+      folders: layout.folders,
       sockets,
-      variables: vars,
+      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
       onLine: runtimeLog(logFormat(flags), process),
     },
     {
@@ -191,7 +193,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
-    process.stdout.write(readyMessage(served, flags.vars.ACCESS === "open"));
+    const isOpen = flags.vars.ACCESS === "open";
+    process.stdout.write(flags.vars.LOG_FORMAT === "json" ? readyLine(served) : readyMessage(served, isOpen));
   } catch (error) {
     fail(isExplained(error) ? error.message : `cannot start: ${messageOf(error)}`);
   }

@@ -8,6 +8,7 @@ import {
   catalogStub,
   namedShardStub,
   repositoryStub,
+  shardNames,
   shardStub,
   uploadStub,
   webhookQueueStub,
@@ -18,8 +19,9 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
+import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
-import { Replica } from "../storage/replica.ts";
+import { openReplica, type Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
 import { ByteLru } from "./lru.ts";
 import { PullEvents } from "./pull-events.ts";
@@ -31,8 +33,11 @@ export interface Registry {
   readonly env: Env;
   readonly settings: Settings;
   readonly clock: Clock;
-  readonly replica: Replica;
+  /** `undefined` on one machine: the ledgers answer. */
+  readonly replica: Replica | undefined;
   readonly bucket: Bucket;
+  /** The room on the disk, where blobs are in files. */
+  readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
   readonly tagLookups: TagLookups;
   readonly tagsSeen: TagsSeen;
@@ -43,7 +48,8 @@ export interface Registry {
   readonly pullEvents: PullEvents;
   ledger(name: RepositoryName): RepositoryApi;
   shard(digest: Digest): BlobsApi;
-  /** The shard of the digests that begin with this byte, in hexadecimal. */
+  /** The names of all shards, in order. */
+  readonly shardNames: string[];
   shardNamed(name: string): BlobsApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
@@ -71,10 +77,9 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     env,
     clock,
     settings: parseSettings(env),
-    replica: new Replica(env.MANIFESTS, (name, key) =>
-      repositoryStub(env, name as RepositoryName).repairReplica(key),
-    ),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
     bucket: openBucket(env),
+    space: openDiskSpace(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),
@@ -83,6 +88,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
+    shardNames: shardNames(env),
     shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),

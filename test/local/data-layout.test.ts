@@ -5,12 +5,42 @@ import test from "node:test";
 import { settleLayout } from "../../src/local/data-layout.ts";
 import { temporaryDirectory } from "./program.ts";
 
-test("a new data directory has its blobs in files, and says so to earlier releases", (t) => {
+test("a new data directory has its blobs in files and one shard, and keeps to that", (t) => {
   const directory = temporaryDirectory(t);
   const layout = settleLayout(directory);
-  assert.deepEqual(layout, { objects: join(directory, "do"), files: join(directory, "files") });
-  assert.equal(readFileSync(join(directory, "bucket"), "utf8"), "disk\n");
+  const folders = { objects: join(directory, "do"), files: join(directory, "files") };
+  assert.deepEqual(layout, { folders, blobShards: 1 });
   assert.deepEqual(settleLayout(directory), layout);
+});
+
+test("a data directory of the time when there was one number of shards keeps it", (t) => {
+  const earlier = temporaryDirectory(t);
+  writeFileSync(join(earlier, "bucket"), "disk\n");
+  assert.equal(settleLayout(earlier).blobShards, 256);
+  const unrecorded = temporaryDirectory(t);
+  mkdirSync(join(unrecorded, "files"));
+  assert.equal(settleLayout(unrecorded).blobShards, 256);
+  // It opens in the release that wrote it.
+  assert.equal(readFileSync(join(unrecorded, "bucket"), "utf8"), "disk\n");
+});
+
+test("a release that knows of one number of shards alone refuses a directory with another", (t) => {
+  const directory = temporaryDirectory(t);
+  settleLayout(directory);
+  // Such a release takes `disk` and `r2`, and nothing else.
+  assert.equal(readFileSync(join(directory, "bucket"), "utf8"), "disk shards=1\n");
+});
+
+test("a record that cannot be read is refused", (t) => {
+  const directory = temporaryDirectory(t);
+  for (const text of ["tape", "disk shards=3", "disk shards=512", "disk shards=", "disk shards=1 more", ""]) {
+    writeFileSync(join(directory, "bucket"), `${text}\n`);
+    assert.throws(
+      () => settleLayout(directory),
+      /must say how blobs are kept, such as: disk shards=1$/,
+      text,
+    );
+  }
 });
 
 test("what earlier releases kept for Miniflare goes, and nothing else", (t) => {

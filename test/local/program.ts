@@ -11,10 +11,18 @@ import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 const bin = join(projectDirectory, "node_modules", ".bin");
 const deadlineMs = 60_000;
 
+/** The permissions that `deno task start` gives. */
+function denoPermissions(): string[] {
+  const file: { tasks: { start: string } } = JSON.parse(
+    readFileSync(join(projectDirectory, "deno.json"), "utf8"),
+  );
+  return file.tasks.start.split(" ").filter((word) => word.startsWith("--allow-"));
+}
+
 /** How a TypeScript file is run. */
 export const runtimes = {
   node: [process.execPath],
-  deno: [join(bin, "deno"), "run", "-A"],
+  deno: [join(bin, "deno"), "run", "--no-prompt", ...denoPermissions()],
 };
 
 /** A started program. */
@@ -101,11 +109,11 @@ export function recordedWorkerd(data: string): number | undefined {
   }
 }
 
-/** Waits for the ready line, and returns the URL in it. */
+/** Waits for the ready line, of a terminal or of a log in JSON, and returns the URL in it. */
 export async function ready(program: Program): Promise<string> {
   const match = await until("the ready line", () => {
     if (program.hasEnded) throw new Error(`ended before it was ready: ${program.stderr}`);
-    return /^stowage \S+ is ready at (https?:\S+)$/m.exec(program.stdout);
+    return /^(?:stowage \S+ is ready at |\{.*"event":"ready".*"url":")(https?:[^"\s]+)/m.exec(program.stdout);
   });
   return match[1] ?? "";
 }

@@ -42,8 +42,14 @@ async function postAll<T extends { cursor?: string }>(client: Client, path: stri
 
 /** Collects; returns what that freed. */
 export async function gc(client: Client): Promise<Freed> {
+  const answers = await postAll<{ freed: Freed; cursor?: string }>(client, "gc");
+  return addFreed(answers.map(({ freed }) => freed));
+}
+
+/** The sum of what several requests freed. */
+export function addFreed(parts: readonly Freed[]): Freed {
   const sum: Freed = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
-  for (const { freed } of await postAll<{ freed: Freed; cursor?: string }>(client, "gc")) {
+  for (const freed of parts) {
     for (const name of Object.keys(sum) as (keyof Freed)[]) sum[name] += freed[name];
   }
   return sum;

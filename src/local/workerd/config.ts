@@ -3,7 +3,7 @@
  * Worker; paths, sockets and variables are of one server, and come when it starts: on the command line and in the
  * environment.
  */
-import { type VariableName, variables } from "../../env.ts";
+import { variables } from "../../env.ts";
 
 /** The socket, services and directories that a start gives addresses and paths to. */
 export const names = {
@@ -30,9 +30,10 @@ export interface WorkerdConfig {
 }
 
 /** Objects that there are only a few of stay in memory: to open and close one is a dozen fsyncs. */
-const staysInMemory = new Set(["Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
+const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
 
-const variableNames = Object.keys(variables) as VariableName[];
+/** `MACHINE` is what the server says of its data directory. */
+const variableNames = [...Object.keys(variables), "MACHINE"];
 
 /** The configuration, as text. It takes no `--experimental`. */
 export function workerdConfig(config: WorkerdConfig): string {

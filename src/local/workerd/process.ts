@@ -12,8 +12,8 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import type { DataFolders } from "../data-layout.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
-import type { Variables } from "../variables.ts";
 import { workerdFile } from "./binary.ts";
 import { names } from "./config.ts";
 
@@ -26,11 +26,12 @@ export interface WorkerdOptions {
   program: Uint8Array;
   /** Absolute path of the data directory, where the pid is recorded. */
   dataDirectory: string;
-  /** Where the SQLite files and the files of blobs are, absolute. */
-  directories: { objects: string; files: string };
+  /** Absolute paths. */
+  folders: DataFolders;
   /** Unix sockets: of the Worker, which is made, and of the keeper, which listens already. */
   sockets: { worker: string; keeper: string };
-  variables: Variables;
+  /** All that the process gets of an environment. */
+  environment: Record<string, string>;
   /** Gets each line that it writes, without the end of the line. */
   onLine: (line: string, stream: "stdout" | "stderr") => void;
 }
@@ -67,7 +68,7 @@ function canBind(): boolean {
  * @throws WorkerdError if it ends before that
  */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const { program, dataDirectory, directories, sockets, variables, onLine } = options;
+  const { program, dataDirectory, folders, sockets, environment, onLine } = options;
   // One that was killed leaves its socket behind.
   rmSync(sockets.worker, { force: true });
   const command = [
@@ -78,14 +79,14 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     "-",
     `--socket-addr=${names.socket}=unix:${sockets.worker}`,
     `--external-addr=${names.keeper}=unix:${sockets.keeper}`,
-    `--directory-path=${names.objects}=${directories.objects}`,
-    `--directory-path=${names.files}=${directories.files}`,
+    `--directory-path=${names.objects}=${folders.objects}`,
+    `--directory-path=${names.files}=${folders.files}`,
     "--control-fd=3",
   ];
   const [file = "", ...args] = command;
   const child = spawn(file, args, {
     detached: true,
-    env: { ...variables },
+    env: environment,
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
   const ended = endOf(child);

@@ -1,5 +1,6 @@
 /** workerd, kept running: started again when it ends by itself, and ended once its requests are finished. */
-import { hasEnded, signal } from "../processes.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { signal } from "../processes.ts";
 import { forgetWorkerd, startWorkerd, type Workerd, type WorkerdOptions } from "./process.ts";
 
 /** So many ends within that time are no accident: it is not started again. */
@@ -63,7 +64,10 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
     stop: async (graceMs) => {
       isStopping = true;
       signal(workerd.pid, "SIGTERM");
-      const hasFinished = await hasEnded(workerd.pid, graceMs);
+      const hasFinished = await Promise.race([
+        workerd.ended.then(() => true),
+        delay(graceMs, false, { ref: false }),
+      ]);
       if (!hasFinished) signal(workerd.pid, "SIGKILL");
       await Promise.all([workerd.ended, kept]);
       process.off("exit", kill);

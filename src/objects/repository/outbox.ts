@@ -5,6 +5,8 @@
  * a key, and its mark is cleared only if nothing changed meanwhile. A write whose outcome is unknown (it failed, or
  * the object died during it) may land late; a delete may be overtaken by such a write of an earlier life. Both are
  * repeated once the time in which they could land is over, so that nothing deleted comes back.
+ *
+ * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
 import type { Clock } from "../../env.ts";
 import type { RepositoryName } from "../../oci/name.ts";
@@ -33,7 +35,7 @@ export class Outbox {
   readonly #sql: SqlStorage;
   readonly #due: DueTable;
   readonly #clock: Clock;
-  readonly #replica: Replica;
+  readonly #replica: Replica | undefined;
   readonly #repeatMs: number;
   readonly #readValue: (key: ReplicaKey) => ReplicaValue | undefined;
   readonly #inFlight = new Set<string>();
@@ -42,7 +44,7 @@ export class Outbox {
     sql: SqlStorage,
     due: DueTable,
     clock: Clock,
-    replica: Replica,
+    replica: Replica | undefined,
     repeatMs: number,
     readValue: (key: ReplicaKey) => ReplicaValue | undefined,
   ) {
@@ -56,6 +58,7 @@ export class Outbox {
 
   /** Marks a row as changed. To be called in the transaction that changes it. */
   mark(key: ReplicaKey): void {
+    if (this.#replica === undefined) return;
     const now = this.#clock.now();
     this.#sql.exec(
       `INSERT INTO outbox (kind, id, version, at) VALUES (?, ?, 1, ?)
@@ -69,6 +72,7 @@ export class Outbox {
 
   /** Marks many rows: those that a query gives in a column `id`. `parameters` are the query's. */
   markAll(kind: ReplicaKey["kind"], query: string, ...parameters: string[]): void {
+    if (this.#replica === undefined) return;
     const now = this.#clock.now();
     this.#sql.exec(
       `INSERT INTO outbox (kind, id, version, at) SELECT ?, id, 1, ? FROM (${query}) WHERE true
@@ -107,9 +111,11 @@ export class Outbox {
    * throws.
    */
   async flush(repository: RepositoryName, claimed: Mark[] = this.claim()): Promise<void> {
+    const replica = this.#replica;
+    if (replica === undefined) return this.#forget();
     const deadline = this.#clock.now() + flushBudgetMs;
     for (let marks = claimed; marks.length > 0; marks = this.claim()) {
-      const outcomes = await Promise.all(marks.map((mark) => this.#write(repository, mark)));
+      const outcomes = await Promise.all(marks.map((mark) => this.#write(replica, repository, mark)));
       // All at once, so that they are one write of the ledger's.
       for (const outcome of outcomes) this.#settle(outcome);
       if (this.#clock.now() <= deadline) continue;
@@ -124,6 +130,7 @@ export class Outbox {
    * own; whoever calls it must {@link flush} what it gives.
    */
   claim(): Mark[] {
+    if (this.#replica === undefined) return [];
     const now = this.#clock.now();
     const marks = this.#sql
       .exec<Mark>(
@@ -140,13 +147,20 @@ export class Outbox {
     return marks;
   }
 
-  async #write(repository: RepositoryName, mark: Mark): Promise<Outcome> {
+  /** Forgets what was marked while there was a replica. */
+  #forget(): void {
+    if (!this.#due.has(outboxJob)) return;
+    this.#sql.exec("DELETE FROM outbox");
+    this.#due.clear(outboxJob, "");
+  }
+
+  async #write(replica: Replica, repository: RepositoryName, mark: Mark): Promise<Outcome> {
     const key = toKey(mark);
     const value = this.#readValue(key);
     let isKnown = true;
     try {
-      if (value === undefined) await this.#replica.delete(repository, key);
-      else await this.#replica.put(repository, key, value);
+      if (value === undefined) await replica.delete(repository, key);
+      else await replica.put(repository, key, value);
     } catch (error) {
       isKnown = false;
       console.warn(

@@ -2,7 +2,7 @@
  * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
  */
 import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
-import { Replica } from "../../storage/replica.ts";
+import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
 import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
@@ -11,6 +11,7 @@ import { EventLog } from "./events.ts";
 import { VoidLeaseStore } from "./leases.ts";
 import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
+import { Promises } from "./promises.ts";
 import { replicaValue } from "./replica-values.ts";
 import { TagStore } from "./tag-store.ts";
 import { TrashStore } from "./trash-store.ts";
@@ -21,7 +22,8 @@ export type LedgerParts = {
   clock: Clock;
   settings: Settings;
   due: DueTable;
-  replica: Replica;
+  /** `undefined` on one machine. */
+  replica: Replica | undefined;
   outbox: Outbox;
   events: EventLog;
   blobs: BlobLinkStore;
@@ -31,8 +33,11 @@ export type LedgerParts = {
   leases: VoidLeaseStore;
   /** What collection has taken away here. */
   tally: Tally;
+  promises: Promises;
   /** How long what nothing references is kept. */
   graceMs: number;
+  /** How long who was told that a blob is there may rely on it, also where an administrator ends all grace. */
+  promiseMs: number;
 };
 
 /** Puts the parts of a ledger together. They touch no table before they are asked. */
@@ -40,7 +45,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const { sql } = storage;
   const settings = parseSettings(env);
   const due = new DueTable(storage, clock);
-  const replica = new Replica(env.MANIFESTS);
+  const replica = openReplica(env);
   const stores = {
     blobs: new BlobLinkStore(sql),
     manifests: new ManifestStore(sql),
@@ -53,5 +58,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   );
   const events = new EventLog(sql, due, clock, () => webhooksStub(env));
   const graceMs = settings.gcGraceMs;
-  return { sql, clock, settings, due, replica, outbox, events, ...stores, tally: new Tally(), graceMs };
+  // A push takes longer than the lease of one of its blobs.
+  const promiseMs = 5 * settings.leaseMs;
+  const memory = { promises: new Promises(clock, promiseMs), tally: new Tally() };
+  return { sql, clock, settings, due, replica, outbox, events, ...stores, ...memory, graceMs, promiseMs };
 }

@@ -71,7 +71,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** workerd's remarks about itself, and the command that `deno task` runs. */
-const harmless = /^workerd\/|\/deno run -A src\/local\/main\.ts /;
+const harmless = /^{"time":"[^"]*","event":"workerd"|\/deno run [-a-z ]*src\/local\/main\.ts /;
 
 /** What a server logged that is no answer to a client's own mistake. */
 function serverErrors({ stdout, stderr }: Program): string[] {

@@ -1,7 +1,7 @@
 /** What the data directory of a server holds of blobs. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { layoutOf } from "../../../src/local/data-layout.ts";
+import { foldersOf } from "../../../src/local/data-layout.ts";
 
 async function fileBytes(directory: string): Promise<number> {
   const names = await readdir(directory).catch(() => []);
@@ -13,7 +13,7 @@ async function fileBytes(directory: string): Promise<number> {
 
 /** Sizes of the blobs in a bucket on disk, in ascending order, with what is being written. */
 export async function storedObjectBytes(data: string): Promise<number[]> {
-  const blobs = join(layoutOf(data).files, "blobs");
+  const blobs = join(foldersOf(data).files, "blobs");
   const keys = await readdir(blobs).catch(() => []);
   const sizes = await Promise.all(keys.map((key) => fileBytes(join(blobs, key))));
   return sizes.sort((a, b) => a - b);

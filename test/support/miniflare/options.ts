@@ -6,6 +6,7 @@ import { type Request, Response, type SharedOptions, type WorkerOptions } from "
 import { askDisk } from "../../../src/local/disk-service.ts";
 import { localVariables, type Variables } from "../../../src/local/variables.ts";
 import { readWranglerOptions } from "../../../src/local/workerd/wrangler-options.ts";
+import type { Machine } from "../../../src/machine.ts";
 
 /** Where blobs are kept: in files, as on one machine, or in Miniflare's R2. */
 export type BucketKind = "disk" | "r2";
@@ -20,6 +21,8 @@ export interface LocalOptions {
   dataDirectory?: string | undefined;
   /** Where blobs are kept: in files of the data directory, or in Miniflare's R2, which is what it is if not given. */
   bucket?: BucketKind;
+  /** How the work is divided on one machine, where there is no KV; if not given, all is as on the platform. */
+  machine?: Machine | undefined;
   /** The address to listen on; 127.0.0.1 if it is not given. */
   host?: string;
   /** The port to listen on; 0, which is any free one, if it is not given. */
@@ -48,19 +51,25 @@ function pass(from: Readable, to: Writable | undefined): void {
  * are not read.
  */
 export async function workerOptions(
-  options: Pick<LocalOptions, "script" | "vars" | "host" | "port">,
+  options: Pick<LocalOptions, "script" | "vars" | "machine" | "host" | "port">,
 ): Promise<WorkerOptions> {
   const { name, vars, workerOptions: fromConfig } = await readWranglerOptions();
   return {
     ...fromConfig,
     name,
-    bindings: localVariables({ ...vars, ...options.vars }),
+    bindings: { ...localVariables({ ...vars, ...options.vars }), ...tellMachine(options.machine) },
+    ...(options.machine !== undefined && { kvNamespaces: {} }),
     serviceBindings: { ...fromConfig.serviceBindings, WEBHOOK_OUTBOUND: publicNetwork },
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
     // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.
     unsafeDirectSockets: [{ host: options.host ?? "127.0.0.1", port: options.port ?? 0 }],
   };
+}
+
+/** What the Worker is told of the machine; not by a variable that somebody could set. */
+function tellMachine(machine: Machine | undefined): { MACHINE?: string } {
+  return machine === undefined ? {} : { MACHINE: JSON.stringify(machine) };
 }
 
 /** The way of events to their listeners: none to a private address, whatever name led there. */
