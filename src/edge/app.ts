@@ -16,7 +16,7 @@ import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
 import { countRequest } from "./request-metrics.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
-import { isProbe, isRead } from "./route.ts";
+import { isProbe } from "./route.ts";
 import { findRoute, unrouted } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
@@ -53,10 +53,9 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  // On one machine each write, if only to the audit log, waits for the disk, and workerd looks at its sockets only when
-  // nothing is to be done. With sixteen clients there always would be, and those that it does not look at are closed as
-  // idle in the end.
-  if (!isRead(route, method)) await scheduler.wait(0);
+  // workerd looks at its sockets only when nothing is to be done. On one machine, with sixteen clients, there always is:
+  // those that it does not look at wait for seconds, and are closed as idle in the end.
+  await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = "failure" in answer ? answer.failure : undefined;
   // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still

@@ -24,6 +24,12 @@ export function usableUrl(served: Served): string {
 const plainWarning =
   "It speaks HTTP: other machines send passwords in the clear, and docker refuses to. --tls-cert and --tls-key change that.";
 
+/** The line for a log whose lines are JSON. */
+export function readyLine(served: Served): string {
+  const line = { time: new Date().toISOString(), event: "ready", version, url: usableUrl(served) };
+  return `${JSON.stringify(line)}\n`;
+}
+
 /** The lines for the terminal. `isOpen`: nobody needs a password. */
 export function readyMessage(served: Served, isOpen: boolean): string {
   const url = usableUrl(served);

@@ -11,7 +11,7 @@ import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
-import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
+import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
@@ -198,7 +198,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
-    process.stdout.write(readyMessage(served, flags.vars.ACCESS === "open"));
+    const isOpen = flags.vars.ACCESS === "open";
+    process.stdout.write(flags.vars.LOG_FORMAT === "json" ? readyLine(served) : readyMessage(served, isOpen));
   } catch (error) {
     fail(isExplained(error) ? error.message : `cannot start: ${messageOf(error)}`);
   }
