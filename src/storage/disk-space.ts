@@ -110,8 +110,9 @@ export class DiskSpace {
     };
   }
 
-  /** Whether there is so little left that a write which failed may have failed for that. Looks at the disk. */
-  async isShort(): Promise<boolean> {
+  /** Whether a push failed for want of room: it was told so, or so little is left that this may be it. */
+  async explains(error: unknown): Promise<boolean> {
+    if (error instanceof DiskFull) return true;
     await this.#look();
     const { measured } = this.#account;
     return measured !== undefined && (this.#room(0) <= 0 || measured.freeBytes < mebibyte);

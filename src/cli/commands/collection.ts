@@ -6,10 +6,10 @@ import type { FreedView, RestorableView } from "../views.ts";
 import { counted } from "../words.ts";
 
 /** What collection came to. */
-type Collected = { freed: FreedView; keptUntil?: string };
+type Collected = { freed: FreedView; keptForSeconds: number };
 
-/** How long this waits for leases that run, in milliseconds, before it collects once more. */
-const mostWaitMs = 65_000;
+/** How long this waits for leases that run, before it collects once more. */
+const mostWaitSeconds = 60;
 
 /** Collection. */
 export const collectionCommands: Command[] = [
@@ -32,15 +32,15 @@ export const collectionCommands: Command[] = [
       }
       if (!flags.has("yes")) await ask(call);
       const first = await collect(call, { now: true });
-      const waitMs = first.keptUntil === undefined ? 0 : Date.parse(first.keptUntil) - Date.now();
-      if (waitMs <= 0 || waitMs > mostWaitMs) {
+      const { keptForSeconds } = first;
+      if (keptForSeconds === 0 || keptForSeconds > mostWaitSeconds) {
         show(output, first.freed);
-        if (waitMs > 0)
-          output.note(`pushes may rely on some more until ${first.keptUntil}: run it again then`);
+        if (keptForSeconds > 0)
+          output.note(`pushes may rely on some more: run it again in ${keptForSeconds} s`);
         return exitCodes.done;
       }
-      output.note(`waiting ${Math.ceil(waitMs / 1000)} s for pushes that may be under way`);
-      await delay(waitMs);
+      output.note(`waiting ${keptForSeconds} s for pushes that may be under way`);
+      await delay(keptForSeconds * 1000);
       show(output, add(first.freed, (await collect(call, { now: true })).freed));
       return exitCodes.done;
     },
@@ -50,13 +50,12 @@ export const collectionCommands: Command[] = [
 /** Collects to the end. */
 async function collect({ api }: Invocation, fields: object): Promise<Collected> {
   let freed: FreedView = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
-  let keptUntil = "";
+  let keptForSeconds = 0;
   for await (const answer of api.work<Collected>("gc", fields)) {
     freed = add(freed, answer.freed);
-    // Times in ISO 8601 are in the order of their texts.
-    if ((answer.keptUntil ?? "") > keptUntil) keptUntil = answer.keptUntil ?? "";
+    keptForSeconds = Math.max(keptForSeconds, answer.keptForSeconds);
   }
-  return keptUntil === "" ? { freed } : { freed, keptUntil };
+  return { freed, keptForSeconds };
 }
 
 function add(one: FreedView, other: FreedView): FreedView {

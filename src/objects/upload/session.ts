@@ -11,7 +11,7 @@ import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import type { Bucket } from "../../storage/bucket.ts";
-import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
+import type { DiskSpace } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import type { DueTable } from "../due.ts";
@@ -20,6 +20,7 @@ import { logDeletion } from "../tally.ts";
 import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
+import { isOver, wasGivenUp } from "./endings.ts";
 import type { Intake } from "./intake.ts";
 import { RunningHash } from "./running-hash.ts";
 import { sessionJob, type UploadRow, UploadStore, type UploadTables } from "./store.ts";
@@ -185,7 +186,7 @@ export class Session {
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
     } catch (error) {
-      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      if (!(await this.#host.space?.explains(error))) throw error;
       // Its bytes are the room that others need, and no client comes back to an upload that was refused.
       await this.#discard("the disk is full");
       return failure("DISK_FULL");
@@ -316,12 +317,3 @@ export class Session {
 }
 
 type Commit = [repository: UploadSession["repository"], blob: Parameters<typeof commitBlob>[2], id: string];
-
-/** Whether it ended before its bytes were verified, so that they are its own to delete. */
-function wasGivenUp({ state, digest }: UploadRow): boolean {
-  return state === "cancelled" && digest === null;
-}
-
-function isOver({ state }: UploadRow): boolean {
-  return state === "finished" || state === "cancelled";
-}

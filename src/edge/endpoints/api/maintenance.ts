@@ -27,8 +27,8 @@ export async function postGc(context: Context): Promise<Answer> {
   const { freed, keptUntilMs } = collected;
   const action = now ? "gc.now" : "gc";
   audit(context, { action, target: "*", outcome: "done", detail: JSON.stringify(freed) });
-  const keptUntil = keptUntilMs === 0 ? undefined : new Date(keptUntilMs).toISOString();
-  return jsonReply({ freed, keptUntil, cursor: collected.cursor });
+  const keptMs = Math.max(0, keptUntilMs - context.registry.clock.now());
+  return jsonReply({ freed, keptForSeconds: Math.ceil(keptMs / 1000), cursor: collected.cursor });
 }
 
 /** Lists what was deleted and can come back, by repository: what a collection with `now` would end. */
