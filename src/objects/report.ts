@@ -3,10 +3,13 @@
  */
 import type { Env } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";
 
 /** Reports what was counted since the last report. What may not have arrived is reported again, before the next one. */
 export async function reportCounts(env: Env, now: number): Promise<void> {
+  // They wait in memory for a disk that has room.
+  if (await openDiskSpace(env)?.isDire()) return;
   const reports = meter.take(now);
   for (const [index, report] of reports.entries()) {
     try {
