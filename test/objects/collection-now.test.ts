@@ -93,6 +93,18 @@ for (const [when, order] of Object.entries({
   });
 }
 
+test("a blob that somebody else has pushed stays for their manifest, whatever becomes of the first one", async () => {
+  const image = await oldImage("again");
+  const [digest = ""] = image.layers;
+  const { bytes } = await registry.must(200, "GET", `/v2/again/blobs/${digest}`);
+  await registry.pushBlob("again", bytes);
+  await registry.must(202, "DELETE", `/v2/again/manifests/${image.digest}`);
+  await advance(2 * leaseMs);
+  await gcNow();
+  await registry.must(200, "GET", `/v2/again/blobs/${digest}`);
+  await registry.must(404, "GET", `/v2/again/blobs/${image.config}`);
+});
+
 test("a blob under a lease stays as long as that runs", async () => {
   const bytes = content();
   const before = registry.stored.blobKeys();

@@ -48,11 +48,11 @@ export class Promises {
 
   /**
    * When the last promise was made of a blob that is still to be kept, in milliseconds since 1970; 0 where there is none.
-   * `known`: what was written down, which counts where this memory began so lately that it may have forgotten one.
+   * `known`: what was written down; this memory knows whether it was kept, unless it began after it.
    */
   lastOf(digest: string, known: number): number {
     const last = this.#made.get(digest)?.at(-1);
     if (last !== undefined) return last;
-    return this.#clock.now() < this.#since + this.#keptMs ? known : 0;
+    return known < this.#since ? known : 0;
   }
 }
