@@ -8,6 +8,7 @@ import { manifestCommands } from "./commands/manifests.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { upkeepCommands } from "./commands/upkeep.ts";
+import { uploadCommands } from "./commands/uploads.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
@@ -19,6 +20,7 @@ export const commands: Command[] = [
   ...administrationCommands,
   ...collectionCommands,
   ...upkeepCommands,
+  ...uploadCommands,
   ...backupCommands,
 ];
 

@@ -16,6 +16,7 @@ import {
 } from "./endpoints/api/accounts.ts";
 import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
 import { getRestorable, getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
+import { listUploads, removeUpload } from "./endpoints/api/open-uploads.ts";
 import {
   getRepository,
   patchRepository,
@@ -202,6 +203,18 @@ export const routes: Route[] = [
     path: "/api/v1/gc",
     of: "management",
     methods: { POST: { openTo: "administrator", answer: postGc } },
+  },
+  {
+    name: "open-uploads",
+    path: "/api/v1/uploads",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listUploads } },
+  },
+  {
+    name: "open-upload",
+    path: "/api/v1/uploads/:upload",
+    of: "management",
+    methods: { DELETE: { openTo: "administrator", answer: removeUpload } },
   },
   {
     name: "scrub",

@@ -255,6 +255,8 @@ export interface CatalogApi {
   addCounts(report: Report, now: number): Promise<void>;
   /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
   putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
+  /** The ids of upload sessions that were heard of as open, at most so many: of those that have an object each. */
+  openUploads(limit: number): Promise<string[]>;
   /** The sums of what all isolates counted, and what the objects said of themselves. */
   counts(): Promise<Sample[]>;
   /** The tags of a repository that are pulled most. */
@@ -294,6 +296,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "repository",
   "addCounts",
   "putBacklog",
+  "openUploads",
   "counts",
   "tagPulls",
   "account",

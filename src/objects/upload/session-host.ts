@@ -2,7 +2,7 @@ import type { Clock, Env, Settings } from "../../env.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
-import type { UploadTables } from "./store.ts";
+import type { UploadTables } from "./tables.ts";
 
 /** What sessions share: the object that keeps them. */
 export type SessionHost = {

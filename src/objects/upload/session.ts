@@ -13,14 +13,15 @@ import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import { repositoryStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
-import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
+import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
 import { isOver, wasGivenUp } from "./endings.ts";
 import type { Intake } from "./intake.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
-import { sessionJob, type UploadRow, UploadStore } from "./store.ts";
+import { type UploadRow, UploadStore } from "./store.ts";
+import { sessionJob } from "./tables.ts";
 import { Turn } from "./turn.ts";
 
 const adoptAgainMs = 30_000;
@@ -80,6 +81,19 @@ export class Session {
       await repositoryStub(this.#host.env, session.repository).cancelSession(session.repository, session.id);
       return { ok: true };
     });
+  }
+
+  /** What is known of it; `undefined` where it takes no bytes. */
+  describe(): OpenSession | undefined {
+    if (!this.#store.exists()) return undefined;
+    const { state, offset } = this.#store.read();
+    if (state !== "open") return undefined;
+    const { clock, settings, due } = this.#host;
+    const isWriting = this.#intake !== undefined;
+    const expiresAt = due.at(sessionJob, this.#id);
+    const lastActiveAtMs =
+      isWriting || expiresAt === undefined ? clock.now() : expiresAt - settings.uploadTtlMs;
+    return { ...this.#store.session(), offset, opened: this.#store.opened(), lastActiveAtMs, isWriting };
   }
 
   ownsKey(key: string): boolean {
@@ -144,7 +158,7 @@ export class Session {
     body: ReadableStream | null,
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
-    const known = await this.#wake(write.session, write.started);
+    const known = await this.#wake(write.session, write.started, write.origin.actor);
     if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
@@ -183,12 +197,13 @@ export class Session {
   }
 
   /** The session's row if it still takes requests, begun if this is the first one. */
-  async #wake(session: UploadSession, started: boolean): Promise<Result<{ row: UploadRow }>> {
+  async #wake(session: UploadSession, started: boolean, actor = ""): Promise<Result<{ row: UploadRow }>> {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) {
-      const { uploadPartBytes } = this.#host.settings;
-      this.#store.begin(session, newBlobKey(session.id), uploadPartBytes, () => {
+      const { settings, clock } = this.#host;
+      const bytes = { key: newBlobKey(session.id), partBytes: settings.uploadPartBytes };
+      this.#store.begin(session, bytes, { actor, atMs: clock.now() }, () => {
         this.#renew();
         this.#host.due.arm();
       });

@@ -5,9 +5,8 @@
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
-import { DueTable } from "../due.ts";
-import { applySchema, type Schema } from "../schema.ts";
 import type { UploadSession } from "../upload-channel.ts";
+import type { UploadTables } from "./tables.ts";
 
 /**
  * `open`: takes bytes. `closing`: has all of them, not yet put together and verified. `finishing`: verified; its
@@ -28,101 +27,13 @@ export type UploadRow = {
   digest: Digest | null;
 };
 
-const tables = `
-  CREATE TABLE IF NOT EXISTS session (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    id TEXT NOT NULL,
-    repository TEXT NOT NULL,
-    algorithm TEXT NOT NULL,
-    state TEXT NOT NULL,
-    key TEXT NOT NULL,
-    upload_id TEXT,
-    part_bytes INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
-    digest TEXT
-  );
-  CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL);
-  -- The bytes after the last part, in the order of their rows of at most 1 MiB.
-  CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-`;
-
-/** Who closed the session, as JSON. */
-const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
-
-/** The job of the `due` table that is about a session: its id. */
-export const sessionJob = "session";
-
-/** Several sessions in one object. */
-const several = `
-  CREATE TABLE sessions (
-    id TEXT PRIMARY KEY,
-    repository TEXT NOT NULL,
-    algorithm TEXT NOT NULL,
-    state TEXT NOT NULL,
-    key TEXT NOT NULL,
-    upload_id TEXT,
-    part_bytes INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
-    digest TEXT,
-    origin TEXT
-  ) WITHOUT ROWID;
-  CREATE TABLE session_parts (
-    session TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    etag TEXT NOT NULL,
-    PRIMARY KEY (session, number)
-  ) WITHOUT ROWID;
-  -- The bytes after the last part, in the order of their rows of at most 1 MiB.
-  CREATE TABLE session_tails (
-    session TEXT NOT NULL,
-    row INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (session, row)
-  ) WITHOUT ROWID;
-  INSERT INTO sessions
-    SELECT id, repository, algorithm, state, key, upload_id, part_bytes, offset, digest, origin FROM session;
-  INSERT INTO session_parts SELECT id, number, etag FROM session, parts;
-  INSERT INTO session_tails SELECT id, row, bytes FROM session, tail;
-  UPDATE OR REPLACE due SET
-    id = (SELECT id FROM sessions),
-    kind = CASE kind WHEN 'clean' THEN kind ELSE '${sessionJob}' END;
-  DROP TABLE session;
-  DROP TABLE parts;
-  DROP TABLE tail;
-`;
-
-const schema: Schema = [tables + DueTable.schema, closer, several];
-
 const bytesPerRow = 1024 * 1024;
 
-/** The tables of an object. There are none before a session of it takes bytes. */
-export class UploadTables {
-  readonly #sql: SqlStorage;
-
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.exist()) this.make();
-  }
-
-  /** Whether there are tables, perhaps of an earlier release. */
-  exist(): boolean {
-    const names = "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')";
-    return this.#sql.exec(names).toArray().length > 0;
-  }
-
-  /** Makes them, or brings those of an earlier release up to date. */
-  make(): void {
-    applySchema(this.#sql, schema);
-  }
-
-  /** Whether they hold no session. There must be tables. */
-  areEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sessions LIMIT 1").toArray().length === 0;
-  }
-}
-
 /** A session that is not kept yet. */
-type Begun = { session: UploadSession; row: UploadRow; whenKept: () => void };
+type Begun = { session: UploadSession; row: UploadRow; opened: Opened; whenKept: () => void };
+
+/** Who opened a session, and when. */
+type Opened = { actor: string; atMs: number };
 
 /** A session's rows in SQL. */
 export class UploadStore {
@@ -143,20 +54,25 @@ export class UploadStore {
    * Begins a session. It is kept, and `whenKept` called, with the first that is kept of it: so a small chunk is one
    * transaction.
    */
-  begin(session: UploadSession, key: string, partBytes: number, whenKept: () => void): void {
+  begin(
+    session: UploadSession,
+    { key, partBytes }: Pick<UploadRow, "key" | "partBytes">,
+    opened: Opened,
+    whenKept: () => void,
+  ): void {
     const row: UploadRow = { state: "open", key, uploadId: null, partBytes, offset: 0, digest: null };
-    this.#begun = { session, row, whenKept };
+    this.#begun = { session, row, opened, whenKept };
   }
 
   /** Keeps a session that was begun. To be called before anything of it is stored elsewhere. */
   keep(): void {
     if (this.#begun === undefined) return;
-    const { session, row, whenKept } = this.#begun;
+    const { session, row, opened, whenKept } = this.#begun;
     this.#begun = undefined;
     this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, opened)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
       session.algorithm,
@@ -164,6 +80,7 @@ export class UploadStore {
       row.key,
       row.partBytes,
       row.offset,
+      JSON.stringify(opened),
     );
     whenKept();
   }
@@ -181,6 +98,15 @@ export class UploadStore {
     return this.#sql
       .exec<UploadSession>("SELECT id, repository, algorithm FROM sessions WHERE id = ?", this.#id)
       .one();
+  }
+
+  /** Who opened the session, and when; of one that an earlier release opened it is not known. */
+  opened(): Opened | undefined {
+    if (this.#begun !== undefined) return this.#begun.opened;
+    const { opened } = this.#sql
+      .exec<{ opened: string | null }>("SELECT opened FROM sessions WHERE id = ?", this.#id)
+      .one();
+    return opened === null ? undefined : JSON.parse(opened);
   }
 
   read(): UploadRow {
