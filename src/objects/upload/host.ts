@@ -1,0 +1,20 @@
+/** What upload sessions share: the object that keeps them. */
+import type { Clock, Env, Settings } from "../../env.ts";
+import type { Bucket } from "../../storage/bucket.ts";
+import type { DueTable } from "../due.ts";
+import type { UploadTables } from "./schema.ts";
+
+/** What sessions share: the object that keeps them. */
+export type SessionHost = {
+  env: Env;
+  clock: Clock;
+  settings: Settings;
+  bucket: Bucket;
+  storage: DurableObjectStorage;
+  due: DueTable;
+  tables: UploadTables;
+  /** Keeps the object awake for work whose request has gone, and reports what came of it. */
+  hold(work: Promise<unknown>): void;
+  /** Has `Session.keepOutcome` called once the answer is on its way. */
+  keepOutcomeLater(id: string): void;
+};
