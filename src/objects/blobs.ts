@@ -11,16 +11,24 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import { bury, buryDoomed, deleteBuried, dropJob, dropUnheld, forgetTombstones } from "./blobs/deletion.ts";
+import {
+  bury,
+  buryDoomed,
+  deleteBuried,
+  dropJob,
+  dropUnheld,
+  endDelays,
+  forgetTombstones,
+} from "./blobs/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blobs/faults.ts";
-import { askAgain, askHolders, holderJob, lend } from "./blobs/holders.ts";
+import { askAgain, askHolders, holderJob, leasedUntil, lend } from "./blobs/holders.ts";
 import { makeShardParts, type ShardParts } from "./blobs/parts.ts";
 import { scrubDigests } from "./blobs/scrub.ts";
 import type { Adoption, BlobsApi } from "./blobs-api.ts";
 import type { DueJob } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
-import type { Freed, ShardUsage } from "./upkeep.ts";
+import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "./upkeep.ts";
 
 const nothing = { objects: 0, bytes: 0 };
 
@@ -197,12 +205,16 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     await this.#run();
   }
 
-  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+  async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
     let more = false;
     const freed = await this.#parts.tally.during(async () => {
       more = await this.#run(budgetMs);
+      if (!endsGrace || !this.#exists) return;
+      // Also of what holders have just given up.
+      const ended = this.#parts.transaction(() => endDelays(this.#parts, endedAtOnce));
+      more = (await this.#run(budgetMs)) || ended >= endedAtOnce;
     });
-    return { freed, more };
+    return { freed, more, keptUntilMs: endsGrace && this.#exists ? leasedUntil(this.#parts) : 0 };
   }
 
   /** Does what is due. Returns whether some of it is left. */

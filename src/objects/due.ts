@@ -59,6 +59,26 @@ export class DueTable {
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
+  /** Makes jobs of a kind due now that are due later, at most so many. Returns how many. */
+  hasten(kind: string, limit: number): number {
+    const hastened = this.#storage.sql.exec(
+      `UPDATE due SET at = ?1 WHERE kind = ?2 AND id IN (
+         SELECT id FROM due WHERE kind = ?2 AND at > ?1 ORDER BY at LIMIT ?3) RETURNING id`,
+      this.#clock.now(),
+      kind,
+      limit,
+    );
+    return hastened.toArray().length;
+  }
+
+  /** When the last job of a kind is due of those that are due later, within a time from now; 0 where none is. */
+  lastWithin(kind: string, milliseconds: number): number {
+    const now = this.#clock.now();
+    const last = "SELECT max(at) AS at FROM due WHERE kind = ? AND at > ? AND at <= ?";
+    const { at } = this.#storage.sql.exec<{ at: number | null }>(last, kind, now, now + milliseconds).one();
+    return at ?? 0;
+  }
+
   /** When a job is due; `undefined` when it is not. */
   at(kind: string, id: string): number | undefined {
     const [row] = this.#storage.sql

@@ -5,15 +5,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
-import type { SessionHost } from "./upload/host.ts";
 import { Intake } from "./upload/intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
 import { UploadTables } from "./upload/schema.ts";
 import { Session } from "./upload/session.ts";
+import type { SessionHost } from "./upload/session-host.ts";
 import {
   answerWrite,
   receiveWrite,
@@ -35,6 +36,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       clock,
       settings: parseSettings(env),
       bucket: openBucket(env),
+      space: openDiskSpace(env),
       storage: ctx.storage,
       due: new DueTable(ctx.storage, clock),
       tables: new UploadTables(ctx.storage.sql),

@@ -57,6 +57,11 @@ export function askUnasked({ due, clock }: ShardParts, digest: Digest, repositor
   return true;
 }
 
+/** When the last of the leases ends on which a holder is asked next; 0 where it is asked about none. */
+export function leasedUntil({ due, settings }: ShardParts): number {
+  return due.lastWithin(holderJob, settings.leaseMs);
+}
+
 /** A holder that is asked about its newest lease, and its row in the `due` table. */
 type AskedHolder = NumberedLease & { id: string };
 

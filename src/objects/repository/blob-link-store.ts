@@ -6,10 +6,15 @@ import type { BlobLocation } from "../../storage/replica.ts";
 import type { SessionState } from "../api.ts";
 import { inPieces } from "./in-pieces.ts";
 
-/** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
+/** A linked blob. `renewedAtMs`: when a client last was told that it is there, who may rely on it still. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
 
 type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; replicated: number };
+
+const unused = `FROM blobs JOIN due ON due.kind = 'unlink' AND due.id = blobs.digest
+  WHERE due.at > ?
+    AND NOT EXISTS (SELECT 1 FROM manifest_references WHERE manifest_references.digest = blobs.digest)
+    AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.subject = blobs.digest)`;
 
 /** Blob links and closed sessions in SQL. Nothing here opens a transaction; the ledger does. */
 export class BlobLinkStore {
@@ -55,6 +60,20 @@ export class BlobLinkStore {
   renew(digests: string[], now: number): void {
     const renew = "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
     inPieces(digests, (json) => this.#sql.exec(renew, now, json).toArray());
+  }
+
+  /** Blobs that nothing references and that go later than `now`, of which nobody was told after a time. */
+  unused(now: number, toldBy: number, limit: number): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(`SELECT digest ${unused} AND renewed_at <= ? LIMIT ?`, now, toldBy, limit)
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** When somebody was last told of such a blob after that time. */
+  latestUnused(now: number, toldBy: number): number | undefined {
+    const latest = `SELECT max(renewed_at) AS at ${unused} AND renewed_at > ?`;
+    return this.#sql.exec<{ at: number | null }>(latest, now, toldBy).one().at ?? undefined;
   }
 
   delete(digest: string): void {

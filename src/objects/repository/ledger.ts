@@ -8,9 +8,10 @@ import { type Clock, type Env, systemClock } from "../../env.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { reportIfDue } from "../report.ts";
-import type { Freed } from "../upkeep.ts";
+import { type Collected, type CollectHow, endedAtOnce } from "../upkeep.ts";
 import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
 import { ledgerJobs } from "./jobs.ts";
+import { endGrace } from "./links.ts";
 import { type LedgerParts, makeParts } from "./parts.ts";
 import { createSchema, forgetContent, type Meta, openSchema, readMeta, writeMeta } from "./schema.ts";
 import { scanIfNew } from "./untagged.ts";
@@ -42,12 +43,15 @@ export abstract class Ledger extends DurableObject<Env> {
     await this.#run();
   }
 
-  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+  async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
     let more = false;
+    let grace = { ended: 0, keptUntilMs: 0 };
     const freed = await this.parts.tally.during(async () => {
+      if (endsGrace && this.exists)
+        grace = this.ctx.storage.transactionSync(() => endGrace(this.parts, endedAtOnce));
       more = await this.#run(budgetMs);
     });
-    return { freed, more };
+    return { freed, more: more || grace.ended >= endedAtOnce, keptUntilMs: grace.keptUntilMs };
   }
 
   /** Does what is due. Returns whether some of it is left. */

@@ -9,6 +9,7 @@
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { DiskFull } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
@@ -16,11 +17,12 @@ import { logDeletion } from "../tally.ts";
 import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
-import type { SessionHost } from "./host.ts";
+import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
-import { isOver, type UploadRow, UploadStore, wasGivenUp } from "./store.ts";
+import type { SessionHost } from "./session-host.ts";
+import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 const adoptAgainMs = 30_000;
@@ -108,7 +110,7 @@ export class Session {
 
   /** Deletes what it left in the bucket. */
   async clean(): Promise<void> {
-    await this.#deleteBytes();
+    await deleteGivenUp(this.#row, this.#host.bucket);
     this.#host.storage.transactionSync(() => {
       this.#store.clearBytes();
       this.#host.due.clear(cleanJob, this.#id);
@@ -120,7 +122,7 @@ export class Session {
     const { due, storage } = this.#host;
     if (due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
-    await this.#deleteBytes();
+    await deleteGivenUp(this.#row, this.#host.bucket);
     storage.transactionSync(() => {
       this.#store.delete();
       due.clear(sessionJob, this.#id);
@@ -176,11 +178,18 @@ export class Session {
     this.#intake = intake;
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
+    } catch (error) {
+      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      // Its bytes are the room that others need, and no client comes back to an upload that was refused.
+      await this.#discard("the disk is full");
+      return failure("DISK_FULL");
     } finally {
       this.#intake = undefined;
-      this.#store.keep();
-      this.#renew();
-      this.#host.due.arm();
+      if (!isOver(this.#row)) {
+        this.#store.keep();
+        this.#renew();
+        this.#host.due.arm();
+      }
     }
   }
 
@@ -292,15 +301,6 @@ export class Session {
     await this.clean().catch(() => {});
   }
 
-  /** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
-  async #deleteBytes(): Promise<void> {
-    const { key, uploadId } = this.#row;
-    if (!wasGivenUp(this.#row)) return;
-    const { bucket } = this.#host;
-    if (uploadId !== null) await bucket.abortMultipart({ key, uploadId });
-    await bucket.delete([key]);
-  }
-
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
   #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
     this.#host.storage.transactionSync(() => {
@@ -314,7 +314,7 @@ export class Session {
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings } = this.#host;
-    return { store: this.#store, bucket, settings };
+    const { bucket, settings, space } = this.#host;
+    return { store: this.#store, bucket, settings, space };
   }
 }

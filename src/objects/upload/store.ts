@@ -27,11 +27,6 @@ export type UploadRow = {
   digest: Digest | null;
 };
 
-/** Whether it ended before its bytes were verified, so that they are its own to delete. */
-export function wasGivenUp({ state, digest }: UploadRow): boolean {
-  return state === "cancelled" && digest === null;
-}
-
 /** Whether it has ended. */
 export function isOver({ state }: UploadRow): boolean {
   return state === "finished" || state === "cancelled";

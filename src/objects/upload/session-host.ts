@@ -1,6 +1,6 @@
-/** What upload sessions share: the object that keeps them. */
 import type { Clock, Env, Settings } from "../../env.ts";
 import type { Bucket } from "../../storage/bucket.ts";
+import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
 import type { UploadTables } from "./schema.ts";
 
@@ -10,6 +10,8 @@ export type SessionHost = {
   clock: Clock;
   settings: Settings;
   bucket: Bucket;
+  /** The room for bytes, where that is watched. */
+  space: DiskSpace | undefined;
   storage: DurableObjectStorage;
   due: DueTable;
   tables: UploadTables;
