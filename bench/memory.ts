@@ -26,7 +26,7 @@ export async function growthDuring(pid: number, work: () => Promise<unknown>): P
 }
 
 /** A process and all that it and they have started. */
-function withDescendants(pid: number): number[] {
+export function withDescendants(pid: number): number[] {
   const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
     readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number),
   );
