@@ -4,6 +4,7 @@
  */
 import { errorCatalogue, failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
+import { DiskFull } from "../storage/disk-space.ts";
 import type { Answer, RepositoryContext } from "./context.ts";
 import type { RepositoryEndpoint } from "./route.ts";
 
@@ -20,7 +21,7 @@ export async function answerWithRoom(
     const answer = await endpoint.answer(context);
     return hasFailed(answer) && (await space.isShort()) ? { failure: failure("DISK_FULL") } : answer;
   } catch (error) {
-    if (await space.isShort()) return { failure: failure("DISK_FULL") };
+    if (error instanceof DiskFull || (await space.isShort())) return { failure: failure("DISK_FULL") };
     throw error;
   }
 }

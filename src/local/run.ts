@@ -3,6 +3,8 @@ import "./compile-cache.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseSettings } from "../env.ts";
+import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
@@ -72,10 +74,13 @@ interface Running {
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
-async function prepare({ host, port, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
+async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
   const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
+  new Ballast(data.path, parseSettings(vars).diskReserveBytes).keep((bytes) =>
+    write(`the volume of ${data.path} is full: ${bytes} bytes that were kept for this are given up`),
+  );
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
   }

@@ -11,7 +11,8 @@ import { openBucket } from "../storage/open-bucket.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { Intake } from "./upload/intake.ts";
-import { cleanJob, Session, type SessionHost } from "./upload/session.ts";
+import { cleanJob, Session } from "./upload/session.ts";
+import type { SessionHost } from "./upload/session-host.ts";
 import { sessionJob, UploadTables } from "./upload/store.ts";
 import {
   answerWrite,

@@ -22,18 +22,18 @@ import {
   type StoredPage,
   type StoredPart,
 } from "./bucket.ts";
-import { type DiskFile, type FileSlice, parseFiles, sliceFiles, sumOf } from "./disk-files.ts";
+import {
+  type DiskFile,
+  type FileSlice,
+  indexName,
+  parseFiles,
+  type SettleRequest,
+  sliceFiles,
+  sumOf,
+  wholeName,
+} from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
-
-/**
- * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
- * the folder are left over from what was broken off, and are deleted.
- */
-export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean };
-
-const whole = "whole";
-const index = "index";
 
 /** How many files are asked about at once. */
 const filesAtOnce = 16;
@@ -56,7 +56,7 @@ export class DiskBucket implements Bucket {
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
-    const response = await this.#ask("HEAD", `${key}/${whole}`);
+    const response = await this.#ask("HEAD", `${key}/${wholeName}`);
     if (response !== undefined) return Number(response.headers.get("Content-Length"));
     const files = await this.#readIndex(key);
     return files !== undefined && (await this.#haveTheirSizes(key, files)) ? sumOf(files) : undefined;
@@ -76,7 +76,7 @@ export class DiskBucket implements Bucket {
   }
 
   async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const body = await this.#openFile(`${key}/${whole}`, sizeBytes, range);
+    const body = await this.#openFile(`${key}/${wholeName}`, sizeBytes, range);
     if (body !== undefined) return body;
     const files = await this.#readIndex(key);
     if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
@@ -112,7 +112,7 @@ export class DiskBucket implements Bucket {
       sizeBytes = bytes.byteLength;
       hash.update(bytes);
       if (hash.digest("hex") !== hexOf(digest)) return "mismatch";
-      await this.#put(`${key}/${whole}`, bytes);
+      await this.#put(`${key}/${wholeName}`, bytes);
     } else {
       sizeBytes = bytes.sizeBytes;
       await this.#streamWhole(key, bytes, hash);
@@ -121,7 +121,7 @@ export class DiskBucket implements Bucket {
         return "mismatch";
       }
     }
-    await this.#mustSettle({ folder: key, files: [{ name: whole, sizeBytes }], isAll: true });
+    await this.#mustSettle({ folder: key, files: [{ name: wholeName, sizeBytes }], isAll: true });
     return "stored";
   }
 
@@ -133,7 +133,7 @@ export class DiskBucket implements Bucket {
   ): Promise<void> {
     const claim = await this.#space?.claim(bytes.sizeBytes);
     try {
-      await this.#stream(`${key}/${whole}`, bytes, hash, claim);
+      await this.#stream(`${key}/${wholeName}`, bytes, hash, claim);
     } catch (error) {
       await this.delete([key]).catch(() => {});
       throw error;
@@ -224,14 +224,14 @@ export class DiskBucket implements Bucket {
     const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
     if (!(await this.#settle({ folder: key, files, isAll: false }))) return "unknown";
     const list = new TextEncoder().encode(JSON.stringify(files));
-    await this.#put(`${key}/${index}`, list);
-    const all = [...files, { name: index, sizeBytes: list.byteLength }];
+    await this.#put(`${key}/${indexName}`, list);
+    const all = [...files, { name: indexName, sizeBytes: list.byteLength }];
     await this.#mustSettle({ folder: key, files: all, isAll: true });
     return "completed";
   }
 
   async abortMultipart({ key }: MultipartUpload): Promise<void> {
-    if ((await this.#ask("HEAD", `${key}/${index}`)) === undefined) await this.delete([key]);
+    if ((await this.#ask("HEAD", `${key}/${indexName}`)) === undefined) await this.delete([key]);
   }
 
   async delete(keys: string[]): Promise<void> {
@@ -249,7 +249,7 @@ export class DiskBucket implements Bucket {
 
   /** The files that the index of a key lists; `undefined` where there is none, or it is damaged. */
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
-    const response = await this.#ask("GET", `${key}/${index}`);
+    const response = await this.#ask("GET", `${key}/${indexName}`);
     const text = await response?.text().catch((error) => fail("GET", error));
     return text === undefined ? undefined : parseFiles(text);
   }

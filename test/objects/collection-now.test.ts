@@ -1,7 +1,7 @@
 /** Collection that does not wait for `GC_GRACE` and `DELETE_DELAY`: what it takes, and what a push may rely on still. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Client, PushedImage } from "../support/client.ts";
+import type { PushedImage } from "../support/client.ts";
 import {
   configType,
   content,
@@ -12,27 +12,11 @@ import {
   mebibyte,
 } from "../support/content.ts";
 import { serveTimed } from "../support/timed-registry.ts";
-import { addFreed, type Freed } from "../support/upkeep.ts";
+import { gcNow as collectNow } from "../support/upkeep.ts";
 
 const leaseMs = 60_000;
 const { registry, advance } = await serveTimed({ vars: { LEASE_TTL: "60s" } });
-
-/** Collects all that is deleted or unreferenced. */
-async function gcNow(client: Client = registry): Promise<{ freed: Freed; keptUntil: string | undefined }> {
-  const answers: { freed: Freed; keptUntil?: string; cursor?: string }[] = [];
-  let cursor: string | undefined;
-  do {
-    const body = JSON.stringify({ now: true, cursor });
-    const answer = (await client.must(200, "POST", "/api/v1/gc", { body, timeoutMs: 60_000 })).json<{
-      freed: Freed;
-      cursor?: string;
-    }>();
-    answers.push(answer);
-    ({ cursor } = answer);
-  } while (cursor !== undefined);
-  const keptUntil = answers.flatMap((answer) => answer.keptUntil ?? []).sort();
-  return { freed: addFreed(answers.map(({ freed }) => freed)), keptUntil: keptUntil.at(-1) };
-}
+const gcNow = () => collectNow(registry);
 
 /** An image with a layer of 1 MiB, which was pushed so long ago that no lease of it runs. */
 async function oldImage(repository: string): Promise<PushedImage> {

@@ -6,15 +6,12 @@
  * the finished object is read back once. Its bytes are doomed at birth: unless the upload is finished, its object's
  * alarm deletes them, and once more before the session is forgotten.
  */
-import type { Clock, Env, Settings } from "../../env.ts";
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import type { Bucket } from "../../storage/bucket.ts";
-import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
+import { DiskFull } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
-import type { DueTable } from "../due.ts";
 import { repositoryStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
@@ -22,28 +19,14 @@ import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
 import type { Intake } from "./intake.ts";
 import { RunningHash } from "./running-hash.ts";
-import { sessionJob, type UploadRow, UploadStore, type UploadTables } from "./store.ts";
+import type { SessionHost } from "./session-host.ts";
+import { sessionJob, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 const adoptAgainMs = 30_000;
 
 /** The job of the `due` table that deletes what a session left that was given up. */
 export const cleanJob = "clean";
-
-/** What sessions share: the object that keeps them. */
-export type SessionHost = {
-  env: Env;
-  clock: Clock;
-  settings: Settings;
-  bucket: Bucket;
-  /** The room for bytes, where that is watched. */
-  space: DiskSpace | undefined;
-  storage: DurableObjectStorage;
-  due: DueTable;
-  tables: UploadTables;
-  /** Keeps the object awake for work whose request has gone, and reports what came of it. */
-  hold(work: Promise<unknown>): void;
-};
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session {
