@@ -12,9 +12,10 @@ import { openBucket } from "../storage/open-bucket.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { Intake } from "./upload/intake.ts";
-import { cleanJob, Session } from "./upload/session.ts";
+import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
+import { UploadTables } from "./upload/schema.ts";
+import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
-import { sessionJob, UploadTables } from "./upload/tables.ts";
 import {
   answerWrite,
   type OpenSession,
@@ -42,6 +43,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       due: new DueTable(ctx.storage, clock),
       tables: new UploadTables(ctx.storage.sql),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
+      keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),
     };
     if (this.#host.tables.exist()) this.#host.due.arm();
   }
@@ -95,7 +97,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const { due, tables } = this.#host;
     if (!tables.exist()) return;
     await due.run({
-      [sessionJob]: (rows) => this.#each(rows, (session) => session.goOn()),
+      [adoptJob]: (rows) => this.#each(rows, (session) => session.adopt()),
+      [sessionJob]: (rows) => this.#each(rows, (session) => session.expire()),
       [cleanJob]: (rows) => this.#each(rows, (session) => session.clean()),
     });
     this.#report();
@@ -126,6 +129,14 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       session.users--;
       if (session.isIdle) this.#sessions.delete(id);
     }
+  }
+
+  async #keepOutcome(id: string): Promise<void> {
+    await this.#use(id, async (session) => {
+      await scheduler.wait(0);
+      session.keepOutcome();
+    });
+    this.#report();
   }
 
   #report(): void {

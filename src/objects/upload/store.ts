@@ -6,7 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
 import type { UploadSession } from "../upload-channel.ts";
-import type { UploadTables } from "./tables.ts";
+import type { UploadTables } from "./schema.ts";
 
 /**
  * `open`: takes bytes. `closing`: has all of them, not yet put together and verified. `finishing`: verified; its
@@ -26,6 +26,11 @@ export type UploadRow = {
   offset: number;
   digest: Digest | null;
 };
+
+/** Whether it has ended. */
+export function isOver({ state }: UploadRow): boolean {
+  return state === "finished" || state === "cancelled";
+}
 
 const bytesPerRow = 1024 * 1024;
 

@@ -1,6 +1,7 @@
-/** The tables of upload sessions, from one release to the next. */
+/** The tables of upload sessions, and how those of earlier releases become them. */
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import { sessionJob } from "./jobs.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS session (
@@ -22,9 +23,6 @@ const tables = `
 
 /** Who closed the session, as JSON; as long as it is open, who opened it and when. */
 const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
-
-/** The job of the `due` table that is about a session: its id. */
-export const sessionJob = "session";
 
 /** Several sessions in one object. */
 const several = `
@@ -59,7 +57,7 @@ const several = `
   INSERT INTO session_tails SELECT id, row, bytes FROM session, tail;
   UPDATE OR REPLACE due SET
     id = (SELECT id FROM sessions),
-    kind = CASE kind WHEN 'clean' THEN kind ELSE '${sessionJob}' END;
+    kind = CASE kind WHEN 'clean' THEN kind WHEN 'adopt' THEN kind ELSE '${sessionJob}' END;
   DROP TABLE session;
   DROP TABLE parts;
   DROP TABLE tail;
@@ -87,7 +85,7 @@ export class UploadTables {
     applySchema(this.#sql, schema);
   }
 
-  /** The ids of sessions that take bytes. */
+  /** The ids of sessions that take bytes, at most so many. */
   openSessions(limit: number): string[] {
     if (!this.exist()) return [];
     const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";
