@@ -19,6 +19,7 @@ import { assemble } from "./assemble.ts";
 import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
+import { describeOpen } from "./open-session.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
@@ -88,15 +89,7 @@ export class Session {
 
   /** What is known of it; `undefined` where it takes no bytes. */
   describe(): OpenSession | undefined {
-    if (!this.#store.exists()) return undefined;
-    const { state, offset } = this.#store.read();
-    if (state !== "open") return undefined;
-    const { clock, settings, due } = this.#host;
-    const isWriting = this.#intake !== undefined;
-    const expiresAt = due.at(sessionJob, this.#id);
-    const lastActiveAtMs =
-      isWriting || expiresAt === undefined ? clock.now() : expiresAt - settings.uploadTtlMs;
-    return { ...this.#store.session(), offset, opened: this.#store.opened(), lastActiveAtMs, isWriting };
+    return describeOpen(this.#host, this.#store, this.#id, this.#intake !== undefined);
   }
 
   ownsKey(key: string): boolean {
