@@ -85,7 +85,7 @@ export class UploadTables {
     applySchema(this.#sql, schema);
   }
 
-  /** The ids of sessions that take bytes, at most so many. */
+  /** The ids of sessions that take bytes. */
   openSessions(limit: number): string[] {
     if (!this.exist()) return [];
     const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";

@@ -16,16 +16,14 @@ import { logDeletion } from "../tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
+import { describeSession } from "./describe.ts";
 import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
-import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
-import { describeOpen } from "./open-session.ts";
+import { adoptAgainMs, adoptJob, cleanJob, sessionJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
-import { isOver, type UploadRow, UploadStore } from "./store.ts";
+import { isFinishedAs, isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
-
-const adoptAgainMs = 30_000;
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session {
@@ -89,7 +87,7 @@ export class Session {
 
   /** What is known of it; `undefined` where it takes no bytes. */
   describe(): OpenSession | undefined {
-    return describeOpen(this.#host, this.#store, this.#id, this.#intake !== undefined);
+    return describeSession(this.#host, this.#store, this.#id, this.#intake !== undefined);
   }
 
   ownsKey(key: string): boolean {
@@ -161,7 +159,7 @@ export class Session {
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started, write.origin.actor);
-    if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
+    if (!known.ok) return isFinishedAs(this.#store, write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
@@ -226,10 +224,6 @@ export class Session {
     if (state === "open") return undefined;
     if (known === "finishing") this.#endAs(state);
     return failure("BLOB_UPLOAD_UNKNOWN");
-  }
-
-  #isFinishedAs(digest: Digest | undefined): boolean {
-    return this.#store.exists() && this.#row.state === "finished" && this.#row.digest === digest;
   }
 
   #renew(): void {
@@ -320,7 +314,6 @@ export class Session {
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings, space } = this.#host;
-    return { store: this.#store, bucket, settings, space };
+    return { ...this.#host, store: this.#store };
   }
 }
