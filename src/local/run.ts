@@ -20,8 +20,6 @@ import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts"
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
-/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
-const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 /** For a command line that makes no sense, as programs with getopt have it. */
@@ -114,7 +112,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       dataDirectory: data.path,
       folders: layout.folders,
       sockets,
-      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
+      environment: { ...vars, MACHINE: JSON.stringify(layout.machine) },
       onLine: runtimeLog(logFormat(flags), process),
     },
     {
