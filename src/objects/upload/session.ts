@@ -17,12 +17,12 @@ import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../u
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
 import { describeSession } from "./describe.ts";
-import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
+import { deleteGivenUp, ownsKey } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
 import { adoptAgainMs, adoptJob, cleanJob, sessionJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
-import { isFinishedAs, isOver, type UploadRow, UploadStore } from "./store.ts";
+import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 /** A session; see {@link UploadApi} for what its methods promise. */
@@ -91,9 +91,7 @@ export class Session {
   }
 
   ownsKey(key: string): boolean {
-    if (!this.#store.exists()) return false;
-    const row = this.#row;
-    return row.key === key && (!isOver(row) || wasGivenUp(row));
+    return this.#store.exists() && ownsKey(this.#row, key);
   }
 
   /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
@@ -132,8 +130,6 @@ export class Session {
     });
   }
 
-  // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
-
   /**
    * Ends a writer whose client has sent nothing for `UPLOAD_STALL`, for one that says that its bytes begin where the
    * upload stands: the same client, on a new connection, while the old one was never seen to end.
@@ -159,7 +155,7 @@ export class Session {
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started, write.origin.actor);
-    if (!known.ok) return isFinishedAs(this.#store, write.digest) ? { ok: true, offset: 0 } : known;
+    if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
@@ -224,6 +220,10 @@ export class Session {
     if (state === "open") return undefined;
     if (known === "finishing") this.#endAs(state);
     return failure("BLOB_UPLOAD_UNKNOWN");
+  }
+
+  #isFinishedAs(digest: Digest | undefined): boolean {
+    return this.#store.exists() && this.#row.state === "finished" && this.#row.digest === digest;
   }
 
   #renew(): void {

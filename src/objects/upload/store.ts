@@ -240,10 +240,3 @@ export class UploadStore {
     this.#sql.exec("DELETE FROM sessions WHERE id = ?", this.#id);
   }
 }
-
-/** Whether a session ended well, as this digest: a request to close it that is repeated has been answered before. */
-export function isFinishedAs(store: UploadStore, digest: Digest | undefined): boolean {
-  if (!store.exists()) return false;
-  const row = store.read();
-  return row.state === "finished" && row.digest === digest;
-}
