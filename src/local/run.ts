@@ -8,7 +8,7 @@ import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
-import { type Front, startFront } from "./front.ts";
+import { type Front, startFront } from "./front/front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
@@ -122,8 +122,14 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       onFailure: (reason) => fail(`workerd ${reason}, and is not started again`),
     },
   );
-  const upstream = { socketPath: sockets.worker };
-  const front = await startFront({ identity, host: addressOf(flags.host), port: flags.port, upstream });
+  const front = await startFront({
+    identity,
+    host: addressOf(flags.host),
+    port: flags.port,
+    upstream: { socketPath: sockets.worker },
+    trustForwarded: vars.TRUST_FORWARDED === "yes",
+    warn: (message) => write(message),
+  });
   return { data, runtime, front };
 }
 
