@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -17,6 +18,7 @@ import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import {
   answerWrite,
+  type OpenSession,
   receiveWrite,
   type UploadApi,
   type UploadSession,
@@ -73,6 +75,22 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   async ownsKey(key: string): Promise<boolean> {
     const id = uploadOfKey(key);
     return id !== undefined && this.#use(id, async (session) => session.ownsKey(key));
+  }
+
+  async openSessions(limit: number): Promise<OpenSession[]> {
+    const ids = this.#host.tables.openSessions(limit);
+    const found = await Promise.all(ids.map((id) => this.#use(id, async (session) => session.describe())));
+    return found.filter((each) => each !== undefined);
+  }
+
+  async drop(id: string): Promise<Result<{ repository: RepositoryName }>> {
+    return this.#use(id, async (session) => {
+      const known = session.describe();
+      if (known === undefined) return failure("BLOB_UPLOAD_UNKNOWN");
+      const { repository, algorithm } = known;
+      const dropped = await session.cancel({ id, repository, algorithm }, true);
+      return dropped.ok ? { ok: true, repository } : dropped;
+    });
   }
 
   override async alarm(): Promise<void> {

@@ -88,8 +88,7 @@ function sumOf(pushers: Pusher[]) {
 async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Promise<string> {
   const vars = { GC_GRACE: "0s" };
   // As the local server has divided it.
-  const { blobShards } = settleLayout(dataDirectory);
-  const machine = { blobShards, uploadPools: 4 };
+  const { machine } = settleLayout(dataDirectory);
   const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket: "disk", machine, vars });
   const stored = () => ({
     blobs: registry.stored.blobKeys().length,

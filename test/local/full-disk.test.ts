@@ -14,6 +14,8 @@ import {
   mebibyte,
   streamOf,
 } from "../support/content.ts";
+import { parseMetrics, seriesValue } from "../support/scrape.ts";
+import { startSink } from "../support/sink.ts";
 import { storedIn } from "../support/stored.ts";
 import { gcNow } from "../support/upkeep.ts";
 import { type Program, ready, recordedWorkerd, runtimes, startProgram, until } from "./program.ts";
@@ -44,7 +46,11 @@ class FullRegistry {
   async start(): Promise<void> {
     const command = [...runtimes.node, main, "--port", "0", "--data", this.data, "--log", "json"];
     // Leases of a second, so that the test has to wait for no more.
-    this.program = startProgram(this.#t, [...command, "--var", "LEASE_TTL=1s"], { data: this.data });
+    this.program = startProgram(
+      this.#t,
+      [...command, "--var", "LEASE_TTL=1s", "--var", "WEBHOOK_ALLOW_PRIVATE=yes"],
+      { data: this.data },
+    );
     this.client = new Client(await ready(this.program));
   }
 
@@ -163,6 +169,39 @@ if (mayMount(import.meta.filename)) {
     await registry.killAndRestart();
     assert(registry.pushed.size > 5);
     await registry.pullEverything();
+  });
+
+  test("that the disk is low is said: to those who ask, in the log, and once to webhooks", async (t) => {
+    const listener = await startSink();
+    const registry = new FullRegistry(t);
+    await registry.start();
+    const { client } = registry;
+    const storage = async () =>
+      (await client.must(200, "GET", "/readyz")).json<{ storage: string }>().storage;
+    const body = JSON.stringify({ url: listener.url, events: ["storage.low"], format: "cloudevents" });
+    await client.must(201, "POST", "/api/v1/webhooks", { body });
+    assert.equal(await storage(), "ok");
+    await registry.fill();
+    assert.equal(await storage(), "low");
+    await until("the event", () => listener.received.length > 0);
+    const { type, data } = JSON.parse(listener.received[0]?.body ?? "");
+    assert.equal(type, "stowage.storage.low");
+    const scraped = parseMetrics((await client.must(200, "GET", "/metrics")).text);
+    const [free, size, reserve, stored] = ["disk_free", "disk_size", "disk_reserve", "stored"].map((name) =>
+      seriesValue(scraped, `stowage_${name}_bytes`),
+    );
+    assert.deepEqual([size, reserve], [64 * mebibyte, Math.floor(6.4 * mebibyte)]);
+    assert.deepEqual([data.disk.totalBytes, data.disk.reserveBytes], [size, reserve]);
+    assert(free !== undefined && free > 0 && free < 1.25 * Number(reserve));
+    assert(stored !== undefined && stored > 30 * mebibyte && stored < 64 * mebibyte);
+    await registry.makeRoom(registry.pushed.size - 1);
+    await until("the disk to have room", async () => (await storage()) === "ok");
+    const lines = registry.program?.stderr.split("\n").filter((line) => line.includes('"event":"storage'));
+    assert.deepEqual(
+      lines?.map((line) => JSON.parse(line).event),
+      ["storage low", "storage ok"],
+    );
+    assert.equal(listener.received.length, 1);
   });
 
   test("a body of unknown length that does not fit leaves nothing behind", async (t) => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
 import { join } from "node:path";
@@ -191,4 +191,38 @@ test("a certificate that cannot be used is explained in a sentence", async (t) =
     assert.deepEqual(await server.ended, { code: 1, signal: null });
     assert.match(server.stderr, /^stowage: the key [^\n]+ is not that of the certificate [^\n]+\n$/);
   }
+});
+
+test("SIGHUP has the certificate read again, and one that cannot be used leaves the old one", async (t) => {
+  const folder = temporaryDirectory(t);
+  const data = join(folder, "data");
+  const [cert, key] = [join(folder, "server.crt"), join(folder, "server.key")];
+  copyFileSync(certFile, cert);
+  copyFileSync(keyFile, key);
+  const flags = ["--port", "0", "--data", data, "--tls-cert", cert, "--tls-key", key];
+  const server = startProgram(t, [...runtimes.node, main, ...flags], { data });
+  const { port } = new URL(await ready(server));
+  const serialNumber = async () => {
+    const socket = connectTls({ port: Number(port), host: "127.0.0.1", rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const before = await serialNumber();
+  const kept = new Agent({ keepAlive: true, rejectUnauthorized: false });
+  t.after(() => kept.destroy());
+  await get(`https://127.0.0.1:${port}/json`, { agent: kept });
+
+  copyFileSync(fixture("renewed.crt"), cert);
+  signal(server.pid, "SIGHUP");
+  await until("the certificate", () => /^stowage: the certificate was read again/m.test(server.stderr));
+  const after = await serialNumber();
+  assert.notEqual(after, before);
+
+  writeFileSync(cert, "no certificate");
+  signal(server.pid, "SIGHUP");
+  await until("the refusal", () => /^stowage: the certificate stays what it was: .+/m.test(server.stderr));
+  assert.equal(await serialNumber(), after);
+  await get(`https://127.0.0.1:${port}/json`, { agent: kept });
 });

@@ -33,5 +33,5 @@ test("a manifest that is deleted before it was read again keeps what it names fo
   parts.due.set(rereadJob, "", nowMs);
   nowMs += parts.graceMs - 1;
   removeManifest(parts, repository, digest, registryItself, "asked for");
-  assert.equal(parts.blobs.read(named)?.renewedAtMs, nowMs);
+  assert.equal(parts.due.at("unlink", named), nowMs + parts.graceMs);
 });

@@ -44,7 +44,7 @@ export const defaultLimits: FrontLimits = {
   drainMs: 30 * second,
   drainBytes: 64 * mebibyte,
   unreadMs: 5 * minute,
-  continueMs: 20,
+  continueMs: 50,
   pipelined: 16,
   connections: undefined,
   sweepMs: second,

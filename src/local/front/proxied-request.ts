@@ -253,9 +253,13 @@ export class ProxiedRequest implements Exchange {
   /** All of the answer is written: the exchange ends with it, or with the body. */
   #finish(): void {
     this.#isAnswered = true;
-    if (this.#body === "complete") this.#response.end();
+    if (this.#body === "complete") {
+      this.#response.end();
+      return;
+    }
+    this.#response.flushHeaders();
     // The client sees that nothing follows, while it may still be sending.
-    else if (!this.#response.shouldKeepAlive) this.#request.socket.end();
+    if (!this.#response.shouldKeepAlive) this.#request.socket.end();
   }
 
   #refuse({ status, headers, body }: Refusal): void {

@@ -32,9 +32,10 @@ export function closeSession(
 
 /** Links a blob at a location, or moves its link there; returns whether it is new. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): boolean {
-  const { blobs, manifests, due, graceMs } = parts;
+  const { blobs, manifests, promises, due, graceMs } = parts;
   const known = blobs.read(location.digest);
   blobs.write(location, now);
+  promises.make(location.digest);
   if (known === undefined) due.set("unlink", location.digest, now + graceMs);
   // KV learns of a blob once a manifest names it, and of every move from then on.
   const isNamed = manifests.isReferenced(location.digest);
@@ -65,7 +66,7 @@ export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string)
 /** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
 export function renewIfOld({ blobs, promises, clock, graceMs }: LedgerParts, digest: string): void {
   const now = clock.now();
-  promises.note(digest);
+  promises.make(digest);
   const known = blobs.read(digest);
   if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
 }
@@ -108,8 +109,8 @@ export function unlinkLater(parts: LedgerParts, digests: string[]): void {
   const { blobs, manifests, promises, due, clock, graceMs } = parts;
   const until = clock.now() + graceMs;
   for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
-    // Who pushed it has what they pushed it for. Others may have been told of it since.
-    blobs.renew([digest], promises.toldAt(digest));
+    // Who pushed it for this manifest has had their use of it. Others may wait for theirs.
+    blobs.renew([digest], promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0));
     due.set("unlink", digest, until);
   }
 }

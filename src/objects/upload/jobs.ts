@@ -6,3 +6,6 @@ export const sessionJob = "session";
 /** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
 export const cleanJob = "clean";
 export const adoptJob = "adopt";
+
+/** When an adoption that failed is tried again. */
+export const adoptAgainMs = 30_000;

@@ -63,7 +63,10 @@ const several = `
   DROP TABLE tail;
 `;
 
-const schema: Schema = [tables + DueTable.schema, closer, several];
+/** Who opened the session, and when, as JSON. */
+const opener = "ALTER TABLE sessions ADD COLUMN opened TEXT";
+
+const schema: Schema = [tables + DueTable.schema, closer, several, opener];
 
 /** The tables of an object. There are none before a session of it takes bytes. */
 export class UploadTables {
@@ -83,6 +86,13 @@ export class UploadTables {
   /** Makes them, or brings those of an earlier release up to date. */
   make(): void {
     applySchema(this.#sql, schema);
+  }
+
+  /** The ids of sessions that take bytes. */
+  openSessions(limit: number): string[] {
+    if (!this.exist()) return [];
+    const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";
+    return Array.from(this.#sql.exec<{ id: string }>(open, limit), ({ id }) => id);
   }
 
   /** Whether they hold no session. There must be tables. */

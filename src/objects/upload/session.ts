@@ -9,23 +9,21 @@
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import { DiskFull } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
-import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
+import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
-import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
+import { describeSession } from "./describe.ts";
+import { deleteGivenUp, ownsKey } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
-import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
+import { adoptAgainMs, adoptJob, cleanJob, sessionJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
-
-const adoptAgainMs = 30_000;
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session {
@@ -87,10 +85,13 @@ export class Session {
     });
   }
 
+  /** What is known of it; `undefined` where it takes no bytes. */
+  describe(): OpenSession | undefined {
+    return describeSession(this.#host, this.#store, this.#id, this.#intake !== undefined);
+  }
+
   ownsKey(key: string): boolean {
-    if (!this.#store.exists()) return false;
-    const row = this.#row;
-    return row.key === key && (!isOver(row) || wasGivenUp(row));
+    return this.#store.exists() && ownsKey(this.#row, key);
   }
 
   /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
@@ -129,8 +130,6 @@ export class Session {
     });
   }
 
-  // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
-
   /**
    * Ends a writer whose client has sent nothing for `UPLOAD_STALL`, for one that says that its bytes begin where the
    * upload stands: the same client, on a new connection, while the old one was never seen to end.
@@ -155,7 +154,7 @@ export class Session {
     body: ReadableStream | null,
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
-    const known = await this.#wake(write.session, write.started);
+    const known = await this.#wake(write.session, write.started, write.origin.actor);
     if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
@@ -179,7 +178,7 @@ export class Session {
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
     } catch (error) {
-      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      if (!(await this.#host.space?.explains(error))) throw error;
       // Its bytes are the room that others need, and no client comes back to an upload that was refused.
       await this.#discard("the disk is full");
       return failure("DISK_FULL");
@@ -194,12 +193,13 @@ export class Session {
   }
 
   /** The session's row if it still takes requests, begun if this is the first one. */
-  async #wake(session: UploadSession, started: boolean): Promise<Result<{ row: UploadRow }>> {
+  async #wake(session: UploadSession, started: boolean, actor = ""): Promise<Result<{ row: UploadRow }>> {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) {
-      const { uploadPartBytes } = this.#host.settings;
-      this.#store.begin(session, newBlobKey(session.id), uploadPartBytes, () => {
+      const { settings, clock } = this.#host;
+      const bytes = { key: newBlobKey(session.id), partBytes: settings.uploadPartBytes };
+      this.#store.begin(session, bytes, { actor, atMs: clock.now() }, () => {
         this.#renew();
         this.#host.due.arm();
       });
@@ -314,7 +314,6 @@ export class Session {
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings, space } = this.#host;
-    return { store: this.#store, bucket, settings, space };
+    return { ...this.#host, store: this.#store };
   }
 }

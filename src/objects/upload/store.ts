@@ -35,7 +35,10 @@ export function isOver({ state }: UploadRow): boolean {
 const bytesPerRow = 1024 * 1024;
 
 /** A session that is not kept yet. */
-type Begun = { session: UploadSession; row: UploadRow; whenKept: () => void };
+type Begun = { session: UploadSession; row: UploadRow; opened: Opened; whenKept: () => void };
+
+/** Who opened a session, and when. */
+type Opened = { actor: string; atMs: number };
 
 /** A session's rows in SQL. */
 export class UploadStore {
@@ -56,20 +59,25 @@ export class UploadStore {
    * Begins a session. It is kept, and `whenKept` called, with the first that is kept of it: so a small chunk is one
    * transaction.
    */
-  begin(session: UploadSession, key: string, partBytes: number, whenKept: () => void): void {
+  begin(
+    session: UploadSession,
+    { key, partBytes }: Pick<UploadRow, "key" | "partBytes">,
+    opened: Opened,
+    whenKept: () => void,
+  ): void {
     const row: UploadRow = { state: "open", key, uploadId: null, partBytes, offset: 0, digest: null };
-    this.#begun = { session, row, whenKept };
+    this.#begun = { session, row, opened, whenKept };
   }
 
   /** Keeps a session that was begun. To be called before anything of it is stored elsewhere. */
   keep(): void {
     if (this.#begun === undefined) return;
-    const { session, row, whenKept } = this.#begun;
+    const { session, row, opened, whenKept } = this.#begun;
     this.#begun = undefined;
     this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, opened)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
       session.algorithm,
@@ -77,6 +85,7 @@ export class UploadStore {
       row.key,
       row.partBytes,
       row.offset,
+      JSON.stringify(opened),
     );
     whenKept();
   }
@@ -94,6 +103,15 @@ export class UploadStore {
     return this.#sql
       .exec<UploadSession>("SELECT id, repository, algorithm FROM sessions WHERE id = ?", this.#id)
       .one();
+  }
+
+  /** Who opened the session, and when; of one that an earlier release opened it is not known. */
+  opened(): Opened | undefined {
+    if (this.#begun !== undefined) return this.#begun.opened;
+    const { opened } = this.#sql
+      .exec<{ opened: string | null }>("SELECT opened FROM sessions WHERE id = ?", this.#id)
+      .one();
+    return opened === null ? undefined : JSON.parse(opened);
   }
 
   read(): UploadRow {

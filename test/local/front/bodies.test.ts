@@ -74,6 +74,17 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert.doesNotMatch(text, /expect/i);
     });
 
+    test("an answer without a body arrives while that of the request is awaited", async (t) => {
+      const { socketPath } = await startUpstream(t, ({ socket }) => socket.write(ok("", "404 Not Found")));
+      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      for (const lines of [[], [expecting]]) {
+        const client = new RawClient(port);
+        client.write(put(5, ...lines));
+        await until("the answer", () => /^HTTP\/1\.1 404 .*\r\n\r\n$/s.test(client.text));
+        client.socket.destroy();
+      }
+    });
+
     test("a refused body is read for a while, and then the connection serves again", async (t) => {
       const { socketPath, passed } = await startUpstream(t, (one) => {
         if (one.text.startsWith("GET")) answerAll(one);
