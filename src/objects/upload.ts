@@ -25,6 +25,9 @@ import {
   type UploadStatus,
 } from "./upload-channel.ts";
 
+/** How long what a session came to may wait for that of others, in milliseconds. */
+const outcomeDelayMs = 250;
+
 /** The sessions; see {@link UploadApi} for what each method promises. */
 export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #host: SessionHost;
@@ -131,10 +134,11 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     }
   }
 
+  /** Keeps how a session ended, and all others of which that is to be kept by then: they are one write. */
   async #keepOutcome(id: string): Promise<void> {
-    await this.#use(id, async (session) => {
-      await scheduler.wait(0);
-      session.keepOutcome();
+    await this.#use(id, async () => {
+      await scheduler.wait(outcomeDelayMs);
+      for (const each of this.#sessions.values()) each.keepOutcome();
     });
     this.#report();
   }
