@@ -210,9 +210,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     const freed = await this.#parts.tally.during(async () => {
       more = await this.#run(budgetMs);
       if (!endsGrace || !this.#exists) return;
-      // Also of what holders have just given up.
-      const ended = this.#parts.transaction(() => endDelays(this.#parts, endedAtOnce));
-      more = (await this.#run(budgetMs)) || ended >= endedAtOnce;
+      // Also of what holders have just given up; and what one round gives up, the next one deletes.
+      for (let round = 0; round < 2; round++) {
+        const ended = this.#parts.transaction(() => endDelays(this.#parts, endedAtOnce));
+        more = (await this.#run(budgetMs)) || ended >= endedAtOnce;
+      }
     });
     return { freed, more, keptUntilMs: endsGrace && this.#exists ? leasedUntil(this.#parts) : 0 };
   }

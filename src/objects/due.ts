@@ -59,14 +59,15 @@ export class DueTable {
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
-  /** Makes jobs of a kind due now that are due later, at most so many. Returns how many. */
-  hasten(kind: string, limit: number): number {
+  /** Makes jobs of a kind due now that are due later, but not after `by`, at most so many. Returns how many. */
+  hasten(kind: string, limit: number, by = Number.MAX_SAFE_INTEGER): number {
     const hastened = this.#storage.sql.exec(
       `UPDATE due SET at = ?1 WHERE kind = ?2 AND id IN (
-         SELECT id FROM due WHERE kind = ?2 AND at > ?1 ORDER BY at LIMIT ?3) RETURNING id`,
+         SELECT id FROM due WHERE kind = ?2 AND at > ?1 AND at <= ?4 ORDER BY at LIMIT ?3) RETURNING id`,
       this.#clock.now(),
       kind,
       limit,
+      by,
     );
     return hastened.toArray().length;
   }

@@ -1,5 +1,6 @@
 /** A registry on a volume of 64 MB that is filled: by pushes, and by somebody else. */
 import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { isAlive, signal } from "../../src/local/processes.ts";
@@ -216,6 +217,25 @@ if (mayMount(import.meta.filename)) {
     assert(registry.volume.freeBytes() > before - 4 * mebibyte);
     assert.equal((await registry.client.send("GET", location)).status, 404);
     assert.equal(await registry.push(mebibyte), undefined);
+  });
+
+  test("what a killed server had received of a blob goes with the next collection that does not wait", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.start();
+    assert.equal(await registry.push(mebibyte), undefined);
+    const stored = storedIn(registry.data, "disk");
+    const before = stored.bytes();
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(content())}`;
+    const headers = { "Content-Length": 40 * mebibyte };
+    const push = httpRequest(registry.client.url + path, { method: "POST", headers });
+    push.on("error", () => {});
+    push.write(content(20 * mebibyte));
+    await until("its bytes to come", () => stored.bytes() > before + 10 * mebibyte);
+    await registry.killAndRestart();
+    assert(stored.bytes() > before + 10 * mebibyte);
+    await gcNow(registry.client);
+    assert.equal(stored.bytes(), before);
+    await registry.pullEverything();
   });
 
   test("a volume that somebody else has filled is served, and takes pushes again once that is gone", async (t) => {

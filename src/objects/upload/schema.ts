@@ -21,7 +21,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 `;
 
-/** Who closed the session, as JSON. */
+/** Who closed the session, as JSON; as long as it is open, who opened it and when. */
 const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
 
 /** Several sessions in one object. */
@@ -63,10 +63,7 @@ const several = `
   DROP TABLE tail;
 `;
 
-/** Who opened the session, and when, as JSON. */
-const opener = "ALTER TABLE sessions ADD COLUMN opened TEXT";
-
-const schema: Schema = [tables + DueTable.schema, closer, several, opener];
+const schema: Schema = [tables + DueTable.schema, closer, several];
 
 /** The tables of an object. There are none before a session of it takes bytes. */
 export class UploadTables {

@@ -76,7 +76,7 @@ export class UploadStore {
     this.#begun = undefined;
     this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, opened)
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, origin)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
@@ -105,13 +105,13 @@ export class UploadStore {
       .one();
   }
 
-  /** Who opened the session, and when; of one that an earlier release opened it is not known. */
+  /** Who opened the session, which is open, and when; of one that an earlier release opened it is not known. */
   opened(): Opened | undefined {
     if (this.#begun !== undefined) return this.#begun.opened;
-    const { opened } = this.#sql
-      .exec<{ opened: string | null }>("SELECT opened FROM sessions WHERE id = ?", this.#id)
+    const { origin } = this.#sql
+      .exec<{ origin: string | null }>("SELECT origin FROM sessions WHERE id = ?", this.#id)
       .one();
-    return opened === null ? undefined : JSON.parse(opened);
+    return origin === null ? undefined : JSON.parse(origin);
   }
 
   read(): UploadRow {
