@@ -254,9 +254,9 @@ export class Session {
       this.#store.setState("finishing", digest);
     }
     const { id, repository } = this.#store.session();
-    const blob = { digest, key, sizeBytes: offset };
+    const [blob, origin] = [{ digest, key, sizeBytes: offset }, this.#store.origin()];
     try {
-      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      const committed = await commitBlob(this.#host.env, repository, blob, id, origin);
       this.#endAs(committed.ok ? "finished" : "cancelled");
       return committed;
     } catch (error) {
@@ -269,6 +269,7 @@ export class Session {
 
   #endAs(state: "finished" | "cancelled"): void {
     this.#outcome = { state, digest: this.#row.digest };
+    meter.uploads.ended(this.#id);
     this.#host.keepOutcomeLater(this.#id);
   }
 
@@ -287,14 +288,15 @@ export class Session {
   async #handOver(): Promise<void> {
     const { digest, key } = this.#row;
     if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, () => this.#store.clearBytes());
   }
 
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
-    const { state } = this.#row;
-    if (state === "finishing" || state === "finished") return;
+    if (["finishing", "finished"].includes(this.#row.state)) return;
     this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
+    meter.uploads.ended(this.#id);
     const { id, repository } = this.#store.session();
     logDeletion({ what: "upload", reason, repository, upload: id });
     // If this fails, the alarm repeats it.
@@ -310,7 +312,6 @@ export class Session {
       andThen();
     });
     this.#host.due.arm();
-    meter.uploads.ended(this.#id);
   }
 
   get #parts(): UploadParts {
