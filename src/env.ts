@@ -54,6 +54,8 @@ export interface Env extends Partial<Record<VariableName, string>> {
   ANALYTICS?: AnalyticsEngineDataset;
   /** On one machine: what the local server says of its data directory, as JSON of a `Machine` (machine.ts). Nobody sets it by hand. */
   MACHINE?: string;
+  /** On one machine, where others could reach the Worker past the front: what a request from there says (machine.ts). */
+  CHANNEL_SECRET?: string;
 }
 
 /** The variables, parsed. Times are milliseconds, sizes are bytes. */

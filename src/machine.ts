@@ -44,3 +44,9 @@ function parseObject(text: string): Record<string, unknown> {
     return {};
   }
 }
+
+/**
+ * In which a request says the secret of the start, where the local server and workerd have to talk over loopback
+ * (local/channels.ts).
+ */
+export const secretHeader = "Stowage-Channel-Secret";

@@ -2,6 +2,7 @@
  * From a request to an answer: routing, and what every request has in common.
  */
 import { type Env, SettingError } from "../env.ts";
+import { secretHeader } from "../machine.ts";
 import { reportIfDue } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { networkOf } from "../oci/address.ts";
@@ -22,6 +23,10 @@ import { findRoute, unrouted } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
+  // Whoever comes past the front could say any address to be theirs.
+  if (env.CHANNEL_SECRET && request.headers.get(secretHeader) !== env.CHANNEL_SECRET) {
+    return new Response(null, { status: 403 });
+  }
   const startedAt = performance.now();
   const requestId = crypto.randomUUID();
   const { method } = request;

@@ -1,6 +1,8 @@
-/** The keeper: the blob store's questions (disk-service.ts), over HTTP on a Unix socket that only workerd is told of. */
+/** The keeper: the blob store's questions (disk-service.ts), over HTTP, from workerd alone. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { secretHeader } from "../machine.ts";
+import type { Channels } from "./channels.ts";
 import { openDisk } from "./disk-service.ts";
 
 /** A thousand uploads that begin at once each ask for a connection; of more than this, some are refused. */
@@ -10,7 +12,7 @@ const backlog = 4096;
 const maxBodyBytes = 4 * 1024 * 1024;
 
 /**
- * Listens on the socket.
+ * Listens on its channel.
  *
  * @param directory where the files of blobs are
  * @param onFailure gets what failed, of which the Worker is told nothing but that
@@ -18,12 +20,16 @@ const maxBodyBytes = 4 * 1024 * 1024;
  */
 export async function serveKeeper(
   directory: string,
-  socket: string,
+  { keeper: channel, secret }: Pick<Channels, "keeper" | "secret">,
   onFailure: (error: unknown) => void,
 ): Promise<() => void> {
   const ask = openDisk(directory);
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
+      if (secret !== undefined && request.headers[secretHeader.toLowerCase()] !== secret) {
+        response.writeHead(403).end();
+        return;
+      }
       const query = new URL(request.url ?? "", "http://keeper").searchParams;
       const { status, body } = await ask({
         method: request.method ?? "",
@@ -40,7 +46,7 @@ export async function serveKeeper(
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
     void answer(request, response);
   });
-  server.listen({ path: socket, backlog });
+  server.listen({ ...channel, backlog });
   await once(server, "listening");
   return () => {
     server.close();

@@ -1,10 +1,9 @@
 /** The local server from its flags to its exit. */
 import "./compile-cache.ts";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
-import { join, sep } from "node:path";
+import { constants } from "node:os";
 import { parseSettings } from "../env.ts";
 import { Ballast } from "./ballast.ts";
+import { type Channels, openChannels } from "./channels.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
@@ -60,8 +59,7 @@ interface Prepared {
   data: DataDirectory;
   layout: DataLayout;
   identity: TlsIdentity | undefined;
-  /** A folder of this process alone, for its sockets. */
-  sockets: string;
+  channels: Channels;
 }
 
 /** What runs once the server is ready. */
@@ -87,37 +85,15 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, layout: settleLayout(data.path), identity, sockets: makeSocketFolder(data.path) };
-}
-
-/**
- * The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters.
- * That of a server that was killed is removed; the data directory has its path.
- */
-function makeSocketFolder(dataDirectory: string): string {
-  const record = join(dataDirectory, "sockets");
-  const prefix = join(tmpdir(), "stowage-");
-  const leftOver = existsSync(record) ? readFileSync(record, "utf8") : "";
-  if (leftOver.startsWith(prefix) && !leftOver.slice(prefix.length).includes(sep)) {
-    rmSync(leftOver, { recursive: true, force: true });
-  }
-  const folder = mkdtempSync(prefix);
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  try {
-    writeFileSync(record, folder);
-  } catch {
-    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
-  }
-  return folder;
+  return { data, layout: settleLayout(data.path), identity, channels: await openChannels(data.path) };
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
-  const { data, layout, identity } = prepared;
+  const { data, layout, identity, channels } = prepared;
   const { vars } = flags;
-  const sockets = { worker: join(prepared.sockets, "worker"), keeper: join(prepared.sockets, "keeper") };
   const [program] = await Promise.all([
     entry === undefined ? readProgram() : compileProgram(entry),
-    serveKeeper(layout.folders.files, sockets.keeper, (error) =>
+    serveKeeper(layout.folders.files, channels, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
   ]);
@@ -126,7 +102,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       program,
       dataDirectory: data.path,
       folders: layout.folders,
-      sockets,
+      channels,
       environment: { ...vars, MACHINE: JSON.stringify(layout.machine) },
       onLine: runtimeLog(logFormat(flags), process),
     },
@@ -139,7 +115,8 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
     identity,
     host: addressOf(flags.host),
     port: flags.port,
-    upstream: { socketPath: sockets.worker },
+    upstream: channels.worker,
+    secret: channels.secret,
     trustForwarded: vars.TRUST_FORWARDED === "yes",
     warn: (message) => write(message),
   });

@@ -33,6 +33,7 @@ import {
   wholeName,
 } from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
+import type { Keeper } from "./keeper.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
 
 /** How many files are asked about at once. */
@@ -41,7 +42,7 @@ const filesAtOnce = 16;
 /** The bucket on files. */
 export class DiskBucket implements Bucket {
   readonly #files: Fetcher;
-  readonly #keeper: Fetcher;
+  readonly #keeper: Keeper;
   readonly #space: DiskSpace | undefined;
 
   /**
@@ -49,7 +50,7 @@ export class DiskBucket implements Bucket {
    * a file is not so; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
    * `space`: the room that there is, if that is watched.
    */
-  constructor(files: Fetcher, keeper: Fetcher, space?: DiskSpace) {
+  constructor(files: Fetcher, keeper: Keeper, space?: DiskSpace) {
     this.#files = files;
     this.#keeper = keeper;
     this.#space = space;
@@ -295,7 +296,7 @@ export class DiskBucket implements Bucket {
     return status === 204 || (status !== 404 && fail("settle", status));
   }
 
-  #askKeeper(operation: string, query: string, init: RequestInit = {}): Promise<Response> {
+  #askKeeper(operation: string, query: string, init?: { method: string; body: string }): Promise<Response> {
     return this.#keeper.fetch(`https://keeper/${query}`, init).catch((error) => fail(operation, error));
   }
 

@@ -10,6 +10,7 @@ import type { Clock, Env } from "../env.ts";
 import { parseSettings, systemClock } from "../env.ts";
 import { mebibyte } from "../oci/variable.ts";
 import { BucketFailed } from "./bucket.ts";
+import { openKeeper } from "./keeper.ts";
 
 /** A volume, in bytes: what may still be written to it, and all it holds. */
 export type Volume = { freeBytes: number; totalBytes: number };
@@ -194,7 +195,7 @@ export class DiskSpace {
 
 /** The disk of these bindings; `undefined` where blobs are in R2. */
 export function openDiskSpace(env: Env): DiskSpace | undefined {
-  const keeper = env.BLOB_KEEPER;
+  const keeper = openKeeper(env);
   if (keeper === undefined) return undefined;
   const measure = async () => (await keeper.fetch("https://keeper/?space")).json<Volume>();
   return new DiskSpace(measure, parseSettings(env).diskReserveBytes);

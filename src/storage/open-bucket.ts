@@ -3,10 +3,12 @@ import type { Env } from "../env.ts";
 import { type Bucket, R2BlobBucket } from "./bucket.ts";
 import { DiskBucket } from "./disk-bucket.ts";
 import { openDiskSpace } from "./disk-space.ts";
+import { openKeeper } from "./keeper.ts";
 
 /** The bucket of these bindings; the local server alone binds a disk. */
 export function openBucket(env: Env): Bucket {
-  const { BLOBS, BLOB_FILES, BLOB_KEEPER } = env;
-  if (BLOB_FILES === undefined || BLOB_KEEPER === undefined) return new R2BlobBucket(BLOBS);
-  return new DiskBucket(BLOB_FILES, BLOB_KEEPER, openDiskSpace(env));
+  const { BLOBS, BLOB_FILES: files } = env;
+  const keeper = openKeeper(env);
+  if (files === undefined || keeper === undefined) return new R2BlobBucket(BLOBS);
+  return new DiskBucket(files, keeper, openDiskSpace(env));
 }

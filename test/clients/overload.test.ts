@@ -24,7 +24,7 @@ test("docker pushes while the ledger refuses blobs for a while, by its own retri
     identity: undefined,
     host: "127.0.0.1",
     port: 0,
-    upstream: { port: upstreamPort },
+    upstream: { host: "127.0.0.1", port: upstreamPort },
   });
   t.after(() => front.stopListening());
   const docker = await startDocker(t);

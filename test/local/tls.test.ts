@@ -101,9 +101,9 @@ test("clients are sent to get tokens where they came from", async () => {
 
 /** A front with TLS of its own, before a server that does as it is told. */
 async function frontOf(t: test.TestContext, onData: (passed: Passed) => void) {
-  const { socketPath, passed } = await startUpstream(t, onData);
+  const { path, passed } = await startUpstream(t, onData);
   const identity = readTlsFiles({ certFile, keyFile });
-  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { socketPath } });
+  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { path } });
   t.after(() => front.stopListening());
   return { front, port: front.port, passed };
 }
@@ -121,9 +121,9 @@ test("a client that ends its side first gets its answer; HTTP/1.1 is all that is
 
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
   test(`${runtime}: what is not TLS is told so, in plain text`, async (t) => {
-    const { socketPath, passed } = await startUpstream(t, answerAll);
+    const { path, passed } = await startUpstream(t, answerAll);
     const tls = { certFile, keyFile };
-    const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, tls });
+    const { port } = await startFrontProcess(t, runtime, { upstream: { path }, tls });
     const plain = await talk(port, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n", untilClosed);
     assert.match(plain, /^HTTP\/1\.0 400 Bad Request\r\n.*speaks HTTPS, and was asked for HTTP\.\n$/s);
     assert.equal(passed.length, 0);

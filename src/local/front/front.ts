@@ -6,11 +6,12 @@
  * the client's address, and a strict reading of what HTTP forbids.
  */
 import { once } from "node:events";
+import type { Channel } from "../channels.ts";
 import { serveClients } from "./clients.ts";
 import { defaultLimits, type FrontLimits } from "./limits.ts";
 import { createListener, type FrontIdentity } from "./listener.ts";
 import type { Passage, ProxiedRequest } from "./proxied-request.ts";
-import { Upstream, type UpstreamAddress } from "./upstream.ts";
+import { Upstream } from "./upstream.ts";
 
 /** Where the front listens, and where it passes requests on to. */
 export interface FrontOptions {
@@ -20,7 +21,9 @@ export interface FrontOptions {
   /** 0 is any free port. */
   port: number;
   /** Where workerd listens. */
-  upstream: UpstreamAddress;
+  upstream: Channel;
+  /** What workerd is told with each request, where others could send it some. */
+  secret?: string | undefined;
   /** Whether the last entry of `X-Forwarded-For` is the client's address. */
   trustForwarded?: boolean;
   /** Gets what an operator should know, in a sentence; at most once a minute. */
@@ -50,10 +53,10 @@ const flushPollMs = 10;
 
 /** Starts listening. Rejects with the system's error where that is not possible. */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { identity, host, port, trustForwarded = false, warn = () => {} } = options;
+  const { identity, host, port, secret, trustForwarded = false, warn = () => {} } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const upstream = new Upstream(options.upstream);
-  const passage: Passage = { upstream, limits, trustForwarded, isStopping: false };
+  const passage: Passage = { upstream, limits, trustForwarded, secret, isStopping: false };
   const { server, renew } = createListener(identity, limits, warn);
   const requests = serveClients(server, passage);
   server.listen({ host, port, exclusive: true });

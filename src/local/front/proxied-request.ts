@@ -12,6 +12,8 @@ export interface Passage {
   upstream: Upstream;
   limits: FrontLimits;
   trustForwarded: boolean;
+  /** What tells workerd that a request is from here; `undefined` where nobody else can send one. */
+  secret: string | undefined;
   /** Whether clients are to close their connections. */
   isStopping: boolean;
 }

@@ -5,6 +5,7 @@
  * Sources: RFC 9110, 7.2, 7.6.1, 9.3.7, 10.1.1; RFC 9112, 3.2, 6.1.
  */
 import type { IncomingMessage } from "node:http";
+import { secretHeader } from "../../machine.ts";
 import { parseOrigin } from "../../oci/origin.ts";
 import { clientAddress } from "./client-address.ts";
 
@@ -22,7 +23,7 @@ export type RequestHead =
   | { ok: false; status: RefusedHead; reason: string };
 
 /** What is known about the connection. */
-export type HeadOptions = { trustForwarded: boolean };
+export type HeadOptions = { trustForwarded: boolean; secret: string | undefined };
 
 /** The parser bounds the bytes of names and values, of which there may be thousands. Clients send some twenty. */
 const mostHeaders = 200;
@@ -41,12 +42,13 @@ const dropped = new Set([
   "content-length",
   "http2-settings",
   addressHeader.toLowerCase(),
+  secretHeader.toLowerCase(),
 ]);
 
 const refused = (status: RefusedHead, reason: string): RequestHead => ({ ok: false, status, reason });
 
 /** Checks a head that Node's parser has let through, and writes it for workerd. */
-export function requestHead(request: IncomingMessage, { trustForwarded }: HeadOptions): RequestHead {
+export function requestHead(request: IncomingMessage, { trustForwarded, secret }: HeadOptions): RequestHead {
   const { rawHeaders, httpVersion, method = "" } = request;
   if (httpVersion !== "1.1" && httpVersion !== "1.0")
     return refused(505, "the version of HTTP is not supported");
@@ -94,6 +96,7 @@ export function requestHead(request: IncomingMessage, { trustForwarded }: HeadOp
         ? `Content-Length: ${length}\r\n`
         : "";
   const address = clientAddress(request.socket.remoteAddress, trustForwarded ? forwardedFor : undefined);
+  if (secret !== undefined) fields += `${secretHeader}: ${secret}\r\n`;
   const text = `${method} ${target.path} HTTP/1.1\r\nHost: ${host}\r\n${body}${addressHeader}: ${address}\r\n${fields}\r\n`;
   return { ok: true, text, framing, path: target.path };
 }

@@ -1,9 +1,7 @@
 /** Connections to workerd, which are kept and used again. */
 import { connect, type Socket } from "node:net";
+import type { Channel } from "../channels.ts";
 import { AnswerParser, type AnswerReceiver } from "./answer-parser.ts";
-
-/** Where workerd listens: on a Unix socket, or on a port of 127.0.0.1. */
-export type UpstreamAddress = { socketPath: string } | { port: number };
 
 /** Learns how a request went on. */
 export interface Exchange extends AnswerReceiver {
@@ -37,12 +35,10 @@ export class Connection {
   /** When it was put back, in milliseconds since some time; see `performance.now`. */
   idleSince = 0;
 
-  constructor(address: UpstreamAddress, release: (connection: Connection) => void) {
+  constructor(address: Channel, release: (connection: Connection) => void) {
     this.#release = release;
-    const where =
-      "socketPath" in address ? { path: address.socketPath } : { port: address.port, host: "127.0.0.1" };
     this.#socket = connect({
-      ...where,
+      ...address,
       noDelay: true,
       onread: { buffer: () => this.#buffer, callback: (size, buffer) => this.#read(size, buffer) },
     });
@@ -149,10 +145,10 @@ export class Connection {
 
 /** The connections to one workerd. */
 export class Upstream {
-  readonly #address: UpstreamAddress;
+  readonly #address: Channel;
   readonly #idle: Connection[] = [];
 
-  constructor(address: UpstreamAddress) {
+  constructor(address: Channel) {
     this.#address = address;
   }
 

@@ -32,8 +32,8 @@ export interface WorkerdConfig {
 /** Objects that there are only a few of stay in memory: to open and close one is a dozen fsyncs. */
 const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
 
-/** `MACHINE` is what the server says of its data directory. */
-const variableNames = [...Object.keys(variables), "MACHINE"];
+/** The last two are what the server says of its data directory, and how it is told from others. */
+const variableNames = [...Object.keys(variables), "MACHINE", "CHANNEL_SECRET"];
 
 /** The configuration, as text. It takes no `--experimental`. */
 export function workerdConfig(config: WorkerdConfig): string {

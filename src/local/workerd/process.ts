@@ -12,6 +12,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
+import { type Channels, workerdAddress } from "../channels.ts";
 import type { DataFolders } from "../data-layout.ts";
 import { writeIfRoom } from "../free-space.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
@@ -29,8 +30,8 @@ export interface WorkerdOptions {
   dataDirectory: string;
   /** Absolute paths. */
   folders: DataFolders;
-  /** Unix sockets: of the Worker, which is made, and of the keeper, which listens already. */
-  sockets: { worker: string; keeper: string };
+  /** Where the Worker is to listen, and where the keeper does already. */
+  channels: Channels;
   /** All that the process gets of an environment. */
   environment: Record<string, string>;
   /** Gets each line that it writes, without the end of the line. */
@@ -69,17 +70,17 @@ function canBind(): boolean {
  * @throws WorkerdError if it ends before that
  */
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
-  const { program, dataDirectory, folders, sockets, environment, onLine } = options;
+  const { program, dataDirectory, folders, channels, environment, onLine } = options;
   // One that was killed leaves its socket behind.
-  rmSync(sockets.worker, { force: true });
+  if ("path" in channels.worker) rmSync(channels.worker.path, { force: true });
   const command = [
     ...(canBind() ? ["setpriv", "--pdeathsig", "KILL", "--"] : []),
     workerdFile(),
     "serve",
     "--binary",
     "-",
-    `--socket-addr=${names.socket}=unix:${sockets.worker}`,
-    `--external-addr=${names.keeper}=unix:${sockets.keeper}`,
+    `--socket-addr=${names.socket}=${workerdAddress(channels.worker)}`,
+    `--external-addr=${names.keeper}=${workerdAddress(channels.keeper)}`,
     `--directory-path=${names.objects}=${folders.objects}`,
     `--directory-path=${names.files}=${folders.files}`,
     "--control-fd=3",
@@ -87,7 +88,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const [file = "", ...args] = command;
   const child = spawn(file, args, {
     detached: true,
-    env: environment,
+    env: { ...environment, ...(channels.secret === undefined ? {} : { CHANNEL_SECRET: channels.secret }) },
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
   const ended = endOf(child);

@@ -44,10 +44,10 @@ async function pour(socket: Socket, size: number): Promise<number> {
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
   describe(`bodies under ${runtime}`, () => {
     test("a client that waits for leave gets it when the Worker has not refused", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ text, socket }) => {
+      const { path } = await startUpstream(t, ({ text, socket }) => {
         if (text.endsWith("hello")) socket.write(ok("done", "201 Created"));
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = new RawClient(port);
       client.write(put(5, expecting));
       await until("leave", () => client.text === "HTTP/1.1 100 Continue\r\n\r\n");
@@ -57,9 +57,9 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("who is refused gets no leave, and none of the body goes to workerd", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, ({ socket }) => socket.write(unauthorized));
+      const { path, passed } = await startUpstream(t, ({ socket }) => socket.write(unauthorized));
       const limits = { continueMs: 5000 };
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, limits });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
       const client = new RawClient(port);
       client.write(put(5, expecting));
       await until("the answer", () => client.text.endsWith("\r\n\r\nno"));
@@ -75,8 +75,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("an answer without a body arrives while that of the request is awaited", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ socket }) => socket.write(ok("", "404 Not Found")));
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path } = await startUpstream(t, ({ socket }) => socket.write(ok("", "404 Not Found")));
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       for (const lines of [[], [expecting]]) {
         const client = new RawClient(port);
         client.write(put(5, ...lines));
@@ -86,11 +86,11 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("a refused body is read for a while, and then the connection serves again", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, (one) => {
+      const { path, passed } = await startUpstream(t, (one) => {
         if (one.text.startsWith("GET")) answerAll(one);
         else one.socket.write(unauthorized);
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = new RawClient(port);
       client.write(put(mebibyte));
       client.write(Buffer.alloc(1000));
@@ -103,12 +103,12 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("a connection on which workerd awaits the rest of a refused body is not used again", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, (one) => {
+      const { path, passed } = await startUpstream(t, (one) => {
         if (one.text.startsWith("GET")) answerAll(one);
         else if (one.text.endsWith("hello"))
           one.socket.write("HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\n");
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = new RawClient(port);
       client.write(`${put(10)}hello`);
       await until("the head of the answer", () => client.text.endsWith("\r\n\r\n"));
@@ -124,9 +124,9 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("of a refused body no more is read than a bound, for no longer than a bound", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ socket }) => socket.write(unauthorized));
+      const { path } = await startUpstream(t, ({ socket }) => socket.write(unauthorized));
       const limits = { drainBytes: 1000, drainMs: 3000, sweepMs: 100 };
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, limits });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
       const client = new RawClient(port);
       client.write(put(1024 * mebibyte));
       assert((await pour(client.socket, 1024 * mebibyte)) < mostHeld);
@@ -135,9 +135,9 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("a body that stands still ends with 408, and workerd hears of it", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, () => {});
+      const { path, passed } = await startUpstream(t, () => {});
       const limits = { silenceMs: 500, sweepMs: 100 };
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, limits });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
       const client = new RawClient(port);
       client.write(`${put(60_000)}hello`);
       await until("the end", () => client.isClosed);
@@ -146,9 +146,9 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("headers that do not come end with 408", async (t) => {
-      const { socketPath } = await startUpstream(t, answerAll);
+      const { path } = await startUpstream(t, answerAll);
       const limits = { headersMs: 500, sweepMs: 100 };
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, limits });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
       const [silent, slow] = [new RawClient(port), new RawClient(port)];
       slow.write("GET / HTTP/1.1\r\nHo");
       await until("the ends", () => silent.isClosed && slow.isClosed);
@@ -156,8 +156,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("a client that goes away amid its body, or is cut off, takes its request with it", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, () => {});
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, () => {});
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const partings: [bytes: string, part: (socket: Socket) => void][] = [
         [`${put(100)}half`, (socket) => socket.end()],
         [`${put(100)}half`, (socket) => socket.resetAndDestroy()],
@@ -174,10 +174,10 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
 
     test("a client that does not read holds up what is sent to it, and gets all of it in the end", async (t) => {
       const size = 64 * mebibyte;
-      const { socketPath, passed } = await startUpstream(t, ({ socket }) =>
+      const { path, passed } = await startUpstream(t, ({ socket }) =>
         socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`),
       );
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = new RawClient(port);
       client.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
       await until("the head", () => client.text !== "");
@@ -198,8 +198,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("what workerd does not read is not read from the client", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ socket }) => socket.pause());
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path } = await startUpstream(t, ({ socket }) => socket.pause());
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = new RawClient(port);
       client.write(put(1024 * mebibyte));
       const taken = await pour(client.socket, 64 * mebibyte);

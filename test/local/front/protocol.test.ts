@@ -138,8 +138,8 @@ function answerWhole(passed: Passed): void {
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
   describe(`the front under ${runtime}`, () => {
     test("refuses what is malformed or of two meanings, and passes none of it on", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, answerAll);
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, answerAll);
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       for (const [what, bytes, status] of refusals) {
         const answer = await talk(port, bytes, untilClosed);
         assert.equal(statusOf(answer), status, `${what}: ${answer}`);
@@ -155,8 +155,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("passes on what it has understood, in its own words", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, answerWhole);
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, answerWhole);
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       for (const [what, bytes, text] of passedOn) {
         const before = passed.map((each) => each.text.length);
         assert.match(await talk(port, bytes), /\r\n\r\nanswer$/, what);
@@ -168,8 +168,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("a chunk that is none breaks the request off, so that no part of it counts as a whole", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, () => {});
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, () => {});
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       for (const bad of ["0x5\r\nhello\r\n0\r\n\r\n", "5\nhello\n0\n\n", "5\r\nhelloX0\r\n\r\n"]) {
         const answer = await talk(port, post(["Transfer-Encoding: chunked"], bad), untilClosed);
         assert.equal(statusOf(answer), 400, answer);
@@ -182,16 +182,16 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("OPTIONS * is about the server, and is answered without workerd", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, answerAll);
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, answerAll);
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const answer = await talk(port, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
       assert.match(answer, /^HTTP\/1\.1 204 No Content\r\nAllow: GET, HEAD, /);
       assert.equal(passed.length, 0);
     });
 
     test("ends a connection when it is asked to, and keeps it otherwise", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, answerAll);
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path, passed } = await startUpstream(t, answerAll);
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       for (const bytes of [
         get("/", "Connection: close"),
         "GET / HTTP/1.0\r\n\r\n",
@@ -209,13 +209,13 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("requests that are sent ahead are answered one after the other", async (t) => {
-      const { socketPath, passed } = await startUpstream(t, (one) => {
+      const { path, passed } = await startUpstream(t, (one) => {
         if (one.text.includes("GET /b ")) answerAll(one);
         // By then the second would have come, on a connection of its own.
         else if (one.text.endsWith("x"))
           setImmediate(() => setImmediate(() => one.socket.write(ok("first"))));
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const put = "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
       const answers = await talk(port, put + get("/b"), (text) => text.endsWith("answer"));
       assert.match(answers, /first.*answer$/s);
@@ -223,15 +223,15 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("who tries TLS is told at once that this is HTTP: docker does so first, and waits long", async (t) => {
-      const { socketPath } = await startUpstream(t, answerAll);
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { path } = await startUpstream(t, answerAll);
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const client = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
       const [error] = await once(client, "error").catch((reason: unknown) => [reason]);
       assert.match(String(error.code), /^ERR_SSL_/);
     });
 
     test("an answer in chunks arrives whole, and one that breaks off breaks the connection off", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ text, socket }) => {
+      const { path } = await startUpstream(t, ({ text, socket }) => {
         const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel";
         socket.write(head);
         setImmediate(() => {
@@ -239,7 +239,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
           else socket.destroy();
         });
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const whole = await talk(port, get("/whole"), (text) => text.endsWith("0\r\n\r\n"));
       assert.equal(whole.slice(whole.indexOf("\r\n\r\n")).replace(/\r\n(?:[0-9a-f]+\r\n)?/g, ""), "hello!");
       const broken = await talk(port, get("/broken"), untilClosed);
@@ -247,10 +247,10 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     });
 
     test("HEAD has the headers of an answer and no body", async (t) => {
-      const { socketPath } = await startUpstream(t, ({ socket }) =>
+      const { path } = await startUpstream(t, ({ socket }) =>
         socket.write("HTTP/1.1 200 OK\r\nContent-Length: 1234567890123\r\n\r\n"),
       );
-      const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath } });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
       const head = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
       const answers = await talk(port, head + head, (text) => text.split("1234567890123\r\n").length === 3);
       assert.equal(answers.split("\r\n\r\n").length, 3);
@@ -261,8 +261,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       [true, "198.51.100.7"],
     ] as const) {
       test(`the address is ${trustForwarded ? "what the proxy has added" : "that of the connection"}`, async (t) => {
-        const { socketPath, passed } = await startUpstream(t, answerAll);
-        const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, trustForwarded });
+        const { path, passed } = await startUpstream(t, answerAll);
+        const { port } = await startFrontProcess(t, runtime, { upstream: { path }, trustForwarded });
         await talk(port, get("/", "X-Forwarded-For: 192.0.2.1, 198.51.100.7"));
         assert.match(passed[0]?.text ?? "", new RegExp(`\\r\\nStowage-Client-Address: ${address}\\r\\n`));
       });

@@ -19,7 +19,7 @@ export interface Passed {
 
 /** What stands for workerd. */
 export interface Upstream {
-  socketPath: string;
+  path: string;
   /** Each connection that was used, in order. */
   passed: Passed[];
   server: Server;
@@ -37,7 +37,7 @@ export const ok = (body: string, status = "200 OK") =>
 
 /** Starts a server that hands what it gets to `onData`, each time that more of it came. */
 export async function startUpstream(t: TestContext, onData: (passed: Passed) => void): Promise<Upstream> {
-  const socketPath = join(temporaryDirectory(t), "worker");
+  const path = join(temporaryDirectory(t), "worker");
   const passed: Passed[] = [];
   const server = createServer((socket) => {
     const one: Passed = { text: "", socket };
@@ -47,18 +47,18 @@ export async function startUpstream(t: TestContext, onData: (passed: Passed) => 
       one.text += piece.toString("latin1");
       onData(one);
     });
-  }).listen(socketPath);
+  }).listen(path);
   await once(server, "listening");
   t.after(() => {
     server.close();
     for (const { socket } of passed) socket.destroy();
   });
-  return { socketPath, passed, server };
+  return { path, passed, server };
 }
 
 /** What a front is started with; see fixture-front.ts. */
 export interface FixtureOptions {
-  upstream: { socketPath: string };
+  upstream: { path: string };
   trustForwarded?: boolean;
   limits?: Partial<FrontLimits>;
   tls?: { certFile: string; keyFile: string };

@@ -1,0 +1,82 @@
+/**
+ * How the server and workerd talk to each other: over Unix sockets in a folder that is this user's alone; or, where
+ * there are none, over loopback, where everybody on the machine could speak, so that who does has to know a secret of
+ * this start.
+ */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, sep } from "node:path";
+
+/** Where one of the two listens, in the form that Node takes for listening and connecting. */
+export type Channel = { path: string } | { host: string; port: number };
+
+/** What the two know of each other. */
+export interface Channels {
+  /** Where workerd listens, for the front. */
+  worker: Channel;
+  /** Where the server listens, for the Worker. */
+  keeper: Channel;
+  /** What both say with each request; `undefined` where nobody else could make one. */
+  secret: string | undefined;
+}
+
+/** An address as workerd takes it on its command line. */
+export function workerdAddress(channel: Channel): string {
+  return "path" in channel ? `unix:${channel.path}` : `${channel.host}:${channel.port}`;
+}
+
+/**
+ * Chooses channels for a server on a data directory. They end with this process.
+ *
+ * @param hasUnixSockets whether workerd can listen on them: on Windows it cannot
+ */
+export async function openChannels(
+  dataDirectory: string,
+  hasUnixSockets: boolean = process.platform !== "win32" && process.env.STOWAGE_CHANNELS !== "tcp",
+): Promise<Channels> {
+  if (!hasUnixSockets) {
+    const [worker, keeper] = await Promise.all([freePort(), freePort()]);
+    return { worker, keeper, secret: randomBytes(32).toString("hex") };
+  }
+  const folder = makeFolder(dataDirectory);
+  return {
+    worker: { path: join(folder, "worker") },
+    keeper: { path: join(folder, "keeper") },
+    secret: undefined,
+  };
+}
+
+/** A port that nobody listens on now. */
+async function freePort(): Promise<Channel> {
+  const host = "127.0.0.1";
+  const server = createServer().listen({ host, port: 0 });
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return { host, port };
+}
+
+/**
+ * The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters.
+ * That of a server that was killed is removed; the data directory has its path.
+ */
+function makeFolder(dataDirectory: string): string {
+  const record = join(dataDirectory, "sockets");
+  const prefix = join(tmpdir(), "stowage-");
+  const leftOver = existsSync(record) ? readFileSync(record, "utf8") : "";
+  if (leftOver.startsWith(prefix) && !leftOver.slice(prefix.length).includes(sep)) {
+    rmSync(leftOver, { recursive: true, force: true });
+  }
+  const folder = mkdtempSync(prefix);
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  try {
+    writeFileSync(record, folder);
+  } catch {
+    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
+  }
+  return folder;
+}
