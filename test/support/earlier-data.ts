@@ -1,6 +1,6 @@
 /** Data directories that earlier releases wrote; see test/local/earlier-data.test.ts. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
@@ -13,5 +13,7 @@ export function earlierData(archive: string): string {
   const dataDirectory = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
   after(() => rmSync(dataDirectory, { recursive: true, force: true }));
   execFileSync("tar", ["xzf", join(archives, archive), "-C", dataDirectory]);
+  // As an operator does at the upgrade; earlier releases let others read it.
+  chmodSync(dataDirectory, 0o700);
   return dataDirectory;
 }
