@@ -15,7 +15,7 @@ import type { Bucket } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { commitBlob } from "./commit-blob.ts";
-import { DueTable } from "./due.ts";
+import { type DueJob, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { repositoryStub } from "./stubs.ts";
 import { logDeletion } from "./tally.ts";
@@ -55,7 +55,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#bucket = openBucket(env);
     this.#due = new DueTable(ctx.storage, clock);
     this.#store = new UploadStore(ctx.storage);
-    if (this.#store.open()) this.#due.arm();
+    if (this.#store.open()) void ctx.blockConcurrencyWhile(() => this.#due.wake());
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -99,10 +99,10 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return row.key === key && (!isOver(row) || wasGivenUp(row));
   }
 
-  override async alarm(): Promise<void> {
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     if (!this.#store.exists()) return;
     let isForgotten = false;
-    await this.#due.run({
+    const jobs: Record<string, DueJob> = {
       adopt: async () => {
         await this.#turn.take(() => this.#finish());
       },
@@ -117,7 +117,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
         await this.#deleteBytes();
         isForgotten = true;
       },
-    });
+    };
+    await this.#due.runAlarm(jobs, invocation);
     this.#report();
     if (!isForgotten) return;
     this.#due.forget();

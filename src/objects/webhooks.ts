@@ -6,7 +6,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../env.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
-import { DueTable } from "./due.ts";
+import { type DueJob, DueTable } from "./due.ts";
 import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
 import type { Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
@@ -34,7 +34,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     this.#clock = clock;
     this.#store = new WebhookStore(ctx.storage.sql);
     this.#due = new DueTable(ctx.storage, clock);
-    this.#due.arm();
+    void ctx.blockConcurrencyWhile(() => this.#due.wake());
   }
 
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,12 +96,13 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
 
   // ── Passing on ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  override async alarm(): Promise<void> {
-    await this.#due.run({
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    const jobs: Record<string, DueJob> = {
       [passOnJob]: async (rows) => {
         await Promise.all(rows.map(({ id }) => this.#passOn(id)));
       },
-    });
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   /** Runs one transaction, and lets the queues of these webhooks know what came of it. */

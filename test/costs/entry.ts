@@ -8,10 +8,11 @@
  * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
-import type { Env } from "../../src/env.ts";
+import { type Env, parseSettings, systemClock } from "../../src/env.ts";
 import { BlobsStore } from "../../src/objects/blobs/store.ts";
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { DueTable } from "../../src/objects/due.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import worker from "../../src/worker.ts";
@@ -23,7 +24,7 @@ const rows = new SqlMeter();
 
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Repository", ctx.storage.sql);
+    rows.watch("Repository", ctx.storage);
     super(ctx, calls.wrap(env));
   }
 
@@ -32,7 +33,7 @@ export class Repository extends RealRepository {
 
 export class Upload extends RealUpload {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Upload", ctx.storage.sql);
+    rows.watch("Upload", ctx.storage);
     super(ctx, calls.wrap(env));
   }
 
@@ -41,9 +42,10 @@ export class Upload extends RealUpload {
 
 export class Blobs extends RealBlobs {
   constructor(ctx: DurableObjectState, env: Env) {
-    // A shard makes its tables once in the life of a registry: that is no cost of the push that comes first.
+    // A shard makes its tables, and begins to scrub, once in its life: that is no cost of the push that comes first.
     new BlobsStore(ctx.storage.sql).create();
-    rows.watch("Blobs", ctx.storage.sql);
+    new DueTable(ctx.storage, systemClock).scrubLater(parseSettings(env).scrubEveryMs);
+    rows.watch("Blobs", ctx.storage);
     super(ctx, calls.wrap(env));
   }
 
@@ -52,7 +54,7 @@ export class Blobs extends RealBlobs {
 
 export class Catalog extends RealCatalog {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Catalog", ctx.storage.sql);
+    rows.watch("Catalog", ctx.storage);
     super(ctx, calls.wrap(env));
   }
 }

@@ -2,9 +2,16 @@ import type { Calls } from "../support/call-counter.ts";
 import { type Answer, Client, fetchOnce, type PushedImage, type RequestOptions } from "../support/client.ts";
 import { content, mebibyte } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
+import type { Writing } from "./sql-meter.ts";
 
 /** What requests needed: calls by `BINDING.method`, in all and at once, and rows of the objects' tables. */
-export type Spent = { calls: Calls; mostAtOnce: Calls; rowsRead: number; rowsWritten: number };
+export type Spent = {
+  calls: Calls;
+  mostAtOnce: Calls;
+  rowsRead: number;
+  rowsWritten: number;
+  writings: Writing[];
+};
 
 /** A client that shows a credential with every request. */
 export class Caller extends Client {

@@ -4,15 +4,16 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { DueTable } from "../due.ts";
+import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import type { Amount, ShardUsage } from "../upkeep.ts";
 
 /**
  * A repository's hold on a digest. The version grows with each lease and whenever the repository may have given it up;
- * it never begins again, also where the hold was dropped in between. `askAfter`: when its last lease ends.
+ * it never begins again, also where the hold was dropped in between. `leasedUntil`: when its last lease ends; `askAt`:
+ * when it is asked whether it holds the digest still, `null`: it said so, and nothing has happened since.
  */
-export type Holder = { version: number; askAfter: number };
+export type Holder = { version: number; leasedUntil: number; askAt: number | null };
 
 /** What a scrub found of a digest's bytes: they are not there, or others; or they could not be read, time and again. */
 export type Fault = "wrong" | "unreadable";
@@ -21,14 +22,29 @@ export type Fault = "wrong" | "unreadable";
 export type ReadFailures = { tries: number; since: number };
 
 /**
- * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). `reason`: why its
- * bytes go, for the log; `sizeBytes`: how many they are, `null` where nobody knows.
+ * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not), whose bytes are going
+ * to be deleted, or were `deleted` once. `reason`: why its bytes go, for the log; `sizeBytes`: how many they are, `null`
+ * where nobody knows; `dueAt`: when it gets into the next state.
  */
 export type StrayKey = {
   digest: Digest;
-  state: "doomed" | "tombstone";
+  state: "doomed" | "tombstone" | "deleted";
   reason: string;
   sizeBytes: number | null;
+  dueAt: number;
+};
+
+/** Whether a key was given up: nothing adopts it any more. */
+export function isGivenUp(stray: StrayKey | undefined): boolean {
+  return stray !== undefined && stray.state !== "doomed";
+}
+
+/** The jobs of a shard that are due by the rows that they are about. */
+export const shardColumns: Record<"holder" | "doom" | "delete" | "forget", DueColumn> = {
+  holder: { table: "holders", id: "digest || ' ' || repository", at: "ask_at", isDue: "ask_at IS NOT NULL" },
+  doom: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'doomed'" },
+  delete: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'tombstone'" },
+  forget: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'deleted'" },
 };
 
 const tables = `
@@ -76,7 +92,30 @@ const promises = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, reasons, byKey, faults, promises];
+/** What had a row in `due` for each holder and each stray key has its time in a column. */
+const dueByThemselves = `
+  ALTER TABLE holders ADD COLUMN ask_at INTEGER;
+  UPDATE holders SET ask_at = due.at FROM due
+    WHERE due.kind = 'holder'
+    AND holders.digest = substr(due.id, 1, instr(due.id, ' ') - 1)
+    AND holders.repository = substr(due.id, instr(due.id, ' ') + 1);
+  CREATE INDEX holders_to_ask ON holders (ask_at) WHERE ask_at IS NOT NULL;
+  ALTER TABLE stray_keys ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE stray_keys SET due_at = due.at, state = iif(due.kind = 'forget', 'deleted', state) FROM due
+    WHERE due.kind IN ('doom', 'delete', 'forget') AND due.id = stray_keys.key;
+  CREATE INDEX stray_keys_by_state ON stray_keys (state, due_at);
+  DELETE FROM due WHERE kind IN ('holder', 'doom', 'delete', 'forget');
+`;
+
+const schema: Schema = [
+  tables + DueTable.schema,
+  reasons,
+  byKey,
+  faults,
+  promises,
+  dueByThemselves,
+  DueTable.dropIndex,
+];
 
 /** How the faults are kept in the column `faulty`. */
 const faultCodes: Record<Fault, number> = { wrong: 1, unreadable: 2 };
@@ -187,24 +226,41 @@ export class BlobsStore {
    * Renews a repository's hold; returns its new version, which is the clock's milliseconds or more: so it is higher than
    * all before it also where the shard was put back to an earlier state.
    */
-  hold(digest: string, repository: string, askAfter: number, now: number): number {
+  hold(
+    digest: string,
+    repository: string,
+    { leasedUntil, askAt }: Omit<Holder, "version">,
+    now: number,
+  ): number {
     return this.#sql
       .exec<{ version: number }>(
-        `INSERT INTO holders (digest, repository, version, drop_after)
-         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?4), ?3)
-         ON CONFLICT DO UPDATE SET version = max(version + 1, ?4), drop_after = ?3 RETURNING version`,
+        `INSERT INTO holders (digest, repository, version, drop_after, ask_at)
+         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?3), ?4, ?5)
+         ON CONFLICT DO UPDATE SET version = max(version + 1, ?3), drop_after = ?4, ask_at = ?5 RETURNING version`,
         digest,
         repository,
-        askAfter,
         now,
+        leasedUntil,
+        askAt,
       )
       .one().version;
   }
 
-  /** Gives a repository's hold, if it has one, a new version. */
-  touchHolder(digest: string, repository: string): void {
+  /** Gives a repository's hold, if it has one, a new version, and has it asked at a time. */
+  touchHolder(digest: string, repository: string, askAt: number): void {
     this.#sql.exec(
-      "UPDATE holders SET version = version + 1 WHERE digest = ? AND repository = ?",
+      "UPDATE holders SET version = version + 1, ask_at = ? WHERE digest = ? AND repository = ?",
+      askAt,
+      digest,
+      repository,
+    );
+  }
+
+  /** Has a holder asked at a time; `null`: not before something happens. */
+  askHolder(digest: string, repository: string, askAt: number | null): void {
+    this.#sql.exec(
+      "UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?",
+      askAt,
       digest,
       repository,
     );
@@ -213,7 +269,7 @@ export class BlobsStore {
   holder(digest: string, repository: string): Holder | undefined {
     return this.#sql
       .exec<Holder>(
-        "SELECT version, drop_after AS askAfter FROM holders WHERE digest = ? AND repository = ?",
+        "SELECT version, drop_after AS leasedUntil, ask_at AS askAt FROM holders WHERE digest = ? AND repository = ?",
         digest,
         repository,
       )
@@ -245,18 +301,22 @@ export class BlobsStore {
 
   strayKey(key: string): StrayKey | undefined {
     return this.#sql
-      .exec<StrayKey>("SELECT digest, state, reason, size AS sizeBytes FROM stray_keys WHERE key = ?", key)
+      .exec<StrayKey>(
+        "SELECT digest, state, reason, size AS sizeBytes, due_at AS dueAt FROM stray_keys WHERE key = ?",
+        key,
+      )
       .toArray()[0];
   }
 
   setStrayKey(key: string, stray: StrayKey): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size) VALUES (?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size, due_at) VALUES (?, ?, ?, ?, ?, ?)",
       key,
       stray.digest,
       stray.state,
       stray.reason,
       stray.sizeBytes,
+      stray.dueAt,
     );
   }
 
@@ -271,7 +331,7 @@ export class BlobsStore {
         .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`)
         .one();
     const unheld = "EXISTS (SELECT 1 FROM due WHERE kind = 'drop' AND id = digest)";
-    const strays = sum("stray_keys WHERE EXISTS (SELECT 1 FROM due WHERE kind = 'delete' AND id = key)");
+    const strays = sum("stray_keys WHERE state = 'tombstone'");
     const dropped = sum(`blobs WHERE ${unheld}`);
     return {
       blobs: sum(`blobs WHERE NOT ${unheld}`),

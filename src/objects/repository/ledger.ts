@@ -7,6 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../../env.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { DueJob, DueTable } from "../due.ts";
 import { reportIfDue } from "../report.ts";
 import type { Freed } from "../upkeep.ts";
 import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
@@ -26,7 +27,7 @@ export abstract class Ledger extends DurableObject<Env> {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
     this.meta = openSchema(ctx.storage.sql);
-    if (this.meta !== undefined) this.parts.due.arm();
+    if (this.meta !== undefined) void ctx.blockConcurrencyWhile(() => this.parts.due.wake());
   }
 
   /** Whether there is a repository: something was pushed, and it was not deleted. */
@@ -38,40 +39,39 @@ export abstract class Ledger extends DurableObject<Env> {
     return this.ctx.storage.sql;
   }
 
-  override async alarm(): Promise<void> {
-    await this.#run();
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#run((due, jobs) => due.runAlarm(jobs, invocation));
   }
 
   async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
     let more = false;
-    const freed = await this.parts.tally.during(async () => {
-      more = await this.#run(budgetMs);
-    });
+    const freed = await this.parts.tally.during(() =>
+      this.#run(async (due, jobs) => {
+        more = await due.run(jobs, budgetMs);
+      }),
+    );
     return { freed, more };
   }
 
-  /** Does what is due. Returns whether some of it is left. */
-  async #run(budgetMs?: number): Promise<boolean> {
-    if (this.meta === undefined) return false;
+  /** Does what is due, in such a run. */
+  async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
+    if (this.meta === undefined) return;
     if (scanIfNew(this.parts, this.meta.untaggedTtl)) this.meta = readMeta(this.sql);
-    const more = await this.parts.due.run(
-      ledgerJobs(
-        this.env,
-        this.parts,
-        this.meta.name,
-        () => this.announce(),
-        (change) => this.ctx.storage.transactionSync(change),
-      ),
-      budgetMs,
+    const jobs = ledgerJobs(
+      this.env,
+      this.parts,
+      this.meta.name,
+      () => this.announce(),
+      (change) => this.ctx.storage.transactionSync(change),
     );
+    await run(this.parts.due, jobs);
     // The run before this one may have ended with the deletion of the ledger.
-    if (this.meta === undefined) return false;
+    if (this.meta === undefined) return;
     // What the jobs marked.
     await this.parts.outbox.flush(this.meta.name);
     this.parts.due.arm();
     reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
     await this.#forgetIfOver();
-    return more;
   }
 
   /** Once a deletion is known everywhere, the name is free; and once nothing is remembered of it, the object goes. */

@@ -107,7 +107,15 @@ const voidLeases = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, voidLeases, rereadStep];
+const schema: Schema = [
+  tables + DueTable.schema,
+  trash,
+  eventsSchema,
+  trashTags,
+  voidLeases,
+  rereadStep,
+  DueTable.dropIndex,
+];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {

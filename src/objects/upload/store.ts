@@ -48,7 +48,7 @@ const tables = `
 /** Who closed the session, as JSON. */
 const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
 
-const schema: Schema = [tables + DueTable.schema, closer];
+const schema: Schema = [tables + DueTable.schema, closer, DueTable.dropIndex];
 
 const bytesPerRow = 1024 * 1024;
 

@@ -69,31 +69,26 @@ const ofDelays: Bugs = {
     linksOnVoidLeases,
     {
       file: "src/objects/blobs/holders.ts",
-      from: "due.set(holderJob, holderId(digest, repository), Math.max(clock.now(), holder.askAfter));",
-      to: "due.set(holderJob, holderId(digest, repository), clock.now());",
+      from: "Math.max(clock.now(), holder.leasedUntil)",
+      to: "clock.now()",
     },
     {
       file: "src/objects/blobs/holders.ts",
-      from: "else if (holder.askAfter > clock.now()) due.set(holderJob, id, holder.askAfter);\n",
-      to: "",
+      from: "if (holder.leasedUntil <= clock.now()) return",
+      to: "return",
     },
   ],
   "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
   "a doom that comes late kills what was adopted": [
     {
       file: "src/objects/blobs.ts",
-      from: 'if (store.isContent(key) || store.strayKey(key)?.state === "tombstone") return;',
+      from: "if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;",
       to: "",
     },
     {
       file: "src/objects/blobs/deletion.ts",
-      from: 'if (stray?.state !== "doomed" || store.isContent(key)) continue;',
-      to: 'if (stray?.state !== "doomed") continue;',
-    },
-    {
-      file: "src/objects/blobs/deletion.ts",
-      from: 'stray?.state === "tombstone" && !store.isContent(key)',
-      to: 'stray?.state === "tombstone"',
+      from: "if (stray === undefined || !store.isContent(key)) return stray;",
+      to: "if (stray !== undefined) return stray;",
     },
   ],
   "an upload that was given up deletes its bytes once": {
