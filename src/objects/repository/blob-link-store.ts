@@ -4,12 +4,24 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { SessionState } from "../api.ts";
+import type { DueColumn } from "../due.ts";
 import { inPieces } from "./in-pieces.ts";
 
 /** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
 
 type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; replicated: number };
+
+/** The job that unlinks blobs which nothing references. One that a manifest was seen to reference is not due. */
+export const unlinkJob = "unlink";
+
+/** Where it is written when a blob is due. */
+export const unlinkColumn: DueColumn = {
+  table: "blobs",
+  id: "digest",
+  at: "unlink_at",
+  isDue: "unlink_at IS NOT NULL",
+};
 
 /** Blob links and closed sessions in SQL. Nothing here opens a transaction; the ledger does. */
 export class BlobLinkStore {
@@ -39,22 +51,35 @@ export class BlobLinkStore {
       .toArray()[0];
   }
 
-  /** Links a blob, or renews its link, at this location. */
-  write(location: BlobLocation, now: number): void {
+  /** Links a blob at this location, where it may be unlinked from a time on; or renews its link. */
+  write(location: BlobLocation, now: number, unlinkAt: number): void {
     this.#sql.exec(
-      `INSERT INTO blobs (digest, key, size, renewed_at) VALUES (?, ?, ?, ?)
+      `INSERT INTO blobs (digest, key, size, renewed_at, unlink_at) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET key = excluded.key, size = excluded.size, renewed_at = excluded.renewed_at`,
       location.digest,
       location.key,
       location.sizeBytes,
       now,
+      unlinkAt,
     );
+  }
+
+  /** Lets a blob be unlinked from a time on, if nothing references it then; `null`: something does. */
+  unlinkFrom(digest: string, unlinkAt: number | null): void {
+    this.#sql.exec("UPDATE blobs SET unlink_at = ? WHERE digest = ?", unlinkAt, digest);
   }
 
   /** Notes that these blobs were in use until now. */
   renew(digests: string[], now: number): void {
     const renew = "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
     inPieces(digests, (json) => this.#sql.exec(renew, now, json).toArray());
+  }
+
+  /** Notes that these blobs were in use until now, and may be unlinked from a time on. */
+  release(digests: string[], now: number, unlinkAt: number): void {
+    const release =
+      "UPDATE blobs SET renewed_at = ?, unlink_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
+    inPieces(digests, (json) => this.#sql.exec(release, now, unlinkAt, json).toArray());
   }
 
   delete(digest: string): void {
@@ -80,20 +105,36 @@ export class BlobLinkStore {
     return rows.map((row) => row.digest);
   }
 
-  /** Of these, the linked blobs that have no replica row yet; from now on they count as having one. */
-  takeUnreplicated(digests: string[]): string[] {
-    const take = `UPDATE blobs SET replicated = 1
-      WHERE replicated = 0 AND digest IN (SELECT value FROM json_each(?)) RETURNING digest`;
-    const rows = inPieces(digests, (json) => this.#sql.exec<{ digest: string }>(take, json).toArray());
-    return rows.map((row) => row.digest);
+  /**
+   * Notes that a manifest references these: those that are linked are not due to be unlinked. Returns those of them that
+   * have no replica row yet; from now on they count as having one.
+   */
+  reference(digests: string[]): string[] {
+    const unreplicated = `SELECT digest FROM blobs
+      WHERE replicated = 0 AND digest IN (SELECT value FROM json_each(?))`;
+    const reference = `UPDATE blobs SET replicated = 1, unlink_at = NULL
+      WHERE (replicated = 0 OR unlink_at IS NOT NULL) AND digest IN (SELECT value FROM json_each(?))`;
+    return inPieces(digests, (json) => {
+      const rows = this.#sql.exec<{ digest: string }>(unreplicated, json).toArray();
+      this.#sql.exec(reference, json);
+      return rows.map((row) => row.digest);
+    });
   }
 
-  /** Ends a session with this outcome, `null` for cancelled. False when it has ended with another one before. */
-  closeSession(id: string, digest: string | null): boolean {
+  /**
+   * Ends a session with this outcome, `null` for cancelled, to be forgotten from a time on. False when it has ended with
+   * another one before.
+   */
+  closeSession(id: string, digest: string | null, forgetAt: number): boolean {
     const before = this.sessionState(id);
     if (before.state === "finished") return before.digest === digest;
     if (before.state === "cancelled") return digest === null;
-    this.#sql.exec("INSERT INTO closed_sessions (id, digest) VALUES (?, ?)", id, digest);
+    this.#sql.exec(
+      "INSERT INTO closed_sessions (id, digest, forget_at) VALUES (?, ?, ?)",
+      id,
+      digest,
+      forgetAt,
+    );
     return true;
   }
 
@@ -109,10 +150,17 @@ export class BlobLinkStore {
     return this.#sql.exec("SELECT 1 FROM closed_sessions LIMIT 1").toArray().length > 0;
   }
 
-  forgetSessions(ids: string[]): void {
+  /** Forgets those of the next sessions after one that are due by now; returns the last that was looked at. */
+  forgetSessions(after: string, limit: number, now: number): string | undefined {
+    const page = "SELECT id FROM closed_sessions WHERE id > ? ORDER BY id LIMIT ?";
+    const last = this.#sql.exec<{ id: string }>(page, after, limit).toArray().at(-1)?.id;
+    if (last === undefined) return undefined;
     this.#sql.exec(
-      "DELETE FROM closed_sessions WHERE id IN (SELECT value FROM json_each(?))",
-      JSON.stringify(ids),
+      "DELETE FROM closed_sessions WHERE id > ? AND id <= ? AND forget_at <= ?",
+      after,
+      last,
+      now,
     );
+    return last;
   }
 }

@@ -112,7 +112,7 @@ export abstract class Ledger extends DurableObject<Env> {
     const { result, claimed } = this.ctx.storage.transactionSync(() => {
       if (this.meta === undefined && repository !== undefined)
         createSchema(this.sql, repository, this.parts.clock.now());
-      return { result: transaction(), claimed: outbox.claim() };
+      return outbox.claimAfter(transaction);
     });
     const meta = readMeta(this.sql);
     this.meta = meta;

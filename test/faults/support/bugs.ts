@@ -14,17 +14,24 @@ const ofFailures: Bugs = {
   },
   "the outbox drops a write that failed": {
     file: "src/objects/repository/outbox.ts",
-    from: "if (isUnchanged) this.#postpone(mark, now + retryMs);",
-    to: 'this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
+    from: "if (!isKnown) this.#keep(mark, now + retryMs, mark.flight.until);",
+    to: 'if (!isKnown) this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
   },
-  "a write to KV that lands after a delete is never taken back": {
-    file: "src/objects/repository/outbox.ts",
-    from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
-    to: "const unsettledUntil = isDelete ? null : earlier;",
-  },
+  "a write to KV that lands after a delete is never taken back": [
+    {
+      file: "src/objects/repository/outbox.ts",
+      from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
+      to: "const unsettledUntil = isDelete ? null : earlier;",
+    },
+    {
+      file: "src/objects/repository/outbox.ts",
+      from: "else if (isDelete) this.#keep(mark, now + this.#repeatMs, now + this.#repeatMs);",
+      to: "",
+    },
+  ],
   "collection ignores that a blob's grace was renewed": {
     file: "src/objects/repository/links.ts",
-    from: 'else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);',
+    from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);",
     to: "",
   },
   "an adoption that is repeated drops its own key": {
