@@ -1,5 +1,5 @@
 /** The floors of small requests: Workers that do as little as can be, in the same Miniflare. */
-import { startInstance } from "../src/local/instance.ts";
+import { startInstance } from "../test/support/miniflare/instance.ts";
 
 /** Where they serve. */
 export interface Floors extends AsyncDisposable {

@@ -1,9 +1,10 @@
 /** A registry to measure: the real one, with the floors beside it, its data on disk. */
-import type { BucketKind } from "../src/local/bucket-kind.ts";
-import { startInstance } from "../src/local/instance.ts";
-import { workerOptions } from "../src/local/options.ts";
+
 import type { Variables } from "../src/local/variables.ts";
-import { workerdPid } from "../src/local/workerd-process.ts";
+import { workerdPid } from "../src/local/workerd/process.ts";
+import { startInstance } from "../test/support/miniflare/instance.ts";
+import type { BucketKind } from "../test/support/miniflare/options.ts";
+import { workerOptions } from "../test/support/miniflare/options.ts";
 import { makeFolder } from "./files.ts";
 import type { Target } from "./target.ts";
 

@@ -8,6 +8,7 @@ import { startDockerRegistry } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
+import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
@@ -29,6 +30,7 @@ const known: Workload[] = [
   pushMemory,
   startUp,
   webhooks,
+  fsyncs,
   scale,
 ];
 

@@ -3,7 +3,7 @@
 /** What was measured, several times. */
 export interface Figure {
   name: string;
-  unit: "s" | "MB" | "/s" | "ms" | "kB";
+  unit: "s" | "MB" | "/s" | "ms" | "kB" | "";
   samples: number[];
   /** Of a rate: the median and the 99th percentile of the latencies of each sample, in milliseconds. */
   latencies?: { p50: number[]; p99: number[] };
@@ -13,7 +13,7 @@ export interface Figure {
 export interface Comparison {
   name: string;
   value: number;
-  unit: "times" | "MB" | "s";
+  unit: "times" | "MB" | "s" | "ms" | "";
   /** The value must not be greater; or, where `isLeast`, not be smaller. */
   limit: number;
   isLeast?: boolean;

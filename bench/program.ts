@@ -3,17 +3,21 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { projectDirectory } from "../src/local/bundle.ts";
-import { workerdPid } from "../src/local/workerd-process.ts";
+import { projectDirectory } from "../src/local/workerd/bundle.ts";
+import { workerdPid } from "../src/local/workerd/process.ts";
 import { makeFolder } from "./files.ts";
 import type { BenchInstance } from "./instance.ts";
 import type { Target } from "./target.ts";
 
-/** Starts it on a data directory and waits for its ready line. It is told to end in the end, and awaited. */
-export async function startProgram(data: string): Promise<Target & AsyncDisposable> {
+/**
+ * Starts it on a data directory and waits for its ready line. It is told to end in the end, and awaited. `under`: a
+ * command that runs it and stays the process that was started.
+ */
+export async function startProgram(data: string, under: string[] = []): Promise<Target & AsyncDisposable> {
   const main = join(projectDirectory, "src", "local", "main.ts");
   const args = [main, "--port", "0", "--data", data, "--log", "none"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "ignore"] });
+  const [command = process.execPath, ...rest] = [...under, process.execPath, ...args];
+  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
   const end = async () => {
     const ended = once(child, "exit");
     child.kill("SIGTERM");

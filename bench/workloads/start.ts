@@ -1,6 +1,6 @@
 /** How soon the registry is there: from `npm start` to ready, the first request, and the size of the Worker. */
 import { gzipSync } from "node:zlib";
-import { buildWorker } from "../../src/local/bundle.ts";
+import { buildWorker } from "../../src/local/workerd/bundle.ts";
 import { ping } from "../client.ts";
 import { makeFolder } from "../files.ts";
 import { newImage, pushImage } from "../image.ts";

@@ -5,7 +5,7 @@
  * The lock is SQLite's lock on an empty database file, held for as long as the process lives. The kernel
  * releases it with the process, however that ends: a lock cannot be stale, and no pid has to be checked.
  */
-import { mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
@@ -55,21 +55,41 @@ function makeDirectory(path: string): void {
   }
 }
 
+/** Whoever can read the directory has the key that signs tokens, and all private images. */
+function refuseReaders(path: string): void {
+  const mode = statSync(path).mode & 0o777;
+  // Windows has no such modes, and says that everybody may.
+  if (process.platform === "win32" || (mode & 0o077) === 0) return;
+  throw new DataDirectoryError(
+    `others on this machine can read the data directory ${path} (mode ${mode.toString(8)}), and with it every secret: ` +
+      `close it with \`chmod 700\`, or accept it with --allow-shared-data`,
+  );
+}
+
 /**
- * Makes the directory if need be, and takes its lock.
+ * Makes the directory if need be, and takes its lock. What this process creates from now on is for its user alone,
+ * unless the directory is shared.
  *
- * @throws DataDirectoryError if it cannot be written, or another server holds it
+ * @param options.isShared whether others on this machine may read it
+ * @throws DataDirectoryError if it cannot be written, others can read it, or another server holds it
  */
-export function openDataDirectory(directory: string): DataDirectory {
+export function openDataDirectory(
+  directory: string,
+  { isShared = false }: { isShared?: boolean } = {},
+): DataDirectory {
+  if (!isShared) process.umask(0o077);
   const unusable = (error: unknown) =>
-    new DataDirectoryError(
-      `the data directory ${directory} cannot be written: ${error instanceof Error ? error.message : error}`,
-    );
+    error instanceof DataDirectoryError
+      ? error
+      : new DataDirectoryError(
+          `the data directory ${directory} cannot be written: ${error instanceof Error ? error.message : error}`,
+        );
   let path: string;
   let lock: DatabaseSync;
   try {
     makeDirectory(resolve(directory));
     path = realpathSync(directory);
+    if (!isShared) refuseReaders(path);
     // SQLite's own error does not say what is wrong with the file.
     writeFileSync(join(path, "lock"), "", { flag: "a" });
     lock = new DatabaseSync(join(path, "lock"));

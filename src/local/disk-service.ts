@@ -1,35 +1,35 @@
 /**
- * The disk that the blob store of one machine writes to (storage/disk-bucket.ts): workerd's disk service, and beside it
- * what that does not do: to make files survive a power cut, and to tell those that were written whole.
+ * What the blob store of one machine (storage/disk-bucket.ts) needs beside workerd's disk service, which moves the bytes:
+ * to make files survive a power cut, and to tell those that were written whole.
  */
-import { mkdirSync } from "node:fs";
 import { open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Request, Response, type WorkerOptions } from "miniflare";
 import type { StoredPage } from "../storage/bucket.ts";
 import type { SettleRequest } from "../storage/disk-bucket.ts";
 
-/**
- * The bindings of a blob store on files.
- *
- * @param directory where the files are; made if it is not there
- */
-export function diskBindings(directory: string): NonNullable<WorkerOptions["serviceBindings"]> {
-  mkdirSync(directory, { recursive: true });
-  return {
-    BLOB_FILES: { disk: { path: directory, writable: true } },
-    BLOB_KEEPER: (request: Request) => keep(directory, request),
-  };
+/** What the Worker asks, and what it is told: HTTP, without what nobody reads of it. */
+export interface DiskRequest {
+  method: string;
+  query: URLSearchParams;
+  body: string;
+}
+export interface DiskAnswer {
+  status: number;
+  body?: string;
 }
 
-async function keep(directory: string, request: Request): Promise<Response> {
-  if (request.method === "POST") {
-    const isSettled = await settle(directory, (await request.json()) as SettleRequest);
-    return new Response(null, { status: isSettled ? 204 : 404 });
+/**
+ * Answers a request of the blob store.
+ *
+ * @param directory where the files are
+ */
+export async function askDisk(directory: string, { method, query, body }: DiskRequest): Promise<DiskAnswer> {
+  if (method === "POST") {
+    const isSettled = await settle(directory, JSON.parse(body) as SettleRequest);
+    return { status: isSettled ? 204 : 404 };
   }
-  const { searchParams } = new URL(request.url);
-  const page = await listKeys(directory, searchParams.get("after") ?? "", Number(searchParams.get("limit")));
-  return new Response(JSON.stringify(page));
+  const page = await listKeys(directory, query.get("after") ?? "", Number(query.get("limit")));
+  return { status: 200, body: JSON.stringify(page) };
 }
 
 /** The keys after one of them, in order, each with the time at which its folder got its last file. */

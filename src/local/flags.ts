@@ -2,7 +2,6 @@
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
-import { type BucketKind, bucketKinds, isBucketKind } from "./bucket-kind.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { localVariables, type Variables } from "./variables.ts";
 
@@ -13,8 +12,8 @@ export interface Flags {
   /** 0 is any free port. */
   port: number;
   dataDirectory: string;
-  /** Where blobs are to be kept; if it was not said, where the data directory has them. */
-  bucket?: BucketKind;
+  /** Whether others on this machine may read the data directory. */
+  isDataShared: boolean;
   /** Present: clients speak TLS. */
   tls?: TlsFiles;
   /** Variables of the Worker, each of which it accepts. */
@@ -36,7 +35,8 @@ deno task start [flags]
 --host ADDRESS     where to listen (127.0.0.1); without credentials only on a loopback address
 --port PORT        port to listen on (5000); 0 takes any free one
 --data DIRECTORY   where the data is kept (.stowage)
---bucket KIND      disk (files, for new data directories) or r2 (Miniflare's simulator)
+--allow-shared-data
+                   accepts a data directory that others on this machine can read
 --tls-cert FILE    serves https: the certificate with its chain, in PEM
 --tls-key FILE     the key of the certificate, in PEM
 --var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
@@ -52,7 +52,7 @@ const options = {
   host: { type: "string" },
   port: { type: "string" },
   data: { type: "string" },
-  bucket: { type: "string" },
+  "allow-shared-data": { type: "boolean" },
   "tls-cert": { type: "string" },
   "tls-key": { type: "string" },
   var: { type: "string", multiple: true },
@@ -74,6 +74,11 @@ function parseVar(text: string): [VariableName, string] {
   if (name === undefined || value === undefined) {
     throw new FlagError(`--var is ${JSON.stringify(text)}, but must be NAME=VALUE`);
   }
+  if (secrets.some((secret) => secret === name)) {
+    throw new FlagError(
+      `every user of this machine can read a command line: set the environment variable ${name} instead of --var`,
+    );
+  }
   if (!isVariableName(name)) {
     throw new FlagError(`there is no variable ${name}; there are ${Object.keys(variables).join(", ")}`);
   }
@@ -84,11 +89,6 @@ function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
   if (port <= 65535) return port;
   throw new FlagError(`--port is ${JSON.stringify(text)}, but must be a number from 0 to 65535`);
-}
-
-function parseBucket(text: string): BucketKind | undefined {
-  if (text === "" || isBucketKind(text)) return text || undefined;
-  throw new FlagError(`--bucket is ${JSON.stringify(text)}, but must be one of ${bucketKinds.join(", ")}`);
 }
 
 function parseHost(text: string): string {
@@ -105,11 +105,11 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     host: "127.0.0.1",
     port: "5000",
     data: ".stowage",
-    bucket: "",
     "tls-cert": "",
     "tls-key": "",
   };
   const vars: Variables = { LOG_FORMAT: "text" };
+  let isDataShared = false;
   for (const name of secrets) if (environment[name]) vars[name] = environment[name];
   for (const token of tokens) {
     if (token.kind !== "option") {
@@ -120,6 +120,11 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     if (!Object.hasOwn(options, name))
       throw new FlagError(`there is no flag ${rawName}; --help shows the flags`);
     if (name === "help") return { kind: "help" };
+    if (name === "allow-shared-data") {
+      if (value !== undefined) throw new FlagError(`${rawName} takes no value`);
+      isDataShared = true;
+      continue;
+    }
     if (value === undefined || value === "") throw new FlagError(`${rawName} needs a value`);
     if (Object.hasOwn(values, name)) {
       values[name as keyof typeof values] = value;
@@ -133,9 +138,8 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   const settings = localVariables(tls === undefined ? vars : { PUBLIC_SCHEME: "https", ...vars });
   parseSettings(settings);
   const host = parseHost(values.host);
-  const bucket = parseBucket(values.bucket);
-  const flags: Flags = { host, port: parsePort(values.port), dataDirectory: values.data, vars: settings };
-  if (bucket !== undefined) flags.bucket = bucket;
+  const port = parsePort(values.port);
+  const flags: Flags = { host, port, dataDirectory: values.data, isDataShared, vars: settings };
   if (tls !== undefined) flags.tls = tls;
   return { kind: "flags", flags };
 }

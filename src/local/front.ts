@@ -20,7 +20,6 @@ import { finished } from "node:stream/promises";
 import { createServer as createTlsServer } from "node:tls";
 import type { TlsIdentity } from "./tls-files.ts";
 
-const upstreamHost = "127.0.0.1";
 /** What is read from the Worker at once: little at first, and twice as much as before whenever that was all filled. */
 const leastRelayBytes = 64 * 1024;
 const mostRelayBytes = 2 * 1024 * 1024;
@@ -31,6 +30,9 @@ const keepAliveMs = 60_000;
 /** How long a client that the Worker has closed may take to close its own side, if nothing moves meanwhile. */
 const lingerMs = 60_000;
 
+/** Where the Worker answers. */
+export type Upstream = { socketPath: string } | { port: number };
+
 /** Where the front listens, and where it passes connections on to. */
 export interface FrontOptions {
   /** With it, the front speaks TLS; without, plain HTTP. */
@@ -38,8 +40,8 @@ export interface FrontOptions {
   host: string;
   /** 0 is any free port. */
   port: number;
-  /** The Worker's port on 127.0.0.1. */
-  upstreamPort: number;
+  /** The Worker: its Unix socket, or its port on 127.0.0.1. */
+  upstream: Upstream;
 }
 
 /** The listener. */
@@ -58,12 +60,12 @@ export interface Front {
 
 /** Starts listening. Rejects with the system's error where that is not possible. */
 export async function startFront(options: FrontOptions): Promise<Front> {
-  const { identity, host, port, upstreamPort } = options;
+  const { identity, host, port, upstream } = options;
   const clients = new Set<Socket>();
   const accept = (client: Socket) => {
     clients.add(client);
     client.once("close", () => clients.delete(client));
-    join(client, upstreamPort);
+    join(client, upstream);
   };
   const server = identity === undefined ? plainServer(accept) : tlsServer(identity, accept);
   server.listen({ host, port, exclusive: true });
@@ -121,7 +123,7 @@ function plainServer(accept: (client: Socket) => void): Server {
 }
 
 /** Passes bytes both ways, until both sides have ended or one of them breaks. */
-function join(client: Socket, upstreamPort: number): void {
+function join(client: Socket, to: Upstream): void {
   // Pulls are most of what passes here: what comes from the Worker is read into one buffer over and over. A stream that
   // is piped is read in pieces of 64 KiB, each allocated, which makes a large pull three times as slow.
   let relay = new Uint8Array(leastRelayBytes);
@@ -136,10 +138,8 @@ function join(client: Socket, upstreamPort: number): void {
     return !isWaiting;
   };
   const upstream = connect({
-    host: upstreamHost,
-    port: upstreamPort,
+    ...("port" in to ? { host: "127.0.0.1", port: to.port } : { path: to.socketPath }),
     allowHalfOpen: true,
-    noDelay: true,
     onread: { buffer: () => relay, callback: passOn },
   });
   const cut = () => {

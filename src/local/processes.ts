@@ -1,9 +1,15 @@
-/** What other processes on this machine are doing: from /proc on Linux, from `ps` elsewhere. */
+/**
+ * What other processes on this machine are doing: from /proc, or from `ps` where there is none, or none that may be read
+ * (Deno lets nobody read it who has not all permissions).
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 
 const pollMs = 20;
+
+/** Whether /proc tells of processes. */
+export const hasProc = proc(process.pid, "stat") !== undefined;
 
 function ps(pid: number, column: string): string | undefined {
   try {
@@ -27,7 +33,7 @@ function proc(pid: number, file: string): string | undefined {
 
 /** The command line of a process, its arguments separated by spaces; undefined if there is no such process. */
 export function commandOf(pid: number): string | undefined {
-  if (process.platform !== "linux") return ps(pid, "command");
+  if (!hasProc) return ps(pid, "command");
   return proc(pid, "cmdline")?.replaceAll("\0", " ").trim() || undefined;
 }
 
@@ -40,7 +46,7 @@ function stateAndParent(pid: number): [state: string, parent: number] | undefine
 
 /** The pid of a process's parent; undefined if there is no such process. */
 export function parentOf(pid: number): number | undefined {
-  if (process.platform === "linux") return stateAndParent(pid)?.[1];
+  if (hasProc) return stateAndParent(pid)?.[1];
   const text = ps(pid, "ppid");
   return text === undefined ? undefined : Number(text);
 }
@@ -55,7 +61,7 @@ function threadCount(pid: number): number {
 
 /** Whether a process with this pid exists, and holds files and ports. */
 export function isAlive(pid: number): boolean {
-  if (process.platform === "linux") {
+  if (hasProc) {
     const state = stateAndParent(pid)?.[0];
     // What has ended stays as a zombie until its parent asks, in a container perhaps for ever. But its
     // first thread may be one before the others have ended.

@@ -1,20 +1,26 @@
 /** The local server from its flags to its exit. */
 import "./compile-cache.ts";
-import { constants } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
 import { minPasswordLength } from "../env.ts";
-import { type BucketKind, BucketKindError, settleBucketKind } from "./bucket-kind.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
+import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
-import type { Front } from "./front.ts";
-import { startFrontThread } from "./front-thread.ts";
-import type { Instance } from "./instance.ts";
+import { type Front, startFront } from "./front.ts";
+import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
 import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
+import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
-import { drainWorkerd, endLeftOver, forgetWorkerd } from "./workerd-process.ts";
+import { endLeftOver, WorkerdError } from "./workerd/process.ts";
+import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts";
+import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -22,26 +28,21 @@ const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /** What keeps the server from starting, in a sentence. */
 class StartError extends Error {}
 
-let isStopping = false;
-
-function warn(message: string): void {
-  process.stderr.write(`stowage: ${message}\n`);
-}
+/** Writes a line about the server itself; its form is that of the log as soon as that is known. */
+let write = (message: string) => process.stderr.write(serverLine("text", message));
 
 function fail(message: string): never {
-  warn(message);
+  write(message);
   process.exit(1);
 }
 
 function messageOf(error: unknown): string {
-  // Miniflare hands its configuration to a workerd that has gone.
-  if ((error as NodeJS.ErrnoException).code === "EPIPE") return "workerd ends as soon as it is started";
   return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether an error says all there is to say. */
 function isExplained(error: unknown): error is Error {
-  return [StartError, DataDirectoryError, BucketKindError, TlsFilesError].some(
+  return [StartError, DataDirectoryError, DataLayoutError, TlsFilesError, ProgramError, WorkerdError].some(
     (kind) => error instanceof kind,
   );
 }
@@ -56,19 +57,21 @@ interface RunOptions {
 /** What is there before workerd is started. */
 interface Prepared {
   data: DataDirectory;
-  bucket: BucketKind;
+  layout: DataLayout;
   identity: TlsIdentity | undefined;
+  /** A folder of this process alone, for its sockets. */
+  sockets: string;
 }
 
 /** What runs once the server is ready. */
 interface Running {
   data: DataDirectory;
-  instance: Instance;
+  runtime: Runtime;
   front: Front;
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
-async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags): Promise<Prepared> {
+async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
   if (vars.ACCESS === "open" && !isLoopback(host)) {
     throw new StartError(
       `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
@@ -76,11 +79,11 @@ async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags):
   }
   const length = vars.ADMIN_PASSWORD?.length ?? 0;
   if (length > 0 && length < minPasswordLength && !isLoopback(host)) {
-    warn(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
+    write(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
   }
   const identity = tls && readTlsFiles(tls);
-  if (identity?.warning !== undefined) warn(identity.warning);
-  const data = openDataDirectory(dataDirectory);
+  if (identity?.warning !== undefined) write(identity.warning);
+  const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
   }
@@ -88,33 +91,47 @@ async function prepare({ host, port, vars, dataDirectory, bucket, tls }: Flags):
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, bucket: settleBucketKind(data.path, bucket), identity };
+  return { data, layout: settleLayout(data.path), identity, sockets: makeSocketFolder() };
+}
+
+/** The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters. */
+function makeSocketFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "stowage-"));
+  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
-  const { data, bucket, identity } = prepared;
-  // Loading Miniflare takes half a second, which no error above should have to wait for.
-  const { startInstance } = await import("./instance.ts");
-  const instance = await startInstance({
-    dataDirectory: data.path,
-    bucket,
-    entry,
-    stdout: process.stdout,
-    vars: flags.vars,
-    onRestart: () => warn("workerd ended unexpectedly, and was started again"),
-    onFailure: (error) => {
-      if (!isStopping) fail(`workerd ended unexpectedly, and cannot be started again: ${error.message}`);
+  const { data, layout, identity } = prepared;
+  const { vars } = flags;
+  const sockets = { worker: join(prepared.sockets, "worker"), keeper: join(prepared.sockets, "keeper") };
+  const [program] = await Promise.all([
+    entry === undefined ? readProgram() : compileProgram(entry),
+    serveKeeper(layout.folders.files, sockets.keeper, (error) =>
+      write(`a file could not be kept: ${messageOf(error)}`),
+    ),
+  ]);
+  const runtime = await startRuntime(
+    {
+      program,
+      dataDirectory: data.path,
+      folders: layout.folders,
+      sockets,
+      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
+      onLine: runtimeLog(logFormat(flags), process),
     },
-  });
-  try {
-    const upstreamPort = Number(new URL(instance.url).port);
-    const host = addressOf(flags.host);
-    const front = await startFrontThread({ identity, host, port: flags.port, upstreamPort });
-    return { data, instance, front };
-  } catch (error) {
-    await instance.dispose();
-    throw error;
-  }
+    {
+      onRestart: (reason) => write(`workerd ${reason}, and was started again`),
+      onFailure: (reason) => fail(`workerd ${reason}, and is not started again`),
+    },
+  );
+  const upstream = { socketPath: sockets.worker };
+  const front = await startFront({ identity, host: addressOf(flags.host), port: flags.port, upstream });
+  return { data, runtime, front };
+}
+
+function logFormat({ vars }: Flags): "json" | "text" {
+  return vars.LOG_FORMAT === "json" ? "json" : "text";
 }
 
 function addressOf(host: string): string {
@@ -122,45 +139,36 @@ function addressOf(host: string): string {
 }
 
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
-function stopWhenAsked({ data, instance, front }: Running, drainMs: number): void {
-  let askedAt = 0;
-  let isEnding = false;
-  const end = async (exitCode: number) => {
-    if (isEnding) return;
-    isEnding = true;
-    await instance.dispose();
-    forgetWorkerd(data.path);
+function stopWhenAsked({ data, runtime, front }: Running, drainMs: number): void {
+  let askedAt: number | undefined;
+  const end = (exitCode: number) => {
     data.release();
     process.exit(exitCode);
   };
   const stop = async () => {
     const notice = setTimeout(() => {
-      warn(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
+      write(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
     const deadline = performance.now() + drainMs;
     front.stopListening();
-    const finished = await drainWorkerd(data.path, drainMs);
+    const finished = await runtime.stop(drainMs);
     const drained = finished && (await front.flush(Math.max(0, Math.ceil(deadline - performance.now()))));
     clearTimeout(notice);
-    if (!drained) warn("requests that were still in flight have been cut off");
-    await end(0);
+    if (!drained) write("requests that were still in flight have been cut off");
+    end(0);
   };
-  const ask = (exitCodeAtOnce: number) => {
-    if (!isStopping) {
-      isStopping = true;
+  const ask = async (exitCodeAtOnce: number) => {
+    if (askedAt === undefined) {
       askedAt = performance.now();
-      void stop();
+      await stop();
     } else if (performance.now() - askedAt >= repeatMs) {
-      void end(exitCodeAtOnce);
+      await runtime.stop(0);
+      end(exitCodeAtOnce);
     }
   };
-  for (const name of stopSignals) {
-    // Miniflare's own listeners exit without waiting for anything.
-    process.removeAllListeners(name);
-    process.on(name, () => ask(128 + constants.signals[name]));
-  }
+  for (const name of stopSignals) process.on(name, () => void ask(128 + constants.signals[name]));
   watchRunner(() => {
-    if (!isStopping) ask(1);
+    if (askedAt === undefined) void ask(1);
   });
 }
 
@@ -178,6 +186,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     return;
   }
   const { flags } = parsed;
+  write = (message) => process.stderr.write(serverLine(logFormat(flags), message));
   // Where nobody reads the output any more, the registry still serves.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {

@@ -5,7 +5,7 @@
  * leaves the server an orphan that nobody sees. So the server watches the processes between itself and
  * its runner. A server that no runner started is left alone: outliving one's shell is what nohup is for.
  */
-import { commandOf, isAlive, parentOf } from "./processes.ts";
+import { commandOf, hasProc, isAlive, parentOf } from "./processes.ts";
 
 const pollMs = 500;
 const npm =
@@ -40,7 +40,7 @@ function runnerChain(): number[] {
 function isWhole(chain: readonly number[]): boolean {
   if (process.ppid !== chain[0]) return false;
   // A process that nobody waited for still seems alive; but its children have a new parent at once.
-  if (process.platform !== "linux") return chain.every(isAlive);
+  if (!hasProc) return chain.every(isAlive);
   return chain.every((pid, index) => index === chain.length - 1 || parentOf(pid) === chain[index + 1]);
 }
 

@@ -1,7 +1,7 @@
 /**
  * How the objects are reached, by the names that decide which one it is.
  */
-import type { Env } from "../env.ts";
+import { type Env, type Machine, maxBlobShards, parseMachine } from "../env.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import {
@@ -70,22 +70,58 @@ export function repositoryStub(env: Env, name: RepositoryName): RepositoryApi {
   );
 }
 
-/** The shard of a digest, by its first byte. */
-export function shardStub(env: Env, digest: Digest): BlobsApi {
-  return namedShardStub(env, hexOf(digest).slice(0, 2));
+/** The bindings that say how the work is divided between objects. */
+type Division = Pick<Env, "MACHINE">;
+
+const machines = new WeakMap<Division, Machine>();
+
+/** How the work is divided between objects; read once an isolate. */
+function machineOf(env: Division): Machine {
+  const known = machines.get(env) ?? parseMachine(env);
+  machines.set(env, known);
+  return known;
 }
 
-/** The names of all shards: the first byte of the digests that each decides about. */
-export const shardNames = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+function byteName(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
+}
 
-/** The shard of the digests that begin with this byte, in hexadecimal. */
+/** The names of all shards, in order: the first of the bytes that each decides about, in hexadecimal. */
+export function shardNames(env: Division): string[] {
+  const { blobShards } = machineOf(env);
+  return Array.from({ length: blobShards }, (_, index) => byteName(index * (maxBlobShards / blobShards)));
+}
+
+/** The name of the shard that decides about a digest, by its first byte. */
+export function shardOf(env: Division, digest: Digest): string {
+  const byte = Number.parseInt(hexOf(digest).slice(0, 2), 16);
+  return byteName(byte - (byte % (maxBlobShards / machineOf(env).blobShards)));
+}
+
+/** The shard of a digest. */
+export function shardStub(env: Env, digest: Digest): BlobsApi {
+  return namedShardStub(env, shardOf(env, digest));
+}
+
+/** The shard of this name. */
 export function namedShardStub(env: Env, name: string): BlobsApi {
   return reliable(repeatableBlobsCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobsApi);
 }
 
-/** The upload session with this id. */
-export function uploadStub(env: Env, id: string): UploadApi {
-  return reliable(repeatableUploadCalls, () => env.UPLOAD.getByName(id) as unknown as UploadApi);
+/** The name of the object that keeps an upload session: the session's id, or on one machine that of a pool. */
+export function uploadObjectOf(env: Division, session: string): string {
+  const { uploadPools } = machineOf(env);
+  if (uploadPools === 0) return session;
+  const sum = Array.from(session).reduce((total, character) => total + character.charCodeAt(0), 0);
+  return `pool-${sum % uploadPools}`;
+}
+
+/** What keeps the upload session with this id. */
+export function uploadStub(env: Env, session: string): UploadApi {
+  return reliable(
+    repeatableUploadCalls,
+    () => env.UPLOAD.getByName(uploadObjectOf(env, session)) as unknown as UploadApi,
+  );
 }
 
 /** The one catalog. */

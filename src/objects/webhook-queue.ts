@@ -168,7 +168,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     }
     const { webhookTimeoutMs: timeoutMs, webhookAllowsPrivate: allowsPrivate } = this.#settings;
     const startedAt = this.#clock.now();
-    const fetcher = this.env.WEBHOOK_OUTBOUND ?? internet;
+    const fetcher = allowsPrivate ? internet : (this.env.WEBHOOK_OUTBOUND ?? internet);
     const attempt = await sendEvent(webhook, waiting.event, {
       fetcher,
       allowsPrivate,

@@ -32,7 +32,7 @@ export async function findBlob(
     if (remembered !== undefined) return { ok: true, location: remembered };
     const replicated = cache.wasDeleted(repository, digest)
       ? undefined
-      : await replica.blob(repository, digest);
+      : await replica?.blob(repository, digest);
     if (replicated !== undefined) {
       cache.setBlob(repository, replicated);
       return { ok: true, location: replicated };

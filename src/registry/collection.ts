@@ -1,7 +1,6 @@
 /**
  * Collection, usage and the replica, over all of the registry: what administrators ask for by hand.
  */
-import { shardNames } from "../objects/stubs.ts";
 import { addFreed, nothingFreed } from "../objects/tally.ts";
 import type { Amount, Freed, RepositoryUsage } from "../objects/upkeep.ts";
 import type { Result } from "../oci/errors.ts";
@@ -29,7 +28,7 @@ export async function collect(
   };
   const phases = [
     eachRepository(registry, (name) => run(registry.ledger(name))),
-    eachShard((name) => run(registry.shardNamed(name))),
+    eachShard(registry, (name) => run(registry.shardNamed(name))),
   ];
   const walked = await walk(registry, phases, cursor);
   return walked.ok ? { ...walked, freed } : walked;
@@ -79,7 +78,7 @@ async function totalUsage(registry: Registry): Promise<TotalUsage> {
     }
     more = page.more && page.entries.length > 0;
   }
-  for (const shard of await mapAtOnce(shardNames, (name) => registry.shardNamed(name).usage())) {
+  for (const shard of await mapAtOnce(registry.shardNames, (name) => registry.shardNamed(name).usage())) {
     total.stored = add(total.stored, shard.blobs);
     total.leaving = add(total.leaving, shard.leaving);
   }

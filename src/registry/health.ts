@@ -19,9 +19,14 @@ const nothing = `sha256:${"0".repeat(64)}` as Digest;
 
 /** Asks each binding for something that is not there, which reads, and writes nothing. */
 function parts(registry: Registry): Record<string, () => Promise<unknown>> {
-  const session = { id: "health-check", repository: nobody, algorithm: "sha256" } as const;
+  const { replica } = registry;
+  const session = {
+    id: "00000000-0000-0000-0000-000000000000",
+    repository: nobody,
+    algorithm: "sha256",
+  } as const;
   return {
-    replica: () => registry.replica.ping(),
+    ...(replica && { replica: () => replica.ping() }),
     bucket: () => registry.bucket.sizeOf("health-check"),
     catalog: () => registry.catalog().repository(nobody),
     repository: () => registry.ledger(nobody).info(),

@@ -68,7 +68,7 @@ export async function readManifestContent(
   if (remembered !== undefined) return { ok: true, digest, ...remembered };
   const replicated = cache.wasDeleted(repository, digest)
     ? undefined
-    : await replica.manifest(repository, digest);
+    : await replica?.manifest(repository, digest);
   const read: Result<{ row: ManifestRow }> =
     replicated === undefined
       ? await readFromLedger(registry, repository, digest)

@@ -8,6 +8,7 @@ import {
   catalogStub,
   namedShardStub,
   repositoryStub,
+  shardNames,
   shardStub,
   uploadStub,
   webhookQueueStub,
@@ -19,7 +20,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { openBucket } from "../storage/open-bucket.ts";
-import { Replica } from "../storage/replica.ts";
+import { openReplica, type Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
 import { ByteLru } from "./lru.ts";
 import { PullEvents } from "./pull-events.ts";
@@ -31,7 +32,8 @@ export interface Registry {
   readonly env: Env;
   readonly settings: Settings;
   readonly clock: Clock;
-  readonly replica: Replica;
+  /** `undefined` on one machine: the ledgers answer. */
+  readonly replica: Replica | undefined;
   readonly bucket: Bucket;
   readonly cache: IsolateCache;
   readonly tagLookups: TagLookups;
@@ -43,7 +45,8 @@ export interface Registry {
   readonly pullEvents: PullEvents;
   ledger(name: RepositoryName): RepositoryApi;
   shard(digest: Digest): BlobsApi;
-  /** The shard of the digests that begin with this byte, in hexadecimal. */
+  /** The names of all shards, in order. */
+  readonly shardNames: string[];
   shardNamed(name: string): BlobsApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
@@ -71,9 +74,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     env,
     clock,
     settings: parseSettings(env),
-    replica: new Replica(env.MANIFESTS, (name, key) =>
-      repositoryStub(env, name as RepositoryName).repairReplica(key),
-    ),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
     bucket: openBucket(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
@@ -83,6 +84,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
+    shardNames: shardNames(env),
     shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),

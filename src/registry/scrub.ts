@@ -10,7 +10,6 @@ import {
   type ScrubStep,
 } from "../objects/scrub/report.ts";
 import { scrubBucket, scrubReplica } from "../objects/scrub/strays.ts";
-import { shardNames } from "../objects/stubs.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Registry } from "./registry.ts";
@@ -62,7 +61,7 @@ const shardsAtOnce = 8;
  */
 async function scrubShards(registry: Registry, after: string, take: Take): Promise<string | undefined> {
   const [begun = "", ...unfinished] = after.split(" ");
-  const following = shardNames.filter((name) => name > begun).slice(0, shardsAtOnce);
+  const following = registry.shardNames.filter((name) => name > begun).slice(0, shardsAtOnce);
   const pieces =
     unfinished.length > 0 ? unfinished.map(parsePiece) : following.map((shard) => ({ shard, from: "" }));
   const left = await Promise.all(
@@ -73,7 +72,7 @@ async function scrubShards(registry: Registry, after: string, take: Take): Promi
   ).then((pairs) => pairs.flat());
   const last = unfinished.length > 0 ? begun : following.at(-1);
   if (left.length > 0) return [last, ...left].join(" ");
-  return last === shardNames.at(-1) ? undefined : last;
+  return last === registry.shardNames.at(-1) ? undefined : last;
 }
 
 function parsePiece(text: string): { shard: string; from: string } {
@@ -113,6 +112,7 @@ export async function rebuildReplica(
 ): Promise<Result<{ repositories: number; removed: number; cursor?: string }>> {
   let repositories = 0;
   let removed = 0;
+  if (registry.replica === undefined) return { ok: true, repositories, removed };
   const phases: Phase[] = [
     eachRepository(registry, async (name) => {
       await registry.ledger(name).rebuildReplica();

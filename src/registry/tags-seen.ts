@@ -24,8 +24,12 @@ export class TagsSeen {
   }
 
   /** Where the replica says that a tag points, or where it was seen to point later; `undefined` when unknown. */
-  async fromReplica(replica: Replica, repository: RepositoryName, tag: Tag): Promise<Digest | undefined> {
-    const row = await replica.tag(repository, tag);
+  async fromReplica(
+    replica: Replica | undefined,
+    repository: RepositoryName,
+    tag: Tag,
+  ): Promise<Digest | undefined> {
+    const row = await replica?.tag(repository, tag);
     return row && this.note(repository, tag, row).digest;
   }
 }

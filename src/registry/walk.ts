@@ -1,7 +1,6 @@
 /**
  * Work over all of the registry, in requests of bounded time: each ends with a cursor, from which the next goes on.
  */
-import { shardNames } from "../objects/stubs.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Registry } from "./registry.ts";
@@ -78,7 +77,7 @@ export function eachRepository(registry: Registry, visit: Visit<RepositoryName>)
 const shardsAStep = 32;
 
 /** A phase that does something with each shard. */
-export function eachShard(visit: Visit<string>): Phase {
+export function eachShard({ shardNames }: Registry, visit: Visit<string>): Phase {
   return {
     name: "shards",
     step: async (after) => {

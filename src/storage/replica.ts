@@ -2,7 +2,8 @@
  * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
  * and a miss says nothing; only the ledger says no.
  *
- * `Repository` alone writes it (objects/repository/outbox.ts).
+ * `Repository` alone writes it (objects/repository/outbox.ts). On one machine there is none: KV would be one more
+ * database on the same disk, and the ledgers answer as fast.
  */
 import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
 import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
@@ -140,6 +141,14 @@ export class Replica {
   async delete(repository: string, key: ReplicaKey): Promise<void> {
     await this.#kv.delete(replicaKey(repository, key));
   }
+}
+
+/** The replica of these bindings; `undefined` where there is no KV. */
+export function openReplica(
+  { MANIFESTS }: { MANIFESTS?: KVNamespace },
+  repair?: Repair,
+): Replica | undefined {
+  return MANIFESTS && new Replica(MANIFESTS, repair);
 }
 
 function encode(value: ReplicaValue): Uint8Array {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { projectDirectory } from "../../src/local/bundle.ts";
-import { startInstance } from "../../src/local/instance.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { runtimes, temporaryDirectory } from "../local/program.ts";
 import { fetchOnce } from "../support/client.ts";
+import { startInstance } from "../support/miniflare/instance.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const adminPassword = "correct-horse-battery";

@@ -8,7 +8,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { projectDirectory } from "../../src/local/bundle.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { clearResults, readResults } from "./support/results.ts";
 import { renderTable, withoutVersions } from "./support/table.ts";
 

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import test from "node:test";
 import { startFront } from "../../src/local/front.ts";
-import { startInstance } from "../../src/local/instance.ts";
 import { temporaryDirectory } from "../local/program.ts";
+import { startInstance } from "../support/miniflare/instance.ts";
 import { buildImage, dockerPrograms, imageId, removeImages, startDocker } from "./support/docker.ts";
 import { hasPrograms } from "./support/programs.ts";
 
@@ -20,7 +20,12 @@ test("docker pushes while the ledger refuses blobs for a while, by its own retri
     stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
   });
   const upstreamPort = Number(new URL(instance.url).port);
-  const front = await startFront({ identity: undefined, host: "127.0.0.1", port: 0, upstreamPort });
+  const front = await startFront({
+    identity: undefined,
+    host: "127.0.0.1",
+    port: 0,
+    upstream: { port: upstreamPort },
+  });
   t.after(() => front.stopListening());
   const docker = await startDocker(t);
   const name = `127.0.0.1:${front.port}/overload/image`;

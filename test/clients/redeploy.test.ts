@@ -6,7 +6,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test, { type TestContext } from "node:test";
-import { projectDirectory } from "../../src/local/bundle.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { temporaryDirectory, until } from "../local/program.ts";
 import { buildImage, dockerPrograms, startDocker } from "./support/docker.ts";
 import { writeIndex } from "./support/oci-layout.ts";

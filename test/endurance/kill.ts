@@ -2,14 +2,13 @@
  * `kill -9` of the local server, with its workerd, at random moments under four clients. After each start everything
  * that was acknowledged is pulled; at the end nothing is stored that no manifest reaches.
  *
- * `npm run test:kill [-- --moments N] [--bucket disk|r2]`
+ * `npm run test:kill [-- --moments N]`
  */
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
 import test from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { type BucketKind, bucketKinds } from "../../src/local/bucket-kind.ts";
 import { freePort, startServer } from "../clients/support/server.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
@@ -20,29 +19,26 @@ const clientCount = 4;
 /** A server is killed at most so long after its clients have begun, in milliseconds. */
 const maxLifeMs = 1_500;
 
-const { values } = parseArgs({ options: { moments: { type: "string" }, bucket: { type: "string" } } });
+const { values } = parseArgs({ options: { moments: { type: "string" } } });
 const moments = Number(values.moments ?? 100);
-const kinds = bucketKinds.filter((kind) => values.bucket === undefined || values.bucket === kind);
 
-for (const bucket of kinds) {
-  test(`kill -9 at ${moments} moments (${bucket}): nothing acknowledged is lost, and nothing is left over`, async (t) => {
-    const data = temporaryDirectory(t);
-    const names = Array.from({ length: clientCount }, (_, index) => `kill/client-${index}`);
-    const pushers = names.map((name, index) => new Pusher(name, names[(index + 1) % clientCount] ?? name));
-    for (let moment = 0; moment < moments; moment++) {
-      const server = await startServer(t, { data, port: await freePort(), bucket });
-      await Promise.all(pushers.map((pusher) => pusher.verify(server.url, true)));
-      let isKilled = false;
-      const working = Promise.all(pushers.map((pusher) => pusher.work(server.url, () => isKilled)));
-      await Promise.race([working, delay(randomInt(maxLifeMs))]);
-      isKilled = true;
-      await server.killAll();
-      await working;
-      if (moment % 10 === 9) t.diagnostic(`${moment + 1} moments: ${JSON.stringify(sumOf(pushers))}`);
-    }
-    t.diagnostic(await nothingIsLeftOver(data, bucket, pushers));
-  });
-}
+test(`kill -9 at ${moments} moments: nothing acknowledged is lost, and nothing is left over`, async (t) => {
+  const data = temporaryDirectory(t);
+  const names = Array.from({ length: clientCount }, (_, index) => `kill/client-${index}`);
+  const pushers = names.map((name, index) => new Pusher(name, names[(index + 1) % clientCount] ?? name));
+  for (let moment = 0; moment < moments; moment++) {
+    const server = await startServer(t, { data, port: await freePort() });
+    await Promise.all(pushers.map((pusher) => pusher.verify(server.url, true)));
+    let isKilled = false;
+    const working = Promise.all(pushers.map((pusher) => pusher.work(server.url, () => isKilled)));
+    await Promise.race([working, delay(randomInt(maxLifeMs))]);
+    isKilled = true;
+    await server.killAll();
+    await working;
+    if (moment % 10 === 9) t.diagnostic(`${moment + 1} moments: ${JSON.stringify(sumOf(pushers))}`);
+  }
+  t.diagnostic(await nothingIsLeftOver(data, pushers));
+});
 
 function sumOf(pushers: Pusher[]) {
   const sum = (name: keyof Pusher["acknowledged"]) =>
@@ -51,13 +47,9 @@ function sumOf(pushers: Pusher[]) {
 }
 
 /** Moves the clock past the times of uploads, leases and tombstones; then only what manifests reach is stored. */
-async function nothingIsLeftOver(
-  dataDirectory: string,
-  bucket: BucketKind,
-  pushers: Pusher[],
-): Promise<string> {
+async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Promise<string> {
   const vars = { GC_GRACE: "0s" };
-  const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket, vars });
+  const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket: "disk", vars });
   const stored = () => ({
     blobs: registry.stored.blobKeys().length,
     bytes: registry.stored.bytes(),

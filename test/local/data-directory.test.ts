@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
 import { hasEnded, signal } from "../../src/local/processes.ts";
-import { workerdPid } from "../../src/local/workerd-process.ts";
+import { workerdPid } from "../../src/local/workerd/process.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 test("a data directory is held by one server at a time", (t) => {

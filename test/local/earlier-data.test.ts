@@ -9,9 +9,9 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import test from "node:test";
-import type { BucketKind } from "../../src/local/bucket-kind.ts";
 import { content, digestOf } from "../support/content.ts";
 import { archives, earlierData } from "../support/earlier-data.ts";
+import type { BucketKind } from "../support/miniflare/options.ts";
 import { serve } from "../support/registry.ts";
 import { parseMetrics, seriesValue } from "../support/scrape.ts";
 

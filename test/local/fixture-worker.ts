@@ -3,8 +3,6 @@ import { DurableObject } from "cloudflare:workers";
 
 interface Bindings {
   CATALOG: DurableObjectNamespace<Catalog>;
-  BLOBS: R2Bucket;
-  MANIFESTS: KVNamespace;
 }
 
 export class Repository extends DurableObject {}
@@ -43,11 +41,7 @@ async function upload(request: Request): Promise<Response> {
 }
 
 async function visit(env: Bindings): Promise<Response> {
-  const kv = Number(await env.MANIFESTS.get("visits")) + 1;
-  await env.MANIFESTS.put("visits", String(kv));
-  const r2 = Number(await (await env.BLOBS.get("visits"))?.text()) + 1 || 1;
-  await env.BLOBS.put("visits", String(r2));
-  return Response.json([kv, r2, await env.CATALOG.getByName("only").count()]);
+  return Response.json(await env.CATALOG.getByName("only").count());
 }
 
 export default {

@@ -7,6 +7,7 @@ const defaults: Flags = {
   host: "127.0.0.1",
   port: 5000,
   dataDirectory: ".stowage",
+  isDataShared: false,
   vars: { ACCESS: "open", ADDRESS_HEADER: "", METRICS_SCOPE: "process", LOG_FORMAT: "text" },
 };
 
@@ -21,7 +22,7 @@ const accepted: [args: string[], difference: Partial<Flags>][] = [
   [["--port=65535", "--host=::1"], { port: 65535, host: "::1" }],
   [["--host", "[::1]"], { host: "::1" }],
   [["--host", "localhost", "--data", "/a b"], { host: "localhost", dataDirectory: "/a b" }],
-  [["--bucket", "r2"], { bucket: "r2" }],
+  [["--allow-shared-data"], { isDataShared: true }],
   [["--log", "json"], withVars({ LOG_FORMAT: "json" })],
   [["--var", "LOG_FORMAT=none"], withVars({ LOG_FORMAT: "none" })],
   [["--var", "GC_GRACE=1h", "--var=ACCESS=closed"], withVars({ ACCESS: "closed", GC_GRACE: "1h" })],
@@ -50,7 +51,11 @@ const refused: [args: string[], message: RegExp][] = [
   [["--port", "65536"], /^--port is "65536", but must be a number from 0 to 65535$/],
   [["--port", "1e3"], /^--port is "1e3", but must be /],
   [["--host", "example.com"], /^--host is "example.com", but must be /],
-  [["--bucket", "s3"], /^--bucket is "s3", but must be one of disk, r2$/],
+  [
+    ["--var", "ADMIN_PASSWORD=a long enough password"],
+    /^every user of this machine can read a command line: set the environment variable ADMIN_PASSWORD instead of --var$/,
+  ],
+  [["--allow-shared-data=yes"], /^--allow-shared-data takes no value$/],
   [["--log", "xml"], /^--log is "xml", but must be one of json, text, none$/],
   [["--var", "GC_GRACE"], /^--var is "GC_GRACE", but must be NAME=VALUE$/],
   [["--var", "GC_GARCE=1h"], /^there is no variable GC_GARCE; there are ACCESS, /],

@@ -15,7 +15,7 @@ async function plainFront(t: test.TestContext): Promise<number> {
     identity: undefined,
     host: "127.0.0.1",
     port: 0,
-    upstreamPort: address.port,
+    upstream: { port: address.port },
   });
   t.after(() => {
     front.stopListening();

@@ -5,16 +5,24 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { projectDirectory } from "../../src/local/bundle.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 
 const bin = join(projectDirectory, "node_modules", ".bin");
 const deadlineMs = 60_000;
 
+/** The permissions that `deno task start` gives. */
+function denoPermissions(): string[] {
+  const file: { tasks: { start: string } } = JSON.parse(
+    readFileSync(join(projectDirectory, "deno.json"), "utf8"),
+  );
+  return file.tasks.start.split(" ").filter((word) => word.startsWith("--allow-"));
+}
+
 /** How a TypeScript file is run. */
 export const runtimes = {
   node: [process.execPath],
-  deno: [join(bin, "deno"), "run", "-A"],
+  deno: [join(bin, "deno"), "run", "--no-prompt", ...denoPermissions()],
 };
 
 /** A started program. */

@@ -7,7 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test, { type TestContext } from "node:test";
-import { projectDirectory } from "../../src/local/bundle.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { temporaryDirectory } from "./program.ts";
 
 const secret = "between the registry and the listener";

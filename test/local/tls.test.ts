@@ -8,9 +8,9 @@ import { join } from "node:path";
 import test from "node:test";
 import { connect as connectTls } from "node:tls";
 import { startFront } from "../../src/local/front.ts";
-import { startInstance } from "../../src/local/instance.ts";
 import { signal } from "../../src/local/processes.ts";
 import { readTlsFiles } from "../../src/local/tls-files.ts";
+import { startInstance } from "../support/miniflare/instance.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 const main = join(import.meta.dirname, "fixture-main.ts");
@@ -44,7 +44,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
     assert.match(url, /^https:\/\/127\.0\.0\.1:\d+$/);
     assert.equal(JSON.parse(await get(`${url}/settings`)).PUBLIC_SCHEME, "https");
 
-    const restarted = "stowage: workerd ended unexpectedly, and was started again\n";
+    const restarted = "stowage: workerd was ended by the signal SIGKILL, and was started again\n";
     const workerd = recordedWorkerd(data);
     assert(workerd !== undefined);
     signal(workerd, "SIGKILL");
@@ -96,7 +96,7 @@ async function frontOf(t: test.TestContext, serve: (socket: Socket) => void) {
   const address = upstream.address();
   assert(typeof address === "object" && address !== null);
   const identity = readTlsFiles({ certFile, keyFile });
-  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstreamPort: address.port });
+  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { port: address.port } });
   t.after(() => {
     front.stopListening();
     upstream.close();

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { readWranglerOptions } from "../../src/local/wrangler-options.ts";
+import { readWranglerOptions } from "../../src/local/workerd/wrangler-options.ts";
 import { temporaryDirectory } from "./program.ts";
 
 test("what wrangler made of wrangler.toml is kept, and is the same when it is read again", async (t) => {

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { filesDirectory } from "../../src/local/bucket-kind.ts";
+import { foldersOf } from "../../src/local/data-layout.ts";
 import { bucketUnderTest, temporaryData } from "../support/bucket-under-test.ts";
 import { content, digestOf, mebibyte } from "../support/content.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
@@ -53,12 +53,12 @@ function partOf(key: string, place: number): string {
 
 /** The files in a key's folder whose names are like this. */
 function filesOf(key: string, pattern: string): string[] {
-  return globSync(join(filesDirectory(dataDirectory), key, pattern)).sort();
+  return globSync(join(foldersOf(dataDirectory).files, key, pattern)).sort();
 }
 
 const damages: Record<string, (victim: Victim) => Promise<void> | void> = isOnDisk
   ? {
-      lost: ({ key }) => rmSync(join(filesDirectory(dataDirectory), key), { recursive: true }),
+      lost: ({ key }) => rmSync(join(foldersOf(dataDirectory).files, key), { recursive: true }),
       "cut short": ({ key, bytes }) =>
         truncateSync(filesOf(key, "{whole,*-*}")[0] ?? "", bytes.byteLength - 1),
       altered: ({ key, bytes }) =>

@@ -1,11 +1,21 @@
-/** Which bucket the registries of a test file have. A file that sets it, and imports another, runs that one's tests on it. */
+/**
+ * Which bucket the registries of a test file have, and whether they are divided as on one machine. A file that sets it,
+ * and imports another, runs that one's tests on it.
+ */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import type { BucketKind } from "../../src/local/bucket-kind.ts";
+import type { Machine } from "../../src/env.ts";
+import type { BucketKind } from "./miniflare/options.ts";
 
-export const bucketUnderTest: { kind: BucketKind } = { kind: "r2" };
+export const bucketUnderTest: { kind: BucketKind; machine?: Machine } = { kind: "r2" };
+
+/** Has the registries of a test file run as `npm start` has them on a new data directory. */
+export function testOneMachine(): void {
+  bucketUnderTest.kind = "disk";
+  bucketUnderTest.machine = { blobShards: 1, uploadPools: 4 };
+}
 
 /** A data directory that is removed after the tests of the file. */
 export function temporaryData(): string {

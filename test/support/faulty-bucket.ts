@@ -108,7 +108,7 @@ type Namespaces = Record<keyof typeof objectPrefixes, DurableObjectNamespace>;
 
 type Buckets = Namespaces & {
   BLOBS: R2Bucket;
-  MANIFESTS: KVNamespace;
+  MANIFESTS?: KVNamespace;
   BLOB_FILES?: Fetcher;
   BLOB_KEEPER?: Fetcher;
 };
@@ -133,7 +133,7 @@ function wrap(env: Buckets): Buckets {
     ...env,
     ...faultyObjects(env),
     BLOBS: faulty(BLOBS),
-    MANIFESTS: faulty(MANIFESTS, "replica."),
+    ...(MANIFESTS && { MANIFESTS: faulty(MANIFESTS, "replica.") }),
     ...services,
   };
 }

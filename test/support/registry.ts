@@ -3,9 +3,12 @@ import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { type Instance, type InstanceOptions, startInstance } from "../../src/local/instance.ts";
+import type { Machine } from "../../src/env.ts";
+import { shardOf, uploadObjectOf } from "../../src/objects/stubs.ts";
+import { parseDigest } from "../../src/oci/digest.ts";
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
+import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
@@ -15,12 +18,15 @@ export class TestRegistry extends Client {
   readonly instance: Instance;
   readonly #errors: string[];
   readonly stored: Stored;
+  /** As the Worker has it: what says which object is asked about a digest or a session. */
+  readonly #division: { MACHINE?: string };
   #bucket: ReturnType<Instance["miniflare"]["getR2Bucket"]> | undefined;
   #kv: ReturnType<Instance["miniflare"]["getKVNamespace"]> | undefined;
   #hasEnded = false;
 
-  constructor(instance: Instance, errors: string[], stored: Stored) {
+  constructor(instance: Instance, errors: string[], stored: Stored, machine: Machine | undefined) {
     super(instance.url);
+    this.#division = machine === undefined ? {} : { MACHINE: JSON.stringify(machine) };
     this.instance = instance;
     this.stored = stored;
     this.#errors = errors;
@@ -38,16 +44,35 @@ export class TestRegistry extends Client {
     return this.#kv;
   }
 
-  /** The keys of all rows of the replica, in order. */
+  /** Whether it has KV, as on the platform. */
+  get hasReplica(): boolean {
+    return this.#division.MACHINE === undefined;
+  }
+
+  /** The keys of all rows of the replica, in order; none where there is no replica. */
   async replicaKeys(): Promise<string[]> {
+    if (!this.hasReplica) return [];
     const { keys, list_complete: isComplete } = await (await this.kv()).list();
     assert(isComplete);
     return keys.map((key) => key.name);
   }
 
-  /** Drops the memory of an object, as the platform does at will. */
+  /** Drops the memory of an object, as the platform does at will; that of an upload is named by its session. */
   evict(className: ObjectClass, name: string): Promise<void> {
-    return this.instance.miniflare.unsafeEvictDurableObject("stowage", className, { name });
+    const object = className === "Upload" ? this.uploadObject(name) : name;
+    return this.instance.miniflare.unsafeEvictDurableObject("stowage", className, { name: object });
+  }
+
+  /** The name of the object that keeps an upload session. */
+  uploadObject(session: string): string {
+    return uploadObjectOf(this.#division, session);
+  }
+
+  /** The name of the shard of a digest. */
+  shardOf(text: string): string {
+    const digest = parseDigest(text);
+    assert(digest !== undefined);
+    return shardOf(this.#division, digest);
   }
 
   /** Ends the registry. What it logged as a failure of its own fails the tests. */
@@ -74,11 +99,11 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
       done();
     },
   });
-  const { bucket = bucketUnderTest.kind } = options;
+  const { bucket = bucketUnderTest.kind, machine = bucketUnderTest.machine } = options;
   const { dataDirectory = temporaryData() } = options;
   const vars = { LOG_FORMAT: "none", ...options.vars };
-  const instance = await startInstance({ stderr, ...options, bucket, dataDirectory, vars });
-  const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket));
+  const instance = await startInstance({ stderr, ...options, bucket, machine, dataDirectory, vars });
+  const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket), machine);
   after(() => registry.end());
   // Beside a test that failed, what the registry said of its own work.
   process.once("exit", (code) => {

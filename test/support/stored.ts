@@ -2,7 +2,8 @@
 import { globSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { type BucketKind, filesDirectory } from "../../src/local/bucket-kind.ts";
+import { foldersOf } from "../../src/local/data-layout.ts";
+import type { BucketKind } from "./miniflare/options.ts";
 
 /** The bytes that one data directory holds. */
 export type Stored = {
@@ -16,7 +17,7 @@ export type Stored = {
 
 /** What is stored in a data directory whose bucket is of this kind. */
 export function storedIn(dataDirectory: string, kind: BucketKind): Stored {
-  return kind === "disk" ? storedOnDisk(filesDirectory(dataDirectory)) : storedInR2(dataDirectory);
+  return kind === "disk" ? storedOnDisk(foldersOf(dataDirectory).files) : storedInR2(dataDirectory);
 }
 
 function storedOnDisk(files: string): Stored {

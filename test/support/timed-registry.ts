@@ -1,9 +1,9 @@
 /** A registry whose clock tests move, whose alarms they run, and whose bucket, KV and objects they make fail or wait. */
 import assert from "node:assert/strict";
 import { join } from "node:path";
-import type { InstanceOptions } from "../../src/local/instance.ts";
 import { fetchOnce } from "./client.ts";
 import type { Moment } from "./held-calls.ts";
+import type { InstanceOptions } from "./miniflare/instance.ts";
 import { serve, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
@@ -51,8 +51,13 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     assert.equal(response.status, 200, answer);
     return JSON.parse(answer);
   };
+  /** The object's own name: tests name shards by the first byte of their digests, and uploads by their sessions. */
+  const objectOf = (binding: Binding, name: string) => {
+    if (binding === "UPLOAD") return registry.uploadObject(name);
+    return binding === "BLOB_SHARDS" ? registry.shardOf(`sha256:${name.padEnd(64, "0")}`) : name;
+  };
   const runAlarm = (binding: Binding, name: string) =>
-    control<void>(`alarm/${binding}/${encodeURIComponent(name)}`);
+    control<void>(`alarm/${binding}/${encodeURIComponent(objectOf(binding, name))}`);
   return {
     registry,
     advance: (milliseconds) => control(`clock/${milliseconds}`),
@@ -72,7 +77,10 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
       };
     },
     call: (binding, name, method, ...args) =>
-      control(`call/${binding}/${encodeURIComponent(name)}/${method}`, JSON.stringify(args)),
+      control(
+        `call/${binding}/${encodeURIComponent(objectOf(binding, name))}/${method}`,
+        JSON.stringify(args),
+      ),
     collect: async (repositories, digests) => {
       const shards = new Set(digests.map((digest) => digest.slice(digest.indexOf(":") + 1).slice(0, 2)));
       // The ledgers tell the shards what they gave up, and these ask the ledgers.

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseSettings, SettingError, type Settings, type VariableName } from "../../src/env.ts";
+import {
+  parseMachine,
+  parseSettings,
+  SettingError,
+  type Settings,
+  type VariableName,
+} from "../../src/env.ts";
 
 const hour = 3_600_000;
 
@@ -102,5 +108,35 @@ test("a wrong value is refused by an error that names the variable and says what
         return true;
       },
     );
+  }
+});
+
+test("where nothing is said of a machine, the work is divided as on the platform", () => {
+  assert.deepEqual(parseMachine({}), { blobShards: 256, uploadPools: 0 });
+});
+
+test("what the local server says of its machine is read, and nothing else", () => {
+  for (const blobShards of [1, 4, 256]) {
+    const machine = { blobShards, uploadPools: 4 };
+    assert.deepEqual(parseMachine({ MACHINE: JSON.stringify(machine) }), machine);
+  }
+  const refused = [
+    "",
+    "null",
+    "1",
+    "{}",
+    '{"blobShards":1}',
+    '{"uploadPools":1}',
+    '{"blobShards":0,"uploadPools":1}',
+    '{"blobShards":3,"uploadPools":1}',
+    '{"blobShards":512,"uploadPools":1}',
+    '{"blobShards":"1","uploadPools":1}',
+    '{"blobShards":1,"uploadPools":-1}',
+    '{"blobShards":1,"uploadPools":1.5}',
+    '{"blobShards":1,"uploadPools":65}',
+    '{"blobShards":1,"uploadPools":1,"more":1}',
+  ];
+  for (const MACHINE of refused) {
+    assert.throws(() => parseMachine({ MACHINE }), { name: "SettingError", variable: "MACHINE" }, MACHINE);
   }
 });

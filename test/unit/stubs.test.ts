@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/env.ts";
 import type { ManifestPut } from "../../src/objects/api.ts";
-import { catalogStub, repositoryStub, Unreachable, webhooksStub } from "../../src/objects/stubs.ts";
+import {
+  catalogStub,
+  repositoryStub,
+  shardNames,
+  shardOf,
+  Unreachable,
+  uploadObjectOf,
+  webhooksStub,
+} from "../../src/objects/stubs.ts";
 import type { Webhook } from "../../src/objects/webhooks-api.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
@@ -96,3 +104,32 @@ for (const [reason, calls] of oneTimeCalls) {
     });
   }
 }
+
+test("digests are divided evenly between the shards that there are", () => {
+  for (const [count, MACHINE] of [
+    [256, undefined],
+    ...[1, 2, 16].map((blobShards) => [blobShards, JSON.stringify({ blobShards, uploadPools: 0 })] as const),
+  ] as const) {
+    const division = MACHINE === undefined ? {} : { MACHINE };
+    const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+    const shards = bytes.map((byte) => shardOf(division, `sha256:${byte.padEnd(64, "0")}` as Digest));
+    assert.deepEqual([...new Set(shards)], shardNames(division));
+    assert.equal(shardNames(division).length, count);
+    assert(
+      Map.groupBy(shards, (name) => name)
+        .values()
+        .every(({ length }) => length === 256 / count),
+    );
+  }
+  assert.equal(shardOf({}, `sha512:${"ab".padEnd(128, "0")}` as Digest), "ab");
+});
+
+test("sessions have an object each, or share a number of them", () => {
+  const sessions = Array.from({ length: 100 }, () => crypto.randomUUID());
+  assert.deepEqual(
+    sessions.map((session) => uploadObjectOf({}, session)),
+    sessions,
+  );
+  const division = { MACHINE: JSON.stringify({ blobShards: 1, uploadPools: 4 }) };
+  assert.equal(new Set(sessions.map((session) => uploadObjectOf(division, session))).size, 4);
+});

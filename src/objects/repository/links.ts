@@ -11,7 +11,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";
-import { shardStub } from "../stubs.ts";
+import { namedShardStub, shardOf } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { LedgerParts } from "./parts.ts";
 import { rebuildJob } from "./rebuild.ts";
@@ -179,11 +179,10 @@ export async function release(
   repository: RepositoryName,
   rows: DueRow[],
 ): Promise<void> {
-  const byShard = Map.groupBy(rows, (row) => row.id.slice(row.id.indexOf(":") + 1).slice(0, 2));
-  for (const group of byShard.values()) {
+  const byShard = Map.groupBy(rows, (row) => shardOf(env, row.id as Digest));
+  for (const [shard, group] of byShard) {
     const digests = group.map((row) => row.id as Digest);
-    const [first] = digests;
-    if (first !== undefined) await shardStub(env, first).release(repository, digests);
+    await namedShardStub(env, shard).release(repository, digests);
     for (const digest of digests) due.clear("release", digest);
   }
 }

@@ -8,6 +8,8 @@
  *
  * What a transaction marks, and begins to write at once, has one row for all (flights.ts). A row of its own has what
  * is left of it when the write has ended: one that failed, a delete, or one that changed meanwhile.
+ *
+ * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
 import type { Clock } from "../../env.ts";
 import type { RepositoryName } from "../../oci/name.ts";
@@ -45,7 +47,7 @@ export class Outbox {
   readonly #sql: SqlStorage;
   readonly #due: DueTable;
   readonly #clock: Clock;
-  readonly #replica: Replica;
+  readonly #replica: Replica | undefined;
   readonly #repeatMs: number;
   readonly #readValue: (key: ReplicaKey) => ReplicaValue | undefined;
   readonly #inFlight = new Set<string>();
@@ -58,7 +60,7 @@ export class Outbox {
     sql: SqlStorage,
     due: DueTable,
     clock: Clock,
-    replica: Replica,
+    replica: Replica | undefined,
     repeatMs: number,
     readValue: (key: ReplicaKey) => ReplicaValue | undefined,
   ) {
@@ -86,6 +88,7 @@ export class Outbox {
 
   /** Marks a row as changed. To be called in the transaction that changes it. */
   mark(key: ReplicaKey): void {
+    if (this.#replica === undefined) return;
     const row = { kind: key.kind, id: key.kind === "tag" ? key.tag : key.digest };
     const name = nameOf(row);
     const isNew = !this.#inFlight.has(name) && !this.#hasRow(row);
@@ -107,6 +110,7 @@ export class Outbox {
 
   /** Marks many rows: those that a query gives in a column `id`. `parameters` are the query's. */
   markAll(kind: ReplicaKey["kind"], query: string, ...parameters: string[]): void {
+    if (this.#replica === undefined) return;
     const now = this.#clock.now();
     this.#sql.exec(
       `INSERT INTO outbox (kind, id, version, at) SELECT ?, id, 1, ? FROM (${query}) WHERE true
@@ -147,12 +151,14 @@ export class Outbox {
    * throws.
    */
   async flush(repository: RepositoryName, claimed: Mark[] = this.claim()): Promise<void> {
+    const replica = this.#replica;
+    if (replica === undefined) return this.#forget();
     const deadline = this.#clock.now() + flushBudgetMs;
     for (let marks = claimed; marks.length > 0; marks = this.claim()) {
       const outcomes: Outcome[] = [];
       for (let start = 0; start < marks.length; start += writesAtOnce) {
         const group = marks.slice(start, start + writesAtOnce);
-        outcomes.push(...(await Promise.all(group.map((mark) => this.#write(repository, mark)))));
+        outcomes.push(...(await Promise.all(group.map((mark) => this.#write(replica, repository, mark)))));
       }
       // All at once, so that they are one write of the ledger's.
       for (const outcome of outcomes) this.#settle(outcome);
@@ -166,6 +172,7 @@ export class Outbox {
 
   /** Takes what has a row, is due, and is not being written; whoever calls it must {@link flush} what it gives. */
   claim(): Mark[] {
+    if (this.#replica === undefined) return [];
     const now = this.#clock.now();
     const marks: Mark[] = this.#sql
       .exec<MarkRow>(
@@ -212,13 +219,20 @@ export class Outbox {
     }
   }
 
-  async #write(repository: RepositoryName, mark: Mark): Promise<Outcome> {
+  /** Forgets what was marked while there was a replica. */
+  #forget(): void {
+    if (!this.#due.has(outboxJob)) return;
+    this.#sql.exec("DELETE FROM outbox");
+    this.#due.clear(outboxJob, "");
+  }
+
+  async #write(replica: Replica, repository: RepositoryName, mark: Mark): Promise<Outcome> {
     const key = toKey(mark);
     const value = this.#readValue(key);
     let isKnown = true;
     try {
-      if (value === undefined) await this.#replica.delete(repository, key);
-      else await this.#replica.put(repository, key, value);
+      if (value === undefined) await replica.delete(repository, key);
+      else await replica.put(repository, key, value);
     } catch (error) {
       isKnown = false;
       console.warn(

@@ -2,7 +2,7 @@
  * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
  */
 import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
-import { Replica } from "../../storage/replica.ts";
+import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
 import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
@@ -22,7 +22,8 @@ export type LedgerParts = {
   clock: Clock;
   settings: Settings;
   due: DueTable;
-  replica: Replica;
+  /** `undefined` on one machine. */
+  replica: Replica | undefined;
   outbox: Outbox;
   events: EventLog;
   blobs: BlobLinkStore;
@@ -41,7 +42,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const { sql } = storage;
   const settings = parseSettings(env);
   const due = new DueTable(storage, clock, { [unlinkJob]: unlinkColumn, [flightJob]: flightColumn });
-  const replica = new Replica(env.MANIFESTS);
+  const replica = openReplica(env);
   const stores = {
     blobs: new BlobLinkStore(sql),
     manifests: new ManifestStore(sql),

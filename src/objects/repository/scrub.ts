@@ -134,6 +134,7 @@ function relink(parts: LedgerParts, { digest, key, sizeBytes }: BlobLocation): v
 
 async function checkReplica({ parts, repository, report }: LedgerScrub, key: ReplicaKey): Promise<void> {
   const { outbox, replica, blobs } = parts;
+  if (replica === undefined) return;
   // Of blobs, KV learns only once a manifest names them.
   if (outbox.isMarked(key) || (key.kind === "blob" && !blobs.read(key.digest)?.isReplicated)) return;
   const isRight = await replica.isRight(repository, key, () => replicaValue(parts, key));
@@ -154,6 +155,7 @@ export async function dropStrays(
   keys: ReplicaKey[],
 ): Promise<ReplicaKey[]> {
   const { outbox, replica, due } = parts;
+  if (replica === undefined) return [];
   if (!isWritten) {
     for (const key of keys) await replica.delete(repository, key);
     return keys;

@@ -6,7 +6,7 @@ import { type Env, parseSettings } from "../../env.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { uploadOfKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
-import { Replica } from "../../storage/replica.ts";
+import { openReplica } from "../../storage/replica.ts";
 import { namedShardStub, repositoryStub, shardNames, uploadStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "./report.ts";
@@ -27,8 +27,9 @@ export async function scrubBucket(env: Env, cursor: string, now: number): Promis
   const oldest = now - parseSettings(env).gcGraceMs;
   const old = page.objects.filter((object) => object.storedAtMs <= oldest).map((object) => object.key);
   let unknown = await notOfUploads(env, old, report);
-  for (let start = 0; start < shardNames.length && unknown.length > 0; start += objectsAtOnce) {
-    const names = shardNames.slice(start, start + objectsAtOnce);
+  const shards = shardNames(env);
+  for (let start = 0; start < shards.length && unknown.length > 0; start += objectsAtOnce) {
+    const names = shards.slice(start, start + objectsAtOnce);
     const asked = unknown;
     const answers = await Promise.all(names.map((name) => namedShardStub(env, name).unknownKeys(asked)));
     unknown = asked.filter((key) => answers.every((answer) => answer.includes(key)));
@@ -63,10 +64,11 @@ async function notOfUploads(env: Env, keys: string[], report: ScrubReport): Prom
   return unknown;
 }
 
-/** Checks a page of the replica's rows: the ledgers remove those that they do not know. */
+/** Checks a page of the replica's rows, if there is one: the ledgers remove those that they do not know. */
 export async function scrubReplica(env: Env, cursor: string): Promise<ScrubStep> {
   const report = emptyReport();
-  const page = await new Replica(env.MANIFESTS).list(cursor === "" ? undefined : cursor);
+  const page = await openReplica(env)?.list(cursor === "" ? undefined : cursor);
+  if (page === undefined) return { report, next: undefined };
   report.checked.keys += page.rows.length;
   for (const [name, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
     const repository = name as RepositoryName;

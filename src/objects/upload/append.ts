@@ -77,7 +77,7 @@ function openWriter(store: UploadStore, bucket: Bucket, budgetBytes: number): Bo
   }
   return new PartStreamer({
     readTail: () => store.readWholeTail(),
-    appendTail: (bytes) => store.appendTail(bytes),
+    tailLength: () => store.tailLength(),
     openPart: async () => openPart.call(bucket, await openMultipart(store, bucket)),
     addPart: (etag, sizeBytes) => store.addPart({ partNumber: store.partCount() + 1, etag }, sizeBytes),
   });
@@ -107,6 +107,7 @@ export async function storePart(store: UploadStore, bucket: Bucket, bytes: Uint8
 async function openMultipart(store: UploadStore, bucket: Bucket): Promise<MultipartUpload> {
   const { key, uploadId } = store.read();
   if (uploadId !== null) return { key, uploadId };
+  store.keep();
   const upload = await bucket.startMultipart(key);
   store.setMultipart(upload);
   return upload;

@@ -1,20 +1,20 @@
 /**
- * Streams the bytes of one request into parts of a bucket that takes parts of any size, and holds none in memory.
+ * Streams the bytes of one request into parts of a bucket that takes parts of any size, and holds none in memory. What
+ * is too little for a part is held until the request ends, and kept then in one piece.
  */
 import type { OpenPart } from "../../storage/bucket.ts";
 
 /** What a part streamer works with. */
 export type PartStreamerOptions = {
-  /** The bytes that are kept after the last part. */
+  /** The bytes that are kept after the last part, and how many they are. */
   readTail: () => Uint8Array;
-  /** Keeps bytes after those. */
-  appendTail: (bytes: Uint8Array) => void;
+  tailLength: () => number;
   openPart: () => Promise<OpenPart>;
   /** Notes a stored part: it holds the tail, if there was one, and what came after it. */
   addPart: (etag: string, sizeBytes: number) => void;
 };
 
-/** What is less than this is kept in the tail, so that many small chunks do not become many small files. */
+/** What is less than this becomes the tail, so that many small chunks do not become many small files. */
 const leastPartBytes = 1024 * 1024;
 
 /** After this many bytes a part ends, and what it holds is kept whatever becomes of the request. */
@@ -29,6 +29,8 @@ export class PartStreamer {
   #hasBegun = false;
   #ending: Promise<unknown> | undefined;
   #failure: unknown;
+  #little: Uint8Array[] = [];
+  #littleBytes = 0;
 
   constructor(options: PartStreamerOptions) {
     this.#options = options;
@@ -37,18 +39,25 @@ export class PartStreamer {
   /** Takes bytes; they may be changed once this is through. Throws when a part could not be stored. */
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#hasBegun) {
-      const tail = this.#options.readTail();
-      if (tail.byteLength + bytes.byteLength < leastPartBytes) {
-        this.#options.appendTail(bytes);
+      if (this.#options.tailLength() + this.#littleBytes + bytes.byteLength < leastPartBytes) {
+        this.#little.push(bytes.slice());
+        this.#littleBytes += bytes.byteLength;
         return;
       }
       this.#hasBegun = true;
-      await this.#writeToPart(tail);
+      for (const piece of [this.#options.readTail(), ...this.#takeLittle()]) await this.#writeToPart(piece);
     }
     await this.#writeToPart(bytes);
     if (this.#partBytes >= mostPartBytes) await this.#endPart();
     // The disk always has room, and would keep the runtime from every other request and timer.
     await scheduler.wait(0);
+  }
+
+  #takeLittle(): Uint8Array[] {
+    const taken = this.#little;
+    this.#little = [];
+    this.#littleBytes = 0;
+    return taken;
   }
 
   async #writeToPart(bytes: Uint8Array): Promise<void> {
@@ -79,11 +88,11 @@ export class PartStreamer {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Stores what was written. Nothing is left that somebody would have to keep. */
+  /** Stores what was written, and returns what was too little for a part and nobody has kept yet. */
   async tail(): Promise<Uint8Array> {
     await this.#endPart();
     await this.#settle();
-    return new Uint8Array();
+    return Buffer.concat(this.#takeLittle());
   }
 
   /** Gives up what could not be stored. */

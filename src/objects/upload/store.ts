@@ -1,5 +1,6 @@
 /**
- * How an upload session keeps where it stands: its parts in the bucket, and the bytes after the last whole part.
+ * How upload sessions keep where they stand: their parts in the bucket, and the bytes after the last whole part. An
+ * object keeps one session, or, on one machine, one of many.
  */
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
@@ -48,112 +49,234 @@ const tables = `
 /** Who closed the session, as JSON. */
 const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
 
-const schema: Schema = [tables + DueTable.schema, closer, DueTable.dropIndex];
+/** The job of the `due` table that is about a session: its id. */
+export const sessionJob = "session";
+
+/** Several sessions in one object. */
+const several = `
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    state TEXT NOT NULL,
+    key TEXT NOT NULL,
+    upload_id TEXT,
+    part_bytes INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    digest TEXT,
+    origin TEXT
+  ) WITHOUT ROWID;
+  CREATE TABLE session_parts (
+    session TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    etag TEXT NOT NULL,
+    PRIMARY KEY (session, number)
+  ) WITHOUT ROWID;
+  -- The bytes after the last part, in the order of their rows of at most 1 MiB.
+  CREATE TABLE session_tails (
+    session TEXT NOT NULL,
+    row INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (session, row)
+  ) WITHOUT ROWID;
+  INSERT INTO sessions
+    SELECT id, repository, algorithm, state, key, upload_id, part_bytes, offset, digest, origin FROM session;
+  INSERT INTO session_parts SELECT id, number, etag FROM session, parts;
+  INSERT INTO session_tails SELECT id, row, bytes FROM session, tail;
+  UPDATE OR REPLACE due SET
+    id = (SELECT id FROM sessions),
+    kind = CASE kind WHEN 'clean' THEN kind ELSE '${sessionJob}' END;
+  DROP TABLE session;
+  DROP TABLE parts;
+  DROP TABLE tail;
+`;
+
+const schema: Schema = [tables + DueTable.schema, closer, several, DueTable.dropIndex];
 
 const bytesPerRow = 1024 * 1024;
 
-/** A session's rows in SQL. A session that took no byte yet has no tables. */
+/** The tables of an object. There are none before a session of it takes bytes. */
+export class UploadTables {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    if (this.exist()) this.make();
+  }
+
+  /** Whether there are tables, perhaps of an earlier release. */
+  exist(): boolean {
+    const names = "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')";
+    return this.#sql.exec(names).toArray().length > 0;
+  }
+
+  /** Makes them, or brings those of an earlier release up to date. */
+  make(): void {
+    applySchema(this.#sql, schema);
+  }
+
+  /** Whether they hold no session. There must be tables. */
+  areEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sessions LIMIT 1").toArray().length === 0;
+  }
+}
+
+/** A session that is not kept yet. */
+type Begun = { session: UploadSession; row: UploadRow; whenKept: () => void };
+
+/** A session's rows in SQL. */
 export class UploadStore {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
+  readonly #tables: UploadTables;
+  readonly #id: string;
+  #begun: Begun | undefined;
 
-  constructor(storage: DurableObjectStorage) {
+  constructor(storage: DurableObjectStorage, tables: UploadTables, id: string) {
     this.#storage = storage;
     this.#sql = storage.sql;
+    this.#tables = tables;
+    this.#id = id;
   }
 
-  /** Makes the tables and the session. */
-  create(session: UploadSession, key: string, partBytes: number): void {
-    applySchema(this.#sql, schema);
+  /**
+   * Begins a session. It is kept, and `whenKept` called, with the first that is kept of it: so a small chunk is one
+   * transaction.
+   */
+  begin(session: UploadSession, key: string, partBytes: number, whenKept: () => void): void {
+    const row: UploadRow = { state: "open", key, uploadId: null, partBytes, offset: 0, digest: null };
+    this.#begun = { session, row, whenKept };
+  }
+
+  /** Keeps a session that was begun. To be called before anything of it is stored elsewhere. */
+  keep(): void {
+    if (this.#begun === undefined) return;
+    const { session, row, whenKept } = this.#begun;
+    this.#begun = undefined;
+    this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO session (only, id, repository, algorithm, state, key, part_bytes, offset)
-       VALUES (1, ?, ?, ?, 'open', ?, ?, 0)`,
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
       session.algorithm,
-      key,
-      partBytes,
+      row.state,
+      row.key,
+      row.partBytes,
+      row.offset,
     );
+    whenKept();
   }
 
-  /** Opens a session that was kept, perhaps by an earlier release; whether there is one. */
-  open(): boolean {
-    if (!this.exists()) return false;
-    applySchema(this.#sql, schema);
-    return true;
-  }
-
-  /** Whether the session ever took bytes. */
+  /** Whether the session ever took bytes, or is about to. */
   exists(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'session'").toArray().length > 0;
+    if (this.#begun !== undefined) return true;
+    if (!this.#tables.exist()) return false;
+    return this.#sql.exec("SELECT 1 FROM sessions WHERE id = ?", this.#id).toArray().length > 0;
   }
 
   /** The session's identity. */
   session(): UploadSession {
-    return this.#sql.exec<UploadSession>("SELECT id, repository, algorithm FROM session").one();
+    if (this.#begun !== undefined) return this.#begun.session;
+    return this.#sql
+      .exec<UploadSession>("SELECT id, repository, algorithm FROM sessions WHERE id = ?", this.#id)
+      .one();
   }
 
   read(): UploadRow {
+    if (this.#begun !== undefined) return this.#begun.row;
     return this.#sql
       .exec<UploadRow>(
-        "SELECT state, key, upload_id AS uploadId, part_bytes AS partBytes, offset, digest FROM session",
+        `SELECT state, key, upload_id AS uploadId, part_bytes AS partBytes, offset, digest
+         FROM sessions WHERE id = ?`,
+        this.#id,
       )
       .one();
   }
 
   setState(state: UploadState, digest: Digest | null = null): void {
-    this.#sql.exec("UPDATE session SET state = ?, digest = ?", state, digest);
+    this.keep();
+    this.#sql.exec("UPDATE sessions SET state = ?, digest = ? WHERE id = ?", state, digest, this.#id);
   }
 
-  /** Notes who closes the session. */
-  setOrigin(origin: Origin): void {
-    this.#sql.exec("UPDATE session SET origin = ?", JSON.stringify(origin));
+  /** Notes that the session has all its bytes: what they are said to be, and who says so. */
+  close(digest: Digest, origin: Origin): void {
+    this.keep();
+    this.#sql.exec(
+      "UPDATE sessions SET state = 'closing', digest = ?, origin = ? WHERE id = ?",
+      digest,
+      JSON.stringify(origin),
+      this.#id,
+    );
   }
 
   /** Who closed the session; of one that an earlier release closed it is not known. */
   origin(): Origin {
-    const { origin } = this.#sql.exec<{ origin: string | null }>("SELECT origin FROM session").one();
+    const { origin } = this.#sql
+      .exec<{ origin: string | null }>("SELECT origin FROM sessions WHERE id = ?", this.#id)
+      .one();
     return origin === null ? registryItself : JSON.parse(origin);
   }
 
   setMultipart(upload: MultipartUpload): void {
-    this.#sql.exec("UPDATE session SET upload_id = ?", upload.uploadId);
+    this.#sql.exec("UPDATE sessions SET upload_id = ? WHERE id = ?", upload.uploadId, this.#id);
   }
 
   parts(): StoredPart[] {
     return this.#sql
-      .exec<StoredPart>("SELECT number AS partNumber, etag FROM parts ORDER BY number")
+      .exec<StoredPart>(
+        "SELECT number AS partNumber, etag FROM session_parts WHERE session = ? ORDER BY number",
+        this.#id,
+      )
       .toArray();
   }
 
   partCount(): number {
-    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM parts").one().count;
+    const count = "SELECT count(*) AS count FROM session_parts WHERE session = ?";
+    return this.#sql.exec<{ count: number }>(count, this.#id).one().count;
   }
 
   /** Notes a stored part: it holds the tail, and what came after it. */
   addPart(part: StoredPart, sizeBytes: number): void {
     this.#storage.transactionSync(() => {
-      const added = sizeBytes - this.#tailLength();
-      this.#sql.exec("INSERT INTO parts (number, etag) VALUES (?, ?)", part.partNumber, part.etag);
-      this.#sql.exec("DELETE FROM tail");
-      this.#sql.exec("UPDATE session SET offset = offset + ?", added);
+      const added = sizeBytes - this.tailLength();
+      this.#sql.exec(
+        "INSERT INTO session_parts (session, number, etag) VALUES (?, ?, ?)",
+        this.#id,
+        part.partNumber,
+        part.etag,
+      );
+      this.#sql.exec("DELETE FROM session_tails WHERE session = ?", this.#id);
+      this.#grow(added);
     });
   }
 
   /** Keeps bytes that do not fill a part yet. */
   appendTail(bytes: Uint8Array): void {
     this.#storage.transactionSync(() => {
+      this.keep();
       for (let start = 0; start < bytes.byteLength; start += bytesPerRow) {
-        this.#sql.exec("INSERT INTO tail (bytes) VALUES (?)", bytes.slice(start, start + bytesPerRow));
+        this.#sql.exec(
+          `INSERT INTO session_tails (session, row, bytes)
+           SELECT ?1, 1 + coalesce(max(row), 0), ?2 FROM session_tails WHERE session = ?1`,
+          this.#id,
+          bytes.slice(start, start + bytesPerRow),
+        );
       }
-      this.#sql.exec("UPDATE session SET offset = offset + ?", bytes.byteLength);
+      if (bytes.byteLength > 0) this.#grow(bytes.byteLength);
     });
+  }
+
+  #grow(addedBytes: number): void {
+    this.#sql.exec("UPDATE sessions SET offset = offset + ? WHERE id = ?", addedBytes, this.#id);
   }
 
   /** Copies the tail to the front of a buffer that has room for it; returns its length in bytes. */
   readTail(into: Uint8Array): number {
+    if (this.#begun !== undefined) return 0;
     let length = 0;
-    for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM tail ORDER BY row")) {
+    const rows = "SELECT bytes FROM session_tails WHERE session = ? ORDER BY row";
+    for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>(rows, this.#id)) {
       into.set(new Uint8Array(row.bytes), length);
       length += row.bytes.byteLength;
     }
@@ -162,20 +285,27 @@ export class UploadStore {
 
   /** The tail. */
   readWholeTail(): Uint8Array {
-    const tail = new Uint8Array(this.#tailLength());
+    const tail = new Uint8Array(this.tailLength());
     this.readTail(tail);
     return tail;
   }
 
-  #tailLength(): number {
-    return this.#sql
-      .exec<{ length: number }>("SELECT coalesce(sum(length(bytes)), 0) AS length FROM tail")
-      .one().length;
+  /** How many bytes the tail has. */
+  tailLength(): number {
+    if (this.#begun !== undefined) return 0;
+    const sum = "SELECT coalesce(sum(length(bytes)), 0) AS length FROM session_tails WHERE session = ?";
+    return this.#sql.exec<{ length: number }>(sum, this.#id).one().length;
   }
 
-  /** Forgets parts and tail of a session that has ended. */
+  /** Forgets bytes and parts, once they belong to somebody else or are deleted. */
   clearBytes(): void {
-    this.#sql.exec("DELETE FROM parts");
-    this.#sql.exec("DELETE FROM tail");
+    this.#sql.exec("DELETE FROM session_parts WHERE session = ?", this.#id);
+    this.#sql.exec("DELETE FROM session_tails WHERE session = ?", this.#id);
+  }
+
+  /** Forgets the session. */
+  delete(): void {
+    this.clearBytes();
+    this.#sql.exec("DELETE FROM sessions WHERE id = ?", this.#id);
   }
 }

@@ -5,13 +5,13 @@ import { Writable } from "node:stream";
 import { after } from "node:test";
 import { importJWK, type JWK, SignJWT } from "jose";
 import type { VariableName } from "../../../src/env.ts";
-import { type Instance, startInstance } from "../../../src/local/instance.ts";
 import type { Variables } from "../../../src/local/variables.ts";
 import type { SigningKey } from "../../../src/objects/api.ts";
 import type { Grant } from "../../../src/oci/grant.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
 import { Answer, deadlineMs, type ErrorEntry, fetchOnce, type PushedImage } from "../../support/client.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
+import { type Instance, startInstance } from "../../support/miniflare/instance.ts";
 
 /** A user name and a password, or a bearer token. */
 export type Credential = { name: string; password: string } | string;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { projectDirectory } from "../../../src/local/bundle.ts";
+import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
 
 /** The shell commands of a page below the comment `<!-- tested: MARK -->`. */
 export function commandsOf(page: string, mark: string): string {

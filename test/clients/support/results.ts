@@ -1,7 +1,7 @@
 /** What the matrix of clients has shown: kept in files between the tests' processes and the table's. */
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { projectDirectory } from "../../../src/local/bundle.ts";
+import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
 
 const directory = join(projectDirectory, "test", "clients", "results");
 

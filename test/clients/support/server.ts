@@ -4,7 +4,6 @@ import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { BucketKind } from "../../../src/local/bucket-kind.ts";
 import { isAlive, signal } from "../../../src/local/processes.ts";
 import { type Program, ready, recordedWorkerd, runtimes, startProgram, until } from "../../local/program.ts";
 
@@ -50,8 +49,6 @@ export interface ServerOptions {
   data: string;
   port: number;
   runtime?: keyof typeof serverCommands;
-  /** Where a new data directory has its blobs; on disk if it is not given. */
-  bucket?: BucketKind;
   /** Variables of the Worker. */
   vars?: Record<string, string>;
   /** The password of the account `admin`, without which the server is open to all of this machine. */
@@ -72,7 +69,7 @@ export async function freePort(): Promise<number> {
 }
 
 /** workerd's remarks about itself, and the command that `deno task` runs. */
-const harmless = /^workerd\/|\/deno run -A src\/local\/main\.ts /;
+const harmless = /^{"time":"[^"]*","event":"workerd"|\/deno run [-a-z ]*src\/local\/main\.ts /;
 
 /** What a server logged that is no answer to a client's own mistake. */
 function serverErrors({ stdout, stderr }: Program): string[] {
@@ -89,10 +86,9 @@ function loggedRequests({ stdout }: Program): LoggedRequest[] {
 
 /** Starts the server. It is killed after the test, if the test has not ended it. */
 export async function startServer(t: TestContext, options: ServerOptions): Promise<Server> {
-  const { data, port, runtime = "node", bucket, vars = {}, adminPassword } = options;
+  const { data, port, runtime = "node", vars = {}, adminPassword } = options;
   const env = adminPassword === undefined ? {} : { ADMIN_PASSWORD: adminPassword };
   const flags = ["--port", String(port), "--data", data, "--log", "json"];
-  if (bucket !== undefined) flags.push("--bucket", bucket);
   for (const [name, value] of Object.entries(vars)) flags.push("--var", `${name}=${value}`);
   const program = startProgram(t, [...serverCommands[runtime], ...flags], { data, env });
   const url = await ready(program);

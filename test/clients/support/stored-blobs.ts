@@ -1,7 +1,7 @@
 /** What the data directory of a server holds of blobs. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type BucketKind, filesDirectory } from "../../../src/local/bucket-kind.ts";
+import { foldersOf } from "../../../src/local/data-layout.ts";
 
 async function fileBytes(directory: string): Promise<number> {
   const names = await readdir(directory).catch(() => []);
@@ -13,14 +13,13 @@ async function fileBytes(directory: string): Promise<number> {
 
 /** Sizes of the blobs in a bucket on disk, in ascending order, with what is being written. */
 export async function storedObjectBytes(data: string): Promise<number[]> {
-  const blobs = join(filesDirectory(data), "blobs");
+  const blobs = join(foldersOf(data).files, "blobs");
   const keys = await readdir(blobs).catch(() => []);
   const sizes = await Promise.all(keys.map((key) => fileBytes(join(blobs, key))));
   return sizes.sort((a, b) => a - b);
 }
 
 /** How many bytes the bucket takes on disk, those of unfinished uploads and of what is being written included. */
-export async function bucketDiskBytes(data: string, bucket: BucketKind = "disk"): Promise<number> {
-  if (bucket === "r2") return fileBytes(join(data, "r2", "BLOBS", "blobs"));
+export async function bucketDiskBytes(data: string): Promise<number> {
   return (await storedObjectBytes(data)).reduce((sum, size) => sum + size, 0);
 }

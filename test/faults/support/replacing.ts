@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
-import { projectDirectory } from "../../../src/local/bundle.ts";
+import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
 
 /** A text in a file of the project, and what takes its place. */
 export type Replacement = { file: string; from: string; to: string };

@@ -1,13 +1,15 @@
-/** wrangler.toml as Miniflare's options. The local server, the tests and the benchmarks all start here. */
+/** wrangler.toml as Miniflare's options: the Worker as it is deployed, for tests and benchmarks. */
 import { mkdirSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
-import type { SharedOptions, WorkerOptions } from "miniflare";
-import { type BucketKind, filesDirectory } from "./bucket-kind.ts";
-import { diskBindings } from "./disk-service.ts";
-import { localVariables, type Variables } from "./variables.ts";
-import { wrapWorkerd } from "./workerd-process.ts";
-import { readWranglerOptions } from "./wrangler-options.ts";
+import { type Request, Response, type SharedOptions, type WorkerOptions } from "miniflare";
+import type { Machine } from "../../../src/env.ts";
+import { askDisk } from "../../../src/local/disk-service.ts";
+import { localVariables, type Variables } from "../../../src/local/variables.ts";
+import { readWranglerOptions } from "../../../src/local/workerd/wrangler-options.ts";
+
+/** Where blobs are kept: in files, as on one machine, or in Miniflare's R2. */
+export type BucketKind = "disk" | "r2";
 
 /** What wrangler.toml leaves open. */
 export interface LocalOptions {
@@ -19,6 +21,8 @@ export interface LocalOptions {
   dataDirectory?: string | undefined;
   /** Where blobs are kept: in files of the data directory, or in Miniflare's R2, which is what it is if not given. */
   bucket?: BucketKind;
+  /** How the work is divided on one machine, where there is no KV; if not given, all is as on the platform. */
+  machine?: Machine | undefined;
   /** The address to listen on; 127.0.0.1 if it is not given. */
   host?: string;
   /** The port to listen on; 0, which is any free one, if it is not given. */
@@ -47,14 +51,15 @@ function pass(from: Readable, to: Writable | undefined): void {
  * are not read.
  */
 export async function workerOptions(
-  options: Pick<LocalOptions, "script" | "vars" | "host" | "port">,
+  options: Pick<LocalOptions, "script" | "vars" | "machine" | "host" | "port">,
 ): Promise<WorkerOptions> {
   const { name, vars, workerOptions: fromConfig } = await readWranglerOptions();
   return {
     ...fromConfig,
     name,
-    bindings: localVariables({ ...vars, ...options.vars }),
-    serviceBindings: { ...fromConfig.serviceBindings, ...webhookOutbound(options.vars) },
+    bindings: { ...localVariables({ ...vars, ...options.vars }), ...tellMachine(options.machine) },
+    ...(options.machine !== undefined && { kvNamespaces: {} }),
+    serviceBindings: { ...fromConfig.serviceBindings, WEBHOOK_OUTBOUND: publicNetwork },
     modules: [{ type: "ESModule", path: "worker.js", contents: options.script }],
     // Clients connect to the Worker itself. The entry worker that Miniflare puts in front of it compresses
     // answers, which takes their Content-Length from them, and costs two thirds of the requests a second.
@@ -62,10 +67,30 @@ export async function workerOptions(
   };
 }
 
-/** The way of events to their listeners: unless it is allowed, none to a private address, whatever name led there. */
-function webhookOutbound(vars: Variables = {}): NonNullable<WorkerOptions["serviceBindings"]> {
-  if (vars.WEBHOOK_ALLOW_PRIVATE === "yes") return {};
-  return { WEBHOOK_OUTBOUND: { network: { allow: ["public"], tlsOptions: { trustBrowserCas: true } } } };
+/** What the Worker is told of the machine; not by a variable that somebody could set. */
+function tellMachine(machine: Machine | undefined): { MACHINE?: string } {
+  return machine === undefined ? {} : { MACHINE: JSON.stringify(machine) };
+}
+
+/** The way of events to their listeners: none to a private address, whatever name led there. */
+const publicNetwork = { network: { allow: ["public"], tlsOptions: { trustBrowserCas: true } } };
+
+/** The bindings of a blob store on files in a directory, which is made if it is not there. */
+function diskBindings(directory: string): NonNullable<WorkerOptions["serviceBindings"]> {
+  mkdirSync(directory, { recursive: true });
+  return {
+    BLOB_FILES: { disk: { path: directory, writable: true } },
+    BLOB_KEEPER: async (request: Request) => {
+      const { searchParams } = new URL(request.url);
+      const { method } = request;
+      const { status, body } = await askDisk(directory, {
+        method,
+        query: searchParams,
+        body: await request.text(),
+      });
+      return new Response(body ?? null, { status });
+    },
+  };
 }
 
 /**
@@ -81,7 +106,7 @@ export async function miniflareOptions(options: LocalOptions): Promise<SharedOpt
   const worker = await workerOptions(options);
   if (options.bucket === "disk") {
     if (dataDirectory === undefined) throw new TypeError("a bucket on disk needs a data directory");
-    worker.serviceBindings = { ...worker.serviceBindings, ...diskBindings(filesDirectory(dataDirectory)) };
+    worker.serviceBindings = { ...worker.serviceBindings, ...diskBindings(join(dataDirectory, "files")) };
   }
   return {
     ...worker,
@@ -96,6 +121,6 @@ export async function miniflareOptions(options: LocalOptions): Promise<SharedOpt
       pass(stdout, options.stdout);
       pass(stderr, options.stderr ?? process.stderr);
     },
-    unsafeRuntimeEnv: { ...wrapWorkerd(dataDirectory), FORCE_COLOR: "0" },
+    unsafeRuntimeEnv: { FORCE_COLOR: "0" },
   };
 }

@@ -1,13 +1,15 @@
 /** The Worker as one module, the way `wrangler deploy` would upload it. */
 import { join } from "node:path";
-import { build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
 
 /** The project's folder. */
-export const projectDirectory = join(import.meta.dirname, "..", "..");
+export const projectDirectory = join(import.meta.dirname, "..", "..", "..");
 
 const bundles = new Map<string, Promise<string>>();
 
 async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
+  // It is there for development, and a server that has been built runs without it.
+  const { build } = await import("esbuild");
   const result = await build({
     absWorkingDir: projectDirectory,
     bundle: true,

@@ -1,6 +1,6 @@
-/** A registry inside this process, for the local server, tests and benchmarks. */
+/** A registry in Miniflare, for tests and benchmarks. */
 import { Log, LogLevel, Miniflare, type SharedOptions, type WorkerOptions } from "miniflare";
-import { buildWorker } from "./bundle.ts";
+import { buildWorker } from "../../../src/local/workerd/bundle.ts";
 import { type LocalOptions, miniflareOptions } from "./options.ts";
 
 /** A running registry. */

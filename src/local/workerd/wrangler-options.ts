@@ -8,14 +8,16 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { WorkerOptions } from "miniflare";
 import type { Unstable_Config } from "wrangler";
+import { cacheDirectory } from "../compile-cache.ts";
 import { projectDirectory } from "./bundle.ts";
-import { cacheDirectory } from "./compile-cache.ts";
 
 /** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
 export interface WranglerOptions {
   name: string;
   vars: Record<string, string>;
   workerOptions: Partial<WorkerOptions>;
+  /** The class of Durable Objects that each binding reaches. */
+  objectClasses: Record<string, string>;
 }
 
 const configFile = join(projectDirectory, "wrangler.toml");
@@ -35,10 +37,11 @@ export async function readWranglerOptions(cache: string = cacheDirectory): Promi
   return options;
 }
 
+/** The number is that of the form of what is kept. */
 function cacheKey(): string {
   const wrangler = createRequire(import.meta.url).resolve("wrangler/package.json");
   const { version }: { version: string } = JSON.parse(readFileSync(wrangler, "utf8"));
-  return createHash("sha256").update(`${version}\n`).update(readFileSync(configFile)).digest("hex");
+  return createHash("sha256").update(`2 ${version}\n`).update(readFileSync(configFile)).digest("hex");
 }
 
 function readKept(file: string): WranglerOptions | undefined {
@@ -71,5 +74,8 @@ async function askWrangler(): Promise<WranglerOptions> {
     vars: config.vars as Record<string, string>,
     // What is undefined is left out, so that it is the same whether it was kept or not.
     workerOptions: JSON.parse(JSON.stringify(workerOptions)),
+    objectClasses: Object.fromEntries(
+      (config as Unstable_Config).durable_objects.bindings.map(({ name, class_name }) => [name, class_name]),
+    ),
   };
 }

@@ -1,0 +1,83 @@
+/** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { isShardCount, maxBlobShards } from "../env.ts";
+
+/** The folders of a data directory. */
+export interface DataFolders {
+  /** The SQLite files of the Durable Objects, in a folder a class. */
+  objects: string;
+  /** The files of blobs (storage/disk-bucket.ts). */
+  files: string;
+}
+
+/** How a data directory is laid out. */
+export interface DataLayout {
+  folders: DataFolders;
+  /** Between how many shards its digests are divided: what it began with. */
+  blobShards: number;
+}
+
+/** A data directory has what this release does not read; the message says what to do. */
+export class DataLayoutError extends Error {
+  override name = "DataLayoutError";
+}
+
+/**
+ * How many shards a new data directory has. All objects share one thread and one disk, so that several would do nothing
+ * at the same time: one does the same with fewer files to sync, and what several pushes write at once is one sync.
+ */
+const newShards = 1;
+
+/** What earlier releases kept for Miniflare, and nothing reads: copies, and what is made anew. */
+const obsolete = ["kv", "cache", "workflows", "r2"];
+
+/** Where the folders of a data directory are. */
+export function foldersOf(dataDirectory: string): DataFolders {
+  return { objects: join(dataDirectory, "do"), files: join(dataDirectory, "files") };
+}
+
+/**
+ * Makes the folders, and removes those that nothing reads any more. The file `bucket` says that blobs are in files, as
+ * in earlier releases, which could have them elsewhere. The number of shards stands after it, so that those releases,
+ * which know of no such number, refuse the directory: they would not find its digests, and take its bytes for strays.
+ *
+ * @throws DataLayoutError if the blobs are not in files, or the file says something else
+ */
+export function settleLayout(dataDirectory: string): DataLayout {
+  const folders = foldersOf(dataDirectory);
+  const record = join(dataDirectory, "bucket");
+  const { bucket, blobShards } = readRecord(record) ?? guess(dataDirectory, folders);
+  if (bucket === "r2") {
+    throw new DataLayoutError(
+      `the blobs of the data directory ${dataDirectory} are not in files: start the release that wrote it, ` +
+        "copy its images out with `stowage export`, and into a new directory with `stowage import`",
+    );
+  }
+  for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
+  if (!existsSync(record)) {
+    writeFileSync(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
+  }
+  for (const folder of obsolete) rmSync(join(dataDirectory, folder), { recursive: true, force: true });
+  return { folders, blobShards };
+}
+
+type Recorded = { bucket: "disk" | "r2"; blobShards: number };
+
+function readRecord(file: string): Recorded | undefined {
+  if (!existsSync(file)) return undefined;
+  const [, bucket, shards = String(maxBlobShards)] =
+    /^(disk|r2)(?: shards=(\d+))?$/.exec(readFileSync(file, "utf8").trim()) ?? [];
+  const blobShards = Number(shards);
+  if ((bucket === "disk" || bucket === "r2") && isShardCount(blobShards)) return { bucket, blobShards };
+  throw new DataLayoutError(
+    `the file ${file} must say how blobs are kept, such as: disk shards=${newShards}`,
+  );
+}
+
+/** What a directory without the record has: it is new, or its record was lost, or it is older than that. */
+function guess(dataDirectory: string, { files }: DataFolders): Recorded {
+  if (existsSync(files)) return { bucket: "disk", blobShards: maxBlobShards };
+  if (existsSync(join(dataDirectory, "r2"))) return { bucket: "r2", blobShards: maxBlobShards };
+  return { bucket: "disk", blobShards: newShards };
+}

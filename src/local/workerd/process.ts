@@ -1,0 +1,173 @@
+/**
+ * The process that runs the Worker.
+ *
+ * - It ends with the server, even where the server is killed: on Linux by the kernel; elsewhere the next start on the
+ *   same data directory ends what was left running.
+ * - It does not end with Ctrl-C, which a terminal sends to the whole process group, but once its requests are finished:
+ *   it has a session of its own.
+ * - It knows nothing but its configuration, which it reads from stdin, and the variables of the Worker: neither its
+ *   command line nor a file has a secret.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import type { DataFolders } from "../data-layout.ts";
+import { commandOf, hasEnded, signal } from "../processes.ts";
+import { workerdFile } from "./binary.ts";
+import { names } from "./config.ts";
+
+const killTimeoutMs = 5000;
+const endingMs = 500;
+
+/** What a process is started with. */
+export interface WorkerdOptions {
+  /** From `readProgram` or `compileProgram`. */
+  program: Uint8Array;
+  /** Absolute path of the data directory, where the pid is recorded. */
+  dataDirectory: string;
+  /** Absolute paths. */
+  folders: DataFolders;
+  /** Unix sockets: of the Worker, which is made, and of the keeper, which listens already. */
+  sockets: { worker: string; keeper: string };
+  /** All that the process gets of an environment. */
+  environment: Record<string, string>;
+  /** Gets each line that it writes, without the end of the line. */
+  onLine: (line: string, stream: "stdout" | "stderr") => void;
+}
+
+/** A process that answers requests. */
+export interface Workerd {
+  pid: number;
+  /** Resolves once it has ended, with how, in words. */
+  ended: Promise<string>;
+}
+
+/** workerd did not get so far that it listens; the message says how it ended. */
+export class WorkerdError extends Error {
+  override name = "WorkerdError";
+}
+
+let isBound: boolean | undefined;
+
+/** Whether the kernel can be told, by util-linux' setpriv, to end a process with the one that started it. */
+function canBind(): boolean {
+  if (isBound !== undefined) return isBound;
+  try {
+    execFileSync("setpriv", ["--pdeathsig", "KILL", "true"], { stdio: "ignore" });
+    isBound = process.platform === "linux";
+  } catch {
+    isBound = false;
+  }
+  return isBound;
+}
+
+/**
+ * Starts workerd and waits until it listens.
+ *
+ * @throws WorkerdError if it ends before that
+ */
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const { program, dataDirectory, folders, sockets, environment, onLine } = options;
+  // One that was killed leaves its socket behind.
+  rmSync(sockets.worker, { force: true });
+  const command = [
+    ...(canBind() ? ["setpriv", "--pdeathsig", "KILL", "--"] : []),
+    workerdFile(),
+    "serve",
+    "--binary",
+    "-",
+    `--socket-addr=${names.socket}=unix:${sockets.worker}`,
+    `--external-addr=${names.keeper}=unix:${sockets.keeper}`,
+    `--directory-path=${names.objects}=${folders.objects}`,
+    `--directory-path=${names.files}=${folders.files}`,
+    "--control-fd=3",
+  ];
+  const [file = "", ...args] = command;
+  const child = spawn(file, args, {
+    detached: true,
+    env: environment,
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+  });
+  const ended = endOf(child);
+  for (const stream of ["stdout", "stderr"] as const)
+    readLines(child[stream], (line) => onLine(line, stream));
+  // Its end says what is wrong. The configuration is longer than what a pipe holds: if this process ends meanwhile,
+  // workerd has not read it to its end and does not start.
+  child.stdin?.on("error", () => {}).end(program);
+  const isListening = new Promise<true>((resolve) => {
+    const [, , , control] = child.stdio;
+    // One line of JSON for each socket, of which there is one.
+    (control as Readable).once("data", () => resolve(true)).on("error", () => {});
+  });
+  const outcome = await Promise.race([isListening, ended]);
+  if (outcome !== true || child.pid === undefined) throw new WorkerdError(`workerd ${outcome}`);
+  writeFileSync(recordOf(dataDirectory), `${child.pid}\n`);
+  return { pid: child.pid, ended };
+}
+
+function endOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(`cannot be started: ${error.message}`));
+    child.once("exit", (code, name) => {
+      resolve(name === null ? `ended with exit code ${code}` : `was ended by the signal ${name}`);
+    });
+  });
+}
+
+function readLines(stream: Readable | null, onLine: (line: string) => void): void {
+  let rest = "";
+  stream?.setEncoding("utf8").on("data", (text: string) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) onLine(line);
+  });
+  stream?.on("end", () => {
+    if (rest !== "") onLine(rest);
+  });
+}
+
+function recordOf(dataDirectory: string): string {
+  return join(dataDirectory, "workerd.pid");
+}
+
+function recordedPid(dataDirectory: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(recordOf(dataDirectory), "utf8"));
+    return pid > 1 ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pid of the workerd that serves this data directory; undefined if none does. */
+export function workerdPid(dataDirectory: string): number | undefined {
+  const pid = recordedPid(dataDirectory);
+  if (pid === undefined) return undefined;
+  // The pid may have gone to another process since: the command line tells.
+  return commandOf(pid)?.includes(`=${join(dataDirectory, "")}`) ? pid : undefined;
+}
+
+/**
+ * Ends the workerd that a killed server left running on this data directory, and waits until it is gone.
+ * To be called by the holder of the directory's lock.
+ *
+ * @returns false if it is still running
+ */
+export async function endLeftOver(dataDirectory: string): Promise<boolean> {
+  const recorded = recordedPid(dataDirectory);
+  if (recorded === undefined) return true;
+  const pid = workerdPid(dataDirectory);
+  if (pid !== undefined) {
+    signal(pid, "SIGKILL");
+    return await hasEnded(pid, killTimeoutMs);
+  }
+  // A process that is ending has no command line any more, but may have the port for a moment.
+  if (commandOf(recorded) === undefined) await hasEnded(recorded, endingMs);
+  return true;
+}
+
+/** Removes the record of a workerd that has ended. */
+export function forgetWorkerd(dataDirectory: string): void {
+  rmSync(recordOf(dataDirectory), { force: true });
+}

@@ -1,0 +1,119 @@
+/**
+ * What workerd runs: its configuration with the Worker in it, as one file that `npm run build` makes. A server that is
+ * started from the sources makes it anew when they have changed.
+ */
+import { execFileSync } from "node:child_process";
+import { createHash, randomUUID } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { workerdFile } from "./binary.ts";
+import { buildWorker, projectDirectory } from "./bundle.ts";
+import { workerdConfig } from "./config.ts";
+
+const built = join(projectDirectory, "dist");
+const programFile = join(built, "worker.bin");
+const sourcesFile = join(built, "sources");
+
+/** What there is to run cannot be made; the message says why. */
+export class ProgramError extends Error {
+  override name = "ProgramError";
+}
+
+/**
+ * Bundles a Worker, and compiles workerd's configuration with it.
+ *
+ * @param entry the module that exports the Worker, relative to the project's folder or absolute; src/worker.ts if it is
+ *   not given
+ * @returns the configuration in Cap'n Proto's binary form
+ * @throws esbuild's BuildFailure, or wrangler's UserError where wrangler.toml is wrong
+ */
+export async function compileProgram(entry?: string): Promise<Uint8Array> {
+  const { readWranglerOptions } = await import("./wrangler-options.ts");
+  const [script, { name, workerOptions, objectClasses }] = await Promise.all([
+    buildWorker(entry === undefined ? {} : { entry }),
+    readWranglerOptions(),
+  ]);
+  const { compatibilityDate = "", compatibilityFlags = [] } = workerOptions;
+  const directory = mkdtempSync(join(tmpdir(), "stowage-build-"));
+  try {
+    const config = join(directory, "workerd.capnp");
+    writeFileSync(join(directory, "worker.js"), script);
+    writeFileSync(
+      config,
+      workerdConfig({ name, module: "worker.js", compatibilityDate, compatibilityFlags, objectClasses }),
+    );
+    return execFileSync(workerdFile(), ["compile", "--config-only", config], {
+      maxBuffer: 64 * 1024 * 1024,
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** `npm run build`: makes the file, from the sources as they are. */
+export async function buildProgram(): Promise<Uint8Array> {
+  const sources = hashSources();
+  const program = await compileProgram();
+  mkdirSync(built, { recursive: true });
+  replaceFile(programFile, program);
+  replaceFile(sourcesFile, sources);
+  return program;
+}
+
+/**
+ * What is to be run: what was built, if it is of the sources as they are; else it is built now.
+ *
+ * @throws ProgramError if that is not possible
+ */
+export async function readProgram(): Promise<Uint8Array> {
+  if (readText(sourcesFile) === hashSources() && existsSync(programFile)) return readFileSync(programFile);
+  try {
+    import.meta.resolve("esbuild");
+    import.meta.resolve("wrangler");
+  } catch {
+    throw new ProgramError(
+      "the Worker is not built, and what builds it is not installed: run `npm ci && npm run build` first, and remove what is for development after it",
+    );
+  }
+  return await buildProgram();
+}
+
+/** A digest of everything that the build reads. Dependencies are those of package-lock.json. */
+function hashSources(): string {
+  const hash = createHash("sha256");
+  const sources = readdirSync(join(projectDirectory, "src"), { encoding: "utf8", recursive: true });
+  const files = sources.filter((name) => name.endsWith(".ts")).map((name) => join("src", name));
+  for (const file of ["wrangler.toml", "package-lock.json", ...files.sort()]) {
+    hash
+      .update(`${file}\n`)
+      .update(readText(join(projectDirectory, file)) ?? "")
+      .update("\0");
+  }
+  return hash.digest("hex");
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written elsewhere and renamed, as several servers may start at once. */
+function replaceFile(file: string, content: string | Uint8Array): void {
+  const temporary = `${file}.${randomUUID()}`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, file);
+}

@@ -1,0 +1,78 @@
+/** workerd, kept running: started again when it ends by itself, and ended once its requests are finished. */
+import { setTimeout as delay } from "node:timers/promises";
+import { signal } from "../processes.ts";
+import { forgetWorkerd, startWorkerd, type Workerd, type WorkerdOptions } from "./process.ts";
+
+/** So many ends within that time are no accident: it is not started again. */
+const mostEnds = 5;
+const endsWithinMs = 60_000;
+
+/** What to do when workerd ends by itself; both get the reason in words, such as `was ended by the signal SIGKILL`. */
+export interface RuntimeEvents {
+  /** It was started again: what it had in memory is lost, what it acknowledged is not. */
+  onRestart(reason: string): void;
+  /** It is not started again, and nothing is served any more. */
+  onFailure(reason: string): void;
+}
+
+/** A running workerd. */
+export interface Runtime {
+  /**
+   * Takes no more requests, and lets those in flight finish.
+   *
+   * @returns false if some were still in flight after `graceMs`; they are cut off
+   */
+  stop(graceMs: number): Promise<boolean>;
+}
+
+/**
+ * Starts workerd and waits until it answers.
+ *
+ * @throws WorkerdError if it ends at once
+ */
+export async function startRuntime(options: WorkerdOptions, events: RuntimeEvents): Promise<Runtime> {
+  let workerd: Workerd = await startWorkerd(options);
+  let isStopping = false;
+  let ends: number[] = [];
+  // Where the kernel does not do it.
+  const kill = () => signal(workerd.pid, "SIGKILL");
+  process.on("exit", kill);
+
+  const keep = async () => {
+    while (!isStopping) {
+      const reason = await workerd.ended;
+      if (isStopping) return;
+      const now = performance.now();
+      ends = [...ends.filter((endedAt) => now - endedAt < endsWithinMs), now];
+      if (ends.length >= mostEnds) {
+        events.onFailure(`${reason}, for the ${mostEnds}th time within ${endsWithinMs / 1000} s`);
+        return;
+      }
+      try {
+        workerd = await startWorkerd(options);
+      } catch (error) {
+        events.onFailure(`${reason}, and ${error instanceof Error ? error.message : error}`);
+        return;
+      }
+      if (isStopping) signal(workerd.pid, "SIGKILL");
+      else events.onRestart(reason);
+    }
+  };
+  const kept = keep();
+
+  return {
+    stop: async (graceMs) => {
+      isStopping = true;
+      signal(workerd.pid, "SIGTERM");
+      const hasFinished = await Promise.race([
+        workerd.ended.then(() => true),
+        delay(graceMs, false, { ref: false }),
+      ]);
+      if (!hasFinished) signal(workerd.pid, "SIGKILL");
+      await Promise.all([workerd.ended, kept]);
+      process.off("exit", kill);
+      forgetWorkerd(options.dataDirectory);
+      return hasFinished;
+    },
+  };
+}
