@@ -2,10 +2,16 @@
  * What the blob store of one machine (storage/disk-bucket.ts) needs beside workerd's disk service, which moves the bytes:
  * to make files survive a power cut, and to tell those that were written whole.
  */
-import { open, readdir, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { StoredPage } from "../storage/bucket.ts";
-import type { SettleRequest } from "../storage/disk-bucket.ts";
+import { type DiskFile, parseSettleRequest, type SettleRequest } from "../storage/disk-files.ts";
+import { Settled } from "./settled.ts";
+
+const maxKeys = 1000;
+
+/** How many files are open at once. */
+const syncsAtOnce = 16;
 
 /** What the Worker asks, and what it is told: HTTP, without what nobody reads of it. */
 export interface DiskRequest {
@@ -19,17 +25,25 @@ export interface DiskAnswer {
 }
 
 /**
- * Answers a request of the blob store.
+ * What answers the requests of a blob store. POST makes files last ({@link SettleRequest}): 204, or 404 if one is not as
+ * it was written. GET, with `after` and `limit`, lists keys ({@link StoredPage}). What is no such request is 400, whoever
+ * sends it: no path leads out of the directory.
  *
  * @param directory where the files are
  */
-export async function askDisk(directory: string, { method, query, body }: DiskRequest): Promise<DiskAnswer> {
-  if (method === "POST") {
-    const isSettled = await settle(directory, JSON.parse(body) as SettleRequest);
-    return { status: isSettled ? 204 : 404 };
-  }
-  const page = await listKeys(directory, query.get("after") ?? "", Number(query.get("limit")));
-  return { status: 200, body: JSON.stringify(page) };
+export function openDisk(directory: string): (request: DiskRequest) => Promise<DiskAnswer> {
+  const settled = new Settled();
+  return async ({ method, query, body }) => {
+    if (method === "POST") {
+      const request = parseSettleRequest(body);
+      if (request === undefined) return { status: 400 };
+      return { status: (await settle(directory, request, settled)) ? 204 : 404 };
+    }
+    const limit = Number(query.get("limit"));
+    if (method !== "GET" || !Number.isInteger(limit) || limit < 1 || limit > maxKeys) return { status: 400 };
+    const page = await listKeys(directory, query.get("after") ?? "", limit);
+    return { status: 200, body: JSON.stringify(page) };
+  };
 }
 
 /** The keys after one of them, in order, each with the time at which its folder got its last file. */
@@ -53,50 +67,70 @@ function ignoreMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
   };
 }
 
-/** The directories whose own folder of blobs survives a power cut. */
-const lasting = new Set<string>();
-
 /**
- * Makes files last: when this returns, they and their names survive a power cut.
+ * Makes files last: when this returns, they and their names survive a power cut. What is not known to last already is
+ * synced at the same time, as nothing counts before all of it is.
  *
- * @returns false if one is not there, or has another size; then nothing is deleted
+ * @returns false if a file is not there, or has another size; then nothing is deleted
  */
-async function settle(directory: string, { folder, files, isAll }: SettleRequest): Promise<boolean> {
+async function settle(
+  directory: string,
+  { folder, files, isAll }: SettleRequest,
+  settled: Settled,
+): Promise<boolean> {
   const path = join(directory, folder);
-  for (const { name, sizeBytes } of files) {
-    if (!(await syncFile(join(path, name), sizeBytes))) return false;
+  const isFresh = ({ name }: DiskFile) => !settled.hasFile(folder, name);
+  const syncs = [
+    ...(files.some(isFresh) ? [() => syncDirectory(path)] : []),
+    ...(settled.hasFolder(folder) ? [] : [() => syncDirectory(dirname(path))]),
+    ...(settled.hasParent ? [] : [() => syncDirectory(directory)]),
+    ...files.map((file) => () => syncFile(join(path, file.name), file.sizeBytes, isFresh(file))),
+  ];
+  for (let start = 0; start < syncs.length; start += syncsAtOnce) {
+    const synced = await Promise.all(syncs.slice(start, start + syncsAtOnce).map((sync) => sync()));
+    if (synced.includes(false)) return false;
   }
-  if (isAll) await deleteOthers(path, new Set(files.map((file) => file.name)));
-  // The names of the files, and of the folder; the folder that all are in has its name from the first of them on.
-  await syncDirectory(path);
-  await syncDirectory(dirname(path));
-  if (!lasting.has(directory)) await syncDirectory(directory);
-  lasting.add(directory);
+  if (isAll && (await deleteOthers(path, new Set(files.map((file) => file.name))))) await syncDirectory(path);
+  settled.add(folder, files);
   return true;
 }
 
-async function syncFile(path: string, sizeBytes: number): Promise<boolean> {
-  try {
-    await using file = await open(path, "r+");
+/** Makes a file last, if it has this size; one that is not `fresh` lasts already. */
+function syncFile(path: string, sizeBytes: number, isFresh: boolean): Promise<boolean> {
+  return withOpen(path, "r+", async (file) => {
     if ((await file.stat()).size !== sizeBytes) return false;
-    await file.datasync();
+    if (isFresh) await file.datasync();
     return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-    throw error;
-  }
+  });
 }
 
-/** Deletes what workerd began and was killed in, which it hides from its own clients, among all else. */
-async function deleteOthers(path: string, names: ReadonlySet<string>): Promise<void> {
-  for (const name of await readdir(path)) {
-    if (!names.has(name)) await rm(join(path, name), { force: true });
-  }
+/** Deletes what workerd began and was killed in, which it hides from its own clients, among all else; whether there was any. */
+async function deleteOthers(path: string, names: ReadonlySet<string>): Promise<boolean> {
+  const others = (await readdir(path)).filter((name) => !names.has(name));
+  for (const name of others) await rm(join(path, name), { force: true });
+  return others.length > 0;
 }
 
-async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<boolean> {
   // Windows keeps names by itself, and opens no directories.
-  if (process.platform === "win32") return;
-  await using directory = await open(path, "r");
-  await directory.sync();
+  if (process.platform === "win32") return true;
+  return withOpen(path, "r", async (directory) => {
+    await directory.sync();
+    return true;
+  });
+}
+
+/** Works on an open file or directory; false where there is none. */
+async function withOpen(
+  path: string,
+  flags: string,
+  work: (file: FileHandle) => Promise<boolean>,
+): Promise<boolean> {
+  const file = await open(path, flags).catch(ignoreMissing(undefined));
+  if (file === undefined) return false;
+  try {
+    return await work(file);
+  } finally {
+    await file.close();
+  }
 }

@@ -1,7 +1,7 @@
 /** The keeper: the blob store's questions (disk-service.ts), over HTTP on a Unix socket that only workerd is told of. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { askDisk } from "./disk-service.ts";
+import { openDisk } from "./disk-service.ts";
 
 /** A list of 10,000 parts has some 700 KB. */
 const maxBodyBytes = 4 * 1024 * 1024;
@@ -18,10 +18,11 @@ export async function serveKeeper(
   socket: string,
   onFailure: (error: unknown) => void,
 ): Promise<() => void> {
+  const ask = openDisk(directory);
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     try {
       const query = new URL(request.url ?? "", "http://keeper").searchParams;
-      const { status, body } = await askDisk(directory, {
+      const { status, body } = await ask({
         method: request.method ?? "",
         query,
         body: await readText(request),

@@ -22,17 +22,17 @@ import {
   type StoredPage,
   type StoredPart,
 } from "./bucket.ts";
-import { type DiskFile, type FileSlice, parseFiles, sliceFiles, sumOf } from "./disk-files.ts";
+import {
+  type DiskFile,
+  type FileSlice,
+  indexName,
+  parseFiles,
+  type SettleRequest,
+  sliceFiles,
+  sumOf,
+  wholeName,
+} from "./disk-files.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
-
-/**
- * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
- * the folder are left over from what was broken off, and are deleted.
- */
-export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean };
-
-const whole = "whole";
-const index = "index";
 
 /** How many files are asked about at once. */
 const filesAtOnce = 16;
@@ -52,7 +52,7 @@ export class DiskBucket implements Bucket {
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
-    const response = await this.#ask("HEAD", `${key}/${whole}`);
+    const response = await this.#ask("HEAD", `${key}/${wholeName}`);
     if (response !== undefined) return Number(response.headers.get("Content-Length"));
     const files = await this.#readIndex(key);
     return files !== undefined && (await this.#haveTheirSizes(key, files)) ? sumOf(files) : undefined;
@@ -72,7 +72,7 @@ export class DiskBucket implements Bucket {
   }
 
   async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const body = await this.#openFile(`${key}/${whole}`, sizeBytes, range);
+    const body = await this.#openFile(`${key}/${wholeName}`, sizeBytes, range);
     if (body !== undefined) return body;
     const files = await this.#readIndex(key);
     if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
@@ -108,16 +108,16 @@ export class DiskBucket implements Bucket {
       sizeBytes = bytes.byteLength;
       hash.update(bytes);
       if (hash.digest("hex") !== hexOf(digest)) return "mismatch";
-      await this.#put(`${key}/${whole}`, bytes);
+      await this.#put(`${key}/${wholeName}`, bytes);
     } else {
       sizeBytes = bytes.sizeBytes;
-      await this.#stream(`${key}/${whole}`, bytes, hash);
+      await this.#stream(`${key}/${wholeName}`, bytes, hash);
       if (hash.digest("hex") !== hexOf(digest)) {
         await this.delete([key]);
         return "mismatch";
       }
     }
-    await this.#mustSettle({ folder: key, files: [{ name: whole, sizeBytes }], isAll: true });
+    await this.#mustSettle({ folder: key, files: [{ name: wholeName, sizeBytes }], isAll: true });
     return "stored";
   }
 
@@ -201,14 +201,14 @@ export class DiskBucket implements Bucket {
     const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
     if (!(await this.#settle({ folder: key, files, isAll: false }))) return "unknown";
     const list = new TextEncoder().encode(JSON.stringify(files));
-    await this.#put(`${key}/${index}`, list);
-    const all = [...files, { name: index, sizeBytes: list.byteLength }];
+    await this.#put(`${key}/${indexName}`, list);
+    const all = [...files, { name: indexName, sizeBytes: list.byteLength }];
     await this.#mustSettle({ folder: key, files: all, isAll: true });
     return "completed";
   }
 
   async abortMultipart({ key }: MultipartUpload): Promise<void> {
-    if ((await this.#ask("HEAD", `${key}/${index}`)) === undefined) await this.delete([key]);
+    if ((await this.#ask("HEAD", `${key}/${indexName}`)) === undefined) await this.delete([key]);
   }
 
   async delete(keys: string[]): Promise<void> {
@@ -226,7 +226,7 @@ export class DiskBucket implements Bucket {
 
   /** The files that the index of a key lists; `undefined` where there is none, or it is damaged. */
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
-    const response = await this.#ask("GET", `${key}/${index}`);
+    const response = await this.#ask("GET", `${key}/${indexName}`);
     const text = await response?.text().catch((error) => fail("GET", error));
     return text === undefined ? undefined : parseFiles(text);
   }

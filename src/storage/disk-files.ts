@@ -1,8 +1,41 @@
-/** Bytes that lie in several files, one after the other. */
+/** The files that a key's folder may hold, and bytes that lie in several of them, one after the other. */
 import type { ByteRange } from "../oci/range.ts";
+import { isBlobKey } from "./keys.ts";
 
 /** A file in the folder of a key, and its size. */
 export type DiskFile = { name: string; sizeBytes: number };
+
+/** The file that holds all bytes of a key, and the one that lists its parts. */
+export const wholeName = "whole";
+export const indexName = "index";
+
+/** Whether this is the name of a part: a UUID. */
+export function isPartName(name: string): boolean {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(name);
+}
+
+/**
+ * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
+ * the folder are left over from what was broken off, and are deleted.
+ */
+export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean };
+
+/** Reads a {@link SettleRequest}; `undefined` for anything else, such as one whose folder or files are elsewhere. */
+export function parseSettleRequest(text: string): SettleRequest | undefined {
+  const value = parseJson(text);
+  if (typeof value !== "object" || value === null) return undefined;
+  const { folder, files, isAll }: Partial<Record<keyof SettleRequest, unknown>> = value;
+  if (typeof folder !== "string" || !isBlobKey(folder) || typeof isAll !== "boolean") return undefined;
+  return Array.isArray(files) && files.every(isFile) ? { folder, files, isAll } : undefined;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A file of which a range is to be read. */
 export type FileSlice = DiskFile & { range: ByteRange };
@@ -14,20 +47,21 @@ export function sumOf(files: readonly DiskFile[]): number {
 
 /** The files that an index lists, written as JSON; `undefined` for what was not written so. */
 export function parseFiles(text: string): DiskFile[] | undefined {
-  try {
-    const files: unknown = JSON.parse(text);
-    return Array.isArray(files) && files.every(isFile) ? files : undefined;
-  } catch {
-    return undefined;
-  }
+  const files = parseJson(text);
+  return Array.isArray(files) && files.every(isPart) ? files : undefined;
 }
 
-function isFile(value: Partial<DiskFile> | null): value is DiskFile {
+function isPart(value: unknown): value is DiskFile {
+  return isFile(value) && isPartName(value.name);
+}
+
+function isFile(value: unknown): value is DiskFile {
+  const { name, sizeBytes }: Partial<Record<keyof DiskFile, unknown>> = Object(value);
   return (
-    typeof value?.name === "string" &&
-    /^[0-9a-f-]+$/.test(value.name) &&
-    Number.isSafeInteger(value.sizeBytes) &&
-    Number(value.sizeBytes) >= 0
+    typeof name === "string" &&
+    (isPartName(name) || name === wholeName || name === indexName) &&
+    Number.isSafeInteger(sizeBytes) &&
+    Number(sizeBytes) >= 0
   );
 }
 

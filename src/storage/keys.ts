@@ -53,3 +53,8 @@ export function newBlobKey(session?: string): string {
 export function uploadOfKey(key: string): string | undefined {
   return /^blobs\/([0-9a-f-]{36})\./.exec(key)?.[1];
 }
+
+/** Whether a text is a key of {@link newBlobKey}. */
+export function isBlobKey(text: string): boolean {
+  return /^blobs\/([0-9a-f-]{36}\.)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text);
+}

@@ -99,9 +99,9 @@ const ofDelays: Bugs = {
     },
   ],
   "an upload that was given up deletes its bytes once": {
-    file: "src/objects/upload.ts",
-    from: "        await this.#deleteBytes();\n        isForgotten = true;",
-    to: "        isForgotten = true;",
+    file: "src/objects/upload/session.ts",
+    from: "    await this.#deleteBytes();\n    storage.transactionSync",
+    to: "    storage.transactionSync",
   },
   "bytes that nobody holds are given up at once": {
     file: "src/objects/blobs/holders.ts",

@@ -57,6 +57,7 @@ export async function runCase(
       deleteDelaySeconds: 0,
       scrubsItself: false,
       ledgersBehindSeconds: 0,
+      isOneMachine: false,
       ...settings,
     },
     manifests: images,

@@ -100,6 +100,7 @@ export function programs(maxSteps: number, only: readonly FaultKind[] = faultKin
       scrubsItself: fc.constantFrom(false, false, false, true),
       // More than a lease leaves for it.
       ledgersBehindSeconds: fc.constantFrom(0, 0, 30),
+      isOneMachine: fc.constantFrom(false, false, true),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),
     steps: fc

@@ -17,13 +17,6 @@ const smallParts: Replacement = {
   to: 'size("5MiB", 1024,',
 };
 
-/** The digests of programs meet in two shards. */
-const fewShards: Replacement = {
-  file: "src/objects/stubs.ts",
-  from: "Array.from({ length: 256 }, (_, byte)",
-  to: "Array.from({ length: 2 }, (_, byte)",
-};
-
 /** A running harness. */
 export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
 
@@ -36,7 +29,7 @@ const memoryDirectory = "/dev/shm";
 /** Starts one; `bugs` are replacements in the registry's sources. */
 export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   const entry = join(import.meta.dirname, "entry.ts");
-  const script = await buildWorker({ entry, plugins: [replacing([smallParts, fewShards, ...bugs])] });
+  const script = await buildWorker({ entry, plugins: [replacing([smallParts, ...bugs])] });
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
   let lastWords = "";
   const stderr = new Writable({

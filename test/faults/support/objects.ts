@@ -80,14 +80,13 @@ export class WorldObjects {
   namespace(binding: ObjectBinding): Namespace {
     return {
       getByName: (name) => {
-        const own = binding === "BLOB_SHARDS" ? fewerShards(name) : name;
         return new Proxy(
           {},
           {
             get:
               (_, method) =>
               (...args: unknown[]) =>
-                this.#call(binding, own, String(method), args),
+                this.#call(binding, name, String(method), args),
           },
         );
       },
@@ -250,9 +249,4 @@ export class WorldObjects {
 /** What the platform says when an object's machine goes away: that it helps to try again. */
 function connectionLost(): Error {
   return Object.assign(new Error("Network connection lost."), { retryable: true });
-}
-
-/** Two shards instead of 256: digests meet in them, and their batches, as in a registry with many. */
-function fewerShards(name: string): string {
-  return `shard-${Number.parseInt(name, 16) % 2}`;
 }

@@ -176,6 +176,8 @@ export type Program = {
     scrubsItself: boolean;
     /** How much the clocks of ledgers are behind all others. */
     ledgersBehindSeconds: number;
+    /** Without KV, and with sessions that share objects, as on one machine. */
+    isOneMachine: boolean;
   };
   manifests: ManifestPlan[];
   steps: Step[];

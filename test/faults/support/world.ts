@@ -2,7 +2,7 @@
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
  * command, on a clock that only the program moves. Worlds share nothing but the catalog.
  */
-import type { Clock, Env } from "../../../src/env.ts";
+import type { Clock, Env, Machine } from "../../../src/env.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
@@ -36,11 +36,16 @@ export class World {
   readonly ledgerClock: Clock;
   readonly #locations: [Env, Env];
   readonly #bindings: Omit<Env, "MANIFESTS">;
+  readonly #hasReplica: boolean;
 
   constructor(env: Env, { settings }: Program) {
     this.ledgerClock = { now: () => virtualNow - settings.ledgersBehindSeconds * 1000 };
     this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
+    // Two shards: digests meet in them, and their batches, as in a registry with many.
+    const machine: Machine = { blobShards: 2, uploadPools: settings.isOneMachine ? 2 : 0 };
+    this.#hasReplica = !settings.isOneMachine;
     this.#bindings = {
+      MACHINE: JSON.stringify(machine),
       BLOBS: this.bucket.binding(),
       REPOSITORY: this.objects.namespace("REPOSITORY") as Env["REPOSITORY"],
       UPLOAD: this.objects.namespace("UPLOAD") as Env["UPLOAD"],
@@ -61,7 +66,7 @@ export class World {
       LOG_FORMAT: "none",
     };
     // Objects live at a location, too.
-    this.objectEnv = { ...this.#bindings, MANIFESTS: this.kv.binding(0) };
+    this.objectEnv = { ...this.#bindings, ...this.#replica(0) };
     this.#locations = [this.#newLocation(0), this.#newLocation(1)];
   }
 
@@ -76,6 +81,10 @@ export class World {
   }
 
   #newLocation(location: LocationIndex): Env {
-    return { ...this.#bindings, MANIFESTS: this.kv.binding(location) };
+    return { ...this.#bindings, ...this.#replica(location) };
+  }
+
+  #replica(location: LocationIndex): Pick<Env, "MANIFESTS"> {
+    return this.#hasReplica ? { MANIFESTS: this.kv.binding(location) } : {};
   }
 }

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { type Request, Response, type SharedOptions, type WorkerOptions } from "miniflare";
 import type { Machine } from "../../../src/env.ts";
-import { askDisk } from "../../../src/local/disk-service.ts";
+import { openDisk } from "../../../src/local/disk-service.ts";
 import { localVariables, type Variables } from "../../../src/local/variables.ts";
 import { readWranglerOptions } from "../../../src/local/workerd/wrangler-options.ts";
 
@@ -78,12 +78,13 @@ const publicNetwork = { network: { allow: ["public"], tlsOptions: { trustBrowser
 /** The bindings of a blob store on files in a directory, which is made if it is not there. */
 function diskBindings(directory: string): NonNullable<WorkerOptions["serviceBindings"]> {
   mkdirSync(directory, { recursive: true });
+  const ask = openDisk(directory);
   return {
     BLOB_FILES: { disk: { path: directory, writable: true } },
     BLOB_KEEPER: async (request: Request) => {
       const { searchParams } = new URL(request.url);
       const { method } = request;
-      const { status, body } = await askDisk(directory, {
+      const { status, body } = await ask({
         method,
         query: searchParams,
         body: await request.text(),
