@@ -117,6 +117,8 @@ export interface Settings {
   webhookAllowsPrivate: boolean;
   /** How long a listener may take to answer. */
   webhookTimeoutMs: number;
+  /** How long a ledger writes no events down, after it was told that nobody listens. */
+  eventQuietMs: number;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
 }
@@ -185,6 +187,7 @@ export const variables = {
   METRICS_SCOPE: oneOf("registry", "process"),
   WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
+  EVENT_QUIET: duration("5s", 0, 60 * second),
   LOG_FORMAT: oneOf("json", "text", "none"),
 } satisfies Record<string, Variable<unknown>>;
 
@@ -256,6 +259,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     metricsScope: read(env, "METRICS_SCOPE"),
     webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
+    eventQuietMs: read(env, "EVENT_QUIET"),
     logFormat: read(env, "LOG_FORMAT"),
   };
 }

@@ -3,13 +3,13 @@
  * passes them on to a queue for each webhook (webhook-queue.ts). It sends nothing itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, systemClock } from "../env.ts";
+import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import { type DueJob, DueTable } from "./due.ts";
 import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
-import type { Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
+import type { Attention, Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
 
 const passOnJob = "pass-on";
 const batchSize = 100;
@@ -39,7 +39,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
 
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async accept(repository: string, events: RegistryEvent[]): Promise<{ isListening: boolean }> {
+  async accept(repository: string, events: RegistryEvent[]): Promise<Attention> {
     const listeners = this.#store.all().filter((webhook) => hears(webhook, repository));
     const told = listeners
       .map((webhook) => ({ id: webhook.id, events: events.filter((event) => wants(webhook, event)) }))
@@ -53,9 +53,8 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
       },
     );
     // Pulls do not come from ledgers.
-    return {
-      isListening: listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull")),
-    };
+    const isListening = listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull"));
+    return { isListening, quietMs: isListening ? 0 : parseSettings(this.env).eventQuietMs };
   }
 
   async pullPatterns(): Promise<string[]> {

@@ -15,9 +15,12 @@ import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";
+
+export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
 
 const calls = new CallCounter();
 const rows = new SqlMeter();
@@ -55,6 +58,13 @@ export class Blobs extends RealBlobs {
 export class Catalog extends RealCatalog {
   constructor(ctx: DurableObjectState, env: Env) {
     rows.watch("Catalog", ctx.storage);
+    super(ctx, calls.wrap(env));
+  }
+}
+
+export class Webhooks extends RealWebhooks {
+  constructor(ctx: DurableObjectState, env: Env) {
+    rows.watch("Webhooks", ctx.storage);
     super(ctx, calls.wrap(env));
   }
 }

@@ -61,10 +61,11 @@ function basic(name: string, secret: string): string {
 }
 
 /** Starts it. It ends after the tests of the file. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(vars: Record<string, string> = {}): Promise<World> {
   const { url } = await serve({
     entry: "test/costs/entry.ts",
-    vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h" },
+    // That ledgers ask who listens is counted by itself.
+    vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h", EVENT_QUIET: "60s", ...vars },
   });
   const control = async <T>(name: string) =>
     (await fetchOnce(`${url}/_test/${name}`))

@@ -37,6 +37,7 @@ const accepted: [name: VariableName, text: string, setting: keyof Settings, valu
   ["TAG_HISTORY_DAYS", "2", "tagHistoryMs", 48 * hour],
   ["REPLICA_REPEAT", "30s", "replicaRepeatMs", 30_000],
   ["UPLOAD_STALL", "20s", "uploadStallMs", 20_000],
+  ["EVENT_QUIET", "0s", "eventQuietMs", 0],
   ["PUBLIC_URL", "", "publicUrl", undefined],
   ["PUBLIC_URL", "https://Registry.example.com", "publicUrl", "https://registry.example.com"],
   ["PUBLIC_URL", "https://registry.example.com:443/", "publicUrl", "https://registry.example.com"],

@@ -117,7 +117,7 @@ export abstract class Ledger extends DurableObject<Env> {
     const meta = readMeta(this.sql);
     this.meta = meta;
     due.arm();
-    const flushing = [outbox.flush(meta.name, claimed), events.flushIfHeard(meta.name)];
+    const flushing = [outbox.flush(meta.name, claimed), events.flushSoon(meta.name)];
     this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
     return result;

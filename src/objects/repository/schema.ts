@@ -7,7 +7,7 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
-import { eventsSchema } from "./events.ts";
+import { eventsSchema, plainEvents } from "./events.ts";
 import { flightsSchema } from "./flights.ts";
 import { rereadStep } from "./reread.ts";
 
@@ -127,7 +127,7 @@ const schema: Schema = [
   trashTags,
   voidLeases,
   rereadStep,
-  dueByThemselves + flightsSchema,
+  dueByThemselves + flightsSchema + plainEvents,
   DueTable.dropIndex,
 ];
 
