@@ -24,7 +24,7 @@ export async function startProgram(data: string, under: string[] = []): Promise<
     await ended;
   };
   for await (const line of createInterface(child.stdout)) {
-    const [, url] = /^stowage is ready at (\S+)$/.exec(line) ?? [];
+    const [, url] = /^stowage \S+ is ready at (\S+)$/.exec(line) ?? [];
     if (url !== undefined) return { name: "stowage on disk", url, [Symbol.asyncDispose]: end };
   }
   throw new Error("the local server ended before it was ready");

@@ -22,6 +22,7 @@ import {
   oneOf,
   second,
   size,
+  sizeOrAuto,
   text,
   type Variable,
   wholeNumber,
@@ -51,7 +52,7 @@ export interface Env extends Partial<Record<VariableName, string>> {
   ANONYMOUS_MISSES?: RateLimit;
   /** Gets a data point of every request. */
   ANALYTICS?: AnalyticsEngineDataset;
-  /** On one machine: what the local server says of its data directory, as JSON of a {@link Machine}. Nobody sets it by hand. */
+  /** On one machine: what the local server says of its data directory, as JSON of a `Machine` (machine.ts). Nobody sets it by hand. */
   MACHINE?: string;
 }
 
@@ -119,8 +120,12 @@ export interface Settings {
   webhookTimeoutMs: number;
   /** How long a ledger writes no events down, after it was told that nobody listens. */
   eventQuietMs: number;
+  /** How much of the disk of one machine pushes must leave free, in bytes; `undefined`: as storage/disk-space.ts says. */
+  diskReserveBytes: number | undefined;
   /** Form of the log lines. */
   logFormat: "json" | "text" | "none";
+  /** Whether probes that are answered well have a line in the log. */
+  logsProbes: boolean;
 }
 
 /** How long a password must be, in characters. */
@@ -129,6 +134,14 @@ export const minPasswordLength = 12;
 /** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
+
+/** A password, or none. What is wrong with it is said without it. */
+const password: Variable<string> = {
+  default: "",
+  expects: `a text of at least ${minPasswordLength} characters`,
+  parse: (text) => (text === "" || text.length >= minPasswordLength ? text : undefined),
+  whyNot: (text) => `it has ${text.length} characters, and must have at least ${minPasswordLength}`,
+};
 
 const issuers: Variable<TrustedIssuer[]> = {
   default: "[]",
@@ -158,7 +171,7 @@ const hosts: Variable<string[]> = {
 /** Every variable: its default, and what it accepts. */
 export const variables = {
   ACCESS: oneOf("closed", "open"),
-  ADMIN_PASSWORD: text,
+  ADMIN_PASSWORD: password,
   AUTH_SERVICE: { ...text, default: "stowage" },
   AUTH_REALM: text,
   TOKEN_TTL: duration("5m", second, maxTokenTtlMs),
@@ -188,7 +201,9 @@ export const variables = {
   WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
   EVENT_QUIET: duration("5s", 0, 60 * second),
+  DISK_RESERVE: sizeOrAuto(0, 1024 * 1024 * mebibyte),
   LOG_FORMAT: oneOf("json", "text", "none"),
+  LOG_PROBES: oneOf("yes", "no"),
 } satisfies Record<string, Variable<unknown>>;
 
 /** The name of a variable. */
@@ -247,9 +262,9 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     uploadBufferBytes: read(env, "UPLOAD_BUFFERS"),
     leaseMs: read(env, "LEASE_TTL"),
     gcGraceMs,
-    untaggedTtlMs: unlessNever(read(env, "UNTAGGED_TTL")),
+    untaggedTtlMs: unlessWord(read(env, "UNTAGGED_TTL")),
     tagHistoryMs: read(env, "TAG_HISTORY_DAYS") * day,
-    scrubEveryMs: unlessNever(read(env, "SCRUB_EVERY")),
+    scrubEveryMs: unlessWord(read(env, "SCRUB_EVERY")),
     deleteDelayMs: gcGraceMs === 0 ? 0 : read(env, "DELETE_DELAY"),
     tombstoneTtlMs: read(env, "TOMBSTONE_TTL"),
     replicaRepeatMs: read(env, "REPLICA_REPEAT"),
@@ -260,57 +275,15 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
     eventQuietMs: read(env, "EVENT_QUIET"),
+    diskReserveBytes: unlessWord(read(env, "DISK_RESERVE")),
     logFormat: read(env, "LOG_FORMAT"),
+    logsProbes: read(env, "LOG_PROBES") === "yes",
   };
 }
 
-function unlessNever(value: number | "never"): number | undefined {
-  return value === "never" ? undefined : value;
-}
-
-/**
- * How the registry's work is divided between objects. On the platform that is fixed. On one machine all objects share a
- * thread and a disk: few of them do the same with fewer files to sync. The local server says how many, as a data
- * directory keeps the number of shards that it began with.
- */
-export type Machine = {
-  /** How many shards decide about digests: a power of two, so that each has as many first bytes. */
-  blobShards: number;
-  /** How many objects keep the upload sessions; 0: each session has its own. */
-  uploadPools: number;
-};
-
-/** The most shards: one for each first byte of a digest. */
-export const maxBlobShards = 256;
-
-const maxUploadPools = 64;
-
-/** Whether digests can be divided between so many shards. */
-export function isShardCount(count: unknown): count is number {
-  return Number.isInteger(count) && Number(count) >= 1 && maxBlobShards % Number(count) === 0;
-}
-
-/**
- * Reads what the local server says; where it says nothing, the division is that of the platform.
- *
- * @throws SettingError for anything but what it says: with another number of shards, nothing would be found.
- */
-export function parseMachine({ MACHINE: text }: Pick<Env, "MACHINE">): Machine {
-  if (text === undefined) return { blobShards: maxBlobShards, uploadPools: 0 };
-  const { blobShards, uploadPools, ...others } = parseObject(text);
-  const isPoolCount = Number.isInteger(uploadPools) && Number(uploadPools) >= 0;
-  const isKnown = isShardCount(blobShards) && isPoolCount && Number(uploadPools) <= maxUploadPools;
-  if (isKnown && Object.keys(others).length === 0) return { blobShards, uploadPools: Number(uploadPools) };
-  throw new SettingError("MACHINE", `MACHINE is ${JSON.stringify(text)}, which no local server says`);
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
+/** A number, or the word that stands for none. */
+function unlessWord(value: number | string): number | undefined {
+  return typeof value === "number" ? value : undefined;
 }
 
 /** The source of time, in milliseconds since 1970. Passed in everywhere, so that tests can move it. */

@@ -26,5 +26,6 @@ export const commonFlags: Flag[] = [
   { name: "user", value: "NAME", summary: "who asks ($STOWAGE_USER, or admin)" },
   { name: "password-stdin", summary: "the user's password or token is on stdin (else $STOWAGE_PASSWORD)" },
   { name: "json", summary: "prints JSON" },
+  { name: "version", summary: "shows which release this is" },
   { name: "help", summary: "shows this" },
 ];

@@ -1,5 +1,6 @@
 /** From the command line to a command. */
 import { parseArgs } from "node:util";
+import { version } from "../version.ts";
 import { type Command, type Flag, FlagValues, UsageError } from "./command.ts";
 import { commands, commonFlags } from "./commands.ts";
 import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
@@ -8,7 +9,7 @@ import { quote } from "./words.ts";
 /** What is to be done: run a command, or print a text. */
 export type Parsed =
   | { kind: "run"; command: Command; args: string[]; flags: FlagValues }
-  | { kind: "help"; text: string };
+  | { kind: "text"; text: string };
 
 /**
  * Parses the command line.
@@ -19,6 +20,7 @@ export type Parsed =
 export function parse(given: readonly string[]): Parsed {
   // npm takes the -- between its flags and ours away; deno task leaves it.
   const own = given[0] === "--" ? given.slice(1) : [...given];
+  if (own.includes("--version")) return { kind: "text", text: `stowage ${version}\n` };
   const words = wordsOf(own);
   const command = commands.find(({ name }) => isBeginning(name.split(" "), words));
   const isHelp = own.includes("--help") || words[0] === "help";
@@ -26,10 +28,10 @@ export function parse(given: readonly string[]): Parsed {
     const group = words[0] === "help" ? words[1] : words[0];
     const groups = new Set(commands.map(({ name }) => name.split(" ")[0] ?? ""));
     const isGroup = group !== undefined && groups.has(group);
-    if (isHelp) return { kind: "help", text: helpOf(isGroup ? group : undefined) };
+    if (isHelp) return { kind: "text", text: helpOf(isGroup ? group : undefined) };
     throw new UsageError(whichCommands(words, isGroup, groups));
   }
-  if (isHelp) return { kind: "help", text: helpOfCommand(command) };
+  if (isHelp) return { kind: "text", text: helpOfCommand(command) };
   const { positionals, flags } = split(own, [...command.flags, ...commonFlags]);
   const args = positionals.slice(command.name.split(" ").length);
   const { length } = command.arguments;

@@ -24,7 +24,7 @@ export type Surroundings = {
 export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {
   try {
     const parsed = parse(args);
-    if (parsed.kind === "help") {
+    if (parsed.kind === "text") {
       around.stdout.write(parsed.text);
       return exitCodes.done;
     }

@@ -16,8 +16,8 @@ import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";
 import { countRequest } from "./request-metrics.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
-import { isRead } from "./route.ts";
-import { findRoute } from "./router.ts";
+import { isProbe } from "./route.ts";
+import { findRoute, unrouted } from "./router.ts";
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
@@ -26,7 +26,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { method } = request;
   // The host in it is what the client says, and may be none.
   const url = URL.parse(request.url);
-  const { route, params } = findRoute(url?.pathname ?? "", method);
+  const { route, params } = url === null ? unrouted : findRoute(url.pathname, method);
   const held: Promise<unknown>[] = [];
   let account: string | undefined;
   let bytesIn: number | undefined;
@@ -53,10 +53,9 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  // On one machine each write, if only to the audit log, waits for the disk, and workerd looks at its sockets only when
-  // nothing is to be done. With sixteen clients there always would be, and those that it does not look at are closed as
-  // idle in the end.
-  if (!isRead(route, method)) await scheduler.wait(0);
+  // workerd looks at its sockets only when nothing is to be done. On one machine, with sixteen clients, there always is:
+  // those that it does not look at wait for seconds, and are closed as idle in the end.
+  await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = "failure" in answer ? answer.failure : undefined;
   // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
@@ -69,6 +68,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     method,
     route: route?.name ?? "none",
     params,
+    path: route === undefined ? url?.pathname : undefined,
     account,
     status: response.status,
     error: failed?.error,
@@ -77,7 +77,8 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     bytesOut,
     milliseconds: performance.now() - startedAt,
   };
-  logRequest(registry?.settings.logFormat ?? "json", record);
+  const { logFormat = "json", logsProbes = true } = registry?.settings ?? {};
+  if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
   countRequest(env, record);
   reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
   return response;
@@ -107,12 +108,11 @@ function answerError(error: unknown, requestId: string): Answer {
     console.warn(JSON.stringify(event));
     return { failure: failure("UNAVAILABLE") };
   }
+  if (error instanceof SettingError) {
+    console.error(JSON.stringify(event));
+    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+  }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return {
-    failure: failure(
-      "UNKNOWN",
-      error instanceof SettingError ? `the variable ${error.variable} has a wrong value` : { requestId },
-    ),
-  };
+  return { failure: failure("UNKNOWN", { requestId }) };
 }

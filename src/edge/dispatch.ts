@@ -13,6 +13,7 @@ import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
 import { refusalByOrigin } from "./auth/origins.ts";
 import type { Answer, Context } from "./context.ts";
+import { answerWithRoom } from "./disk-room.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
 
 /** A request before it is known who asks. */
@@ -87,7 +88,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   };
   let answer: Answer;
   try {
-    answer = await endpoint.answer({ ...context, repository });
+    answer = await answerWithRoom(endpoint, { ...context, repository });
   } catch (error) {
     // It may have been done nevertheless.
     note({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });

@@ -10,6 +10,8 @@ export type RequestRecord = {
   method: string;
   route: string;
   params: Record<string, string>;
+  /** What was asked for where there is no such route; else the route and its params say it. */
+  path: string | undefined;
   account: string | undefined;
   status: number;
   error: string | undefined;
@@ -30,6 +32,7 @@ export function logRequest(format: Settings["logFormat"], record: RequestRecord)
   const fields = {
     method: record.method,
     route: record.route,
+    path: record.path && cut(record.path, mostCharacters),
     repository: record.params.name && cut(record.params.name, mostCharacters),
     reference: record.reference && cut(record.reference, mostCharacters),
     account: record.account,
@@ -49,6 +52,7 @@ function toText(fields: Record<string, string | number | undefined>): string {
   const {
     method,
     route,
+    path,
     repository,
     reference,
     account,
@@ -59,7 +63,7 @@ function toText(fields: Record<string, string | number | undefined>): string {
     milliseconds,
     requestId,
   } = fields;
-  const what = [repository, reference].filter(Boolean).join(" ");
+  const what = [path, repository, reference].filter(Boolean).join(" ");
   const bytes = Number(bytesIn) + Number(bytesOut);
   return [
     new Date().toISOString().slice(11, 23),

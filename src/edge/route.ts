@@ -20,12 +20,13 @@ export type PublicRoute = {
   methods: Partial<Record<Method, Endpoint>>;
 };
 
-/** A route that tells whether the registry works, even where nobody can be let in. */
+/** A route that tells what the registry is and whether it works, even where nobody can be let in. */
 export type HealthRoute = {
   name: string;
   path: string;
   of: "health";
-  methods: Partial<Record<Method, (context: Pick<Context, "registry">) => Promise<Answer>>>;
+  isProbe?: boolean;
+  methods: Partial<Record<Method, (context: Pick<Context, "registry" | "request">) => Promise<Answer>>>;
 };
 
 /** A route about the registry as a whole, for everybody who has a credential. */
@@ -48,14 +49,26 @@ export type RepositoryRoute = {
    * more than a right to push; and who changes it with a password is noted.
    */
   isContent?: boolean;
-  methods: Partial<Record<Method, { needs: Verb; answer: (context: RepositoryContext) => Promise<Answer> }>>;
+  methods: Partial<Record<Method, RepositoryEndpoint>>;
 };
 
-/** A route of the management API; each method is open to some. */
+/** What a method of a repository's route needs, and who answers. */
+export type RepositoryEndpoint = {
+  needs: Verb;
+  /** Whether it stores something new, and so is refused where the disk is full. */
+  stores?: true;
+  answer: (context: RepositoryContext) => Promise<Answer>;
+};
+
+/**
+ * A route of the management API; each method is open to some. `isProbe`: monitoring asks for it all day, so that its
+ * lines may be left out of the log.
+ */
 export type ManagementRoute = {
   name: string;
   path: string;
   of: "management";
+  isProbe?: boolean;
   methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
 };
 
@@ -72,6 +85,11 @@ export function methodOf<E>(methods: Partial<Record<string, E>>, method: string)
 export function isRead(route: Route | undefined, method: string): boolean {
   const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
   return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+}
+
+/** Whether monitoring asks for it all day. */
+export function isProbe(route: Route | undefined): boolean {
+  return route !== undefined && "isProbe" in route && route.isProbe === true;
 }
 
 export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;

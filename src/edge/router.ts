@@ -11,6 +11,9 @@ import { routes } from "./routes.ts";
 /** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
 export type Routed = { route: Route | undefined; params: Record<string, string> };
 
+/** What no route was found for. */
+export const unrouted: Routed = { route: undefined, params: {} };
+
 const router = IttyRouter();
 for (const { path } of routes) router.all(path, () => undefined);
 
@@ -39,7 +42,7 @@ export function findRoute(path: string, method: string): Routed {
     if (route.of !== "management" || methodOf(route.methods, method) !== undefined) return routed;
     other ??= routed;
   }
-  return other ?? { route: undefined, params: {} };
+  return other ?? unrouted;
 }
 
 /**

@@ -42,6 +42,7 @@ import { healthz, readyz } from "./endpoints/health.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
+import { root } from "./endpoints/root.ts";
 import { tags } from "./endpoints/tags.ts";
 import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";
@@ -56,12 +57,14 @@ export const routes: Route[] = [
     scope: catalogScope,
     methods: { GET: catalog },
   },
-  { name: "health", path: "/healthz", of: "health", methods: { GET: healthz } },
-  { name: "readiness", path: "/readyz", of: "health", methods: { GET: readyz } },
+  { name: "root", path: "/", of: "health", methods: { GET: root } },
+  { name: "health", path: "/healthz", of: "health", isProbe: true, methods: { GET: healthz } },
+  { name: "readiness", path: "/readyz", of: "health", isProbe: true, methods: { GET: readyz } },
   {
     name: "metrics",
     path: "/metrics",
     of: "management",
+    isProbe: true,
     methods: { GET: { openTo: "scraper", answer: metrics } },
   },
   {
@@ -77,7 +80,7 @@ export const routes: Route[] = [
     name: "uploads",
     path: "/v2/:name+/blobs/uploads/",
     of: "repository",
-    methods: { POST: { needs: "push", answer: openUpload } },
+    methods: { POST: { needs: "push", stores: true, answer: openUpload } },
   },
   {
     name: "upload",
@@ -85,8 +88,8 @@ export const routes: Route[] = [
     of: "repository",
     methods: {
       GET: { needs: "push", answer: getUpload },
-      PATCH: { needs: "push", answer: patchUpload },
-      PUT: { needs: "push", answer: putUpload },
+      PATCH: { needs: "push", stores: true, answer: patchUpload },
+      PUT: { needs: "push", stores: true, answer: putUpload },
       DELETE: { needs: "push", answer: cancel },
     },
   },
@@ -107,7 +110,7 @@ export const routes: Route[] = [
     isContent: true,
     methods: {
       GET: { needs: "pull", answer: pullManifest },
-      PUT: { needs: "push", answer: putManifest },
+      PUT: { needs: "push", stores: true, answer: putManifest },
       DELETE: { needs: "delete", answer: removeManifest },
     },
   },

@@ -8,6 +8,7 @@
 import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { writeIfRoom } from "./free-space.ts";
 
 /** A data directory that this process holds. */
 export interface DataDirectory {
@@ -106,8 +107,7 @@ export function openDataDirectory(
   held.add(lock);
   return {
     path,
-    announce: (url) =>
-      writeFileSync(join(path, holderFile), `${JSON.stringify({ pid: process.pid, url })}\n`),
+    announce: (url) => writeIfRoom(join(path, holderFile), `${JSON.stringify({ pid: process.pid, url })}\n`),
     release: () => {
       rmSync(join(path, holderFile), { force: true });
       held.delete(lock);

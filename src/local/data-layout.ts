@@ -1,7 +1,7 @@
 /** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isShardCount, maxBlobShards } from "../env.ts";
+import { isShardCount, maxBlobShards } from "../machine.ts";
 
 /** The folders of a data directory. */
 export interface DataFolders {

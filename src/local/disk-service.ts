@@ -6,6 +6,7 @@ import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { StoredPage } from "../storage/bucket.ts";
 import { type DiskFile, parseSettleRequest, type SettleRequest } from "../storage/disk-files.ts";
+import { measureVolume } from "./free-space.ts";
 import { Settled } from "./settled.ts";
 
 const maxKeys = 1000;
@@ -38,6 +39,9 @@ export function openDisk(directory: string): (request: DiskRequest) => Promise<D
       const request = parseSettleRequest(body);
       if (request === undefined) return { status: 400 };
       return { status: (await settle(directory, request, settled)) ? 204 : 404 };
+    }
+    if (method === "GET" && query.has("space")) {
+      return { status: 200, body: JSON.stringify(await measureVolume(directory)) };
     }
     const limit = Number(query.get("limit"));
     if (method !== "GET" || !Number.isInteger(limit) || limit < 1 || limit > maxKeys) return { status: 400 };

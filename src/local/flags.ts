@@ -2,6 +2,7 @@
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+import { version } from "../version.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { localVariables, type Variables } from "./variables.ts";
 
@@ -20,14 +21,13 @@ export interface Flags {
   vars: Variables;
 }
 
-/** Flags, a question for help, or one line that says what is wrong. */
+/** Flags, a text that was asked for, or one line that says what is wrong. */
 export type FlagsResult =
   | { kind: "flags"; flags: Flags }
-  | { kind: "help" }
+  | { kind: "text"; text: string }
   | { kind: "error"; message: string };
 
-/** Answer to `--help`. */
-export const help = `Runs the registry on this machine.
+const help = `Runs the registry on this machine.
 
 npm start -- [flags]
 deno task start [flags]
@@ -41,12 +41,17 @@ deno task start [flags]
 --tls-key FILE     the key of the certificate, in PEM
 --var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
 --log FORM         text, json or none (text)
+--version          shows which release this is
 --help             shows this
 
 Without a credential everybody may push and pull, from this machine alone. With the
 environment variable ADMIN_PASSWORD the account admin has that password, accounts and
 tokens can be made, and --host may be any address. METRICS_TOKEN stands there as well.
+
+Exit codes: 0 told to end, 1 failed, 2 wrong usage; 128 and more: cut off by a second signal.
 `;
+
+const texts: Record<string, string> = { help, version: `stowage ${version}\n` };
 
 const options = {
   host: { type: "string" },
@@ -57,6 +62,7 @@ const options = {
   "tls-key": { type: "string" },
   var: { type: "string", multiple: true },
   log: { type: "string" },
+  version: { type: "boolean" },
   help: { type: "boolean" },
 } as const;
 
@@ -119,7 +125,8 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     const { name, rawName, value } = token;
     if (!Object.hasOwn(options, name))
       throw new FlagError(`there is no flag ${rawName}; --help shows the flags`);
-    if (name === "help") return { kind: "help" };
+    const text = texts[name];
+    if (text !== undefined) return { kind: "text", text };
     if (name === "allow-shared-data") {
       if (value !== undefined) throw new FlagError(`${rawName} takes no value`);
       isDataShared = true;
@@ -138,6 +145,11 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   const settings = localVariables(tls === undefined ? vars : { PUBLIC_SCHEME: "https", ...vars });
   parseSettings(settings);
   const host = parseHost(values.host);
+  if (settings.ACCESS === "open" && !isLoopback(host)) {
+    throw new FlagError(
+      `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
+    );
+  }
   const port = parsePort(values.port);
   const flags: Flags = { host, port, dataDirectory: values.data, isDataShared, vars: settings };
   if (tls !== undefined) flags.tls = tls;

@@ -1,5 +1,6 @@
 /** What the local server says once it is ready: where it is, and how to push to it from there. */
 import { hostname } from "node:os";
+import { version } from "../version.ts";
 import { isLoopback } from "./flags.ts";
 
 /** Where the server listens. `name`: whom its certificate is for, where that is one name. */
@@ -23,6 +24,12 @@ export function usableUrl(served: Served): string {
 const plainWarning =
   "It speaks HTTP: other machines send passwords in the clear, and docker refuses to. --tls-cert and --tls-key change that.";
 
+/** The line for a log whose lines are JSON. */
+export function readyLine(served: Served): string {
+  const line = { time: new Date().toISOString(), event: "ready", version, url: usableUrl(served) };
+  return `${JSON.stringify(line)}\n`;
+}
+
 /** The lines for the terminal. `isOpen`: nobody needs a password. */
 export function readyMessage(served: Served, isOpen: boolean): string {
   const url = usableUrl(served);
@@ -31,7 +38,7 @@ export function readyMessage(served: Served, isOpen: boolean): string {
     ? "It is open: everybody on this machine may push and pull. Set ADMIN_PASSWORD to change that."
     : `Log in with: docker login -u admin ${registry}`;
   return [
-    `stowage is ready at ${url}`,
+    `stowage ${version} is ready at ${url}`,
     ...(url === urlOf(served) ? [] : ["It listens on all addresses of this machine."]),
     ...(served.isTls || isLoopback(served.host) ? [] : [plainWarning]),
     access,

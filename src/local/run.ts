@@ -3,14 +3,15 @@ import "./compile-cache.ts";
 import { mkdtempSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
-import { minPasswordLength } from "../env.ts";
+import { parseSettings } from "../env.ts";
+import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
-import { type Flags, help, isLoopback, parseFlags } from "./flags.ts";
+import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
-import { readyMessage, urlOf, usableUrl } from "./ready-message.ts";
+import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
@@ -23,6 +24,8 @@ const defaultDrainMs = 30_000;
 const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
+/** For a command line that makes no sense, as programs with getopt have it. */
+const usageExitCode = 2;
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 /** What keeps the server from starting, in a sentence. */
@@ -31,9 +34,9 @@ class StartError extends Error {}
 /** Writes a line about the server itself; its form is that of the log as soon as that is known. */
 let write = (message: string) => process.stderr.write(serverLine("text", message));
 
-function fail(message: string): never {
+function fail(message: string, exitCode = 1): never {
   write(message);
-  process.exit(1);
+  process.exit(exitCode);
 }
 
 function messageOf(error: unknown): string {
@@ -72,18 +75,12 @@ interface Running {
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
 async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
-  if (vars.ACCESS === "open" && !isLoopback(host)) {
-    throw new StartError(
-      `without ADMIN_PASSWORD everybody may push and pull, so it listens only on loopback, and ${host} is not`,
-    );
-  }
-  const length = vars.ADMIN_PASSWORD?.length ?? 0;
-  if (length > 0 && length < minPasswordLength && !isLoopback(host)) {
-    write(`ADMIN_PASSWORD has ${length} characters; accounts need ${minPasswordLength}`);
-  }
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
   const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
+  new Ballast(data.path, parseSettings(vars).diskReserveBytes).keep((bytes) =>
+    write(`the volume of ${data.path} is full: ${bytes} bytes that were kept for this are given up`),
+  );
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
   }
@@ -173,16 +170,17 @@ function stopWhenAsked({ data, runtime, front }: Running, drainMs: number): void
 }
 
 /**
- * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start.
+ * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start, with 2 if the
+ * command line makes no sense.
  *
  * @param args the command line after the program's name
  * @param options for tests
  */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
   const parsed = parseFlags(args);
-  if (parsed.kind === "error") fail(parsed.message);
-  if (parsed.kind === "help") {
-    process.stdout.write(help);
+  if (parsed.kind === "error") fail(parsed.message, usageExitCode);
+  if (parsed.kind === "text") {
+    process.stdout.write(parsed.text);
     return;
   }
   const { flags } = parsed;
@@ -200,7 +198,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
-    process.stdout.write(readyMessage(served, flags.vars.ACCESS === "open"));
+    const isOpen = flags.vars.ACCESS === "open";
+    process.stdout.write(flags.vars.LOG_FORMAT === "json" ? readyLine(served) : readyMessage(served, isOpen));
   } catch (error) {
     fail(isExplained(error) ? error.message : `cannot start: ${messageOf(error)}`);
   }

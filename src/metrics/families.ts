@@ -4,7 +4,7 @@
  */
 
 /**
- * A family of series. `keptBy`: the isolate, which counts for itself and forgets with its end; the catalog, to which
+ * A family of series. `keptBy`: nobody, as it is always the same; the isolate, which counts for itself and forgets with its end; the catalog, to which
  * all isolates report, so that it has the sum; or the queues of webhooks, which are asked. `isRare`: reported as soon as
  * it is counted, as the isolate of an object that works by its alarm may end right after.
  */
@@ -12,11 +12,17 @@ export type Family = {
   type: "counter" | "gauge" | "histogram";
   help: string;
   labels: readonly string[];
-  keptBy: "isolate" | "catalog" | "queues";
+  keptBy: "nobody" | "isolate" | "catalog" | "queues";
   isRare?: true;
 };
 
 export const families = {
+  stowage_build_info: {
+    type: "gauge",
+    help: "The release that runs; always 1.",
+    labels: ["version"],
+    keptBy: "nobody",
+  },
   stowage_requests_total: {
     type: "counter",
     help: "Requests answered.",

@@ -90,31 +90,32 @@ export class Meter {
 
   /** Whether there is something to report, and it is rare or the last report was at least `everyMs` ago. */
   isReportDue(now: number, everyMs: number): boolean {
-    const hasSome = this.#unsettled.length > 0 || this.#hasNew;
+    const hasSome = this.#unsettled.length > 0 || this.#hasNew(now - everyMs);
     // A catalog that does not answer is not asked by every request.
     const isUrgent = !this.#hasFailed && (this.#hasRare || this.uploads.hasEnds);
     return hasSome && (isUrgent || now - this.#reportedAt >= everyMs);
   }
 
-  get #hasNew(): boolean {
-    return this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews;
+  #hasNew(openBy: number): boolean {
+    return this.#toReport.size > 0 || this.#pulls.size > 0 || this.uploads.hasNews(openBy);
   }
 
   /**
    * Takes what is to be reported: first what may have arrived, then what is new. Give to {@link untake} what is not
-   * known to have arrived.
+   * known to have arrived. Uploads that were not open for so long yet are left for the next report: most have ended by
+   * then, and nobody needs to be told of them.
    */
-  take(now: number): Report[] {
+  take(now: number, openForMs = 0): Report[] {
     this.#reportedAt = now;
     this.#hasFailed = false;
     const reports = this.#unsettled;
     this.#unsettled = [];
-    if (!this.#hasNew) return reports;
+    if (!this.#hasNew(now - openForMs)) return reports;
     const report = {
       id: crypto.randomUUID(),
       counters: [...this.#toReport.values()],
       pulls: [...this.#pulls.values()],
-      uploads: this.uploads.take(),
+      uploads: this.uploads.take(now - openForMs),
     };
     this.#toReport = new Map();
     this.#pulls = new Map();

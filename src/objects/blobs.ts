@@ -11,7 +11,15 @@ import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import { bury, buryDoomed, deleteBuried, dropJob, dropUnheld, forgetTombstones } from "./blobs/deletion.ts";
+import {
+  bury,
+  buryDoomed,
+  deleteBuried,
+  dropJob,
+  dropUnheld,
+  endDelays,
+  forgetTombstones,
+} from "./blobs/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blobs/faults.ts";
 import { askAgain, askHolders, askTime, lend } from "./blobs/holders.ts";
 import { makeShardParts, type ShardParts } from "./blobs/parts.ts";
@@ -21,7 +29,7 @@ import type { Adoption, BlobsApi } from "./blobs-api.ts";
 import type { DueJob } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
-import type { Freed, ShardUsage } from "./upkeep.ts";
+import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "./upkeep.ts";
 
 const nothing = { objects: 0, bytes: 0 };
 
@@ -38,7 +46,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#parts = makeShardParts(ctx.storage, env, clock);
-    if (this.#exists) void ctx.blockConcurrencyWhile(() => this.#parts.due.wake());
+    if (this.#exists) void this.#parts.due.wake();
   }
 
   get #exists(): boolean {
@@ -205,13 +213,20 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     this.#report();
   }
 
-  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+  async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
     let more = false;
     const freed = await this.#parts.tally.during(async () => {
-      more = await this.#parts.due.run(this.#jobs, budgetMs);
+      const { due, store, clock, transaction } = this.#parts;
+      if (endsGrace && this.#exists) store.askAfterLeases(clock.now(), endedAtOnce);
+      more = await due.run(this.#jobs, budgetMs);
+      if (!endsGrace || !this.#exists) return;
+      // Also of what holders have just given up.
+      const ended = transaction(() => endDelays(this.#parts, endedAtOnce));
+      more = (await due.run(this.#jobs, budgetMs)) || ended >= endedAtOnce;
     });
     this.#report();
-    return { freed, more };
+    const { store, clock } = this.#parts;
+    return { freed, more, keptUntilMs: endsGrace && this.#exists ? store.leasedUntil(clock.now()) : 0 };
   }
 
   #report(): void {

@@ -61,7 +61,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#counts = new CountStore(this.#sql);
     this.#due = new DueTable(ctx.storage, clock);
     this.#due.scrubLater(parseSettings(env).scrubEveryMs);
-    void ctx.blockConcurrencyWhile(() => this.#due.wake());
+    void this.#due.wake();
   }
 
   /** Looks, now and then, for what is in the stores and nobody knows. */

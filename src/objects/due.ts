@@ -41,6 +41,8 @@ export class DueTable {
   readonly #clock: Clock;
   readonly #columns: Record<string, DueColumn>;
   #armedAt: number | undefined;
+  /** Whether it is not known yet which alarm is set. */
+  #isWaking = false;
   #running: Promise<unknown> = Promise.resolve();
   /** How many runs of the alarm are under way, or wait for another run. */
   #alarmRuns = 0;
@@ -81,6 +83,18 @@ export class DueTable {
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
+  /** Makes jobs of a kind due now that are due later, at most so many. Returns how many. */
+  hasten(kind: string, limit: number): number {
+    const { table, id, at, isDue } = this.#columnOf(kind);
+    const hastened = this.#storage.sql.exec(
+      `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${id} IN (
+         SELECT ${id} FROM ${table} WHERE ${isDue} AND ${at} > ?1 ORDER BY ${at} LIMIT ?2) RETURNING 1`,
+      this.#clock.now(),
+      limit,
+    );
+    return hastened.toArray().length;
+  }
+
   /** When a job is due; `undefined` when it is not. */
   at(kind: string, id: string): number | undefined {
     const [row] = this.#storage.sql
@@ -94,20 +108,27 @@ export class DueTable {
    * one is missing.
    */
   async wake(): Promise<void> {
-    const setTo = await this.#storage.getAlarm();
-    if (setTo !== null && setTo > this.#clock.now() - lostMs) this.#armedAt = setTo;
-    this.arm();
+    this.#isWaking = true;
+    try {
+      const setTo = await this.#storage.getAlarm();
+      if (setTo !== null && setTo > this.#clock.now() - lostMs) this.#armedAt = setTo;
+    } finally {
+      this.#isWaking = false;
+    }
+    this.#armIfThere();
   }
 
   /**
    * Sees to an alarm that comes no later than the earliest row. To be called after every change, outside its
-   * transaction. While an alarm runs, the run sees to it when it ends, and is repeated if it does not come to that.
+   * transaction. While the object wakes, that ends with it; while an alarm runs, the run sees to it when it ends, and is
+   * repeated if it does not come to that.
    *
    * `by`: when something else is going to be due soon, for which the alarm would have to be moved.
    */
   arm(by = farFuture): void {
+    if (this.#isWaking || this.#alarmRuns > 0) return;
     const first = this.#earliest();
-    if (this.#alarmRuns > 0 || first === undefined) return;
+    if (first === undefined) return;
     const earliest = Math.min(first, by);
     if (this.#armedAt !== undefined && this.#armedAt <= earliest) return;
     this.#armedAt = earliest;

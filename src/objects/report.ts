@@ -5,9 +5,12 @@ import type { Env } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
 import { catalogStub } from "./stubs.ts";
 
-/** Reports what was counted since the last report. What may not have arrived is reported again, before the next one. */
-export async function reportCounts(env: Env, now: number): Promise<void> {
-  const reports = meter.take(now);
+/**
+ * Reports what was counted since the last report, but for uploads that were not open for so long yet. What may not have arrived is reported again, before the next
+ * one.
+ */
+export async function reportCounts(env: Env, now: number, openForMs = 0): Promise<void> {
+  const reports = meter.take(now, openForMs);
   for (const [index, report] of reports.entries()) {
     try {
       await catalogStub(env).addCounts(report, now);
@@ -23,5 +26,5 @@ const reportEveryMs = 30_000;
 
 /** Lets what was counted reach the catalog where that is due, in nobody's way. */
 export function reportIfDue(env: Env, now: number, waitUntil: (promise: Promise<void>) => void): void {
-  if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now));
+  if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now, reportEveryMs));
 }

@@ -11,10 +11,25 @@ import type { ScrubStep } from "./scrub/report.ts";
  */
 export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
 
+/**
+ * How an object collects: for how long it works on each kind of job, in milliseconds, and whether what is deleted or
+ * unreferenced is due at once, as an administrator asks for.
+ */
+export type CollectHow = { budgetMs: number; endsGrace: boolean };
+
+/**
+ * What collection came to. `more`: some of what is due is left. `keptUntilMs`: some of what would go otherwise stays
+ * until then, as a push may rely on it; 0 where nothing does.
+ */
+export type Collected = { freed: Freed; more: boolean; keptUntilMs: number };
+
+/** How many jobs an object makes due at a time when their grace ends. */
+export const endedAtOnce = 500;
+
 /** What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these. */
 export interface Maintained {
-  /** Does what is due. `more`: some of it is left. */
-  collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }>;
+  /** Does what is due. */
+  collect(how: CollectHow): Promise<Collected>;
   /** Does a piece of a scrub: what comes after the piece that ended with `after`; `""`: the first. */
   scrub(after: string): Promise<ScrubStep>;
 }

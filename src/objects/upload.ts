@@ -5,13 +5,16 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { Intake } from "./upload/intake.ts";
-import { cleanJob, Session, type SessionHost } from "./upload/session.ts";
-import { sessionJob, UploadTables } from "./upload/store.ts";
+import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
+import { UploadTables } from "./upload/schema.ts";
+import { Session } from "./upload/session.ts";
+import type { SessionHost } from "./upload/session-host.ts";
 import {
   answerWrite,
   receiveWrite,
@@ -33,12 +36,14 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       clock,
       settings: parseSettings(env),
       bucket: openBucket(env),
+      space: openDiskSpace(env),
       storage: ctx.storage,
       due: new DueTable(ctx.storage, clock),
       tables: new UploadTables(ctx.storage.sql),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
+      keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),
     };
-    if (this.#host.tables.exist()) void ctx.blockConcurrencyWhile(() => this.#host.due.wake());
+    if (this.#host.tables.exist()) void this.#host.due.wake();
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -74,7 +79,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const { due, tables } = this.#host;
     if (!tables.exist()) return;
     const jobs: Record<string, DueJob> = {
-      [sessionJob]: (rows) => this.#each(rows, (session) => session.goOn()),
+      [adoptJob]: (rows) => this.#each(rows, (session) => session.adopt()),
+      [sessionJob]: (rows) => this.#each(rows, (session) => session.expire()),
       [cleanJob]: (rows) => this.#each(rows, (session) => session.clean()),
     };
     await due.runAlarm(jobs, invocation);
@@ -106,6 +112,14 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       session.users--;
       if (session.isIdle) this.#sessions.delete(id);
     }
+  }
+
+  async #keepOutcome(id: string): Promise<void> {
+    await this.#use(id, async (session) => {
+      await scheduler.wait(0);
+      session.keepOutcome();
+    });
+    this.#report();
   }
 
   #report(): void {

@@ -50,8 +50,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     this.#settings = parseSettings(env);
     this.#store = new QueueStore(ctx.storage.sql);
     this.#due = new DueTable(ctx.storage, clock);
-    if (this.#store.exists() || this.#store.isEmptied())
-      void ctx.blockConcurrencyWhile(() => this.#due.wake());
+    if (this.#store.exists() || this.#store.isEmptied()) void this.#due.wake();
   }
 
   async receive(webhook: Webhook, events: RegistryEvent[]): Promise<void> {

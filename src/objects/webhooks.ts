@@ -34,7 +34,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     this.#clock = clock;
     this.#store = new WebhookStore(ctx.storage.sql);
     this.#due = new DueTable(ctx.storage, clock);
-    void ctx.blockConcurrencyWhile(() => this.#due.wake());
+    void this.#due.wake();
   }
 
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -118,6 +118,14 @@ export const errorCatalogue = {
     message: "the endpoint does not support this method",
   },
   TOOMANYREQUESTS: { code: "TOOMANYREQUESTS", status: 429, message: "too many requests: slow down" },
+  // The specification has no code for it, and leaves 5xx free. Of its 4xx codes none is true: DENIED and
+  // TOOMANYREQUESTS are about the client, SIZE_INVALID about the content. Clients know distribution's UNAVAILABLE.
+  DISK_FULL: {
+    code: "UNAVAILABLE",
+    status: 507,
+    message:
+      "no space left on the registry's disk: it takes pushes again once something is deleted and an administrator has run `stowage gc --now`",
+  },
   UNAVAILABLE: { code: "UNAVAILABLE", status: 503, message: "the registry cannot answer now: try again" },
   UNKNOWN: { code: "UNKNOWN", status: 500, message: "the registry failed" },
 } as const satisfies Record<string, ErrorEntry>;

@@ -51,7 +51,7 @@ export function wholeNumber(fallback: string, min: number, max: number): Variabl
   };
 }
 
-const sizeUnits: Record<string, number> = { "": 1, KiB: 1024, MiB: mebibyte };
+const sizeUnits: Record<string, number> = { "": 1, KiB: 1024, MiB: mebibyte, GiB: 1024 * mebibyte };
 
 /** A size, in bytes. */
 export function size(fallback: string, minBytes: number, maxBytes: number): Variable<number> {
@@ -59,10 +59,20 @@ export function size(fallback: string, minBytes: number, maxBytes: number): Vari
     default: fallback,
     expects: `a size such as 5242880, 512KiB or 5MiB, from ${minBytes} to ${maxBytes} bytes`,
     parse: (text) => {
-      const match = /^(\d{1,12})(KiB|MiB|)$/.exec(text);
+      const match = /^(\d{1,12})(KiB|MiB|GiB|)$/.exec(text);
       const bytes = Number(match?.[1]) * (sizeUnits[match?.[2] ?? ""] ?? Number.NaN);
       return bytes >= minBytes && bytes <= maxBytes ? bytes : undefined;
     },
+  };
+}
+
+/** A size, or `auto`, which is the default: whoever uses it knows what is right. */
+export function sizeOrAuto(minBytes: number, maxBytes: number): Variable<number | "auto"> {
+  const { parse, expects } = size("", minBytes, maxBytes);
+  return {
+    default: "auto",
+    expects: `auto, or ${expects}`,
+    parse: (text) => (text === "auto" ? "auto" : parse(text)),
   };
 }
 

@@ -2,7 +2,7 @@
  * Collection, usage and the replica, over all of the registry: what administrators ask for by hand.
  */
 import { addFreed, nothingFreed } from "../objects/tally.ts";
-import type { Amount, Freed, RepositoryUsage } from "../objects/upkeep.ts";
+import type { Amount, Freed, Maintained, RepositoryUsage } from "../objects/upkeep.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
@@ -12,18 +12,25 @@ import { eachRepository, eachShard, mapAtOnce, walk } from "./walk.ts";
 /** How long one object works on what is due in it, a kind of job, before others have their turn. */
 const objectBudgetMs = 2_000;
 
+/** What a request's worth of collection came to; with a cursor where there is more. */
+export type CollectResult = { freed: Freed; keptUntilMs: number; cursor?: string };
+
 /**
  * Does what is due now: first the ledgers give up what nothing references, then the shards delete what nobody holds.
- * Uploads that nobody came back to end by their own alarms. Error: `REQUEST_INVALID` for a wrong cursor.
+ * Uploads that nobody came back to end by their own alarms. `endsGrace`: what is deleted or unreferenced is due, but for
+ * what a push may rely on. Error: `REQUEST_INVALID` for a wrong cursor.
  */
 export async function collect(
   registry: Registry,
   cursor: string | undefined,
-): Promise<Result<{ freed: Freed; cursor?: string }>> {
+  endsGrace: boolean,
+): Promise<Result<CollectResult>> {
   let freed = nothingFreed();
-  const run = async (object: { collect: (ms: number) => Promise<{ freed: Freed; more: boolean }> }) => {
-    const collected = await object.collect(objectBudgetMs);
+  let keptUntilMs = 0;
+  const run = async (object: Pick<Maintained, "collect">) => {
+    const collected = await object.collect({ budgetMs: objectBudgetMs, endsGrace });
     freed = addFreed(freed, collected.freed);
+    keptUntilMs = Math.max(keptUntilMs, collected.keptUntilMs);
     return collected;
   };
   const phases = [
@@ -31,7 +38,7 @@ export async function collect(
     eachShard(registry, (name) => run(registry.shardNamed(name))),
   ];
   const walked = await walk(registry, phases, cursor);
-  return walked.ok ? { ...walked, freed } : walked;
+  return walked.ok ? { ...walked, freed, keptUntilMs } : walked;
 }
 
 /** A repository, and what it holds. */

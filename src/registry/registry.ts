@@ -19,6 +19,7 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
+import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
@@ -35,6 +36,8 @@ export interface Registry {
   /** `undefined` on one machine: the ledgers answer. */
   readonly replica: Replica | undefined;
   readonly bucket: Bucket;
+  /** The room on the disk, where blobs are in files. */
+  readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
   readonly tagLookups: TagLookups;
   readonly tagsSeen: TagsSeen;
@@ -76,6 +79,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     settings: parseSettings(env),
     replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
     bucket: openBucket(env),
+    space: openDiskSpace(env),
     cache: new IsolateCache(clock),
     tagLookups: new TagLookups((name) => repositoryStub(env, name)),
     tagsSeen: new TagsSeen(),

@@ -32,6 +32,7 @@ import {
   sumOf,
   wholeName,
 } from "./disk-files.ts";
+import type { Claim, DiskSpace } from "./disk-space.ts";
 import { BodyBroke, readPieces } from "./read-pieces.ts";
 
 /** How many files are asked about at once. */
@@ -41,14 +42,17 @@ const filesAtOnce = 16;
 export class DiskBucket implements Bucket {
   readonly #files: Fetcher;
   readonly #keeper: Fetcher;
+  readonly #space: DiskSpace | undefined;
 
   /**
    * `files`: workerd's disk service. `keeper`: the local server, which answers a {@link SettleRequest} with 204, or 404 if
    * a file is not so; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
+   * `space`: the room that there is, if that is watched.
    */
-  constructor(files: Fetcher, keeper: Fetcher) {
+  constructor(files: Fetcher, keeper: Fetcher, space?: DiskSpace) {
     this.#files = files;
     this.#keeper = keeper;
+    this.#space = space;
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
@@ -111,7 +115,7 @@ export class DiskBucket implements Bucket {
       await this.#put(`${key}/${wholeName}`, bytes);
     } else {
       sizeBytes = bytes.sizeBytes;
-      await this.#stream(`${key}/${wholeName}`, bytes, hash);
+      await this.#streamWhole(key, bytes, hash);
       if (hash.digest("hex") !== hexOf(digest)) {
         await this.delete([key]);
         return "mismatch";
@@ -121,17 +125,36 @@ export class DiskBucket implements Bucket {
     return "stored";
   }
 
+  /** Writes all bytes of a key. What came of them does not stay where some did not. */
+  async #streamWhole(
+    key: string,
+    bytes: Exclude<BlobBytes, Uint8Array>,
+    hash: ReturnType<typeof createHash>,
+  ): Promise<void> {
+    const claim = await this.#space?.claim(bytes.sizeBytes);
+    try {
+      await this.#stream(`${key}/${wholeName}`, bytes, hash, claim);
+    } catch (error) {
+      await this.delete([key]).catch(() => {});
+      throw error;
+    } finally {
+      claim?.release();
+    }
+  }
+
   /** Writes a stream of known length to a file, which is not there unless all came. */
   async #stream(
     path: string,
     { stream, sizeBytes }: Exclude<BlobBytes, Uint8Array>,
     hash: ReturnType<typeof createHash>,
+    claim: Claim | undefined,
   ): Promise<void> {
     const { readable, writable } = new FixedLengthStream(sizeBytes);
     const writer = writable.getWriter();
     const fill = async () => {
       try {
         for await (const piece of readPieces(stream)) {
+          await claim?.take(piece.byteLength);
           hash.update(piece);
           await writer.write(piece);
         }

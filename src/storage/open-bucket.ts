@@ -2,9 +2,11 @@
 import type { Env } from "../env.ts";
 import { type Bucket, R2BlobBucket } from "./bucket.ts";
 import { DiskBucket } from "./disk-bucket.ts";
+import { openDiskSpace } from "./disk-space.ts";
 
 /** The bucket of these bindings; the local server alone binds a disk. */
-export function openBucket({ BLOBS, BLOB_FILES, BLOB_KEEPER }: Env): Bucket {
+export function openBucket(env: Env): Bucket {
+  const { BLOBS, BLOB_FILES, BLOB_KEEPER } = env;
   if (BLOB_FILES === undefined || BLOB_KEEPER === undefined) return new R2BlobBucket(BLOBS);
-  return new DiskBucket(BLOB_FILES, BLOB_KEEPER);
+  return new DiskBucket(BLOB_FILES, BLOB_KEEPER, openDiskSpace(env));
 }

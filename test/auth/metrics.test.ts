@@ -1,6 +1,7 @@
 /** What the registry counts, who may read it, and whether it says that it is well. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { version } from "../../src/version.ts";
 import { Client } from "../support/client.ts";
 import { content, digestOf, streamOf } from "../support/content.ts";
 import { parseMetrics, type Scraped, seriesValue } from "../support/scrape.ts";
@@ -51,6 +52,10 @@ test("administrators and the scraper's token read the metrics, and nobody else",
   for (const [options, status] of cases) {
     assert.equal((await registry.call("GET", "/metrics", options)).status, status, JSON.stringify(options));
   }
+});
+
+test("the release that runs is a metric", async () => {
+  assert.equal(seriesValue(await scrape(), "stowage_build_info", { version }), 1);
 });
 
 test("the scraper's token opens nothing but the metrics", async () => {
@@ -181,7 +186,7 @@ test("a repository that one may not pull is not told from one that is not there"
 
 test("anybody may ask whether it lives and whether all its parts answer", async () => {
   const lives = await registry.must(200, "GET", "/healthz");
-  assert.deepEqual(lives.json(), { status: "ok" });
+  assert.deepEqual(lives.json(), { status: "ok", version });
   const ready = await registry.must(200, "GET", "/readyz");
   const { status, checks } = ready.json<{ status: string; checks: Record<string, unknown>[] }>();
   assert.equal(status, "ok");

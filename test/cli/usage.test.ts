@@ -3,6 +3,7 @@ import test from "node:test";
 import { commands } from "../../src/cli/commands.ts";
 import { formatTable } from "../../src/cli/output.ts";
 import { isWithin, parseDuration, parseGrant } from "../../src/cli/words.ts";
+import { version } from "../../src/version.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 test("every command explains itself, alone, in its group and among all", async () => {
@@ -17,6 +18,12 @@ test("every command explains itself, alone, in its group and among all", async (
     const own = await call([...name.split(" "), "--help", "whatever"]);
     assert.deepEqual([own.code, own.stderr], [0, ""]);
     for (const flag of flags) assert(own.stdout.includes(`--${flag.name}`), flag.name);
+  }
+});
+
+test("it says which release it is, whatever else is said", async () => {
+  for (const args of [["--version"], ["account", "list", "--version"], ["acount", "--version"]]) {
+    assert.deepEqual(await call(args), { code: 0, stdout: `stowage ${version}\n`, stderr: "" });
   }
 });
 

@@ -63,7 +63,12 @@ const admin = { name: "admin", password: "another password since" };
 const builder = basic("builder", "the builder's password");
 
 test("every archive is opened by a test", () => {
-  assert.deepEqual(readdirSync(archives).toSorted(), releases.map(({ name }) => name).toSorted());
+  const files = readdirSync(archives);
+  // Those with facts beside them are earlier-releases.test.ts's.
+  const kept = files.filter(
+    (file) => file.endsWith(".gz") && !files.includes(file.replace(/\.tar\.gz$/, ".json")),
+  );
+  assert.deepEqual(kept.toSorted(), releases.map(({ name }) => name).toSorted());
 });
 
 for (const { name, bucket, openUpload, webhook, refusals, repositories = 1 } of releases) {

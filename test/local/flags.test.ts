@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type Flags, isLoopback, parseFlags } from "../../src/local/flags.ts";
 import { roleOf } from "../../src/local/runner.ts";
+import { version } from "../../src/version.ts";
 
 const defaults: Flags = {
   host: "127.0.0.1",
@@ -51,6 +52,7 @@ const refused: [args: string[], message: RegExp][] = [
   [["--port", "65536"], /^--port is "65536", but must be a number from 0 to 65535$/],
   [["--port", "1e3"], /^--port is "1e3", but must be /],
   [["--host", "example.com"], /^--host is "example.com", but must be /],
+  [["--host", "0.0.0.0"], /^without ADMIN_PASSWORD .* only on loopback, and 0.0.0.0 is not$/],
   [
     ["--var", "ADMIN_PASSWORD=a long enough password"],
     /^every user of this machine can read a command line: set the environment variable ADMIN_PASSWORD instead of --var$/,
@@ -71,8 +73,22 @@ test("flags that make no sense get one line that says why", () => {
   }
 });
 
-test("--help wins over the flags before it", () => {
-  assert.deepEqual(parseFlags(["--port", "1", "--help"]), { kind: "help" });
+test("--help and --version win over the flags before them", () => {
+  const help = parseFlags(["--port", "1", "--help"]);
+  assert(help.kind === "text");
+  assert.match(help.text, /--port PORT .*--version .*Exit codes: /s);
+  assert.deepEqual(parseFlags(["--port", "x", "--version"]), { kind: "text", text: `stowage ${version}\n` });
+});
+
+test("secrets come from the environment, and one that is too short is refused without being told", () => {
+  const accepted = parseFlags(["--host", "0.0.0.0"], { ADMIN_PASSWORD: "twelve chars" });
+  assert.equal(accepted.kind, "flags");
+  for (const host of ["127.0.0.1", "0.0.0.0"]) {
+    assert.deepEqual(parseFlags(["--host", host], { ADMIN_PASSWORD: "eleven char" }), {
+      kind: "error",
+      message: "ADMIN_PASSWORD is wrong: it has 11 characters, and must have at least 12",
+    });
+  }
 });
 
 test("loopback is 127.0.0.0/8, ::1 and localhost", () => {

@@ -109,11 +109,11 @@ export function recordedWorkerd(data: string): number | undefined {
   }
 }
 
-/** Waits for the ready line, and returns the URL in it. */
+/** Waits for the ready line, of a terminal or of a log in JSON, and returns the URL in it. */
 export async function ready(program: Program): Promise<string> {
   const match = await until("the ready line", () => {
     if (program.hasEnded) throw new Error(`ended before it was ready: ${program.stderr}`);
-    return /^stowage is ready at (https?:\S+)$/m.exec(program.stdout);
+    return /^(?:stowage \S+ is ready at |\{.*"event":"ready".*"url":")(https?:[^"\s]+)/m.exec(program.stdout);
   });
   return match[1] ?? "";
 }

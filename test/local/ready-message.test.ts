@@ -22,7 +22,7 @@ for (const [host, isTls, url] of urls) {
 
 test("a server that listens everywhere says so, and names an address that clients can use", () => {
   const message = readyMessage({ host: "0.0.0.0", port: 5000, isTls: false }, false);
-  assert.match(message, /^stowage is ready at http:\/\/localhost:5000\nIt listens on all addresses/);
+  assert.match(message, /^stowage \d\S* is ready at http:\/\/localhost:5000\nIt listens on all addresses/);
   assert.match(message, /docker login -u admin localhost:5000\n/);
   assert.match(message, /docker push localhost:5000\/IMAGE\n$/);
   assert.doesNotMatch(message, /0\.0\.0\.0/);

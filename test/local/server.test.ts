@@ -83,7 +83,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
         assert.equal(settings.ACCESS, "open");
         await fetch(`${newUrl}/log`);
         await until("the log line", () => second.stdout.endsWith('\n{"event":"æøå","n":1}\n'));
-        assert.equal(second.stdout.split("\n").length, 5 + 2, second.stdout);
+        assert.equal(second.stdout.split("\n").length, 1 + 2, second.stdout);
         assert.equal(second.stderr, "");
 
         const requests = await twoRequestsInFlight(newUrl);
@@ -153,8 +153,8 @@ test("answers are the Worker's own, also after workerd ended by itself; what han
   await assert.rejects(finish(requests));
 });
 
-async function onlyLine(program: Program): Promise<string> {
-  assert.deepEqual(await program.ended, { code: 1, signal: null });
+async function onlyLine(program: Program, code = 1): Promise<string> {
+  assert.deepEqual(await program.ended, { code, signal: null });
   assert.equal(program.stdout, "");
   assert.match(program.stderr, /^stowage: [^\n]+\n$/);
   return program.stderr.slice("stowage: ".length, -1);
@@ -177,11 +177,7 @@ test("what keeps the server from starting is said in one line", async (t) => {
     await onlyLine(start("--data", "/proc/stowage")),
     /^the data directory \/proc\/stowage cannot /,
   );
-  assert.match(
-    await onlyLine(start("--data", data, "--host", "0.0.0.0")),
-    /only on loopback, and 0.0.0.0 is not$/,
-  );
-  assert.match(await onlyLine(start("--prot", "1")), /^there is no flag --prot; /);
+  assert.match(await onlyLine(start("--prot", "1"), 2), /^there is no flag --prot; /);
 });
 
 const runners: [name: string, command: string[]][] = [

@@ -84,7 +84,9 @@ test("a client that reads nothing is cut off in the end", async (t) => {
 });
 
 test("clients are sent to get tokens where they came from", async () => {
-  await using registry = await startInstance({ vars: { ADMIN_PASSWORD: "secret", PUBLIC_SCHEME: "https" } });
+  await using registry = await startInstance({
+    vars: { ADMIN_PASSWORD: "a secret of the server", PUBLIC_SCHEME: "https" },
+  });
   const challenge = (await fetch(`${registry.url}/v2/`)).headers.get("WWW-Authenticate");
   assert.equal(challenge, `Bearer realm="https://${new URL(registry.url).host}/token",service="stowage"`);
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import type { Machine } from "../../src/env.ts";
+import type { Machine } from "../../src/machine.ts";
 import { temporaryData } from "../support/bucket-under-test.ts";
 import { content } from "../support/content.ts";
 import { rowsIn } from "../support/sqlite.ts";

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after } from "node:test";
-import type { Machine } from "../../src/env.ts";
+import type { Machine } from "../../src/machine.ts";
 import type { BucketKind } from "./miniflare/options.ts";
 
 export const bucketUnderTest: { kind: BucketKind; machine?: Machine } = { kind: "r2" };

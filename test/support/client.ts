@@ -85,8 +85,13 @@ export class Client {
     const [response] = await answered;
     const bytes = new Uint8Array(await buffer(response));
     const answer = new Answer(response.statusCode ?? 0, headersOf(response), bytes);
-    checkAnswer(method, path, answer);
+    this.check(method, path, answer);
     return answer;
+  }
+
+  /** Holds an answer to what all have in common; for a registry that is at its end, there may be others. */
+  protected check(method: string, path: string, answer: Answer): void {
+    checkAnswer(method, path, answer);
   }
 
   /** Sends a request that must have this status. */

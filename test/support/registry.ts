@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Machine } from "../../src/env.ts";
+import type { Machine } from "../../src/machine.ts";
 import { shardOf, uploadObjectOf } from "../../src/objects/stubs.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";

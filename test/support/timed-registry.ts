@@ -26,6 +26,8 @@ export type TimedRegistry = {
   advance(milliseconds: number): Promise<void>;
   /** Runs an object's alarm: whatever is due in it is done. */
   runAlarm(binding: Binding, name: string): Promise<void>;
+  /** Ends the object of an upload session, with whatever is under way in it. */
+  crashUpload(session: string): Promise<void>;
   /** When the alarm of a repository's ledger comes, in milliseconds since 1970; `null` if it has none. */
   alarmAt(repository: string): Promise<number | null>;
   /** Lets a repository's ledger read its manifests again after this time, as after an upgrade. */
@@ -62,6 +64,7 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     registry,
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
+    crashUpload: (session) => control(`crash/${encodeURIComponent(registry.uploadObject(session))}`),
     alarmAt: (repository) => control(`alarm-at/REPOSITORY/${encodeURIComponent(repository)}`),
     rereadIn: (repository, milliseconds) =>
       control(`reread/${encodeURIComponent(repository)}/${milliseconds}`),

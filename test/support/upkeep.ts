@@ -28,22 +28,40 @@ export type Usage = {
 const timeoutMs = 60_000;
 
 /** Posts until there is no cursor any more; returns all answers. */
-async function postAll<T extends { cursor?: string }>(client: Client, path: string): Promise<T[]> {
+async function postAll<T extends { cursor?: string }>(
+  client: Client,
+  path: string,
+  fields?: object,
+): Promise<T[]> {
   const answers: T[] = [];
-  let body = "";
+  let body = fields === undefined ? "" : JSON.stringify(fields);
   for (let round = 0; round < 100; round++) {
     const answer = (await client.must(200, "POST", `/api/v1/${path}`, { body, timeoutMs })).json<T>();
     answers.push(answer);
     if (answer.cursor === undefined) return answers;
-    body = JSON.stringify({ cursor: answer.cursor });
+    body = JSON.stringify({ ...fields, cursor: answer.cursor });
   }
   return assert.fail(`${path} comes to no end`);
 }
 
 /** Collects; returns what that freed. */
 export async function gc(client: Client): Promise<Freed> {
+  const answers = await postAll<{ freed: Freed; cursor?: string }>(client, "gc");
+  return addFreed(answers.map(({ freed }) => freed));
+}
+
+/** Collects all that is deleted or unreferenced; `keptUntil`: until when some of it stays. */
+export async function gcNow(client: Client): Promise<{ freed: Freed; keptUntil: string | undefined }> {
+  const fields = { now: true };
+  const answers = await postAll<{ freed: Freed; keptUntil?: string; cursor?: string }>(client, "gc", fields);
+  const keptUntil = answers.flatMap((answer) => answer.keptUntil ?? []).sort();
+  return { freed: addFreed(answers.map(({ freed }) => freed)), keptUntil: keptUntil.at(-1) };
+}
+
+/** The sum of what several requests freed. */
+function addFreed(parts: readonly Freed[]): Freed {
   const sum: Freed = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
-  for (const { freed } of await postAll<{ freed: Freed; cursor?: string }>(client, "gc")) {
+  for (const freed of parts) {
     for (const name of Object.keys(sum) as (keyof Freed)[]) sum[name] += freed[name];
   }
   return sum;

@@ -4,6 +4,7 @@
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
+ * POST /.test/crash/<name> ends an `Upload`, with whatever is under way in it;
  * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
  * POST /.test/unreadable/<key>/<yes or no> says whether reads of a key fail, `*`: of all keys;
@@ -52,6 +53,12 @@ export class Repository extends RealRepository {
 export class Upload extends RealUpload {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, withFaults(env));
+  }
+
+  /** Dies, with whatever is under way in it. What it has written so far is kept. */
+  async crash(): Promise<void> {
+    await this.ctx.storage.sync();
+    this.ctx.abort("crashed");
   }
 
   runAlarm(): Promise<void> {
@@ -105,6 +112,13 @@ async function control(url: URL, env: Bindings, body: string): Promise<unknown> 
     case "alarm": {
       const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;
       return namespace.getByName(name).runAlarm();
+    }
+    case "crash": {
+      const namespace = env.UPLOAD as unknown as DurableObjectNamespace<Upload>;
+      return namespace
+        .getByName(subject)
+        .crash()
+        .catch(() => {});
     }
     case "alarm-at": {
       const namespace = env[subject as "REPOSITORY"] as unknown as DurableObjectNamespace<Repository>;

@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import test from "node:test";
 import { variables } from "../../src/env.ts";
 import { families } from "../../src/metrics/families.ts";
+import { version } from "../../src/version.ts";
 
 const root = join(import.meta.dirname, "..", "..");
 const markdownIn = (folder: string) =>
@@ -22,6 +23,11 @@ test("the README's table has every variable with its default, and no other", () 
   );
   const parsed = Object.entries(variables).map(([name, variable]) => [name, variable.default]);
   assert.deepEqual(written.toSorted(), parsed.toSorted());
+});
+
+test("the release that the programs name is the package's", () => {
+  assert.equal(version, JSON.parse(textOf("package.json")).version);
+  assert.equal(version, JSON.parse(textOf("package-lock.json")).version);
 });
 
 test("a deploy button asks for the secrets that a deployment needs", () => {

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import {
-  parseMachine,
-  parseSettings,
-  SettingError,
-  type Settings,
-  type VariableName,
-} from "../../src/env.ts";
+import { parseSettings, SettingError, type Settings, type VariableName } from "../../src/env.ts";
+import { parseMachine } from "../../src/machine.ts";
 
 const hour = 3_600_000;
 
@@ -36,6 +31,9 @@ const accepted: [name: VariableName, text: string, setting: keyof Settings, valu
   ["UNTAGGED_TTL", "never", "untaggedTtlMs", undefined],
   ["TAG_HISTORY_DAYS", "2", "tagHistoryMs", 48 * hour],
   ["REPLICA_REPEAT", "30s", "replicaRepeatMs", 30_000],
+  ["ADMIN_PASSWORD", "", "adminPassword", undefined],
+  ["ADMIN_PASSWORD", "twelve chars", "adminPassword", "twelve chars"],
+  ["LOG_PROBES", "no", "logsProbes", false],
   ["UPLOAD_STALL", "20s", "uploadStallMs", 20_000],
   ["EVENT_QUIET", "0s", "eventQuietMs", 0],
   ["PUBLIC_URL", "", "publicUrl", undefined],
@@ -140,4 +138,11 @@ test("what the local server says of its machine is read, and nothing else", () =
   for (const MACHINE of refused) {
     assert.throws(() => parseMachine({ MACHINE }), { name: "SettingError", variable: "MACHINE" }, MACHINE);
   }
+});
+
+test("a password that is too short is refused, and the error does not tell it", () => {
+  assert.throws(() => parseSettings({ ADMIN_PASSWORD: "hunter2hunt" }), {
+    name: "SettingError",
+    message: "ADMIN_PASSWORD is wrong: it has 11 characters, and must have at least 12",
+  });
 });

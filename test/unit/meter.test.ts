@@ -51,13 +51,13 @@ test("what may not have arrived is reported again as it was, before what comes a
 test("an upload is told of only if it lasts, and then its end at once", () => {
   const meter = new Meter();
   const { uploads } = meter;
-  uploads.opened("short");
+  uploads.opened("short", start);
   uploads.ended("short");
   assert.deepEqual(meter.take(start), []);
-  uploads.opened("long");
+  uploads.opened("long", start);
   assert(!meter.isReportDue(start + 1, everyMs));
   assert.deepEqual(takeSome(meter, start + everyMs).uploads, [{ id: "long", isOpen: true }]);
-  uploads.opened("long");
+  uploads.opened("long", start + everyMs);
   uploads.ended("long");
   assert(meter.isReportDue(start + everyMs, everyMs));
   assert.deepEqual(takeSome(meter, start + everyMs).uploads, [{ id: "long", isOpen: false }]);
@@ -65,7 +65,7 @@ test("an upload is told of only if it lasts, and then its end at once", () => {
 
 test("newer news of an upload comes after what could not be reported", () => {
   const meter = new Meter();
-  meter.uploads.opened("one");
+  meter.uploads.opened("one", start);
   const lost = takeSome(meter);
   meter.uploads.ended("one");
   meter.untake([lost]);
@@ -76,4 +76,17 @@ test("newer news of an upload comes after what could not be reported", () => {
       { id: "one", isOpen: false },
     ],
   );
+});
+
+test("a report that is due tells of no upload that has just begun", () => {
+  const meter = new Meter();
+  const now = start + everyMs;
+  meter.uploads.opened("young", now - 1);
+  assert(!meter.isReportDue(now, everyMs));
+  countDeletion(meter);
+  const [report] = meter.take(now, everyMs);
+  assert.deepEqual(report?.uploads, []);
+  assert(!meter.isReportDue(now + everyMs - 2, everyMs));
+  assert(meter.isReportDue(now + everyMs, everyMs));
+  assert.deepEqual(takeSome(meter, now + everyMs).uploads, [{ id: "young", isOpen: true }]);
 });

@@ -7,6 +7,7 @@ const record: RequestRecord = {
   method: "PUT",
   route: "manifest",
   params: { name: "team/app" },
+  path: undefined,
   account: "ci",
   status: 201,
   error: undefined,
@@ -70,11 +71,22 @@ test("a line for a machine is JSON, and there may be none", (t) => {
   assert.deepEqual(linesOf(t, "none", record), []);
 });
 
+test("a request for nothing that there is has its path in the line", (t) => {
+  const lost = { ...record, route: "none", params: {}, path: "/v1/a\u001b[2J\n", reference: undefined };
+  const [text = ""] = linesOf(t, "text", lost);
+  assert.match(text, / {2}none {7}\/v1\/a\\u\{1b\}\[2J\\u\{a\} {2}ci /);
+  t.mock.restoreAll();
+  const [line = ""] = linesOf(t, "json", lost);
+  assert.equal(JSON.parse(line).path, lost.path);
+  assert.match(line, /^[\x20-\x7e]+$/);
+});
+
 test("what a client names is cut", (t) => {
-  const long = { ...record, params: { name: "x".repeat(100_000) }, reference: "y".repeat(100_000) };
+  const name = "x".repeat(100_000);
+  const long = { ...record, params: { name }, path: name, reference: "y".repeat(100_000) };
   for (const format of ["json", "text"] as const) {
     const [line = ""] = linesOf(t, format, long);
-    assert(line.length < 1000 && line.includes("xxx") && line.includes("yyy"), format);
+    assert(line.length < 1300 && line.includes("xxx") && line.includes("yyy"), format);
     t.mock.restoreAll();
   }
 });

@@ -1,10 +1,11 @@
 /** `/healthz`: whether the Worker runs; `/readyz`: whether all that it needs answers. Open to everybody. */
 import { checkHealth } from "../../registry/health.ts";
+import { version } from "../../version.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
 
-/** Says that it runs, and asks nothing. */
+/** Says that it runs, and which release; asks nothing. */
 export async function healthz(): Promise<Answer> {
-  return jsonReply({ status: "ok" });
+  return jsonReply({ status: "ok", version });
 }
 
 /** Says of each part whether it answers, and in what time; 503 if one does not. */

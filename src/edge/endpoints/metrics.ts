@@ -1,13 +1,16 @@
 /** `/metrics`: what was counted, for Prometheus. */
 import { expose, expositionType } from "../../metrics/exposition.ts";
-import { meter } from "../../metrics/meter.ts";
+import { meter, type Sample } from "../../metrics/meter.ts";
 import { reportCounts } from "../../objects/report.ts";
 import { countWebhooks } from "../../registry/webhook-counts.ts";
+import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 
+const build: Sample = { family: "stowage_build_info", labels: [version], value: 1 };
+
 /**
- * What the objects know. On one machine, where one isolate answers every request, also what that has counted of
- * requests; among many isolates that would be the count of one that nobody chose.
+ * Which release runs, and what the objects know. On one machine, where one isolate answers every request, also what
+ * that has counted of requests; among many isolates that would be the count of one that nobody chose.
  */
 export async function metrics({ registry }: Context): Promise<Answer> {
   await reportCounts(registry.env, registry.clock.now());
@@ -17,6 +20,6 @@ export async function metrics({ registry }: Context): Promise<Answer> {
   return {
     status: 200,
     headers: { "Content-Type": expositionType },
-    body: expose([...own.samples, ...kept.flat()], own.distributions),
+    body: expose([build, ...own.samples, ...kept.flat()], own.distributions),
   };
 }

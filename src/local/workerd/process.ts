@@ -9,10 +9,11 @@
  *   command line nor a file has a secret.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import type { DataFolders } from "../data-layout.ts";
+import { writeIfRoom } from "../free-space.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
 import { workerdFile } from "./binary.ts";
 import { names } from "./config.ts";
@@ -102,7 +103,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   });
   const outcome = await Promise.race([isListening, ended]);
   if (outcome !== true || child.pid === undefined) throw new WorkerdError(`workerd ${outcome}`);
-  writeFileSync(recordOf(dataDirectory), `${child.pid}\n`);
+  writeIfRoom(recordOf(dataDirectory), `${child.pid}\n`);
   return { pid: child.pid, ended };
 }
 

@@ -43,6 +43,14 @@ export function dropUnheld(shard: ShardParts, rows: DueRow[]): void {
   }
 }
 
+/**
+ * Ends the time that is left to what nobody holds, and to what was given up: it goes now. Of at most so many of each; in
+ * the caller's transaction. Returns of how many.
+ */
+export function endDelays({ due }: ShardParts, limit: number): number {
+  return due.hasten(dropJob, limit) + due.hasten("delete", limit);
+}
+
 /** Gives up keys of uploads that were cut short, unless they have become the content of a digest. */
 export function buryDoomed(shard: ShardParts, rows: DueRow[]): void {
   const { tally, settings } = shard;

@@ -6,7 +6,8 @@ import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
 import { Tally } from "../tally.ts";
-import { BlobsStore, shardColumns } from "./store.ts";
+import { shardColumns } from "./schema.ts";
+import { BlobsStore } from "./store.ts";
 
 /** The parts of a shard. */
 export type ShardParts = {

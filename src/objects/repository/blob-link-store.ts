@@ -7,7 +7,7 @@ import type { SessionState } from "../api.ts";
 import type { DueColumn } from "../due.ts";
 import { inPieces } from "./in-pieces.ts";
 
-/** A linked blob. `renewedAtMs`: when a client last was told that it is there. */
+/** A linked blob. `renewedAtMs`: when a client last was told that it is there, who may rely on it still. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
 
 type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; replicated: number };
@@ -22,6 +22,10 @@ export const unlinkColumn: DueColumn = {
   at: "unlink_at",
   isDue: "unlink_at IS NOT NULL",
 };
+
+const unused = `FROM blobs WHERE unlink_at > ?
+  AND NOT EXISTS (SELECT 1 FROM manifest_references WHERE manifest_references.digest = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.subject = blobs.digest)`;
 
 /** Blob links and closed sessions in SQL. Nothing here opens a transaction; the ledger does. */
 export class BlobLinkStore {
@@ -75,11 +79,28 @@ export class BlobLinkStore {
     inPieces(digests, (json) => this.#sql.exec(renew, now, json).toArray());
   }
 
-  /** Notes that these blobs were in use until now, and may be unlinked from a time on. */
-  release(digests: string[], now: number, unlinkAt: number): void {
-    const release =
-      "UPDATE blobs SET renewed_at = ?, unlink_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
-    inPieces(digests, (json) => this.#sql.exec(release, now, unlinkAt, json).toArray());
+  /** Blobs that nothing references and that go later than `now`, of which nobody was told after a time. */
+  unused(now: number, toldBy: number, limit: number): string[] {
+    return this.#sql
+      .exec<{ digest: string }>(`SELECT digest ${unused} AND renewed_at <= ? LIMIT ?`, now, toldBy, limit)
+      .toArray()
+      .map((row) => row.digest);
+  }
+
+  /** When somebody was last told of such a blob after that time. */
+  latestUnused(now: number, toldBy: number): number | undefined {
+    const latest = `SELECT max(renewed_at) AS at ${unused} AND renewed_at > ?`;
+    return this.#sql.exec<{ at: number | null }>(latest, now, toldBy).one().at ?? undefined;
+  }
+
+  /** Notes that nothing references a blob any more: when somebody was last told of it, and when it may be unlinked. */
+  release(digest: string, toldAt: number, unlinkAt: number): void {
+    this.#sql.exec(
+      "UPDATE blobs SET renewed_at = ?, unlink_at = ? WHERE digest = ?",
+      toldAt,
+      unlinkAt,
+      digest,
+    );
   }
 
   delete(digest: string): void {

@@ -9,9 +9,10 @@ import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob, DueTable } from "../due.ts";
 import { reportIfDue } from "../report.ts";
-import type { Freed } from "../upkeep.ts";
+import { type Collected, type CollectHow, endedAtOnce } from "../upkeep.ts";
 import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
 import { ledgerJobs } from "./jobs.ts";
+import { endGrace } from "./links.ts";
 import { type LedgerParts, makeParts } from "./parts.ts";
 import { createSchema, forgetContent, type Meta, openSchema, readMeta, writeMeta } from "./schema.ts";
 import { scanIfNew } from "./untagged.ts";
@@ -27,7 +28,7 @@ export abstract class Ledger extends DurableObject<Env> {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
     this.meta = openSchema(ctx.storage.sql);
-    if (this.meta !== undefined) void ctx.blockConcurrencyWhile(() => this.parts.due.wake());
+    if (this.meta !== undefined) void this.parts.due.wake();
   }
 
   /** Whether there is a repository: something was pushed, and it was not deleted. */
@@ -43,14 +44,17 @@ export abstract class Ledger extends DurableObject<Env> {
     await this.#run((due, jobs) => due.runAlarm(jobs, invocation));
   }
 
-  async collect(budgetMs: number): Promise<{ freed: Freed; more: boolean }> {
+  async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
     let more = false;
-    const freed = await this.parts.tally.during(() =>
-      this.#run(async (due, jobs) => {
+    let grace = { ended: 0, keptUntilMs: 0 };
+    const freed = await this.parts.tally.during(async () => {
+      if (endsGrace && this.exists)
+        grace = this.ctx.storage.transactionSync(() => endGrace(this.parts, endedAtOnce));
+      await this.#run(async (due, jobs) => {
         more = await due.run(jobs, budgetMs);
-      }),
-    );
-    return { freed, more };
+      });
+    });
+    return { freed, more: more || grace.ended >= endedAtOnce, keptUntilMs: grace.keptUntilMs };
   }
 
   /** Does what is due, in such a run. */

@@ -82,8 +82,9 @@ export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string)
 }
 
 /** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
-export function renewIfOld({ blobs, clock, graceMs }: LedgerParts, digest: string): void {
+export function renewIfOld({ blobs, promises, clock, graceMs }: LedgerParts, digest: string): void {
   const now = clock.now();
+  promises.note(digest);
   const known = blobs.read(digest);
   if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
 }
@@ -121,10 +122,33 @@ function unlink({ blobs, due, outbox, events, clock }: LedgerParts, digest: stri
  * Lets those of the digests go that are blobs which no manifest references any more, once the grace time is over. In
  * the caller's transaction.
  */
-export function unlinkLater({ blobs, manifests, clock, graceMs }: LedgerParts, digests: string[]): void {
+export function unlinkLater(parts: LedgerParts, digests: string[]): void {
+  const { blobs, manifests, promises, clock, graceMs } = parts;
+  const until = clock.now() + graceMs;
+  for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
+    // Who pushed it has what they pushed it for. Others may have been told of it since.
+    blobs.release(digest, promises.toldAt(digest), until);
+  }
+}
+
+/**
+ * Ends the grace of what was deleted, or is not referenced, so that it goes now: of at most so many manifests and blobs.
+ * Blobs that somebody was told of a moment ago, or pushed, are left. In the caller's transaction. Returns of how many.
+ */
+export function endGrace(
+  { blobs, due, clock, promiseMs }: LedgerParts,
+  limit: number,
+): { ended: number; keptUntilMs: number } {
   const now = clock.now();
-  const freed = blobs.held(digests).filter((blob) => !manifests.isReferenced(blob));
-  blobs.release(freed, now, now + graceMs);
+  const promised = now - promiseMs;
+  const ended = blobs.unused(now, promised, limit);
+  blobs.renew(ended, 0);
+  for (const digest of ended) blobs.unlinkFrom(digest, now);
+  const latest = blobs.latestUnused(now, promised);
+  return {
+    ended: ended.length + due.hasten(purgeJob, limit),
+    keptUntilMs: latest === undefined ? 0 : latest + promiseMs,
+  };
 }
 
 /**

@@ -12,6 +12,7 @@ import { flightColumn, flightJob } from "./flights.ts";
 import { VoidLeaseStore } from "./leases.ts";
 import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
+import { Promises } from "./promises.ts";
 import { replicaValue } from "./replica-values.ts";
 import { TagStore } from "./tag-store.ts";
 import { TrashStore } from "./trash-store.ts";
@@ -33,8 +34,11 @@ export type LedgerParts = {
   leases: VoidLeaseStore;
   /** What collection has taken away here. */
   tally: Tally;
+  promises: Promises;
   /** How long what nothing references is kept. */
   graceMs: number;
+  /** How long who was told that a blob is there may rely on it, also where an administrator ends all grace. */
+  promiseMs: number;
 };
 
 /** Puts the parts of a ledger together. They touch no table before they are asked. */
@@ -55,5 +59,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   );
   const events = new EventLog(sql, due, clock, () => webhooksStub(env));
   const graceMs = settings.gcGraceMs;
-  return { sql, clock, settings, due, replica, outbox, events, ...stores, tally: new Tally(), graceMs };
+  // A push takes longer than the lease of one of its blobs.
+  const promiseMs = 5 * settings.leaseMs;
+  const memory = { promises: new Promises(clock, promiseMs), tally: new Tally() };
+  return { sql, clock, settings, due, replica, outbox, events, ...stores, ...memory, graceMs, promiseMs };
 }

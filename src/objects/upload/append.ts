@@ -4,6 +4,7 @@
 import type { Settings } from "../../env.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
+import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
 import type { UploadWrite } from "../upload-channel.ts";
 import { type Intake, Stopped } from "./intake.ts";
@@ -13,7 +14,13 @@ import type { RunningHash } from "./running-hash.ts";
 import type { UploadStore } from "./store.ts";
 
 /** What an upload works with. */
-export type UploadParts = { store: UploadStore; bucket: Bucket; settings: Settings };
+export type UploadParts = {
+  store: UploadStore;
+  bucket: Bucket;
+  settings: Settings;
+  /** The room for it, where that is watched. */
+  space: DiskSpace | undefined;
+};
 
 /**
  * Appends a body to an open upload. What came before it broke off, or before it proved too long, is kept, and the
@@ -22,10 +29,11 @@ export type UploadParts = { store: UploadStore; bucket: Bucket; settings: Settin
  *
  * Errors: that of whoever stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
  *
- * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
+ * @throws whatever the bucket throws, {@link DiskFull} too; then only what stood before the request, and whole parts of
+ *   it, are kept.
  */
 export async function appendBody(
-  { store, bucket, settings }: UploadParts,
+  { store, bucket, settings, space }: UploadParts,
   write: UploadWrite,
   body: ReadableStream | null,
   hash: RunningHash | undefined,
@@ -34,10 +42,11 @@ export async function appendBody(
   const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
   if (body === null) return checkLength(write, 0);
+  const claim = await space?.claim(write.length ?? 0);
   const writer = openWriter(store, bucket, settings.uploadBufferBytes);
   const maxBytes = partBytes * maxParts;
   let received = 0;
-  let isStopped = false;
+  let isGivenUp = false;
   try {
     for await (const piece of readPieces(body, (read) => intake.next(read))) {
       intake.receivedBytes += piece.byteLength;
@@ -47,6 +56,7 @@ export async function appendBody(
       if (offset + received + piece.byteLength > maxBytes) {
         return failure("BLOB_UPLOAD_TOO_LARGE", { maxBytes });
       }
+      await claim?.take(piece.byteLength);
       hash?.update(piece);
       await writer.write(piece);
       received += piece.byteLength;
@@ -54,11 +64,12 @@ export async function appendBody(
     return checkLength(write, received);
   } catch (error) {
     if (error instanceof BodyBroke) return failure("BLOB_UPLOAD_INVALID", "the body broke off");
-    isStopped = error instanceof Stopped;
+    isGivenUp = error instanceof Stopped || error instanceof DiskFull;
     if (error instanceof Stopped) return error.failure;
     throw error;
   } finally {
-    await (isStopped ? writer.close() : keepTail(store, writer));
+    claim?.release();
+    await (isGivenUp ? writer.close() : keepTail(store, writer));
   }
 }
 

@@ -6,41 +6,26 @@
  * the finished object is read back once. Its bytes are doomed at birth: unless the upload is finished, its object's
  * alarm deletes them, and once more before the session is forgotten.
  */
-import type { Clock, Env, Settings } from "../../env.ts";
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import type { Bucket } from "../../storage/bucket.ts";
+import { DiskFull } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
-import type { DueTable } from "../due.ts";
-import { repositoryStub } from "../stubs.ts";
+import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
+import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
+import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
-import { sessionJob, type UploadRow, UploadStore, type UploadTables } from "./store.ts";
+import type { SessionHost } from "./session-host.ts";
+import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 const adoptAgainMs = 30_000;
-
-/** The job of the `due` table that deletes what a session left that was given up. */
-export const cleanJob = "clean";
-
-/** What sessions share: the object that keeps them. */
-export type SessionHost = {
-  env: Env;
-  clock: Clock;
-  settings: Settings;
-  bucket: Bucket;
-  storage: DurableObjectStorage;
-  due: DueTable;
-  tables: UploadTables;
-  /** Keeps the object awake for work whose request has gone, and reports what came of it. */
-  hold(work: Promise<unknown>): void;
-};
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session {
@@ -51,6 +36,8 @@ export class Session {
   #hash: RunningHash | undefined;
   /** What the writer receives, while it does. */
   #intake: Intake | undefined;
+  /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
+  #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
   /** How many requests use it now. */
   users = 0;
 
@@ -63,8 +50,12 @@ export class Session {
 
   /** Whether its memory is of no use to anybody: nothing is kept of it, or it is over. */
   get isIdle(): boolean {
-    const isOpen = this.#store.exists() && !isOver(this.#store.read());
+    const isOpen = this.#store.exists() && !isOver(this.#row);
     return this.users === 0 && !this.#turn.isTaken && !isOpen;
+  }
+
+  get #row(): UploadRow {
+    return { ...this.#store.read(), ...this.#outcome };
   }
 
   async write(
@@ -81,7 +72,7 @@ export class Session {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) return { ok: true, offset: 0 };
-    const row = this.#store.read();
+    const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
   }
 
@@ -98,22 +89,28 @@ export class Session {
 
   ownsKey(key: string): boolean {
     if (!this.#store.exists()) return false;
-    const row = this.#store.read();
+    const row = this.#row;
     return row.key === key && (!isOver(row) || wasGivenUp(row));
   }
 
-  /** What is due about it: it has expired, its adoption was cut short, or it is to be forgotten. */
-  async goOn(): Promise<void> {
-    if (!this.#store.exists()) this.#host.due.clear(sessionJob, this.#id);
-    else if (this.#turn.isTaken) this.#renew();
-    else if (isOver(this.#store.read())) await this.#forget();
-    else if (this.#store.read().state === "finishing") await this.#turn.take(() => this.#finish());
+  /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
+  async expire(): Promise<void> {
+    if (this.#turn.isTaken || this.#outcome !== undefined) this.#renew();
+    else if (isOver(this.#row)) await this.#forget();
+    else if (this.#row.state === "finishing") await this.#handOver();
     else await this.#discard("nobody came back to it for UPLOAD_TTL");
+  }
+
+  /** Adopts what was verified, where that failed before. */
+  async adopt(): Promise<void> {
+    if (this.#row.state === "finishing") await this.#turn.take(() => this.#finish());
+    else this.#host.due.clear(adoptJob, this.#id);
+    this.keepOutcome();
   }
 
   /** Deletes what it left in the bucket. */
   async clean(): Promise<void> {
-    await this.#deleteBytes();
+    await deleteGivenUp(this.#row, this.#host.bucket);
     this.#host.storage.transactionSync(() => {
       this.#store.clearBytes();
       this.#host.due.clear(cleanJob, this.#id);
@@ -125,7 +122,7 @@ export class Session {
     const { due, storage } = this.#host;
     if (due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
-    await this.#deleteBytes();
+    await deleteGivenUp(this.#row, this.#host.bucket);
     storage.transactionSync(() => {
       this.#store.delete();
       due.clear(sessionJob, this.#id);
@@ -139,7 +136,7 @@ export class Session {
    * upload stands: the same client, on a new connection, while the old one was never seen to end.
    */
   async #endStalled({ offset }: UploadWrite): Promise<void> {
-    const isNext = this.#store.exists() && offset === this.#store.read().offset;
+    const isNext = this.#store.exists() && offset === this.#row.offset;
     if (isNext && this.#intake?.hasWaited(this.#host.settings.uploadStallMs))
       await this.#stopIntake(failure("BLOB_UPLOAD_BUSY"));
   }
@@ -168,24 +165,31 @@ export class Session {
       // It has all its bytes, and an earlier request to close it was cut short. Only its repetition makes sense.
       return failure("BLOB_UPLOAD_INVALID", { closedAs: known.row.digest });
     }
-    const { offset } = this.#store.read();
+    const { offset } = this.#row;
     if (write.digest === undefined) return { ok: true, offset };
     const finished = await this.#finish();
     return finished.ok ? { ok: true, offset } : finished;
   }
 
   async #append(write: UploadWrite, body: ReadableStream | null, intake: Intake): Promise<Result> {
-    const { offset } = this.#store.read();
+    const { offset } = this.#row;
     if (offset === 0) this.#hash = new RunningHash(write.session.algorithm);
     if (!this.#hash?.covers(offset)) this.#hash = undefined;
     this.#intake = intake;
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
+    } catch (error) {
+      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      // Its bytes are the room that others need, and no client comes back to an upload that was refused.
+      await this.#discard("the disk is full");
+      return failure("DISK_FULL");
     } finally {
       this.#intake = undefined;
-      this.#store.keep();
-      this.#renew();
-      this.#host.due.arm();
+      if (!isOver(this.#row)) {
+        this.#store.keep();
+        this.#renew();
+        this.#host.due.arm();
+      }
     }
   }
 
@@ -200,42 +204,43 @@ export class Session {
         this.#host.due.arm();
       });
     }
-    const row = this.#store.read();
+    const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
   }
 
   /**
    * The refusal of a session that has ended, as far as this object cannot know: it never saw it, or only its refused
-   * chunks, and the whole blob came in one body, which goes to the bucket past it.
+   * chunks, and the whole blob came in one body, which goes to the bucket past it; or it died before it kept the end.
    */
   async #endedWithoutThis(session: UploadSession, started: boolean): Promise<Failure | undefined> {
-    const known = this.#store.exists() ? this.#store.read().state : "none";
-    if (started) return known === "none" ? failure("BLOB_UPLOAD_UNKNOWN") : undefined;
-    if (known !== "none" && known !== "open") return undefined;
+    const known = this.#store.exists() ? this.#row.state : "none";
+    if (started && known === "none") return failure("BLOB_UPLOAD_UNKNOWN");
+    if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
     const { state } = await repositoryStub(this.#host.env, session.repository).sessionState(session.id);
-    return state === "open" ? undefined : failure("BLOB_UPLOAD_UNKNOWN");
+    if (state === "open") return undefined;
+    if (known === "finishing") this.#endAs(state);
+    return failure("BLOB_UPLOAD_UNKNOWN");
   }
 
   #isFinishedAs(digest: Digest | undefined): boolean {
-    if (!this.#store.exists()) return false;
-    const row = this.#store.read();
-    return row.state === "finished" && row.digest === digest;
+    return this.#store.exists() && this.#row.state === "finished" && this.#row.digest === digest;
   }
 
   #renew(): void {
-    this.#dueIn(this.#host.settings.uploadTtlMs);
-    meter.uploads.opened(this.#id);
+    this.#expireLater();
+    meter.uploads.opened(this.#id, this.#host.clock.now());
   }
 
-  #dueIn(milliseconds: number): void {
-    this.#host.due.set(sessionJob, this.#id, this.#host.clock.now() + milliseconds);
+  #expireLater(): void {
+    const { due, clock, settings } = this.#host;
+    due.set(sessionJob, this.#id, clock.now() + settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Goes on from wherever closing the upload stands. From `finishing` on, nothing here deletes its bytes. */
   async #finish(): Promise<Result> {
-    const { state, digest, key, offset } = this.#store.read();
+    const { state, digest, key, offset } = this.#row;
     if (digest === null || (state !== "closing" && state !== "finishing"))
       return failure("BLOB_UPLOAD_UNKNOWN");
     if (state === "closing") {
@@ -250,49 +255,58 @@ export class Session {
     }
     const { id, repository } = this.#store.session();
     const blob = { digest, key, sizeBytes: offset };
-    const committed = await this.#commit(repository, blob, id);
-    this.#end(committed.ok ? "finished" : "cancelled", digest, () => this.#store.clearBytes());
-    return committed;
-  }
-
-  /** Commits what was verified. If that fails, the alarm repeats it; if this object dies, it does so once it expires. */
-  async #commit(...[repository, blob, id]: Commit): Promise<Result> {
     try {
-      return await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      this.#endAs(committed.ok ? "finished" : "cancelled");
+      return committed;
     } catch (error) {
-      this.#dueIn(adoptAgainMs);
+      // Its client may come back, or not.
+      this.#host.due.set(adoptJob, this.#id, this.#host.clock.now() + adoptAgainMs);
       this.#host.due.arm();
       throw error;
     }
   }
 
+  #endAs(state: "finished" | "cancelled"): void {
+    this.#outcome = { state, digest: this.#row.digest };
+    this.#host.keepOutcomeLater(this.#id);
+  }
+
+  /** Keeps how it ended, where that was not kept with its end. */
+  keepOutcome(): void {
+    if (this.#outcome === undefined) return;
+    const { state, digest } = this.#outcome;
+    this.#outcome = undefined;
+    this.#end(state, digest, () => this.#store.clearBytes());
+  }
+
+  /**
+   * Leaves verified bytes, of which nobody knows what became of them, to the shard of their digest: it deletes them unless
+   * they are its content.
+   */
+  async #handOver(): Promise<void> {
+    const { digest, key } = this.#row;
+    if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    this.#end("cancelled", digest, () => this.#store.clearBytes());
+  }
+
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
-    const { state } = this.#store.read();
+    const { state } = this.#row;
     if (state === "finishing" || state === "finished") return;
-    const { due, clock } = this.#host;
-    this.#end("cancelled", null, () => due.set(cleanJob, this.#id, clock.now()));
+    this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
     const { id, repository } = this.#store.session();
     logDeletion({ what: "upload", reason, repository, upload: id });
     // If this fails, the alarm repeats it.
     await this.clean().catch(() => {});
   }
 
-  /** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
-  async #deleteBytes(): Promise<void> {
-    const row = this.#store.read();
-    if (!wasGivenUp(row)) return;
-    const { key, uploadId } = row;
-    const { bucket } = this.#host;
-    if (uploadId !== null) await bucket.abortMultipart({ key, uploadId });
-    await bucket.delete([key]);
-  }
-
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
-  #end(state: "finished" | "cancelled", digest: Digest | null, andThen: () => void): void {
+  #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
     this.#host.storage.transactionSync(() => {
       this.#store.setState(state, digest);
-      this.#dueIn(this.#host.settings.uploadTtlMs);
+      this.#expireLater();
+      this.#host.due.clear(adoptJob, this.#id);
       andThen();
     });
     this.#host.due.arm();
@@ -300,18 +314,7 @@ export class Session {
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings } = this.#host;
-    return { store: this.#store, bucket, settings };
+    const { bucket, settings, space } = this.#host;
+    return { store: this.#store, bucket, settings, space };
   }
-}
-
-type Commit = [repository: UploadSession["repository"], blob: Parameters<typeof commitBlob>[2], id: string];
-
-/** Whether it ended before its bytes were verified, so that they are its own to delete. */
-function wasGivenUp({ state, digest }: UploadRow): boolean {
-  return state === "cancelled" && digest === null;
-}
-
-function isOver({ state }: UploadRow): boolean {
-  return state === "finished" || state === "cancelled";
 }

@@ -5,9 +5,8 @@
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
-import { DueTable } from "../due.ts";
-import { applySchema, type Schema } from "../schema.ts";
 import type { UploadSession } from "../upload-channel.ts";
+import type { UploadTables } from "./schema.ts";
 
 /**
  * `open`: takes bytes. `closing`: has all of them, not yet put together and verified. `finishing`: verified; its
@@ -28,98 +27,12 @@ export type UploadRow = {
   digest: Digest | null;
 };
 
-const tables = `
-  CREATE TABLE IF NOT EXISTS session (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    id TEXT NOT NULL,
-    repository TEXT NOT NULL,
-    algorithm TEXT NOT NULL,
-    state TEXT NOT NULL,
-    key TEXT NOT NULL,
-    upload_id TEXT,
-    part_bytes INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
-    digest TEXT
-  );
-  CREATE TABLE IF NOT EXISTS parts (number INTEGER PRIMARY KEY, etag TEXT NOT NULL);
-  -- The bytes after the last part, in the order of their rows of at most 1 MiB.
-  CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-`;
-
-/** Who closed the session, as JSON. */
-const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
-
-/** The job of the `due` table that is about a session: its id. */
-export const sessionJob = "session";
-
-/** Several sessions in one object. */
-const several = `
-  CREATE TABLE sessions (
-    id TEXT PRIMARY KEY,
-    repository TEXT NOT NULL,
-    algorithm TEXT NOT NULL,
-    state TEXT NOT NULL,
-    key TEXT NOT NULL,
-    upload_id TEXT,
-    part_bytes INTEGER NOT NULL,
-    offset INTEGER NOT NULL,
-    digest TEXT,
-    origin TEXT
-  ) WITHOUT ROWID;
-  CREATE TABLE session_parts (
-    session TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    etag TEXT NOT NULL,
-    PRIMARY KEY (session, number)
-  ) WITHOUT ROWID;
-  -- The bytes after the last part, in the order of their rows of at most 1 MiB.
-  CREATE TABLE session_tails (
-    session TEXT NOT NULL,
-    row INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (session, row)
-  ) WITHOUT ROWID;
-  INSERT INTO sessions
-    SELECT id, repository, algorithm, state, key, upload_id, part_bytes, offset, digest, origin FROM session;
-  INSERT INTO session_parts SELECT id, number, etag FROM session, parts;
-  INSERT INTO session_tails SELECT id, row, bytes FROM session, tail;
-  UPDATE OR REPLACE due SET
-    id = (SELECT id FROM sessions),
-    kind = CASE kind WHEN 'clean' THEN kind ELSE '${sessionJob}' END;
-  DROP TABLE session;
-  DROP TABLE parts;
-  DROP TABLE tail;
-`;
-
-const schema: Schema = [tables + DueTable.schema, closer, several, DueTable.dropIndex];
+/** Whether it has ended. */
+export function isOver({ state }: UploadRow): boolean {
+  return state === "finished" || state === "cancelled";
+}
 
 const bytesPerRow = 1024 * 1024;
-
-/** The tables of an object. There are none before a session of it takes bytes. */
-export class UploadTables {
-  readonly #sql: SqlStorage;
-
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.exist()) this.make();
-  }
-
-  /** Whether there are tables, perhaps of an earlier release. */
-  exist(): boolean {
-    const names = "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')";
-    return this.#sql.exec(names).toArray().length > 0;
-  }
-
-  /** Makes them, or brings those of an earlier release up to date. */
-  make(): void {
-    applySchema(this.#sql, schema);
-  }
-
-  /** Whether they hold no session. There must be tables. */
-  areEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sessions LIMIT 1").toArray().length === 0;
-  }
-}
 
 /** A session that is not kept yet. */
 type Begun = { session: UploadSession; row: UploadRow; whenKept: () => void };

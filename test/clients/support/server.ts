@@ -28,6 +28,8 @@ export interface Server {
   stop(): Promise<void>;
   /** Ends it as `kill -9` does, and checks that nothing of it is left. */
   kill(): Promise<void>;
+  /** Ends workerd alone as `kill -9` does, and waits until the server has started it again. */
+  killWorkerd(): Promise<void>;
   /** Ends all of its processes at once, as `kill -9` does. */
   killAll(): Promise<void>;
 }
@@ -111,6 +113,10 @@ export async function startServer(t: TestContext, options: ServerOptions): Promi
       signal(program.pid, "SIGKILL");
       await program.ended;
       await nothingIsLeft();
+    },
+    killWorkerd: async () => {
+      signal(workerd, "SIGKILL");
+      await until("workerd's restart", () => /workerd was ended by .* started again/.test(program.stderr));
     },
     killAll: async () => {
       signal(-program.pid, "SIGKILL");

@@ -100,7 +100,7 @@ const ofDelays: Bugs = {
   ],
   "an upload that was given up deletes its bytes once": {
     file: "src/objects/upload/session.ts",
-    from: "    await this.#deleteBytes();\n    storage.transactionSync",
+    from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    storage.transactionSync",
     to: "    storage.transactionSync",
   },
   "bytes that nobody holds are given up at once": {

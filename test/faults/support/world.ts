@@ -2,7 +2,8 @@
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
  * command, on a clock that only the program moves. Worlds share nothing but the catalog.
  */
-import type { Clock, Env, Machine } from "../../../src/env.ts";
+import type { Clock, Env } from "../../../src/env.ts";
+import type { Machine } from "../../../src/machine.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";
 import { MemoryBucket } from "./memory-bucket.ts";

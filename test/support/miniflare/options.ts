@@ -3,10 +3,10 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { type Request, Response, type SharedOptions, type WorkerOptions } from "miniflare";
-import type { Machine } from "../../../src/env.ts";
 import { openDisk } from "../../../src/local/disk-service.ts";
 import { localVariables, type Variables } from "../../../src/local/variables.ts";
 import { readWranglerOptions } from "../../../src/local/workerd/wrangler-options.ts";
+import type { Machine } from "../../../src/machine.ts";
 
 /** Where blobs are kept: in files, as on one machine, or in Miniflare's R2. */
 export type BucketKind = "disk" | "r2";

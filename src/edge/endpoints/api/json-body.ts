@@ -44,13 +44,18 @@ export function invalidField(field: string, expected: string): Failure {
   return failure("REQUEST_INVALID", `${field} must be ${expected}`);
 }
 
-/** Reads the body of a request that goes on from a cursor, or begins. Error: `REQUEST_INVALID`. */
-export async function readCursor(context: Context): Promise<Result<{ cursor: string | undefined }>> {
-  const body = await readJson(context, ["cursor"], true);
+/**
+ * Reads the body of a request that goes on from a cursor, or begins; it may have more `fields`. Error: `REQUEST_INVALID`.
+ */
+export async function readCursor(
+  context: Context,
+  fields: string[] = [],
+): Promise<Result<{ cursor: string | undefined; json: JsonObject }>> {
+  const body = await readJson(context, ["cursor", ...fields], true);
   if (!body.ok) return body;
   const { cursor } = body.json;
   if (cursor !== undefined && typeof cursor !== "string") return invalidField("cursor", "a text");
-  return { ok: true, cursor };
+  return { ok: true, cursor, json: body.json };
 }
 
 /** The repository that a path or a field names. Error: `NAME_INVALID`. */

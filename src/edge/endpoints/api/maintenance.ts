@@ -6,20 +6,28 @@ import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 import { linkHeader } from "../link-header.ts";
-import { readCursor } from "./json-body.ts";
+import { invalidField, readCursor } from "./json-body.ts";
 
 /** The most repositories that are asked what they hold for one page. */
 const maxUsagePage = 500;
 
-/** Collects what is due, and says what that freed; with a `cursor` where there is more to do. */
+/**
+ * Collects what is due, or with `now` all that is deleted or unreferenced, and says what that freed; with a `cursor` where
+ * there is more to do.
+ */
 export async function postGc(context: Context): Promise<Answer> {
-  const read = await readCursor(context);
+  const read = await readCursor(context, ["now"]);
   if (!read.ok) return { failure: read };
-  const collected = await collect(context.registry, read.cursor);
+  const { cursor, json } = read;
+  const { now = false } = json;
+  if (typeof now !== "boolean") return { failure: invalidField("now", "true or false") };
+  const collected = await collect(context.registry, cursor, now);
   if (!collected.ok) return { failure: collected };
-  const { freed, cursor } = collected;
-  audit(context, { action: "gc", target: "*", outcome: "done", detail: JSON.stringify(freed) });
-  return jsonReply({ freed, cursor });
+  const { freed, keptUntilMs } = collected;
+  const action = now ? "gc.now" : "gc";
+  audit(context, { action, target: "*", outcome: "done", detail: JSON.stringify(freed) });
+  const keptUntil = keptUntilMs === 0 ? undefined : new Date(keptUntilMs).toISOString();
+  return jsonReply({ freed, keptUntil, cursor: collected.cursor });
 }
 
 /** Says what each repository holds, and, on the first page, what all of them do. */

@@ -1,0 +1,46 @@
+import { type Env, SettingError } from "./env.ts";
+
+/**
+ * How the registry's work is divided between objects. On the platform that is fixed. On one machine all objects share a
+ * thread and a disk: few of them do the same with fewer files to sync. The local server says how many, as a data
+ * directory keeps the number of shards that it began with.
+ */
+export type Machine = {
+  /** How many shards decide about digests: a power of two, so that each has as many first bytes. */
+  blobShards: number;
+  /** How many objects keep the upload sessions; 0: each session has its own. */
+  uploadPools: number;
+};
+
+/** The most shards: one for each first byte of a digest. */
+export const maxBlobShards = 256;
+
+const maxUploadPools = 64;
+
+/** Whether digests can be divided between so many shards. */
+export function isShardCount(count: unknown): count is number {
+  return Number.isInteger(count) && Number(count) >= 1 && maxBlobShards % Number(count) === 0;
+}
+
+/**
+ * Reads what the local server says; where it says nothing, the division is that of the platform.
+ *
+ * @throws SettingError for anything but what it says: with another number of shards, nothing would be found.
+ */
+export function parseMachine({ MACHINE: text }: Pick<Env, "MACHINE">): Machine {
+  if (text === undefined) return { blobShards: maxBlobShards, uploadPools: 0 };
+  const { blobShards, uploadPools, ...others } = parseObject(text);
+  const isPoolCount = Number.isInteger(uploadPools) && Number(uploadPools) >= 0;
+  const isKnown = isShardCount(blobShards) && isPoolCount && Number(uploadPools) <= maxUploadPools;
+  if (isKnown && Object.keys(others).length === 0) return { blobShards, uploadPools: Number(uploadPools) };
+  throw new SettingError("MACHINE", `MACHINE is ${JSON.stringify(text)}, which no local server says`);
+}
+
+function parseObject(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}

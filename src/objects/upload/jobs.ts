@@ -1,0 +1,8 @@
+/** The jobs of the `due` table about upload sessions; the id of a row is the session's. */
+
+/** The job of the `due` table that ends a session that nobody came back to, and forgets one that has ended. */
+export const sessionJob = "session";
+
+/** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
+export const cleanJob = "clean";
+export const adoptJob = "adopt";

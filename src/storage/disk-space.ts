@@ -1,0 +1,186 @@
+/**
+ * How much room the disk of one machine has for pushes. Part of it is kept free, the reserve: what is left to deletes,
+ * collection, sign-ins and starts, all of which write to databases on the same disk.
+ *
+ * The local server is asked how much is free, but not by every push: what it said is good for as long as others would
+ * need to fill half of what is left, and meanwhile what was written since, and what bodies on their way have announced,
+ * is taken off. All objects of one machine share an isolate, and so this account.
+ */
+import type { Clock, Env } from "../env.ts";
+import { parseSettings, systemClock } from "../env.ts";
+import { mebibyte } from "../oci/variable.ts";
+import { BucketFailed } from "./bucket.ts";
+
+/** A volume, in bytes: what may still be written to it, and all it holds. */
+export type Volume = { freeBytes: number; totalBytes: number };
+
+/** A volume, and what pushes must leave free of it. `isLow`: there is hardly more than that, or less. */
+export type DiskState = Volume & { reserveBytes: number; isLow: boolean };
+
+/** There is no room for what was to be written. */
+export class DiskFull extends BucketFailed {
+  override name = "DiskFull";
+
+  constructor() {
+    super("no space left on the disk", { bodyBroke: false });
+  }
+}
+
+/** What a body that is being received may still write. {@link release} must be called in the end. */
+export interface Claim {
+  /** To be called before so many bytes are written. Throws {@link DiskFull} where there is no room for them. */
+  take(bytes: number): Promise<void>;
+  /** Gives back what was not written. */
+  release(): void;
+}
+
+/** What one isolate knows of its disk. `writtenBytes` counts up from its beginning. */
+export type DiskAccount = {
+  measured: (Volume & { atMs: number; writtenBytes: number }) | undefined;
+  writtenBytes: number;
+  declaredBytes: number;
+  isLow: boolean;
+};
+
+/** An account of a disk that nobody has looked at. */
+export function emptyAccount(): DiskAccount {
+  return { measured: undefined, writtenBytes: 0, declaredBytes: 0, isLow: false };
+}
+
+const shared = emptyAccount();
+
+/** How fast a disk is filled, at most, in bytes a millisecond; and how long an answer counts at most. */
+const fastestFill = 1024 * 1024;
+const longestMs = 30_000;
+
+/** What pushes leave free where nobody said: 256 MiB or a hundredth of the volume, but no more than a tenth. */
+export function usualReserve(totalBytes: number): number {
+  return Math.floor(Math.min(Math.max(256 * mebibyte, totalBytes / 100), totalBytes / 10));
+}
+
+/** The room on one disk. */
+export class DiskSpace {
+  readonly #measure: () => Promise<Volume>;
+  readonly #reserveBytes: number | undefined;
+  readonly #clock: Clock;
+  readonly #account: DiskAccount;
+
+  /** `measure` looks at the disk. `reserveBytes`: `undefined` for the usual, 0 for none, so that nothing is refused. */
+  constructor(
+    measure: () => Promise<Volume>,
+    reserveBytes: number | undefined,
+    clock: Clock = systemClock,
+    account: DiskAccount = shared,
+  ) {
+    this.#measure = measure;
+    this.#reserveBytes = reserveBytes;
+    this.#clock = clock;
+    this.#account = account;
+  }
+
+  /** Whether a push of so many bytes may begin. */
+  async hasRoom(bytes: number): Promise<boolean> {
+    await this.#refresh(bytes);
+    return this.#room(bytes) > 0;
+  }
+
+  /** Sets room aside for a body; 0 where its length is not known. Throws {@link DiskFull} where there is none. */
+  async claim(bytes: number): Promise<Claim> {
+    const account = this.#account;
+    if (!(await this.hasRoom(bytes)) || this.#room(bytes) <= 0) throw new DiskFull();
+    let left = bytes;
+    account.declaredBytes += left;
+    return {
+      take: async (taken) => {
+        const declared = Math.min(left, taken);
+        left -= declared;
+        account.declaredBytes -= declared;
+        account.writtenBytes += declared;
+        const more = taken - declared;
+        await this.#refresh(more);
+        // What was announced may use some of the reserve: databases, and other programs, have written meanwhile too.
+        const least = more > 0 ? 0 : -this.#reserve() / 2;
+        if (this.#room(more) < least) throw new DiskFull();
+        account.writtenBytes += more;
+      },
+      release: () => {
+        account.declaredBytes -= left;
+        left = 0;
+      },
+    };
+  }
+
+  /** Whether there is so little left that a write which failed may have failed for that. Looks at the disk. */
+  async isShort(): Promise<boolean> {
+    await this.#look();
+    const { measured } = this.#account;
+    return measured !== undefined && (this.#room(0) <= 0 || measured.freeBytes < mebibyte);
+  }
+
+  /** Whether even the reserve runs out, so that what can be left unwritten should be. */
+  async isDire(): Promise<boolean> {
+    await this.#refresh(0);
+    const { measured } = this.#account;
+    return measured !== undefined && measured.freeBytes < this.#reserve() / 4;
+  }
+
+  /** How the disk is; `undefined` where that cannot be told. */
+  async state(): Promise<DiskState | undefined> {
+    await this.#refresh(0);
+    const { measured, isLow } = this.#account;
+    if (measured === undefined) return undefined;
+    const { freeBytes, totalBytes } = measured;
+    return { freeBytes, totalBytes, reserveBytes: this.#reserve(), isLow };
+  }
+
+  #reserve(): number {
+    return this.#reserveBytes ?? usualReserve(this.#account.measured?.totalBytes ?? 0);
+  }
+
+  /** What would be left for others, above the reserve, if so much more was written. */
+  #room(bytes: number): number {
+    const { measured, writtenBytes, declaredBytes } = this.#account;
+    if (measured === undefined || this.#reserveBytes === 0) return Number.POSITIVE_INFINITY;
+    const written = writtenBytes - measured.writtenBytes;
+    return measured.freeBytes - written - declaredBytes - this.#reserve() - bytes;
+  }
+
+  /** Looks at the disk, unless what is known is good enough to decide about so many bytes. */
+  async #refresh(bytes: number): Promise<void> {
+    const { measured } = this.#account;
+    if (measured !== undefined) {
+      const ageMs = this.#clock.now() - measured.atMs;
+      if (ageMs >= 0 && ageMs < Math.min(this.#room(bytes) / 2 / fastestFill, longestMs)) return;
+    }
+    await this.#look();
+  }
+
+  async #look(): Promise<void> {
+    const atMs = this.#clock.now();
+    const { writtenBytes } = this.#account;
+    try {
+      const volume = await this.#measure();
+      // Of two answers under way, the one that was asked for later counts.
+      if ((this.#account.measured?.atMs ?? atMs) <= atMs)
+        this.#account.measured = { ...volume, atMs, writtenBytes };
+      this.#noteState(volume.freeBytes);
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "disk not measured", error: String(error) }));
+    }
+  }
+
+  /** It is low from a quarter above the reserve on, and not any more from half above it: so it does not flicker. */
+  #noteState(freeBytes: number): void {
+    const reserve = this.#reserve();
+    if (freeBytes < reserve * 1.25) this.#account.isLow = true;
+    else if (freeBytes >= reserve * 1.5) this.#account.isLow = false;
+  }
+}
+
+/** The disk of these bindings; `undefined` where blobs are in R2. */
+export function openDiskSpace(env: Env): DiskSpace | undefined {
+  const keeper = env.BLOB_KEEPER;
+  if (keeper === undefined) return undefined;
+  const measure = async () => (await keeper.fetch("https://keeper/?space")).json<Volume>();
+  return new DiskSpace(measure, parseSettings(env).diskReserveBytes);
+}

@@ -1,0 +1,214 @@
+/** A registry on a volume of 64 MB that is filled: by pushes, and by somebody else. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { isAlive, signal } from "../../src/local/processes.ts";
+import { type Answer, Client, type PushedImage } from "../support/client.ts";
+import {
+  configType,
+  content,
+  describe,
+  digestOf,
+  imageManifest,
+  layerType,
+  mebibyte,
+  streamOf,
+} from "../support/content.ts";
+import { storedIn } from "../support/stored.ts";
+import { gcNow } from "../support/upkeep.ts";
+import { type Program, ready, recordedWorkerd, runtimes, startProgram, until } from "./program.ts";
+import { mayMount, SmallVolume } from "./small-volume.ts";
+
+const main = join(import.meta.dirname, "..", "..", "src", "local", "main.ts");
+const repository = "team/app";
+
+/** What was pushed under a tag, and acknowledged. */
+type Pushed = Map<string, PushedImage>;
+
+/** A registry on a small volume. */
+class FullRegistry {
+  readonly volume: SmallVolume;
+  readonly data: string;
+  readonly pushed: Pushed = new Map();
+  client = new Client("");
+  program: Program | undefined;
+  readonly #t: TestContext;
+  #tags = 0;
+
+  constructor(t: TestContext) {
+    this.#t = t;
+    this.volume = new SmallVolume(t, 64);
+    this.data = join(this.volume.path, "data");
+  }
+
+  async start(): Promise<void> {
+    const command = [...runtimes.node, main, "--port", "0", "--data", this.data, "--log", "json"];
+    // Leases of a second, so that the test has to wait for no more.
+    this.program = startProgram(this.#t, [...command, "--var", "LEASE_TTL=1s"], { data: this.data });
+    this.client = new Client(await ready(this.program));
+  }
+
+  /** Has all databases made that there will be, so that they are not made when the volume is full. */
+  async warmUp(): Promise<void> {
+    await this.start();
+    await this.client.must(200, "POST", "/api/v1/gc", { timeoutMs: 60_000 });
+  }
+
+  /** Ends the whole server as a power cut does, and starts it again. */
+  async killAndRestart(): Promise<void> {
+    const workerd = recordedWorkerd(this.data);
+    signal(this.program?.pid ?? 0, "SIGKILL");
+    await until("the server's end", () => this.program?.hasEnded && !isAlive(workerd ?? 0));
+    await this.start();
+  }
+
+  /** Ends workerd alone; the server starts it again. */
+  async killWorkerd(): Promise<void> {
+    const workerd = recordedWorkerd(this.data) ?? 0;
+    signal(workerd, "SIGKILL");
+    await until("another workerd", async () => {
+      if (recordedWorkerd(this.data) === workerd) return false;
+      return this.client.get("/healthz").then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    });
+  }
+
+  /** Pushes an image; returns the answer that refused a part of it, if one did. */
+  async push(sizeBytes: number): Promise<Answer | undefined> {
+    const tag = `v${this.#tags++}`;
+    const [config, layer] = [content(), content(sizeBytes)];
+    for (const bytes of [config, layer]) {
+      const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(bytes)}`;
+      const answer = await this.client.send("POST", path, { body: bytes });
+      if (answer.status !== 201) return answer;
+    }
+    const manifest = imageManifest(describe(config, configType), [describe(layer, layerType)]);
+    const answer = await this.client.putManifest(repository, tag, manifest);
+    if (answer.status !== 201) return answer;
+    const image = {
+      digest: digestOf(manifest),
+      manifest,
+      config: digestOf(config),
+      layers: [digestOf(layer)],
+    };
+    this.pushed.set(tag, image);
+    return undefined;
+  }
+
+  /** Pushes until there is no room: several at once, which race for the last bytes. */
+  async fill(): Promise<void> {
+    const refused = await Promise.all(
+      Array.from({ length: 4 }, async (_, index) => {
+        for (;;) {
+          const answer = await this.push((1 + index / 2) * mebibyte);
+          if (answer !== undefined) return answer;
+        }
+      }),
+    );
+    for (const answer of refused) mustSayThatItIsFull(answer);
+  }
+
+  /** Deletes images by their manifests, and lets their bytes go. */
+  async makeRoom(count: number): Promise<void> {
+    const before = this.volume.freeBytes();
+    let expected = 0;
+    for (const [tag, image] of [...this.pushed].slice(0, count)) {
+      await this.client.must(202, "DELETE", `/v2/${repository}/manifests/${image.digest}`);
+      this.pushed.delete(tag);
+      expected += mebibyte;
+    }
+    // Leases of what was pushed a moment ago run.
+    await until("the bytes to go", async () => {
+      await gcNow(this.client);
+      // Databases grow meanwhile, by what deletes write.
+      return this.volume.freeBytes() >= before + expected / 2;
+    });
+  }
+
+  async pullEverything(): Promise<void> {
+    for (const [tag, image] of this.pushed) await this.client.pullImage(repository, tag, image);
+  }
+}
+
+function mustSayThatItIsFull(answer: Answer): void {
+  assert.equal(answer.status, 507, answer.text);
+  const [error] = answer.json<{ errors: { code: string; message: string }[] }>().errors;
+  assert.equal(error?.code, "UNAVAILABLE");
+  assert.match(error.message, /no space left.*stowage gc --now/);
+}
+
+if (mayMount(import.meta.filename)) {
+  test("what was acknowledged is there after a disk was full three times, killed or not", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.warmUp();
+    const whileFull = [async () => {}, () => registry.killWorkerd(), () => registry.killAndRestart()];
+    for (const happen of whileFull) {
+      await registry.fill();
+      assert(registry.volume.freeBytes() > 2 * mebibyte, "the reserve is left");
+      mustSayThatItIsFull(
+        await registry.client.send("POST", `/v2/${repository}/blobs/uploads/?digest=${digestOf(content())}`, {
+          body: content(8 * mebibyte),
+        }),
+      );
+      await happen();
+      await registry.pullEverything();
+      await registry.client.must(200, "GET", "/api/v1/usage");
+      await registry.client.must(200, "GET", `/v2/${repository}/tags/list`);
+      const size = registry.pushed.size;
+      await registry.makeRoom(Math.ceil(size / 2));
+      assert.equal(await registry.push(mebibyte), undefined);
+    }
+    await registry.killAndRestart();
+    assert(registry.pushed.size > 5);
+    await registry.pullEverything();
+  });
+
+  test("a body of unknown length that does not fit leaves nothing behind", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.warmUp();
+    const before = registry.volume.freeBytes();
+    const location = await registry.client.openUpload(repository);
+    const pieces = Array.from({ length: 80 }, () => content(mebibyte));
+    mustSayThatItIsFull(await registry.client.send("PATCH", location, { body: streamOf(...pieces) }));
+    assert.equal(storedIn(registry.data, "disk").bytes(), 0);
+    // Databases do not shrink.
+    assert(registry.volume.freeBytes() > before - 4 * mebibyte);
+    assert.equal((await registry.client.send("GET", location)).status, 404);
+    assert.equal(await registry.push(mebibyte), undefined);
+  });
+
+  test("a volume that somebody else has filled is served, and takes pushes again once that is gone", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.warmUp();
+    for (let count = 0; count < 10; count++) assert.equal(await registry.push(mebibyte), undefined);
+    registry.volume.fillUp();
+    await until("what is kept for this to be given up", () => registry.volume.freeBytes() > mebibyte);
+    const refused = await registry.push(mebibyte);
+    assert(refused !== undefined);
+    mustSayThatItIsFull(refused);
+    await registry.pullEverything();
+    await registry.killAndRestart();
+    await registry.pullEverything();
+    await registry.makeRoom(5);
+    registry.volume.giveBack();
+    assert.equal(await registry.push(mebibyte), undefined);
+    await registry.pullEverything();
+  });
+
+  test("a server starts where not one byte is free, and goes on once there is room", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.warmUp();
+    for (let count = 0; count < 3; count++) assert.equal(await registry.push(mebibyte), undefined);
+    registry.volume.fillUp();
+    await until("what is kept for this to be given up", () => registry.volume.freeBytes() > mebibyte);
+    registry.volume.fillUp();
+    assert.equal(registry.volume.freeBytes(), 0);
+    await registry.killAndRestart();
+    await registry.client.must(200, "GET", "/healthz");
+    registry.volume.giveBack();
+    await registry.pullEverything();
+    assert.equal(await registry.push(mebibyte), undefined);
+  });
+}

@@ -1,0 +1,125 @@
+/** Collection that does not wait for `GC_GRACE` and `DELETE_DELAY`: what it takes, and what a push may rely on still. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { PushedImage } from "../support/client.ts";
+import {
+  configType,
+  content,
+  describe,
+  digestOf,
+  imageManifest,
+  layerType,
+  mebibyte,
+} from "../support/content.ts";
+import { serveTimed } from "../support/timed-registry.ts";
+import { gcNow as collectNow } from "../support/upkeep.ts";
+
+const leaseMs = 60_000;
+const { registry, advance } = await serveTimed({ vars: { LEASE_TTL: "60s" } });
+const gcNow = () => collectNow(registry);
+
+/** An image with a layer of 1 MiB, which was pushed so long ago that no lease of it runs. */
+async function oldImage(repository: string): Promise<PushedImage> {
+  const layer = content(mebibyte);
+  const config = content();
+  await registry.pushBlob(repository, layer);
+  await registry.pushBlob(repository, config);
+  const manifest = imageManifest(describe(config, configType), [describe(layer, layerType)]);
+  await registry.pushManifest(repository, "v1", manifest);
+  await advance(leaseMs);
+  return { digest: digestOf(manifest), manifest, config: digestOf(config), layers: [digestOf(layer)] };
+}
+
+test("what was deleted goes in that run, and cannot come back; the rest stays", async () => {
+  const kept = await oldImage("kept");
+  const deleted = await oldImage("deleted");
+  const path = `/v2/deleted/manifests/${deleted.digest}`;
+  await registry.must(202, "DELETE", path);
+  const before = registry.stored.blobKeys().length;
+  const { freed, keptUntil } = await gcNow();
+  assert.deepEqual([freed.links, freed.blobs], [2, 2]);
+  assert(freed.bytes > mebibyte);
+  assert.equal(keptUntil, undefined);
+  assert.equal(registry.stored.blobKeys().length, before - 2);
+  await registry.must(404, "POST", `/api/v1/repositories/deleted/manifests/${deleted.digest}/restore`);
+  await registry.pullImage("kept", "v1", kept);
+  assert.deepEqual((await gcNow()).freed.bytes, 0);
+});
+
+test("a blob that another repository references stays", async () => {
+  const image = await oldImage("first");
+  const [layer = ""] = image.layers;
+  for (const digest of [layer, image.config]) {
+    await registry.must(201, "POST", `/v2/second/blobs/uploads/?mount=${digest}&from=first`);
+  }
+  await registry.pushManifest("second", "v1", image.manifest);
+  await advance(leaseMs);
+  await registry.must(202, "DELETE", `/v2/first/manifests/${image.digest}`);
+  assert.equal((await gcNow()).freed.blobs, 0);
+  await registry.pullImage("second", "v1", image);
+});
+
+test("a blob whose manifest has not come yet stays for five leases, and the run says until when", async () => {
+  const bytes = content();
+  await registry.pushBlob("waiting", bytes);
+  await advance(4 * leaseMs);
+  const { keptUntil } = await gcNow();
+  assert(keptUntil !== undefined);
+  await registry.must(200, "GET", `/v2/waiting/blobs/${digestOf(bytes)}`);
+  await advance(leaseMs);
+  await gcNow();
+  await registry.must(404, "GET", `/v2/waiting/blobs/${digestOf(bytes)}`);
+});
+
+for (const [when, order] of Object.entries({
+  "before its manifest was deleted": ["HEAD", "DELETE"],
+  "after its manifest was deleted": ["DELETE", "HEAD"],
+})) {
+  test(`a blob that a pusher was told of ${when} is there for that pusher's manifest`, async () => {
+    const repository = `told-${order[0]?.toLowerCase()}`;
+    const image = await oldImage(repository);
+    const [layer = ""] = image.layers;
+    for (const method of order) {
+      if (method === "DELETE") {
+        await registry.must(202, "DELETE", `/v2/${repository}/manifests/${image.digest}`);
+      } else {
+        for (const digest of [layer, image.config])
+          await registry.must(200, "HEAD", `/v2/${repository}/blobs/${digest}`);
+      }
+    }
+    assert((await gcNow()).keptUntil !== undefined);
+    await registry.pushManifest(repository, "v2", image.manifest);
+    await registry.pullImage(repository, "v2", image);
+  });
+}
+
+test("a blob under a lease stays as long as that runs", async () => {
+  const bytes = content();
+  const before = registry.stored.blobKeys();
+  await registry.pushBlob("leased", bytes);
+  await registry.must(202, "DELETE", `/v2/leased/blobs/${digestOf(bytes)}`);
+  const isStored = () => registry.stored.blobKeys().some((key) => !before.includes(key));
+  assert((await gcNow()).keptUntil !== undefined);
+  assert(isStored());
+  await advance(leaseMs);
+  await gcNow();
+  assert(!isStored());
+});
+
+test("an upload in progress goes on", async () => {
+  const bytes = content(2 * mebibyte);
+  const opened = await registry.must(202, "POST", "/v2/slow/blobs/uploads/");
+  const patched = await registry.must(202, "PATCH", opened.header("Location"), {
+    body: bytes.subarray(0, mebibyte + 1),
+  });
+  await advance(10 * leaseMs);
+  await gcNow();
+  const rest = await registry.must(202, "PATCH", patched.header("Location"), {
+    body: bytes.subarray(mebibyte + 1),
+  });
+  await registry.must(201, "PUT", `${rest.header("Location")}?digest=${digestOf(bytes)}`);
+});
+
+test("`now` is true or false", async () => {
+  await registry.must(400, "POST", "/api/v1/gc", { body: JSON.stringify({ now: "yes" }) });
+});
