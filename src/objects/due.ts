@@ -70,6 +70,8 @@ export class DueTable {
 
   /** Makes a job due at a time, in milliseconds since 1970, whenever it was due before. */
   set(kind: string, id: string, at: number): void {
+    // Objects of which nearly all that is due is so by itself get the table with its first row.
+    if (!this.#hasTable() && this.#isThere()) this.#storage.sql.exec(DueTable.schema);
     this.#storage.sql.exec(
       "INSERT INTO due (kind, id, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
       kind,
@@ -80,6 +82,7 @@ export class DueTable {
 
   /** Takes a job away. */
   clear(kind: string, id: string): void {
+    if (!this.#hasTable()) return;
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
@@ -97,6 +100,7 @@ export class DueTable {
 
   /** When a job is due; `undefined` when it is not. */
   at(kind: string, id: string): number | undefined {
+    if (!this.#hasTable()) return undefined;
     const [row] = this.#storage.sql
       .exec<{ at: number }>("SELECT at FROM due WHERE kind = ? AND id = ?", kind, id)
       .toArray();
@@ -142,6 +146,13 @@ export class DueTable {
 
   /** When the first row is due, of whatever kind. */
   #earliest(): number | undefined {
+    const ofColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
+    const times = [this.#earliestInTable(), ...ofColumns].filter((at) => at !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  #earliestInTable(): number | undefined {
+    if (!this.#hasTable()) return undefined;
     // A look at the index for each kind that there is.
     const [row] = this.#storage.sql
       .exec<{ at: number | null }>(
@@ -152,9 +163,7 @@ export class DueTable {
          SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds`,
       )
       .toArray();
-    const ofColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
-    const times = [row?.at ?? undefined, ...ofColumns].filter((at) => at !== undefined);
-    return times.length === 0 ? undefined : Math.min(...times);
+    return row?.at ?? undefined;
   }
 
   /** Whether there is a job of this kind, due whenever. */
@@ -272,12 +281,20 @@ export class DueTable {
     );
   }
 
-  #isThere(): boolean {
+  #hasTable(): boolean {
     return this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'due'").toArray().length > 0;
+  }
+
+  /** Whether there is anything that could be due. */
+  #isThere(): boolean {
+    const tables = ["due", ...Object.values(this.#columns).map(({ table }) => table)];
+    const named = "SELECT 1 FROM sqlite_master WHERE name IN (SELECT value FROM json_each(?)) LIMIT 1";
+    return this.#storage.sql.exec(named, JSON.stringify(tables)).toArray().length > 0;
   }
 
   /** The rows of a kind that are due by a time, the first ones first. */
   #dueRows(kind: string, by: number, limit: number): DueRow[] {
+    if (this.#columns[kind] === undefined && !this.#hasTable()) return [];
     const { table, id, at, isDue } = this.#columnOf(kind);
     return this.#storage.sql
       .exec<DueRow>(

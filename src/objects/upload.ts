@@ -12,7 +12,7 @@ import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { Intake } from "./upload/intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
-import { UploadTables } from "./upload/schema.ts";
+import { UploadTables, uploadColumns } from "./upload/schema.ts";
 import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import {
@@ -38,7 +38,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       bucket: openBucket(env),
       space: openDiskSpace(env),
       storage: ctx.storage,
-      due: new DueTable(ctx.storage, clock),
+      due: new DueTable(ctx.storage, clock, uploadColumns),
       tables: new UploadTables(ctx.storage.sql),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
       keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),

@@ -19,7 +19,7 @@ import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
 import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
-import { adoptJob, cleanJob, sessionJob } from "./jobs.ts";
+import { adoptJob, cleanJob } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
@@ -123,10 +123,7 @@ export class Session {
     if (due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
     await deleteGivenUp(this.#row, this.#host.bucket);
-    storage.transactionSync(() => {
-      this.#store.delete();
-      due.clear(sessionJob, this.#id);
-    });
+    storage.transactionSync(() => this.#store.delete());
   }
 
   // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
@@ -199,10 +196,9 @@ export class Session {
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) {
       const { uploadPartBytes } = this.#host.settings;
-      this.#store.begin(session, newBlobKey(session.id), uploadPartBytes, () => {
-        this.#renew();
-        this.#host.due.arm();
-      });
+      this.#store.begin(session, newBlobKey(session.id), uploadPartBytes, this.#expiry(), () =>
+        this.#host.due.arm(),
+      );
     }
     const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
@@ -227,13 +223,16 @@ export class Session {
   }
 
   #renew(): void {
-    this.#expireLater();
-    meter.uploads.opened(this.#id, this.#host.clock.now());
+    const { clock, settings } = this.#host;
+    const now = clock.now();
+    if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    meter.uploads.opened(this.#id, now);
   }
 
-  #expireLater(): void {
-    const { due, clock, settings } = this.#host;
-    due.set(sessionJob, this.#id, clock.now() + settings.uploadTtlMs);
+  /** UPLOAD_TTL from now, and a little more: so it is not written with every chunk. */
+  #expiry(): number {
+    const { clock, settings } = this.#host;
+    return clock.now() + settings.uploadTtlMs * (1 + 1 / 24);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,8 +303,7 @@ export class Session {
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
   #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
     this.#host.storage.transactionSync(() => {
-      this.#store.setState(state, digest);
-      this.#expireLater();
+      this.#store.end(state, digest, this.#expiry());
       this.#host.due.clear(adoptJob, this.#id);
       andThen();
     });
