@@ -45,13 +45,13 @@ const ofFailures: Bugs = {
     to: '  if (digest !== undefined) return failure("BLOB_UNKNOWN", { digest });\n',
   },
   "a look-up of a tag joins one that began before it": {
-    file: "src/registry/tag-lookups.ts",
+    file: "src/registry/shared-calls.ts",
     from: `    if (lane.waiting === batch) lane.waiting = undefined;
-    const tags = [...batch.tags];
-    const call = this.#ledger(repository).resolveTags(tags);
+    const items = [...batch.items];
+    const answered = call(items);
 `,
-    to: `    const tags = [...batch.tags];
-    const call = this.#ledger(repository).resolveTags(tags).finally(() => {
+    to: `    const items = [...batch.items];
+    const answered = call(items).finally(() => {
       if (lane.waiting === batch) lane.waiting = undefined;
     });
 `,
