@@ -100,7 +100,10 @@ function timesSix(...names: OperationName[]): OperationName[] {
 const missing = "look for a blob that is not there, to push";
 const manifest = "push the manifest of five new layers with a tag";
 
-/** What a ledger does once in `EVENT_QUIET` in which something happens, where nobody listens: it keeps an event till then. */
+/**
+ * What a ledger does once in `EVENT_QUIET` in which something happens, where nobody listens: it asks; and where nothing
+ * announced what happens, it keeps the event until it is answered.
+ */
 export const askWhoListens = { calls: { "WEBHOOKS.accept": 1 }, rowsWritten: 6 };
 
 /** A push, in which the ledger asks once who listens. */

@@ -2,7 +2,8 @@
  * The ledger's events: written in the transaction of what happened, and handed to `Webhooks` in their order.
  *
  * With its answer, `Webhooks` says for how long nobody is going to listen, as whoever makes a webhook waits for that
- * long. In that time none is written: a burst of pushes writes its first one, and hears that nobody wanted it.
+ * long. In that time none is written. Requests that come before a push let the ledger ask, so that it knows in time; else
+ * the first event of a burst is written, and handed over to hear that nobody wanted it.
  */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../env.ts";
@@ -44,6 +45,9 @@ export class EventLog {
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
   #quietUntil = 0;
+  /** When to ask again, if somebody comes who is going to push. */
+  #askAfter = 0;
+  #isAsking = false;
   #isGathering = false;
   #flushing: Promise<void> | undefined;
   #hasFailed = false;
@@ -81,6 +85,27 @@ export class EventLog {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
   }
 
+  /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
+  async ask(repository: string): Promise<void> {
+    if (this.#isAsking || this.#isListening || this.#clock.now() < this.#askAfter) return;
+    this.#isAsking = true;
+    try {
+      await this.#tell(repository, []);
+    } catch {
+      // Events are written then, and handed over as they would be otherwise.
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  async #tell(repository: string, events: RegistryEvent[]): Promise<void> {
+    const askedAt = this.#clock.now();
+    const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
+    this.#isListening = isListening;
+    this.#quietUntil = askedAt + quietMs;
+    this.#askAfter = askedAt + quietMs / 2;
+  }
+
   /** Hands events over, in a moment if somebody listened last time. What fails, the alarm repeats. Never throws. */
   async flushSoon(repository: string): Promise<void> {
     if (this.#isGathering) return;
@@ -111,10 +136,7 @@ export class EventLog {
       for (let batches = 0, rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
         if (++batches > maxBatches) return;
         const events = rows.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
-        const askedAt = this.#clock.now();
-        const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
-        this.#isListening = isListening;
-        this.#quietUntil = askedAt + quietMs;
+        await this.#tell(repository, events);
         this.#sql.exec("DELETE FROM events WHERE sequence <= ?", rows.at(-1)?.sequence ?? 0);
       }
       this.#due.clear(eventsJob, "");

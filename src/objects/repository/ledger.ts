@@ -91,6 +91,11 @@ export abstract class Ledger extends DurableObject<Env> {
     await this.ctx.storage.deleteAll();
   }
 
+  /** To be called by what comes before a push: the ledger then knows in time whether somebody listens to its events. */
+  protected expectPush(): void {
+    if (this.meta !== undefined) this.ctx.waitUntil(this.parts.events.ask(this.meta.name));
+  }
+
   /** Tells the catalog what there is to list. What changed meanwhile is told again. */
   protected announce(): Promise<void> {
     // One at a time: of two calls, the later one could come first.
