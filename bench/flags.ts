@@ -1,6 +1,6 @@
 /** The flags of `npm run bench`. */
 import { parseArgs } from "node:util";
-import { parsePeer } from "./peers.ts";
+import { parsePeer, programs } from "./peers.ts";
 import type { Target } from "./target.ts";
 import type { Workload } from "./workload.ts";
 
@@ -10,8 +10,8 @@ export interface BenchFlags {
   repetitions: number;
   isQuick: boolean;
   peers: Target[];
-  /** The port of a docker-registry to start as a peer. */
-  dockerRegistryPort: number | undefined;
+  /** The names of programs to start as peers. */
+  startedPeers: string[];
   json: string | undefined;
   /** Whether the results become those of docs/. */
   isPublished: boolean;
@@ -27,9 +27,10 @@ npm run bench -- [flags]
                        may be repeated
 --repetitions N        how often each thing is measured (5; 2 with --quick)
 --quick                small and short: shows that it runs, and says little
+--peer NAME            starts another registry and measures it beside, where it is installed:
+                       ${Object.keys(programs).join(", ")}; may be repeated
 --peer NAME=URL[,user:password]
-                       measures another registry beside; may be repeated
---docker-registry PORT starts Debian's docker-registry on a port as a peer, where it is installed
+                       the same with one that runs already
 --json FILE            where all samples are written (bench/results/latest.json)
 --publish              writes the plots and tables of docs/bench anew
 --help                 shows this
@@ -41,7 +42,6 @@ const options = {
   repetitions: { type: "string" },
   quick: { type: "boolean" },
   peer: { type: "string", multiple: true },
-  "docker-registry": { type: "string" },
   json: { type: "string" },
   publish: { type: "boolean" },
   help: { type: "boolean" },
@@ -62,22 +62,19 @@ export function readFlags(
   if (!Number.isInteger(repetitions) || repetitions < 1)
     return refuse("--repetitions must be a number from 1");
   const peers: Target[] = [];
+  const startedPeers: string[] = [];
   for (const text of values.peer ?? []) {
     const peer = parsePeer(text);
-    if (peer === undefined) return refuse(`--peer ${text} must be NAME=URL[,user:password]`);
-    peers.push(peer);
-  }
-  const portText = values["docker-registry"];
-  const port = portText === undefined ? undefined : Number(portText);
-  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) {
-    return refuse("--docker-registry must be a port");
+    if (peer !== undefined) peers.push(peer);
+    else if (Object.hasOwn(programs, text)) startedPeers.push(text);
+    else return refuse(`--peer ${text} must be a known name, or NAME=URL[,user:password]`);
   }
   return {
     workloads: known.filter(({ name, isLong }) => values.only?.includes(name) ?? isLong !== true),
     repetitions,
     isQuick,
     peers,
-    dockerRegistryPort: port,
+    startedPeers,
     json: values.json,
     isPublished: values.publish === true,
   };

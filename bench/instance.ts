@@ -1,11 +1,12 @@
 /** A registry to measure: the real one, with the floors beside it, its data on disk. */
 
+import { commandOf } from "../src/local/processes.ts";
 import type { Variables } from "../src/local/variables.ts";
-import { workerdPid } from "../src/local/workerd/process.ts";
 import { startInstance } from "../test/support/miniflare/instance.ts";
 import type { BucketKind } from "../test/support/miniflare/options.ts";
 import { workerOptions } from "../test/support/miniflare/options.ts";
 import { makeFolder } from "./files.ts";
+import { withDescendants } from "./memory.ts";
 import type { Target } from "./target.ts";
 
 /** A running registry of which the memory can be read. */
@@ -23,12 +24,17 @@ export interface BenchOptions {
   vars?: Variables;
 }
 
+function isWorkerd(pid: number): boolean {
+  return /\/workerd\b.* serve /.test(commandOf(pid) ?? "");
+}
+
 /** Starts a registry on an empty data directory, which is removed in the end. */
 export async function startBenchInstance({
   bucket = "disk",
   vars = {},
 }: BenchOptions = {}): Promise<BenchInstance> {
   const data = await makeFolder();
+  const others = new Set(withDescendants(process.pid));
   const { durableObjects } = await workerOptions({ script: "" });
   const instance = await startInstance({
     dataDirectory: data.path,
@@ -39,7 +45,7 @@ export async function startBenchInstance({
       durableObjects: { ...durableObjects, BARE_OBJECT: { className: "BareObject", useSQLite: true } },
     },
   });
-  const pid = workerdPid(data.path);
+  const pid = withDescendants(process.pid).find((each) => !others.has(each) && isWorkerd(each));
   if (pid === undefined) throw new Error("workerd's process is not known");
   return {
     url: instance.url,

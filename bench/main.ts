@@ -4,15 +4,17 @@ import { cpus, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { readFlags } from "./flags.ts";
 import type { Outcome } from "./measure.ts";
-import { startDockerRegistry } from "./peers.ts";
+import { startPeer } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
+import { dockerPush } from "./workloads/docker-push.ts";
 import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
+import { reads } from "./workloads/reads.ts";
 import { requests } from "./workloads/requests.ts";
 import { scale } from "./workloads/scale.ts";
 import { startUp } from "./workloads/start.ts";
@@ -22,9 +24,11 @@ import { writes } from "./workloads/writes.ts";
 
 const known: Workload[] = [
   requests,
+  reads,
   transfers,
   writes,
   images,
+  dockerPush,
   latencyUnderPush,
   guessing,
   pushMemory,
@@ -69,12 +73,14 @@ if ("text" in flags) {
   (flags.isError ? process.stderr : process.stdout).write(flags.text);
   process.exit(flags.isError ? 1 : 0);
 }
-const { workloads, repetitions, isQuick, dockerRegistryPort } = flags;
-await using started =
-  dockerRegistryPort === undefined ? undefined : await startDockerRegistry(dockerRegistryPort);
-if (dockerRegistryPort !== undefined && started === undefined)
-  say("docker-registry is not installed: no such peer");
-const peers = started === undefined ? flags.peers : [...flags.peers, started];
+const { workloads, repetitions, isQuick, startedPeers } = flags;
+const peers = [...flags.peers];
+await using running = new AsyncDisposableStack();
+for (const name of startedPeers) {
+  const peer = await startPeer(name);
+  if (peer === undefined) say(`${name} is not installed: no such peer`);
+  else peers.push(running.use(peer));
+}
 const outcomes: Record<string, Outcome> = {};
 say(machine());
 for (const { name, shows, run } of workloads) {

@@ -1,5 +1,5 @@
 /** The memory of another process. Linux only. */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 const sampleMs = 20;
 
@@ -23,4 +23,20 @@ export async function growthDuring(pid: number, work: () => Promise<unknown>): P
     clearInterval(timer);
   }
   return Math.max(peak, residentMegabytes(pid)) - before;
+}
+
+/** A process and all that it and they have started. */
+export function withDescendants(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").trim().split(" ").filter(Boolean).map(Number),
+  );
+  return [pid, ...children.flatMap(withDescendants)];
+}
+
+/** Memory of a process and its descendants, in MB; of what several share, each has its part (PSS). */
+export function proportionalMegabytes(pid: number): number {
+  const kibibytes = withDescendants(pid).map((each) =>
+    Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, "utf8"))?.[1]),
+  );
+  return (kibibytes.reduce((sum, each) => sum + each, 0) * 1024) / 1e6;
 }

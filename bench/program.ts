@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Variables } from "../src/local/variables.ts";
 import { projectDirectory } from "../src/local/workerd/bundle.ts";
 import { workerdPid } from "../src/local/workerd/process.ts";
 import { makeFolder } from "./files.ts";
@@ -11,11 +12,16 @@ import type { Target } from "./target.ts";
 
 /**
  * Starts it on a data directory and waits for its ready line. It is told to end in the end, and awaited. `under`: a
- * command that runs it and stays the process that was started.
+ * command that runs it and stays the process that was started. `vars`: variables of the Worker.
  */
-export async function startProgram(data: string, under: string[] = []): Promise<Target & AsyncDisposable> {
+export async function startProgram(
+  data: string,
+  under: string[] = [],
+  vars: Variables = {},
+): Promise<Target & { pid: number } & AsyncDisposable> {
   const main = join(projectDirectory, "src", "local", "main.ts");
   const args = [main, "--port", "0", "--data", data, "--log", "none"];
+  for (const [name, value] of Object.entries(vars)) args.push("--var", `${name}=${value}`);
   const [command = process.execPath, ...rest] = [...under, process.execPath, ...args];
   const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
   const end = async () => {
@@ -25,15 +31,16 @@ export async function startProgram(data: string, under: string[] = []): Promise<
   };
   for await (const line of createInterface(child.stdout)) {
     const [, url] = /^stowage \S+ is ready at (\S+)$/.exec(line) ?? [];
-    if (url !== undefined) return { name: "stowage on disk", url, [Symbol.asyncDispose]: end };
+    if (url !== undefined)
+      return { name: "stowage on disk", url, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
   }
   throw new Error("the local server ended before it was ready");
 }
 
 /** Starts it on an empty data directory, with its blobs in files. */
-export async function startServer(): Promise<BenchInstance> {
+export async function startServer(vars: Variables = {}): Promise<BenchInstance> {
   const data = await makeFolder();
-  const program = await startProgram(data.path);
+  const program = await startProgram(data.path, [], vars);
   const pid = workerdPid(data.path);
   if (pid === undefined) throw new Error("workerd's process is not known");
   return {

@@ -1,8 +1,8 @@
 /** Whole images of five layers: pushed, pulled, and pulled by a cluster at once. */
 import { newImage, pullImage, pushImage } from "../image.ts";
-import { startBenchInstance } from "../instance.ts";
 import { type Figure, inTurns, secondsOf } from "../measure.ts";
 import { mebibyte } from "../payload.ts";
+import { startServer } from "../program.ts";
 import type { Target } from "../target.ts";
 import type { Workload } from "../workload.ts";
 
@@ -45,7 +45,7 @@ export const images: Workload = {
   name: "images",
   shows: `a whole image with ${layers} layers of 2 MiB: pushed, pulled, and pulled by ${crowd} clients at once`,
   run: async ({ repetitions, isQuick, peers, progress }) => {
-    await using instance = await startBenchInstance();
+    await using instance = await startServer();
     const layerBytes = isQuick ? mebibyte / 4 : 2 * mebibyte;
     const all = [instance.target, ...peers].map((target) => stepsOf(target, layerBytes));
     await inTurns(all, repetitions, async (steps, repetition) => {

@@ -1,8 +1,8 @@
 /** Whether anything takes longer in a repository, or a registry, that holds much. */
 import { manifestOf, newImage, pushImage } from "../image.ts";
-import { startBenchInstance } from "../instance.ts";
 import { type LoadRequest, load } from "../load.ts";
 import { type Curves, type Figure, inTurns, ratio } from "../measure.ts";
+import { startServer } from "../program.ts";
 import type { Target } from "../target.ts";
 import type { Workload } from "../workload.ts";
 
@@ -95,7 +95,7 @@ export const scale: Workload = {
   shows: "what one request takes in a repository that grows to 100,000 tags, and among 2,000 repositories",
   isLong: true,
   run: async ({ repetitions, isQuick, progress }) => {
-    await using instance = await startBenchInstance();
+    await using instance = await startServer();
     const { target } = instance;
     const sizes = isQuick ? [100, 300] : [1_000, 10_000, 30_000, 100_000];
     const large = new GrowingRepository(target, "bench/large");

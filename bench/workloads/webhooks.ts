@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
-import { startBenchInstance } from "../instance.ts";
 import { type Figure, inTurns, ratio, secondsOf } from "../measure.ts";
+import { startServer } from "../program.ts";
 import type { Workload } from "../workload.ts";
 
 const pushesOfTurn = 50;
@@ -39,7 +39,7 @@ export const webhooks: Workload = {
   name: "webhooks",
   shows: "how long pushing a manifest takes while one webhook works, one hangs and one cannot be reached",
   run: async ({ repetitions, isQuick, progress }) => {
-    await using instance = await startBenchInstance({ vars: { WEBHOOK_ALLOW_PRIVATE: "yes" } });
+    await using instance = await startServer({ WEBHOOK_ALLOW_PRIVATE: "yes" });
     let told = 0;
     const working = await listen((request, response) => {
       told += 1;

@@ -2,10 +2,10 @@
 import { Agent } from "node:http";
 import { pushWhole } from "../client.ts";
 import { manifestOf, newImage, pushImage } from "../image.ts";
-import { startBenchInstance } from "../instance.ts";
 import { load } from "../load.ts";
 import { type Figure, inTurns, secondsOf } from "../measure.ts";
 import { payloadOf } from "../payload.ts";
+import { startServer } from "../program.ts";
 import { credentialOf, type Target } from "../target.ts";
 import type { Workload } from "../workload.ts";
 
@@ -70,7 +70,7 @@ export const writes: Workload = {
   name: "writes",
   shows: `blobs of 10 KB (POST and PUT) and manifests a second, on ${connections} connections`,
   run: async ({ repetitions, isQuick, peers, progress }) => {
-    await using instance = await startBenchInstance();
+    await using instance = await startServer();
     const targets = [instance.target, ...peers];
     const blobs = targets.map((target): Write => {
       const figure: Figure = { name: `push blob of 10 KB, ${target.name}`, unit: "/s", samples: [] };

@@ -28,11 +28,11 @@ export class Api {
   }
 
   /** Sends the same request from cursor to cursor, to the end of the work; yields what each was answered with. */
-  async *work<T extends object>(path: string): AsyncGenerator<T> {
+  async *work<T extends object>(path: string, fields: object = {}): AsyncGenerator<T> {
     let cursor: string | undefined;
     do {
       const url = this.#connection.resolve(prefix + path);
-      const body = cursor === undefined ? {} : { cursor };
+      const body = cursor === undefined ? fields : { ...fields, cursor };
       const answer = await readJson<T>(await this.#exchange("POST", url, body, true));
       yield answer;
       cursor = (answer as { cursor?: string }).cursor;

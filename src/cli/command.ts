@@ -40,6 +40,8 @@ export type Invocation = {
   progress: Progress;
   /** Reads a secret: what stands on stdin, without the line's end. */
   readSecret: () => Promise<string>;
+  /** Asks a question on stderr; whether the line that comes on stdin is `yes`. */
+  confirm: (question: string) => Promise<boolean>;
 };
 
 /** The flags that were given. */

@@ -3,10 +3,12 @@ import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { backupCommands } from "./commands/backup.ts";
+import { collectionCommands } from "./commands/collection.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { upkeepCommands } from "./commands/upkeep.ts";
+import { uploadCommands } from "./commands/uploads.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
@@ -16,7 +18,9 @@ export const commands: Command[] = [
   ...manifestCommands,
   ...webhookCommands,
   ...administrationCommands,
+  ...collectionCommands,
   ...upkeepCommands,
+  ...uploadCommands,
   ...backupCommands,
 ];
 

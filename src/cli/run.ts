@@ -1,4 +1,5 @@
 /** The command line from its words to its exit code. */
+import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
 import { adminName, type ExitCode, exitCodes, type FlagValues, isExpected, UsageError } from "./command.ts";
@@ -31,10 +32,20 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const { command, flags } = parsed;
     const output = new Output(around.stdout, around.stderr, flags.has("json"));
     const readSecret = () => readLine(around.stdin);
+    const confirm = (question: string) => askFor("yes", question, around);
     const connection = new Connection(await connectionOf(flags, around, output));
     const [api, content] = [new Api(connection), new Content(connection)];
     const progress = new Progress(around.stderr);
-    return await command.run({ args: parsed.args, flags, api, content, output, progress, readSecret });
+    return await command.run({
+      args: parsed.args,
+      flags,
+      api,
+      content,
+      output,
+      progress,
+      readSecret,
+      confirm,
+    });
   } catch (error) {
     if (!isExpected(error)) throw error;
     new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);
@@ -78,6 +89,13 @@ function parseUrl(text: string): URL {
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+/** Asks a question; whether the next line on stdin is this word. Where nothing comes, it is not. */
+async function askFor(word: string, question: string, { stdin, stderr }: Surroundings): Promise<boolean> {
+  stderr.write(question);
+  for await (const line of createInterface({ input: stdin })) return line.trim() === word;
+  return false;
 }
 
 /** What stands on stdin, without the end of its one line. */

@@ -91,6 +91,22 @@ export type DeadLetterView = {
 /** What collection freed. */
 export type FreedView = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
 
+/** An upload that is under way. */
+export type UploadView = {
+  id: string;
+  repository: string;
+  account?: string;
+  startedAt?: string;
+  lastActiveAt: string;
+  bytes: number;
+  writing: boolean;
+};
+
+/** What was deleted and can come back: of each repository how much, and some of it. */
+export type RestorableView = {
+  repositories: { name: string; count: number; manifests: { digest: string; tags: string[] }[] }[];
+};
+
 /** So many things, of so many bytes. */
 export type AmountView = { objects: number; bytes: number };
 

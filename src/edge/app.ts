@@ -8,6 +8,7 @@ import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
 import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
+import { tellStorage } from "../registry/storage.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { drain } from "../storage/drain.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
@@ -81,6 +82,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
   countRequest(env, record);
   reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
+  if (registry !== undefined) tellStorage(registry, waitUntil);
   return response;
 }
 

@@ -4,7 +4,6 @@
  */
 import { errorCatalogue, failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/range.ts";
-import { DiskFull } from "../storage/disk-space.ts";
 import type { Answer, RepositoryContext } from "./context.ts";
 import type { RepositoryEndpoint } from "./route.ts";
 
@@ -19,9 +18,9 @@ export async function answerWithRoom(
   if (!(await space.hasRoom(length))) return { failure: failure("DISK_FULL") };
   try {
     const answer = await endpoint.answer(context);
-    return hasFailed(answer) && (await space.isShort()) ? { failure: failure("DISK_FULL") } : answer;
+    return hasFailed(answer) && (await space.explains(answer)) ? { failure: failure("DISK_FULL") } : answer;
   } catch (error) {
-    if (error instanceof DiskFull || (await space.isShort())) return { failure: failure("DISK_FULL") };
+    if (await space.explains(error)) return { failure: failure("DISK_FULL") };
     throw error;
   }
 }

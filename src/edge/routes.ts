@@ -15,7 +15,8 @@ import {
   removeToken,
 } from "./endpoints/api/accounts.ts";
 import { explain, listAudit, rotateKeys } from "./endpoints/api/administration.ts";
-import { getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
+import { getRestorable, getUsage, postGc, postRebuild, postScrub } from "./endpoints/api/maintenance.ts";
+import { listUploads, removeUpload } from "./endpoints/api/open-uploads.ts";
 import {
   getRepository,
   patchRepository,
@@ -204,6 +205,18 @@ export const routes: Route[] = [
     methods: { POST: { openTo: "administrator", answer: postGc } },
   },
   {
+    name: "open-uploads",
+    path: "/api/v1/uploads",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: listUploads } },
+  },
+  {
+    name: "open-upload",
+    path: "/api/v1/uploads/:upload",
+    of: "management",
+    methods: { DELETE: { openTo: "administrator", answer: removeUpload } },
+  },
+  {
     name: "scrub",
     path: "/api/v1/scrub",
     of: "management",
@@ -214,6 +227,12 @@ export const routes: Route[] = [
     path: "/api/v1/replica/rebuild",
     of: "management",
     methods: { POST: { openTo: "administrator", answer: postRebuild } },
+  },
+  {
+    name: "restorable",
+    path: "/api/v1/restorable",
+    of: "management",
+    methods: { GET: { openTo: "administrator", answer: getRestorable } },
   },
   {
     name: "usage",

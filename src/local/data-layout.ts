@@ -1,7 +1,7 @@
 /** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isShardCount, maxBlobShards } from "../machine.ts";
+import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
 
 /** The folders of a data directory. */
 export interface DataFolders {
@@ -14,8 +14,8 @@ export interface DataFolders {
 /** How a data directory is laid out. */
 export interface DataLayout {
   folders: DataFolders;
-  /** Between how many shards its digests are divided: what it began with. */
-  blobShards: number;
+  /** How the work on it is divided: between as many shards as it began with. */
+  machine: Machine;
 }
 
 /** A data directory has what this release does not read; the message says what to do. */
@@ -28,6 +28,9 @@ export class DataLayoutError extends Error {
  * at the same time: one does the same with fewer files to sync, and what several pushes write at once is one sync.
  */
 const newShards = 1;
+
+/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+const uploadPools = 4;
 
 /** What earlier releases kept for Miniflare, and nothing reads: copies, and what is made anew. */
 const obsolete = ["kv", "cache", "workflows", "r2"];
@@ -59,7 +62,7 @@ export function settleLayout(dataDirectory: string): DataLayout {
     writeFileSync(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
   }
   for (const folder of obsolete) rmSync(join(dataDirectory, folder), { recursive: true, force: true });
-  return { folders, blobShards };
+  return { folders, machine: { blobShards, uploadPools } };
 }
 
 type Recorded = { bucket: "disk" | "r2"; blobShards: number };

@@ -3,6 +3,9 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { openDisk } from "./disk-service.ts";
 
+/** A thousand uploads that begin at once each ask for a connection; of more than this, some are refused. */
+const backlog = 4096;
+
 /** A list of 10,000 parts has some 700 KB. */
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -37,7 +40,7 @@ export async function serveKeeper(
   const server = createServer({ keepAliveTimeout: 0, requestTimeout: 0 }, (request, response) => {
     void answer(request, response);
   });
-  server.listen(socket);
+  server.listen({ path: socket, backlog });
   await once(server, "listening");
   return () => {
     server.close();

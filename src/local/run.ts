@@ -1,32 +1,30 @@
 /** The local server from its flags to its exit. */
 import "./compile-cache.ts";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import { parseSettings } from "../env.ts";
 import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
-import { type Front, startFront } from "./front.ts";
+import { type Front, startFront } from "./front/front.ts";
 import { serveKeeper } from "./keeper.ts";
 import { whyNotListen } from "./port.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
-import { readTlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
+import { readTlsFiles, type TlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
 import { endLeftOver, WorkerdError } from "./workerd/process.ts";
 import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts";
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
-/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
-const uploadPools = 4;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
 /** For a command line that makes no sense, as programs with getopt have it. */
 const usageExitCode = 2;
-const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
 /** What keeps the server from starting, in a sentence. */
 class StartError extends Error {}
@@ -71,6 +69,7 @@ interface Running {
   data: DataDirectory;
   runtime: Runtime;
   front: Front;
+  tls: TlsFiles | undefined;
 }
 
 /** Everything that can be wrong before workerd is started, each in a sentence. */
@@ -88,13 +87,27 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, layout: settleLayout(data.path), identity, sockets: makeSocketFolder() };
+  return { data, layout: settleLayout(data.path), identity, sockets: makeSocketFolder(data.path) };
 }
 
-/** The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters. */
-function makeSocketFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "stowage-"));
+/**
+ * The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters.
+ * That of a server that was killed is removed; the data directory has its path.
+ */
+function makeSocketFolder(dataDirectory: string): string {
+  const record = join(dataDirectory, "sockets");
+  const prefix = join(tmpdir(), "stowage-");
+  const leftOver = existsSync(record) ? readFileSync(record, "utf8") : "";
+  if (leftOver.startsWith(prefix) && !leftOver.slice(prefix.length).includes(sep)) {
+    rmSync(leftOver, { recursive: true, force: true });
+  }
+  const folder = mkdtempSync(prefix);
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+  try {
+    writeFileSync(record, folder);
+  } catch {
+    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
+  }
   return folder;
 }
 
@@ -114,7 +127,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       dataDirectory: data.path,
       folders: layout.folders,
       sockets,
-      environment: { ...vars, MACHINE: JSON.stringify({ blobShards: layout.blobShards, uploadPools }) },
+      environment: { ...vars, MACHINE: JSON.stringify(layout.machine) },
       onLine: runtimeLog(logFormat(flags), process),
     },
     {
@@ -122,9 +135,15 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       onFailure: (reason) => fail(`workerd ${reason}, and is not started again`),
     },
   );
-  const upstream = { socketPath: sockets.worker };
-  const front = await startFront({ identity, host: addressOf(flags.host), port: flags.port, upstream });
-  return { data, runtime, front };
+  const front = await startFront({
+    identity,
+    host: addressOf(flags.host),
+    port: flags.port,
+    upstream: { socketPath: sockets.worker },
+    trustForwarded: vars.TRUST_FORWARDED === "yes",
+    warn: (message) => write(message),
+  });
+  return { data, runtime, front, tls: flags.tls };
 }
 
 function logFormat({ vars }: Flags): "json" | "text" {
@@ -135,8 +154,19 @@ function addressOf(host: string): string {
   return host === "localhost" ? "127.0.0.1" : host;
 }
 
+/** Reads the certificate again, for the connections from now on. One that cannot be used leaves the old one. */
+function renewCertificate(files: TlsFiles, front: Front): void {
+  try {
+    const identity = readTlsFiles(files);
+    front.renew(identity);
+    write(`the certificate was read again${identity.warning === undefined ? "" : `: ${identity.warning}`}`);
+  } catch (error) {
+    write(`the certificate stays what it was: ${messageOf(error)}`);
+  }
+}
+
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
-function stopWhenAsked({ data, runtime, front }: Running, drainMs: number): void {
+function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number): void {
   let askedAt: number | undefined;
   const end = (exitCode: number) => {
     data.release();
@@ -164,6 +194,11 @@ function stopWhenAsked({ data, runtime, front }: Running, drainMs: number): void
     }
   };
   for (const name of stopSignals) process.on(name, () => void ask(128 + constants.signals[name]));
+  process.on("SIGHUP", () => {
+    // The end of a terminal, as of every server; with a certificate it is the custom to read that again.
+    if (tls === undefined) void ask(128 + constants.signals.SIGHUP);
+    else renewCertificate(tls, front);
+  });
   watchRunner(() => {
     if (askedAt === undefined) void ask(1);
   });

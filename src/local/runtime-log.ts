@@ -11,8 +11,11 @@ const stack = /;? ?stack: .*$/;
 
 /** Writes one line about the server itself: JSON where all lines are. */
 export function serverLine(format: Settings["logFormat"], message: string, event = "server"): string {
-  if (format === "json") return `${JSON.stringify({ time: new Date().toISOString(), event, message })}\n`;
-  return `stowage: ${message}\n`;
+  const line =
+    format === "json"
+      ? JSON.stringify({ time: new Date().toISOString(), event, message })
+      : `stowage: ${message}`;
+  return `${visible(line)}\n`;
 }
 
 /**
@@ -26,12 +29,23 @@ export function runtimeLog(
 ): (line: string, stream: "stdout" | "stderr") => void {
   return (line, stream) => {
     if (stream === "stdout" || line.startsWith("{")) {
-      to[stream].write(`${line}\n`);
+      to[stream].write(`${visible(line)}\n`);
       return;
     }
     const message = messageOf(line);
     if (message !== "") to.stderr.write(serverLine(format, `workerd: ${message}`, "workerd"));
   };
+}
+
+/**
+ * What would move a terminal's cursor, or end a line, as its code. JSON has escapes for the first 32 of such characters
+ * alone; in one of its texts, this is one of them, too.
+ */
+function visible(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
+  return text.replace(/[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  });
 }
 
 function messageOf(line: string): string {

@@ -5,14 +5,14 @@
 
 /**
  * A family of series. `keptBy`: nobody, as it is always the same; the isolate, which counts for itself and forgets with its end; the catalog, to which
- * all isolates report, so that it has the sum; or the queues of webhooks, which are asked. `isRare`: reported as soon as
+ * all isolates report, so that it has the sum; the queues of webhooks, or the disk of one machine, which are asked. `isRare`: reported as soon as
  * it is counted, as the isolate of an object that works by its alarm may end right after.
  */
 export type Family = {
   type: "counter" | "gauge" | "histogram";
   help: string;
   labels: readonly string[];
-  keptBy: "nobody" | "isolate" | "catalog" | "queues";
+  keptBy: "nobody" | "isolate" | "catalog" | "queues" | "disk";
   isRare?: true;
 };
 
@@ -96,6 +96,30 @@ export const families = {
     help: "For how long the ledger that has been failing longest has been heard to fail; 0 where none does.",
     labels: ["outbox"],
     keptBy: "catalog",
+  },
+  stowage_disk_free_bytes: {
+    type: "gauge",
+    help: "What may still be written to the volume of the data directory.",
+    labels: [],
+    keptBy: "disk",
+  },
+  stowage_disk_size_bytes: {
+    type: "gauge",
+    help: "The size of the volume.",
+    labels: [],
+    keptBy: "disk",
+  },
+  stowage_disk_reserve_bytes: {
+    type: "gauge",
+    help: "What pushes leave free of it.",
+    labels: [],
+    keptBy: "disk",
+  },
+  stowage_stored_bytes: {
+    type: "gauge",
+    help: "Bytes of blobs, each once, with those on their way out.",
+    labels: [],
+    keptBy: "disk",
   },
   stowage_webhook_deliveries_total: {
     type: "counter",

@@ -18,7 +18,14 @@ import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blobs-api.ts";
-import type { Maintained, ManifestEntry, RepositoryUsage, TagMove, TagRestore } from "./upkeep.ts";
+import type {
+  Maintained,
+  ManifestEntry,
+  RepositoryUsage,
+  Restorable,
+  TagMove,
+  TagRestore,
+} from "./upkeep.ts";
 
 /**
  * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
@@ -108,6 +115,8 @@ export interface RepositoryApi extends Maintained {
   /** Puts a deleted manifest back, with those of its tags that do not exist. */
   restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  /** What was deleted and can come back; of the manifests at most `limit`, and of the tags of each. */
+  restorable(limit: number): Promise<Restorable>;
   /** What it holds; `undefined` where there is no such repository. */
   usage(): Promise<RepositoryUsage | undefined>;
   /** Lets every row of the replica be written anew, in batches, by the alarm. */
@@ -138,6 +147,7 @@ export const repeatableRepositoryCalls: ReadonlySet<keyof RepositoryApi> = new S
   "info",
   "tagHistory",
   "listManifests",
+  "restorable",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -245,6 +255,8 @@ export interface CatalogApi {
   addCounts(report: Report, now: number): Promise<void>;
   /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
   putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
+  /** The ids of upload sessions that were heard of as open, at most so many: of those that have an object each. */
+  openUploads(limit: number): Promise<string[]>;
   /** The sums of what all isolates counted, and what the objects said of themselves. */
   counts(): Promise<Sample[]>;
   /** The tags of a repository that are pulled most. */
@@ -284,6 +296,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "repository",
   "addCounts",
   "putBacklog",
+  "openUploads",
   "counts",
   "tagPulls",
   "account",

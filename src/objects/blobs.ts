@@ -220,9 +220,11 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
       if (endsGrace && this.#exists) store.askAfterLeases(clock.now(), endedAtOnce);
       more = await due.run(this.#jobs, budgetMs);
       if (!endsGrace || !this.#exists) return;
-      // Also of what holders have just given up.
-      const ended = transaction(() => endDelays(this.#parts, endedAtOnce));
-      more = (await due.run(this.#jobs, budgetMs)) || ended >= endedAtOnce;
+      // Also of what holders have just given up; and what one round gives up, the next one deletes.
+      for (let round = 0; round < 2; round++) {
+        const ended = transaction(() => endDelays(this.#parts, endedAtOnce));
+        more = (await due.run(this.#jobs, budgetMs)) || ended >= endedAtOnce;
+      }
     });
     this.#report();
     const { store, clock } = this.#parts;

@@ -132,10 +132,19 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.ctx.storage.transactionSync(() => this.#counts.putBacklog(repository, backlog, this.#clock.now()));
   }
 
+  async openUploads(limit: number): Promise<string[]> {
+    return this.#counts.openUploadIds(this.#openSince(), limit);
+  }
+
+  /** Uploads that were not heard of since then are open no more. */
+  #openSince(): number {
+    return this.#clock.now() - parseSettings(this.env).uploadTtlMs;
+  }
+
   async counts(): Promise<Sample[]> {
     const { count, mostPulled } = this.#counts.repositories(maxPulledRepositories);
     const now = this.#clock.now();
-    const openSince = now - parseSettings(this.env).uploadTtlMs;
+    const openSince = this.#openSince();
     return [
       ...this.#counts.counters(),
       ...this.#counts.backlogs(now),

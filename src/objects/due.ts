@@ -86,14 +86,15 @@ export class DueTable {
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
-  /** Makes jobs of a kind due now that are due later, at most so many. Returns how many. */
-  hasten(kind: string, limit: number): number {
+  /** Makes jobs of a kind due now that are due later, but not after `by`, at most so many. Returns how many. */
+  hasten(kind: string, limit: number, by = farFuture): number {
     const { table, id, at, isDue } = this.#columnOf(kind);
     const hastened = this.#storage.sql.exec(
       `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${id} IN (
-         SELECT ${id} FROM ${table} WHERE ${isDue} AND ${at} > ?1 ORDER BY ${at} LIMIT ?2) RETURNING 1`,
+         SELECT ${id} FROM ${table} WHERE ${isDue} AND ${at} > ?1 AND ${at} <= ?3 ORDER BY ${at} LIMIT ?2) RETURNING 1`,
       this.#clock.now(),
       limit,
+      by,
     );
     return hastened.toArray().length;
   }

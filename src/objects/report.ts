@@ -3,13 +3,16 @@
  */
 import type { Env } from "../env.ts";
 import { meter } from "../metrics/meter.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";
 
 /**
- * Reports what was counted since the last report, but for uploads that were not open for so long yet. What may not have arrived is reported again, before the next
- * one.
+ * Reports what was counted since the last report, but for uploads that were not open for so long yet. What may not have
+ * arrived is reported again, before the next one.
  */
 export async function reportCounts(env: Env, now: number, openForMs = 0): Promise<void> {
+  // They wait in memory for a disk that has room.
+  if (await openDiskSpace(env)?.isDire()) return;
   const reports = meter.take(now, openForMs);
   for (const [index, report] of reports.entries()) {
     try {

@@ -44,7 +44,7 @@ import { restoreManifest, restoreTag } from "./repository/tag-history.ts";
 import { renewUntagged } from "./repository/untagged.ts";
 import { listManifests, readUsage } from "./repository/usage.ts";
 import { emptyReport, type ScrubStep } from "./scrub/report.ts";
-import type { ManifestEntry, RepositoryUsage, TagMove, TagRestore } from "./upkeep.ts";
+import type { ManifestEntry, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /** The ledger; see {@link RepositoryApi} for what each method promises. */
 export class Repository extends Ledger implements RepositoryApi {
@@ -219,6 +219,10 @@ export class Repository extends Ledger implements RepositoryApi {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
     return this.change(undefined, () => restoreManifest(this.parts, name, digest, origin));
+  }
+
+  async restorable(limit: number): Promise<Restorable> {
+    return this.exists ? this.parts.trash.list(limit) : { count: 0, manifests: [] };
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

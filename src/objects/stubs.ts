@@ -117,12 +117,20 @@ export function uploadObjectOf(env: Division, session: string): string {
   return `pool-${sum % uploadPools}`;
 }
 
+/** The names of all objects that keep upload sessions; `undefined` where each session has its own. */
+export function uploadPools(env: Division): string[] | undefined {
+  const { uploadPools: count } = machineOf(env);
+  return count === 0 ? undefined : Array.from({ length: count }, (_, index) => `pool-${index}`);
+}
+
+/** What keeps upload sessions, by the name of {@link uploadPools}; or one session, by its id. */
+export function namedUploadStub(env: Env, name: string): UploadApi {
+  return reliable(repeatableUploadCalls, () => env.UPLOAD.getByName(name) as unknown as UploadApi);
+}
+
 /** What keeps the upload session with this id. */
 export function uploadStub(env: Env, session: string): UploadApi {
-  return reliable(
-    repeatableUploadCalls,
-    () => env.UPLOAD.getByName(uploadObjectOf(env, session)) as unknown as UploadApi,
-  );
+  return namedUploadStub(env, uploadObjectOf(env, session));
 }
 
 /** The one catalog. */

@@ -54,6 +54,12 @@ export type ManifestEntry = ManifestStat & {
   pushedAtMs: number;
 };
 
+/** Manifests that were deleted and can come back: how many, and some of them, with the first tags that went with each. */
+export type Restorable = {
+  count: number;
+  manifests: { digest: Digest; sizeBytes: number; tags: string[] }[];
+};
+
 /**
  * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
  * `stored`: each once.

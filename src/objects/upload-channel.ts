@@ -33,18 +33,37 @@ export type UploadWrite = {
 /** Where an upload stands: how many bytes have been received and kept. */
 export type UploadStatus = { offset: number };
 
-/** One upload session that has received bytes. */
+/**
+ * A session that takes bytes. Bytes that its writer has sent count once they are stored; `opened` is not known where an
+ * earlier release opened it. Times are milliseconds since 1970.
+ */
+export type OpenSession = UploadSession & {
+  offset: number;
+  opened: { actor: string; atMs: number } | undefined;
+  lastActiveAtMs: number;
+  isWriting: boolean;
+};
+
+/** One upload session that has received bytes; or on one machine several, in one object. */
 export interface UploadApi {
   /** Streams a request's bytes in; see {@link sendWrite}. */
   fetch(request: Request): Promise<Response>;
   status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
   cancel(session: UploadSession, started: boolean): Promise<Result>;
+  /** The sessions of this object that take bytes, at most so many. */
+  openSessions(limit: number): Promise<OpenSession[]>;
+  /** Cancels a session, whoever's it is. Error: `BLOB_UPLOAD_UNKNOWN`. */
+  drop(id: string): Promise<Result<{ repository: RepositoryName }>>;
   /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
   ownsKey(key: string): Promise<boolean>;
 }
 
 /** The calls of {@link UploadApi} that may be repeated. */
-export const repeatableUploadCalls: ReadonlySet<keyof UploadApi> = new Set(["status", "ownsKey"]);
+export const repeatableUploadCalls: ReadonlySet<keyof UploadApi> = new Set([
+  "status",
+  "openSessions",
+  "ownsKey",
+]);
 
 const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";

@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import { failure, type Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -17,11 +18,15 @@ import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import {
   answerWrite,
+  type OpenSession,
   receiveWrite,
   type UploadApi,
   type UploadSession,
   type UploadStatus,
 } from "./upload-channel.ts";
+
+/** How long what a session came to may wait for that of others, in milliseconds. */
+const outcomeDelayMs = 250;
 
 /** The sessions; see {@link UploadApi} for what each method promises. */
 export class Upload extends DurableObject<Env> implements UploadApi {
@@ -75,6 +80,22 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     return id !== undefined && this.#use(id, async (session) => session.ownsKey(key));
   }
 
+  async openSessions(limit: number): Promise<OpenSession[]> {
+    const ids = this.#host.tables.openSessions(limit);
+    const found = await Promise.all(ids.map((id) => this.#use(id, async (session) => session.describe())));
+    return found.filter((each) => each !== undefined);
+  }
+
+  async drop(id: string): Promise<Result<{ repository: RepositoryName }>> {
+    return this.#use(id, async (session) => {
+      const known = session.describe();
+      if (known === undefined) return failure("BLOB_UPLOAD_UNKNOWN");
+      const { repository, algorithm } = known;
+      const dropped = await session.cancel({ id, repository, algorithm }, true);
+      return dropped.ok ? { ok: true, repository } : dropped;
+    });
+  }
+
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     const { due, tables } = this.#host;
     if (!tables.exist()) return;
@@ -114,10 +135,11 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     }
   }
 
+  /** Keeps how a session ended, and all others of which that is to be kept by then: they are one write. */
   async #keepOutcome(id: string): Promise<void> {
-    await this.#use(id, async (session) => {
-      await scheduler.wait(0);
-      session.keepOutcome();
+    await this.#use(id, async () => {
+      await scheduler.wait(outcomeDelayMs);
+      for (const each of this.#sessions.values()) each.keepOutcome();
     });
     this.#report();
   }

@@ -69,6 +69,7 @@ function distributionEvent({ id, type, time, repository, target, origin }: Regis
       ...(url === undefined ? {} : { url }),
       ...(target.tag === undefined ? {} : { tag: target.tag }),
       ...(target.references === undefined ? {} : { references: target.references }),
+      ...(target.disk === undefined ? {} : { disk: target.disk }),
     },
     request: {
       id: origin.requestId,

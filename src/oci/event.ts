@@ -16,6 +16,7 @@ export const eventTypes = [
   "repository.create",
   "repository.delete",
   "repository.visibility",
+  "storage.low",
 ] as const;
 
 /** One of {@link eventTypes}. */
@@ -66,6 +67,8 @@ export type EventTarget = {
   fromRepository?: string;
   visibility?: "private" | "public";
   references?: ReferenceDescriptor[];
+  /** Of `storage.low`, which is about no repository: the disk of one machine, in bytes. */
+  disk?: { freeBytes: number; totalBytes: number; reserveBytes: number };
 };
 
 /** Something that happened. `ping` is sent when somebody tries a webhook. `time` is in ISO 8601. */

@@ -2,13 +2,14 @@
  * The moves of tags, and putting back what was moved or deleted.
  */
 import type { Page } from "../objects/api.ts";
-import type { ManifestEntry, TagMove, TagRestore } from "../objects/upkeep.ts";
+import type { ManifestEntry, Restorable, TagMove, TagRestore } from "../objects/upkeep.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
 import type { Registry } from "./registry.ts";
+import { mapAtOnce } from "./walk.ts";
 
 /** A page of the moves of a tag, newest first, from before the one with this sequence number. Error: `NAME_UNKNOWN`. */
 export function tagHistory(
@@ -48,6 +49,25 @@ export async function restoreManifest(
   const restored = await registry.ledger(repository).restoreManifest(digest, origin);
   if (restored.ok) registry.cache.notePush(repository, digest);
   return restored;
+}
+
+/** How much is told of one repository. */
+const mostRestorable = 50;
+
+/** A page of the repositories with what was deleted in each, and can come back. `last`: where the next page begins. */
+export async function listRestorable(
+  registry: Registry,
+  { last, limit }: PageRequest,
+): Promise<{ entries: (Restorable & { name: RepositoryName })[]; last: string | undefined }> {
+  const page = await registry.catalog().listRepositories("", last, limit);
+  const found = await mapAtOnce(page.entries, async ({ name }) => ({
+    name,
+    ...(await registry.ledger(name).restorable(mostRestorable)),
+  }));
+  return {
+    entries: found.filter(({ count }) => count > 0),
+    last: page.more ? page.entries.at(-1)?.name : undefined,
+  };
 }
 
 /** A page of all manifests, tagged or not, in the order of their digests. Error: `NAME_UNKNOWN`. */

@@ -40,11 +40,13 @@ export type DiskAccount = {
   writtenBytes: number;
   declaredBytes: number;
   isLow: boolean;
+  /** Whether somebody was told that it is low. */
+  isToldLow: boolean;
 };
 
 /** An account of a disk that nobody has looked at. */
 export function emptyAccount(): DiskAccount {
-  return { measured: undefined, writtenBytes: 0, declaredBytes: 0, isLow: false };
+  return { measured: undefined, writtenBytes: 0, declaredBytes: 0, isLow: false, isToldLow: false };
 }
 
 const shared = emptyAccount();
@@ -110,8 +112,9 @@ export class DiskSpace {
     };
   }
 
-  /** Whether there is so little left that a write which failed may have failed for that. Looks at the disk. */
-  async isShort(): Promise<boolean> {
+  /** Whether a push failed for want of room: it was told so, or so little is left that this may be it. */
+  async explains(error: unknown): Promise<boolean> {
+    if (error instanceof DiskFull) return true;
     await this.#look();
     const { measured } = this.#account;
     return measured !== undefined && (this.#room(0) <= 0 || measured.freeBytes < mebibyte);
@@ -127,6 +130,18 @@ export class DiskSpace {
   /** How the disk is; `undefined` where that cannot be told. */
   async state(): Promise<DiskState | undefined> {
     await this.#refresh(0);
+    return this.#state();
+  }
+
+  /** How the disk is, once after it has become low, or was and is not any more. */
+  takeNews(): DiskState | undefined {
+    const account = this.#account;
+    if (account.isLow === account.isToldLow) return undefined;
+    account.isToldLow = account.isLow;
+    return this.#state();
+  }
+
+  #state(): DiskState | undefined {
     const { measured, isLow } = this.#account;
     if (measured === undefined) return undefined;
     const { freeBytes, totalBytes } = measured;

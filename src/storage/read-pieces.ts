@@ -8,6 +8,8 @@ export class BodyBroke extends Error {
   override name = "BodyBroke";
 }
 
+/** The size of the buffer: small for a body that brings little, and four times as large whenever it was filled. */
+const firstBytes = 64 * 1024;
 const pieceBytes = 1024 * 1024;
 
 /** What a read waits for. If the connection breaks, up to this many bytes of it are lost with it. */
@@ -27,7 +29,7 @@ export async function* readPieces(
   wait: (read: Promise<Reading>) => Promise<Reading> = (read) => read,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader({ mode: "byob" });
-  let buffer = new ArrayBuffer(pieceBytes);
+  let buffer = new ArrayBuffer(firstBytes);
   let isDone = false;
   try {
     while (!isDone) {
@@ -35,7 +37,8 @@ export async function* readPieces(
       isDone = done;
       if (value === undefined) continue;
       if (value.byteLength > 0) yield value;
-      buffer = value.buffer as ArrayBuffer;
+      const isFilled = value.byteLength === value.buffer.byteLength && value.byteLength < pieceBytes;
+      buffer = isFilled ? new ArrayBuffer(4 * value.byteLength) : (value.buffer as ArrayBuffer);
     }
   } finally {
     if (!isDone) reader.cancel().catch(() => {});
@@ -44,7 +47,10 @@ export async function* readPieces(
 
 async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer): Promise<Reading> {
   try {
-    return (await reader.readAtLeast(leastBytes, new Uint8Array(buffer))) as Reading;
+    return (await reader.readAtLeast(
+      Math.min(leastBytes, buffer.byteLength),
+      new Uint8Array(buffer),
+    )) as Reading;
   } catch (error) {
     throw new BodyBroke("the body broke off", { cause: error });
   }

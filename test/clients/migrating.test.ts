@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
-import { startDockerRegistry } from "../../bench/peers.ts";
+import { startPeer } from "../../bench/peers.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { writeIndex } from "./support/oci-layout.ts";
 import { commandsOf } from "./support/page-commands.ts";
@@ -15,7 +15,7 @@ const digestOfSubject = /^Digest: +(\S+)$/m;
 test("repositories move from docker-registry by the commands of the page, with all their digests", async (t) => {
   if (!hasPrograms(t, "docker-registry", "crane", "regctl", "skopeo")) return;
   const directory = temporaryDirectory(t);
-  await using old = await startDockerRegistry(await freePort());
+  await using old = await startPeer("docker-registry");
   assert(old !== undefined);
   const oldHost = new URL(old.url).host;
   // What the commands of the page need not say: that no TLS is spoken here.

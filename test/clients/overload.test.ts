@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import test from "node:test";
-import { startFront } from "../../src/local/front.ts";
+import { startFront } from "../../src/local/front/front.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { buildImage, dockerPrograms, imageId, removeImages, startDocker } from "./support/docker.ts";

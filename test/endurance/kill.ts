@@ -9,6 +9,7 @@ import { randomInt } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
+import { settleLayout } from "../../src/local/data-layout.ts";
 import { freePort, type Server, serverCommands, startServer } from "../clients/support/server.ts";
 import { startProgram, temporaryDirectory, until } from "../local/program.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
@@ -86,7 +87,9 @@ function sumOf(pushers: Pusher[]) {
 /** Moves the clock past the times of uploads, leases and tombstones; then only what manifests reach is stored. */
 async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Promise<string> {
   const vars = { GC_GRACE: "0s" };
-  const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket: "disk", vars });
+  // As the local server has divided it.
+  const { machine } = settleLayout(dataDirectory);
+  const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket: "disk", machine, vars });
   const stored = () => ({
     blobs: registry.stored.blobKeys().length,
     bytes: registry.stored.bytes(),

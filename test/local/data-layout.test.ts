@@ -9,17 +9,17 @@ test("a new data directory has its blobs in files and one shard, and keeps to th
   const directory = temporaryDirectory(t);
   const layout = settleLayout(directory);
   const folders = { objects: join(directory, "do"), files: join(directory, "files") };
-  assert.deepEqual(layout, { folders, blobShards: 1 });
+  assert.deepEqual(layout, { folders, machine: { blobShards: 1, uploadPools: 4 } });
   assert.deepEqual(settleLayout(directory), layout);
 });
 
 test("a data directory of the time when there was one number of shards keeps it", (t) => {
   const earlier = temporaryDirectory(t);
   writeFileSync(join(earlier, "bucket"), "disk\n");
-  assert.equal(settleLayout(earlier).blobShards, 256);
+  assert.equal(settleLayout(earlier).machine.blobShards, 256);
   const unrecorded = temporaryDirectory(t);
   mkdirSync(join(unrecorded, "files"));
-  assert.equal(settleLayout(unrecorded).blobShards, 256);
+  assert.equal(settleLayout(unrecorded).machine.blobShards, 256);
   // It opens in the release that wrote it.
   assert.equal(readFileSync(join(unrecorded, "bucket"), "utf8"), "disk\n");
 });

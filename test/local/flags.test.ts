@@ -9,7 +9,12 @@ const defaults: Flags = {
   port: 5000,
   dataDirectory: ".stowage",
   isDataShared: false,
-  vars: { ACCESS: "open", ADDRESS_HEADER: "", METRICS_SCOPE: "process", LOG_FORMAT: "text" },
+  vars: {
+    ACCESS: "open",
+    ADDRESS_HEADER: "Stowage-Client-Address",
+    METRICS_SCOPE: "process",
+    LOG_FORMAT: "text",
+  },
 };
 
 /** The variables, where these differ from the defaults. */

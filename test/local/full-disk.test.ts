@@ -1,7 +1,9 @@
 /** A registry on a volume of 64 MB that is filled: by pushes, and by somebody else. */
 import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { isAlive, signal } from "../../src/local/processes.ts";
 import { type Answer, Client, type PushedImage } from "../support/client.ts";
 import {
@@ -14,6 +16,8 @@ import {
   mebibyte,
   streamOf,
 } from "../support/content.ts";
+import { parseMetrics, seriesValue } from "../support/scrape.ts";
+import { startSink } from "../support/sink.ts";
 import { storedIn } from "../support/stored.ts";
 import { gcNow } from "../support/upkeep.ts";
 import { type Program, ready, recordedWorkerd, runtimes, startProgram, until } from "./program.ts";
@@ -44,7 +48,11 @@ class FullRegistry {
   async start(): Promise<void> {
     const command = [...runtimes.node, main, "--port", "0", "--data", this.data, "--log", "json"];
     // Leases of a second, so that the test has to wait for no more.
-    this.program = startProgram(this.#t, [...command, "--var", "LEASE_TTL=1s"], { data: this.data });
+    this.program = startProgram(
+      this.#t,
+      [...command, "--var", "LEASE_TTL=1s", "--var", "WEBHOOK_ALLOW_PRIVATE=yes"],
+      { data: this.data },
+    );
     this.client = new Client(await ready(this.program));
   }
 
@@ -119,8 +127,9 @@ class FullRegistry {
       this.pushed.delete(tag);
       expected += mebibyte;
     }
-    // Leases of what was pushed a moment ago run.
+    // Leases of what was pushed a moment ago run. Each try is written to the audit log, on the same volume.
     await until("the bytes to go", async () => {
+      await delay(500);
       await gcNow(this.client);
       // Databases grow meanwhile, by what deletes write.
       return this.volume.freeBytes() >= before + expected / 2;
@@ -165,6 +174,39 @@ if (mayMount(import.meta.filename)) {
     await registry.pullEverything();
   });
 
+  test("that the disk is low is said: to those who ask, in the log, and once to webhooks", async (t) => {
+    const listener = await startSink();
+    const registry = new FullRegistry(t);
+    await registry.start();
+    const { client } = registry;
+    const storage = async () =>
+      (await client.must(200, "GET", "/readyz")).json<{ storage: string }>().storage;
+    const body = JSON.stringify({ url: listener.url, events: ["storage.low"], format: "cloudevents" });
+    await client.must(201, "POST", "/api/v1/webhooks", { body });
+    assert.equal(await storage(), "ok");
+    await registry.fill();
+    assert.equal(await storage(), "low");
+    await until("the event", () => listener.received.length > 0);
+    const { type, data } = JSON.parse(listener.received[0]?.body ?? "");
+    assert.equal(type, "stowage.storage.low");
+    const scraped = parseMetrics((await client.must(200, "GET", "/metrics")).text);
+    const [free, size, reserve, stored] = ["disk_free", "disk_size", "disk_reserve", "stored"].map((name) =>
+      seriesValue(scraped, `stowage_${name}_bytes`),
+    );
+    assert.deepEqual([size, reserve], [64 * mebibyte, Math.floor(6.4 * mebibyte)]);
+    assert.deepEqual([data.disk.totalBytes, data.disk.reserveBytes], [size, reserve]);
+    assert(free !== undefined && free > 0 && free < 1.25 * Number(reserve));
+    assert(stored !== undefined && stored > 30 * mebibyte && stored < 64 * mebibyte);
+    await registry.makeRoom(registry.pushed.size - 1);
+    await until("the disk to have room", async () => (await storage()) === "ok");
+    const lines = registry.program?.stderr.split("\n").filter((line) => line.includes('"event":"storage'));
+    assert.deepEqual(
+      lines?.map((line) => JSON.parse(line).event),
+      ["storage low", "storage ok"],
+    );
+    assert.equal(listener.received.length, 1);
+  });
+
   test("a body of unknown length that does not fit leaves nothing behind", async (t) => {
     const registry = new FullRegistry(t);
     await registry.warmUp();
@@ -177,6 +219,25 @@ if (mayMount(import.meta.filename)) {
     assert(registry.volume.freeBytes() > before - 4 * mebibyte);
     assert.equal((await registry.client.send("GET", location)).status, 404);
     assert.equal(await registry.push(mebibyte), undefined);
+  });
+
+  test("what a killed server had received of a blob goes with the next collection that does not wait", async (t) => {
+    const registry = new FullRegistry(t);
+    await registry.start();
+    assert.equal(await registry.push(mebibyte), undefined);
+    const stored = storedIn(registry.data, "disk");
+    const before = stored.bytes();
+    const path = `/v2/${repository}/blobs/uploads/?digest=${digestOf(content())}`;
+    const headers = { "Content-Length": 40 * mebibyte };
+    const push = httpRequest(registry.client.url + path, { method: "POST", headers });
+    push.on("error", () => {});
+    push.write(content(20 * mebibyte));
+    await until("its bytes to come", () => stored.bytes() > before + 10 * mebibyte);
+    await registry.killAndRestart();
+    assert(stored.bytes() > before + 10 * mebibyte);
+    await gcNow(registry.client);
+    assert.equal(stored.bytes(), before);
+    await registry.pullEverything();
   });
 
   test("a volume that somebody else has filled is served, and takes pushes again once that is gone", async (t) => {

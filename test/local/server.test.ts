@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { createServer } from "node:net";
 import { join } from "node:path";
@@ -71,11 +72,14 @@ for (const [name, runtime] of Object.entries(runtimes)) {
           `another server is running on the data directory ${data} (process ${first.pid}, ${url})`,
         );
 
+        const sockets = readFileSync(join(data, "sockets"), "utf8");
         signal(first.pid, "SIGKILL");
         await gone(first.pid, workerd);
+        assert(existsSync(sockets), "a killed server leaves the folder of its sockets");
 
         const second = startProgram(t, [...runtime, main, ...flags], { data });
         const newUrl = await ready(second);
+        assert(!existsSync(sockets), "and the next start removes it");
         assert.equal(await (await fetch(`${newUrl}/visit`)).json(), 2);
         const settings: Record<string, unknown> = await (await fetch(`${newUrl}/settings`)).json();
         assert.equal(settings.GC_GRACE, "1h");

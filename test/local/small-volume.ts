@@ -30,7 +30,7 @@ export function mayMount(testFile: string): boolean {
   const { status, error } = spawnSync("unshare", command, { env, stdio: "inherit" });
   if (error !== undefined || status !== 0) {
     throw new Error(
-      "this test mounts a tmpfs: run it as root, or where unprivileged user namespaces are allowed",
+      "this test mounts a tmpfs: it failed in a user namespace, or there can be none; then run it as root",
     );
   }
   return false;

@@ -1,16 +1,24 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { Agent, request as httpsRequest, type RequestOptions } from "node:https";
-import { connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
-import { connect as connectTls } from "node:tls";
-import { startFront } from "../../src/local/front.ts";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { startFront } from "../../src/local/front/front.ts";
 import { signal } from "../../src/local/processes.ts";
 import { readTlsFiles } from "../../src/local/tls-files.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
+import {
+  answerAll,
+  type Passed,
+  type Runtime,
+  startFrontProcess,
+  startUpstream,
+  talk,
+  untilClosed,
+} from "./front/support.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 const main = join(import.meta.dirname, "fixture-main.ts");
@@ -91,62 +99,56 @@ test("clients are sent to get tokens where they came from", async () => {
   assert.equal(challenge, `Bearer realm="https://${new URL(registry.url).host}/token",service="stowage"`);
 });
 
-/** A front of its own, whose connections end at `serve`. */
-async function frontOf(t: test.TestContext, serve: (socket: Socket) => void) {
-  const upstream = createServer({ allowHalfOpen: true }, serve).listen(0, "127.0.0.1");
-  await once(upstream, "listening");
-  const address = upstream.address();
-  assert(typeof address === "object" && address !== null);
+/** A front with TLS of its own, before a server that does as it is told. */
+async function frontOf(t: test.TestContext, onData: (passed: Passed) => void) {
+  const { socketPath, passed } = await startUpstream(t, onData);
   const identity = readTlsFiles({ certFile, keyFile });
-  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { port: address.port } });
-  t.after(() => {
-    front.stopListening();
-    upstream.close();
-  });
-  return front;
+  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { socketPath } });
+  t.after(() => front.stopListening());
+  return { front, port: front.port, passed };
 }
 
 test("a client that ends its side first gets its answer; HTTP/1.1 is all that is agreed on", async (t) => {
-  const { port } = await frontOf(t, (socket) => {
-    let text = "";
-    socket.setEncoding("utf8").on("data", (piece) => {
-      text += piece;
-    });
-    socket.on("end", () => socket.end(`got ${text}`));
-  });
+  const { port } = await frontOf(t, answerAll);
   const options = { port, host: "127.0.0.1", ca, ALPNProtocols: ["h2", "http/1.1"], allowHalfOpen: true };
   const client = connectTls(options);
-  client.end("hello");
+  client.end("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   let answer = "";
   for await (const piece of client.setEncoding("utf8")) answer += piece;
-  assert.deepEqual([answer, client.alpnProtocol], ["got hello", "http/1.1"]);
+  assert.match(answer, /\r\n\r\nanswer$/);
+  assert.equal(client.alpnProtocol, "http/1.1");
 });
 
-test("what breaks on one side ends on the other; what is not TLS gets no further than the front", async (t) => {
-  const served: Socket[] = [];
-  const { port } = await frontOf(t, (socket) => {
-    served.push(socket.on("error", () => {}));
-    socket.write("x");
+for (const runtime of Object.keys(runtimes) as Runtime[]) {
+  test(`${runtime}: what is not TLS is told so, in plain text`, async (t) => {
+    const { socketPath, passed } = await startUpstream(t, answerAll);
+    const tls = { certFile, keyFile };
+    const { port } = await startFrontProcess(t, runtime, { upstream: { socketPath }, tls });
+    const plain = await talk(port, "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n", untilClosed);
+    assert.match(plain, /^HTTP\/1\.0 400 Bad Request\r\n.*speaks HTTPS, and was asked for HTTP\.\n$/s);
+    assert.equal(passed.length, 0);
   });
-  const client = connectTls({ port, host: "127.0.0.1", ca });
-  await once(client, "data");
-  const [first] = served;
-  assert(first !== undefined);
-  client.destroy();
-  first.resume();
-  await once(first, "end");
-  first.destroy();
+}
 
-  const other = connectTls({ port, host: "127.0.0.1", ca }).on("error", () => {});
-  await once(other, "data");
-  served.at(-1)?.resetAndDestroy();
-  await once(other, "close");
-
-  const plain = connect({ port, host: "127.0.0.1" }).on("error", () => {});
-  plain.write("GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n");
-  plain.resume();
-  await once(plain, "close");
-  assert.equal(served.length, 2);
+test("a new certificate counts for new connections, and those there are go on", async (t) => {
+  const { front, port } = await frontOf(t, answerAll);
+  const agent = new Agent({ ca, keepAlive: true, maxSockets: 1 });
+  t.after(() => agent.destroy());
+  const host = { host: "127.0.0.1", port, agent };
+  const fingerprint = async (options: RequestOptions) => {
+    const response = await responseTo(`https://127.0.0.1:${port}/`, options);
+    const socket = response.socket as TLSSocket;
+    const seen = [socket.localPort, socket.getPeerCertificate().fingerprint256];
+    response.resume();
+    await once(response, "end");
+    return seen;
+  };
+  const before = await fingerprint(host);
+  assert.throws(() => front.renew({ cert: "none", key: "none" }));
+  front.renew(readTlsFiles({ certFile: fixture("renewed.crt"), keyFile }));
+  assert.deepEqual(await fingerprint(host), before, "the connection goes on");
+  const [, after] = await fingerprint({ rejectUnauthorized: false });
+  assert.notEqual(after, before[1]);
 });
 
 test("a certificate that cannot be used is explained in a sentence", async (t) => {
@@ -189,4 +191,38 @@ test("a certificate that cannot be used is explained in a sentence", async (t) =
     assert.deepEqual(await server.ended, { code: 1, signal: null });
     assert.match(server.stderr, /^stowage: the key [^\n]+ is not that of the certificate [^\n]+\n$/);
   }
+});
+
+test("SIGHUP has the certificate read again, and one that cannot be used leaves the old one", async (t) => {
+  const folder = temporaryDirectory(t);
+  const data = join(folder, "data");
+  const [cert, key] = [join(folder, "server.crt"), join(folder, "server.key")];
+  copyFileSync(certFile, cert);
+  copyFileSync(keyFile, key);
+  const flags = ["--port", "0", "--data", data, "--tls-cert", cert, "--tls-key", key];
+  const server = startProgram(t, [...runtimes.node, main, ...flags], { data });
+  const { port } = new URL(await ready(server));
+  const serialNumber = async () => {
+    const socket = connectTls({ port: Number(port), host: "127.0.0.1", rejectUnauthorized: false });
+    await once(socket, "secureConnect");
+    const { serialNumber } = socket.getPeerCertificate();
+    socket.destroy();
+    return serialNumber;
+  };
+  const before = await serialNumber();
+  const kept = new Agent({ keepAlive: true, rejectUnauthorized: false });
+  t.after(() => kept.destroy());
+  await get(`https://127.0.0.1:${port}/json`, { agent: kept });
+
+  copyFileSync(fixture("renewed.crt"), cert);
+  signal(server.pid, "SIGHUP");
+  await until("the certificate", () => /^stowage: the certificate was read again/m.test(server.stderr));
+  const after = await serialNumber();
+  assert.notEqual(after, before);
+
+  writeFileSync(cert, "no certificate");
+  signal(server.pid, "SIGHUP");
+  await until("the refusal", () => /^stowage: the certificate stays what it was: .+/m.test(server.stderr));
+  assert.equal(await serialNumber(), after);
+  await get(`https://127.0.0.1:${port}/json`, { agent: kept });
 });

@@ -52,7 +52,7 @@ function storedInR2(dataDirectory: string): Stored {
   const rows = (table: string, sql: string) => {
     const found: unknown[] = [];
     for (const file of globSync(join(dataDirectory, "r2/**/*.sqlite"))) {
-      const database = new DatabaseSync(file, { readOnly: true });
+      const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
       const hasTable =
         database.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(table) !== undefined;
       if (hasTable) found.push(...database.prepare(sql).all().map(Object.values));

@@ -50,12 +50,18 @@ export async function gc(client: Client): Promise<Freed> {
   return addFreed(answers.map(({ freed }) => freed));
 }
 
-/** Collects all that is deleted or unreferenced; `keptUntil`: until when some of it stays. */
-export async function gcNow(client: Client): Promise<{ freed: Freed; keptUntil: string | undefined }> {
+/** Collects all that is deleted or unreferenced; `keptForSeconds`: how long some of it stays. */
+export async function gcNow(client: Client): Promise<{ freed: Freed; keptForSeconds: number }> {
   const fields = { now: true };
-  const answers = await postAll<{ freed: Freed; keptUntil?: string; cursor?: string }>(client, "gc", fields);
-  const keptUntil = answers.flatMap((answer) => answer.keptUntil ?? []).sort();
-  return { freed: addFreed(answers.map(({ freed }) => freed)), keptUntil: keptUntil.at(-1) };
+  const answers = await postAll<{ freed: Freed; keptForSeconds: number; cursor?: string }>(
+    client,
+    "gc",
+    fields,
+  );
+  return {
+    freed: addFreed(answers.map(({ freed }) => freed)),
+    keptForSeconds: Math.max(...answers.map((answer) => answer.keptForSeconds)),
+  };
 }
 
 /** The sum of what several requests freed. */

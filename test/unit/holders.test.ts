@@ -31,6 +31,7 @@ function lentShard(holds: () => Promise<unknown>): ShardParts {
     due: new DueTable({ sql } as DurableObjectStorage, clock),
     store,
     tally: new Tally(),
+    since: 0,
     transaction: (change) => change(),
   };
   store.create();

@@ -33,5 +33,8 @@ test("a manifest that is deleted before it was read again keeps what it names fo
   parts.due.set(rereadJob, "", nowMs);
   nowMs += parts.graceMs - 1;
   removeManifest(parts, repository, digest, registryItself, "asked for");
-  assert.equal(parts.blobs.read(named)?.renewedAtMs, nowMs);
+  const [blob] = sql
+    .exec<{ unlinkAt: number }>("SELECT unlink_at AS unlinkAt FROM blobs WHERE digest = ?", named)
+    .toArray();
+  assert.equal(blob?.unlinkAt, nowMs + parts.graceMs);
 });

@@ -1,9 +1,9 @@
-/** `gc`, `usage`, `scrub`, `rebuild`, `history`, `restore` */
+/** `usage`, `scrub`, `rebuild`, `history`, `restore` */
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
 import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
 import { formatBytes } from "../progress.ts";
-import type { FindingView, FreedView, ScrubView, TagMoveView, UsageView } from "../views.ts";
+import type { FindingView, ScrubView, TagMoveView, UsageView } from "../views.ts";
 import { counted, quote, repositoryName } from "../words.ts";
 
 const tagPath = (repository: string, tag: string) => {
@@ -11,27 +11,8 @@ const tagPath = (repository: string, tag: string) => {
   return `repositories/${repositoryName(repository)}/tags/${tag}`;
 };
 
-/** Collection, scrub and undo. */
+/** Usage, scrub and undo. */
 export const upkeepCommands: Command[] = [
-  {
-    name: "gc",
-    arguments: [],
-    flags: [],
-    summary: "deletes what is due for that, and says what it freed",
-    run: async ({ api, output }) => {
-      const freed: FreedView = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
-      for await (const answer of api.work<{ freed: FreedView }>("gc")) {
-        for (const name of Object.keys(freed) as (keyof FreedView)[]) freed[name] += answer.freed[name];
-      }
-      output.record(freed, [
-        ["untagged manifests", String(freed.manifests)],
-        ["unreferenced blobs", String(freed.links)],
-        ["uploads cut short", String(freed.uploads)],
-        ["deleted", `${freed.blobs} objects, ${formatBytes(freed.bytes)}`],
-      ]);
-      return exitCodes.done;
-    },
-  },
   {
     name: "usage",
     arguments: [],

@@ -14,20 +14,20 @@ const mostWaiting = 200;
 /** How long it is believed that a request is still telling, which may have ended with its client. In milliseconds. */
 const tellingMs = 10_000;
 
+/** What an audit log is kept with; `space`: where the room for it is watched. */
+type Keeper = Pick<Registry, "catalog" | "clock"> & Partial<Pick<Registry, "space">>;
+
 /** What is counted when there is too much to list. */
 const others = { action: "refused", target: "*", detail: "more than are listed" } as const;
 
 /** What one isolate has not told the catalog yet. */
 export class AuditBook {
-  readonly #registry: Pick<Registry, "catalog" | "clock">;
+  readonly #registry: Keeper;
   readonly #wait: (milliseconds: number) => Promise<unknown>;
   #waiting = new Map<string, NewAuditEntry>();
   #tellingUntil = 0;
 
-  constructor(
-    registry: Pick<Registry, "catalog" | "clock">,
-    wait = (milliseconds: number) => scheduler.wait(milliseconds),
-  ) {
+  constructor(registry: Keeper, wait = (milliseconds: number) => scheduler.wait(milliseconds)) {
     this.#registry = registry;
     this.#wait = wait;
   }
@@ -50,9 +50,14 @@ export class AuditBook {
     const all = [...this.#waiting.values(), ...entries];
     this.#waiting = new Map();
     if (all.length === 0) return;
+    const { space } = this.#registry;
+    // Where even the reserve of the disk runs out: each is in the log, too.
+    const isDire = space !== undefined && (await space.isDire());
+    const kept = isDire ? all.filter(({ kind }) => kind === "administration") : all;
+    if (kept.length === 0) return;
     await this.#registry
       .catalog()
-      .audit(all)
+      .audit(kept)
       .catch(() => {});
   }
 

@@ -50,8 +50,8 @@ export function guardOf(registry: Registry): Guard {
     gate: new LoginGate(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
-    loginFailures: new FailureLimit(registry.env.LOGIN_FAILURES, registry.clock),
-    misses: new FailureLimit(registry.env.ANONYMOUS_MISSES, registry.clock),
+    loginFailures: new FailureLimit(registry.env, "LOGIN_FAILURES", registry.clock),
+    misses: new FailureLimit(registry.env, "ANONYMOUS_MISSES", registry.clock),
   };
   guards.set(registry, guard);
   return guard;

@@ -1,7 +1,7 @@
 /**
  * Limits on trying: failed logins, and what callers ask for in vain.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock, Env } from "../../env.ts";
 import { ByteLru } from "../../registry/lru.ts";
 
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
@@ -12,17 +12,45 @@ export function networkName(network: string | undefined): string {
   return network ?? "unknown";
 }
 
+/** What each limit lets through in a minute where the platform does not count: as wrangler.toml has them. */
+export const perMinute = { LOGIN_FAILURES: 10, ADDRESS_LOGIN_FAILURES: 100, ANONYMOUS_MISSES: 300 };
+
+type LimitName = keyof typeof perMinute;
+
+/** A limit of the platform's kind, in the isolate's memory: on one machine there is one isolate, and no other count. */
+export class MemoryLimit {
+  readonly #most: number;
+  readonly #clock: Clock;
+  /** The keys that were counted last, some 3,500 of them. */
+  readonly #counts = new ByteLru<{ count: number; until: number }>(1024 * 1024, () => 300);
+
+  constructor(most: number, clock: Clock) {
+    this.#most = most;
+    this.#clock = clock;
+  }
+
+  /** Counts a key. It has success until it was counted too often within a minute. */
+  async limit({ key }: { key: string }): Promise<{ success: boolean }> {
+    const now = this.#clock.now();
+    const known = this.#counts.get(key);
+    const counted = known !== undefined && known.until > now ? known : { count: 0, until: now + refusalMs };
+    counted.count++;
+    if (counted !== known) this.#counts.set(key, counted);
+    return { success: counted.count <= this.#most };
+  }
+}
+
 /**
- * Counts failures by a key, in a rate limit of the platform. A key over the limit is refused for a while without
+ * Counts failures by a key, in a rate limit of the platform, or in memory. A key over the limit is refused for a while without
  * being looked at, and without being counted. Successes are never counted.
  */
 export class FailureLimit {
-  readonly #limit: RateLimit | undefined;
+  readonly #limit: Pick<RateLimit, "limit">;
   readonly #clock: Clock;
   readonly #refusedUntil = new ByteLru<number>(1024 * 1024, () => 300);
 
-  constructor(limit: RateLimit | undefined, clock: Clock) {
-    this.#limit = limit;
+  constructor(env: Partial<Pick<Env, LimitName>>, name: LimitName, clock: Clock) {
+    this.#limit = env[name] ?? new MemoryLimit(perMinute[name], clock);
     this.#clock = clock;
   }
 
@@ -33,7 +61,6 @@ export class FailureLimit {
 
   /** Counts a failure. Returns whether the key is refused from here on. */
   async count(key: string): Promise<boolean> {
-    if (this.#limit === undefined) return false;
     // Where the platform cannot count, nobody is refused for it.
     const { success } = await this.#limit.limit({ key }).catch(() => ({ success: true }));
     if (!success) this.#refusedUntil.set(key, this.#clock.now() + refusalMs);

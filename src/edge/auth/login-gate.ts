@@ -40,7 +40,7 @@ export class LoginGate {
     this.#registry = registry;
     this.#anybodys = new Places(registry.clock, anybodys);
     this.#accounts = new Places(registry.clock, accounts);
-    this.#failures = new FailureLimit(registry.env.ADDRESS_LOGIN_FAILURES, registry.clock);
+    this.#failures = new FailureLimit(registry.env, "ADDRESS_LOGIN_FAILURES", registry.clock);
   }
 
   /** A place for whoever asks; `undefined` under pressure: none is left, or this network failed too often. */

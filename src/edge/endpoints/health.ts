@@ -10,10 +10,12 @@ export async function healthz(): Promise<Answer> {
 
 /** Says of each part whether it answers, and in what time; 503 if one does not. */
 export async function readyz({ registry }: Pick<Context, "registry">): Promise<Answer> {
-  const checks = await checkHealth(registry);
+  const [checks, disk] = await Promise.all([checkHealth(registry), registry.space?.state()]);
   const isReady = checks.every(({ ok }) => ok);
+  // With a disk that is full all but pushes goes on, so that this is no reason to send nothing here.
+  const storage = disk === undefined ? undefined : disk.isLow ? "low" : "ok";
   return {
-    ...jsonReply({ status: isReady ? "ok" : "unavailable", checks }),
+    ...jsonReply({ status: isReady ? "ok" : "unavailable", storage, checks }),
     status: isReady ? 200 : 503,
   };
 }

@@ -16,6 +16,7 @@ import {
   resolveTag,
   statManifest,
 } from "../../registry/manifests.ts";
+import { bodyBudgetOf } from "../body-budget.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 import { eventOrigin } from "../event-origin.ts";
 import { readBody } from "../read-body.ts";
@@ -102,18 +103,32 @@ function notePull(
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */
 export async function putManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, registry, repository, params, url } = context;
+  const { request, registry, params, url } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return { failure: parsed };
   const { digest, tag } = parsed.reference;
   const tags = tag === undefined ? parseTags(url.searchParams.getAll("tag")) : [tag];
   if (tags === undefined)
     return { failure: failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") }) };
-  const body = await readBody(
-    request.body,
-    parseContentLength(request.headers.get("Content-Length")),
-    maxManifestBytes,
-  );
+  const length = parseContentLength(request.headers.get("Content-Length"));
+  if (length !== undefined && length > maxManifestBytes) return { failure: failure("MANIFEST_TOO_LARGE") };
+  const leave = await bodyBudgetOf(registry).enter(length ?? maxManifestBytes);
+  if (leave === undefined) return { failure: failure("UNAVAILABLE") };
+  try {
+    return await takeManifest(context, digest, tags, length);
+  } finally {
+    leave();
+  }
+}
+
+async function takeManifest(
+  context: RepositoryContext,
+  digest: Digest | undefined,
+  tags: Tag[],
+  length: number | undefined,
+): Promise<Answer> {
+  const { request, registry, repository } = context;
+  const body = await readBody(request.body, length, maxManifestBytes);
   if (!body.ok)
     return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
   context.received(body.bytes.byteLength);

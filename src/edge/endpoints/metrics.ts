@@ -2,6 +2,7 @@
 import { expose, expositionType } from "../../metrics/exposition.ts";
 import { meter, type Sample } from "../../metrics/meter.ts";
 import { reportCounts } from "../../objects/report.ts";
+import { countStorage } from "../../registry/storage.ts";
 import { countWebhooks } from "../../registry/webhook-counts.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
@@ -14,7 +15,11 @@ const build: Sample = { family: "stowage_build_info", labels: [version], value: 
  */
 export async function metrics({ registry }: Context): Promise<Answer> {
   await reportCounts(registry.env, registry.clock.now());
-  const kept = await Promise.all([registry.catalog().counts(), countWebhooks(registry)]);
+  const kept = await Promise.all([
+    registry.catalog().counts(),
+    countWebhooks(registry),
+    countStorage(registry),
+  ]);
   const own =
     registry.settings.metricsScope === "process" ? meter.samples() : { samples: [], distributions: [] };
   return {

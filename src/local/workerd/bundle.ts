@@ -2,6 +2,12 @@
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 
+/** Ends the process that esbuild keeps for the next bundle. */
+export async function endBundler(): Promise<void> {
+  const { stop } = await import("esbuild");
+  await stop();
+}
+
 /** The project's folder. */
 export const projectDirectory = join(import.meta.dirname, "..", "..", "..");
 

@@ -17,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { workerdFile } from "./binary.ts";
-import { buildWorker, projectDirectory } from "./bundle.ts";
+import { buildWorker, endBundler, projectDirectory } from "./bundle.ts";
 import { workerdConfig } from "./config.ts";
 
 const built = join(projectDirectory, "dist");
@@ -43,6 +43,8 @@ export async function compileProgram(entry?: string): Promise<Uint8Array> {
     buildWorker(entry === undefined ? {} : { entry }),
     readWranglerOptions(),
   ]);
+  // A server that was started from its sources goes on without it.
+  await endBundler();
   const { compatibilityDate = "", compatibilityFlags = [] } = workerOptions;
   const directory = mkdtempSync(join(tmpdir(), "stowage-build-"));
   try {

@@ -46,9 +46,13 @@ export function dropUnheld(shard: ShardParts, rows: DueRow[]): void {
 /**
  * Ends the time that is left to what nobody holds, and to what was given up: it goes now. Of at most so many of each; in
  * the caller's transaction. Returns of how many.
+ *
+ * On one machine so do the keys of uploads that the process before this one was killed in: they cannot be under way.
  */
-export function endDelays({ due }: ShardParts, limit: number): number {
-  return due.hasten(dropJob, limit) + due.hasten("delete", limit);
+export function endDelays({ due, env, settings, since }: ShardParts, limit: number): number {
+  const cutShort =
+    env.BLOB_KEEPER === undefined ? 0 : due.hasten("doom", limit, since + settings.uploadTtlMs - 1);
+  return cutShort + due.hasten(dropJob, limit) + due.hasten("delete", limit);
 }
 
 /** Gives up keys of uploads that were cut short, unless they have become the content of a digest. */

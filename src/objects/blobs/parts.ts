@@ -17,14 +17,20 @@ export type ShardParts = {
   bucket: Bucket;
   due: DueTable;
   store: BlobsStore;
+  /** When the first shard of the isolate came to life. On one machine no upload that began before is under way. */
+  since: number;
   /** What collection has taken away here. */
   tally: Tally;
   /** Runs one transaction. */
   transaction: <T>(change: () => T) => T;
 };
 
+/** An object that failed is made anew in the same isolate, where uploads go on. */
+let isolateSince: number | undefined;
+
 /** Puts the parts of a shard together. Its tables are not made by that. */
 export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: Clock): ShardParts {
+  isolateSince ??= clock.now();
   return {
     env,
     clock,
@@ -32,6 +38,7 @@ export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: C
     bucket: openBucket(env),
     due: new DueTable(storage, clock, shardColumns),
     store: new BlobsStore(storage.sql),
+    since: isolateSince,
     tally: new Tally(),
     transaction: (change) => storage.transactionSync(change),
   };

@@ -113,6 +113,12 @@ export class CountStore {
       .one().count;
   }
 
+  /** Their ids, at most so many: those that were heard of last. */
+  openUploadIds(since: number, limit: number): string[] {
+    const ids = "SELECT id FROM open_uploads WHERE seen_at >= ? ORDER BY seen_at DESC LIMIT ?";
+    return Array.from(this.#sql.exec<{ id: string }>(ids, since, limit), ({ id }) => id);
+  }
+
   /** Keeps what a ledger could not hand over, and since when that is so. */
   putBacklog(repository: string, backlog: Backlog, now: number): void {
     for (const outbox of outboxes) {

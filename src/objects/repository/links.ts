@@ -52,9 +52,10 @@ export function forgetSessions({ blobs, due, clock, settings }: LedgerParts, row
 
 /** Links a blob at a location, or moves its link there; returns whether it is new. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): boolean {
-  const { blobs, manifests, graceMs } = parts;
+  const { blobs, manifests, promises, graceMs } = parts;
   const known = blobs.read(location.digest);
   blobs.write(location, now, now + graceMs);
+  promises.make(location.digest);
   // KV learns of a blob once a manifest names it, and of every move from then on.
   const isNamed = manifests.isReferenced(location.digest);
   const isNewToKv = isNamed && blobs.reference([location.digest]).length > 0;
@@ -84,7 +85,7 @@ export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string)
 /** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
 export function renewIfOld({ blobs, promises, clock, graceMs }: LedgerParts, digest: string): void {
   const now = clock.now();
-  promises.note(digest);
+  promises.make(digest);
   const known = blobs.read(digest);
   if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
 }
@@ -126,8 +127,8 @@ export function unlinkLater(parts: LedgerParts, digests: string[]): void {
   const { blobs, manifests, promises, clock, graceMs } = parts;
   const until = clock.now() + graceMs;
   for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
-    // Who pushed it has what they pushed it for. Others may have been told of it since.
-    blobs.release(digest, promises.toldAt(digest), until);
+    // Who pushed it for this manifest has had their use of it. Others may wait for theirs.
+    blobs.release(digest, promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0), until);
   }
 }
 

@@ -22,7 +22,7 @@ const unreached = "nothing reached it for UNTAGGED_TTL";
  * is missing; nothing is changed then. `accept` is called once it is sure that there is none.
  */
 export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () => {}): Result {
-  const { manifests, trash, blobs, outbox, clock } = parts;
+  const { manifests, trash, blobs, promises, outbox, clock } = parts;
   const { digest, facts, origin } = put;
   const now = clock.now();
   // The same bytes may have been pushed as another media type, under which they named something else.
@@ -45,6 +45,7 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
     unlinkLater(parts, referencedBefore);
   }
   if (!isKnown || linkedLately.length > 0) outbox.mark({ kind: "manifest", digest });
+  promises.keep(facts.references.map((reference) => reference.digest));
   recordPush(parts, put);
   for (const tag of put.tags) moveTag(parts, tag, digest, origin);
   untaggedLater(parts, [digest]);

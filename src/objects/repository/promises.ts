@@ -1,37 +1,58 @@
 /**
- * Which blobs clients were told of lately that they need not push them. It is in memory, as most of them have a
- * manifest, which keeps them; it counts if the manifest is deleted before that of the client has come.
+ * Which blobs clients rely on that were told of them, or pushed them, a moment ago, and whose manifest has not come yet.
+ *
+ * It is in memory, as most of these blobs have a manifest already, which keeps them. It counts where that is deleted
+ * before the client's own has come.
  */
 import type { Clock } from "../../env.ts";
 
-/** How many are remembered; of more, the oldest are forgotten. */
-const mostPromises = 10_000;
+/** Of how many blobs this is remembered, and of each how many promises; the oldest are forgotten. */
+const mostBlobs = 10_000;
+const mostOfABlob = 8;
 
-/** The blobs, each with the time at which somebody was last told. */
+/** The promises, each with its time. */
 export class Promises {
   readonly #clock: Clock;
   readonly #keptMs: number;
-  readonly #toldAt = new Map<string, number>();
+  readonly #since: number;
+  /** In the order of the last promise of each. */
+  readonly #made = new Map<string, number[]>();
 
   /** `keptMs`: how long somebody may rely on what they were told, at least. */
   constructor(clock: Clock, keptMs: number) {
     this.#clock = clock;
     this.#keptMs = keptMs;
+    this.#since = clock.now();
   }
 
-  /** Notes that somebody is told now that a blob is there. */
-  note(digest: string): void {
-    // The map is in the order of times.
-    this.#toldAt.delete(digest);
-    this.#toldAt.set(digest, this.#clock.now());
-    for (const [oldest, toldAt] of this.#toldAt) {
-      if (this.#toldAt.size <= mostPromises && toldAt > this.#clock.now() - this.#keptMs) break;
-      this.#toldAt.delete(oldest);
+  /** Notes that somebody may rely from now on a blob being there. */
+  make(digest: string): void {
+    const now = this.#clock.now();
+    const times = [...(this.#made.get(digest) ?? []), now].slice(-mostOfABlob);
+    this.#made.delete(digest);
+    this.#made.set(digest, times);
+    for (const [oldest, made] of this.#made) {
+      if (this.#made.size <= mostBlobs && (made.at(-1) ?? 0) > now - this.#keptMs) break;
+      this.#made.delete(oldest);
     }
   }
 
-  /** When somebody was last told of a blob, in milliseconds since 1970; 0: nobody was of late. */
-  toldAt(digest: string): number {
-    return this.#toldAt.get(digest) ?? 0;
+  /** Notes that one of those who rely on these blobs has had what they needed them for. */
+  keep(digests: string[]): void {
+    for (const digest of digests) {
+      const times = this.#made.get(digest)?.slice(1) ?? [];
+      if (times.length > 0) this.#made.set(digest, times);
+      else this.#made.delete(digest);
+    }
+  }
+
+  /**
+   * When the last promise was made of a blob that is still to be kept, in milliseconds since 1970; 0 where there is none.
+   * `known`: what was written down; this memory knows whether it was kept, unless it began after it.
+   */
+  lastOf(digest: string, known: number): number {
+    const last = this.#made.get(digest)?.at(-1);
+    if (last !== undefined) return last;
+    return known < this.#since ? known : 0;
   }
 }

@@ -3,6 +3,9 @@
  * the ledger knows them any more.
  */
 
+import type { Digest } from "../../oci/digest.ts";
+import type { Restorable } from "../upkeep.ts";
+
 /** The job of the `due` table that forgets a deleted manifest, once it may not come back any more. */
 export const purgeJob = "purge";
 
@@ -27,6 +30,28 @@ export class TrashStore {
     if (row === undefined) return undefined;
     const tags = this.#sql.exec<{ tag: string }>("SELECT tag FROM deleted_tags WHERE digest = ?", digest);
     return { mediaType: row.media_type, sizeBytes: row.size, tags: Array.from(tags, ({ tag }) => tag) };
+  }
+
+  /** How many there are, and the first of them, each with the first of its tags. */
+  list(limit: number): Restorable {
+    const { count } = this.#sql
+      .exec<{ count: number }>("SELECT count(*) AS count FROM deleted_manifests")
+      .one();
+    const rows = this.#sql
+      .exec<{ digest: Digest; size: number }>(
+        "SELECT digest, size FROM deleted_manifests ORDER BY digest LIMIT ?",
+        limit,
+      )
+      .toArray();
+    const manifests = rows.map(({ digest, size }) => {
+      const tags = this.#sql.exec<{ tag: string }>(
+        "SELECT tag FROM deleted_tags WHERE digest = ? ORDER BY tag LIMIT ?",
+        digest,
+        limit,
+      );
+      return { digest, sizeBytes: size, tags: Array.from(tags, ({ tag }) => tag) };
+    });
+    return { count, manifests };
   }
 
   write(digest: string, { mediaType, sizeBytes, tags }: DeletedManifest): void {

@@ -29,8 +29,7 @@ export type UploadParts = {
  *
  * Errors: that of whoever stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
  *
- * @throws whatever the bucket throws, {@link DiskFull} too; then only what stood before the request, and whole parts of
- *   it, are kept.
+ * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
  */
 export async function appendBody(
   { store, bucket, settings, space }: UploadParts,

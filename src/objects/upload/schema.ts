@@ -21,7 +21,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS tail (row INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 `;
 
-/** Who closed the session, as JSON. */
+/** Who closed the session, as JSON; as long as it is open, who opened it and when. */
 const closer = "ALTER TABLE session ADD COLUMN origin TEXT";
 
 /** Several sessions in one object. */
@@ -144,6 +144,13 @@ export class UploadTables {
   make(): void {
     if (this.exist()) applySchema(this.#sql, uploadSchema);
     else createWhole(this.#sql, uploadSchema, wholeUpload);
+  }
+
+  /** The ids of sessions that take bytes. */
+  openSessions(limit: number): string[] {
+    if (!this.exist()) return [];
+    const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";
+    return Array.from(this.#sql.exec<{ id: string }>(open, limit), ({ id }) => id);
   }
 
   /** Whether they hold no session. There must be tables. */

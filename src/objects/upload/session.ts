@@ -9,23 +9,21 @@
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import { DiskFull } from "../../storage/disk-space.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
-import type { UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
+import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble } from "./assemble.ts";
-import { deleteGivenUp, wasGivenUp } from "./given-up.ts";
+import { describeSession } from "./describe.ts";
+import { deleteGivenUp, ownsKey } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
-import { adoptJob, cleanJob } from "./jobs.ts";
+import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
-
-const adoptAgainMs = 30_000;
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session {
@@ -38,6 +36,7 @@ export class Session {
   #intake: Intake | undefined;
   /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
   #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
+  #activeAtMs: number | undefined;
   /** How many requests use it now. */
   users = 0;
 
@@ -87,10 +86,13 @@ export class Session {
     });
   }
 
+  /** What is known of it; `undefined` where it takes no bytes. */
+  describe(): OpenSession | undefined {
+    return describeSession(this.#host, this.#store, this.#intake !== undefined, this.#activeAtMs);
+  }
+
   ownsKey(key: string): boolean {
-    if (!this.#store.exists()) return false;
-    const row = this.#row;
-    return row.key === key && (!isOver(row) || wasGivenUp(row));
+    return this.#store.exists() && ownsKey(this.#row, key);
   }
 
   /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
@@ -126,8 +128,6 @@ export class Session {
     storage.transactionSync(() => this.#store.delete());
   }
 
-  // ── Ending a writer ──────────────────────────────────────────────────────────────────────────────────────────
-
   /**
    * Ends a writer whose client has sent nothing for `UPLOAD_STALL`, for one that says that its bytes begin where the
    * upload stands: the same client, on a new connection, while the old one was never seen to end.
@@ -152,7 +152,7 @@ export class Session {
     body: ReadableStream | null,
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
-    const known = await this.#wake(write.session, write.started);
+    const known = await this.#wake(write.session, write.started, write.origin.actor);
     if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
@@ -176,7 +176,7 @@ export class Session {
     try {
       return await appendBody(this.#parts, write, body, this.#hash, intake);
     } catch (error) {
-      if (!(error instanceof DiskFull) && (await this.#host.space?.isShort()) !== true) throw error;
+      if (!(await this.#host.space?.explains(error))) throw error;
       // Its bytes are the room that others need, and no client comes back to an upload that was refused.
       await this.#discard("the disk is full");
       return failure("DISK_FULL");
@@ -191,14 +191,14 @@ export class Session {
   }
 
   /** The session's row if it still takes requests, begun if this is the first one. */
-  async #wake(session: UploadSession, started: boolean): Promise<Result<{ row: UploadRow }>> {
+  async #wake(session: UploadSession, started: boolean, actor = ""): Promise<Result<{ row: UploadRow }>> {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) {
-      const { uploadPartBytes } = this.#host.settings;
-      this.#store.begin(session, newBlobKey(session.id), uploadPartBytes, this.#expiry(), () =>
-        this.#host.due.arm(),
-      );
+      const { settings, clock } = this.#host;
+      const bytes = { key: newBlobKey(session.id), partBytes: settings.uploadPartBytes };
+      const opened = { actor, atMs: clock.now(), dueAt: this.#expiry() };
+      this.#store.begin(session, bytes, opened, () => this.#host.due.arm());
     }
     const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
@@ -226,13 +226,13 @@ export class Session {
     const { clock, settings } = this.#host;
     const now = clock.now();
     if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
   }
 
-  /** UPLOAD_TTL from now, and a little more: so it is not written with every chunk. */
   #expiry(): number {
     const { clock, settings } = this.#host;
-    return clock.now() + settings.uploadTtlMs * (1 + 1 / 24);
+    return clock.now() + expiryMs(settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,9 +253,9 @@ export class Session {
       this.#store.setState("finishing", digest);
     }
     const { id, repository } = this.#store.session();
-    const blob = { digest, key, sizeBytes: offset };
+    const [blob, origin] = [{ digest, key, sizeBytes: offset }, this.#store.origin()];
     try {
-      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      const committed = await commitBlob(this.#host.env, repository, blob, id, origin);
       this.#endAs(committed.ok ? "finished" : "cancelled");
       return committed;
     } catch (error) {
@@ -268,6 +268,7 @@ export class Session {
 
   #endAs(state: "finished" | "cancelled"): void {
     this.#outcome = { state, digest: this.#row.digest };
+    meter.uploads.ended(this.#id);
     this.#host.keepOutcomeLater(this.#id);
   }
 
@@ -286,14 +287,15 @@ export class Session {
   async #handOver(): Promise<void> {
     const { digest, key } = this.#row;
     if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, () => this.#store.clearBytes());
   }
 
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
-    const { state } = this.#row;
-    if (state === "finishing" || state === "finished") return;
+    if (["finishing", "finished"].includes(this.#row.state)) return;
     this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
+    meter.uploads.ended(this.#id);
     const { id, repository } = this.#store.session();
     logDeletion({ what: "upload", reason, repository, upload: id });
     // If this fails, the alarm repeats it.
@@ -308,11 +310,9 @@ export class Session {
       andThen();
     });
     this.#host.due.arm();
-    meter.uploads.ended(this.#id);
   }
 
   get #parts(): UploadParts {
-    const { bucket, settings, space } = this.#host;
-    return { store: this.#store, bucket, settings, space };
+    return { ...this.#host, store: this.#store };
   }
 }

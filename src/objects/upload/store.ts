@@ -35,7 +35,10 @@ export function isOver({ state }: UploadRow): boolean {
 const bytesPerRow = 1024 * 1024;
 
 /** A session that is not kept yet. */
-type Begun = { session: UploadSession; row: UploadRow; dueAt: number; whenKept: () => void };
+type Begun = { session: UploadSession; row: UploadRow; opened: Opened; whenKept: () => void };
+
+/** Who opened a session, and when; and when it is due to expire. */
+type Opened = { actor: string; atMs: number; dueAt: number };
 
 /** A session's rows in SQL. */
 export class UploadStore {
@@ -56,20 +59,26 @@ export class UploadStore {
    * Begins a session. It is kept, and `whenKept` called, with the first that is kept of it: so a small chunk is one
    * transaction.
    */
-  begin(session: UploadSession, key: string, partBytes: number, dueAt: number, whenKept: () => void): void {
+  begin(
+    session: UploadSession,
+    { key, partBytes }: Pick<UploadRow, "key" | "partBytes">,
+    opened: Opened,
+    whenKept: () => void,
+  ): void {
     const row: UploadRow = { state: "open", key, uploadId: null, partBytes, offset: 0, digest: null };
-    this.#begun = { session, row, dueAt, whenKept };
+    this.#begun = { session, row, opened, whenKept };
   }
 
   /** Keeps a session that was begun. To be called before anything of it is stored elsewhere. */
   keep(): void {
     if (this.#begun === undefined) return;
-    const { session, row, dueAt, whenKept } = this.#begun;
+    const { session, row, opened, whenKept } = this.#begun;
+    const { dueAt, ...origin } = opened;
     this.#begun = undefined;
     this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, due_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, origin, due_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
       session.algorithm,
@@ -77,6 +86,7 @@ export class UploadStore {
       row.key,
       row.partBytes,
       row.offset,
+      JSON.stringify(origin),
       dueAt,
     );
     whenKept();
@@ -84,7 +94,7 @@ export class UploadStore {
 
   /** When the session is due, to expire or to be forgotten. */
   dueAt(): number {
-    if (this.#begun !== undefined) return this.#begun.dueAt;
+    if (this.#begun !== undefined) return this.#begun.opened.dueAt;
     return this.#sql.exec<{ at: number }>("SELECT due_at AS at FROM sessions WHERE id = ?", this.#id).one()
       .at;
   }
@@ -113,6 +123,15 @@ export class UploadStore {
     return this.#sql
       .exec<UploadSession>("SELECT id, repository, algorithm FROM sessions WHERE id = ?", this.#id)
       .one();
+  }
+
+  /** Who opened the session, which is open, and when; of one that an earlier release opened it is not known. */
+  opened(): Opened | undefined {
+    if (this.#begun !== undefined) return this.#begun.opened;
+    const { origin } = this.#sql
+      .exec<{ origin: string | null }>("SELECT origin FROM sessions WHERE id = ?", this.#id)
+      .one();
+    return origin === null ? undefined : JSON.parse(origin);
   }
 
   read(): UploadRow {

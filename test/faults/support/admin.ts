@@ -19,6 +19,13 @@ export async function administrate(run: Run, step: AdminStep): Promise<void> {
         async () => {},
         () => {},
       );
+    case "collect now":
+      run.eachModel((model) => model.graceBeginsToEnd());
+      return run.act(
+        () => askInPages(run, "/api/v1/gc", { now: true }),
+        async () => run.eachModel((model) => model.graceHasEnded()),
+        () => {},
+      );
     case "scrub":
       return run.act(
         () => askInPages(run, "/api/v1/scrub"),
@@ -79,10 +86,10 @@ function isLeaving(run: Run, { what, repository, digest }: Finding): boolean {
 }
 
 /** Asks until there is no more to do; where a fault cut it short, not at all. */
-async function askInPages(run: Run, path: string): Promise<Report[]> {
+async function askInPages(run: Run, path: string, fields: object = {}): Promise<Report[]> {
   const reports: Report[] = [];
   for (let cursor: string | undefined = ""; cursor !== undefined; ) {
-    const body = new TextEncoder().encode(JSON.stringify(cursor === "" ? {} : { cursor }));
+    const body = new TextEncoder().encode(JSON.stringify(cursor === "" ? fields : { ...fields, cursor }));
     const options = { as: "administrator", headers: { "Content-Type": "application/json" }, body } as const;
     const { result: reply, faults } = await run.counting(() => run.clients.send(0, "POST", path, options));
     if (reply.status >= 500) {

@@ -34,6 +34,11 @@ const ofFailures: Bugs = {
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);",
     to: "",
   },
+  "a deletion forgets who waits for a blob": {
+    file: "src/objects/repository/promises.ts",
+    from: "if (last !== undefined) return last;",
+    to: "if (last !== undefined) return 0;",
+  },
   "an adoption that is repeated drops its own key": {
     file: "src/objects/blobs.ts",
     from: "    if (known?.key !== pushed.key) {\n",

@@ -14,6 +14,7 @@ import {
   slowPush,
 } from "./random-delays.ts";
 import {
+  endedGrace,
   faultyChange,
   outages,
   rebirth,
@@ -57,6 +58,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 6, arbitrary: faultyChange },
     { weight: 1, arbitrary: shortLife },
     { weight: 1, arbitrary: renewal },
+    { weight: 1, arbitrary: endedGrace },
     { weight: 2, arbitrary: rebirth },
     { weight: 1, arbitrary: repeatedAdoption },
     { weight: 1, arbitrary: slowMove },

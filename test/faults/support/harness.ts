@@ -17,6 +17,13 @@ const smallParts: Replacement = {
   to: 'size("5MiB", 1024,',
 };
 
+/** The runtime's timers go by the machine's clock, and the hours of a program take less than that. */
+const outcomesAtOnce: Replacement = {
+  file: "src/objects/upload.ts",
+  from: "const outcomeDelayMs = 250;",
+  to: "const outcomeDelayMs = 0;",
+};
+
 /** A running harness. */
 export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
 
@@ -29,7 +36,7 @@ const memoryDirectory = "/dev/shm";
 /** Starts one; `bugs` are replacements in the registry's sources. */
 export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   const entry = join(import.meta.dirname, "entry.ts");
-  const script = await buildWorker({ entry, plugins: [replacing([smallParts, ...bugs])] });
+  const script = await buildWorker({ entry, plugins: [replacing([smallParts, outcomesAtOnce, ...bugs])] });
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
   let lastWords = "";
   const stderr = new Writable({

@@ -9,9 +9,21 @@ import type { ManifestContent } from "./contents.ts";
 import { blobs, type Content } from "./contents.ts";
 import { tagCount, type WriteStep } from "./program.ts";
 
-/** A blob link. `keptUntil`: collection leaves it alone until then. `mayAppear`: an upload may yet be finished. */
-type BlobState = { linked: Certainty; keptUntil: number; goneAt: number; mayAppear: boolean };
+/**
+ * A blob link. `keptUntil`: collection leaves it alone until then; `promisedUntil`: also one that does not wait for the
+ * grace. `mayAppear`: an upload may yet be finished.
+ */
+type BlobState = {
+  linked: Certainty;
+  keptUntil: number;
+  promisedUntil: number;
+  goneAt: number;
+  mayAppear: boolean;
+};
 type ManifestState = { present: Certainty; goneAt: number };
+
+/** How long a blob that was pushed waits for its manifest in any case: five times the default of `LEASE_TTL`. */
+const promiseMs = 5 * 60_000;
 
 /** The statuses that a write may be answered with. */
 export type Expected = readonly number[];
@@ -20,6 +32,9 @@ export type Expected = readonly number[];
 export class RepositoryModel {
   readonly #graceMs: number;
   readonly #manifests: ManifestContent[];
+  /** How many collections that do not wait for the grace are under way, and when the last ended. */
+  #endings = 0;
+  #graceEndedAt = 0;
   readonly #present: ManifestState[];
   readonly #blobs: BlobState[];
   /** Where each tag may point; `null`: it may not exist. */
@@ -31,7 +46,13 @@ export class RepositoryModel {
     this.#graceMs = graceMs;
     this.#manifests = manifests;
     this.#present = manifests.map(() => ({ present: "no", goneAt: 0 }));
-    this.#blobs = blobs.map((_: Content) => ({ linked: "no", keptUntil: 0, goneAt: 0, mayAppear: false }));
+    this.#blobs = blobs.map((_: Content) => ({
+      linked: "no",
+      keptUntil: 0,
+      promisedUntil: 0,
+      goneAt: 0,
+      mayAppear: false,
+    }));
     this.#tags = Array.from({ length: tagCount }, () => new Set([null]));
     this.#tagHistory = this.#tags.map((values) => [values]);
   }
@@ -124,7 +145,9 @@ export class RepositoryModel {
         else this.#link(step.blob, at);
         return;
       case "put manifest":
-        if (status === 201) this.#store(step.manifest, step.tag);
+        if (status !== 201) return;
+        this.#fulfil(step.manifest);
+        this.#store(step.manifest, step.tag);
         return;
       case "delete tag":
         this.#setTag(step.tag, new Set([null]));
@@ -147,6 +170,7 @@ export class RepositoryModel {
         return;
       }
       case "put manifest": {
+        this.#fulfil(step.manifest);
         const state = this.#manifestState(step.manifest);
         if (state.present === "no") state.present = "maybe";
         if (step.tag !== null) this.tagPerhaps(step.tag, step.manifest);
@@ -218,7 +242,20 @@ export class RepositoryModel {
     }
     state.linked = "yes";
     // What has more than half of its grace left is not written again.
-    if (renewedAt !== undefined) state.keptUntil = Math.max(state.keptUntil, renewedAt + this.#graceMs / 2);
+    if (renewedAt !== undefined) this.#keep(state, renewedAt, this.#graceMs / 2);
+  }
+
+  /** A collection begins that does not wait for the grace. */
+  graceBeginsToEnd(): void {
+    this.#endings++;
+    this.#endGrace();
+  }
+
+  /** It has ended, or was cut short. */
+  graceHasEnded(): void {
+    this.#endings--;
+    this.#graceEndedAt = Date.now();
+    this.#endGrace();
   }
 
   /** Every upload has ended one way or the other. */
@@ -234,7 +271,25 @@ export class RepositoryModel {
   #link(blob: number, at: number): void {
     const state = this.#blobState(blob);
     state.linked = "yes";
-    state.keptUntil = Math.max(state.keptUntil, at + this.#graceMs);
+    state.promisedUntil = Math.max(state.promisedUntil, at + Math.min(promiseMs, this.#graceMs));
+    state.keptUntil = Math.max(state.keptUntil, state.promisedUntil);
+    this.#keep(state, at, this.#graceMs);
+  }
+
+  /** Keeps a blob for a time from what was asked for then, unless a collection that does not wait may have come since. */
+  #keep(state: BlobState, at: number, milliseconds: number): void {
+    if (this.#endings > 0 || at <= this.#graceEndedAt) return;
+    state.keptUntil = Math.max(state.keptUntil, at + milliseconds);
+  }
+
+  #endGrace(): void {
+    for (const state of this.#blobs) state.keptUntil = Math.min(state.keptUntil, state.promisedUntil);
+  }
+
+  /** A manifest came, or may have: who pushed what it names has what they pushed it for. */
+  #fulfil(manifest: number): void {
+    const { kind, references } = this.#content(manifest);
+    if (kind === "image") for (const each of references) this.#blobState(each).promisedUntil = 0;
   }
 
   #store(manifest: number, tag: number | null): void {
@@ -263,7 +318,12 @@ export class RepositoryModel {
   /** What a manifest referenced is there, and is kept for the grace from when the manifest went. */
   #keepReferences(manifest: number, at: number): void {
     const { kind, references } = this.#content(manifest);
-    if (kind === "image") for (const each of references) this.#link(each, at);
+    if (kind !== "image") return;
+    for (const each of references) {
+      const state = this.#blobState(each);
+      state.linked = "yes";
+      this.#keep(state, at, this.#graceMs);
+    }
   }
 
   #blobIsGone(number: number): void {

@@ -70,6 +70,22 @@ export const renewal: fc.Arbitrary<Step[]> = fc
     { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 },
   ]);
 
+/** A blob that is pushed once more before the manifest is deleted which has it, and all grace is ended. */
+export const endedGrace: fc.Arbitrary<Step[]> = fc
+  .record({ push: pushImageStep, blob, way, seconds: fc.constantFrom(0, 200) })
+  .map(({ push, blob: again, way: pushWay, seconds }) => {
+    const { repository, at: place, manifest: image } = push;
+    const target = { repository, at: place, watched: true };
+    return [
+      push,
+      { do: "advance", seconds },
+      { do: "push blob", ...target, blob: again, way: pushWay, pauseSeconds: 0 },
+      { do: "delete manifest", ...target, manifest: image },
+      { do: "collect now" },
+      { do: "pull blob", repository, blob: again, at: place === 0 ? 1 : 0 },
+    ];
+  });
+
 /** A blob that goes, and may come back under another key, while the other location remembers the first one. */
 export const rebirth: fc.Arbitrary<Step[]> = fc
   .record({ ...written, blob: fc.constantFrom(1, 3), way, isBack: fc.boolean() })

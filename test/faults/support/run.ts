@@ -55,6 +55,11 @@ export class Run {
     return [...this.#models.keys()];
   }
 
+  /** Tells the models of all repositories something. */
+  eachModel(tell: (model: RepositoryModel) => void): void {
+    for (const model of this.#models) tell(model);
+  }
+
   model(repository: number): RepositoryModel {
     return checked(this.#models[repository], `repository ${repository}`);
   }

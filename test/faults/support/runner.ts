@@ -63,6 +63,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "leave upload":
       return leaveUpload(run, step);
     case "collect":
+    case "collect now":
     case "scrub":
     case "look around":
       return administrate(run, step);

@@ -3,6 +3,7 @@ import { failure } from "../../../oci/errors.ts";
 import { parsePage } from "../../../oci/paging.ts";
 import { collect, readUsage } from "../../../registry/collection.ts";
 import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
+import { listRestorable } from "../../../registry/undo.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 import { linkHeader } from "../link-header.ts";
@@ -26,8 +27,21 @@ export async function postGc(context: Context): Promise<Answer> {
   const { freed, keptUntilMs } = collected;
   const action = now ? "gc.now" : "gc";
   audit(context, { action, target: "*", outcome: "done", detail: JSON.stringify(freed) });
-  const keptUntil = keptUntilMs === 0 ? undefined : new Date(keptUntilMs).toISOString();
-  return jsonReply({ freed, keptUntil, cursor: collected.cursor });
+  const keptMs = Math.max(0, keptUntilMs - context.registry.clock.now());
+  return jsonReply({ freed, keptForSeconds: Math.ceil(keptMs / 1000), cursor: collected.cursor });
+}
+
+/** Lists what was deleted and can come back, by repository: what a collection with `now` would end. */
+export async function getRestorable({ registry, url }: Context): Promise<Answer> {
+  const asked = parsePage(url.searchParams);
+  if (asked === undefined) return { failure: failure("PAGE_INVALID") };
+  const page = { ...asked, limit: Math.min(asked.limit, maxUsagePage) };
+  const { entries, last } = await listRestorable(registry, page);
+  const repositories = entries.map(({ manifests, ...entry }) => ({
+    ...entry,
+    manifests: manifests.map(({ sizeBytes, ...manifest }) => ({ ...manifest, size: sizeBytes })),
+  }));
+  return jsonReply({ repositories }, linkHeader(url, page, last !== undefined && page.limit > 0, last));
 }
 
 /** Says what each repository holds, and, on the first page, what all of them do. */

@@ -1,0 +1,76 @@
+/** The requests of each connection: one is answered at a time, in their order. Source: RFC 9112, 9.3.2. */
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { type Passage, ProxiedRequest } from "./proxied-request.ts";
+import { refusalText, whyMalformed, wrongProtocol } from "./refusals.ts";
+
+interface Waiting {
+  request: ProxiedRequest;
+  isExpecting: boolean;
+}
+
+interface Client {
+  current: ProxiedRequest | undefined;
+  waiting: Waiting[];
+}
+
+/** The first byte of a TLS handshake. No HTTP method begins with it. */
+const tlsHandshake = 0x16;
+
+/** Has the server pass on what it reads. Returns the requests in flight. */
+export function serveClients(server: Server, passage: Passage): ReadonlySet<ProxiedRequest> {
+  const clients = new WeakMap<Duplex, Client>();
+  const inFlight = new Set<ProxiedRequest>();
+
+  const clientOf = (socket: Socket): Client => {
+    const known = clients.get(socket);
+    if (known !== undefined) return known;
+    const client: Client = { current: undefined, waiting: [] };
+    clients.set(socket, client);
+    // Not every runtime's parser minds that nothing follows.
+    socket.on("end", () => client.current?.onHalfClose());
+    return client;
+  };
+  const start = (client: Client, { request, isExpecting }: Waiting) => {
+    client.current = request;
+    inFlight.add(request);
+    request.start(isExpecting);
+  };
+  const accept = (isExpecting: boolean) => (incoming: IncomingMessage, response: ServerResponse) => {
+    const { socket } = incoming;
+    const client = clientOf(socket);
+    const request = new ProxiedRequest(passage, incoming, response);
+    response.on("close", () => {
+      request.end();
+      inFlight.delete(request);
+      client.current = undefined;
+      const next = client.waiting.shift();
+      if (next !== undefined && socket.writable) start(client, next);
+    });
+    // After an answer that was the last, nothing is to be answered.
+    if (!socket.writable) return;
+    if (client.current === undefined) start(client, { request, isExpecting });
+    else if (client.waiting.length < passage.limits.pipelined) client.waiting.push({ request, isExpecting });
+    else socket.destroy();
+  };
+
+  server.on("request", accept(false));
+  server.on("checkContinue", accept(true));
+  server.on("connect", (_, socket) => socket.end(refusalText(405, "this is no proxy")));
+  server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    const request = clients.get(socket)?.current;
+    if (!socket.writable || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    const { status, message } = whyMalformed(error.code);
+    if (request !== undefined) request.fail(status, message);
+    else {
+      const text =
+        error.rawPacket?.[0] === tlsHandshake ? wrongProtocol(false) : refusalText(status, message);
+      socket.end(text, () => socket.destroy());
+    }
+  });
+  return inFlight;
+}

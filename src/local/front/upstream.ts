@@ -1,0 +1,181 @@
+/** Connections to workerd, which are kept and used again. */
+import { connect, type Socket } from "node:net";
+import { AnswerParser, type AnswerReceiver } from "./answer-parser.ts";
+
+/** Where workerd listens: on a Unix socket, or on a port of 127.0.0.1. */
+export type UpstreamAddress = { socketPath: string } | { port: number };
+
+/** Learns how a request went on. */
+export interface Exchange extends AnswerReceiver {
+  /** What came of the answer has been handed over, and more of it is awaited. */
+  onPause(): void;
+  /** No answer comes any more, or no more of it. `isUntouched`: the connection was an old one, and not a byte came. */
+  onBroken(isUntouched: boolean): void;
+}
+
+/** workerd closes a connection that was idle for 5 s; one that is not as old was not closed meanwhile. */
+const mostIdleMs = 4000;
+/** What is read at once: little at first, and twice as much as before whenever that was all filled. */
+const leastReadBytes = 64 * 1024;
+const mostReadBytes = 2 * 1024 * 1024;
+/** What the larger ones of these buffers may take together: many slow readers of large blobs make do with little. */
+const mostGrownBytes = 64 * 1024 * 1024;
+
+/** Is read into by all connections whose answers are small: what it holds is used up, or copied, before the next read. */
+const sharedBuffer = Buffer.allocUnsafeSlow(leastReadBytes);
+let grownBytes = 0;
+
+/** One connection to workerd. */
+export class Connection {
+  readonly #socket: Socket;
+  readonly #parser = new AnswerParser();
+  readonly #release: (connection: Connection) => void;
+  #buffer = sharedBuffer;
+  #exchange: Exchange | undefined;
+  #hasAnswered = false;
+  #hasServed = false;
+  /** When it was put back, in milliseconds since some time; see `performance.now`. */
+  idleSince = 0;
+
+  constructor(address: UpstreamAddress, release: (connection: Connection) => void) {
+    this.#release = release;
+    const where =
+      "socketPath" in address ? { path: address.socketPath } : { port: address.port, host: "127.0.0.1" };
+    this.#socket = connect({
+      ...where,
+      noDelay: true,
+      onread: { buffer: () => this.#buffer, callback: (size, buffer) => this.#read(size, buffer) },
+    });
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => this.#end());
+  }
+
+  /** Whether a request can be sent. */
+  get isUsable(): boolean {
+    return this.#exchange === undefined && this.#socket.writable && !this.#socket.readableEnded;
+  }
+
+  /** Sends a head, after which the body follows by `write`. */
+  begin(head: string, method: string, exchange: Exchange): void {
+    this.#exchange = exchange;
+    this.#hasAnswered = false;
+    this.#parser.expect(exchange, method);
+    this.#socket.write(head, "latin1");
+  }
+
+  /** Sends a piece of the body. Returns whether more may be sent at once; otherwise `onDrain` is called for it. */
+  write(piece: Buffer, isChunked: boolean, onDrain: () => void): boolean {
+    const socket = this.#socket;
+    if (isChunked) {
+      socket.cork();
+      socket.write(`${piece.byteLength.toString(16)}\r\n`, "latin1");
+    }
+    socket.write(piece);
+    if (isChunked) {
+      socket.write("\r\n", "latin1");
+      socket.uncork();
+    }
+    if (!socket.writableNeedDrain) return true;
+    socket.once("drain", onDrain);
+    return false;
+  }
+
+  /** Ends a body that is sent in chunks. */
+  endChunks(): void {
+    this.#socket.write("0\r\n\r\n", "latin1");
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Gives it back after the whole of a request was sent and its answer read. */
+  finish(): void {
+    this.#exchange = undefined;
+    this.#hasServed = true;
+    this.#shrink();
+    // The client may still be taking the last piece.
+    this.resume();
+    if (this.#parser.mayReuse) this.#release(this);
+    else this.destroy();
+  }
+
+  /** Breaks it off, and with it the request, which workerd notices. */
+  destroy(): void {
+    this.#exchange = undefined;
+    this.#socket.destroy();
+  }
+
+  #read(size: number, buffer: Uint8Array): boolean {
+    const isShared = buffer === sharedBuffer;
+    const bytes = Buffer.from(buffer.buffer, buffer.byteOffset, size);
+    this.#hasAnswered = true;
+    if (size === buffer.byteLength) this.#grow();
+    try {
+      this.#parser.take(bytes, !isShared);
+      this.#exchange?.onPause();
+    } catch {
+      this.#socket.destroy();
+      return false;
+    }
+    return !this.#socket.isPaused();
+  }
+
+  #grow(): void {
+    const size = this.#buffer.byteLength * 2;
+    const more = this.#buffer === sharedBuffer ? size : size / 2;
+    if (size > mostReadBytes || grownBytes + more > mostGrownBytes) return;
+    grownBytes += more;
+    this.#buffer = Buffer.allocUnsafeSlow(size);
+  }
+
+  #shrink(): void {
+    if (this.#buffer === sharedBuffer) return;
+    grownBytes -= this.#buffer.byteLength;
+    this.#buffer = sharedBuffer;
+  }
+
+  #end(): void {
+    this.#shrink();
+    const exchange = this.#exchange;
+    this.#exchange = undefined;
+    exchange?.onBroken(this.#hasServed && !this.#hasAnswered);
+  }
+}
+
+/** The connections to one workerd. */
+export class Upstream {
+  readonly #address: UpstreamAddress;
+  readonly #idle: Connection[] = [];
+
+  constructor(address: UpstreamAddress) {
+    this.#address = address;
+  }
+
+  /** A connection that nobody uses. `isNew`: not one that was used before. */
+  take(isNew = false): Connection {
+    for (let kept = isNew ? undefined : this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
+      if (kept.isUsable && performance.now() - kept.idleSince < mostIdleMs) return kept;
+      kept.destroy();
+    }
+    return new Connection(this.#address, (connection) => {
+      connection.idleSince = performance.now();
+      this.#idle.push(connection);
+    });
+  }
+
+  /** Closes the connections that nobody has used for a while. `now`: as `performance.now`. */
+  sweep(now: number): void {
+    while (this.#idle[0] !== undefined && now - this.#idle[0].idleSince >= mostIdleMs)
+      this.#idle.shift()?.destroy();
+  }
+
+  /** Closes all that are idle. */
+  close(): void {
+    for (const connection of this.#idle.splice(0)) connection.destroy();
+  }
+}

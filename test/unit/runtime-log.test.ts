@@ -1,0 +1,23 @@
+import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
+import test from "node:test";
+import { runtimeLog, serverLine } from "../../src/local/runtime-log.ts";
+
+test("nothing that moves a terminal's cursor gets into the log as it is, in whichever form", () => {
+  const to = { stdout: new PassThrough().setEncoding("utf8"), stderr: new PassThrough().setEncoding("utf8") };
+  const take = runtimeLog("text", to);
+  const said = { name: "\x1b[2J\x7f\x9b2J\u2028\r\n\0 æ" };
+  take(JSON.stringify(said), "stdout");
+  take("plain \x1b[2J\x9b2J", "stderr");
+  for (const text of [
+    to.stdout.read(),
+    to.stderr.read(),
+    serverLine("text", "a\nb\x1b"),
+    serverLine("json", "\x9b"),
+  ]) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+    assert.match(text, /^[^\x00-\x1f\x7f-\x9f\u2028]+\n$/);
+  }
+  take(JSON.stringify(said), "stdout");
+  assert.deepEqual(JSON.parse(to.stdout.read()), said, "JSON still says the same");
+});
