@@ -25,9 +25,25 @@ export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
 const calls = new CallCounter();
 const rows = new SqlMeter();
 
+/** What objects do after they have answered. */
+const afterwards = new Set<Promise<unknown>>();
+
+/** Counts what an object writes, from now on, and waits for what it does after its answers. */
+function watch(owner: string, ctx: DurableObjectState): void {
+  rows.watch(owner, ctx.storage);
+  const waitUntil = ctx.waitUntil.bind(ctx);
+  const watched = (work: Promise<unknown>) => {
+    afterwards.add(work);
+    const end = () => void afterwards.delete(work);
+    work.then(end, end);
+    waitUntil(work);
+  };
+  Object.defineProperty(ctx, "waitUntil", { value: watched });
+}
+
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Repository", ctx.storage);
+    watch("Repository", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -36,7 +52,7 @@ export class Repository extends RealRepository {
 
 export class Upload extends RealUpload {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Upload", ctx.storage);
+    watch("Upload", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -47,8 +63,10 @@ export class Blobs extends RealBlobs {
   constructor(ctx: DurableObjectState, env: Env) {
     // A shard makes its tables, and begins to scrub, once in its life: that is no cost of the push that comes first.
     new BlobsStore(ctx.storage.sql).create();
-    new DueTable(ctx.storage, systemClock).scrubLater(parseSettings(env).scrubEveryMs);
-    rows.watch("Blobs", ctx.storage);
+    const due = new DueTable(ctx.storage, systemClock);
+    due.scrubLater(parseSettings(env).scrubEveryMs);
+    due.arm();
+    watch("Blobs", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -57,23 +75,26 @@ export class Blobs extends RealBlobs {
 
 export class Catalog extends RealCatalog {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Catalog", ctx.storage);
+    watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
 }
 
 export class Webhooks extends RealWebhooks {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Webhooks", ctx.storage);
+    watch("Webhooks", ctx);
     super(ctx, calls.wrap(env));
   }
 }
 
-/** Twice in a row nothing is in flight: what follows on a call begins in the turn in which it ends. */
+/**
+ * Twice in a row nothing is in flight: what follows on a call begins in the turn in which it ends. Nor is anything left
+ * that objects do after their answers.
+ */
 async function settle(): Promise<void> {
   for (let idle = 0; idle < 2; idle++) {
     await scheduler.wait(1);
-    if (calls.isBusy) idle = -1;
+    if (calls.isBusy || afterwards.size > 0) idle = -1;
   }
 }
 
