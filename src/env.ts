@@ -120,6 +120,8 @@ export interface Settings {
   webhookAllowsPrivate: boolean;
   /** How long a listener may take to answer. */
   webhookTimeoutMs: number;
+  /** How long a ledger writes no events down, after it was told that nobody listens. */
+  eventQuietMs: number;
   /** How much of the disk of one machine pushes must leave free, in bytes; `undefined`: as storage/disk-space.ts says. */
   diskReserveBytes: number | undefined;
   /** Form of the log lines. */
@@ -200,6 +202,7 @@ export const variables = {
   METRICS_SCOPE: oneOf("registry", "process"),
   WEBHOOK_ALLOW_PRIVATE: oneOf("no", "yes"),
   WEBHOOK_TIMEOUT: duration("10s", 100, 60 * second),
+  EVENT_QUIET: duration("5s", 0, 60 * second),
   DISK_RESERVE: sizeOrAuto(0, 1024 * 1024 * mebibyte),
   LOG_FORMAT: oneOf("json", "text", "none"),
   LOG_PROBES: oneOf("yes", "no"),
@@ -273,6 +276,7 @@ export function parseSettings(env: Partial<Record<VariableName, string>>): Setti
     metricsScope: read(env, "METRICS_SCOPE"),
     webhookAllowsPrivate: read(env, "WEBHOOK_ALLOW_PRIVATE") === "yes",
     webhookTimeoutMs: read(env, "WEBHOOK_TIMEOUT"),
+    eventQuietMs: read(env, "EVENT_QUIET"),
     diskReserveBytes: unlessWord(read(env, "DISK_RESERVE")),
     logFormat: read(env, "LOG_FORMAT"),
     logsProbes: read(env, "LOG_PROBES") === "yes",

@@ -73,11 +73,11 @@ ${scenarioTable(pullScenarios())}
 
 ## A million pushes of a config and five layers
 
-Each blob is looked for, not found, and pushed; then the manifest, with a tag.
+Each blob is looked for, not found, and pushed; then the manifest, with a tag. Once in a push the ledger asks who listens to events; where somebody does, each event is a row or two of the ledger, of \`Webhooks\` and of the queue.
 
 ${scenarioTable(pushScenarios())}
 
-Most of it are rows: each upload, blob and replica row is written down before it is acted on, and its rows also stand in indexes. Storage itself is ${"$0.015"} a GB and month.
+Most of it are rows: what is to be done about an upload or a blob is written down before it is done. They are counted as they are billed: with those of indexes and of new tables, and one for each alarm that is set. Storage itself is ${"$0.015"} a GB and month.
 
 ## Every request
 

@@ -21,9 +21,10 @@ import {
   forgetTombstones,
 } from "./blobs/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blobs/faults.ts";
-import { askAgain, askHolders, holderJob, leasedUntil, lend } from "./blobs/holders.ts";
+import { askAgain, askHolders, askTime, lend } from "./blobs/holders.ts";
 import { makeShardParts, type ShardParts } from "./blobs/parts.ts";
 import { scrubDigests } from "./blobs/scrub.ts";
+import { isGivenUp } from "./blobs/store.ts";
 import type { Adoption, BlobsApi } from "./blobs-api.ts";
 import type { DueJob } from "./due.ts";
 import { reportIfDue } from "./report.ts";
@@ -45,7 +46,7 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#parts = makeShardParts(ctx.storage, env, clock);
-    if (this.#exists) this.#parts.due.arm();
+    if (this.#exists) void this.#parts.due.wake();
   }
 
   get #exists(): boolean {
@@ -55,12 +56,19 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   // ── Bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
-    const { store, due } = this.#parts;
-    this.#change(() => {
-      if (store.isContent(key) || store.strayKey(key)?.state === "tombstone") return;
-      store.setStrayKey(key, { digest, state: "doomed", reason: "cut short", sizeBytes: null });
-      due.set("doom", key, deleteAt);
-    });
+    const { store, clock, settings } = this.#parts;
+    const change = () => {
+      if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;
+      store.setStrayKey(key, {
+        digest,
+        state: "doomed",
+        reason: "cut short",
+        sizeBytes: null,
+        dueAt: deleteAt,
+      });
+    };
+    // The adoption that follows has the holder asked.
+    this.#change(change, askTime(this.#parts, clock.now() + settings.leaseMs));
   }
 
   async adopt(pushed: BlobLocation, repository: RepositoryName): Promise<AdoptionOutcome> {
@@ -108,13 +116,13 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
   /** What the shard knows against bytes that are stored as they should be. */
   #rejectionOf({ digest, key }: BlobLocation): Rejection | undefined {
     const { store } = this.#parts;
-    if (store.strayKey(key)?.state === "tombstone") return "tombstoned";
+    if (isGivenUp(store.strayKey(key))) return "tombstoned";
     return store.blob(digest)?.key === key ? store.fault(digest) : undefined;
   }
 
   /** Lends what the digest has already. What was pushed was never anybody's, and goes at once. */
   #lendKnown(known: BlobLocation, pushed: BlobLocation, repository: RepositoryName): Adoption {
-    const isBuried = this.#parts.store.strayKey(pushed.key)?.state === "tombstone";
+    const isBuried = isGivenUp(this.#parts.store.strayKey(pushed.key));
     if (!isBuried) bury(this.#parts, pushed, "the digest had bytes already", 0);
     return lend(this.#parts, known, repository);
   }
@@ -128,7 +136,6 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
       store.setBlob(pushed);
       due.scrubLater(settings.scrubEveryMs);
       store.clearStrayKey(pushed.key);
-      due.clear("doom", pushed.key);
       due.clear(readAgainJob, pushed.digest);
     }
     return lend(this.#parts, pushed, repository);
@@ -201,35 +208,36 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     return step;
   }
 
-  override async alarm(): Promise<void> {
-    await this.#run();
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#parts.due.runAlarm(this.#jobs, invocation);
+    this.#report();
   }
 
   async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
     let more = false;
     const freed = await this.#parts.tally.during(async () => {
-      more = await this.#run(budgetMs);
+      const { due, store, clock, transaction } = this.#parts;
+      if (endsGrace && this.#exists) store.askAfterLeases(clock.now(), endedAtOnce);
+      more = await due.run(this.#jobs, budgetMs);
       if (!endsGrace || !this.#exists) return;
       // Also of what holders have just given up; and what one round gives up, the next one deletes.
       for (let round = 0; round < 2; round++) {
-        const ended = this.#parts.transaction(() => endDelays(this.#parts, endedAtOnce));
-        more = (await this.#run(budgetMs)) || ended >= endedAtOnce;
+        const ended = transaction(() => endDelays(this.#parts, endedAtOnce));
+        more = (await due.run(this.#jobs, budgetMs)) || ended >= endedAtOnce;
       }
     });
-    return { freed, more, keptUntilMs: endsGrace && this.#exists ? leasedUntil(this.#parts) : 0 };
+    this.#report();
+    const { store, clock } = this.#parts;
+    return { freed, more, keptUntilMs: endsGrace && this.#exists ? store.leasedUntil(clock.now()) : 0 };
   }
 
-  /** Does what is due. Returns whether some of it is left. */
-  async #run(budgetMs?: number): Promise<boolean> {
-    const { due, clock } = this.#parts;
-    const more = await due.run(this.#jobs, budgetMs);
-    reportIfDue(this.env, clock.now(), (promise) => this.ctx.waitUntil(promise));
-    return more;
+  #report(): void {
+    reportIfDue(this.env, this.#parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
   }
 
   /** In the order in which one leads to the next. */
   readonly #jobs: Record<string, DueJob> = {
-    [holderJob]: (rows) => askHolders(this.#parts, rows),
+    holder: (rows) => askHolders(this.#parts, rows),
     [dropJob]: async (rows) => this.#parts.transaction(() => dropUnheld(this.#parts, rows)),
     doom: async (rows) => this.#parts.transaction(() => buryDoomed(this.#parts, rows)),
     delete: (rows) => deleteBuried(this.#parts, rows),
@@ -241,12 +249,12 @@ export class Blobs extends DurableObject<Env> implements BlobsApi {
     },
   };
 
-  /** Runs one transaction, and starts what it left to be done. */
-  #change<T>(transaction: () => T): T {
+  /** Runs one transaction, and starts what it left to be done, `by` a time if it can be later. */
+  #change<T>(transaction: () => T, by?: number): T {
     const { store, due } = this.#parts;
     store.create();
     const result = this.#parts.transaction(transaction);
-    due.arm();
+    due.arm(by);
     return result;
   }
 }

@@ -27,7 +27,7 @@ import { AccountStore } from "./catalog/account-store.ts";
 import { AuditStore } from "./catalog/audit-store.ts";
 import { CountStore } from "./catalog/count-store.ts";
 import { catalogSchema } from "./catalog/schema.ts";
-import { DueTable } from "./due.ts";
+import { type DueJob, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { scrubJob } from "./scrub/report.ts";
 import { scrubStores } from "./scrub/strays.ts";
@@ -61,16 +61,17 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#counts = new CountStore(this.#sql);
     this.#due = new DueTable(ctx.storage, clock);
     this.#due.scrubLater(parseSettings(env).scrubEveryMs);
-    this.#due.arm();
+    void this.#due.wake();
   }
 
   /** Looks, now and then, for what is in the stores and nobody knows. */
-  override async alarm(): Promise<void> {
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     const { scrubEveryMs } = parseSettings(this.env);
-    await this.#due.run({
+    const jobs: Record<string, DueJob> = {
       [scrubJob]: (rows) =>
         this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(this.env, after, this.#clock.now())),
-    });
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   async sessionSecret(): Promise<Uint8Array> {

@@ -1,8 +1,12 @@
 /**
- * What an object has to do later: one table, whose earliest row is the object's alarm.
+ * What an object has to do later: rows that are due at a time, whose earliest is the object's alarm.
  *
  * The platform runs an alarm at least once, perhaps late, and gives up after six failures in a row. So the runner
- * arms the next alarm before it works, catches everything, and postpones what failed.
+ * catches everything, postpones what failed, and arms the next alarm when it is done; where it died in a run before this
+ * one, it arms before it works.
+ *
+ * An alarm that is set is a row in the bill, and on one machine several writes to a disk. So none is set where an
+ * earlier one is set already, and none is moved to a later time: it comes, finds nothing due, and sets itself right.
  */
 import type { Clock } from "../env.ts";
 import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
@@ -16,20 +20,38 @@ export type DueRow = { id: string; at: number };
  */
 export type DueJob = (rows: DueRow[]) => Promise<void>;
 
+/**
+ * A table whose rows are due by themselves, at the time in a column of theirs, without a row in `due` for each: a push
+ * writes some of them for every blob. `id` is SQL for what a row is about, `isDue` for which rows are due at all; there
+ * must be an index that finds those, by their time.
+ */
+export type DueColumn = { table: string; id: string; at: string; isDue: string };
+
 const batchSize = 100;
 const postponeMs = 30_000;
 const jobBudgetMs = 10_000;
+const farFuture = Number.MAX_SAFE_INTEGER;
 
-/** The table `due(kind, id, at)` of an object, and its alarm. */
+/** An alarm that did not come for so long will not come: the local runtime keeps the time of one that it gave up. */
+const lostMs = 300_000;
+
+/** The table `due(kind, id, at)` of an object, rows of other tables that are due, and the alarm. */
 export class DueTable {
   readonly #storage: DurableObjectStorage;
   readonly #clock: Clock;
+  readonly #columns: Record<string, DueColumn>;
   #armedAt: number | undefined;
+  /** Whether it is not known yet which alarm is set. */
+  #isWaking = false;
   #running: Promise<unknown> = Promise.resolve();
+  /** How many runs of the alarm are under way, or wait for another run. */
+  #alarmRuns = 0;
 
-  constructor(storage: DurableObjectStorage, clock: Clock) {
+  /** `columns`: the kinds of jobs whose rows are in other tables. */
+  constructor(storage: DurableObjectStorage, clock: Clock, columns: Record<string, DueColumn> = {}) {
     this.#storage = storage;
     this.#clock = clock;
+    this.#columns = columns;
   }
 
   /** SQL of the table, for an object's schema. */
@@ -40,12 +62,16 @@ export class DueTable {
       at INTEGER NOT NULL,
       PRIMARY KEY (kind, id)
     ) WITHOUT ROWID;
-    CREATE INDEX IF NOT EXISTS due_by_time ON due (at);
     CREATE INDEX IF NOT EXISTS due_by_kind ON due (kind, at);
   `;
 
+  /** SQL for data of earlier releases: an index that is written with each row, and that nothing needs. */
+  static readonly dropIndex = "DROP INDEX IF EXISTS due_by_time";
+
   /** Makes a job due at a time, in milliseconds since 1970, whenever it was due before. */
   set(kind: string, id: string, at: number): void {
+    // Objects of which nearly all that is due is so by itself get the table with its first row.
+    if (!this.#hasTable() && this.#isThere()) this.#storage.sql.exec(DueTable.schema);
     this.#storage.sql.exec(
       "INSERT INTO due (kind, id, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
       kind,
@@ -56,32 +82,26 @@ export class DueTable {
 
   /** Takes a job away. */
   clear(kind: string, id: string): void {
+    if (!this.#hasTable()) return;
     this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
   /** Makes jobs of a kind due now that are due later, but not after `by`, at most so many. Returns how many. */
-  hasten(kind: string, limit: number, by = Number.MAX_SAFE_INTEGER): number {
+  hasten(kind: string, limit: number, by = farFuture): number {
+    const { table, id, at, isDue } = this.#columnOf(kind);
     const hastened = this.#storage.sql.exec(
-      `UPDATE due SET at = ?1 WHERE kind = ?2 AND id IN (
-         SELECT id FROM due WHERE kind = ?2 AND at > ?1 AND at <= ?4 ORDER BY at LIMIT ?3) RETURNING id`,
+      `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${id} IN (
+         SELECT ${id} FROM ${table} WHERE ${isDue} AND ${at} > ?1 AND ${at} <= ?3 ORDER BY ${at} LIMIT ?2) RETURNING 1`,
       this.#clock.now(),
-      kind,
       limit,
       by,
     );
     return hastened.toArray().length;
   }
 
-  /** When the last job of a kind is due of those that are due later, within a time from now; 0 where none is. */
-  lastWithin(kind: string, milliseconds: number): number {
-    const now = this.#clock.now();
-    const last = "SELECT max(at) AS at FROM due WHERE kind = ? AND at > ? AND at <= ?";
-    const { at } = this.#storage.sql.exec<{ at: number | null }>(last, kind, now, now + milliseconds).one();
-    return at ?? 0;
-  }
-
   /** When a job is due; `undefined` when it is not. */
   at(kind: string, id: string): number | undefined {
+    if (!this.#hasTable()) return undefined;
     const [row] = this.#storage.sql
       .exec<{ at: number }>("SELECT at FROM due WHERE kind = ? AND id = ?", kind, id)
       .toArray();
@@ -89,13 +109,33 @@ export class DueTable {
   }
 
   /**
-   * Sees to an alarm that comes no later than the earliest row. To be called after every change, outside its
-   * transaction. An alarm that comes earlier is left: it finds nothing due, once, and sets itself right; to move it
-   * there and back takes two more writes of every push.
+   * To be called when the object comes to life, before anything else is: learns which alarm is set, and sets one where
+   * one is missing.
    */
-  arm(): void {
-    const earliest = this.#earliest();
-    if (earliest === undefined || (this.#armedAt !== undefined && this.#armedAt <= earliest)) return;
+  async wake(): Promise<void> {
+    this.#isWaking = true;
+    try {
+      const setTo = await this.#storage.getAlarm();
+      if (setTo !== null && setTo > this.#clock.now() - lostMs) this.#armedAt = setTo;
+    } finally {
+      this.#isWaking = false;
+    }
+    this.#armIfThere();
+  }
+
+  /**
+   * Sees to an alarm that comes no later than the earliest row. To be called after every change, outside its
+   * transaction. While the object wakes, that ends with it; while an alarm runs, the run sees to it when it ends, and is
+   * repeated if it does not come to that.
+   *
+   * `by`: when something else is going to be due soon, for which the alarm would have to be moved.
+   */
+  arm(by = farFuture): void {
+    if (this.#isWaking || this.#alarmRuns > 0) return;
+    const first = this.#earliest();
+    if (first === undefined) return;
+    const earliest = Math.min(first, by);
+    if (this.#armedAt !== undefined && this.#armedAt <= earliest) return;
     this.#armedAt = earliest;
     void this.#storage.setAlarm(Math.max(1, earliest));
   }
@@ -105,15 +145,25 @@ export class DueTable {
     this.#armedAt = undefined;
   }
 
-  /** Sets the alarm to the earliest row, or none: an object with nothing to do is not woken for it. */
-  #armExactly(): void {
-    this.#armedAt = undefined;
-    if (this.#earliest() === undefined) void this.#storage.deleteAlarm();
-    else this.arm();
+  /** When the first row is due, of whatever kind. */
+  #earliest(): number | undefined {
+    const ofColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
+    const times = [this.#earliestInTable(), ...ofColumns].filter((at) => at !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  #earliest(): number | undefined {
-    const [row] = this.#storage.sql.exec<{ at: number | null }>("SELECT min(at) AS at FROM due").toArray();
+  #earliestInTable(): number | undefined {
+    if (!this.#hasTable()) return undefined;
+    // A look at the index for each kind that there is.
+    const [row] = this.#storage.sql
+      .exec<{ at: number | null }>(
+        `WITH RECURSIVE kinds(kind) AS (
+           SELECT min(kind) FROM due
+           UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
+         )
+         SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds`,
+      )
+      .toArray();
     return row?.at ?? undefined;
   }
 
@@ -126,52 +176,66 @@ export class DueTable {
    * Runs what is due now, kind by kind in the order given, each for as long as the budget says. One run at a time: a
    * second one waits for the first. Returns whether something is due still. Never throws.
    */
-  run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
-    const running = this.#running.then(() => this.#runAlone(jobs, budgetMs));
+  async run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
+    const isLeft = await this.#inTurn(() => this.#runAlone(jobs, budgetMs));
+    this.#armIfThere();
+    return isLeft;
+  }
+
+  /** Runs what is due, as {@link run} does, for the alarm that is used up by that. */
+  async runAlarm(jobs: Record<string, DueJob>, invocation: AlarmInvocationInfo | undefined): Promise<void> {
+    this.#alarmRuns++;
+    try {
+      await this.#inTurn(async () => {
+        this.#armedAt = undefined;
+        // The platform repeats what dies, but not for ever.
+        if (invocation?.isRetry === true) await this.#armForNextTry();
+        await this.#runAlone(jobs, jobBudgetMs);
+      });
+    } finally {
+      this.#alarmRuns--;
+    }
+    this.#armIfThere();
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const running = this.#running.then(work);
     // One that failed fails its caller alone.
     this.#running = running.catch(() => {});
     return running;
+  }
+
+  async #armForNextTry(): Promise<void> {
+    this.#armedAt = this.#clock.now() + postponeMs;
+    await this.#storage.setAlarm(this.#armedAt);
   }
 
   async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
     // The run before this one may have ended with the deletion of all that the object kept.
     if (!this.#isThere()) return false;
     let kinds = this.#kindsDue(jobs);
-    if (kinds.size === 0) {
-      // The alarm that this is, perhaps, has been used up.
-      this.#armExactly();
-      return false;
-    }
-    const startedAt = this.#clock.now();
-    this.#armedAt = startedAt + postponeMs;
-    await this.#storage.setAlarm(this.#armedAt);
     for (const [kind, job] of Object.entries(jobs)) {
       if (!kinds.has(kind)) continue;
       const deadline = this.#clock.now() + budgetMs;
       while (this.#clock.now() <= deadline) {
-        const rows = this.#dueNow(kind);
+        const rows = this.#dueRows(kind, this.#clock.now(), batchSize);
         if (rows.length === 0) break;
         await this.#attempt(kind, job, rows);
       }
       // One kind of job leads to the next.
       kinds = this.#kindsDue(jobs);
     }
-    this.#armExactly();
     return kinds.size > 0;
+  }
+
+  #armIfThere(): void {
+    if (this.#isThere()) this.arm();
   }
 
   /** Those of the jobs of which something is due: most alarms are about one, and an object may have a dozen. */
   #kindsDue(jobs: Record<string, DueJob>): Set<string> {
-    // A look at the index for each kind, whatever there is of it.
-    const rows = this.#storage.sql
-      .exec<{ kind: string }>(
-        `SELECT value AS kind FROM json_each(?)
-         WHERE EXISTS (SELECT 1 FROM due WHERE kind = value AND at <= ?)`,
-        JSON.stringify(Object.keys(jobs)),
-        this.#clock.now(),
-      )
-      .toArray();
-    return new Set(rows.map((row) => row.kind));
+    const now = this.#clock.now();
+    return new Set(Object.keys(jobs).filter((kind) => this.#dueRows(kind, now, 1).length > 0));
   }
 
   /** Lets an object's own scrub begin in a while, unless it has begun, or there is none. */
@@ -203,27 +267,46 @@ export class DueTable {
     } catch (error) {
       console.error(JSON.stringify({ event: "job failed", kind, error: String(error) }));
     }
+    this.#postpone(kind, rows);
+  }
+
+  /** Moves those of the rows that are as they were: who touched one has also said when it is due. */
+  #postpone(kind: string, rows: DueRow[]): void {
+    const { table, id, at, isDue } = this.#columnOf(kind);
     this.#storage.sql.exec(
-      `UPDATE due SET at = ? WHERE kind = ?
-         AND (id, at) IN (SELECT value ->> 'id', value ->> 'at' FROM json_each(?))`,
+      `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${at} <= ?2
+         AND (${id}, ${at}) IN (SELECT value ->> 'id', value ->> 'at' FROM json_each(?3))`,
       this.#clock.now() + postponeMs,
-      kind,
+      rows.at(-1)?.at ?? 0,
       JSON.stringify(rows),
     );
   }
 
-  #isThere(): boolean {
+  #hasTable(): boolean {
     return this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'due'").toArray().length > 0;
   }
 
-  #dueNow(kind: string): DueRow[] {
+  /** Whether there is anything that could be due. */
+  #isThere(): boolean {
+    const tables = ["due", ...Object.values(this.#columns).map(({ table }) => table)];
+    const named = "SELECT 1 FROM sqlite_master WHERE name IN (SELECT value FROM json_each(?)) LIMIT 1";
+    return this.#storage.sql.exec(named, JSON.stringify(tables)).toArray().length > 0;
+  }
+
+  /** The rows of a kind that are due by a time, the first ones first. */
+  #dueRows(kind: string, by: number, limit: number): DueRow[] {
+    if (this.#columns[kind] === undefined && !this.#hasTable()) return [];
+    const { table, id, at, isDue } = this.#columnOf(kind);
     return this.#storage.sql
       .exec<DueRow>(
-        "SELECT id, at FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
-        kind,
-        this.#clock.now(),
-        batchSize,
+        `SELECT ${id} AS id, ${at} AS at FROM ${table} WHERE ${isDue} AND ${at} <= ? ORDER BY ${at} LIMIT ?`,
+        by,
+        limit,
       )
       .toArray();
+  }
+
+  #columnOf(kind: string): DueColumn {
+    return this.#columns[kind] ?? { table: "due", id: "id", at: "at", isDue: `kind = '${kind}'` };
   }
 }

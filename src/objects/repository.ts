@@ -81,7 +81,10 @@ export class Repository extends Ledger implements RepositoryApi {
 
   async locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined> {
     if (!this.exists) return undefined;
-    if (renew) renewIfOld(this.parts, digest);
+    if (renew) {
+      this.expectPush();
+      renewIfOld(this.parts, digest);
+    }
     return this.parts.blobs.location(digest);
   }
 
@@ -130,6 +133,7 @@ export class Repository extends Ledger implements RepositoryApi {
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
 
   async sessionState(session: string): Promise<SessionState> {
+    this.expectPush();
     return this.meta === undefined ? { state: "open" } : this.parts.blobs.sessionState(session);
   }
 

@@ -33,6 +33,19 @@ export function applySchema(sql: SqlStorage, schema: Schema): void {
   }
   if (version === schema.length) return;
   for (const step of schema.slice(version)) sql.exec(step);
+  writeVersion(sql, schema);
+}
+
+/**
+ * Makes the tables of a new object as all steps together would: in objects that are many and live for a push, each table
+ * that a later step replaces is rows of their bill.
+ */
+export function createWhole(sql: SqlStorage, schema: Schema, whole: string): void {
+  sql.exec(whole);
+  writeVersion(sql, schema);
+}
+
+function writeVersion(sql: SqlStorage, schema: Schema): void {
   sql.exec(versionTable);
   sql.exec("DELETE FROM schema_version");
   sql.exec("INSERT INTO schema_version (version) VALUES (?)", schema.length);

@@ -9,11 +9,11 @@ import type { RepositoryName } from "../oci/name.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
-import { type DueRow, DueTable } from "./due.ts";
+import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { Intake } from "./upload/intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
-import { UploadTables } from "./upload/schema.ts";
+import { UploadTables, uploadColumns } from "./upload/schema.ts";
 import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import {
@@ -43,12 +43,12 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       bucket: openBucket(env),
       space: openDiskSpace(env),
       storage: ctx.storage,
-      due: new DueTable(ctx.storage, clock),
+      due: new DueTable(ctx.storage, clock, uploadColumns),
       tables: new UploadTables(ctx.storage.sql),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
       keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),
     };
-    if (this.#host.tables.exist()) this.#host.due.arm();
+    if (this.#host.tables.exist()) void this.#host.due.wake();
   }
 
   override async fetch(request: Request): Promise<Response> {
@@ -96,14 +96,15 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     });
   }
 
-  override async alarm(): Promise<void> {
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     const { due, tables } = this.#host;
     if (!tables.exist()) return;
-    await due.run({
+    const jobs: Record<string, DueJob> = {
       [adoptJob]: (rows) => this.#each(rows, (session) => session.adopt()),
       [sessionJob]: (rows) => this.#each(rows, (session) => session.expire()),
       [cleanJob]: (rows) => this.#each(rows, (session) => session.clean()),
-    });
+    };
+    await due.runAlarm(jobs, invocation);
     this.#report();
     // The run before this one may have ended with the deletion of all.
     if (!tables.exist() || !tables.areEmpty() || this.#sessions.size > 0) return;

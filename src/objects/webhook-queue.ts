@@ -50,7 +50,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     this.#settings = parseSettings(env);
     this.#store = new QueueStore(ctx.storage.sql);
     this.#due = new DueTable(ctx.storage, clock);
-    if (this.#store.exists() || this.#store.isEmptied()) this.#due.arm();
+    if (this.#store.exists() || this.#store.isEmptied()) void this.#due.wake();
   }
 
   async receive(webhook: Webhook, events: RegistryEvent[]): Promise<void> {
@@ -108,12 +108,12 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
 
   // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  override async alarm(): Promise<void> {
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     if (!this.#store.exists()) {
       await this.ctx.storage.deleteAll();
       return;
     }
-    await this.#due.run({ [sendJob]: () => this.#sendDue() });
+    await this.#due.runAlarm({ [sendJob]: () => this.#sendDue() }, invocation);
   }
 
   #change<T>(transaction: () => T): T {

@@ -24,10 +24,17 @@ export type Webhook = {
 /** A change to a webhook; what is left out stays. */
 export type WebhookChange = Partial<Omit<Webhook, "id" | "createdAtMs">>;
 
+/** Whether somebody listens to a repository, or else for how long nobody does. */
+export type Attention = { isListening: boolean; quietMs?: number };
+
 /** Which webhooks there are, and what each has still to be told. */
 export interface WebhooksApi {
-  /** Takes events over, in their order, for all webhooks that want them. Says whether any may want this repository's. */
-  accept(repository: string, events: RegistryEvent[]): Promise<{ isListening: boolean }>;
+  /**
+   * Takes events over, in their order, for all webhooks that want them. Says whether any may want this repository's;
+   * where none does, none will for `quietMs` from the call on: whoever makes a webhook waits for as long
+   * (`EVENT_QUIET`). An earlier release does not say that.
+   */
+  accept(repository: string, events: RegistryEvent[]): Promise<Attention>;
   /** Patterns of the repositories whose pulls somebody wants to hear of. */
   pullPatterns(): Promise<string[]>;
   /** False when there are as many as there may be. */

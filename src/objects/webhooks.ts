@@ -3,13 +3,13 @@
  * passes them on to a queue for each webhook (webhook-queue.ts). It sends nothing itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, systemClock } from "../env.ts";
+import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
-import { DueTable } from "./due.ts";
+import { type DueJob, DueTable } from "./due.ts";
 import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
-import type { Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
+import type { Attention, Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
 
 const passOnJob = "pass-on";
 const batchSize = 100;
@@ -34,12 +34,12 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     this.#clock = clock;
     this.#store = new WebhookStore(ctx.storage.sql);
     this.#due = new DueTable(ctx.storage, clock);
-    this.#due.arm();
+    void this.#due.wake();
   }
 
   // ── Events ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async accept(repository: string, events: RegistryEvent[]): Promise<{ isListening: boolean }> {
+  async accept(repository: string, events: RegistryEvent[]): Promise<Attention> {
     const listeners = this.#store.all().filter((webhook) => hears(webhook, repository));
     const told = listeners
       .map((webhook) => ({ id: webhook.id, events: events.filter((event) => wants(webhook, event)) }))
@@ -53,9 +53,8 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
       },
     );
     // Pulls do not come from ledgers.
-    return {
-      isListening: listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull")),
-    };
+    const isListening = listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull"));
+    return { isListening, quietMs: isListening ? 0 : parseSettings(this.env).eventQuietMs };
   }
 
   async pullPatterns(): Promise<string[]> {
@@ -96,12 +95,13 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
 
   // ── Passing on ───────────────────────────────────────────────────────────────────────────────────────────────
 
-  override async alarm(): Promise<void> {
-    await this.#due.run({
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    const jobs: Record<string, DueJob> = {
       [passOnJob]: async (rows) => {
         await Promise.all(rows.map(({ id }) => this.#passOn(id)));
       },
-    });
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   /** Runs one transaction, and lets the queues of these webhooks know what came of it. */

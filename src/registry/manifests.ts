@@ -40,7 +40,8 @@ export async function resolveTag(
   }
   let resolved: ResolvedTag | null;
   try {
-    resolved = await registry.tagLookups.resolve(repository, tag, waitUntil);
+    const look = (tags: Tag[]) => registry.ledger(repository).resolveTags(tags);
+    resolved = await registry.tagLookups.ask(repository, tag, look, waitUntil);
   } catch (error) {
     if (!(error instanceof Unreachable) || !acceptStale || isRepeated) throw error;
     const digest = await registry.tagsSeen.fromReplica(registry.replica, repository, tag);
@@ -163,8 +164,10 @@ export function listTags(
   registry: Registry,
   repository: RepositoryName,
   { last, limit }: PageRequest,
+  waitUntil: WaitUntil,
 ): Promise<Result<{ page: Page<string> }>> {
-  return registry.ledger(repository).listTags(last, limit);
+  const list = async () => [await registry.ledger(repository).listTags(last, limit)];
+  return registry.tagLists.ask(`${repository} ${limit} ${last}`, "page", list, waitUntil);
 }
 
 /** A page of the manifests that have this subject. A repository that does not exist has none. */

@@ -2,7 +2,7 @@
  * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
  */
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import type { CatalogApi, RepositoryApi } from "../objects/api.ts";
+import type { CatalogApi, Page, RepositoryApi, ResolvedTag } from "../objects/api.ts";
 import type { BlobsApi } from "../objects/blobs-api.ts";
 import {
   catalogStub,
@@ -17,7 +17,8 @@ import {
 import type { UploadApi } from "../objects/upload-channel.ts";
 import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -25,7 +26,7 @@ import { openReplica, type Replica } from "../storage/replica.ts";
 import { IsolateCache } from "./isolate-cache.ts";
 import { ByteLru } from "./lru.ts";
 import { PullEvents } from "./pull-events.ts";
-import { TagLookups } from "./tag-lookups.ts";
+import { SharedCalls } from "./shared-calls.ts";
 import { TagsSeen } from "./tags-seen.ts";
 
 /** The registry, as one isolate sees it. */
@@ -39,7 +40,10 @@ export interface Registry {
   /** The room on the disk, where blobs are in files. */
   readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
-  readonly tagLookups: TagLookups;
+  /** Look-ups of tags, in lanes of repositories; `null`: there is none. */
+  readonly tagLookups: SharedCalls<Tag, ResolvedTag | null>;
+  /** Lists of tags, in lanes of pages: all who ask for the same one. */
+  readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
   readonly tagsSeen: TagsSeen;
   /** Which repositories everybody may pull, as far as it was asked lately. */
   readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
@@ -81,7 +85,8 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     bucket: openBucket(env),
     space: openDiskSpace(env),
     cache: new IsolateCache(clock),
-    tagLookups: new TagLookups((name) => repositoryStub(env, name)),
+    tagLookups: new SharedCalls(),
+    tagLists: new SharedCalls(),
     tagsSeen: new TagsSeen(),
     visibilities: new ByteLru(1024 * 1024, () => 300),
     instance: crypto.randomUUID(),

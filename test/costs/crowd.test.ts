@@ -67,3 +67,31 @@ test("64 clients of one tag make few calls, and each is told where the tag was w
     `${looks.length}: ${JSON.stringify(calls)}`,
   );
 });
+
+test("64 clients that list a repository make few calls, and each finds the tags that there were when it asked", async () => {
+  const [manifest] = manifests;
+  assert(manifest !== undefined);
+  let pushed = 0;
+  const push = async () => {
+    await registry.pushManifest("listed", `t${pushed}`, manifest, imageIndexType);
+    pushed++;
+  };
+  await push();
+  await takeSpent();
+  let isPushing = true;
+  const list = async () => {
+    const before = pushed;
+    const { tags } = (await registry.must(200, "GET", "/v2/listed/tags/list")).json<{ tags: string[] }>();
+    assert(tags.length >= before, `${tags.length} of ${before} tags are listed`);
+  };
+  let lists = 0;
+  const listing = Array.from({ length: clients }, async () => {
+    for (; isPushing; lists++) await list();
+  });
+  for (let tag = 0; tag < 8; tag++) await push();
+  isPushing = false;
+  await Promise.all(listing);
+  const { calls, mostAtOnce } = await takeSpent();
+  assert((mostAtOnce["REPOSITORY.listTags"] ?? 0) <= 2, JSON.stringify(mostAtOnce));
+  assert((calls["REPOSITORY.listTags"] ?? 0) < lists / 2, `${lists}: ${JSON.stringify(calls)}`);
+});

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { costDocument } from "../../bench/cost/document.ts";
 import { billFor, total } from "../../bench/cost/prices.ts";
-import { pullScenarios } from "../../bench/cost/scenarios.ts";
+import { pullScenarios, pushScenarios } from "../../bench/cost/scenarios.ts";
 
 test("docs/cost.md says what the table of operations and the prices say", () => {
   const written = readFileSync(join(import.meta.dirname, "..", "..", "docs", "cost.md"), "utf8");
@@ -28,4 +28,11 @@ test("every call has its price", () => {
   assert.deepEqual(bill("BLOBS.uploadPart"), { r2: 4.5 });
   assert.deepEqual(bill("BLOBS.delete"), {});
   assert.deepEqual(Object.keys(bill("UPLOAD.fetch")), ["objects"]);
+});
+
+test("a push of a config and five layers writes no more than 200 rows, however it is sent", () => {
+  const [whole, streamed] = pushScenarios();
+  assert(whole !== undefined && streamed !== undefined);
+  for (const { does, rowsWritten } of [whole, streamed])
+    assert(rowsWritten <= 200, `${does}: ${rowsWritten}`);
 });

@@ -8,22 +8,42 @@
  * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
-import type { Env } from "../../src/env.ts";
+import { type Env, parseSettings, systemClock } from "../../src/env.ts";
 import { BlobsStore } from "../../src/objects/blobs/store.ts";
 import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { DueTable } from "../../src/objects/due.ts";
 import { Repository as RealRepository } from "../../src/objects/repository.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";
 
+export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
+
 const calls = new CallCounter();
 const rows = new SqlMeter();
 
+/** What objects do after they have answered. */
+const afterwards = new Set<Promise<unknown>>();
+
+/** Counts what an object writes, from now on, and waits for what it does after its answers. */
+function watch(owner: string, ctx: DurableObjectState): void {
+  rows.watch(owner, ctx.storage);
+  const waitUntil = ctx.waitUntil.bind(ctx);
+  const watched = (work: Promise<unknown>) => {
+    afterwards.add(work);
+    const end = () => void afterwards.delete(work);
+    work.then(end, end);
+    waitUntil(work);
+  };
+  Object.defineProperty(ctx, "waitUntil", { value: watched });
+}
+
 export class Repository extends RealRepository {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Repository", ctx.storage.sql);
+    watch("Repository", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -32,7 +52,7 @@ export class Repository extends RealRepository {
 
 export class Upload extends RealUpload {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Upload", ctx.storage.sql);
+    watch("Upload", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -41,9 +61,12 @@ export class Upload extends RealUpload {
 
 export class Blobs extends RealBlobs {
   constructor(ctx: DurableObjectState, env: Env) {
-    // A shard makes its tables once in the life of a registry: that is no cost of the push that comes first.
+    // A shard makes its tables, and begins to scrub, once in its life: that is no cost of the push that comes first.
     new BlobsStore(ctx.storage.sql).create();
-    rows.watch("Blobs", ctx.storage.sql);
+    const due = new DueTable(ctx.storage, systemClock);
+    due.scrubLater(parseSettings(env).scrubEveryMs);
+    due.arm();
+    watch("Blobs", ctx);
     super(ctx, calls.wrap(env));
   }
 
@@ -52,16 +75,26 @@ export class Blobs extends RealBlobs {
 
 export class Catalog extends RealCatalog {
   constructor(ctx: DurableObjectState, env: Env) {
-    rows.watch("Catalog", ctx.storage.sql);
+    watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
 }
 
-/** Twice in a row nothing is in flight: what follows on a call begins in the turn in which it ends. */
+export class Webhooks extends RealWebhooks {
+  constructor(ctx: DurableObjectState, env: Env) {
+    watch("Webhooks", ctx);
+    super(ctx, calls.wrap(env));
+  }
+}
+
+/**
+ * Twice in a row nothing is in flight: what follows on a call begins in the turn in which it ends. Nor is anything left
+ * that objects do after their answers.
+ */
 async function settle(): Promise<void> {
   for (let idle = 0; idle < 2; idle++) {
     await scheduler.wait(1);
-    if (calls.isBusy) idle = -1;
+    if (calls.isBusy || afterwards.size > 0) idle = -1;
   }
 }
 

@@ -2,9 +2,16 @@ import type { Calls } from "../support/call-counter.ts";
 import { type Answer, Client, fetchOnce, type PushedImage, type RequestOptions } from "../support/client.ts";
 import { content, mebibyte } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
+import type { Writing } from "./sql-meter.ts";
 
 /** What requests needed: calls by `BINDING.method`, in all and at once, and rows of the objects' tables. */
-export type Spent = { calls: Calls; mostAtOnce: Calls; rowsRead: number; rowsWritten: number };
+export type Spent = {
+  calls: Calls;
+  mostAtOnce: Calls;
+  rowsRead: number;
+  rowsWritten: number;
+  writings: Writing[];
+};
 
 /** A client that shows a credential with every request. */
 export class Caller extends Client {
@@ -54,10 +61,11 @@ function basic(name: string, secret: string): string {
 }
 
 /** Starts it. It ends after the tests of the file. */
-export async function startWorld(): Promise<World> {
+export async function startWorld(vars: Record<string, string> = {}): Promise<World> {
   const { url } = await serve({
     entry: "test/costs/entry.ts",
-    vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h" },
+    // That ledgers ask who listens is counted by itself.
+    vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h", EVENT_QUIET: "60s", ...vars },
   });
   const control = async <T>(name: string) =>
     (await fetchOnce(`${url}/_test/${name}`))

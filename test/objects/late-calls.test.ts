@@ -190,7 +190,7 @@ for (const [how, push] of Object.entries({
       const pushing = push(bytes);
       await link.hasCome();
       if (hasOther) await registry.must(202, "DELETE", `/v2/quick/blobs/${digest}`);
-      await advance(2 * minuteMs);
+      await advance(2 * hourMs);
       await collect(["quick", "slow"], [digest]);
       assert.deepEqual(await call("BLOB_SHARDS", shardOf(digest), "holders", digest, 10), []);
       await link.letGo();

@@ -9,7 +9,12 @@ import { accept, type Behaviour, type Received, type Sink, startSink } from "../
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 
 const publicUrl = "https://registry.example.com:8443";
-const vars = { WEBHOOK_ALLOW_PRIVATE: "yes", WEBHOOK_TIMEOUT: "3s", PUBLIC_URL: `${publicUrl}/` };
+const vars = {
+  EVENT_QUIET: "0s",
+  WEBHOOK_ALLOW_PRIVATE: "yes",
+  WEBHOOK_TIMEOUT: "3s",
+  PUBLIC_URL: `${publicUrl}/`,
+};
 const { registry, advance, runAlarm } = await serveTimed({ vars });
 const webhooksPath = "/api/v1/webhooks";
 
@@ -453,4 +458,27 @@ test("a ping arrives, with the secret that was chosen", async () => {
   assert(ping !== undefined);
   checkSignature(ping, "chosen");
   assert.deepEqual([ping.headers["stowage-event"], ping.headers["stowage-event-id"]], ["ping", event]);
+});
+
+test("what is pushed after the answer to the making of a webhook is told, in a repository that nobody listened to", async () => {
+  const quietMs = 400;
+  const { registry: quiet } = await serveTimed({ vars: { ...vars, EVENT_QUIET: `${quietMs}ms` } });
+  const sink = await startSink();
+  const make = async () => {
+    const body = encode({ url: sink.url, events: ["blob.push"], repository: "busy" });
+    return (await quiet.must(201, "POST", webhooksPath, { body })).json<Webhook>();
+  };
+  const digests: string[] = [];
+  let isMade = false;
+  // Its ledger hears again and again that nobody listens.
+  const pushing = (async () => {
+    while (!isMade) await quiet.pushBlob("busy", content());
+  })();
+  await make();
+  digests.push(await quiet.pushBlob("busy", content()));
+  isMade = true;
+  await pushing;
+  await until("the event", () =>
+    digests.every((digest) => distributionEvents(sink).some(({ target }) => target.digest === digest)),
+  );
 });

@@ -35,6 +35,7 @@ const accepted: [name: VariableName, text: string, setting: keyof Settings, valu
   ["ADMIN_PASSWORD", "twelve chars", "adminPassword", "twelve chars"],
   ["LOG_PROBES", "no", "logsProbes", false],
   ["UPLOAD_STALL", "20s", "uploadStallMs", 20_000],
+  ["EVENT_QUIET", "0s", "eventQuietMs", 0],
   ["PUBLIC_URL", "", "publicUrl", undefined],
   ["PUBLIC_URL", "https://Registry.example.com", "publicUrl", "https://registry.example.com"],
   ["PUBLIC_URL", "https://registry.example.com:443/", "publicUrl", "https://registry.example.com"],

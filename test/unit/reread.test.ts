@@ -19,7 +19,7 @@ test("a manifest that is deleted before it was read again keeps what it names fo
   const parts = makeParts({ sql } as DurableObjectStorage, {} as Env, { now: () => nowMs });
   createSchema(sql, repository, nowMs);
   const named = digestOfContent(content(), "sha256");
-  parts.blobs.write({ digest: named, key: "blobs/1", sizeBytes: 1 }, nowMs);
+  parts.blobs.write({ digest: named, key: "blobs/1", sizeBytes: 1 }, nowMs, nowMs);
   const mediaType = "application/vnd.example+json";
   const bytes = encode({ deep: [{ digest: named }] });
   const digest = digestOfContent(bytes, "sha256");
@@ -33,5 +33,8 @@ test("a manifest that is deleted before it was read again keeps what it names fo
   parts.due.set(rereadJob, "", nowMs);
   nowMs += parts.graceMs - 1;
   removeManifest(parts, repository, digest, registryItself, "asked for");
-  assert.equal(parts.due.at("unlink", named), nowMs + parts.graceMs);
+  const [blob] = sql
+    .exec<{ unlinkAt: number }>("SELECT unlink_at AS unlinkAt FROM blobs WHERE digest = ?", named)
+    .toArray();
+  assert.equal(blob?.unlinkAt, nowMs + parts.graceMs);
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
-import { UploadTables } from "../../src/objects/upload/schema.ts";
+import { applySchema, createWhole } from "../../src/objects/schema.ts";
+import { UploadTables, uploadSchema, wholeUpload } from "../../src/objects/upload/schema.ts";
 import { UploadStore } from "../../src/objects/upload/store.ts";
 import { memorySql } from "../support/sqlite.ts";
 
@@ -29,7 +30,9 @@ function earlierTables(jobs: string[]): SqlStorage {
 
 /** What is due, as `kind id`. */
 function dueIn(sql: SqlStorage): string[] {
-  const rows = sql.exec<{ kind: string; id: string }>("SELECT kind, id FROM due ORDER BY kind").toArray();
+  const due =
+    "SELECT kind, id FROM due UNION ALL SELECT 'session', id FROM sessions WHERE due_at = 7 ORDER BY kind";
+  const rows = sql.exec<{ kind: string; id: string }>(due).toArray();
   return rows.map(({ kind, id }) => `${kind} ${id}`);
 }
 
@@ -65,3 +68,27 @@ for (const [before, after] of [
     assert.deepEqual(dueIn(sql), after);
   });
 }
+
+/** The columns of each table, and the columns of each index, by their names. */
+function shapeOf(sql: SqlStorage): Record<string, unknown> {
+  const tables = sql
+    .exec<{ name: string; type: string }>("SELECT name, type FROM sqlite_master ORDER BY name")
+    .toArray()
+    .filter(({ name }) => !/^(sqlite_|schema_version|due)/.test(name));
+  return Object.fromEntries(
+    tables.map(({ name, type }) => [
+      name,
+      sql.exec(`SELECT * FROM pragma_${type === "index" ? "index_info" : "table_info"}(?)`, name).toArray(),
+    ]),
+  );
+}
+
+test("a new object's tables are those that the steps from an earlier release's come to", () => {
+  const [stepped, whole] = [memorySql(), memorySql()];
+  applySchema(stepped, uploadSchema);
+  createWhole(whole, uploadSchema, wholeUpload);
+  assert.deepEqual(shapeOf(whole), shapeOf(stepped));
+  assert.deepEqual(Object.keys(shapeOf(whole)), ["session_pieces", "sessions", "sessions_by_time"]);
+  // It takes no step again.
+  applySchema(whole, uploadSchema);
+});

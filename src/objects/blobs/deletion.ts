@@ -6,7 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { DueRow } from "../due.ts";
 import { logDeletion } from "../tally.ts";
 import type { ShardParts } from "./parts.ts";
-import type { StrayKey } from "./store.ts";
+import { isGivenUp, type StrayKey } from "./store.ts";
 
 /** The job of the `due` table that gives up a digest which nobody holds. */
 export const dropJob = "drop";
@@ -16,7 +16,7 @@ type Burial = { key: string; digest: string; sizeBytes?: number };
 
 /** Writes down that a key's bytes are going to be deleted, so that nothing adopts them. In the caller's transaction. */
 export function bury(
-  { store, due, clock }: ShardParts,
+  { store, clock }: ShardParts,
   { key, digest, sizeBytes }: Burial,
   reason: string,
   delayMs: number,
@@ -26,10 +26,9 @@ export function bury(
     state: "tombstone",
     reason,
     sizeBytes: sizeBytes ?? null,
+    dueAt: clock.now() + delayMs,
   });
   store.clearReadFailures(key);
-  due.clear("doom", key);
-  due.set("delete", key, clock.now() + delayMs);
 }
 
 /** Gives up digests that nobody holds. Until now their bytes could be lent again. */
@@ -58,11 +57,10 @@ export function endDelays({ due, env, settings, since }: ShardParts, limit: numb
 
 /** Gives up keys of uploads that were cut short, unless they have become the content of a digest. */
 export function buryDoomed(shard: ShardParts, rows: DueRow[]): void {
-  const { store, due, tally, settings } = shard;
+  const { tally, settings } = shard;
   for (const { id: key } of rows) {
-    const stray = store.strayKey(key);
-    due.clear("doom", key);
-    if (stray?.state !== "doomed" || store.isContent(key)) continue;
+    const stray = strayKey(shard, key);
+    if (stray?.state !== "doomed") continue;
     bury(shard, { key, digest: stray.digest }, "its upload was cut short", settings.deleteDelayMs);
     tally.add({ uploads: 1 });
   }
@@ -71,17 +69,25 @@ export function buryDoomed(shard: ShardParts, rows: DueRow[]): void {
 /** A key that was given up. */
 type Tombstone = { key: string } & StrayKey;
 
-/** The tombstones among the keys of rows: whatever else is due, what is a digest's content is not deleted. */
-function tombstonesOf({ store }: ShardParts, rows: DueRow[]): Tombstone[] {
+/** What is known of a stray key. Whatever else was due: what is a digest's content is none, and is not deleted. */
+function strayKey({ store }: ShardParts, key: string): StrayKey | undefined {
+  const stray = store.strayKey(key);
+  if (stray === undefined || !store.isContent(key)) return stray;
+  store.clearStrayKey(key);
+  return undefined;
+}
+
+/** The tombstones among the keys of rows. */
+function tombstonesOf(shard: ShardParts, rows: DueRow[]): Tombstone[] {
   return rows.flatMap(({ id: key }) => {
-    const stray = store.strayKey(key);
-    return stray?.state === "tombstone" && !store.isContent(key) ? [{ key, ...stray }] : [];
+    const stray = strayKey(shard, key);
+    return stray !== undefined && isGivenUp(stray) ? [{ key, ...stray }] : [];
   });
 }
 
 /** Deletes the bytes of tombstones. */
 export async function deleteBuried(shard: ShardParts, rows: DueRow[]): Promise<void> {
-  const { bucket, due, clock, settings, tally } = shard;
+  const { bucket, store, clock, settings, tally } = shard;
   const buried = tombstonesOf(shard, rows);
   // What is damaged may have no size that can be told, and goes all the same.
   const sizes = await Promise.all(
@@ -96,18 +102,17 @@ export async function deleteBuried(shard: ShardParts, rows: DueRow[]): Promise<v
     logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });
   }
   shard.transaction(() => {
-    for (const { id: key } of rows) due.clear("delete", key);
-    for (const { key } of buried) due.set("forget", key, clock.now() + settings.tombstoneTtlMs);
+    const dueAt = clock.now() + settings.tombstoneTtlMs;
+    for (const { key, ...stray } of buried) store.setStrayKey(key, { ...stray, state: "deleted", dueAt });
   });
 }
 
 /** A write that the bucket was thought to have failed may have landed since: bytes are deleted once more. */
 export async function forgetTombstones(shard: ShardParts, rows: DueRow[]): Promise<void> {
-  const { bucket, store, due } = shard;
+  const { bucket, store } = shard;
   const keys = tombstonesOf(shard, rows).map(({ key }) => key);
   if (keys.length > 0) await bucket.delete(keys);
   shard.transaction(() => {
-    for (const { id: key } of rows) due.clear("forget", key);
     for (const key of keys) store.clearStrayKey(key);
   });
 }

@@ -6,6 +6,7 @@ import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
 import { Tally } from "../tally.ts";
+import { shardColumns } from "./schema.ts";
 import { BlobsStore } from "./store.ts";
 
 /** The parts of a shard. */
@@ -35,7 +36,7 @@ export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: C
     clock,
     settings: parseSettings(env),
     bucket: openBucket(env),
-    due: new DueTable(storage, clock),
+    due: new DueTable(storage, clock, shardColumns),
     store: new BlobsStore(storage.sql),
     since: isolateSince,
     tally: new Tally(),

@@ -4,15 +4,16 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { DueTable } from "../due.ts";
-import { applySchema, type Schema } from "../schema.ts";
+import { applySchema } from "../schema.ts";
 import type { Amount, ShardUsage } from "../upkeep.ts";
+import { shardSchema } from "./schema.ts";
 
 /**
  * A repository's hold on a digest. The version grows with each lease and whenever the repository may have given it up;
- * it never begins again, also where the hold was dropped in between. `askAfter`: when its last lease ends.
+ * it never begins again, also where the hold was dropped in between. `leasedUntil`: when its last lease ends; `askAt`:
+ * when it is asked whether it holds the digest still, `null`: it said so, and nothing has happened since.
  */
-export type Holder = { version: number; askAfter: number };
+export type Holder = { version: number; leasedUntil: number; askAt: number | null };
 
 /** What a scrub found of a digest's bytes: they are not there, or others; or they could not be read, time and again. */
 export type Fault = "wrong" | "unreadable";
@@ -21,62 +22,22 @@ export type Fault = "wrong" | "unreadable";
 export type ReadFailures = { tries: number; since: number };
 
 /**
- * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not). `reason`: why its
- * bytes go, for the log; `sizeBytes`: how many they are, `null` where nobody knows.
+ * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not), whose bytes are going
+ * to be deleted, or were `deleted` once. `reason`: why its bytes go, for the log; `sizeBytes`: how many they are, `null`
+ * where nobody knows; `dueAt`: when it gets into the next state.
  */
 export type StrayKey = {
   digest: Digest;
-  state: "doomed" | "tombstone";
+  state: "doomed" | "tombstone" | "deleted";
   reason: string;
   sizeBytes: number | null;
+  dueAt: number;
 };
 
-const tables = `
-  CREATE TABLE IF NOT EXISTS blobs (
-    digest TEXT PRIMARY KEY,
-    key TEXT NOT NULL,
-    size INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS holders (
-    digest TEXT NOT NULL,
-    repository TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    drop_after INTEGER NOT NULL,
-    PRIMARY KEY (digest, repository)
-  ) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS stray_keys (
-    key TEXT PRIMARY KEY,
-    digest TEXT NOT NULL,
-    state TEXT NOT NULL
-  ) WITHOUT ROWID;
-`;
-
-/** Why a key's bytes go, and how many they are: for what is logged and reported. */
-const reasons = `
-  ALTER TABLE stray_keys ADD COLUMN reason TEXT NOT NULL DEFAULT 'not needed';
-  ALTER TABLE stray_keys ADD COLUMN size INTEGER;
-`;
-
-/** For the question whose a key is. */
-const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
-
-/** A scrub found other bytes than the digest's: they are kept until better ones come. */
-const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
-
-/**
- * The highest version of a holder that was dropped, above which new ones begin; and the keys that could not be read,
- * about which it is not known yet whether that is the store's fault or theirs.
- */
-const promises = `
-  CREATE TABLE dropped_holders (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
-  CREATE TABLE read_failures (
-    key TEXT PRIMARY KEY,
-    tries INTEGER NOT NULL,
-    since INTEGER NOT NULL
-  ) WITHOUT ROWID;
-`;
-
-const schema: Schema = [tables + DueTable.schema, reasons, byKey, faults, promises];
+/** Whether a key was given up: nothing adopts it any more. */
+export function isGivenUp(stray: StrayKey | undefined): boolean {
+  return stray !== undefined && stray.state !== "doomed";
+}
 
 /** How the faults are kept in the column `faulty`. */
 const faultCodes: Record<Fault, number> = { wrong: 1, unreadable: 2 };
@@ -87,7 +48,7 @@ export class BlobsStore {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    if (this.exists()) applySchema(sql, schema);
+    if (this.exists()) applySchema(sql, shardSchema);
   }
 
   /** Whether the shard was ever told of a digest. Asking one that was not stores nothing. */
@@ -97,7 +58,7 @@ export class BlobsStore {
 
   /** Makes the tables, where there are none. */
   create(): void {
-    if (!this.exists()) applySchema(this.#sql, schema);
+    if (!this.exists()) applySchema(this.#sql, shardSchema);
   }
 
   blob(digest: string): BlobLocation | undefined {
@@ -187,24 +148,41 @@ export class BlobsStore {
    * Renews a repository's hold; returns its new version, which is the clock's milliseconds or more: so it is higher than
    * all before it also where the shard was put back to an earlier state.
    */
-  hold(digest: string, repository: string, askAfter: number, now: number): number {
+  hold(
+    digest: string,
+    repository: string,
+    { leasedUntil, askAt }: Omit<Holder, "version">,
+    now: number,
+  ): number {
     return this.#sql
       .exec<{ version: number }>(
-        `INSERT INTO holders (digest, repository, version, drop_after)
-         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?4), ?3)
-         ON CONFLICT DO UPDATE SET version = max(version + 1, ?4), drop_after = ?3 RETURNING version`,
+        `INSERT INTO holders (digest, repository, version, drop_after, ask_at)
+         VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?3), ?4, ?5)
+         ON CONFLICT DO UPDATE SET version = max(version + 1, ?3), drop_after = ?4, ask_at = ?5 RETURNING version`,
         digest,
         repository,
-        askAfter,
         now,
+        leasedUntil,
+        askAt,
       )
       .one().version;
   }
 
-  /** Gives a repository's hold, if it has one, a new version. */
-  touchHolder(digest: string, repository: string): void {
+  /** Gives a repository's hold, if it has one, a new version, and has it asked at a time. */
+  touchHolder(digest: string, repository: string, askAt: number): void {
     this.#sql.exec(
-      "UPDATE holders SET version = version + 1 WHERE digest = ? AND repository = ?",
+      "UPDATE holders SET version = version + 1, ask_at = ? WHERE digest = ? AND repository = ?",
+      askAt,
+      digest,
+      repository,
+    );
+  }
+
+  /** Has a holder asked at a time; `null`: not before something happens. */
+  askHolder(digest: string, repository: string, askAt: number | null): void {
+    this.#sql.exec(
+      "UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?",
+      askAt,
       digest,
       repository,
     );
@@ -213,11 +191,24 @@ export class BlobsStore {
   holder(digest: string, repository: string): Holder | undefined {
     return this.#sql
       .exec<Holder>(
-        "SELECT version, drop_after AS askAfter FROM holders WHERE digest = ? AND repository = ?",
+        "SELECT version, drop_after AS leasedUntil, ask_at AS askAt FROM holders WHERE digest = ? AND repository = ?",
         digest,
         repository,
       )
       .toArray()[0];
+  }
+
+  /** Has holders asked at once whose last lease has ended, at most so many; returns how many. */
+  askAfterLeases(now: number, limit: number): number {
+    const ended = `UPDATE holders SET ask_at = ?1 WHERE ask_at IS NOT NULL AND (digest, repository) IN (
+      SELECT digest, repository FROM holders WHERE ask_at > ?1 AND drop_after <= ?1 LIMIT ?2) RETURNING 1`;
+    return this.#sql.exec(ended, now, limit).toArray().length;
+  }
+
+  /** When the last of the leases ends that are under way; 0 where none is. */
+  leasedUntil(now: number): number {
+    const last = "SELECT max(drop_after) AS until FROM holders WHERE ask_at > ?1 AND drop_after > ?1";
+    return this.#sql.exec<{ until: number | null }>(last, now).one().until ?? 0;
   }
 
   holders(digest: string, limit: number): RepositoryName[] {
@@ -245,18 +236,22 @@ export class BlobsStore {
 
   strayKey(key: string): StrayKey | undefined {
     return this.#sql
-      .exec<StrayKey>("SELECT digest, state, reason, size AS sizeBytes FROM stray_keys WHERE key = ?", key)
+      .exec<StrayKey>(
+        "SELECT digest, state, reason, size AS sizeBytes, due_at AS dueAt FROM stray_keys WHERE key = ?",
+        key,
+      )
       .toArray()[0];
   }
 
   setStrayKey(key: string, stray: StrayKey): void {
     this.#sql.exec(
-      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size) VALUES (?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size, due_at) VALUES (?, ?, ?, ?, ?, ?)",
       key,
       stray.digest,
       stray.state,
       stray.reason,
       stray.sizeBytes,
+      stray.dueAt,
     );
   }
 
@@ -271,7 +266,7 @@ export class BlobsStore {
         .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`)
         .one();
     const unheld = "EXISTS (SELECT 1 FROM due WHERE kind = 'drop' AND id = digest)";
-    const strays = sum("stray_keys WHERE EXISTS (SELECT 1 FROM due WHERE kind = 'delete' AND id = key)");
+    const strays = sum("stray_keys WHERE state = 'tombstone'");
     const dropped = sum(`blobs WHERE ${unheld}`);
     return {
       blobs: sum(`blobs WHERE NOT ${unheld}`),

@@ -120,4 +120,5 @@ export const catalogSchema: Schema = [
   addedReports,
   kindsOfAudit,
   versions,
+  DueTable.dropIndex,
 ];

@@ -1,8 +1,9 @@
 /**
  * The ledger's events: written in the transaction of what happened, and handed to `Webhooks` in their order.
  *
- * Every event is written, whether anybody listens or not: only so is none lost between a webhook's making and the
- * moment that a ledger hears of it. While nobody listens they are handed over a moment later, many at once.
+ * With its answer, `Webhooks` says for how long nobody is going to listen, as whoever makes a webhook waits for that
+ * long. In that time none is written. Requests that come before a push let the ledger ask, so that it knows in time; else
+ * the first event of a burst is written, and handed over to hear that nobody wanted it.
  */
 import { createHash } from "node:crypto";
 import type { Clock } from "../../env.ts";
@@ -20,12 +21,21 @@ export const eventsSchema = `
   CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
 `;
 
+/** Events leave in their order, so that a number may be used again: the count of them was a row more for each. */
+export const plainEvents = `
+  CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
+  INSERT INTO plain_events SELECT sequence, event FROM events;
+  DROP TABLE events;
+  ALTER TABLE plain_events RENAME TO events;
+`;
+
 const batchSize = 100;
 const retryMs = 5_000;
 
-/** How long events wait for others, so that a burst of pushes is one call: while nobody listens, and while somebody does. */
-const gatherMs = 1_000;
-const gatherHeardMs = 250;
+/** How long events wait for others while somebody listens, so that a burst of pushes is one call. */
+const gatherMs = 250;
+/** Whoever writes an event hands it over at once; where the object died before it did, the alarm does, after this time. */
+const rescueMs = 30_000;
 
 /** The events of one ledger that are not handed over yet. */
 export class EventLog {
@@ -34,8 +44,12 @@ export class EventLog {
   readonly #clock: Clock;
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
+  #quietUntil = 0;
+  /** When to ask again, if somebody comes who is going to push. */
+  #askAfter = 0;
+  #isAsking = false;
   #isGathering = false;
-  #isFlushing = false;
+  #flushing: Promise<void> | undefined;
   #hasFailed = false;
 
   constructor(sql: SqlStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
@@ -45,9 +59,10 @@ export class EventLog {
     this.#webhooks = webhooks;
   }
 
-  /** Writes an event down. To be called in the transaction of what happened. */
+  /** Writes an event down, unless nobody listens. To be called in the transaction of what happened. */
   record(type: EventType, origin: Origin, target: EventTarget): void {
     const now = this.#clock.now();
+    if (now < this.#quietUntil) return;
     const event = {
       id: eventId(type, origin, target),
       type,
@@ -56,7 +71,7 @@ export class EventLog {
       origin,
     };
     this.#sql.exec("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
-    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + gatherMs);
+    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + rescueMs);
   }
 
   /** Whether all events are handed over. */
@@ -70,13 +85,34 @@ export class EventLog {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
   }
 
-  /** Hands events over in a moment if somebody listened last time; else the alarm will. Never throws. */
-  async flushIfHeard(repository: string): Promise<void> {
+  /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
+  async ask(repository: string): Promise<void> {
+    if (this.#isAsking || this.#isListening || this.#clock.now() < this.#askAfter) return;
+    this.#isAsking = true;
+    try {
+      await this.#tell(repository, []);
+    } catch {
+      // Events are written then, and handed over as they would be otherwise.
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  async #tell(repository: string, events: RegistryEvent[]): Promise<void> {
+    const askedAt = this.#clock.now();
+    const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
+    this.#isListening = isListening;
+    this.#quietUntil = askedAt + quietMs;
+    this.#askAfter = askedAt + quietMs / 2;
+  }
+
+  /** Hands events over, in a moment if somebody listened last time. What fails, the alarm repeats. Never throws. */
+  async flushSoon(repository: string): Promise<void> {
     if (this.#isGathering) return;
     this.#isGathering = true;
     try {
-      while (this.#isListening && !this.#hasFailed && !this.isEmpty()) {
-        await scheduler.wait(gatherHeardMs);
+      while (this.#exists() && !this.#hasFailed && !this.isEmpty()) {
+        if (this.#isListening) await scheduler.wait(gatherMs);
         // A deleted repository may have told its last, and be gone.
         if (!this.#exists()) return;
         await this.flush(repository, 1);
@@ -87,16 +123,20 @@ export class EventLog {
   }
 
   /** Hands events over, one batch after the other, so many at most. Never throws. */
-  async flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
+  flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
     // Who is at it also takes what was written meanwhile.
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
+    this.#flushing ??= this.#handOver(repository, maxBatches).finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #handOver(repository: string, maxBatches: number): Promise<void> {
     try {
       for (let batches = 0, rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
         if (++batches > maxBatches) return;
         const events = rows.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
-        const { isListening } = await this.#webhooks().accept(repository, events);
-        this.#isListening = isListening;
+        await this.#tell(repository, events);
         this.#sql.exec("DELETE FROM events WHERE sequence <= ?", rows.at(-1)?.sequence ?? 0);
       }
       this.#due.clear(eventsJob, "");
@@ -106,8 +146,6 @@ export class EventLog {
       this.#due.set(eventsJob, "", this.#clock.now() + retryMs);
       this.#hasFailed = true;
       tellBacklogLater(this.#due, this.#clock.now());
-    } finally {
-      this.#isFlushing = false;
     }
   }
 

@@ -8,9 +8,11 @@ import type { DueJob } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";
 import { announceJob } from "./announce.ts";
 import { backlogJob, tellBacklog } from "./backlog.ts";
+import { unlinkJob } from "./blob-link-store.ts";
 import { eventsJob } from "./events.ts";
+import { flightJob } from "./flights.ts";
 import { forgetLeases, forgetLeasesJob } from "./leases.ts";
-import { release, unlinkUnused } from "./links.ts";
+import { forgetSessions, forgetSessionsJob, release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
 import { outboxJob } from "./outbox.ts";
 import type { LedgerParts } from "./parts.ts";
@@ -30,8 +32,9 @@ export function ledgerJobs(
   announce: () => Promise<void>,
   transaction: (change: () => void) => void,
 ): Record<string, DueJob> {
-  const { outbox, events, blobs, trash, due, settings } = parts;
+  const { outbox, events, trash, due, settings } = parts;
   return {
+    [flightJob]: async (rows) => transaction(() => outbox.rescue(rows.map(({ id }) => id))),
     [outboxJob]: () => outbox.flush(name),
     [announceJob]: announce,
     [rereadJob]: async (rows) => {
@@ -48,12 +51,9 @@ export function ledgerJobs(
           due.clear(purgeJob, id);
         }
       }),
-    unlink: async (rows) => transaction(() => unlinkUnused(parts, name, rows)),
+    [unlinkJob]: async (rows) => transaction(() => unlinkUnused(parts, name, rows)),
     release: (rows) => release(env, parts, name, rows),
-    "forget-session": async (rows) => {
-      blobs.forgetSessions(rows.map((row) => row.id));
-      for (const { id } of rows) due.clear("forget-session", id);
-    },
+    [forgetSessionsJob]: async (rows) => transaction(() => forgetSessions(parts, rows)),
     [forgetLeasesJob]: async () => transaction(() => forgetLeases(parts)),
     [historyJob]: async () => transaction(() => forgetHistory(parts)),
     [scrubJob]: (rows) =>

@@ -7,6 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import { type Clock, type Env, systemClock } from "../../env.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { DueJob, DueTable } from "../due.ts";
 import { reportIfDue } from "../report.ts";
 import { type Collected, type CollectHow, endedAtOnce } from "../upkeep.ts";
 import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
@@ -27,7 +28,7 @@ export abstract class Ledger extends DurableObject<Env> {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
     this.meta = openSchema(ctx.storage.sql);
-    if (this.meta !== undefined) this.parts.due.arm();
+    if (this.meta !== undefined) void this.parts.due.wake();
   }
 
   /** Whether there is a repository: something was pushed, and it was not deleted. */
@@ -39,8 +40,8 @@ export abstract class Ledger extends DurableObject<Env> {
     return this.ctx.storage.sql;
   }
 
-  override async alarm(): Promise<void> {
-    await this.#run();
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#run((due, jobs) => due.runAlarm(jobs, invocation));
   }
 
   async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
@@ -49,33 +50,32 @@ export abstract class Ledger extends DurableObject<Env> {
     const freed = await this.parts.tally.during(async () => {
       if (endsGrace && this.exists)
         grace = this.ctx.storage.transactionSync(() => endGrace(this.parts, endedAtOnce));
-      more = await this.#run(budgetMs);
+      await this.#run(async (due, jobs) => {
+        more = await due.run(jobs, budgetMs);
+      });
     });
     return { freed, more: more || grace.ended >= endedAtOnce, keptUntilMs: grace.keptUntilMs };
   }
 
-  /** Does what is due. Returns whether some of it is left. */
-  async #run(budgetMs?: number): Promise<boolean> {
-    if (this.meta === undefined) return false;
+  /** Does what is due, in such a run. */
+  async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
+    if (this.meta === undefined) return;
     if (scanIfNew(this.parts, this.meta.untaggedTtl)) this.meta = readMeta(this.sql);
-    const more = await this.parts.due.run(
-      ledgerJobs(
-        this.env,
-        this.parts,
-        this.meta.name,
-        () => this.announce(),
-        (change) => this.ctx.storage.transactionSync(change),
-      ),
-      budgetMs,
+    const jobs = ledgerJobs(
+      this.env,
+      this.parts,
+      this.meta.name,
+      () => this.announce(),
+      (change) => this.ctx.storage.transactionSync(change),
     );
+    await run(this.parts.due, jobs);
     // The run before this one may have ended with the deletion of the ledger.
-    if (this.meta === undefined) return false;
+    if (this.meta === undefined) return;
     // What the jobs marked.
     await this.parts.outbox.flush(this.meta.name);
     this.parts.due.arm();
     reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
     await this.#forgetIfOver();
-    return more;
   }
 
   /** Once a deletion is known everywhere, the name is free; and once nothing is remembered of it, the object goes. */
@@ -89,6 +89,11 @@ export abstract class Ledger extends DurableObject<Env> {
     this.meta = undefined;
     this.parts.due.forget();
     await this.ctx.storage.deleteAll();
+  }
+
+  /** To be called by what comes before a push: the ledger then knows in time whether somebody listens to its events. */
+  protected expectPush(): void {
+    if (this.meta !== undefined) this.ctx.waitUntil(this.parts.events.ask(this.meta.name));
   }
 
   /** Tells the catalog what there is to list. What changed meanwhile is told again. */
@@ -116,12 +121,12 @@ export abstract class Ledger extends DurableObject<Env> {
     const { result, claimed } = this.ctx.storage.transactionSync(() => {
       if (this.meta === undefined && repository !== undefined)
         createSchema(this.sql, repository, this.parts.clock.now());
-      return { result: transaction(), claimed: outbox.claim() };
+      return outbox.claimAfter(transaction);
     });
     const meta = readMeta(this.sql);
     this.meta = meta;
     due.arm();
-    const flushing = [outbox.flush(meta.name, claimed), events.flushIfHeard(meta.name)];
+    const flushing = [outbox.flush(meta.name, claimed), events.flushSoon(meta.name)];
     this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
     return result;

@@ -20,26 +20,45 @@ import { historyJob } from "./tag-store.ts";
 import { purgeJob } from "./trash-store.ts";
 import { untaggedJob, untaggedScanJob } from "./untagged.ts";
 
+/** The job of the `due` table that forgets sessions which ended long ago; its id is the last one that was looked at. */
+export const forgetSessionsJob = "forget-sessions";
+
+const sessionsAtOnce = 500;
+
 /** Ends an upload session, `null` for cancelled. In the caller's transaction. False when it has ended otherwise before. */
 export function closeSession(
   { blobs, due, clock, settings }: LedgerParts,
   session: string,
   digest: string | null,
 ): boolean {
-  due.set("forget-session", session, clock.now() + settings.uploadTtlMs);
-  return blobs.closeSession(session, digest);
+  const forgetAt = clock.now() + settings.uploadTtlMs;
+  if (!due.has(forgetSessionsJob)) due.set(forgetSessionsJob, "", forgetAt);
+  return blobs.closeSession(session, digest, forgetAt);
+}
+
+/**
+ * Forgets sessions that ended long ago, in batches: each is looked at a few times, which costs less than a row that says
+ * when it is due. In the caller's transaction.
+ */
+export function forgetSessions({ blobs, due, clock, settings }: LedgerParts, rows: DueRow[]): void {
+  const now = clock.now();
+  for (const { id: after } of rows) {
+    due.clear(forgetSessionsJob, after);
+    const last = blobs.forgetSessions(after, sessionsAtOnce, now);
+    if (last !== undefined) due.set(forgetSessionsJob, last, now);
+    else if (blobs.hasClosedSessions()) due.set(forgetSessionsJob, "", now + settings.uploadTtlMs / 4);
+  }
 }
 
 /** Links a blob at a location, or moves its link there; returns whether it is new. In the caller's transaction. */
 export function link(parts: LedgerParts, location: BlobLocation, now: number): boolean {
-  const { blobs, manifests, promises, due, graceMs } = parts;
+  const { blobs, manifests, promises, graceMs } = parts;
   const known = blobs.read(location.digest);
-  blobs.write(location, now);
+  blobs.write(location, now, now + graceMs);
   promises.make(location.digest);
-  if (known === undefined) due.set("unlink", location.digest, now + graceMs);
   // KV learns of a blob once a manifest names it, and of every move from then on.
   const isNamed = manifests.isReferenced(location.digest);
-  const isNewToKv = isNamed && blobs.takeUnreplicated([location.digest]).length > 0;
+  const isNewToKv = isNamed && blobs.reference([location.digest]).length > 0;
   const hasMoved = known?.isReplicated === true && known.key !== location.key;
   if (isNewToKv || hasMoved) markBlobRows(parts, location.digest);
   return known === undefined;
@@ -96,7 +115,6 @@ export function removeBlob(
 function unlink({ blobs, due, outbox, events, clock }: LedgerParts, digest: string, origin: Origin): void {
   blobs.delete(digest);
   events.record("blob.delete", origin, { digest });
-  due.clear("unlink", digest);
   outbox.mark({ kind: "blob", digest });
   due.set("release", digest, clock.now());
 }
@@ -106,12 +124,11 @@ function unlink({ blobs, due, outbox, events, clock }: LedgerParts, digest: stri
  * the caller's transaction.
  */
 export function unlinkLater(parts: LedgerParts, digests: string[]): void {
-  const { blobs, manifests, promises, due, clock, graceMs } = parts;
+  const { blobs, manifests, promises, clock, graceMs } = parts;
   const until = clock.now() + graceMs;
   for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
     // Who pushed it for this manifest has had their use of it. Others may wait for theirs.
-    blobs.renew([digest], promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0));
-    due.set("unlink", digest, until);
+    blobs.release(digest, promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0), until);
   }
 }
 
@@ -127,7 +144,7 @@ export function endGrace(
   const promised = now - promiseMs;
   const ended = blobs.unused(now, promised, limit);
   blobs.renew(ended, 0);
-  for (const digest of ended) due.set("unlink", digest, now);
+  for (const digest of ended) blobs.unlinkFrom(digest, now);
   const latest = blobs.latestUnused(now, promised);
   return {
     ended: ended.length + due.hasten(purgeJob, limit),
@@ -140,13 +157,12 @@ export function endGrace(
  * them, all are left, and come again. In the caller's transaction.
  */
 export function unlinkUnused(parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
-  const { blobs, manifests, due, clock, graceMs, tally } = parts;
+  const { blobs, manifests, clock, graceMs, tally } = parts;
   if (hasUnread(parts)) return;
   for (const { id: digest } of rows) {
-    const link = blobs.read(digest);
-    const keepUntil = (link?.renewedAtMs ?? 0) + graceMs;
-    if (link === undefined || manifests.isReferenced(digest)) due.clear("unlink", digest);
-    else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);
+    const keepUntil = (blobs.read(digest)?.renewedAtMs ?? 0) + graceMs;
+    if (manifests.isReferenced(digest)) blobs.unlinkFrom(digest, null);
+    else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);
     else {
       unlink(parts, digest, registryItself);
       tally.add({ links: 1 });
@@ -166,7 +182,7 @@ const everyTable = [
 ];
 
 /** What is to be done later about manifests, tags and blobs; all of it is void without them. */
-const jobsOfContent = ["unlink", purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob, scrubJob];
+const jobsOfContent = [purgeJob, untaggedJob, untaggedScanJob, historyJob, rebuildJob, scrubJob];
 
 /** Takes everything out of a ledger, and marks every row that KV may have of it. In the caller's transaction. */
 export function removeEverything({ sql, outbox, clock }: LedgerParts): void {

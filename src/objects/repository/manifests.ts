@@ -36,7 +36,7 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
     );
   }
   accept();
-  const linkedLately = blobs.takeUnreplicated(facts.references.map((reference) => reference.digest));
+  const linkedLately = blobs.reference(facts.references.map((reference) => reference.digest));
   for (const blob of linkedLately) outbox.mark({ kind: "blob", digest: blob });
   if (!isKnown) {
     trash.forget(digest);

@@ -6,8 +6,9 @@ import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
 import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
-import { BlobLinkStore } from "./blob-link-store.ts";
+import { BlobLinkStore, unlinkColumn, unlinkJob } from "./blob-link-store.ts";
 import { EventLog } from "./events.ts";
+import { flightColumn, flightJob } from "./flights.ts";
 import { VoidLeaseStore } from "./leases.ts";
 import { ManifestStore } from "./manifest-store.ts";
 import { Outbox } from "./outbox.ts";
@@ -44,7 +45,7 @@ export type LedgerParts = {
 export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock): LedgerParts {
   const { sql } = storage;
   const settings = parseSettings(env);
-  const due = new DueTable(storage, clock);
+  const due = new DueTable(storage, clock, { [unlinkJob]: unlinkColumn, [flightJob]: flightColumn });
   const replica = openReplica(env);
   const stores = {
     blobs: new BlobLinkStore(sql),

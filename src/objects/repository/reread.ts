@@ -46,6 +46,6 @@ export function reread(
   const { references } = readStoredManifest(manifests.bytes(digest, sizeBytes), mediaType);
   const added = manifests.addReferences(digest, references);
   if (added.length === 0) return;
-  for (const blob of blobs.takeUnreplicated(added)) outbox.mark({ kind: "blob", digest: blob });
+  for (const blob of blobs.reference(added)) outbox.mark({ kind: "blob", digest: blob });
   outbox.mark({ kind: "manifest", digest });
 }

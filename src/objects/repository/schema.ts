@@ -7,7 +7,8 @@ import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
-import { eventsSchema } from "./events.ts";
+import { eventsSchema, plainEvents } from "./events.ts";
+import { flightsSchema } from "./flights.ts";
 import { rereadStep } from "./reread.ts";
 
 const tables = `
@@ -107,7 +108,28 @@ const voidLeases = `
   ) WITHOUT ROWID;
 `;
 
-const schema: Schema = [tables + DueTable.schema, trash, eventsSchema, trashTags, voidLeases, rereadStep];
+/** What had a row in `due` for each blob and each session has its time in a column. */
+const dueByThemselves = `
+  ALTER TABLE blobs ADD COLUMN unlink_at INTEGER;
+  UPDATE blobs SET unlink_at = due.at FROM due WHERE due.kind = 'unlink' AND due.id = blobs.digest;
+  CREATE INDEX blobs_to_unlink ON blobs (unlink_at) WHERE unlink_at IS NOT NULL;
+  ALTER TABLE closed_sessions ADD COLUMN forget_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE closed_sessions SET forget_at = due.at FROM due
+    WHERE due.kind = 'forget-session' AND due.id = closed_sessions.id;
+  DELETE FROM due WHERE kind IN ('unlink', 'forget-session');
+  INSERT INTO due (kind, id, at) SELECT 'forget-sessions', '', 0 FROM closed_sessions LIMIT 1;
+`;
+
+const schema: Schema = [
+  tables + DueTable.schema,
+  trash,
+  eventsSchema,
+  trashTags,
+  voidLeases,
+  rereadStep,
+  dueByThemselves + flightsSchema + plainEvents,
+  DueTable.dropIndex,
+];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
 export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {
@@ -124,7 +146,7 @@ export function createSchema(sql: SqlStorage, name: RepositoryName, now: number)
  */
 export function forgetContent(sql: SqlStorage): void {
   for (const table of ["tag_history", "closed_sessions"]) sql.exec(`DELETE FROM ${table}`);
-  sql.exec("DELETE FROM due WHERE kind = 'forget-session'");
+  sql.exec("DELETE FROM due WHERE kind = 'forget-sessions'");
   sql.exec("DELETE FROM meta WHERE key != 'name'");
 }
 

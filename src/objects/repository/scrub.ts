@@ -128,7 +128,7 @@ async function checkLink(scrub: LedgerScrub, id: string): Promise<void> {
 function relink(parts: LedgerParts, { digest, key, sizeBytes }: BlobLocation): void {
   const known = parts.blobs.read(digest);
   if (known === undefined || known.key === key) return;
-  parts.blobs.write({ digest, key, sizeBytes }, known.renewedAtMs);
+  parts.blobs.write({ digest, key, sizeBytes }, known.renewedAtMs, known.renewedAtMs + parts.graceMs);
   markBlobRows(parts, digest);
 }
 

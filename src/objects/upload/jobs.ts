@@ -1,6 +1,6 @@
-/** The jobs of the `due` table about upload sessions; the id of a row is the session's. */
+/** The jobs about upload sessions; the id of a row is the session's. */
 
-/** The job of the `due` table that ends a session that nobody came back to, and forgets one that has ended. */
+/** The job that ends a session that nobody came back to, and forgets one that has ended: a column of the session's. */
 export const sessionJob = "session";
 
 /** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
@@ -9,3 +9,11 @@ export const adoptJob = "adopt";
 
 /** When an adoption that failed is tried again. */
 export const adoptAgainMs = 30_000;
+
+/**
+ * How long after a request its session expires, at most: a little longer than it must live, so that this is not written
+ * with every chunk.
+ */
+export function expiryMs(uploadTtlMs: number): number {
+  return uploadTtlMs * (1 + 1 / 24);
+}

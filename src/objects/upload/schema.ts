@@ -1,6 +1,6 @@
 /** The tables of upload sessions, and how those of earlier releases become them. */
-import { DueTable } from "../due.ts";
-import { applySchema, type Schema } from "../schema.ts";
+import { type DueColumn, DueTable } from "../due.ts";
+import { applySchema, createWhole, type Schema } from "../schema.ts";
 import { sessionJob } from "./jobs.ts";
 
 const tables = `
@@ -63,7 +63,67 @@ const several = `
   DROP TABLE tail;
 `;
 
-const schema: Schema = [tables + DueTable.schema, closer, several];
+/**
+ * Bytes: parts in the bucket by their etags, and the tail, what comes after the last part, in rows of at most 1 MiB.
+ */
+const pieces = `
+  CREATE TABLE session_pieces (
+    session TEXT NOT NULL,
+    is_tail INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    etag TEXT,
+    bytes BLOB,
+    PRIMARY KEY (session, is_tail, number)
+  ) WITHOUT ROWID;
+`;
+
+const byTime = "CREATE INDEX sessions_by_time ON sessions (due_at);";
+
+/** Each session is due by itself, and its bytes are in one table. */
+const fewerTables = `
+  ALTER TABLE sessions ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE sessions SET due_at = due.at FROM due WHERE due.kind = '${sessionJob}' AND due.id = sessions.id;
+  DELETE FROM due WHERE kind = '${sessionJob}';
+  ${byTime}
+  ${pieces}
+  INSERT INTO session_pieces SELECT session, 0, number, etag, NULL FROM session_parts;
+  INSERT INTO session_pieces SELECT session, 1, row, NULL, bytes FROM session_tails;
+  DROP TABLE session_parts;
+  DROP TABLE session_tails;
+`;
+
+/** The steps to the tables. */
+export const uploadSchema: Schema = [
+  tables + DueTable.schema,
+  closer,
+  several,
+  fewerTables,
+  DueTable.dropIndex,
+];
+
+/** What these steps make; the `due` table comes with its first row, which most objects never have. */
+export const wholeUpload = `
+  CREATE TABLE sessions (
+    id TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    state TEXT NOT NULL,
+    key TEXT NOT NULL,
+    upload_id TEXT,
+    part_bytes INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    digest TEXT,
+    origin TEXT,
+    due_at INTEGER NOT NULL DEFAULT 0
+  ) WITHOUT ROWID;
+  ${byTime}
+  ${pieces}
+`;
+
+/** The jobs that are due by the rows that they are about. */
+export const uploadColumns: Record<string, DueColumn> = {
+  [sessionJob]: { table: "sessions", id: "id", at: "due_at", isDue: "true" },
+};
 
 /** The tables of an object. There are none before a session of it takes bytes. */
 export class UploadTables {
@@ -82,7 +142,8 @@ export class UploadTables {
 
   /** Makes them, or brings those of an earlier release up to date. */
   make(): void {
-    applySchema(this.#sql, schema);
+    if (this.exist()) applySchema(this.#sql, uploadSchema);
+    else createWhole(this.#sql, uploadSchema, wholeUpload);
   }
 
   /** The ids of sessions that take bytes. */

@@ -19,7 +19,7 @@ import { assemble } from "./assemble.ts";
 import { describeSession } from "./describe.ts";
 import { deleteGivenUp, ownsKey } from "./given-up.ts";
 import type { Intake } from "./intake.ts";
-import { adoptAgainMs, adoptJob, cleanJob, sessionJob } from "./jobs.ts";
+import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
@@ -36,6 +36,7 @@ export class Session {
   #intake: Intake | undefined;
   /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
   #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
+  #activeAtMs: number | undefined;
   /** How many requests use it now. */
   users = 0;
 
@@ -87,7 +88,7 @@ export class Session {
 
   /** What is known of it; `undefined` where it takes no bytes. */
   describe(): OpenSession | undefined {
-    return describeSession(this.#host, this.#store, this.#id, this.#intake !== undefined);
+    return describeSession(this.#host, this.#store, this.#intake !== undefined, this.#activeAtMs);
   }
 
   ownsKey(key: string): boolean {
@@ -124,10 +125,7 @@ export class Session {
     if (due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
     await deleteGivenUp(this.#row, this.#host.bucket);
-    storage.transactionSync(() => {
-      this.#store.delete();
-      due.clear(sessionJob, this.#id);
-    });
+    storage.transactionSync(() => this.#store.delete());
   }
 
   /**
@@ -199,10 +197,8 @@ export class Session {
     if (!this.#store.exists()) {
       const { settings, clock } = this.#host;
       const bytes = { key: newBlobKey(session.id), partBytes: settings.uploadPartBytes };
-      this.#store.begin(session, bytes, { actor, atMs: clock.now() }, () => {
-        this.#renew();
-        this.#host.due.arm();
-      });
+      const opened = { actor, atMs: clock.now(), dueAt: this.#expiry() };
+      this.#store.begin(session, bytes, opened, () => this.#host.due.arm());
     }
     const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
@@ -227,13 +223,16 @@ export class Session {
   }
 
   #renew(): void {
-    this.#expireLater();
-    meter.uploads.opened(this.#id, this.#host.clock.now());
+    const { clock, settings } = this.#host;
+    const now = clock.now();
+    if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    this.#activeAtMs = now;
+    meter.uploads.opened(this.#id, now);
   }
 
-  #expireLater(): void {
-    const { due, clock, settings } = this.#host;
-    due.set(sessionJob, this.#id, clock.now() + settings.uploadTtlMs);
+  #expiry(): number {
+    const { clock, settings } = this.#host;
+    return clock.now() + expiryMs(settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -306,8 +305,7 @@ export class Session {
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
   #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
     this.#host.storage.transactionSync(() => {
-      this.#store.setState(state, digest);
-      this.#expireLater();
+      this.#store.end(state, digest, this.#expiry());
       this.#host.due.clear(adoptJob, this.#id);
       andThen();
     });

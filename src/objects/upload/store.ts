@@ -37,8 +37,8 @@ const bytesPerRow = 1024 * 1024;
 /** A session that is not kept yet. */
 type Begun = { session: UploadSession; row: UploadRow; opened: Opened; whenKept: () => void };
 
-/** Who opened a session, and when. */
-type Opened = { actor: string; atMs: number };
+/** Who opened a session, and when; and when it is due to expire. */
+type Opened = { actor: string; atMs: number; dueAt: number };
 
 /** A session's rows in SQL. */
 export class UploadStore {
@@ -73,11 +73,12 @@ export class UploadStore {
   keep(): void {
     if (this.#begun === undefined) return;
     const { session, row, opened, whenKept } = this.#begun;
+    const { dueAt, ...origin } = opened;
     this.#begun = undefined;
     this.#tables.make();
     this.#sql.exec(
-      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, origin)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, origin, due_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
       session.repository,
       session.algorithm,
@@ -85,9 +86,28 @@ export class UploadStore {
       row.key,
       row.partBytes,
       row.offset,
-      JSON.stringify(opened),
+      JSON.stringify(origin),
+      dueAt,
     );
     whenKept();
+  }
+
+  /** When the session is due, to expire or to be forgotten. */
+  dueAt(): number {
+    if (this.#begun !== undefined) return this.#begun.opened.dueAt;
+    return this.#sql.exec<{ at: number }>("SELECT due_at AS at FROM sessions WHERE id = ?", this.#id).one()
+      .at;
+  }
+
+  setDue(dueAt: number): void {
+    this.#sql.exec("UPDATE sessions SET due_at = ? WHERE id = ?", dueAt, this.#id);
+  }
+
+  /** Notes how the session ended, and until when that is remembered. */
+  end(state: UploadState, digest: Digest | null, dueAt: number): void {
+    this.keep();
+    const end = "UPDATE sessions SET state = ?, digest = ?, due_at = ? WHERE id = ?";
+    this.#sql.exec(end, state, digest, dueAt, this.#id);
   }
 
   /** Whether the session ever took bytes, or is about to. */
@@ -156,14 +176,14 @@ export class UploadStore {
   parts(): StoredPart[] {
     return this.#sql
       .exec<StoredPart>(
-        "SELECT number AS partNumber, etag FROM session_parts WHERE session = ? ORDER BY number",
+        "SELECT number AS partNumber, etag FROM session_pieces WHERE session = ? AND is_tail = 0 ORDER BY number",
         this.#id,
       )
       .toArray();
   }
 
   partCount(): number {
-    const count = "SELECT count(*) AS count FROM session_parts WHERE session = ?";
+    const count = "SELECT count(*) AS count FROM session_pieces WHERE session = ? AND is_tail = 0";
     return this.#sql.exec<{ count: number }>(count, this.#id).one().count;
   }
 
@@ -172,12 +192,12 @@ export class UploadStore {
     this.#storage.transactionSync(() => {
       const added = sizeBytes - this.tailLength();
       this.#sql.exec(
-        "INSERT INTO session_parts (session, number, etag) VALUES (?, ?, ?)",
+        "INSERT INTO session_pieces (session, is_tail, number, etag) VALUES (?, 0, ?, ?)",
         this.#id,
         part.partNumber,
         part.etag,
       );
-      this.#sql.exec("DELETE FROM session_tails WHERE session = ?", this.#id);
+      this.#sql.exec("DELETE FROM session_pieces WHERE session = ? AND is_tail = 1", this.#id);
       this.#grow(added);
     });
   }
@@ -185,28 +205,29 @@ export class UploadStore {
   /** Keeps bytes that do not fill a part yet. */
   appendTail(bytes: Uint8Array): void {
     this.#storage.transactionSync(() => {
+      if (bytes.byteLength > 0) this.#grow(bytes.byteLength);
       this.keep();
       for (let start = 0; start < bytes.byteLength; start += bytesPerRow) {
         this.#sql.exec(
-          `INSERT INTO session_tails (session, row, bytes)
-           SELECT ?1, 1 + coalesce(max(row), 0), ?2 FROM session_tails WHERE session = ?1`,
+          `INSERT INTO session_pieces (session, is_tail, number, bytes)
+           SELECT ?1, 1, 1 + coalesce(max(number), 0), ?2 FROM session_pieces WHERE session = ?1 AND is_tail = 1`,
           this.#id,
           bytes.slice(start, start + bytesPerRow),
         );
       }
-      if (bytes.byteLength > 0) this.#grow(bytes.byteLength);
     });
   }
 
   #grow(addedBytes: number): void {
-    this.#sql.exec("UPDATE sessions SET offset = offset + ? WHERE id = ?", addedBytes, this.#id);
+    if (this.#begun !== undefined) this.#begun.row.offset += addedBytes;
+    else this.#sql.exec("UPDATE sessions SET offset = offset + ? WHERE id = ?", addedBytes, this.#id);
   }
 
   /** Copies the tail to the front of a buffer that has room for it; returns its length in bytes. */
   readTail(into: Uint8Array): number {
     if (this.#begun !== undefined) return 0;
     let length = 0;
-    const rows = "SELECT bytes FROM session_tails WHERE session = ? ORDER BY row";
+    const rows = "SELECT bytes FROM session_pieces WHERE session = ? AND is_tail = 1 ORDER BY number";
     for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>(rows, this.#id)) {
       into.set(new Uint8Array(row.bytes), length);
       length += row.bytes.byteLength;
@@ -224,14 +245,14 @@ export class UploadStore {
   /** How many bytes the tail has. */
   tailLength(): number {
     if (this.#begun !== undefined) return 0;
-    const sum = "SELECT coalesce(sum(length(bytes)), 0) AS length FROM session_tails WHERE session = ?";
+    const sum = `SELECT coalesce(sum(length(bytes)), 0) AS length FROM session_pieces
+      WHERE session = ? AND is_tail = 1`;
     return this.#sql.exec<{ length: number }>(sum, this.#id).one().length;
   }
 
   /** Forgets bytes and parts, once they belong to somebody else or are deleted. */
   clearBytes(): void {
-    this.#sql.exec("DELETE FROM session_parts WHERE session = ?", this.#id);
-    this.#sql.exec("DELETE FROM session_tails WHERE session = ?", this.#id);
+    this.#sql.exec("DELETE FROM session_pieces WHERE session = ?", this.#id);
   }
 
   /** Forgets the session. */

@@ -32,7 +32,7 @@ const tries = `
   ALTER TABLE webhook ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
 `;
 
-const schema: Schema = [tables + DueTable.schema, tries];
+const schema: Schema = [tables + DueTable.schema, tries, DueTable.dropIndex];
 
 /** The columns in which tries are counted. */
 const triesColumns = { delivered: "delivered", failed: "failed", "given up": "given_up" } as const;

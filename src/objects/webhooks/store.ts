@@ -20,7 +20,7 @@ const tables = `
   CREATE INDEX outgoing_in_order ON outgoing (webhook, sequence);
 `;
 
-const schema: Schema = [tables + DueTable.schema];
+const schema: Schema = [tables + DueTable.schema, DueTable.dropIndex];
 
 /** Webhooks and outgoing events in SQL. Nothing here opens a transaction. */
 export class WebhookStore {

@@ -303,7 +303,12 @@ export async function serveClosed(
         ANONYMOUS_MISSES: { namespace_id: "2", simple: { limit: maxMisses, period: 60 } },
       },
     },
-    vars: { ADMIN_PASSWORD: admin.password, ADDRESS_HEADER: "CF-Connecting-IP", ...vars },
+    vars: {
+      ADMIN_PASSWORD: admin.password,
+      ADDRESS_HEADER: "CF-Connecting-IP",
+      EVENT_QUIET: "0s",
+      ...vars,
+    },
   });
   const registry = new AuthRegistry(instance, logged);
   after(() => registry.end(hasAdmin));

@@ -14,17 +14,24 @@ const ofFailures: Bugs = {
   },
   "the outbox drops a write that failed": {
     file: "src/objects/repository/outbox.ts",
-    from: "if (isUnchanged) this.#postpone(mark, now + retryMs);",
-    to: 'this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
+    from: "if (!isKnown) this.#keep(mark, now + retryMs, mark.flight.until);",
+    to: 'if (!isKnown) this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
   },
-  "a write to KV that lands after a delete is never taken back": {
-    file: "src/objects/repository/outbox.ts",
-    from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
-    to: "const unsettledUntil = isDelete ? null : earlier;",
-  },
+  "a write to KV that lands after a delete is never taken back": [
+    {
+      file: "src/objects/repository/outbox.ts",
+      from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
+      to: "const unsettledUntil = isDelete ? null : earlier;",
+    },
+    {
+      file: "src/objects/repository/outbox.ts",
+      from: "else if (isDelete) this.#keep(mark, now + this.#repeatMs, now + this.#repeatMs);",
+      to: "",
+    },
+  ],
   "collection ignores that a blob's grace was renewed": {
     file: "src/objects/repository/links.ts",
-    from: 'else if (keepUntil > clock.now()) due.set("unlink", digest, keepUntil);',
+    from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);",
     to: "",
   },
   "a deletion forgets who waits for a blob": {
@@ -43,13 +50,13 @@ const ofFailures: Bugs = {
     to: '  if (digest !== undefined) return failure("BLOB_UNKNOWN", { digest });\n',
   },
   "a look-up of a tag joins one that began before it": {
-    file: "src/registry/tag-lookups.ts",
+    file: "src/registry/shared-calls.ts",
     from: `    if (lane.waiting === batch) lane.waiting = undefined;
-    const tags = [...batch.tags];
-    const call = this.#ledger(repository).resolveTags(tags);
+    const items = [...batch.items];
+    const answered = call(items);
 `,
-    to: `    const tags = [...batch.tags];
-    const call = this.#ledger(repository).resolveTags(tags).finally(() => {
+    to: `    const items = [...batch.items];
+    const answered = call(items).finally(() => {
       if (lane.waiting === batch) lane.waiting = undefined;
     });
 `,
@@ -74,31 +81,26 @@ const ofDelays: Bugs = {
     linksOnVoidLeases,
     {
       file: "src/objects/blobs/holders.ts",
-      from: "due.set(holderJob, holderId(digest, repository), Math.max(clock.now(), holder.askAfter));",
-      to: "due.set(holderJob, holderId(digest, repository), clock.now());",
+      from: "Math.max(clock.now(), holder.leasedUntil)",
+      to: "clock.now()",
     },
     {
       file: "src/objects/blobs/holders.ts",
-      from: "else if (holder.askAfter > clock.now()) due.set(holderJob, id, holder.askAfter);\n",
-      to: "",
+      from: "if (holder.leasedUntil <= clock.now()) return",
+      to: "return",
     },
   ],
   "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
   "a doom that comes late kills what was adopted": [
     {
       file: "src/objects/blobs.ts",
-      from: 'if (store.isContent(key) || store.strayKey(key)?.state === "tombstone") return;',
+      from: "if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;",
       to: "",
     },
     {
       file: "src/objects/blobs/deletion.ts",
-      from: 'if (stray?.state !== "doomed" || store.isContent(key)) continue;',
-      to: 'if (stray?.state !== "doomed") continue;',
-    },
-    {
-      file: "src/objects/blobs/deletion.ts",
-      from: 'stray?.state === "tombstone" && !store.isContent(key)',
-      to: 'stray?.state === "tombstone"',
+      from: "if (stray === undefined || !store.isContent(key)) return stray;",
+      to: "if (stray !== undefined) return stray;",
     },
   ],
   "an upload that was given up deletes its bytes once": {

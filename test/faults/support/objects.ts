@@ -6,14 +6,20 @@ import type { FaultTable } from "./fault-table.ts";
 import type { AlarmWay, DelayedCall, FaultTarget, ObjectBinding, ObjectGroup } from "./program.ts";
 
 /** What the harness asks of an object besides its own methods. */
-export type ObjectCommand = "wake" | "crash" | "run alarm" | "run alarm twice" | "lose alarm";
+export type ObjectCommand =
+  | "wake"
+  | "crash"
+  | "run alarm"
+  | "run alarm twice"
+  | "repeat alarm"
+  | "lose alarm";
 
 type Commanded = { id: DurableObjectId; command(command: ObjectCommand): Promise<void> };
 
 /** Does what the harness asks. */
 export async function obey(
   ctx: DurableObjectState,
-  object: { alarm(): Promise<void> },
+  object: { alarm(invocation?: AlarmInvocationInfo): Promise<void> },
   command: ObjectCommand,
 ): Promise<void> {
   if (command === "crash") {
@@ -21,22 +27,23 @@ export async function obey(
     await ctx.storage.sync();
     ctx.abort("evicted");
   }
-  if (command === "wake" || (await ctx.storage.getAlarm()) === null) return;
+  const isRepeated = command === "repeat alarm";
+  if (command === "wake" || (!isRepeated && (await ctx.storage.getAlarm()) === null)) return;
   // Not awaited: a crash leaves no time between the alarm's end and what the object does first.
   void ctx.storage.deleteAlarm();
   if (command === "lose alarm") return;
-  await object.alarm();
+  await object.alarm({ isRetry: isRepeated, retryCount: isRepeated ? 1 : 0, scheduledTime: Date.now() });
   if (command === "run alarm twice") await object.alarm();
 }
 
 type Namespace = { getByName(name: string): object };
 
-type Send = (command: ObjectCommand) => Promise<void>;
+type Send = (command: ObjectCommand) => Promise<unknown>;
 
 const always = (): boolean => true;
-const run = (send: Send): Promise<void> => send("run alarm");
+const run = (send: Send): Promise<unknown> => send("run alarm");
 
-const alarmWays: Record<Exclude<AlarmWay, "due">, (send: Send) => Promise<void>> = {
+const alarmWays: Record<Exclude<AlarmWay, "due">, (send: Send) => Promise<unknown>> = {
   early: run,
   twice: (send) => send("run alarm twice"),
   cut: async (send) => {
@@ -57,6 +64,8 @@ export class WorldObjects {
   readonly #known = new Map<string, { binding: ObjectBinding; name: string; id: string }>();
   /** When each object is to be woken, by its id: as it said, so that nobody has to ask them all. */
   readonly #alarms = new Map<string, number>();
+  /** The objects that died while their alarm ran: the platform repeats it. */
+  readonly #alarmsToRepeat = new Set<string>();
   /** The objects whose alarm runs, and waits for a call that is under way: the platform runs one at a time. */
   readonly #alarmsUnderWay = new Set<string>();
   #hasLostAlarms = false;
@@ -122,7 +131,7 @@ export class WorldObjects {
   /** Has something happen to the alarms of a group's objects, due or not. */
   async runAlarms(group: ObjectGroup, how: Exclude<AlarmWay, "due">): Promise<void> {
     const isCrash = how === "cut" || how === "never";
-    if (isCrash) this.#hasLostAlarms = true;
+    if (how === "never") this.#hasLostAlarms = true;
     await this.#each(group, (alarmAt) => alarmAt !== undefined, alarmWays[how], isCrash);
   }
 
@@ -143,7 +152,7 @@ export class WorldObjects {
   async #each(
     group: ObjectGroup,
     isWanted: (alarmAt: number | undefined) => boolean,
-    work: (send: Send) => Promise<void>,
+    work: (send: Send) => Promise<unknown>,
     always = true,
   ): Promise<void> {
     for (const { binding, name, id } of [...this.#known.values()]) {
@@ -151,7 +160,9 @@ export class WorldObjects {
       if (!isWanted(this.#alarms.get(id)) || (!always && this.#alarmsUnderWay.has(id))) continue;
       await this.#faults.untilHeld(async () => {
         this.#alarmsUnderWay.add(id);
-        await work((command) => this.#send(binding, name, command));
+        await work((command) =>
+          command === "run alarm" ? this.#runAlarm(binding, name, id) : this.#send(binding, name, command),
+        );
         this.#alarmsUnderWay.delete(id);
       });
     }
@@ -202,12 +213,26 @@ export class WorldObjects {
     }
   }
 
-  /** A crash breaks the call that asks for it, too, and whatever is under way in the object. */
-  async #send(binding: ObjectBinding, name: string, command: ObjectCommand): Promise<void> {
+  /** Runs an alarm. If the object dies in it, it comes again. */
+  async #runAlarm(binding: ObjectBinding, name: string, id: string): Promise<void> {
+    const isRepeated = this.#alarmsToRepeat.delete(id);
+    if (await this.#send(binding, name, isRepeated ? "repeat alarm" : "run alarm")) return;
+    this.#alarmsToRepeat.add(id);
+    this.#alarms.set(id, Date.now());
+  }
+
+  /**
+   * A crash breaks the call that asks for it, too, and whatever is under way in the object. Returns whether the object
+   * lived to the end of it.
+   */
+  async #send(binding: ObjectBinding, name: string, command: ObjectCommand): Promise<boolean> {
     if (command === "crash") this.#faults.fired.push(binding);
-    await this.#stub(binding, name)
+    return this.#stub(binding, name)
       .command(command)
-      .catch(() => {});
+      .then(
+        () => true,
+        () => false,
+      );
   }
 
   async #crash(binding: ObjectBinding, name: string): Promise<void> {

@@ -53,8 +53,14 @@ export async function createWebhook(context: Context): Promise<Answer> {
   }
   registry.pullEvents.forgetListeners();
   noteChange(context, "webhook.create", webhook);
+  await untilHeard(context);
   const shown = others.secret === undefined ? { secret } : {};
   return { ...jsonReply({ ...viewWebhook(webhook), ...shown }), status: 201 };
+}
+
+/** Waits for as long as ledgers may have been told that nobody listens: what happens after the answer is heard of. */
+function untilHeard({ registry }: Context): Promise<void> {
+  return scheduler.wait(registry.settings.eventQuietMs);
 }
 
 /** Shows a webhook, and how much waits in its queue. */
@@ -76,6 +82,7 @@ export async function changeWebhook(context: Context): Promise<Answer> {
   if (changed === undefined) return { failure: failure("WEBHOOK_UNKNOWN") };
   registry.pullEvents.forgetListeners();
   noteChange(context, "webhook.change", changed);
+  if (!changed.isDisabled) await untilHeard(context);
   return jsonReply(viewWebhook(changed));
 }
 

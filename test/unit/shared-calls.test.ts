@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { RepositoryApi, ResolvedTag } from "../../src/objects/api.ts";
+import type { ResolvedTag } from "../../src/objects/api.ts";
 import { Unreachable } from "../../src/objects/stubs.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
-import { TagLookups } from "../../src/registry/tag-lookups.ts";
+import { SharedCalls } from "../../src/registry/shared-calls.ts";
 import { unknownDigest } from "../support/content.ts";
 
 const repository = parseRepositoryName("a") as RepositoryName;
@@ -25,17 +25,15 @@ class FakeLedgers {
     tags: Tag[];
     answer: PromiseWithResolvers<(ResolvedTag | null)[]>;
   }[] = [];
-  readonly lookups = new TagLookups((name) => {
-    const resolveTags = (tags: Tag[]) => {
+  readonly lookups = new SharedCalls<Tag, ResolvedTag | null>();
+
+  resolve(name: RepositoryName, tag: Tag) {
+    const call = (tags: Tag[]) => {
       const answer = Promise.withResolvers<(ResolvedTag | null)[]>();
       this.calls.push({ name, tags, answer });
       return answer.promise;
     };
-    return { resolveTags } as unknown as RepositoryApi;
-  });
-
-  resolve(name: RepositoryName, tag: Tag) {
-    return this.lookups.resolve(name, tag, () => {});
+    return this.lookups.ask(name, tag, call, () => {});
   }
 
   answer(index: number, ...tags: (ResolvedTag | null)[]): void {

@@ -1,0 +1,82 @@
+/** The tables of a shard, and how those of earlier releases become them. */
+import { type DueColumn, DueTable } from "../due.ts";
+import type { Schema } from "../schema.ts";
+
+const tables = `
+  CREATE TABLE IF NOT EXISTS blobs (
+    digest TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    size INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS holders (
+    digest TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    drop_after INTEGER NOT NULL,
+    PRIMARY KEY (digest, repository)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS stray_keys (
+    key TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    state TEXT NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** Why a key's bytes go, and how many they are: for what is logged and reported. */
+const reasons = `
+  ALTER TABLE stray_keys ADD COLUMN reason TEXT NOT NULL DEFAULT 'not needed';
+  ALTER TABLE stray_keys ADD COLUMN size INTEGER;
+`;
+
+/** For the question whose a key is. */
+const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
+
+/** A scrub found other bytes than the digest's: they are kept until better ones come. */
+const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
+
+/**
+ * The highest version of a holder that was dropped, above which new ones begin; and the keys that could not be read,
+ * about which it is not known yet whether that is the store's fault or theirs.
+ */
+const promises = `
+  CREATE TABLE dropped_holders (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
+  CREATE TABLE read_failures (
+    key TEXT PRIMARY KEY,
+    tries INTEGER NOT NULL,
+    since INTEGER NOT NULL
+  ) WITHOUT ROWID;
+`;
+
+/** What had a row in `due` for each holder and each stray key has its time in a column. */
+const dueByThemselves = `
+  ALTER TABLE holders ADD COLUMN ask_at INTEGER;
+  UPDATE holders SET ask_at = due.at FROM due
+    WHERE due.kind = 'holder'
+    AND holders.digest = substr(due.id, 1, instr(due.id, ' ') - 1)
+    AND holders.repository = substr(due.id, instr(due.id, ' ') + 1);
+  CREATE INDEX holders_to_ask ON holders (ask_at) WHERE ask_at IS NOT NULL;
+  ALTER TABLE stray_keys ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
+  UPDATE stray_keys SET due_at = due.at, state = iif(due.kind = 'forget', 'deleted', state) FROM due
+    WHERE due.kind IN ('doom', 'delete', 'forget') AND due.id = stray_keys.key;
+  CREATE INDEX stray_keys_by_state ON stray_keys (state, due_at);
+  DELETE FROM due WHERE kind IN ('holder', 'doom', 'delete', 'forget');
+`;
+
+/** The tables of a shard. */
+export const shardSchema: Schema = [
+  tables + DueTable.schema,
+  reasons,
+  byKey,
+  faults,
+  promises,
+  dueByThemselves,
+  DueTable.dropIndex,
+];
+
+/** The jobs of a shard that are due by the rows that they are about. */
+export const shardColumns: Record<"holder" | "doom" | "delete" | "forget", DueColumn> = {
+  holder: { table: "holders", id: "digest || ' ' || repository", at: "ask_at", isDue: "ask_at IS NOT NULL" },
+  doom: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'doomed'" },
+  delete: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'tombstone'" },
+  forget: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'deleted'" },
+};

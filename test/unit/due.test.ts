@@ -1,0 +1,138 @@
+/** What an object does later, and how seldom it sets its alarm for that. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type DueColumn, DueTable } from "../../src/objects/due.ts";
+import { memorySql } from "../support/sqlite.ts";
+
+const startMs = 1_700_000_000_000;
+
+const column: DueColumn = { table: "things", id: "name", at: "due_at", isDue: "due_at IS NOT NULL" };
+
+/** A table in memory, whose alarm is `setTo` already, and the times that it is set to from then on. */
+function makeDue(setTo: number | null = null) {
+  const sql = memorySql();
+  sql.exec("CREATE TABLE things (name TEXT PRIMARY KEY, due_at INTEGER)");
+  const alarms: number[] = [];
+  const clock = { nowMs: startMs, now: () => clock.nowMs };
+  const storage = {
+    sql,
+    getAlarm: async () => setTo,
+    setAlarm: async (at: number) => {
+      alarms.push(at - startMs);
+    },
+  } as unknown as DurableObjectStorage;
+  const due = new DueTable(storage, clock, { thing: column });
+  const addThing = (name: string, at: number) =>
+    sql.exec("INSERT INTO things (name, due_at) VALUES (?, ?)", name, startMs + at);
+  return { due, alarms, clock, sql, addThing };
+}
+
+const first: AlarmInvocationInfo = { isRetry: false, retryCount: 0, scheduledTime: startMs };
+const repeated: AlarmInvocationInfo = { isRetry: true, retryCount: 1, scheduledTime: startMs };
+
+test("an alarm is set for what is due first, in whichever table, and left for what is due later", () => {
+  const { due, alarms, addThing } = makeDue();
+  addThing("a", 5000);
+  due.set("other", "x", startMs + 9000);
+  due.arm();
+  due.set("other", "y", startMs + 7000);
+  due.arm();
+  due.set("other", "z", startMs + 3000);
+  due.arm();
+  assert.deepEqual(alarms, [5000, 3000]);
+});
+
+test("an object that wakes sets its alarm only where none comes early enough", async () => {
+  for (const { setTo, expected } of [
+    { setTo: startMs + 1000, expected: [] },
+    { setTo: startMs - 60_000, expected: [] },
+    { setTo: null, expected: [5000] },
+    { setTo: startMs + 9000, expected: [5000] },
+    // One that should have come long ago was given up.
+    { setTo: startMs - 600_000, expected: [5000] },
+  ]) {
+    const { due, alarms, addThing } = makeDue(setTo);
+    addThing("a", 5000);
+    await due.wake();
+    due.arm();
+    assert.deepEqual(alarms, expected, String(setTo));
+  }
+});
+
+test("what a request makes due before it is known which alarm is set is not forgotten", async () => {
+  const { due, alarms, addThing } = makeDue(startMs + 9000);
+  const waking = due.wake();
+  addThing("a", 5000);
+  due.arm();
+  assert.deepEqual(alarms, []);
+  await waking;
+  assert.deepEqual(alarms, [5000]);
+});
+
+test("an alarm that runs sets the next one once, when it ends", async () => {
+  const { due, alarms, clock, sql, addThing } = makeDue();
+  addThing("a", 0);
+  addThing("b", 8000);
+  clock.nowMs += 1;
+  const seen: string[] = [];
+  const jobs = {
+    thing: async (rows: { id: string }[]) => {
+      seen.push(...rows.map(({ id }) => id));
+      sql.exec("UPDATE things SET due_at = NULL WHERE name = 'a'");
+      // Somebody else's request comes in between.
+      due.set("other", "x", startMs + 6000);
+      due.arm();
+      assert.deepEqual(alarms, []);
+    },
+  };
+  await due.runAlarm(jobs, first);
+  assert.deepEqual([seen, alarms], [["a"], [6000]]);
+});
+
+test("an alarm after which nothing is due sets none", async () => {
+  const { due, alarms, sql, addThing } = makeDue();
+  addThing("a", 0);
+  await due.runAlarm({ thing: async () => void sql.exec("DELETE FROM things") }, first);
+  assert.deepEqual(alarms, []);
+});
+
+test("an alarm that is repeated, as the object died in it, sets the next one before it works", async () => {
+  const { due, alarms, sql, addThing } = makeDue();
+  addThing("a", 0);
+  const job = async () => {
+    assert.deepEqual(alarms, [30_000]);
+    sql.exec("DELETE FROM things");
+  };
+  await due.runAlarm({ thing: job }, repeated);
+  assert.deepEqual(alarms, [30_000]);
+});
+
+test("rows that a job leaves as they are come again later, and those that it made due anew when they are", async () => {
+  const { due, alarms, clock, sql, addThing } = makeDue();
+  addThing("left", 0);
+  addThing("moved", 0);
+  clock.nowMs += 1;
+  await due.runAlarm(
+    { thing: async () => void sql.exec("UPDATE things SET due_at = ? WHERE name = 'moved'", startMs + 5000) },
+    first,
+  );
+  assert.deepEqual(alarms, [5000]);
+  const rows = sql.exec<{ name: string; at: number }>("SELECT name, due_at AS at FROM things ORDER BY name");
+  assert.deepEqual(
+    rows.toArray().map(({ name, at }) => [name, at - startMs]),
+    [
+      ["left", 30_001],
+      ["moved", 5000],
+    ],
+  );
+});
+
+test("the table is made with its first row, and an object without any has nothing due", () => {
+  const { due, alarms } = makeDue();
+  due.clear("other", "x");
+  assert.equal(due.at("other", "x"), undefined);
+  due.arm();
+  assert.deepEqual(alarms, []);
+  due.set("other", "x", startMs + 1);
+  assert.equal(due.at("other", "x"), startMs + 1);
+});
