@@ -1,5 +1,4 @@
 /** The local server from its flags to its exit. */
-import "./compile-cache.ts";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { join, sep } from "node:path";
