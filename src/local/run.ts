@@ -1,7 +1,6 @@
 /** The local server from its flags to its exit. */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
-import { join, sep } from "node:path";
+import { constants } from "node:os";
+import { join } from "node:path";
 import { parseSettings } from "../env.ts";
 import { Ballast } from "./ballast.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
@@ -13,6 +12,7 @@ import { whyNotListen } from "./port.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
+import { makeSocketFolder } from "./socket-folder.ts";
 import { readTlsFiles, type TlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
 import { endLeftOver, WorkerdError } from "./workerd/process.ts";
 import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts";
@@ -87,27 +87,6 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
   return { data, layout: settleLayout(data.path), identity, sockets: makeSocketFolder(data.path) };
-}
-
-/**
- * The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters.
- * That of a server that was killed is removed; the data directory has its path.
- */
-function makeSocketFolder(dataDirectory: string): string {
-  const record = join(dataDirectory, "sockets");
-  const prefix = join(tmpdir(), "stowage-");
-  const leftOver = existsSync(record) ? readFileSync(record, "utf8") : "";
-  if (leftOver.startsWith(prefix) && !leftOver.slice(prefix.length).includes(sep)) {
-    rmSync(leftOver, { recursive: true, force: true });
-  }
-  const folder = mkdtempSync(prefix);
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  try {
-    writeFileSync(record, folder);
-  } catch {
-    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
-  }
-  return folder;
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
