@@ -57,6 +57,8 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
 
   server.on("request", accept(false));
   server.on("checkContinue", accept(true));
+  // Node would refuse it, and then read the body to its end, however long that takes.
+  server.on("checkExpectation", accept(false));
   server.on("connect", (_, socket) => socket.end(refusalText(405, "this is no proxy")));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     const request = clients.get(socket)?.current;

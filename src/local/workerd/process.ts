@@ -10,7 +10,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { type Channels, workerdAddress } from "../channels.ts";
 import type { DataFolders } from "../data-layout.ts";
@@ -146,8 +146,9 @@ function recordedPid(dataDirectory: string): number | undefined {
 export function workerdPid(dataDirectory: string): number | undefined {
   const pid = recordedPid(dataDirectory);
   if (pid === undefined) return undefined;
-  // The pid may have gone to another process since: the command line tells.
-  return commandOf(pid)?.includes(`=${join(dataDirectory, "")}`) ? pid : undefined;
+  // The pid may have gone to another process since, or is of a directory that this one was copied from: the command line
+  // tells.
+  return commandOf(pid)?.includes(`=${join(dataDirectory, sep)}`) ? pid : undefined;
 }
 
 /**
