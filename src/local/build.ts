@@ -1,4 +1,10 @@
 /** `npm run build`: makes what the local server runs, which needs nothing for development after it. */
-import { buildProgram } from "./workerd/program.ts";
+import { buildProgram, ProgramError } from "./workerd/program.ts";
 
-await buildProgram();
+try {
+  await buildProgram();
+} catch (error) {
+  if (!(error instanceof ProgramError)) throw error;
+  console.error(`stowage: ${error.message}`);
+  process.exitCode = 1;
+}

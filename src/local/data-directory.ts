@@ -5,7 +5,7 @@
  * The lock is SQLite's lock on an empty database file, held for as long as the process lives. The kernel
  * releases it with the process, however that ends: a lock cannot be stale, and no pid has to be checked.
  */
-import { mkdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { writeIfRoom } from "./free-space.ts";
@@ -56,6 +56,23 @@ function makeDirectory(path: string): void {
   }
 }
 
+/** One of these is in every data directory. */
+const marks = ["lock", "bucket", "do"];
+/** What volumes and desktops put into a directory of themselves. */
+const ofOthers = /^(?:\..*|lost\+found)$/;
+
+/** A folder of something else would be closed to others, and lose what earlier releases left in data directories. */
+function refuseForeign(path: string): void {
+  if (!statSync(path).isDirectory()) {
+    throw new DataDirectoryError(`${path} is a file, and must be a directory to be the data directory`);
+  }
+  const names = readdirSync(path).filter((name) => !ofOthers.test(name));
+  if (names.length === 0 || marks.some((name) => names.includes(name))) return;
+  throw new DataDirectoryError(
+    `the directory ${path} has something else in it than a registry's data: name one with --data that is new or empty`,
+  );
+}
+
 /** Whoever can read the directory has the key that signs tokens, and all private images. */
 function refuseReaders(path: string): void {
   const mode = statSync(path).mode & 0o777;
@@ -63,7 +80,7 @@ function refuseReaders(path: string): void {
   if (process.platform === "win32" || (mode & 0o077) === 0) return;
   throw new DataDirectoryError(
     `others on this machine can read the data directory ${path} (mode ${mode.toString(8)}), and with it every secret: ` +
-      `close it with \`chmod 700\`, or accept it with --allow-shared-data`,
+      `close it with \`chmod 700 ${path}\`, or accept it with --allow-shared-data`,
   );
 }
 
@@ -72,7 +89,8 @@ function refuseReaders(path: string): void {
  * unless the directory is shared.
  *
  * @param options.isShared whether others on this machine may read it
- * @throws DataDirectoryError if it cannot be written, others can read it, or another server holds it
+ * @throws DataDirectoryError if it cannot be written, has something else in it, others can read it, or another server
+ *   holds it
  */
 export function openDataDirectory(
   directory: string,
@@ -90,6 +108,7 @@ export function openDataDirectory(
   try {
     makeDirectory(resolve(directory));
     path = realpathSync(directory);
+    refuseForeign(path);
     if (!isShared) refuseReaders(path);
     // SQLite's own error does not say what is wrong with the file.
     writeFileSync(join(path, "lock"), "", { flag: "a" });

@@ -7,6 +7,8 @@ import type { Settings } from "../env.ts";
 
 const fromSource = /^\S+\.(?:c\+\+|h|capnp):\d+: (\w+): (.*)$/;
 const fatal = /^\*\*\* (?:Fatal )?(.*)$/;
+/** Said of alarms whose time passed while the server was off, as they run. Nothing is wrong with that. */
+const lateAlarm = /^warning: NOSENTRY SQLite alarm overdue/;
 const stack = /;? ?stack: .*$/;
 
 /** Writes one line about the server itself: JSON where all lines are. */
@@ -33,7 +35,8 @@ export function runtimeLog(
       return;
     }
     const message = messageOf(line);
-    if (message !== "") to.stderr.write(serverLine(format, `workerd: ${message}`, "workerd"));
+    if (message !== "" && !lateAlarm.test(message))
+      to.stderr.write(serverLine(format, `workerd: ${message}`, "workerd"));
   };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
@@ -31,6 +31,25 @@ test("a data directory that cannot be written is refused", (t) => {
   }
 });
 
+test("a directory with something else in it is refused, and nothing in it touched", (t) => {
+  const home = temporaryDirectory(t);
+  mkdirSync(join(home, "cache"));
+  assert.throws(() => openDataDirectory(home, { isShared: true }), {
+    name: "DataDirectoryError",
+    message: /has something else in it/,
+  });
+  assert.deepEqual(readdirSync(home), ["cache"]);
+});
+
+test("an empty volume is taken, and what an earlier release wrote", (t) => {
+  const volume = temporaryDirectory(t);
+  for (const name of ["lost+found", ".snapshot"]) mkdirSync(join(volume, name));
+  openDataDirectory(volume).release();
+  const earlier = temporaryDirectory(t);
+  for (const name of ["do", "r2"]) mkdirSync(join(earlier, name));
+  openDataDirectory(earlier).release();
+});
+
 const hold = `
   const { openDataDirectory } = await import(process.argv[2]);
   openDataDirectory(process.argv[3]);
@@ -41,7 +60,7 @@ const hold = `
 for (const [name, runtime] of Object.entries(runtimes)) {
   test(`${name}: the lock ends with a killed process`, async (t) => {
     const directory = temporaryDirectory(t);
-    const script = join(directory, "hold.mjs");
+    const script = join(temporaryDirectory(t), "hold.mjs");
     writeFileSync(script, hold);
     const module = import.meta.resolve("../../src/local/data-directory.ts");
     const holder = startProgram(t, [...runtime, script, module, directory]);

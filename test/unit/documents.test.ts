@@ -44,6 +44,22 @@ test("the page of metrics has every family, with its type and labels, and no oth
   assert.deepEqual(written.toSorted(), counted.toSorted());
 });
 
+test("the page of logs has every event that the code logs", () => {
+  const sources = readdirSync(join(root, "src"), { encoding: "utf8", recursive: true })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => textOf(join("src", name)));
+  const logged = sources
+    .flatMap((source) => [...source.matchAll(/\bevent: (?:\w+ \? )?"([a-z ]+)"(?: : "([a-z ]+)")?/g)])
+    .flatMap(([, event, other]) => [event, other])
+    .filter((event) => event !== undefined);
+  assert(logged.length > 20);
+  const page = textOf("docs/logs.md");
+  assert.deepEqual(
+    logged.filter((event) => !page.includes(`\`${event}\``)),
+    [],
+  );
+});
+
 test("the README leads to every page", () => {
   const readme = textOf("README.md");
   const missing = pages

@@ -21,3 +21,16 @@ test("nothing that moves a terminal's cursor gets into the log as it is, in whic
   take(JSON.stringify(said), "stdout");
   assert.deepEqual(JSON.parse(to.stdout.read()), said, "JSON still says the same");
 });
+
+test("of workerd's lines there is what an operator can use", () => {
+  const to = { stdout: new PassThrough().setEncoding("utf8"), stderr: new PassThrough().setEncoding("utf8") };
+  const take = runtimeLog("text", to);
+  const place = "workerd/io/actor-cache.c++:83";
+  take(
+    `${place}: warning: NOSENTRY SQLite alarm overdue, running despite AlarmManager mismatch; a = 1`,
+    "stderr",
+  );
+  assert.equal(to.stderr.read(), null, "that an alarm is late, after a start");
+  take(`${place}: error: disk I/O error; stack: 1234@5 6789@a`, "stderr");
+  assert.equal(to.stderr.read(), "stowage: workerd: error: disk I/O error\n");
+});

@@ -63,8 +63,20 @@ export async function compileProgram(entry?: string): Promise<Uint8Array> {
   }
 }
 
-/** `npm run build`: makes the file, from the sources as they are. */
+/**
+ * `npm run build`: makes the file, from the sources as they are.
+ *
+ * @throws ProgramError if what builds it is not installed
+ */
 export async function buildProgram(): Promise<Uint8Array> {
+  try {
+    import.meta.resolve("esbuild");
+    import.meta.resolve("wrangler");
+  } catch {
+    throw new ProgramError(
+      "the Worker is not built, and what builds it is not installed: run `npm ci && npm run build` first, and remove what is for development after it",
+    );
+  }
   const sources = hashSources();
   const program = await compileProgram();
   mkdirSync(built, { recursive: true });
@@ -80,14 +92,6 @@ export async function buildProgram(): Promise<Uint8Array> {
  */
 export async function readProgram(): Promise<Uint8Array> {
   if (readText(sourcesFile) === hashSources() && existsSync(programFile)) return readFileSync(programFile);
-  try {
-    import.meta.resolve("esbuild");
-    import.meta.resolve("wrangler");
-  } catch {
-    throw new ProgramError(
-      "the Worker is not built, and what builds it is not installed: run `npm ci && npm run build` first, and remove what is for development after it",
-    );
-  }
   return await buildProgram();
 }
 
