@@ -16,6 +16,7 @@ import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
 import { UploadTables, uploadColumns } from "./upload/schema.ts";
 import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
+import { SessionMemory } from "./upload/session-memory.ts";
 import {
   answerWrite,
   type OpenSession,
@@ -31,8 +32,7 @@ const outcomeDelayMs = 250;
 /** The sessions; see {@link UploadApi} for what each method promises. */
 export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #host: SessionHost;
-  /** Those that somebody uses now, or that have a running hash. */
-  readonly #sessions = new Map<string, Session>();
+  readonly #sessions = new SessionMemory((id) => new Session(this.#host, id));
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
@@ -55,7 +55,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     const write = receiveWrite(request);
     const intake = new Intake(this.#host.clock);
     try {
-      const result = await this.#use(write.session.id, (session) =>
+      const result = await this.#sessions.use(write.session.id, (session) =>
         session.write(write, request.body, intake),
       );
       return answerWrite(request, result, intake.receivedBytes);
@@ -68,26 +68,28 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   }
 
   async status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>> {
-    return this.#use(session.id, (known) => known.status(session, started));
+    return this.#sessions.use(session.id, (known) => known.status(session, started));
   }
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
-    return this.#use(session.id, (known) => known.cancel(session, started));
+    return this.#sessions.use(session.id, (known) => known.cancel(session, started));
   }
 
   async ownsKey(key: string): Promise<boolean> {
     const id = uploadOfKey(key);
-    return id !== undefined && this.#use(id, async (session) => session.ownsKey(key));
+    return id !== undefined && this.#sessions.use(id, async (session) => session.ownsKey(key));
   }
 
   async openSessions(limit: number): Promise<OpenSession[]> {
     const ids = this.#host.tables.openSessions(limit);
-    const found = await Promise.all(ids.map((id) => this.#use(id, async (session) => session.describe())));
+    const found = await Promise.all(
+      ids.map((id) => this.#sessions.use(id, async (session) => session.describe())),
+    );
     return found.filter((each) => each !== undefined);
   }
 
   async drop(id: string): Promise<Result<{ repository: RepositoryName }>> {
-    return this.#use(id, async (session) => {
+    return this.#sessions.use(id, async (session) => {
       const known = session.describe();
       if (known === undefined) return failure("BLOB_UPLOAD_UNKNOWN");
       const { repository, algorithm } = known;
@@ -107,7 +109,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     await due.runAlarm(jobs, invocation);
     this.#report();
     // The run before this one may have ended with the deletion of all.
-    if (!tables.exist() || !tables.areEmpty() || this.#sessions.size > 0) return;
+    if (!tables.exist() || !tables.areEmpty() || this.#sessions.used.length > 0) return;
     due.forget();
     // In this order: an alarm that finds nothing does no harm, and an object without one is not woken any more. At once,
     // as a session that comes in between has an alarm of its own.
@@ -116,30 +118,17 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   /** Works on the sessions of rows. One that fails keeps no other from it; its row stays, and is postponed. */
   async #each(rows: DueRow[], work: (session: Session) => Promise<void>): Promise<void> {
-    const outcomes = await Promise.allSettled(rows.map(({ id }) => this.#use(id, work)));
+    const outcomes = await Promise.allSettled(rows.map(({ id }) => this.#sessions.use(id, work)));
     for (const outcome of outcomes) {
       if (outcome.status === "rejected") throw outcome.reason;
     }
   }
 
-  /** Works on a session, whose memory is kept for as long as it is of use. */
-  async #use<T>(id: string, work: (session: Session) => Promise<T>): Promise<T> {
-    const session = this.#sessions.get(id) ?? new Session(this.#host, id);
-    this.#sessions.set(id, session);
-    session.users++;
-    try {
-      return await work(session);
-    } finally {
-      session.users--;
-      if (session.isIdle) this.#sessions.delete(id);
-    }
-  }
-
   /** Keeps how a session ended, and all others of which that is to be kept by then: they are one write. */
   async #keepOutcome(id: string): Promise<void> {
-    await this.#use(id, async () => {
+    await this.#sessions.use(id, async () => {
       await scheduler.wait(outcomeDelayMs);
-      for (const each of this.#sessions.values()) each.keepOutcome();
+      for (const each of this.#sessions.used) each.keepOutcome();
     });
     this.#report();
   }

@@ -22,16 +22,16 @@ import type { Intake } from "./intake.ts";
 import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./jobs.ts";
 import { RunningHash } from "./running-hash.ts";
 import type { SessionHost } from "./session-host.ts";
+import type { Remembered } from "./session-memory.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { Turn } from "./turn.ts";
 
 /** A session; see {@link UploadApi} for what its methods promise. */
-export class Session {
+export class Session implements Remembered {
   readonly #host: SessionHost;
   readonly #id: string;
   readonly #store: UploadStore;
   readonly #turn: Turn;
-  #hash: RunningHash | undefined;
   /** What the writer receives, while it does. */
   #intake: Intake | undefined;
   /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
@@ -39,6 +39,7 @@ export class Session {
   #activeAtMs: number | undefined;
   /** How many requests use it now. */
   users = 0;
+  hash: RunningHash | undefined;
 
   constructor(host: SessionHost, id: string) {
     this.#host = host;
@@ -47,10 +48,8 @@ export class Session {
     this.#turn = new Turn((work) => host.hold(work));
   }
 
-  /** Whether its memory is of no use to anybody: nothing is kept of it, or it is over. */
-  get isIdle(): boolean {
-    const isOpen = this.#store.exists() && !isOver(this.#row);
-    return this.users === 0 && !this.#turn.isTaken && !isOpen;
+  get isAtRest(): boolean {
+    return this.users === 0 && !this.#turn.isTaken;
   }
 
   get #row(): UploadRow {
@@ -170,11 +169,11 @@ export class Session {
 
   async #append(write: UploadWrite, body: ReadableStream | null, intake: Intake): Promise<Result> {
     const { offset } = this.#row;
-    if (offset === 0) this.#hash = new RunningHash(write.session.algorithm);
-    if (!this.#hash?.covers(offset)) this.#hash = undefined;
+    if (offset === 0) this.hash = new RunningHash(write.session.algorithm);
+    if (!this.hash?.covers(offset)) this.hash = undefined;
     this.#intake = intake;
     try {
-      return await appendBody(this.#parts, write, body, this.#hash, intake);
+      return await appendBody(this.#parts, write, body, this.hash, intake);
     } catch (error) {
       if (!(await this.#host.space?.explains(error))) throw error;
       // Its bytes are the room that others need, and no client comes back to an upload that was refused.
@@ -245,8 +244,8 @@ export class Session {
     if (digest === null || (state !== "closing" && state !== "finishing"))
       return failure("BLOB_UPLOAD_UNKNOWN");
     if (state === "closing") {
-      const hash = this.#hash;
-      this.#hash = undefined;
+      const hash = this.hash;
+      this.hash = undefined;
       const assembled = await assemble(this.#parts, digest, hash);
       if (!assembled.ok) {
         await this.#discard("it is not what its digest says");
@@ -306,6 +305,7 @@ export class Session {
 
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
   #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
+    this.hash = undefined;
     this.#host.storage.transactionSync(() => {
       this.#store.end(state, digest, this.#expiry());
       this.#host.due.clear(adoptJob, this.#id);
