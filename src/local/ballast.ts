@@ -41,14 +41,19 @@ export class Ballast {
     return 0;
   }
 
-  /** Looks now, and twice a second from then on. `onGivenUp` gets how many bytes were given up. */
+  /** Looks now, which may throw, and twice a second from then on. `onGivenUp` gets how many bytes were given up. */
   keep(onGivenUp: (bytes: number) => void): void {
     const look = () => {
       const bytes = this.look();
       if (bytes > 0) onGivenUp(bytes);
     };
     look();
-    setInterval(look, lookEveryMs).unref();
+    // A volume that cannot be looked at now, or that nobody may write to, is no reason to end.
+    setInterval(() => {
+      try {
+        look();
+      } catch {}
+    }, lookEveryMs).unref();
   }
 
   /** Bytes that no file system makes smaller. */

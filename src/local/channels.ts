@@ -5,10 +5,9 @@
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join, sep } from "node:path";
+import { join } from "node:path";
+import { makeSocketFolder } from "./socket-folder.ts";
 
 /** Where one of the two listens, in the form that Node takes for listening and connecting. */
 export type Channel = { path: string } | { host: string; port: number };
@@ -41,7 +40,7 @@ export async function openChannels(
     const [worker, keeper] = await Promise.all([freePort(), freePort()]);
     return { worker, keeper, secret: randomBytes(32).toString("hex") };
   }
-  const folder = makeFolder(dataDirectory);
+  const folder = makeSocketFolder(dataDirectory);
   return {
     worker: { path: join(folder, "worker") },
     keeper: { path: join(folder, "keeper") },
@@ -58,25 +57,4 @@ async function freePort(): Promise<Channel> {
   server.close();
   await once(server, "close");
   return { host, port };
-}
-
-/**
- * The folder is nobody else's (mkdtemp makes it so), and its path is short: a socket's may have a hundred characters.
- * That of a server that was killed is removed; the data directory has its path.
- */
-function makeFolder(dataDirectory: string): string {
-  const record = join(dataDirectory, "sockets");
-  const prefix = join(tmpdir(), "stowage-");
-  const leftOver = existsSync(record) ? readFileSync(record, "utf8") : "";
-  if (leftOver.startsWith(prefix) && !leftOver.slice(prefix.length).includes(sep)) {
-    rmSync(leftOver, { recursive: true, force: true });
-  }
-  const folder = mkdtempSync(prefix);
-  process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  try {
-    writeFileSync(record, folder);
-  } catch {
-    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
-  }
-  return folder;
 }

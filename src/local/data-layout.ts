@@ -1,5 +1,15 @@
 /** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
 
@@ -57,12 +67,39 @@ export function settleLayout(dataDirectory: string): DataLayout {
         "copy its images out with `stowage export`, and into a new directory with `stowage import`",
     );
   }
-  for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
+  // Before the folders: without the record, they would pass for those of a release that had another number of shards.
   if (!existsSync(record)) {
-    writeFileSync(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
+    writeWhole(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
   }
+  for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
+  syncDirectory(dataDirectory);
   for (const folder of obsolete) rmSync(join(dataDirectory, folder), { recursive: true, force: true });
   return { folders, machine: { blobShards, uploadPools } };
+}
+
+/** Writes a file that is there as a whole or not at all, whatever happens meanwhile. */
+function writeWhole(path: string, text: string): void {
+  const temporary = `${path}.new`;
+  const file = openSync(temporary, "w");
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+}
+
+/** Has the names in a directory survive a power cut. */
+function syncDirectory(path: string): void {
+  // Windows keeps names by itself, and opens no directories.
+  if (process.platform === "win32") return;
+  const directory = openSync(path, "r");
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
 }
 
 type Recorded = { bucket: "disk" | "r2"; blobShards: number };

@@ -1,5 +1,4 @@
 /** The local server from its flags to its exit. */
-import "./compile-cache.ts";
 import { constants } from "node:os";
 import { parseSettings } from "../env.ts";
 import { Ballast } from "./ballast.ts";

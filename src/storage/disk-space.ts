@@ -35,10 +35,16 @@ export interface Claim {
   release(): void;
 }
 
-/** What one isolate knows of its disk. `writtenBytes` counts up from its beginning. */
+/** Room set aside for a body: how much of it is left, and when something was heard of the body last. */
+type SetAside = { leftBytes: number; heardAtMs: number };
+
+/** What one isolate knows of its disk. `writtenBytes` and `looks` count up from its beginning. */
 export type DiskAccount = {
-  measured: (Volume & { atMs: number; writtenBytes: number }) | undefined;
+  measured: (Volume & { atMs: number; look: number; writtenBytes: number }) | undefined;
+  looks: number;
   writtenBytes: number;
+  setAside: Set<SetAside>;
+  /** Their sum. */
   declaredBytes: number;
   isLow: boolean;
   /** Whether somebody was told that it is low. */
@@ -47,7 +53,15 @@ export type DiskAccount = {
 
 /** An account of a disk that nobody has looked at. */
 export function emptyAccount(): DiskAccount {
-  return { measured: undefined, writtenBytes: 0, declaredBytes: 0, isLow: false, isToldLow: false };
+  return {
+    measured: undefined,
+    looks: 0,
+    writtenBytes: 0,
+    setAside: new Set(),
+    declaredBytes: 0,
+    isLow: false,
+    isToldLow: false,
+  };
 }
 
 const shared = emptyAccount();
@@ -55,6 +69,11 @@ const shared = emptyAccount();
 /** How fast a disk is filled, at most, in bytes a millisecond; and how long an answer counts at most. */
 const fastestFill = 1024 * 1024;
 const longestMs = 30_000;
+/**
+ * How long room is set aside for a body of which nothing is heard. Where an object fails, as it does when it cannot
+ * write, nothing goes on that it had begun: nobody gives back what its bodies had announced.
+ */
+const lostAfterMs = 5 * 60_000;
 
 /** What pushes leave free where nobody said: 256 MiB or a hundredth of the volume, but no more than a tenth. */
 export function usualReserve(totalBytes: number): number {
@@ -91,12 +110,14 @@ export class DiskSpace {
   async claim(bytes: number): Promise<Claim> {
     const account = this.#account;
     if (!(await this.hasRoom(bytes)) || this.#room(bytes) <= 0) throw new DiskFull();
-    let left = bytes;
-    account.declaredBytes += left;
+    const aside = { leftBytes: bytes, heardAtMs: this.#clock.now() };
+    account.setAside.add(aside);
+    account.declaredBytes += bytes;
     return {
       take: async (taken) => {
-        const declared = Math.min(left, taken);
-        left -= declared;
+        aside.heardAtMs = this.#clock.now();
+        const declared = Math.min(aside.leftBytes, taken);
+        aside.leftBytes -= declared;
         account.declaredBytes -= declared;
         account.writtenBytes += declared;
         const more = taken - declared;
@@ -106,11 +127,14 @@ export class DiskSpace {
         if (this.#room(more) < least) throw new DiskFull();
         account.writtenBytes += more;
       },
-      release: () => {
-        account.declaredBytes -= left;
-        left = 0;
-      },
+      release: () => this.#release(aside),
     };
+  }
+
+  #release(aside: SetAside): void {
+    this.#account.setAside.delete(aside);
+    this.#account.declaredBytes -= aside.leftBytes;
+    aside.leftBytes = 0;
   }
 
   /** Whether a push failed for want of room: it was told so, or so little is left that this may be it. */
@@ -172,13 +196,15 @@ export class DiskSpace {
   }
 
   async #look(): Promise<void> {
+    const account = this.#account;
     const atMs = this.#clock.now();
-    const { writtenBytes } = this.#account;
+    const look = ++account.looks;
+    const { writtenBytes } = account;
+    for (const aside of account.setAside) if (aside.heardAtMs + lostAfterMs <= atMs) this.#release(aside);
     try {
       const volume = await this.#measure();
       // Of two answers under way, the one that was asked for later counts.
-      if ((this.#account.measured?.atMs ?? atMs) <= atMs)
-        this.#account.measured = { ...volume, atMs, writtenBytes };
+      if ((account.measured?.look ?? 0) < look) account.measured = { ...volume, atMs, look, writtenBytes };
       this.#noteState(volume.freeBytes);
     } catch (error) {
       console.warn(JSON.stringify({ event: "disk not measured", error: String(error) }));

@@ -37,6 +37,10 @@ test("no random program with faults breaks a promise", async (t) => {
 const ledgerFault = (effect: Fault["effect"], times: number) => fault("REPOSITORY", effect, times);
 
 const cases: Record<string, Step[]> = {
+  "an upload that is cancelled while its adoption fails leaves nothing": [
+    { do: "fault", fault: { target: "BLOB_SHARDS", effect: "fail", skip: 0, times: 6 } },
+    { do: "leave upload", repository: 0, at: 0, blob: 0, isClosed: true, isCancelled: true },
+  ],
   "a repository with nothing due is not woken": [pushImage(0)],
   "a blob whose deletion was repeated, as its first answer was lost, is not found where that was done": [
     pushBlob(largeBlob),

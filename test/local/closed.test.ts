@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, globSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { userInfo } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { content, digestOf } from "../support/content.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory } from "./program.ts";
@@ -45,14 +45,14 @@ function unixSockets(pids: number[]): string[] {
     .map((columns) => columns[7] ?? "");
 }
 
-async function startClosed(t: TestContext) {
+async function startClosed(t: TestContext, env: Record<string, string> = {}) {
   const parent = temporaryDirectory(t);
   // What is tested is the directory that the server makes, not the one that it is in.
   chmodSync(parent, 0o755);
   const data = join(parent, "data");
   const flags = ["--port", "0", "--data", data, "--log", "none"];
   const command = [...runtimes.node, main, ...flags];
-  const server = startProgram(t, command, { data, env: { ADMIN_PASSWORD: password } });
+  const server = startProgram(t, command, { data, env: { ADMIN_PASSWORD: password, ...env } });
   const url = await ready(server);
   const workerd = recordedWorkerd(data);
   assert(workerd !== undefined);
@@ -117,6 +117,13 @@ function nodeForAll(): string {
     encoding: "utf8",
   }).trim();
 }
+
+test("nothing of a known name is read or written where others can make files first", async (t) => {
+  const temporary = temporaryDirectory(t);
+  const { data } = await startClosed(t, { TMPDIR: temporary });
+  const [sockets = ""] = readFileSync(join(data, "sockets"), "utf8").split("\n");
+  assert.deepEqual(readdirSync(temporary), [basename(sockets)]);
+});
 
 test("a directory that others can read is refused, unless that is said to be meant", async (t) => {
   const data = join(temporaryDirectory(t), "shared");

@@ -1,9 +1,8 @@
 /** The local server, but with a Worker whose requests can be made to last. */
-import module from "node:module";
+import "../../src/local/compile-cache.ts";
 import { join } from "node:path";
 import { run } from "../../src/local/run.ts";
 
 process.noDeprecation = true;
-module.enableCompileCache?.();
 const drainMs = Number(process.env.TEST_DRAIN_MS ?? 20_000);
 await run(process.argv.slice(2), { entry: join(import.meta.dirname, "fixture-worker.ts"), drainMs });

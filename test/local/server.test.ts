@@ -72,7 +72,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
           `another server is running on the data directory ${data} (process ${first.pid}, ${url})`,
         );
 
-        const sockets = readFileSync(join(data, "sockets"), "utf8");
+        const [sockets = ""] = readFileSync(join(data, "sockets"), "utf8").split("\n");
         signal(first.pid, "SIGKILL");
         await gone(first.pid, workerd);
         assert(existsSync(sockets), "a killed server leaves the folder of its sockets");

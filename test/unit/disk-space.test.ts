@@ -93,6 +93,28 @@ test("a body that was announced ends where others have used half of the reserve 
   await assert.rejects(claim.take(mebibyte), DiskFull);
 });
 
+test("what was set aside for a body that is never heard of again is free after a while", async () => {
+  const { disk, space } = diskOf(2 * gibibyte, gibibyte);
+  const [lost, slow] = [await space.claim(400 * mebibyte), await space.claim(400 * mebibyte)];
+  for (let minute = 0; minute < 5; minute++) {
+    assert.equal(await space.hasRoom(500 * mebibyte), false);
+    disk.now += 60_000;
+    await slow.take(1);
+  }
+  assert(await space.hasRoom(500 * mebibyte));
+  assert.equal(await space.hasRoom(800 * mebibyte), false);
+  lost.release();
+  assert.equal(await space.hasRoom(800 * mebibyte), false, "nothing is given back twice");
+});
+
+test("a clock that is set back keeps no old answer", async () => {
+  const { disk, space } = diskOf(2 * gibibyte, gibibyte);
+  assert.equal(await space.hasRoom(2 * gibibyte), false);
+  disk.freeBytes = 4 * gibibyte;
+  disk.now -= 3_600_000;
+  assert(await space.hasRoom(2 * gibibyte));
+});
+
 test("a reserve of 0 refuses nothing", async () => {
   const { space } = diskOf(0, 0);
   assert(await space.hasRoom(gibibyte));

@@ -57,7 +57,9 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
 
   server.on("request", accept(false));
   server.on("checkContinue", accept(true));
-  server.on("connect", (_, socket) => socket.end(refusalText(405, "this is no proxy")));
+  // Node would refuse it, and then read the body to its end, however long that takes.
+  server.on("checkExpectation", accept(false));
+  server.on("connect", (_, socket) => close(socket, refusalText(405, "this is no proxy")));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     const request = clients.get(socket)?.current;
     if (!socket.writable || error.code === "ECONNRESET") {
@@ -69,8 +71,13 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
     else {
       const text =
         error.rawPacket?.[0] === tlsHandshake ? wrongProtocol(false) : refusalText(status, message);
-      socket.end(text, () => socket.destroy());
+      close(socket, text);
     }
   });
   return inFlight;
+}
+
+/** Says a last thing to a client. It may leave its side open for ever, and the server has no deadline for it any more. */
+function close(socket: Duplex, text: string): void {
+  socket.end(text, () => socket.destroy());
 }

@@ -15,7 +15,7 @@ export const addressHeader = "Stowage-Client-Address";
 /** How the end of a body is known. */
 export type Framing = "none" | "length" | "chunked";
 
-type RefusedHead = 400 | 431 | 501 | 505;
+type RefusedHead = 400 | 417 | 431 | 501 | 505;
 
 /** A head for workerd, or why there is none: a status, and what was wrong. */
 export type RequestHead =
@@ -57,6 +57,7 @@ export function requestHead(request: IncomingMessage, { trustForwarded, secret }
   let host: string | undefined;
   let length: string | undefined;
   let encoding: string | undefined;
+  let expectation: string | undefined;
   let connection = "";
   let forwardedFor: string | undefined;
   let fields = "";
@@ -73,9 +74,13 @@ export function requestHead(request: IncomingMessage, { trustForwarded, secret }
     } else if (lower === "content-length") length = value;
     else if (lower === "transfer-encoding")
       encoding = encoding === undefined ? value : `${encoding}, ${value}`;
+    else if (lower === "expect" && value.toLowerCase() !== "100-continue") expectation = value;
     else if (lower === "connection") connection += `,${value}`;
   }
   if (hosts > 1) return refused(400, "there is more than one Host header");
+  // HTTP/1.0 has no expectations.
+  if (expectation !== undefined && httpVersion === "1.1")
+    return refused(417, "the only Expect is 100-continue");
   const target = splitTarget(method, request.url ?? "");
   if (target === undefined) return refused(400, "the request's target is malformed");
   // HTTP/1.0 has no Host: the client means whom it has connected to.

@@ -10,7 +10,7 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { type Channels, workerdAddress } from "../channels.ts";
 import type { DataFolders } from "../data-layout.ts";
@@ -67,9 +67,10 @@ function canBind(): boolean {
 /**
  * Starts workerd and waits until it listens.
  *
+ * @param givenUp ends one that does not listen yet
  * @throws WorkerdError if it ends before that
  */
-export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal): Promise<Workerd> {
   const { program, dataDirectory, folders, channels, environment, onLine } = options;
   // One that was killed leaves its socket behind.
   if ("path" in channels.worker) rmSync(channels.worker.path, { force: true });
@@ -102,7 +103,10 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     // One line of JSON for each socket, of which there is one.
     (control as Readable).once("data", () => resolve(true)).on("error", () => {});
   });
+  const giveUp = () => child.kill("SIGKILL");
+  givenUp.addEventListener("abort", giveUp);
   const outcome = await Promise.race([isListening, ended]);
+  givenUp.removeEventListener("abort", giveUp);
   if (outcome !== true || child.pid === undefined) throw new WorkerdError(`workerd ${outcome}`);
   writeIfRoom(recordOf(dataDirectory), `${child.pid}\n`);
   return { pid: child.pid, ended };
@@ -146,8 +150,9 @@ function recordedPid(dataDirectory: string): number | undefined {
 export function workerdPid(dataDirectory: string): number | undefined {
   const pid = recordedPid(dataDirectory);
   if (pid === undefined) return undefined;
-  // The pid may have gone to another process since: the command line tells.
-  return commandOf(pid)?.includes(`=${join(dataDirectory, "")}`) ? pid : undefined;
+  // The pid may have gone to another process since, or is of a directory that this one was copied from: the command line
+  // tells.
+  return commandOf(pid)?.includes(`=${join(dataDirectory, sep)}`) ? pid : undefined;
 }
 
 /**

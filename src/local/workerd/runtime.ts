@@ -31,17 +31,20 @@ export interface Runtime {
  * @throws WorkerdError if it ends at once
  */
 export async function startRuntime(options: WorkerdOptions, events: RuntimeEvents): Promise<Runtime> {
-  let workerd: Workerd = await startWorkerd(options);
-  let isStopping = false;
+  const stopping = new AbortController();
+  let workerd: Workerd = await startWorkerd(options, stopping.signal);
   let ends: number[] = [];
   // Where the kernel does not do it.
-  const kill = () => signal(workerd.pid, "SIGKILL");
+  const kill = () => {
+    stopping.abort();
+    signal(workerd.pid, "SIGKILL");
+  };
   process.on("exit", kill);
 
   const keep = async () => {
-    while (!isStopping) {
+    for (;;) {
       const reason = await workerd.ended;
-      if (isStopping) return;
+      if (stopping.signal.aborted) return;
       const now = performance.now();
       ends = [...ends.filter((endedAt) => now - endedAt < endsWithinMs), now];
       if (ends.length >= mostEnds) {
@@ -49,12 +52,14 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
         return;
       }
       try {
-        workerd = await startWorkerd(options);
+        workerd = await startWorkerd(options, stopping.signal);
       } catch (error) {
+        if (stopping.signal.aborted) return;
         events.onFailure(`${reason}, and ${error instanceof Error ? error.message : error}`);
         return;
       }
-      if (isStopping) signal(workerd.pid, "SIGKILL");
+      // It began to listen just as it was to be stopped.
+      if (stopping.signal.aborted) signal(workerd.pid, "SIGKILL");
       else events.onRestart(reason);
     }
   };
@@ -62,14 +67,14 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
 
   return {
     stop: async (graceMs) => {
-      isStopping = true;
+      stopping.abort();
       signal(workerd.pid, "SIGTERM");
       const hasFinished = await Promise.race([
         workerd.ended.then(() => true),
         delay(graceMs, false, { ref: false }),
       ]);
       if (!hasFinished) signal(workerd.pid, "SIGKILL");
-      await Promise.all([workerd.ended, kept]);
+      await kept;
       process.off("exit", kill);
       forgetWorkerd(options.dataDirectory);
       return hasFinished;

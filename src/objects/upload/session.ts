@@ -214,7 +214,9 @@ export class Session {
     if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
     const { state } = await repositoryStub(this.#host.env, session.repository).sessionState(session.id);
     if (state === "open") return undefined;
-    if (known === "finishing") this.#endAs(state);
+    // Where the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
+    if (known === "finishing" && state === "cancelled") await this.#handOver().catch(() => {});
+    else if (known === "finishing") this.#endAs(state);
     return failure("BLOB_UPLOAD_UNKNOWN");
   }
 

@@ -63,6 +63,8 @@ const refusals: [what: string, bytes: string, status: number][] = [
   ],
   ["an unknown encoding", post(["Transfer-Encoding: xchunked"], `0\r\n\r\n${smuggled}`), 501],
   ["chunks in HTTP/1.0", "POST /v2/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
+  ["an expectation that is none", post(["Expect: x", "Content-Length: 99999"], "hello"), 417],
+  ["an expectation beside leave", post(["Expect: 100-continue, x", "Content-Length: 9"], "hello"), 417],
   ["no host", "GET /v2/ HTTP/1.1\r\n\r\n", 400],
   ["an empty host", "GET /v2/ HTTP/1.1\r\nHost:\r\n\r\n", 400],
   ["two hosts", "GET /v2/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400],
@@ -95,6 +97,11 @@ const passedOn: [what: string, bytes: string, text: string][] = [
   ],
   ["the absolute form without a path", get("HTTP://a?n=1"), "GET /?n=1 HTTP/1.1\r\nHost: a\r\nH"],
   ["HTTP/1.0 with a host", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nH"],
+  [
+    "HTTP/1.0, which has no expectations",
+    "GET / HTTP/1.0\r\nHost: a\r\nExpect: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nH",
+  ],
   ["HTTP/1.0 without one", "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nH"],
   [
     "what is for the connection alone is left out, and so is an address that the client claims",

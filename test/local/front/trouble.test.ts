@@ -1,6 +1,7 @@
 /** What the front does when workerd is away, and when there are too many connections. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:net";
 import { join } from "node:path";
 import test, { describe } from "node:test";
 import { connectionCap } from "../../../src/local/front/descriptors.ts";
@@ -89,6 +90,19 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       }
       await until("an answer", async () => statusOf(await talk(port, get)) === 200);
       assert(kept.every(({ isClosed }) => isClosed));
+    });
+
+    test("a client that asks for a tunnel, and closes nothing, takes no room", async (t) => {
+      const { path } = await startUpstream(t, answerAll);
+      const limits = { connections: 2 };
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
+      const open = [1, 2].map(() => connect({ port, host: "127.0.0.1", allowHalfOpen: true }));
+      for (const socket of open) {
+        socket.on("error", () => {}).write("CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n");
+        await once(socket.resume(), "end");
+      }
+      await until("an answer", async () => statusOf(await talk(port, get)) === 200);
+      for (const socket of open) socket.destroy();
     });
 
     // Deno accepts nothing any more once there was no file descriptor left, so that there the cap has to prevent it.

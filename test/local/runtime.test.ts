@@ -1,0 +1,50 @@
+import assert from "node:assert/strict";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import test from "node:test";
+import { openChannels } from "../../src/local/channels.ts";
+import { settleLayout } from "../../src/local/data-layout.ts";
+import { serveKeeper } from "../../src/local/keeper.ts";
+import { isAlive, signal } from "../../src/local/processes.ts";
+import { workerdPid } from "../../src/local/workerd/process.ts";
+import { compileProgram } from "../../src/local/workerd/program.ts";
+import { startRuntime } from "../../src/local/workerd/runtime.ts";
+import { temporaryDirectory, until } from "./program.ts";
+
+const skip = process.platform !== "linux";
+
+test("a workerd that is started again and never listens keeps no server from stopping", {
+  skip,
+}, async (t) => {
+  const [data, bin] = [temporaryDirectory(t), temporaryDirectory(t)];
+  const [isHanging, started] = [join(bin, "is-hanging"), join(bin, "started")];
+  // The program that ends workerd with its parent; told to, it stands for a workerd that does not get so far.
+  const stand = `#!/bin/sh\n[ -e '${isHanging}' ] || exec /usr/bin/setpriv "$@"\necho $$ > '${started}'\nexec sleep 600\n`;
+  writeFileSync(join(bin, "setpriv"), stand);
+  chmodSync(join(bin, "setpriv"), 0o755);
+  const { folders } = settleLayout(data);
+  const channels = await openChannels(data);
+  t.after(await serveKeeper(folders.files, channels, () => {}));
+  const options = {
+    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
+    dataDirectory: data,
+    folders,
+    channels,
+    environment: { PATH: `${bin}${delimiter}${process.env.PATH}` },
+    onLine: () => {},
+  };
+  const failures: string[] = [];
+  const runtime = await startRuntime(options, {
+    onRestart: () => {},
+    onFailure: (reason) => failures.push(reason),
+  });
+  writeFileSync(isHanging, "");
+  signal(workerdPid(data) ?? 0, "SIGKILL");
+  const pid = await until("another start", () =>
+    existsSync(started) ? Number(readFileSync(started, "utf8")) : 0,
+  );
+  t.after(() => signal(pid, "SIGKILL"));
+  await runtime.stop(60_000);
+  assert(!isAlive(pid));
+  assert.deepEqual(failures, []);
+});
