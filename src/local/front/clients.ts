@@ -6,6 +6,7 @@ import { type Passage, ProxiedRequest } from "./proxied-request.ts";
 import { refusalText, whyMalformed, wrongProtocol } from "./refusals.ts";
 
 interface Waiting {
+  incoming: IncomingMessage;
   request: ProxiedRequest;
   isExpecting: boolean;
 }
@@ -13,6 +14,8 @@ interface Waiting {
 interface Client {
   current: ProxiedRequest | undefined;
   waiting: Waiting[];
+  /** What is said after the answers to those: that what came next is no request. */
+  lastWords: string | undefined;
 }
 
 /** The first byte of a TLS handshake. No HTTP method begins with it. */
@@ -26,7 +29,7 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
   const clientOf = (socket: Socket): Client => {
     const known = clients.get(socket);
     if (known !== undefined) return known;
-    const client: Client = { current: undefined, waiting: [] };
+    const client: Client = { current: undefined, waiting: [], lastWords: undefined };
     clients.set(socket, client);
     // Not every runtime's parser minds that nothing follows.
     socket.on("end", () => client.current?.onHalfClose());
@@ -45,13 +48,16 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
       request.end();
       inFlight.delete(request);
       client.current = undefined;
+      if (!socket.writable) return;
       const next = client.waiting.shift();
-      if (next !== undefined && socket.writable) start(client, next);
+      if (next !== undefined) start(client, next);
+      else if (client.lastWords !== undefined) close(socket, client.lastWords);
     });
     // After an answer that was the last, nothing is to be answered.
     if (!socket.writable) return;
-    if (client.current === undefined) start(client, { request, isExpecting });
-    else if (client.waiting.length < passage.limits.pipelined) client.waiting.push({ request, isExpecting });
+    const waiting = { incoming, request, isExpecting };
+    if (client.current === undefined) start(client, waiting);
+    else if (client.waiting.length < passage.limits.pipelined) client.waiting.push(waiting);
     else socket.destroy();
   };
 
@@ -61,17 +67,20 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
   server.on("checkExpectation", accept(false));
   server.on("connect", (_, socket) => close(socket, refusalText(405, "this is no proxy")));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
-    const request = clients.get(socket)?.current;
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy();
       return;
     }
+    const client = clients.get(socket);
     const { status, message } = whyMalformed(error.code);
-    if (request !== undefined) request.fail(status, message);
+    const text = error.rawPacket?.[0] === tlsHandshake ? wrongProtocol(false) : refusalText(status, message);
+    if (client?.current === undefined) close(socket, text);
+    else if (!client.current.isWhole) client.current.fail(status, message);
     else {
-      const text =
-        error.rawPacket?.[0] === tlsHandshake ? wrongProtocol(false) : refusalText(status, message);
-      close(socket, text);
+      // Those that were understood are answered, and what is broken is none of them.
+      client.lastWords = text;
+      if (client.waiting.at(-1)?.incoming.complete === false) client.waiting.pop();
+      socket.pause();
     }
   });
   return inFlight;

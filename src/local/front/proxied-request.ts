@@ -79,6 +79,11 @@ export class ProxiedRequest implements Exchange {
     }
   }
 
+  /** Whether all of it has come. */
+  get isWhole(): boolean {
+    return this.#body === "complete";
+  }
+
   /** The client's connection has gone, or the answer has: what is left of the request is in vain. */
   end(): void {
     clearTimeout(this.#continueTimer);
@@ -93,9 +98,8 @@ export class ProxiedRequest implements Exchange {
     if (this.#body !== "complete") this.fail(400, "the body broke off");
   }
 
-  /** What came after the head is no body. */
+  /** What came after the head is no body, or not all of it comes. To be called while it is not whole. */
   fail(status: number, message: string): void {
-    if (this.#isAnswered && this.#body === "complete") return;
     this.#abandon();
     if (this.#response.headersSent) this.#request.socket.destroy();
     else this.#cut(refusal(status, message, true));

@@ -229,6 +229,20 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert.equal(passed.length, 1);
     });
 
+    test("what is no request spoils no answer to those that came before it", async (t) => {
+      const part = "PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
+      for (const broken of ["hello\r\n\r\n", part]) {
+        const { path, passed } = await startUpstream(t, (one) => {
+          // By then the rest would have been read.
+          setImmediate(() => setImmediate(() => answerAll(one)));
+        });
+        const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+        const answers = await talk(port, get("/first") + get("/a") + broken, untilClosed);
+        assert.match(answers, /^HTTP\/1\.1 200 .*answerHTTP\/1\.1 200 .*answerHTTP\/1\.1 400 /s, broken);
+        assert(!passed.some(({ text }) => text.includes("/b")));
+      }
+    });
+
     test("who tries TLS is told at once that this is HTTP: docker does so first, and waits long", async (t) => {
       const { path } = await startUpstream(t, answerAll);
       const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
