@@ -20,7 +20,8 @@ type Reading = { value?: Uint8Array; done: boolean };
 
 /**
  * The pieces of a body, each of at most 1 MiB. A piece is only good until the next one is asked for. `wait` is given
- * each read as it begins, and may give it up by throwing.
+ * each read as it begins, and may give it up by throwing. Whoever leaves off between two reads leaves the rest of the
+ * body to others: who sends it has to be read from until it has seen its answer.
  *
  * @throws BodyBroke when the body breaks off.
  */
@@ -31,9 +32,12 @@ export async function* readPieces(
   const reader = body.getReader({ mode: "byob" });
   let buffer = new ArrayBuffer(firstBytes);
   let isDone = false;
+  let isReading = false;
   try {
     while (!isDone) {
+      isReading = true;
       const { value, done } = await wait(readOrBreak(reader, buffer));
+      isReading = false;
       isDone = done;
       if (value === undefined) continue;
       if (value.byteLength > 0) yield value;
@@ -41,7 +45,8 @@ export async function* readPieces(
       buffer = isFilled ? new ArrayBuffer(4 * value.byteLength) : (value.buffer as ArrayBuffer);
     }
   } finally {
-    if (!isDone) reader.cancel().catch(() => {});
+    if (isReading) reader.cancel().catch(() => {});
+    else reader.releaseLock();
   }
 }
 

@@ -231,3 +231,16 @@ test("a request whose body never comes holds up nobody else", async () => {
   await registry.pushImage("known", "meanwhile");
   for (const request of silent) request.cut();
 });
+
+test("who is refused in the middle of a body sees why, and may send the rest", async () => {
+  const chunk = Buffer.concat([Buffer.from("100000\r\n"), content(mebibyte), Buffer.from("\r\n")]);
+  const request = await begin("PATCH", await registry.openUpload("known"), chunk, {
+    "Transfer-Encoding": "chunked",
+    "Content-Range": "0-9",
+  });
+  for (let sent = 1; sent < 32; sent += 1) await request.write(chunk);
+  await request.write(Buffer.from("0\r\n\r\n"));
+  const answer = await request.answer();
+  assert(answer !== undefined);
+  expectError(answer, 400, "SIZE_INVALID");
+});

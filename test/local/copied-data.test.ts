@@ -32,6 +32,7 @@ test("of what a killed server left, its own folder of sockets goes, and nobody e
   const temporary = temporaryDirectory(t);
   const data = join(temporaryDirectory(t), "data");
   mkdirSync(data, { mode: 0o700 });
+  writeFileSync(join(data, "lock"), "");
   const folder = join(temporary, "stowage-abc");
   for (const owner of [process.getuid?.() ?? 0, 65534]) {
     mkdirSync(folder);

@@ -37,9 +37,9 @@ async function createWebhook(sink: Sink, repository: string, more: object = {}):
   return (await registry.must(201, "POST", webhooksPath, { body })).json();
 }
 
-/** Hands over what the ledger has to tell, without waiting for its alarm. */
-async function tell(repository: string): Promise<void> {
-  await advance(1000);
+/** Hands over what the ledger has to tell, without waiting for its alarm; `afterMs` passes before. */
+async function tell(repository: string, afterMs = 1000): Promise<void> {
+  await advance(afterMs);
   await runAlarm("REPOSITORY", repository);
 }
 
@@ -433,7 +433,8 @@ test("a disabled webhook is sent nothing until it is enabled, and a changed one 
   await until("the outcome", async () => (await deliveriesOf(id)).length === 1);
   await change({ disabled: true, url: next.url });
   await pushIndex("paused", "t2", 2);
-  await tell("paused");
+  // As long as events wait at most.
+  await tell("paused", 30_000);
   assert.equal(await statusOf("POST", `${webhooksPath}/${id}/ping`), 400);
   await change({ disabled: false });
   await received(next, 1);
