@@ -11,8 +11,9 @@ import { Settled } from "./settled.ts";
 
 const maxKeys = 1000;
 
-/** How many files are open at once. */
+/** How many files are synced at once, for one request and for all: descriptors are few, and connections need them. */
 const syncsAtOnce = 16;
+const openAtOnce = 64;
 
 /** What the Worker asks, and what it is told: HTTP, without what nobody reads of it. */
 export interface DiskRequest {
@@ -124,17 +125,29 @@ async function syncDirectory(path: string): Promise<boolean> {
   });
 }
 
-/** Works on an open file or directory; false where there is none. */
+/** Works on an open file or directory, once there are not too many; false where there is none. */
 async function withOpen(
   path: string,
   flags: string,
   work: (file: FileHandle) => Promise<boolean>,
 ): Promise<boolean> {
-  const file = await open(path, flags).catch(ignoreMissing(undefined));
-  if (file === undefined) return false;
+  if (openFiles < openAtOnce) openFiles++;
+  // Whoever is through hands over its place.
+  else await new Promise<void>((resolve) => waiting.push(resolve));
   try {
-    return await work(file);
+    const file = await open(path, flags).catch(ignoreMissing(undefined));
+    if (file === undefined) return false;
+    try {
+      return await work(file);
+    } finally {
+      await file.close();
+    }
   } finally {
-    await file.close();
+    const next = waiting.shift();
+    if (next === undefined) openFiles--;
+    else next();
   }
 }
+
+let openFiles = 0;
+const waiting: (() => void)[] = [];

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { openDisk } from "../../src/local/disk-service.ts";
 import { temporaryDirectory } from "./program.ts";
 
@@ -102,4 +103,29 @@ test("what is no request of the bucket's is refused", async (t) => {
     assert.deepEqual(await keep(method, "limit=1", "{}"), { status: 400 }, method);
   }
   assert.deepEqual(await keep("POST", "", "no JSON"), { status: 400 });
+});
+
+test("however much is to last at once, few files are open for it", {
+  skip: !existsSync("/proc/self/fd"),
+}, async (t) => {
+  const { directory, settle } = keeperWithPart(t);
+  const requests = Array.from({ length: 200 }, () => {
+    const [folder, name] = [`blobs/${randomUUID()}`, randomUUID()];
+    mkdirSync(join(directory, folder));
+    writeFileSync(join(directory, folder, name), "abc");
+    return { folder, files: [{ name, sizeBytes: 3 }], isAll: false };
+  });
+  const openNow = () => readdirSync("/proc/self/fd").length;
+  const before = openNow();
+  let most = 0;
+  let isOver = false;
+  const settled = Promise.all(requests.map(settle)).finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    most = Math.max(most, openNow() - before);
+    await setImmediate();
+  }
+  assert((await settled).every(({ status }) => status === 204));
+  assert(most > 0 && most < 100, `${most} were open`);
 });

@@ -9,20 +9,33 @@ const reserved = 256;
 
 /** How many file descriptors this process may have; `undefined` where there is no limit, or it cannot be known. */
 function descriptorLimit(): number | undefined {
+  const limit = Number(/^Max open files\s+(\S+)/m.exec(ownLimits())?.[1] ?? shellLimit());
+  return Number.isInteger(limit) ? limit : undefined;
+}
+
+/** proc(5). There may be none, and Deno lets nobody read it who has not all permissions. */
+function ownLimits(): string {
   try {
-    const text =
-      process.platform === "linux"
-        ? /^Max open files\s+(\S+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1]
-        : execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" });
-    const limit = Number(text);
-    return Number.isInteger(limit) ? limit : undefined;
+    return readFileSync("/proc/self/limits", "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** A shell has the limit of who starts it. */
+function shellLimit(): string | undefined {
+  try {
+    return execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" });
   } catch {
     return undefined;
   }
 }
 
-/** Each connection may need another one to workerd. Of a low limit, half is left for the rest. */
+/**
+ * Each connection may need another one to workerd, and that a third one to the keeper, while workerd, under the same
+ * limit, has both and a file open. Of a low limit, half is left for the rest.
+ */
 export function connectionCap(limit: number | undefined = descriptorLimit()): number {
   if (limit === undefined) return mostConnections;
-  return Math.max(1, Math.min(mostConnections, Math.floor((limit - Math.min(reserved, limit / 2)) / 2)));
+  return Math.max(1, Math.min(mostConnections, Math.floor((limit - Math.min(reserved, limit / 2)) / 4)));
 }

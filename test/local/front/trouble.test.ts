@@ -130,6 +130,6 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
 }
 
 test("the cap on connections leaves room for workerd's and for files", () => {
-  const caps = [undefined, 64, 256, 1024, 4096, 1_048_576].map(connectionCap);
-  assert.deepEqual(caps, [8192, 16, 64, 384, 1920, 8192]);
+  const caps = [64, 256, 1024, 4096, 1_048_576].map(connectionCap);
+  assert.deepEqual(caps, [8, 32, 192, 960, 8192]);
 });
