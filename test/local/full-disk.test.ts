@@ -200,10 +200,13 @@ if (mayMount(import.meta.filename)) {
     assert(stored !== undefined && stored > 30 * mebibyte && stored < 64 * mebibyte);
     await registry.makeRoom(registry.pushed.size - 1);
     await until("the disk to have room", async () => (await storage()) === "ok");
-    const told = () => registry.program?.stderr.match(/"event":"storage \w+"/g) ?? [];
-    await until("the line that says so", () => told().length >= 2);
-    assert.deepEqual(told(), ['"event":"storage low"', '"event":"storage ok"']);
-    assert.equal(listener.received.length, 1);
+    const told = () => registry.program?.stderr.match(/(?<="event":"storage )\w+/g) ?? [];
+    await until("the line that says so", () => told().at(-1) === "ok");
+    // What a refused push gives back may be so much that the disk is not low for a moment.
+    const lows = told().length / 2;
+    assert.deepEqual(told(), Array.from({ length: lows }, () => ["low", "ok"]).flat());
+    await until("an event of each", () => listener.received.length >= lows);
+    assert.equal(listener.received.length, lows);
   });
 
   test("a body of unknown length that does not fit leaves nothing behind", async (t) => {
