@@ -24,6 +24,13 @@ const outcomesAtOnce: Replacement = {
   to: "const outcomeDelayMs = 0;",
 };
 
+/** Holders are asked about each lease, and not once an hour: so programs of minutes meet what may come of it. */
+const soonAsked: Replacement = {
+  file: "src/objects/blobs/holders.ts",
+  from: "60 * settings.leaseMs",
+  to: "settings.leaseMs",
+};
+
 /** A running harness. */
 export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
 
@@ -36,7 +43,10 @@ const memoryDirectory = "/dev/shm";
 /** Starts one; `bugs` are replacements in the registry's sources. */
 export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   const entry = join(import.meta.dirname, "entry.ts");
-  const script = await buildWorker({ entry, plugins: [replacing([smallParts, outcomesAtOnce, ...bugs])] });
+  const script = await buildWorker({
+    entry,
+    plugins: [replacing([smallParts, outcomesAtOnce, soonAsked, ...bugs])],
+  });
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
   let lastWords = "";
   const stderr = new Writable({
