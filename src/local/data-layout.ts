@@ -1,17 +1,8 @@
 /** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
+import { writeWhole } from "./whole-file.ts";
 
 /** The folders of a data directory. */
 export interface DataFolders {
@@ -75,19 +66,6 @@ export function settleLayout(dataDirectory: string): DataLayout {
   syncDirectory(dataDirectory);
   for (const folder of obsolete) rmSync(join(dataDirectory, folder), { recursive: true, force: true });
   return { folders, machine: { blobShards, uploadPools } };
-}
-
-/** Writes a file that is there as a whole or not at all, whatever happens meanwhile. */
-function writeWhole(path: string, text: string): void {
-  const temporary = `${path}.new`;
-  const file = openSync(temporary, "w");
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  renameSync(temporary, path);
 }
 
 /** Has the names in a directory survive a power cut. */

@@ -3,19 +3,19 @@
  * started from the sources makes it anew when they have changed.
  */
 import { execFileSync } from "node:child_process";
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import {
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeWhole } from "../whole-file.ts";
 import { workerdFile } from "./binary.ts";
 import { buildWorker, endBundler, projectDirectory } from "./bundle.ts";
 import { workerdConfig } from "./config.ts";
@@ -80,8 +80,8 @@ export async function buildProgram(): Promise<Uint8Array> {
   const sources = hashSources();
   const program = await compileProgram();
   mkdirSync(built, { recursive: true });
-  replaceFile(programFile, program);
-  replaceFile(sourcesFile, sources);
+  writeWhole(programFile, program);
+  writeWhole(sourcesFile, sources);
   return program;
 }
 
@@ -115,11 +115,4 @@ function readText(file: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** Written elsewhere and renamed, as several servers may start at once. */
-function replaceFile(file: string, content: string | Uint8Array): void {
-  const temporary = `${file}.${randomUUID()}`;
-  writeFileSync(temporary, content);
-  renameSync(temporary, file);
 }

@@ -2,13 +2,14 @@
  * What wrangler makes of wrangler.toml, kept between starts: loading wrangler takes most of a second of processor time,
  * and what comes out follows from the file and wrangler's version alone.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import type { WorkerOptions } from "miniflare";
 import type { Unstable_Config } from "wrangler";
 import { cacheDirectory } from "../compile-cache.ts";
+import { writeWhole } from "../whole-file.ts";
 import { projectDirectory } from "./bundle.ts";
 
 /** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
@@ -52,13 +53,10 @@ function readKept(file: string): WranglerOptions | undefined {
   }
 }
 
-/** Written elsewhere and renamed, as several processes may start at once. */
 function keep(file: string, options: WranglerOptions): void {
-  const temporary = `${file}.${randomUUID()}`;
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(temporary, JSON.stringify(options));
-    renameSync(temporary, file);
+    writeWhole(file, JSON.stringify(options));
   } catch {
     // Another user's installation, or a disk that is read-only: the next start asks wrangler again.
   }
