@@ -1,5 +1,5 @@
 /**
- * One of 256 shards that decide the life of digests: where the bytes of each are, which repositories hold it, and
+ * One of the shards that decide the life of digests: where the bytes of each are, which repositories hold it, and
  * when it may go. As one place decides, adoption, deduplication, mounting and deletion of a digest cannot race.
  *
  * A key in the store is stray (doomed, or a tombstone) or the content of one digest, never both. Doomed keys may

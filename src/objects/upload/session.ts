@@ -31,6 +31,7 @@ export class Session implements Remembered {
   readonly #host: SessionHost;
   readonly #id: string;
   readonly #store: UploadStore;
+  readonly #parts: UploadParts;
   readonly #turn: Turn;
   /** What the writer receives, while it does. */
   #intake: Intake | undefined;
@@ -45,6 +46,7 @@ export class Session implements Remembered {
     this.#host = host;
     this.#id = id;
     this.#store = new UploadStore(host.storage, host.tables, id);
+    this.#parts = { ...host, store: this.#store };
     this.#turn = new Turn((work) => host.hold(work));
   }
 
@@ -254,9 +256,9 @@ export class Session implements Remembered {
       this.#store.setState("finishing", digest);
     }
     const { id, repository } = this.#store.session();
-    const [blob, origin] = [{ digest, key, sizeBytes: offset }, this.#store.origin()];
+    const blob = { digest, key, sizeBytes: offset };
     try {
-      const committed = await commitBlob(this.#host.env, repository, blob, id, origin);
+      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
       this.#endAs(committed.ok ? "finished" : "cancelled");
       return committed;
     } catch (error) {
@@ -294,7 +296,8 @@ export class Session implements Remembered {
 
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
-    if (["finishing", "finished"].includes(this.#row.state)) return;
+    const { state } = this.#row;
+    if (state === "finishing" || state === "finished") return;
     this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
     meter.uploads.ended(this.#id);
     const { id, repository } = this.#store.session();
@@ -312,9 +315,5 @@ export class Session implements Remembered {
       andThen();
     });
     this.#host.due.arm();
-  }
-
-  get #parts(): UploadParts {
-    return { ...this.#host, store: this.#store };
   }
 }
