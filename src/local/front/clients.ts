@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Passage, ProxiedRequest } from "./proxied-request.ts";
-import { refusalText, whyMalformed, wrongProtocol } from "./refusals.ts";
+import { endWith, refusalText, tlsHandshake, whyMalformed, wrongProtocol } from "./refusals.ts";
 
 interface Waiting {
   incoming: IncomingMessage;
@@ -17,9 +17,6 @@ interface Client {
   /** What is said after the answers to those: that what came next is no request. */
   lastWords: string | undefined;
 }
-
-/** The first byte of a TLS handshake. No HTTP method begins with it. */
-const tlsHandshake = 0x16;
 
 /** Has the server pass on what it reads. Returns the requests in flight. */
 export function serveClients(server: Server, passage: Passage): ReadonlySet<ProxiedRequest> {
@@ -51,7 +48,7 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
       if (!socket.writable) return;
       const next = client.waiting.shift();
       if (next !== undefined) start(client, next);
-      else if (client.lastWords !== undefined) close(socket, client.lastWords);
+      else if (client.lastWords !== undefined) endWith(socket, client.lastWords);
     });
     // After an answer that was the last, nothing is to be answered.
     if (!socket.writable) return;
@@ -65,7 +62,7 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
   server.on("checkContinue", accept(true));
   // Node would refuse it, and then read the body to its end, however long that takes.
   server.on("checkExpectation", accept(false));
-  server.on("connect", (_, socket) => close(socket, refusalText(405, "this is no proxy")));
+  server.on("connect", (_, socket) => endWith(socket, refusalText(405, "this is no proxy")));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy();
@@ -74,7 +71,7 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
     const client = clients.get(socket);
     const { status, message } = whyMalformed(error.code);
     const text = error.rawPacket?.[0] === tlsHandshake ? wrongProtocol(false) : refusalText(status, message);
-    if (client?.current === undefined) close(socket, text);
+    if (client?.current === undefined) endWith(socket, text);
     else if (!client.current.isWhole) client.current.fail(status, message);
     else {
       // Those that were understood are answered, and what is broken is none of them.
@@ -84,9 +81,4 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
     }
   });
   return inFlight;
-}
-
-/** Says a last thing to a client. It may leave its side open for ever, and the server has no deadline for it any more. */
-function close(socket: Duplex, text: string): void {
-  socket.end(text, () => socket.destroy());
 }

@@ -1,9 +1,9 @@
 /** What the front lets clients take: deadlines, and caps on connections and buffers. */
 
-const second = 1000;
+import { mebibyte, second } from "../../oci/variable.ts";
+
 const minute = 60 * second;
 const kibibyte = 1024;
-const mebibyte = 1024 * kibibyte;
 
 /** The deadlines and caps of a front. Times are milliseconds, sizes are bytes. */
 export interface FrontLimits {

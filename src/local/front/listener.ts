@@ -5,7 +5,7 @@ import type { Socket } from "node:net";
 import type { TlsIdentity } from "../tls-files.ts";
 import { connectionCap } from "./descriptors.ts";
 import type { FrontLimits } from "./limits.ts";
-import { refusalText, unavailable, wrongProtocol } from "./refusals.ts";
+import { endWith, refusalText, tlsHandshake, unavailable, wrongProtocol } from "./refusals.ts";
 
 /** A certificate with the chain to its issuer, and its key, both in PEM. */
 export type FrontIdentity = Pick<TlsIdentity, "cert" | "key">;
@@ -17,8 +17,6 @@ export interface Listener {
   renew(identity: FrontIdentity): void;
 }
 
-/** The first byte of a TLS handshake. */
-const tlsHandshake = 0x16;
 /** A client that has vanished from the network is given up after this and a few probes. */
 const keepAliveMs = 60_000;
 /** How many connections may be there only to be told that there are too many; those beyond are closed untold. */
@@ -90,7 +88,7 @@ function admit(
       }
       refusing++;
       socket.once("close", () => refusing--);
-      socket.end(greetingMs === undefined ? refusalText(503, unavailable) : "", () => socket.destroy());
+      endWith(socket, greetingMs === undefined ? refusalText(503, unavailable) : "");
       return;
     }
     open++;
@@ -118,7 +116,7 @@ function greet(socket: Socket, timeoutMs: number, serve: (socket: Socket) => voi
       socket.pause();
       socket.unshift(first);
       serve(socket);
-    } else socket.end(wrongProtocol(true), drop);
+    } else endWith(socket, wrongProtocol(true));
   });
 }
 

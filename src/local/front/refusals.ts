@@ -1,4 +1,5 @@
 /** What the front answers by itself. */
+import type { Duplex } from "node:stream";
 import { errorCatalogue } from "../../oci/errors.ts";
 
 /** A refusal of the front's own. */
@@ -39,6 +40,17 @@ export function refusalText(status: number, message: string): string {
 export function wrongProtocol(isTls: boolean): string {
   const [spoken, asked] = isTls ? ["HTTPS", "HTTP"] : ["HTTP", "HTTPS"];
   return `HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis registry speaks ${spoken}, and was asked for ${asked}.\n`;
+}
+
+/** The first byte of a TLS handshake. No HTTP method begins with it. */
+export const tlsHandshake = 0x16;
+
+/**
+ * Says a last thing to a client. It may leave its side open for ever, and the server has no deadline for it any more, so
+ * the connection ends with it.
+ */
+export function endWith(socket: Duplex, text: string): void {
+  socket.end(text, () => socket.destroy());
 }
 
 /** What the front says of a failure of the parser, by its status. */
