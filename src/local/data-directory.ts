@@ -9,6 +9,7 @@ import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, w
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { writeIfRoom } from "./free-space.ts";
+import { messageOf } from "./message-of.ts";
 
 /** A data directory that this process holds. */
 export interface DataDirectory {
@@ -100,9 +101,7 @@ export function openDataDirectory(
   const unusable = (error: unknown) =>
     error instanceof DataDirectoryError
       ? error
-      : new DataDirectoryError(
-          `the data directory ${directory} cannot be written: ${error instanceof Error ? error.message : error}`,
-        );
+      : new DataDirectoryError(`the data directory ${directory} cannot be written: ${messageOf(error)}`);
   let path: string;
   let lock: DatabaseSync;
   try {

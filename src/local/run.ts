@@ -8,6 +8,7 @@ import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts
 import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front/front.ts";
 import { serveKeeper } from "./keeper.ts";
+import { messageOf } from "./message-of.ts";
 import { whyNotListen } from "./port.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
 import { watchRunner } from "./runner.ts";
@@ -33,10 +34,6 @@ let write = (message: string) => process.stderr.write(serverLine("text", message
 function fail(message: string, exitCode = 1): never {
   write(message);
   process.exit(exitCode);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Whether an error says all there is to say. */

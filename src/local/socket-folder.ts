@@ -1,7 +1,8 @@
 /** Where the Unix sockets of a server are: in a folder that is nobody else's. */
-import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
+import { writeIfRoom } from "./free-space.ts";
 
 const prefix = join(tmpdir(), "stowage-");
 
@@ -17,11 +18,8 @@ export function makeSocketFolder(dataDirectory: string): string {
   if (leftOver !== undefined) rmSync(leftOver, { recursive: true, force: true });
   const folder = mkdtempSync(prefix);
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  try {
-    writeFileSync(record, `${folder}\n${dataDirectory}\n`);
-  } catch {
-    // On a full disk, which a start should help to empty: what is left over then is an empty folder.
-  }
+  // Without it, what is left over is an empty folder.
+  writeIfRoom(record, `${folder}\n${dataDirectory}\n`);
   return folder;
 }
 

@@ -1,6 +1,7 @@
 /** The certificate and key of `--tls-cert` and `--tls-key`. */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { messageOf } from "./message-of.ts";
 
 /** Where the certificate and its key are. */
 export interface TlsFiles {
@@ -80,8 +81,4 @@ function whyNotValid({ validFrom, validTo }: X509Certificate, file: string, now:
   if (Date.parse(validTo) <= now) return `the certificate ${file} has expired: ${validTo}`;
   if (Date.parse(validFrom) > now) return `the certificate ${file} is not valid before ${validFrom}`;
   return undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,6 @@
 /** workerd, kept running: started again when it ends by itself, and ended once its requests are finished. */
 import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "../message-of.ts";
 import { signal } from "../processes.ts";
 import { forgetWorkerd, startWorkerd, type Workerd, type WorkerdOptions } from "./process.ts";
 
@@ -55,7 +56,7 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
         workerd = await startWorkerd(options, stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) return;
-        events.onFailure(`${reason}, and ${error instanceof Error ? error.message : error}`);
+        events.onFailure(`${reason}, and ${messageOf(error)}`);
         return;
       }
       // It began to listen just as it was to be stopped.
