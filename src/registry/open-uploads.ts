@@ -9,7 +9,7 @@ import type { Registry } from "./registry.ts";
 import { mapAtOnce } from "./walk.ts";
 
 /** How many are listed. */
-export const mostListedUploads = 1000;
+const mostListedUploads = 1000;
 
 /**
  * The sessions, the oldest first. Where each has an object of its own, those are asked that lasted so long that the catalog

@@ -63,6 +63,14 @@ class FullRegistry {
     await this.client.must(200, "POST", "/api/v1/gc", { timeoutMs: 60_000 });
   }
 
+  /** Starts with so many images on a volume that somebody else fills, until the ballast is given up. */
+  async startFilledByOthers(images: number): Promise<void> {
+    await this.warmUp();
+    for (let count = 0; count < images; count++) assert.equal(await this.push(mebibyte), undefined);
+    this.volume.fillUp();
+    await until("what is kept for this to be given up", () => this.volume.freeBytes() > mebibyte);
+  }
+
   /** Ends the whole server as a power cut does, and starts it again. */
   async killAndRestart(): Promise<void> {
     const workerd = recordedWorkerd(this.data);
@@ -244,10 +252,7 @@ if (mayMount(import.meta.filename)) {
 
   test("a volume that somebody else has filled is served, and takes pushes again once that is gone", async (t) => {
     const registry = new FullRegistry(t);
-    await registry.warmUp();
-    for (let count = 0; count < 10; count++) assert.equal(await registry.push(mebibyte), undefined);
-    registry.volume.fillUp();
-    await until("what is kept for this to be given up", () => registry.volume.freeBytes() > mebibyte);
+    await registry.startFilledByOthers(10);
     const refused = await registry.push(mebibyte);
     assert(refused !== undefined);
     mustSayThatItIsFull(refused);
@@ -262,10 +267,7 @@ if (mayMount(import.meta.filename)) {
 
   test("a server starts where not one byte is free, and goes on once there is room", async (t) => {
     const registry = new FullRegistry(t);
-    await registry.warmUp();
-    for (let count = 0; count < 3; count++) assert.equal(await registry.push(mebibyte), undefined);
-    registry.volume.fillUp();
-    await until("what is kept for this to be given up", () => registry.volume.freeBytes() > mebibyte);
+    await registry.startFilledByOthers(3);
     registry.volume.fillUp();
     assert.equal(registry.volume.freeBytes(), 0);
     await registry.killAndRestart();
