@@ -37,7 +37,7 @@ export async function write(run: Run, step: WriteStep): Promise<void> {
         reply = await run.world.faults.suspended(attempt);
       }
       // A link that is made twice may be made the second time when the blob was deleted.
-      if (isPush && faults.includes("REPOSITORY.linkBlob")) model.uploadMayFinish(step.blob);
+      if (isPush && faults.includes("LEDGERS.linkBlob")) model.uploadMayFinish(step.blob);
       const source = anyOf([sourceBefore, sourceOf(run, step)]);
       settle(run, step, reply, { startedAt, faults, wasHeld, source });
       await look(run, step);
