@@ -60,6 +60,3 @@ export type MethodOf<P extends Path> = keyof Endpoints[P] & Method;
 
 /** What is declared of a method of a path. */
 export type OperationAt<P extends Path, M extends MethodOf<P>> = Endpoints[P][M];
-
-/** The paths that have a method. */
-export type PathsWith<M extends Method> = { [P in Path]: M extends keyof Endpoints[P] ? P : never }[Path];

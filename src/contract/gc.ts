@@ -15,6 +15,9 @@ export const freed = v.object({
   uploads: v.pipe(count, v.description("Uploads that were cut short, and whose bytes were given up.")),
 });
 
+/** What collection freed. */
+export type Freed = v.InferOutput<typeof freed>;
+
 export const gc = {
   "/gc": {
     name: "gc",

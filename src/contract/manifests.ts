@@ -14,6 +14,9 @@ export const manifest = v.object({
   pushedAt: time,
 });
 
+/** One of {@link manifest}. */
+export type ListedManifest = v.InferOutput<typeof manifest>;
+
 export const manifests = {
   "/repositories/{name}/manifests": {
     name: "repository-manifests",

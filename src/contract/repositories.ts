@@ -25,6 +25,9 @@ export const repository = v.object(settings);
 /** A repository as it is listed. */
 export const listedRepository = v.object(listed);
 
+/** One of {@link listedRepository}. */
+export type ListedRepository = v.InferOutput<typeof listedRepository>;
+
 /** A repository, and which of its tags are pulled most. */
 export const repositoryDetails = v.object({
   ...listed,

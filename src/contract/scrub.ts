@@ -13,6 +13,9 @@ export const finding = v.object({
   detail: v.optional(v.string()),
 });
 
+/** One of {@link finding}. */
+export type Finding = v.InferOutput<typeof finding>;
+
 /** How much was looked at. */
 export const checked = v.object({
   blobs: count,
@@ -32,6 +35,9 @@ export const scrubReport = v.object({
   unchecked: v.array(finding),
   cursor: nextCursor,
 });
+
+/** What a scrub found. */
+export type ScrubReport = v.InferOutput<typeof scrubReport>;
 
 export const scrub = {
   "/scrub": {

@@ -17,6 +17,12 @@ export const repositoryUsage = v.object({
 /** What all repositories hold. */
 export const totalUsage = v.object({ repositories: count, logical: amount, stored: amount, leaving: amount });
 
+/** A page of repositories with what each holds, and, with the first page, what all of them do. */
+export const usagePage = v.object({ repositories: v.array(repositoryUsage), total: v.optional(totalUsage) });
+
+/** One of {@link usagePage}. */
+export type UsagePage = v.InferOutput<typeof usagePage>;
+
 export const usage = {
   "/usage": {
     name: "usage",
@@ -30,7 +36,7 @@ export const usage = {
       answers: {
         200: {
           description: "A page of repositories",
-          body: v.object({ repositories: v.array(repositoryUsage), total: v.optional(totalUsage) }),
+          body: usagePage,
         },
       },
     },

@@ -168,6 +168,9 @@ export const webhookPatch = v.strictObject({
   ...optionalSettings,
 });
 
+/** What callers write to change a webhook. */
+export type WebhookPatch = v.InferInput<typeof webhookPatch>;
+
 const sentEvent = v.object({ event: v.pipe(v.string(), v.description("The id of the event.")) });
 
 export const webhooks = {
