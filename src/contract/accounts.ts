@@ -17,11 +17,8 @@ export const account = v.object({
 
 /** What an account is to be. */
 export const accountPut = v.strictObject({
-  grants: v.pipe(
-    givenGrants,
-    v.description(
-      'What the account may from now on: at most 200 of `{"repository": pattern, "verbs": [...]}`, with verbs of `pull`, `push`, `delete`, `admin`.',
-    ),
+  grants: givenGrants(
+    'What the account may from now on: at most 200 of `{"repository": pattern, "verbs": [...]}`, with verbs of `pull`, `push`, `delete`, `admin`.',
   ),
   disabled: v.exactOptional(
     v.pipe(yesOrNo, v.description("`true` lets the account in no more. Left out, it is `false`.")),
@@ -33,7 +30,7 @@ export const accountPut = v.strictObject({
         v.string(),
         v.minLength(passwordLength.least),
         v.maxLength(passwordLength.most),
-        v.description("Left out, the old one stays, or there is none."),
+        v.description("12 to 512 characters. Left out, the old one stays, or there is none."),
       ),
     ),
   ),

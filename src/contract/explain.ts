@@ -5,9 +5,9 @@ import { grant, must, repositoryName, verb } from "./schemas.ts";
 
 /** What is asked. */
 export const question = v.strictObject({
-  account: must("the name of an account", v.string()),
+  account: must("the name of an account", v.pipe(v.string(), v.description("The name of an account."))),
   verb,
-  repository: repositoryName,
+  repository: v.pipe(repositoryName, v.description("The name of a repository, which need not exist.")),
 });
 
 /** What is answered. */

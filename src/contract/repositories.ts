@@ -8,7 +8,7 @@ const maxDescriptionLength = 1000;
 /** Who may pull a repository. */
 export const visibility = v.pipe(
   v.picklist(["private", "public"]),
-  v.description("`public`: everybody may pull."),
+  v.description("`public` or `private`. What is public everybody may pull."),
 );
 
 const settings = { name: v.string(), visibility, description: v.string() };

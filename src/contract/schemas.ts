@@ -66,7 +66,9 @@ export const digest = refusedAs(
 /** What can be done with a repository. */
 export const verb = v.pipe(
   v.picklist(verbs),
-  v.description("`admin`: the settings of a repository, and its deletion as a whole."),
+  v.description(
+    "`pull`, `push`, `delete`, or `admin`: a repository's settings, and its deletion as a whole.",
+  ),
   v.metadata({ refused: { expected: `one of ${verbs.join(", ")}` } satisfies Refused }),
 );
 
@@ -87,18 +89,20 @@ export const grant = v.strictObject({ repository: pattern, verbs: v.array(verb) 
 /** All the grants of an account or token. */
 export const grants = v.pipe(v.array(grant), v.maxLength(maxGrants));
 
-/** Grants as callers write them, who may say a verb twice. */
-export const givenGrants = v.pipe(
-  grants,
-  v.metadata({
-    refused: {
-      expected: 'an array such as [{"repository": "team/**", "verbs": ["pull", "push"]}]',
-    } satisfies Refused,
-  }),
-  v.transform((given) =>
-    given.map(({ repository, verbs: said }) => ({ repository, verbs: [...new Set(said)] })),
-  ),
-);
+/** Grants as callers write them, who may say a verb twice; `description`: what they are for. */
+export const givenGrants = (description: string) =>
+  v.pipe(
+    grants,
+    v.description(description),
+    v.metadata({
+      refused: {
+        expected: 'an array such as [{"repository": "team/**", "verbs": ["pull", "push"]}]',
+      } satisfies Refused,
+    }),
+    v.transform((given) =>
+      given.map(({ repository, verbs: said }) => ({ repository, verbs: [...new Set(said)] })),
+    ),
+  );
 
 /** How an answer says where work goes on that is not through. */
 export const nextCursor = v.optional(

@@ -17,7 +17,7 @@ export const tagMove = v.object({
 
 /** What of a tag's history to put back. */
 export const tagRestore = v.strictObject({
-  digest: v.exactOptional(v.pipe(digest, v.description("A digest that it pointed at."))),
+  digest: v.exactOptional(v.pipe(digest, v.description("A digest that the tag pointed at."))),
   sequence: v.exactOptional(
     must(
       "a sequence number of the history",
@@ -26,7 +26,7 @@ export const tagRestore = v.strictObject({
         v.integer(),
         v.minValue(1),
         v.maxValue(Number.MAX_SAFE_INTEGER),
-        v.description("A move, to what it led to."),
+        v.description("The number of a move: the tag goes back to what it led to."),
       ),
     ),
   ),

@@ -43,10 +43,7 @@ export const tokenPost = v.strictObject({
     ),
   ),
   grants: v.exactOptional(
-    v.pipe(
-      givenGrants,
-      v.description("Narrows what the account may. Left out, it may what its account may."),
-    ),
+    givenGrants("Narrows what the account may. Left out, it may what its account may."),
   ),
   expiresInSeconds: v.exactOptional(
     must(
