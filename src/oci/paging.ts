@@ -21,10 +21,13 @@ export function parsePage(query: URLSearchParams): PageRequest | undefined {
   return { limit: Math.min(Number(n), maxPageSize), last };
 }
 
-/** The `Link` header that leads to the page after `last`: the same request with other `n` and `last`. */
+/**
+ * The `Link` header that leads to the page after `last`: the same request with other `n` and `last`, and the slashes of
+ * the repository's name as they are.
+ */
 export function nextPageLink(url: URL, page: { limit: number; last: string }): string {
   const query = new URLSearchParams(url.search);
   query.set("n", String(page.limit));
   query.set("last", page.last);
-  return `<${url.pathname}?${query}>; rel="next"`;
+  return `<${url.pathname.replace(/%2f/gi, "/")}?${query}>; rel="next"`;
 }
