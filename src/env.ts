@@ -4,13 +4,6 @@
  * Variables are parsed here and nowhere else; each has a default, a range and an error that names it.
  * README.md has the same table for people.
  */
-
-import type { BlobShard } from "./objects/blob-shard.ts";
-import type { Catalog } from "./objects/catalog.ts";
-import type { Ledger } from "./objects/ledger.ts";
-import type { Upload } from "./objects/upload.ts";
-import type { WebhookQueue } from "./objects/webhook-queue.ts";
-import type { Webhooks } from "./objects/webhooks.ts";
 import { parseIssuers, type TrustedIssuer } from "./oci/issuer.ts";
 import { maxHosts, parseHosts, parseOrigin } from "./oci/origin.ts";
 import {
@@ -36,12 +29,12 @@ export interface Env extends Partial<Record<VariableName, string>> {
   /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
   BLOB_FILES?: Fetcher;
   BLOB_KEEPER?: Fetcher;
-  LEDGERS: DurableObjectNamespace<Ledger>;
-  UPLOADS: DurableObjectNamespace<Upload>;
-  BLOB_SHARDS: DurableObjectNamespace<BlobShard>;
-  CATALOG: DurableObjectNamespace<Catalog>;
-  WEBHOOKS: DurableObjectNamespace<Webhooks>;
-  WEBHOOK_QUEUES: DurableObjectNamespace<WebhookQueue>;
+  LEDGERS: DurableObjectNamespace;
+  UPLOADS: DurableObjectNamespace;
+  BLOB_SHARDS: DurableObjectNamespace;
+  CATALOG: DurableObjectNamespace;
+  WEBHOOKS: DurableObjectNamespace;
+  WEBHOOK_QUEUES: DurableObjectNamespace;
   /** The way that events go to their listeners, if it is not that of every request. */
   WEBHOOK_OUTBOUND?: Fetcher;
   /** Counts failed logins by address and account. */

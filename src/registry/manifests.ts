@@ -12,7 +12,8 @@ import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { PageRequest } from "../oci/paging.ts";
 import type { ManifestRow } from "../storage/replica.ts";
 import { noteDeletion } from "./deletions.ts";
-import type { Registry, WaitUntil } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { WaitUntil } from "./shared-calls.ts";
 
 /** What a tag points at. `isStale`: the ledger could not be asked, so that it may have moved meanwhile. */
 export type TagAnswer = { digest: Digest; stat?: ManifestStat; isStale: boolean };

@@ -63,9 +63,6 @@ export interface Registry {
   sessionSecret(): Promise<Uint8Array>;
 }
 
-/** Keeps a promise going after the answer was sent. */
-export type WaitUntil = (promise: Promise<unknown>) => void;
-
 const registries = new WeakMap<Env, Registry>();
 
 /**

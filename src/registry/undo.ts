@@ -1,8 +1,8 @@
 /**
  * The moves of tags, and putting back what was moved or deleted.
  */
-import type { Page } from "../objects/api.ts";
-import type { ManifestEntry, Restorable, TagMove, TagRestore } from "../objects/upkeep.ts";
+import type { ManifestEntry, Page } from "../objects/api.ts";
+import type { Restorable, TagMove, TagRestore } from "../objects/upkeep.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";

@@ -8,8 +8,9 @@ import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./ac
 import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { networkName } from "./limits.ts";
+import { logIn, logInByToken } from "./login.ts";
 import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
-import { isOutsider, logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
+import { isOutsider, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */

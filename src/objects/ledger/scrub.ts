@@ -4,7 +4,8 @@
  */
 import type { Env } from "../../env.ts";
 import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
-import { type Reference, readManifest, readStoredManifest } from "../../oci/manifest.ts";
+import { readManifest, readStoredManifest } from "../../oci/manifest.ts";
+import type { Reference } from "../../oci/manifest-fields.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
