@@ -18,7 +18,7 @@ export { Catalog } from "../../src/objects/catalog.ts";
 export { Ledger as Repository } from "../../src/objects/ledger.ts";
 export { Upload } from "../../src/objects/upload.ts";
 
-type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_KEEPER: Fetcher };
+type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_FSYNC: Fetcher };
 
 /** The arguments of a method, as far as it has them. */
 export type BucketCall = {
@@ -85,7 +85,7 @@ export default {
   async fetch(request, env): Promise<Response> {
     const [, kind, method = ""] = new URL(request.url).pathname.split("/");
     const bucket =
-      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_KEEPER) : new R2BlobBucket(env.BLOBS);
+      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_FSYNC) : new R2BlobBucket(env.BLOBS);
     try {
       if (method !== "read") return Response.json({ result: await call(bucket, method, request) });
       const { key = "", range }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");

@@ -2,7 +2,9 @@
  * What a ledger could not hand over: rows of the replica, and events. It tries again by itself; the catalog is told for
  * the metrics, and hears nothing of what succeeds, which is nearly everything.
  */
-import type { Clock, Env } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueTable } from "../due.ts";
 import { catalogStub } from "../stubs.ts";

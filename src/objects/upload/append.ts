@@ -1,8 +1,9 @@
 /**
  * Taking in the bytes of one request.
  */
-import type { Settings } from "../../env.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
