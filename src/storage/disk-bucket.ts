@@ -11,7 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
-import type { ByteRange } from "../oci/range.ts";
+import type { ByteRange } from "../oci/http.ts";
 import {
   type BlobBytes,
   type Bucket,
@@ -34,7 +34,7 @@ import {
 } from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
 import type { FsyncService } from "./fsync.ts";
-import { BodyBroke, readPieces } from "./read-pieces.ts";
+import { BodyBroke, readPieces } from "./streams.ts";
 
 /** How many files are asked about at once. */
 const filesAtOnce = 16;

@@ -1,5 +1,5 @@
 /** The files that a key's folder may hold, and bytes that lie in several of them, one after the other. */
-import type { ByteRange } from "../oci/range.ts";
+import type { ByteRange } from "../oci/http.ts";
 import { isBlobKey } from "./keys.ts";
 
 /** A file in the folder of a key, and its size. */

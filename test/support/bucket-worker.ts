@@ -3,7 +3,7 @@
  * bytes as the body.
  */
 import type { Digest } from "../../src/oci/digest.ts";
-import type { ByteRange } from "../../src/oci/range.ts";
+import type { ByteRange } from "../../src/oci/http.ts";
 import {
   type Bucket,
   type MultipartUpload,
@@ -11,7 +11,7 @@ import {
   type StoredPart,
 } from "../../src/storage/bucket.ts";
 import { DiskBucket } from "../../src/storage/disk-bucket.ts";
-import { readPieces } from "../../src/storage/read-pieces.ts";
+import { readPieces } from "../../src/storage/streams.ts";
 
 export { BlobShard as Blobs } from "../../src/objects/blob-shard.ts";
 export { Catalog } from "../../src/objects/catalog.ts";

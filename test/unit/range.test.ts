@@ -7,7 +7,7 @@ import {
   parseRange,
   type RangeRequest,
   uploadRange,
-} from "../../src/oci/range.ts";
+} from "../../src/oci/http.ts";
 
 const ranges: [header: string | null, sizeBytes: number, expected: RangeRequest][] = [
   [null, 10, "whole"],

@@ -1,8 +1,8 @@
 /** `/v2/<name>/blobs/<digest>`. distribution-spec: Pulling blobs; Deleting Blobs. */
-import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../oci/conditions.ts";
+
 import { parseDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
-import { parseRange } from "../../oci/range.ts";
+import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable, parseRange } from "../../oci/http.ts";
 import { deleteBlob, findBlob, readBlob } from "../../registry/blobs.ts";
 import type { Answer, RepositoryContext } from "../context.ts";
 import { eventOrigin } from "../event-origin.ts";

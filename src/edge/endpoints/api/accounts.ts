@@ -3,7 +3,7 @@
 import type { Account, AccountPut, TokenRecord } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import { parseGrants } from "../../../oci/grant.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import { minPasswordLength } from "../../../settings/table.ts";
 import { audit } from "../../auth/audit.ts";
