@@ -1,7 +1,7 @@
 /** Reading several ranges of what is stored, by fewer reads of the bucket. */
-import type { ByteRange } from "../oci/range.ts";
+import type { ByteRange } from "../oci/http.ts";
 import { type Bucket, BucketFailed, type StoredBytes } from "./bucket.ts";
-import { readPieces } from "./read-pieces.ts";
+import { readPieces } from "./streams.ts";
 
 /** Ranges that are closer to each other than this, in bytes, come by one read. */
 const mergedGapBytes = 64 * 1024;

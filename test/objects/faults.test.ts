@@ -30,7 +30,7 @@ async function finishesAs(bytes: Uint8Array, location: string): Promise<void> {
 
 const isOnDisk = bucketUnderTest.kind === "disk";
 
-for (const operation of ["uploadPart", isOnDisk ? "settle" : "createMultipartUpload"]) {
+for (const operation of ["uploadPart", isOnDisk ? "commit" : "createMultipartUpload"]) {
   for (const [moment, isEvicted] of cases) {
     const then = isEvicted ? ", and the object is evicted" : "";
     test(`a chunk during which ${operation} fails (${moment})${then} is 503, and the upload goes on`, async () => {
@@ -50,7 +50,7 @@ for (const operation of ["uploadPart", isOnDisk ? "settle" : "createMultipartUpl
 const closingFaults: [operation: string, size: number][] = [
   ["put", 1000],
   // On disk the chunk itself left nothing to store.
-  [isOnDisk ? "settle" : "uploadPart", partBytes + 1000],
+  [isOnDisk ? "commit" : "uploadPart", partBytes + 1000],
   ["complete", partBytes + 1000],
   ["head", partBytes + 1000],
   ["head", 1000],

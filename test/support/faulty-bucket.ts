@@ -112,7 +112,7 @@ type Buckets = Namespaces & {
   BLOBS: R2Bucket;
   MANIFESTS?: KVNamespace;
   BLOB_FILES?: Fetcher;
-  BLOB_KEEPER?: Fetcher;
+  BLOB_FSYNC?: Fetcher;
 };
 
 /** The bindings, which can fail; the same ones each time. */
@@ -123,13 +123,13 @@ export function withFaults<E extends Buckets>(env: E): E {
 }
 
 function wrap(env: Buckets): Buckets {
-  const { BLOBS, MANIFESTS, BLOB_FILES, BLOB_KEEPER } = env;
+  const { BLOBS, MANIFESTS, BLOB_FILES, BLOB_FSYNC } = env;
   const services =
-    BLOB_FILES === undefined || BLOB_KEEPER === undefined
+    BLOB_FILES === undefined || BLOB_FSYNC === undefined
       ? {}
       : {
           BLOB_FILES: faultyService(BLOB_FILES, operationOn),
-          BLOB_KEEPER: faultyService(BLOB_KEEPER, () => "settle"),
+          BLOB_FSYNC: faultyService(BLOB_FSYNC, () => "commit"),
         };
   return {
     ...env,

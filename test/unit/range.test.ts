@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { parseContentLength, parseContentRange, parseRange, uploadRange } from "../../src/oci/range.ts";
+import { parseContentLength, parseContentRange, parseRange, uploadRange } from "../../src/oci/http.ts";
 
 /** The offset and length of each range. */
 type Expected = "whole" | "unsatisfiable" | [offset: number, length: number][];

@@ -1,9 +1,15 @@
 /** `/v2/<name>/blobs/<digest>`. distribution-spec: Pulling blobs; Deleting Blobs. */
-import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../oci/conditions.ts";
+
 import { parseDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
+import {
+  type ByteRange,
+  entityTag,
+  isNoneMatchSatisfiedBy,
+  isRangeApplicable,
+  parseRange,
+} from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { type ByteRange, parseRange } from "../../oci/range.ts";
 import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { BlobLocation } from "../../storage/replica.ts";

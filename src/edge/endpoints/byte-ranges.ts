@@ -1,5 +1,5 @@
 /** Several ranges in one answer: `multipart/byteranges`. Source: RFC 9110, sections 14.6 and 15.3.7.2; RFC 2046. */
-import type { ByteRange } from "../../oci/range.ts";
+import type { ByteRange } from "../../oci/http.ts";
 import type { RangePiece } from "../../storage/read-ranges.ts";
 import type { Reply } from "../context.ts";
 

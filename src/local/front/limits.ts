@@ -1,6 +1,6 @@
 /** What the front lets clients take: deadlines, and caps on connections and buffers. */
 
-import { mebibyte, second } from "../../oci/variable.ts";
+import { mebibyte, second } from "../../units.ts";
 
 const minute = 60 * second;
 const kibibyte = 1024;

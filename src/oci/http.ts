@@ -1,6 +1,31 @@
 /**
- * Byte ranges: of downloads (RFC 9110, section 14) and of uploads (distribution-spec, "Pushing a blob in chunks").
+ * What HTTP and distribution-spec say of requests: validators and conditions (RFC 9110, sections 8.8.3 and 13), ranges of
+ * downloads (section 14) and of uploads (distribution-spec, "Pushing a blob in chunks"), pages of lists
+ * (distribution-spec, "Listing Tags"; RFC 8288 for `Link`).
  */
+
+/** The entity tag of content with this digest: the digest, quoted. It is strong: same tag, same bytes. */
+export function entityTag(digest: string): string {
+  return `"${digest}"`;
+}
+
+/**
+ * Whether an `If-None-Match` header says that the client already has what carries this entity tag (the answer is
+ * then 304). The comparison is the weak one, as section 13.1.2 asks.
+ */
+export function isNoneMatchSatisfiedBy(header: string | null, tag: string): boolean {
+  if (header === null) return false;
+  if (header.trim() === "*") return true;
+  return header.split(",").some((candidate) => candidate.trim().replace(/^W\//, "") === tag);
+}
+
+/**
+ * Whether a `Range` header counts under this `If-Range` header: always without one, else only for the same strong
+ * entity tag (section 13.1.5). A date never matches, as no answer carries `Last-Modified`.
+ */
+export function isRangeApplicable(ifRange: string | null, tag: string): boolean {
+  return ifRange === null || ifRange.trim() === tag;
+}
 
 /** Part of some content: `length` bytes from `offset`, both whole numbers. */
 export type ByteRange = { offset: number; length: number };
@@ -83,4 +108,34 @@ export function uploadRange(sizeBytes: number): string {
 /** Reads a `Content-Length`; `undefined` when there is none or it is malformed. */
 export function parseContentLength(header: string | null): number | undefined {
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
+}
+
+/** What page of a list is asked for: at most `limit` entries that sort after `last`. */
+export type PageRequest = { limit: number; last: string };
+
+/** The most entries a page has, whatever the client asks for. */
+export const maxPageSize = 10_000;
+
+/**
+ * Reads `n` and `last` of a query. A page larger than {@link maxPageSize} is cut to it; the `Link` header tells.
+ *
+ * Returns `undefined` when `n` is not a whole number of zero or more.
+ */
+export function parsePage(query: URLSearchParams): PageRequest | undefined {
+  const n = query.get("n");
+  const last = query.get("last") ?? "";
+  if (n === null) return { limit: maxPageSize, last };
+  if (!/^\d+$/.test(n)) return undefined;
+  return { limit: Math.min(Number(n), maxPageSize), last };
+}
+
+/**
+ * The `Link` header that leads to the page after `last`: the same request with other `n` and `last`, and the slashes of
+ * the repository's name as they are.
+ */
+export function nextPageLink(url: URL, page: { limit: number; last: string }): string {
+  const query = new URLSearchParams(url.search);
+  query.set("n", String(page.limit));
+  query.set("last", page.last);
+  return `<${url.pathname.replace(/%2f/gi, "/")}?${query}>; rel="next"`;
 }
