@@ -88,6 +88,41 @@ cases["a blob can be pulled whose push is answered after a collection that did n
   settings: { isOneMachine: true },
 };
 
+cases["a blob is linked once more whose push hears of its link when a collection may have taken it"] = {
+  steps: [
+    pushImage(1, 1),
+    ...usedMeanwhile.slice(0, -1),
+    advance(70),
+    { do: "collect now" },
+    letGo("all"),
+    putManifest,
+  ],
+  settings: { isOneMachine: true },
+};
+
+cases[
+  "a push may be refused whose link takes longer than its lease, where a collection did not wait for its bytes"
+] = {
+  steps: [
+    fault("REPOSITORY.linkBlob", "held"),
+    pushBlob(largeBlob),
+    advance(65),
+    { do: "collect now" },
+    letGo("all"),
+  ],
+  settings: { deleteDelaySeconds: 30 },
+};
+cases[
+  "a push is not acknowledged that is repeated when its blob was deleted, while the first answer was late"
+] = {
+  steps: [
+    fault("REPOSITORY.linkBlob", "answer held"),
+    { do: "push blob", ...writer, blob: largeBlob, way: "chunked", pauseSeconds: 0 },
+    { do: "delete blob", ...writer, blob: largeBlob },
+    { do: "evict", of: "UPLOAD" },
+  ],
+};
+
 const ways: PushWay[] = ["post", "post and put", "streamed", "chunked"];
 for (const way of ways) {
   cases[`a push (${way}) whose link takes longer than its lease is not refused`] = {

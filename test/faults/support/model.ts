@@ -250,6 +250,11 @@ export class RepositoryModel {
     if (renewedAt !== undefined) this.#keep(state, renewedAt, this.#graceMs / 2);
   }
 
+  /** Whether a collection that does not wait for the grace was under way since then. */
+  graceMayHaveEndedSince(time: number): boolean {
+    return this.#endings > 0 || this.#graceEndedAt > time;
+  }
+
   /** A collection begins that does not wait for the grace. */
   graceBeginsToEnd(): void {
     this.#endings++;
