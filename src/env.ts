@@ -5,9 +5,9 @@
  * README.md has the same table for people.
  */
 
-import type { Blobs } from "./objects/blobs.ts";
+import type { BlobShard } from "./objects/blob-shard.ts";
 import type { Catalog } from "./objects/catalog.ts";
-import type { Repository } from "./objects/repository.ts";
+import type { Ledger } from "./objects/ledger.ts";
 import type { Upload } from "./objects/upload.ts";
 import type { WebhookQueue } from "./objects/webhook-queue.ts";
 import type { Webhooks } from "./objects/webhooks.ts";
@@ -36,9 +36,9 @@ export interface Env extends Partial<Record<VariableName, string>> {
   /** On one machine: the folder that blobs are kept in instead, and what makes its files last (storage/disk-bucket.ts). */
   BLOB_FILES?: Fetcher;
   BLOB_KEEPER?: Fetcher;
-  REPOSITORY: DurableObjectNamespace<Repository>;
-  UPLOAD: DurableObjectNamespace<Upload>;
-  BLOB_SHARDS: DurableObjectNamespace<Blobs>;
+  LEDGERS: DurableObjectNamespace<Ledger>;
+  UPLOADS: DurableObjectNamespace<Upload>;
+  BLOB_SHARDS: DurableObjectNamespace<BlobShard>;
   CATALOG: DurableObjectNamespace<Catalog>;
   WEBHOOKS: DurableObjectNamespace<Webhooks>;
   WEBHOOK_QUEUES: DurableObjectNamespace<WebhookQueue>;

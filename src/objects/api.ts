@@ -17,7 +17,7 @@ import type { ManifestFacts } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
-import type { Adoption, NumberedLease } from "./blobs-api.ts";
+import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type {
   Maintained,
   ManifestEntry,
@@ -76,7 +76,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface RepositoryApi extends Maintained {
+export interface LedgerApi extends Maintained {
   /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
   locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
@@ -131,8 +131,8 @@ export interface RepositoryApi extends Maintained {
   ): Promise<Page<Referrer>>;
 }
 
-/** The calls of {@link RepositoryApi} that may be repeated. */
-export const repeatableRepositoryCalls: ReadonlySet<keyof RepositoryApi> = new Set([
+/** The calls of {@link LedgerApi} that may be repeated. */
+export const repeatableRepositoryCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "locateBlob",
   "linkBlob",
   "relocateBlob",

@@ -9,7 +9,7 @@ import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { LinkRequest } from "./api.ts";
-import type { Adoption } from "./blobs-api.ts";
+import type { Adoption } from "./blob-shard-api.ts";
 import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;

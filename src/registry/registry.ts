@@ -2,8 +2,8 @@
  * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
  */
 import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import type { CatalogApi, Page, RepositoryApi, ResolvedTag } from "../objects/api.ts";
-import type { BlobsApi } from "../objects/blobs-api.ts";
+import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
+import type { BlobShardApi } from "../objects/blob-shard-api.ts";
 import {
   catalogStub,
   namedShardStub,
@@ -50,11 +50,11 @@ export interface Registry {
   /** Names this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
-  ledger(name: RepositoryName): RepositoryApi;
-  shard(digest: Digest): BlobsApi;
+  ledger(name: RepositoryName): LedgerApi;
+  shard(digest: Digest): BlobShardApi;
   /** The names of all shards, in order. */
   readonly shardNames: string[];
-  shardNamed(name: string): BlobsApi;
+  shardNamed(name: string): BlobShardApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
   webhooks(): WebhooksApi;

@@ -79,7 +79,7 @@ test("an upload whose closing was cut short while the blob was handed over is fi
   await registry.must(503, "PUT", `${location}?digest=${digest}`);
   await registry.evict("Upload", uploadId(location));
   await advance(60_000);
-  await runAlarm("UPLOAD", uploadId(location));
+  await runAlarm("UPLOADS", uploadId(location));
   assert.deepEqual((await registry.must(200, "GET", `/v2/handed/blobs/${digest}`)).bytes, bytes);
   await registry.must(201, "PUT", `${location}?digest=${digest}`);
 });
@@ -108,7 +108,7 @@ for (const moment of moments) {
     await failNext("abort", moment);
     await registry.must(204, "DELETE", location);
     await advance(60_000);
-    await runAlarm("UPLOAD", uploadId(location));
+    await runAlarm("UPLOADS", uploadId(location));
     assert.equal(await keysBeside(before), 0);
   });
 

@@ -174,7 +174,7 @@ test("what is deleted goes from the replica, and a late write does not bring it 
     expectError(await registry.get(`/v2/deleted/manifests/${reference}`), 404, "MANIFEST_UNKNOWN");
   }
   await advance(150_000);
-  await runAlarm("REPOSITORY", "deleted");
+  await runAlarm("LEDGERS", "deleted");
   assert.deepEqual(await rowsOf("deleted"), []);
 });
 

@@ -13,9 +13,9 @@ import {
 import { DiskBucket } from "../../src/storage/disk-bucket.ts";
 import { readPieces } from "../../src/storage/read-pieces.ts";
 
-export { Blobs } from "../../src/objects/blobs.ts";
+export { BlobShard as Blobs } from "../../src/objects/blob-shard.ts";
 export { Catalog } from "../../src/objects/catalog.ts";
-export { Repository } from "../../src/objects/repository.ts";
+export { Ledger as Repository } from "../../src/objects/ledger.ts";
 export { Upload } from "../../src/objects/upload.ts";
 
 type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_KEEPER: Fetcher };

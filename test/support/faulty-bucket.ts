@@ -96,8 +96,8 @@ const wrapped = new WeakMap<object, object>();
 
 /** What the objects of each class are called in the names of their calls. */
 const objectPrefixes = {
-  REPOSITORY: "repository.",
-  UPLOAD: "session.",
+  LEDGERS: "repository.",
+  UPLOADS: "session.",
   BLOB_SHARDS: "shard.",
   CATALOG: "catalog.",
   WEBHOOKS: "webhooks.",

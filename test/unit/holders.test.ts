@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type Env, parseSettings } from "../../src/env.ts";
-import { dropJob } from "../../src/objects/blobs/deletion.ts";
-import { askHolders, lend } from "../../src/objects/blobs/holders.ts";
-import type { ShardParts } from "../../src/objects/blobs/parts.ts";
-import { BlobsStore } from "../../src/objects/blobs/store.ts";
+import { dropJob } from "../../src/objects/blob-shard/deletion.ts";
+import { askHolders, lend } from "../../src/objects/blob-shard/holders.ts";
+import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
+import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Tally } from "../../src/objects/tally.ts";
 import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
@@ -21,7 +21,7 @@ function lentShard(holds: () => Promise<unknown>): ShardParts {
   const sql = memorySql();
   const clock = { now: () => nowMs };
   let nowMs = 1_700_000_000_000;
-  const env = { REPOSITORY: { getByName: () => ({ holds }) } } as unknown as Env;
+  const env = { LEDGERS: { getByName: () => ({ holds }) } } as unknown as Env;
   const store = new BlobsStore(sql);
   const shard: ShardParts = {
     env,

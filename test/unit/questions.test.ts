@@ -15,7 +15,7 @@ test("of one caller's questions only so many are under way, and each that ends m
       ends.push(() => resolve({ visibility: "public" }));
     });
   };
-  const env = { REPOSITORY: { getByName: () => ({ info }) } } as unknown as Env;
+  const env = { LEDGERS: { getByName: () => ({ info }) } } as unknown as Env;
   const registry = registryOf(env);
   const ask = (name: string, network: string) =>
     mayEverybodyPull({ registry, access: anonymous, network }, name as RepositoryName);

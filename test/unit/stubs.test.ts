@@ -27,7 +27,7 @@ function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
   };
   const stub = new Proxy({}, { get: (_, method) => answer(String(method)) });
   const namespace = { getByName: () => stub };
-  const env = { CATALOG: namespace, REPOSITORY: namespace, WEBHOOKS: namespace } as unknown as Env;
+  const env = { CATALOG: namespace, LEDGERS: namespace, WEBHOOKS: namespace } as unknown as Env;
   return {
     catalog: catalogStub(env),
     repository: repositoryStub(env, "a" as RepositoryName),

@@ -182,7 +182,7 @@ export class AuthRegistry {
     return token;
   }
 
-  /** Cuts off the next call of a binding's method, such as `REPOSITORY.resolveTags`. */
+  /** Cuts off the next call of a binding's method, such as `LEDGERS.resolveTags`. */
   async loseNext(call: string): Promise<void> {
     await this.#control(`lose?call=${call}`);
   }

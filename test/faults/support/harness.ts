@@ -26,7 +26,7 @@ const outcomesAtOnce: Replacement = {
 
 /** Holders are asked about each lease, and not once an hour: so programs of minutes meet what may come of it. */
 const soonAsked: Replacement = {
-  file: "src/objects/blobs/holders.ts",
+  file: "src/objects/blob-shard/holders.ts",
   from: "60 * settings.leaseMs",
   to: "settings.leaseMs",
 };

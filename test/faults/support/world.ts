@@ -48,8 +48,8 @@ export class World {
     this.#bindings = {
       MACHINE: JSON.stringify(machine),
       BLOBS: this.bucket.binding(),
-      REPOSITORY: this.objects.namespace("REPOSITORY") as Env["REPOSITORY"],
-      UPLOAD: this.objects.namespace("UPLOAD") as Env["UPLOAD"],
+      LEDGERS: this.objects.namespace("LEDGERS") as Env["LEDGERS"],
+      UPLOADS: this.objects.namespace("UPLOADS") as Env["UPLOADS"],
       BLOB_SHARDS: this.objects.namespace("BLOB_SHARDS") as Env["BLOB_SHARDS"],
       CATALOG: this.objects.namespace("CATALOG") as Env["CATALOG"],
       // Nobody listens: events go to what all worlds share, and end there.

@@ -38,7 +38,7 @@ export async function write(run: Run, step: WriteStep): Promise<void> {
         reply = await run.world.faults.suspended(attempt);
       }
       // A link that is made twice may be made the second time when the blob was deleted.
-      if (isPush && faults.includes("REPOSITORY.linkBlob")) model.uploadMayFinish(step.blob);
+      if (isPush && faults.includes("LEDGERS.linkBlob")) model.uploadMayFinish(step.blob);
       const source = anyOf([sourceBefore, sourceOf(run, step)]);
       settle(run, step, reply, { begunAt, startedAt, faults, wasHeld, source });
       const isPushed = isPush && reply.status === 201 && model.goneAt("blob", step.blob) <= startedAt;

@@ -18,7 +18,7 @@ import { createSchema, forgetContent, type Meta, openSchema, readMeta, writeMeta
 import { scanIfNew } from "./untagged.ts";
 
 /** The object without its transactions. */
-export abstract class Ledger extends DurableObject<Env> {
+export abstract class LedgerBase extends DurableObject<Env> {
   protected readonly parts: LedgerParts;
   /** `undefined` until the first write. */
   protected meta: Meta | undefined;

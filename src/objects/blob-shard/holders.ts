@@ -8,7 +8,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { Adoption, NumberedLease } from "../blobs-api.ts";
+import type { Adoption, NumberedLease } from "../blob-shard-api.ts";
 import type { DueRow } from "../due.ts";
 import { repositoryStub } from "../stubs.ts";
 import { dropJob } from "./deletion.ts";

@@ -11,22 +11,22 @@ import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
 import type {
+  LedgerApi,
   LinkOutcome,
   LinkRequest,
   ManifestPut,
   ManifestStat,
   Page,
   Referrer,
-  RepositoryApi,
   RepositoryChange,
   RepositoryInfo,
   ResolvedTag,
   SessionState,
 } from "./api.ts";
-import type { NumberedLease } from "./blobs-api.ts";
-import { announceJob, changeInfo } from "./repository/announce.ts";
-import { voidLeases } from "./repository/leases.ts";
-import { Ledger } from "./repository/ledger.ts";
+import type { NumberedLease } from "./blob-shard-api.ts";
+import { announceJob, changeInfo } from "./ledger/announce.ts";
+import { LedgerBase } from "./ledger/base.ts";
+import { voidLeases } from "./ledger/leases.ts";
 import {
   closeSession,
   link,
@@ -35,19 +35,19 @@ import {
   removeBlob,
   removeEverything,
   renewIfOld,
-} from "./repository/links.ts";
-import { removeManifest, removeTag, storeManifest } from "./repository/manifests.ts";
-import { rebuildLater } from "./repository/rebuild.ts";
-import { writeMeta } from "./repository/schema.ts";
-import { dropStrays, scrubLedger } from "./repository/scrub.ts";
-import { restoreManifest, restoreTag } from "./repository/tag-history.ts";
-import { renewUntagged } from "./repository/untagged.ts";
-import { listManifests, readUsage } from "./repository/usage.ts";
+} from "./ledger/links.ts";
+import { removeManifest, removeTag, storeManifest } from "./ledger/manifests.ts";
+import { rebuildLater } from "./ledger/rebuild.ts";
+import { writeMeta } from "./ledger/schema.ts";
+import { dropStrays, scrubLedger } from "./ledger/scrub.ts";
+import { restoreManifest, restoreTag } from "./ledger/tag-history.ts";
+import { renewUntagged } from "./ledger/untagged.ts";
+import { listManifests, readUsage } from "./ledger/usage.ts";
 import { emptyReport, type ScrubStep } from "./scrub/report.ts";
 import type { ManifestEntry, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
-/** The ledger; see {@link RepositoryApi} for what each method promises. */
-export class Repository extends Ledger implements RepositoryApi {
+/** The ledger; see {@link LedgerApi} for what each method promises. */
+export class Ledger extends LedgerBase implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {

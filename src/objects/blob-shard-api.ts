@@ -17,7 +17,7 @@ export type Adoption = BlobLocation & { lease: number; leaseUntil: number };
 export type NumberedLease = { digest: Digest; lease: number };
 
 /** The shard that decides the life of the digests that begin with one byte. */
-export interface BlobsApi extends Maintained {
+export interface BlobShardApi extends Maintained {
   /**
    * Schedules the deletion of a key that is about to be written. Only its adoption cancels that. A key that is the
    * content of a digest, or was given up, is left as it is: the call came late, or twice.
@@ -47,8 +47,8 @@ export interface BlobsApi extends Maintained {
   unknownKeys(keys: string[]): Promise<string[]>;
 }
 
-/** The calls of {@link BlobsApi} that may be repeated. */
-export const repeatableBlobsCalls: ReadonlySet<keyof BlobsApi> = new Set([
+/** The calls of {@link BlobShardApi} that may be repeated. */
+export const repeatableBlobsCalls: ReadonlySet<keyof BlobShardApi> = new Set([
   "doom",
   "adopt",
   "lease",

@@ -19,13 +19,13 @@ import {
   dropUnheld,
   endDelays,
   forgetTombstones,
-} from "./blobs/deletion.ts";
-import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blobs/faults.ts";
-import { askAgain, askHolders, askTime, lend } from "./blobs/holders.ts";
-import { makeShardParts, type ShardParts } from "./blobs/parts.ts";
-import { scrubDigests } from "./blobs/scrub.ts";
-import { isGivenUp } from "./blobs/store.ts";
-import type { Adoption, BlobsApi } from "./blobs-api.ts";
+} from "./blob-shard/deletion.ts";
+import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blob-shard/faults.ts";
+import { askAgain, askHolders, askTime, lend } from "./blob-shard/holders.ts";
+import { makeShardParts, type ShardParts } from "./blob-shard/parts.ts";
+import { scrubDigests } from "./blob-shard/scrub.ts";
+import { isGivenUp } from "./blob-shard/store.ts";
+import type { Adoption, BlobShardApi } from "./blob-shard-api.ts";
 import type { DueJob } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
@@ -33,14 +33,14 @@ import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from ".
 
 const nothing = { objects: 0, bytes: 0 };
 
-type AdoptionOutcome = Awaited<ReturnType<BlobsApi["adopt"]>>;
+type AdoptionOutcome = Awaited<ReturnType<BlobShardApi["adopt"]>>;
 
 /** Why bytes cannot be lent, by their keys. */
 type Rejection = Exclude<Condition, "good"> | "tombstoned";
 type Rejected = Map<string, Rejection>;
 
-/** The shard; see {@link BlobsApi} for what each method promises. */
-export class Blobs extends DurableObject<Env> implements BlobsApi {
+/** The shard; see {@link BlobShardApi} for what each method promises. */
+export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   readonly #parts: ShardParts;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
