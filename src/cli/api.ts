@@ -1,8 +1,8 @@
 /** The management API of a registry, over HTTP. */
 import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
 import type { AnswerOf, Method, NamesIn, QueryOf, SentBodyOf } from "../contract/operation.ts";
-import { CommandError } from "./command.ts";
 import { type Connection, notStowage } from "./connection.ts";
+import { CommandError } from "./errors.ts";
 
 const timeoutMs = 60_000;
 const prefix = "api/v1/";

@@ -4,7 +4,8 @@ import type { ListedManifest } from "../../contract/manifests.ts";
 import type { ListedRepository } from "../../contract/repositories.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
-import { CommandError, type Invocation } from "../command.ts";
+import type { Invocation } from "../command.ts";
+import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
 

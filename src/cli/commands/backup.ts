@@ -4,7 +4,8 @@ import { showFailures } from "../attempts.ts";
 import { exportAll } from "../backup/export.ts";
 import { importAll } from "../backup/import.ts";
 import { findLayouts } from "../backup/layout.ts";
-import { type Command, CommandError, exitCodes } from "../command.ts";
+import { type Command, exitCodes } from "../command.ts";
+import { CommandError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import { counted, repositoryName } from "../words.ts";
 

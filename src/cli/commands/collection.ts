@@ -1,7 +1,8 @@
 /** `gc` */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Freed } from "../../contract/gc.ts";
-import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import { counted } from "../words.ts";
 

@@ -1,5 +1,6 @@
 /** `repo …` */
-import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import { repositoryName } from "../words.ts";
 
 const path = "/repositories/{name}";

@@ -3,7 +3,8 @@ import type { Finding, ScrubReport } from "../../contract/scrub.ts";
 import type { UsagePage } from "../../contract/usage.ts";
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
-import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import { counted, quote, repositoryName } from "../words.ts";
 

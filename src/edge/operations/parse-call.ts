@@ -4,9 +4,8 @@ import type { Operation, Paging } from "../../contract/operation.ts";
 import { type ParameterName, parameters } from "../../contract/parameters.ts";
 import type { Refused } from "../../contract/schemas.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { parseContentLength, parsePage } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { parsePage } from "../../oci/paging.ts";
-import { parseContentLength } from "../../oci/range.ts";
 import type { Context } from "../context.ts";
 import { readBody } from "../read-body.ts";
 

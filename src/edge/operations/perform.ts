@@ -4,7 +4,7 @@
  */
 import type { Audit, Operation } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
-import { nextPageLink } from "../../oci/paging.ts";
+import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
 import { type ParsedCall, parseCall } from "./parse-call.ts";
