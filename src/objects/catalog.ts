@@ -7,12 +7,12 @@ import { exportJWK, generateKeyPair } from "jose";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
+import type { AuditKind } from "../oci/audit.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { parseSettings } from "../settings/settings.ts";
 import type {
   Account,
   AccountPut,
-  AuditKind,
   Backlog,
   CatalogApi,
   KeptAuditEntry,

@@ -2,7 +2,8 @@
  * The audit log: who did what, or was refused, from where. A line in the log, and a row in the catalog, which keeps
  * the latest. No secret is ever in it.
  */
-import type { AuditEntry, AuditKind, NewAuditEntry } from "../../objects/api.ts";
+import type { AuditEntry, NewAuditEntry } from "../../objects/api.ts";
+import type { AuditKind } from "../../oci/audit.ts";
 import type { Context } from "../context.ts";
 import { cut } from "../cut.ts";
 import type { Access } from "./access.ts";
