@@ -43,7 +43,9 @@ function mayImport({ from, to, isTypeOnly }: Import): boolean {
   if (user === used) return true;
   if (user === "local") return used !== "worker.ts" && used !== "cli";
   if (used === "version.ts") return true;
-  if (user === "cli") return used === "oci";
+  if (user === "cli") return used === "oci" || used === "client";
+  if (user === "client") return used === "oci";
+  if (used === "client") return ["edge", "registry"].includes(user);
   if (user === "oci" || user === "metrics") return false;
   if (user === "env.ts") return used === "objects" ? isTypeOnly : used === "oci";
   if (common.includes(used)) return true;
@@ -51,7 +53,7 @@ function mayImport({ from, to, isTypeOnly }: Import): boolean {
 }
 
 test("every file belongs to a layer", () => {
-  const known = [...layers, ...common, "local", "cli"];
+  const known = [...layers, ...common, "local", "cli", "client"];
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => !known.includes(layerOf(path))),
     [],
@@ -94,6 +96,19 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
     (path) => /^(env\.ts|local\/|edge\/request-log\.ts)/.test(path),
   ],
 ];
+
+test("what reads files or runs programs for a client is loaded by the command line alone", () => {
+  const ofNode = /\bfrom "node:(?!crypto")/;
+  const users = files.filter(({ path, text }) => layerOf(path) === "client" && ofNode.test(text));
+  assert.deepEqual(users.map(({ path }) => path).sort(), ["client/docker-config.ts", "client/node.ts"]);
+  const loaded = files
+    .flatMap(({ imports }) => imports)
+    .filter(({ to }) => users.some(({ path }) => path === to));
+  assert.deepEqual(
+    loaded.filter(({ from }) => layerOf(from) !== "cli"),
+    [],
+  );
+});
 
 for (const [rule, pattern, isExempt = () => false] of rules) {
   test(rule, () => {
