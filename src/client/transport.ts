@@ -38,6 +38,10 @@ export type Outgoing = {
   signal?: AbortSignal | undefined;
   /** Whether sending it twice does no harm. As it is with GET and HEAD. */
   isRepeatable?: boolean;
+  /** What is shown instead of the transport's own credentials; `""` for nothing. It is somebody else's request then. */
+  authorization?: string | undefined;
+  /** Whether the first answer counts: no redirect is followed, and no pause made. */
+  isPassedOn?: boolean | undefined;
   /** How long the answer may take; a minute for a request without a body, else as long as the runtime waits. */
   answerWithinMs?: number;
 };
@@ -108,15 +112,20 @@ export class Transport {
    * @throws RegistryError when there is no answer, or it leads nowhere; or the signal's reason
    */
   async send(outgoing: Outgoing): Promise<Response> {
-    const { method, scopes = [], signal } = outgoing;
+    const { method, scopes = [] } = outgoing;
     const url = outgoing.target instanceof URL ? outgoing.target : this.resolve(outgoing.target);
     const isRead = method === "GET" || method === "HEAD";
     const isRepeatable = outgoing.isRepeatable ?? isRead;
-    const attempt = (authorization: string | undefined) =>
-      this.#patiently(url, this.#exchangeOf(outgoing, authorization), isRepeatable);
-    let authorization = await this.#authorizer.authorize(scopes);
+    const attempt = (authorization: string | undefined) => {
+      const request = this.#exchangeOf(outgoing, authorization);
+      if (outgoing.isPassedOn === true) return this.#once(url, request, isRepeatable);
+      return this.#patiently(url, request, isRepeatable);
+    };
+    const isOfOther = outgoing.authorization !== undefined;
+    let authorization = outgoing.authorization || undefined;
+    if (!isOfOther) authorization = await this.#authorizer.authorize(scopes);
     let response = await attempt(authorization);
-    if (response.status === 401) {
+    if (response.status === 401 && !isOfOther) {
       const renewed = await this.#authorizer.renew(scopes, response, authorization);
       if (renewed !== undefined && renewed !== authorization) {
         await discard(response);
@@ -124,9 +133,9 @@ export class Transport {
         response = await attempt(authorization);
       }
     }
-    return response.status >= 300 && response.status < 400 && response.status !== 304
-      ? await this.#follow(url, response, outgoing, authorization, signal)
-      : response;
+    const isLed = response.status >= 300 && response.status < 400 && response.status !== 304;
+    if (!isLed || outgoing.isPassedOn === true) return response;
+    return await this.#follow(url, response, outgoing, authorization);
   }
 
   #exchangeOf(outgoing: Outgoing, authorization: string | undefined) {
@@ -184,7 +193,6 @@ export class Transport {
     redirect: Response,
     outgoing: Outgoing,
     authorization: string | undefined,
-    signal: AbortSignal | undefined,
   ): Promise<Response> {
     const isRead = outgoing.method === "GET" || outgoing.method === "HEAD";
     let response = redirect;
@@ -203,7 +211,7 @@ export class Transport {
       }
       // Whoever the registry sends on to is not who the credentials are for.
       const isOwn = target.origin === this.#root.origin;
-      const request = this.#exchangeOf({ ...outgoing, signal }, isOwn ? authorization : undefined);
+      const request = this.#exchangeOf(outgoing, isOwn ? authorization : undefined);
       response = await this.#patiently(target, request, true);
       url = target;
     }

@@ -18,7 +18,9 @@ export type UploadOptions = {
   scopes: readonly AccessEntry[];
   signal?: AbortSignal | undefined;
   retries?: RetryPolicy | undefined;
-  headers?: Record<string, string>;
+  headers?: Record<string, string> | undefined;
+  /** As a request's: what is shown instead of the transport's own credentials. */
+  authorization?: string | undefined;
 };
 
 /** One upload session of a registry, and how far it is. */
@@ -86,8 +88,7 @@ export class UploadSession {
    */
   async finish(digest: string, bytes: Uint8Array): Promise<Response> {
     const answered = await this.#persist(bytes, async (rest) => {
-      const url = new URL(this.#location);
-      url.searchParams.set("digest", digest);
+      const url = withDigest(this.#location, digest);
       this.#mayBeFinished = true;
       const response = await this.#request("PUT", url, rest);
       if (response.status < 500 && response.status !== 404) this.#mayBeFinished = false;
@@ -98,9 +99,9 @@ export class UploadSession {
 
   /** Gives the upload up, so that the registry need not keep what it has. Does not fail. */
   async cancel(): Promise<void> {
-    const { scopes } = this.#options;
+    const { scopes, authorization } = this.#options;
     await this.#transport
-      .send({ method: "DELETE", target: this.#location, scopes })
+      .send({ method: "DELETE", target: this.#location, scopes, authorization })
       .then(discard)
       .catch(() => {});
   }
@@ -111,12 +112,13 @@ export class UploadSession {
    * @throws RegistryError when there is no answer
    */
   async ask(): Promise<number | Response> {
-    const { scopes, signal, headers = {} } = this.#options;
+    const { scopes, signal, authorization, headers = {} } = this.#options;
     const response = await this.#transport.send({
       method: "GET",
       target: this.#location,
       scopes,
       signal,
+      authorization,
       headers,
     });
     if (response.status !== 204 && response.status !== 202) return response;
@@ -172,7 +174,7 @@ export class UploadSession {
   }
 
   async #request(method: string, target: URL, bytes: Uint8Array): Promise<Response> {
-    const { scopes, signal, headers } = this.#options;
+    const { scopes, signal, authorization, headers } = this.#options;
     const { byteLength } = bytes;
     const range = `${this.#offset}-${this.#offset + byteLength - 1}`;
     const response = await this.#transport.send({
@@ -180,6 +182,7 @@ export class UploadSession {
       target,
       scopes,
       signal,
+      authorization,
       headers: {
         ...headers,
         "Content-Type": "application/octet-stream",
@@ -199,6 +202,14 @@ export class UploadSession {
   #fail(what: string): never {
     throw new RegistryError("foreign", `${this.#transport.registry.host} ${what}`);
   }
+}
+
+/** The address that ends an upload. The rest of its query stays as the registry wrote it. */
+function withDigest(location: URL, digest: string): URL {
+  const url = new URL(location);
+  if (url.searchParams.has("digest")) return url;
+  url.search += `${url.search === "" ? "?" : "&"}digest=${encodeURIComponent(digest)}`;
+  return url;
 }
 
 /** Whether to ask the registry how far the upload is, and go on from there. */

@@ -20,6 +20,8 @@ export class UploadRegistry {
   bytes = Buffer.alloc(0);
   readonly blobs = new Map<string, Buffer>();
   received = 0;
+  /** Whether it says of blobs that they are a byte longer than they are. */
+  liesAboutSize = false;
   chunks: string[] = [];
   #session = 0;
   readonly trouble: Trouble[] = [];
@@ -28,6 +30,10 @@ export class UploadRegistry {
 
   constructor(minChunkBytes?: number) {
     this.minChunkBytes = minChunkBytes;
+  }
+
+  get url(): string {
+    return this.#server?.url.href ?? "";
   }
 
   async start(): Promise<FakeRegistry> {
@@ -42,7 +48,7 @@ export class UploadRegistry {
       const blob = this.blobs.get(path.split("/").at(-1) ?? "");
       return blob === undefined
         ? answer(response, 404)
-        : answer(response, 200, { "Content-Length": String(blob.byteLength) });
+        : answer(response, 200, { "Content-Length": String(blob.byteLength + (this.liesAboutSize ? 1 : 0)) });
     }
     if (method === "POST") {
       this.#session++;
