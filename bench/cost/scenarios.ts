@@ -27,13 +27,13 @@ export const pulls: readonly Pull[] = [
     does: "by tag, in an isolate that has seen nothing",
     by: "tag",
     isolate: "cold",
-    calls: { "REPOSITORY.resolveTags": 1, "MANIFESTS.get": 1, "BLOBS.get": 6 },
+    calls: { "LEDGERS.resolveTags": 1, "MANIFESTS.get": 1, "BLOBS.get": 6 },
   },
   {
     does: "by tag, in an isolate that has served it",
     by: "tag",
     isolate: "warm",
-    calls: { "REPOSITORY.resolveTags": 1, "BLOBS.get": 5 },
+    calls: { "LEDGERS.resolveTags": 1, "BLOBS.get": 5 },
   },
   {
     does: "by digest, in an isolate that has seen nothing",

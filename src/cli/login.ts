@@ -1,7 +1,8 @@
 /** Who asks a registry that a command names itself: credentials of flags, variables, or docker's configuration. */
 import type { Credential } from "../client/credentials.ts";
 import { DockerConfigError, dockerCredential } from "../client/docker-config.ts";
-import { CommandError, type Flag, type FlagValues, UsageError } from "./command.ts";
+import type { Flag, FlagValues } from "./command.ts";
+import { CommandError, UsageError } from "./errors.ts";
 
 /** The environment of the process. */
 export type Environment = Record<string, string | undefined>;

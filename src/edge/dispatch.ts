@@ -71,7 +71,6 @@ export async function dispatch(
 }
 
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
-  // Names are not percent-decoded: a registry that did would serve one repository under many names.
   const repository = parseRepositoryName(context.params.name ?? "");
   if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
   const endpoint = methodOf(route.methods, context.request.method);
@@ -106,10 +105,11 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   return answer;
 }
 
-function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> | Answer {
+async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  return managementRefusal(context, route.name, endpoint.openTo) ?? endpoint.answer(context);
+  const refusal = await managementRefusal(context, route.name, endpoint.access);
+  return refusal ?? endpoint.answer(context);
 }
 
 function answerPlainly<C extends Pick<Context, "request">>(

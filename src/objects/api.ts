@@ -13,19 +13,12 @@ import type { AnyDigest, Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
-import type { ManifestFacts } from "../oci/manifest.ts";
+import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
-import type { Adoption, NumberedLease } from "./blobs-api.ts";
-import type {
-  Maintained,
-  ManifestEntry,
-  RepositoryUsage,
-  Restorable,
-  TagMove,
-  TagRestore,
-} from "./upkeep.ts";
+import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
  * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
@@ -60,6 +53,14 @@ export type ManifestPut = {
 /** What is said of a manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
 
+/** A manifest as it is listed. */
+export type ManifestEntry = ManifestStat & {
+  tags: string[];
+  artifactType?: string;
+  subject?: string;
+  pushedAtMs: number;
+};
+
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
 
@@ -76,7 +77,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface RepositoryApi extends Maintained {
+export interface LedgerApi extends Maintained {
   /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
   locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
@@ -131,8 +132,8 @@ export interface RepositoryApi extends Maintained {
   ): Promise<Page<Referrer>>;
 }
 
-/** The calls of {@link RepositoryApi} that may be repeated. */
-export const repeatableRepositoryCalls: ReadonlySet<keyof RepositoryApi> = new Set([
+/** The calls of {@link LedgerApi} that may be repeated. */
+export const repeatableRepositoryCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "locateBlob",
   "linkBlob",
   "relocateBlob",

@@ -1,17 +1,12 @@
 /**
  * How the objects are reached, by the names that decide which one it is.
  */
-import type { Env } from "../env.ts";
+import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import {
-  type CatalogApi,
-  type RepositoryApi,
-  repeatableCatalogCalls,
-  repeatableRepositoryCalls,
-} from "./api.ts";
-import { type BlobsApi, repeatableBlobsCalls } from "./blobs-api.ts";
+import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableRepositoryCalls } from "./api.ts";
+import { type BlobShardApi, repeatableBlobsCalls } from "./blob-shard-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import {
   repeatableQueueCalls,
@@ -64,11 +59,8 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
 }
 
 /** The ledger of a repository. */
-export function repositoryStub(env: Env, name: RepositoryName): RepositoryApi {
-  return reliable(
-    repeatableRepositoryCalls,
-    () => env.REPOSITORY.getByName(name) as unknown as RepositoryApi,
-  );
+export function repositoryStub(env: Env, name: RepositoryName): LedgerApi {
+  return reliable(repeatableRepositoryCalls, () => env.LEDGERS.getByName(name) as unknown as LedgerApi);
 }
 
 /** The bindings that say how the work is divided between objects. */
@@ -100,13 +92,13 @@ export function shardOf(env: Division, digest: Digest): string {
 }
 
 /** The shard of a digest. */
-export function shardStub(env: Env, digest: Digest): BlobsApi {
+export function shardStub(env: Env, digest: Digest): BlobShardApi {
   return namedShardStub(env, shardOf(env, digest));
 }
 
 /** The shard of this name. */
-export function namedShardStub(env: Env, name: string): BlobsApi {
-  return reliable(repeatableBlobsCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobsApi);
+export function namedShardStub(env: Env, name: string): BlobShardApi {
+  return reliable(repeatableBlobsCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobShardApi);
 }
 
 /** The name of the object that keeps an upload session: the session's id, or on one machine that of a pool. */
@@ -125,7 +117,7 @@ export function uploadPools(env: Division): string[] | undefined {
 
 /** What keeps upload sessions, by the name of {@link uploadPools}; or one session, by its id. */
 export function namedUploadStub(env: Env, name: string): UploadApi {
-  return reliable(repeatableUploadCalls, () => env.UPLOAD.getByName(name) as unknown as UploadApi);
+  return reliable(repeatableUploadCalls, () => env.UPLOADS.getByName(name) as unknown as UploadApi);
 }
 
 /** What keeps the upload session with this id. */

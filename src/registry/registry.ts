@@ -1,9 +1,11 @@
 /**
  * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
  */
-import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
-import type { CatalogApi, Page, RepositoryApi, ResolvedTag } from "../objects/api.ts";
-import type { BlobsApi } from "../objects/blobs-api.ts";
+
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
+import type { BlobShardApi } from "../objects/blob-shard-api.ts";
 import {
   catalogStub,
   namedShardStub,
@@ -19,6 +21,7 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
+import { parseSettings, type Settings } from "../settings/settings.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -50,11 +53,11 @@ export interface Registry {
   /** Names this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
-  ledger(name: RepositoryName): RepositoryApi;
-  shard(digest: Digest): BlobsApi;
+  ledger(name: RepositoryName): LedgerApi;
+  shard(digest: Digest): BlobShardApi;
   /** The names of all shards, in order. */
   readonly shardNames: string[];
-  shardNamed(name: string): BlobsApi;
+  shardNamed(name: string): BlobShardApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
   webhooks(): WebhooksApi;
@@ -62,9 +65,6 @@ export interface Registry {
   /** The registry's own secret, which the catalog made; asked for once an isolate. */
   sessionSecret(): Promise<Uint8Array>;
 }
-
-/** Keeps a promise going after the answer was sent. */
-export type WaitUntil = (promise: Promise<unknown>) => void;
 
 const registries = new WeakMap<Env, Registry>();
 

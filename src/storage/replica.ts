@@ -2,7 +2,7 @@
  * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
  * and a miss says nothing; only the ledger says no.
  *
- * `Repository` alone writes it (objects/repository/outbox.ts). On one machine there is none: KV would be one more
+ * `Ledger` alone writes it (objects/ledger/outbox.ts). On one machine there is none: KV would be one more
  * database on the same disk, and the ledgers answer as fast.
  */
 import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";

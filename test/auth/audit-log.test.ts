@@ -125,7 +125,7 @@ describe("what was done", () => {
 });
 
 test("what may have been done is kept with what was", async () => {
-  await registry.loseNext("REPOSITORY.deleteTag");
+  await registry.loseNext("LEDGERS.deleteTag");
   await registry.must(503, "DELETE", "/v2/team/app/manifests/v1", { as: admin });
   const find = async () => (await list("kind=use")).find(({ outcome }) => outcome === "failed");
   await until("the entry", async () => (await find()) !== undefined);

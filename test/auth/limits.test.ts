@@ -154,7 +154,7 @@ describe("anonymous callers that ask in vain", () => {
   test("for digests of a public repository reach its ledger no more after a while", async () => {
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/blobs/${unknownDigest()}`, "203.0.113.20");
-    const { "REPOSITORY.locateBlob": asked = 0 } = await registry.takeCalls();
+    const { "LEDGERS.locateBlob": asked = 0 } = await registry.takeCalls();
     assert(asked >= maxMisses && asked < 2 * maxMisses + 50, `${asked} calls`);
     assert.equal(statuses.get(429), total - (statuses.get(404) ?? 0));
     const pull = await registry.call("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
@@ -176,7 +176,7 @@ describe("anonymous callers that ask in vain", () => {
     const as = await registry.bearer(undefined, "repository:open/app:pull");
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/manifests/${unknownDigest()}`, "203.0.113.21", as);
-    const { "REPOSITORY.manifest": asked = 0 } = await registry.takeCalls();
+    const { "LEDGERS.manifest": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
     assert((statuses.get(429) ?? 0) > 50, JSON.stringify([...statuses]));
   });
@@ -185,7 +185,7 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     let number = 0;
     const statuses = await guess(() => `/v2/guess/r${number++}/tags/list`, "203.0.113.22");
-    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    const { "LEDGERS.info": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
     assert((statuses.get(429) ?? 0) > 50, JSON.stringify([...statuses]));
     assert.deepEqual([...statuses.keys()].sort(), [401, 429]);
@@ -198,7 +198,7 @@ describe("anonymous callers that ask in vain", () => {
       const asked = Array.from({ length: 20 }, (_, j) => `repository:guess/n${i}-${j}:pull`);
       await registry.bearer(as, ...asked);
     }
-    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    const { "LEDGERS.info": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
     // What it may is another matter, and nobody else is hindered.
     await registry.must(200, "GET", "/v2/", { as });
@@ -212,7 +212,7 @@ describe("anonymous callers that ask in vain", () => {
       const scope = Array.from({ length: 20 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
       statuses.add((await registry.call("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
     }
-    const { "REPOSITORY.info": asked = 0 } = await registry.takeCalls();
+    const { "LEDGERS.info": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
     assert.deepEqual([...statuses], [200, 429]);
   });

@@ -105,7 +105,7 @@ describe("scopes that grant nothing", () => {
     "repository(plugin):team/secret:pull",
     "repository(*):team/secret:pull",
     "Repository:team/secret:pull",
-    "REPOSITORY:team/secret:PULL",
+    "LEDGERS:team/secret:PULL",
     "repository:other/app:PULL",
     "repository:other/app:admin",
     "repository:other/a/b:pull",

@@ -61,11 +61,8 @@ test("64 clients of one tag make few calls, and each is told where the tag was w
     assert(seen >= oldest && seen <= newest, `${seen} was seen when it was between ${oldest} and ${newest}`);
   }
   const { calls, mostAtOnce } = await takeSpent();
-  assert((mostAtOnce["REPOSITORY.resolveTags"] ?? 0) <= 2, JSON.stringify(mostAtOnce));
-  assert(
-    (calls["REPOSITORY.resolveTags"] ?? 0) < looks.length / 2,
-    `${looks.length}: ${JSON.stringify(calls)}`,
-  );
+  assert((mostAtOnce["LEDGERS.resolveTags"] ?? 0) <= 2, JSON.stringify(mostAtOnce));
+  assert((calls["LEDGERS.resolveTags"] ?? 0) < looks.length / 2, `${looks.length}: ${JSON.stringify(calls)}`);
 });
 
 test("64 clients that list a repository make few calls, and each finds the tags that there were when it asked", async () => {
@@ -92,6 +89,6 @@ test("64 clients that list a repository make few calls, and each finds the tags 
   isPushing = false;
   await Promise.all(listing);
   const { calls, mostAtOnce } = await takeSpent();
-  assert((mostAtOnce["REPOSITORY.listTags"] ?? 0) <= 2, JSON.stringify(mostAtOnce));
-  assert((calls["REPOSITORY.listTags"] ?? 0) < lists / 2, `${lists}: ${JSON.stringify(calls)}`);
+  assert((mostAtOnce["LEDGERS.listTags"] ?? 0) <= 2, JSON.stringify(mostAtOnce));
+  assert((calls["LEDGERS.listTags"] ?? 0) < lists / 2, `${lists}: ${JSON.stringify(calls)}`);
 });

@@ -27,7 +27,7 @@ test("every call has its price", () => {
   assert.deepEqual(bill("BLOBS.head"), { r2: 0.36 });
   assert.deepEqual(bill("BLOBS.uploadPart"), { r2: 4.5 });
   assert.deepEqual(bill("BLOBS.delete"), {});
-  assert.deepEqual(Object.keys(bill("UPLOAD.fetch")), ["objects"]);
+  assert.deepEqual(Object.keys(bill("UPLOADS.fetch")), ["objects"]);
 });
 
 test("a push of a config and five layers writes no more than 200 rows, however it is sent", () => {

@@ -8,14 +8,17 @@
  * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
-import { type Env, parseSettings, systemClock } from "../../src/env.ts";
-import { BlobsStore } from "../../src/objects/blobs/store.ts";
-import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
+
+import type { Env } from "../../src/bindings.ts";
+import { systemClock } from "../../src/clock.ts";
+import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
+import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
-import { Repository as RealRepository } from "../../src/objects/repository.ts";
+import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
+import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";
@@ -41,7 +44,7 @@ function watch(owner: string, ctx: DurableObjectState): void {
   Object.defineProperty(ctx, "waitUntil", { value: watched });
 }
 
-export class Repository extends RealRepository {
+export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Env) {
     watch("Repository", ctx);
     super(ctx, calls.wrap(env));
@@ -59,7 +62,7 @@ export class Upload extends RealUpload {
   override async alarm(): Promise<void> {}
 }
 
-export class Blobs extends RealBlobs {
+export class Blobs extends RealBlobShard {
   constructor(ctx: DurableObjectState, env: Env) {
     // A shard makes its tables, and begins to scrub, once in its life: that is no cost of the push that comes first.
     new BlobsStore(ctx.storage.sql).create();

@@ -100,7 +100,7 @@ async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Prom
   for (let day = 0; day < 3; day++) {
     await advance(25 * hourMs);
     for (const location of pushers.flatMap(({ uploads }) => uploads)) {
-      await runAlarm("UPLOAD", uploadId(location));
+      await runAlarm("UPLOADS", uploadId(location));
     }
     await gc(registry);
   }

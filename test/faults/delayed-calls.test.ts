@@ -13,7 +13,7 @@ import {
   writer,
 } from "./support/cases.ts";
 import { startHarness } from "./support/harness.ts";
-import type { Program, PushWay, Step } from "./support/program.ts";
+import type { Program, PushWay, Step, WriteStep } from "./support/program.ts";
 
 const harness = await startHarness();
 after(() => harness[Symbol.asyncDispose]());
@@ -21,7 +21,7 @@ after(() => harness[Symbol.asyncDispose]());
 type Case = { steps: Step[]; settings?: Partial<Program["settings"]> };
 
 const deleteBlob: Step = { do: "delete blob", ...writer, blob: largeBlob };
-const putManifest: Step = { do: "put manifest", ...writer, manifest: 1, tag: 0 };
+const putManifest: WriteStep = { do: "put manifest", ...writer, manifest: 1, tag: 0 };
 
 /** A ledger's release of a blob that is late, and a push of it meanwhile whose link is. */
 const crossing: Step[] = [
@@ -29,9 +29,9 @@ const crossing: Step[] = [
   deleteBlob,
   fault("BLOB_SHARDS.release", "held"),
   runAlarms,
-  fault("REPOSITORY.linkBlob", "held"),
+  fault("LEDGERS.linkBlob", "held"),
   pushBlob(largeBlob),
-  fault("REPOSITORY.holds", "answer held"),
+  fault("LEDGERS.holds", "answer held"),
   letGo("BLOB_SHARDS.release"),
   runAlarms,
 ];
@@ -40,26 +40,26 @@ const cases: Record<string, Case> = {
   "an image is kept whose blob its ledger said it did not hold, before it was linked under a lease": {
     steps: [
       ...crossing,
-      letGo("REPOSITORY.linkBlob"),
+      letGo("LEDGERS.linkBlob"),
       putManifest,
       advance(70),
-      letGo("REPOSITORY.holds"),
+      letGo("LEDGERS.holds"),
       runAlarms,
     ],
   },
   "an image is kept whose blob is linked while its ledger's word that it is not is on its way": {
-    steps: [...crossing, advance(40), letGo("REPOSITORY.linkBlob"), putManifest, advance(40), letGo("all")],
+    steps: [...crossing, advance(40), letGo("LEDGERS.linkBlob"), putManifest, advance(40), letGo("all")],
   },
   "an image is kept whose ledger's clock is behind, so that its blob is linked when the lease is over": {
     steps: [
-      fault("REPOSITORY.linkBlob", "held"),
+      fault("LEDGERS.linkBlob", "held"),
       pushBlob(largeBlob),
       advance(60),
-      fault("REPOSITORY.holds", "answer held"),
+      fault("LEDGERS.holds", "answer held"),
       runAlarms,
-      letGo("REPOSITORY.linkBlob"),
+      letGo("LEDGERS.linkBlob"),
       putManifest,
-      letGo("REPOSITORY.holds"),
+      letGo("LEDGERS.holds"),
     ],
     settings: { ledgersBehindSeconds: 30 },
   },
@@ -71,11 +71,63 @@ const cases: Record<string, Case> = {
   },
 };
 
+/** A push whose answer is late; meanwhile somebody else's manifest comes for its blob, and goes, and all grace is ended. */
+const usedMeanwhile: Step[] = [
+  fault("LEDGERS.linkBlob", "answer held"),
+  pushBlob(largeBlob),
+  { ...putManifest, at: 1 },
+  { do: "delete manifest", ...writer, at: 1, manifest: 1 },
+  { do: "collect now" },
+];
+
+cases["a blob is there for the manifest of a push that is answered after a collection that did not wait"] = {
+  steps: [...usedMeanwhile, letGo("all"), putManifest],
+};
+cases["a blob can be pulled whose push is answered after a collection that did not wait"] = {
+  steps: usedMeanwhile,
+  settings: { isOneMachine: true },
+};
+
+cases["a blob is linked once more whose push hears of its link when a collection may have taken it"] = {
+  steps: [
+    pushImage(1, 1),
+    ...usedMeanwhile.slice(0, -1),
+    advance(70),
+    { do: "collect now" },
+    letGo("all"),
+    putManifest,
+  ],
+  settings: { isOneMachine: true },
+};
+
+cases[
+  "a push may be refused whose link takes longer than its lease, where a collection did not wait for its bytes"
+] = {
+  steps: [
+    fault("LEDGERS.linkBlob", "held"),
+    pushBlob(largeBlob),
+    advance(65),
+    { do: "collect now" },
+    letGo("all"),
+  ],
+  settings: { deleteDelaySeconds: 30 },
+};
+cases[
+  "a push is not acknowledged that is repeated when its blob was deleted, while the first answer was late"
+] = {
+  steps: [
+    fault("LEDGERS.linkBlob", "answer held"),
+    { do: "push blob", ...writer, blob: largeBlob, way: "chunked", pauseSeconds: 0 },
+    { do: "delete blob", ...writer, blob: largeBlob },
+    { do: "evict", of: "UPLOADS" },
+  ],
+};
+
 const ways: PushWay[] = ["post", "post and put", "streamed", "chunked"];
 for (const way of ways) {
   cases[`a push (${way}) whose link takes longer than its lease is not refused`] = {
     steps: [
-      fault("REPOSITORY.linkBlob", "held"),
+      fault("LEDGERS.linkBlob", "held"),
       { do: "push blob", ...writer, blob: largeBlob, way, pauseSeconds: 0 },
       advance(70),
       runAlarms,
@@ -108,7 +160,7 @@ cases["an upload that is cancelled while its closing put is on its way leaves no
     fault("r2.put", "held"),
     { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isClosed: true, isCancelled: true },
     // The object is gone, and with it whoever waited for the put; its client hears of that, and cancels.
-    { do: "evict", of: "UPLOAD" },
+    { do: "evict", of: "UPLOADS" },
     advance(2),
     letGo("all"),
   ],

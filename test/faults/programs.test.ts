@@ -34,7 +34,7 @@ test("no random program with faults breaks a promise", async (t) => {
 
 // ── What random programs have found ──────────────────────────────────────────────────────────────────────────────
 
-const ledgerFault = (effect: Fault["effect"], times: number) => fault("REPOSITORY", effect, times);
+const ledgerFault = (effect: Fault["effect"], times: number) => fault("LEDGERS", effect, times);
 
 const cases: Record<string, Step[]> = {
   "an upload that is cancelled while its adoption fails leaves nothing": [
@@ -73,7 +73,7 @@ const cases: Record<string, Step[]> = {
       { do: "pull blob", ...reader, blob: largeBlob },
     ],
   "a cancellation whose answer is lost is not answered by that of another": [
-    fault("UPLOAD", "cut", 1, 1),
+    fault("UPLOADS", "cut", 1, 1),
     { do: "leave upload", repository: 0, at: 0, blob: smallBlob, isClosed: false, isCancelled: true },
   ],
   "a write of bytes that lands after they were deleted leaves nothing": [

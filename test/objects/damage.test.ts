@@ -263,7 +263,7 @@ test("an outage of the bucket marks nothing", async () => {
 
 test("a damaged row of the replica is a miss, and is written anew", async () => {
   const image = await registry.pushImage("replicated", "v1");
-  await runAlarm("REPOSITORY", "replicated");
+  await runAlarm("LEDGERS", "replicated");
   const kv = await registry.kv();
   const name = `manifest/replicated@${image.digest}`;
   const right = Buffer.from((await kv.get(name, "arrayBuffer")) ?? []);
@@ -280,7 +280,7 @@ test("a damaged row of the replica is a miss, and is written anew", async () => 
     const pulled = await registry.must(200, "GET", `/v2/replicated/manifests/${image.digest}`);
     assert.equal(digestOf(pulled.bytes), image.digest);
     await advance(60_000);
-    await runAlarm("REPOSITORY", "replicated");
+    await runAlarm("LEDGERS", "replicated");
     assert.deepEqual(Buffer.from((await kv.get(name, "arrayBuffer")) ?? []), right);
   }
 });

@@ -33,13 +33,13 @@ async function getOn(): Promise<void> {
 async function settle(name: string): Promise<void> {
   for (let round = 0; round < 3; round++) {
     await advance(hourMs);
-    await runAlarm("REPOSITORY", name);
+    await runAlarm("LEDGERS", name);
   }
 }
 
 async function pushQuietly(name: string): Promise<PushedImage> {
   const image = await registry.pushImage(name, "v1");
-  await runAlarm("REPOSITORY", name);
+  await runAlarm("LEDGERS", name);
   return image;
 }
 
@@ -76,7 +76,7 @@ test("a repository that is deleted while the catalog hears of its first push is 
   await registry.pushImage("ghost", "v1");
   await held.hasCome();
   await registry.must(202, "DELETE", "/api/v1/repositories/ghost");
-  const forgetting = runAlarm("REPOSITORY", "ghost");
+  const forgetting = runAlarm("LEDGERS", "ghost");
   await getOn();
   await held.letGo();
   await forgetting;
@@ -137,7 +137,7 @@ test("a blob that is deleted while its shard hears that it is held goes in the e
   const asking = runAlarm("BLOB_SHARDS", digest.slice("sha256:".length).slice(0, 2));
   await held.hasCome();
   await registry.must(202, "DELETE", `/v2/held/blobs/${digest}`);
-  await runAlarm("REPOSITORY", "held");
+  await runAlarm("LEDGERS", "held");
   await held.letGo();
   await asking;
   // The run that asked has gone on to what came meanwhile: the bytes go an hour after it.
@@ -151,7 +151,7 @@ test("a repository that is made anew in the object of a deleted one has an alarm
   await registry.pushBlob("anew", content());
   await registry.must(202, "DELETE", "/api/v1/repositories/anew");
   await advance(130_000);
-  await runAlarm("REPOSITORY", "anew");
+  await runAlarm("LEDGERS", "anew");
   assert.equal(await alarmAt("anew"), null, "there is nothing left in it");
   await advance(200_000);
   await registry.pushBlob("anew", content());
@@ -162,7 +162,7 @@ test("a tag of a repository that is made anew is not that of the deleted one, wh
   const { registry } = atTheEdge;
   for (let move = 0; move < 2; move++) await registry.pushImage("remade", "latest");
   const old = await registry.pushImage("remade", "latest");
-  await atTheEdge.runAlarm("REPOSITORY", "remade");
+  await atTheEdge.runAlarm("LEDGERS", "remade");
   const seen = await registry.must(200, "GET", "/v2/remade/manifests/latest");
   assert.equal(seen.header("Docker-Content-Digest"), old.digest);
   const mountOld = async (to: string, from: string) => {
@@ -174,14 +174,14 @@ test("a tag of a repository that is made anew is not that of the deleted one, wh
   await registry.must(202, "DELETE", "/api/v1/repositories/remade");
   for (let round = 0; round < 4; round++) {
     await atTheEdge.advance(130_000);
-    await atTheEdge.runAlarm("REPOSITORY", "remade");
+    await atTheEdge.runAlarm("LEDGERS", "remade");
   }
   // The new one has the old image too, under another tag.
   const fresh = await registry.pushImage("remade", "latest");
   await mountOld("remade", "kept");
   await registry.pushManifest("remade", "old", old.manifest);
   await atTheEdge.advance(hourMs);
-  await atTheEdge.runAlarm("REPOSITORY", "remade");
+  await atTheEdge.runAlarm("LEDGERS", "remade");
   const read = await registry.must(200, "GET", "/v2/remade/manifests/latest");
   assert.equal(read.header("Docker-Content-Digest"), fresh.digest);
 });
@@ -203,12 +203,12 @@ test("a collection that comes to a repository on its way out goes on", async () 
   // By its name the first that a collection comes to.
   await registry.pushBlob("a-goner", content());
   await advance(2000);
-  await runAlarm("REPOSITORY", "a-goner");
+  await runAlarm("LEDGERS", "a-goner");
   const held = await holdNext("catalog.removeRepository", "before");
   await registry.must(202, "DELETE", "/api/v1/repositories/a-goner");
   // Whatever else is to be done before it goes is done with that.
   await advance(2000);
-  const forgetting = runAlarm("REPOSITORY", "a-goner");
+  const forgetting = runAlarm("LEDGERS", "a-goner");
   await held.hasCome();
   const collecting = gc(registry);
   await getOn();

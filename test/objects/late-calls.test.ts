@@ -58,7 +58,7 @@ test("a ledger's no that is delivered after a link was made takes nothing away",
   await link.hasCome();
   // Now the shard hears of the unlinking. If it asks, it is told "no", but does not hear it yet.
   const no = await holdNext("repository.holds", "after");
-  await runAlarm("REPOSITORY", "late/no");
+  await runAlarm("LEDGERS", "late/no");
   const asking = runAlarm("BLOB_SHARDS", shardOf(digest));
   await Promise.race([no.hasCome().catch(() => {}), asking]);
   await link.letGo();
@@ -78,7 +78,7 @@ test("a ledger's no that is delivered after a link was made takes nothing away",
 function linkOn(repository: string, digest: string, lease: number): Promise<string> {
   const adoption = { digest, key: "blobs/none", sizeBytes: 1, lease, leaseUntil: 9e15 };
   const origin = { requestId: "r", actor: "a", address: "b", method: "PUT", host: "h", userAgent: "u" };
-  return call("REPOSITORY", repository, "linkBlob", { repository, adoption, origin });
+  return call("LEDGERS", repository, "linkBlob", { repository, adoption, origin });
 }
 
 test("on a lease of which a ledger said no it links nothing, whatever the time", async () => {
@@ -90,13 +90,13 @@ test("on a lease of which a ledger said no it links nothing, whatever the time",
       { digest, lease: 7 },
       { digest: other.digest, lease: 7 },
     ];
-    const { voided } = await call<{ voided: string[] }>("REPOSITORY", name, "holds", name, asked);
+    const { voided } = await call<{ voided: string[] }>("LEDGERS", name, "holds", name, asked);
     assert.deepEqual(voided, name === "gone" ? [digest] : [digest, other.digest]);
   }
   await registry.must(202, "DELETE", "/api/v1/repositories/gone");
   for (let round = 0; round < 3; round++) {
     await advance(3 * minuteMs);
-    await runAlarm("REPOSITORY", "gone");
+    await runAlarm("LEDGERS", "gone");
   }
   for (const name of ["gone", "never"]) {
     assert.equal(await linkOn(name, digest, 7), "lease-ended");
@@ -107,10 +107,10 @@ test("on a lease of which a ledger said no it links nothing, whatever the time",
 
 test("a ledger that only remembers what it said no to forgets it, and goes", async () => {
   const digest = digestOf(content());
-  await call("REPOSITORY", "forgetful", "holds", "forgetful", [{ digest, lease: 7 }]);
+  await call("LEDGERS", "forgetful", "holds", "forgetful", [{ digest, lease: 7 }]);
   assert.notEqual(await alarmAt("forgetful"), null);
   await advance(2 * hourMs);
-  await runAlarm("REPOSITORY", "forgetful");
+  await runAlarm("LEDGERS", "forgetful");
   assert.equal(await alarmAt("forgetful"), null);
   assert.equal(await linkOn("forgetful", digest, 7), "linked");
 });
@@ -215,9 +215,9 @@ test("an upload that was given up leaves nothing, though its closing put lands a
   await (await registry.bucket()).put(key, bytes);
   await advance(25 * hourMs);
   await failNext("delete", "before");
-  await runAlarm("UPLOAD", uploadId(location));
+  await runAlarm("UPLOADS", uploadId(location));
   await advance(hourMs);
-  await runAlarm("UPLOAD", uploadId(location));
+  await runAlarm("UPLOADS", uploadId(location));
   assert.deepEqual(newKeys(before), []);
 });
 
@@ -228,7 +228,7 @@ test("an upload that was finished deletes nothing when it is forgotten", async (
   await advance(23 * hourMs);
   await registry.must(200, "HEAD", `/v2/finished/blobs/${digestOf(bytes)}`);
   await advance(2 * hourMs);
-  await runAlarm("UPLOAD", uploadId(location));
+  await runAlarm("UPLOADS", uploadId(location));
   assert.deepEqual((await registry.must(200, "GET", `/v2/finished/blobs/${digestOf(bytes)}`)).bytes, bytes);
 });
 

@@ -38,12 +38,12 @@ test("uploads are open from their first chunk to their end, or until nobody came
   const renewed = await registry.patch(lost, content());
   assert.equal(await open(), 2);
   await advance(2 * hourMs);
-  await runAlarm("UPLOAD", uploadId(expired));
+  await runAlarm("UPLOADS", uploadId(expired));
   assert.equal(await open(), 1);
   // One whose end was never reported is counted for no longer than it could have lived.
   await advance(24 * hourMs);
   assert.equal(await open(), 0);
-  await runAlarm("UPLOAD", uploadId(renewed));
+  await runAlarm("UPLOADS", uploadId(renewed));
 });
 
 test("what collection freed is counted in objects and bytes, by reason", async () => {
@@ -75,19 +75,19 @@ test("what a ledger cannot hand over is counted, with its age, until it is hande
   // The manifest's row or the tag's.
   await until("the other row", async () => (await registry.replicaKeys()).some((key) => /behind/.test(key)));
   await advance(1000);
-  await runAlarm("REPOSITORY", "behind");
+  await runAlarm("LEDGERS", "behind");
   assert.deepEqual(await entries(), [0, 0], "a failure that is over in a moment is not told");
   await failNext("replica.put", "before");
   await failNext("webhooks.accept", "before");
   await advance(11_000);
-  await runAlarm("REPOSITORY", "behind");
+  await runAlarm("LEDGERS", "behind");
   // A repository and a tag came to be, and a manifest.
   assert.deepEqual(await entries(), [1, 3]);
   await advance(30_000);
   const ages = await values("stowage_outbox_age_seconds", "outbox", outboxes);
   assert(ages.every((age) => age >= 30 && age < 60));
   await advance(60_000);
-  await runAlarm("REPOSITORY", "behind");
+  await runAlarm("LEDGERS", "behind");
   assert.deepEqual(await entries(), [0, 0]);
   assert.deepEqual(await values("stowage_outbox_age_seconds", "outbox", outboxes), [0, 0]);
 });

@@ -42,7 +42,7 @@ test("what an earlier release still had to write to KV keeps no name taken", asy
   await before.registry.end();
   const now = await serveTimed({ dataDirectory, bucket: "disk", machine: { ...machine, blobShards: 256 } });
   await now.advance(hourMs);
-  await now.runAlarm("REPOSITORY", "taken");
+  await now.runAlarm("LEDGERS", "taken");
   await now.registry.pushImage("taken", "v1");
   await now.registry.end();
   assert.deepEqual(rowsOf(dataDirectory, "Repository", "outbox"), []);

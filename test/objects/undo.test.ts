@@ -180,11 +180,11 @@ test("moves are forgotten after TAG_HISTORY_DAYS, and the tag stays", async () =
   await registry.pushManifest("forgotten", "v1", imageIndex([]), imageIndexType);
   await registry.pushManifest("forgotten", "v1", image.manifest);
   await advance(89 * 24 * hourMs);
-  await runAlarm("REPOSITORY", "forgotten");
+  await runAlarm("LEDGERS", "forgotten");
   assert.equal((await historyOf("forgotten", "v1")).length, 3);
   await registry.pushManifest("forgotten", "v2", image.manifest);
   await advance(2 * 24 * hourMs);
-  await runAlarm("REPOSITORY", "forgotten");
+  await runAlarm("LEDGERS", "forgotten");
   assert.deepEqual(await historyOf("forgotten", "v1"), []);
   assert.equal((await historyOf("forgotten", "v2")).length, 1);
   assert.equal(await digestOfTag("forgotten", "v1"), image.digest);

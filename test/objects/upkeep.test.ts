@@ -43,7 +43,7 @@ test("a scrub deletes keys that nobody knows, after the grace, and none of an op
     ["stray key", "stray key"],
   );
   assert(!registry.stored.blobKeys().includes("blobs/stray"));
-  await runAlarm("UPLOAD", uploadId(kept));
+  await runAlarm("UPLOADS", uploadId(kept));
 });
 
 test("collection frees what nothing references, says how much, and leaves the rest", async () => {
@@ -209,7 +209,7 @@ test("a scrub puts the replica right: rows that are gone, old or nobody's", asyn
     "stray replica of tag no-repository",
     "stray replica of tag replica",
   ]);
-  await runAlarm("REPOSITORY", "replica");
+  await runAlarm("LEDGERS", "replica");
   await until("the repair", async () => {
     const keys = await registry.replicaKeys();
     const isRight = keys.includes(`manifest/replica@${image.digest}`) && (await kv.get(tagKey)) === right;
@@ -234,7 +234,7 @@ test("the replica is dropped whole and written anew, while everything pulls", as
   assert.equal(repositories, (await usage(registry)).total.repositories);
   // The alarms that have moved into the future with the clock.
   const names = (await usage(registry)).repositories.map(({ name }) => name);
-  for (const name of [...names, ...names]) await runAlarm("REPOSITORY", name);
+  for (const name of [...names, ...names]) await runAlarm("LEDGERS", name);
   await until("the rows anew", async () => (await registry.replicaKeys()).join() === before.join());
   for (const [name, image] of images) await registry.pullImage(name, "v1", image);
 });

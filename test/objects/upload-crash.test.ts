@@ -32,7 +32,7 @@ for (const [call, moment] of [
     const before = registry.stored.blobKeys();
     const { location, digest } = await closeAndDie("left", call, moment);
     await advance(25 * hourMs);
-    await runAlarm("UPLOAD", uploadId(location));
+    await runAlarm("UPLOADS", uploadId(location));
     for (let round = 0; round < 3; round++) {
       await advance(2 * hourMs);
       await collect(["left"], [digest]);
@@ -64,7 +64,7 @@ test("one that dies once the blob is linked does not take it back when it expire
   await advance(23 * hourMs);
   await registry.must(200, "HEAD", `/v2/stays/blobs/${again.digest}`);
   await advance(2 * hourMs);
-  for (const each of [location, again.location]) await runAlarm("UPLOAD", uploadId(each));
+  for (const each of [location, again.location]) await runAlarm("UPLOADS", uploadId(each));
   await collect(["stays"], [digest, again.digest]);
   await registry.must(200, "GET", `/v2/stays/blobs/${again.digest}`);
   await registry.must(404, "HEAD", `/v2/stays/blobs/${digest}`);

@@ -111,7 +111,7 @@ const endings: Record<string, Ending> = {
   },
   "nobody comes back to": async (location) => {
     await advance(25 * hourMs);
-    await runAlarm("UPLOAD", uploadId(location));
+    await runAlarm("UPLOADS", uploadId(location));
   },
 };
 
@@ -137,7 +137,7 @@ test("an upload that is used lives on", async () => {
   for (let start = 0; start < 1000; start += 250) {
     location = await registry.patch(location, bytes.slice(start, start + 250));
     await advance(20 * hourMs);
-    await runAlarm("UPLOAD", uploadId(location));
+    await runAlarm("UPLOADS", uploadId(location));
   }
   await finishesAs(bytes, location);
 });
@@ -150,11 +150,11 @@ test("a finished upload answers its closing PUT again for a day, and is then for
     await registry.must(201, "PUT", target);
     await registry.evict("Upload", uploadId(location));
     await advance(10 * hourMs);
-    await runAlarm("UPLOAD", uploadId(location));
+    await runAlarm("UPLOADS", uploadId(location));
   }
   await registry.must(201, "PUT", target);
   await advance(15 * hourMs);
-  await runAlarm("UPLOAD", uploadId(location));
+  await runAlarm("UPLOADS", uploadId(location));
   expectError(await registry.send("PUT", target), 404, "BLOB_UPLOAD_UNKNOWN");
   await registry.must(200, "HEAD", `/v2/finished/blobs/${digestOf(bytes)}`);
 });

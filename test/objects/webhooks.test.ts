@@ -40,7 +40,7 @@ async function createWebhook(sink: Sink, repository: string, more: object = {}):
 /** Hands over what the ledger has to tell, without waiting for its alarm; `afterMs` passes before. */
 async function tell(repository: string, afterMs = 1000): Promise<void> {
   await advance(afterMs);
-  await runAlarm("REPOSITORY", repository);
+  await runAlarm("LEDGERS", repository);
 }
 
 const pushIndex = (repository: string, tag: string, id: unknown) =>
@@ -155,7 +155,7 @@ test("an event names no host that its pusher chose, and none where none is set",
     });
     assert.equal(pushed.status, 201, pushed.text);
     await timed.advance(1000);
-    await timed.runAlarm("REPOSITORY", "hosts");
+    await timed.runAlarm("LEDGERS", "hosts");
     await received(sinks.distribution, 1);
     await received(sinks.cloudevents, 1);
     const [event] = distributionEvents(sinks.distribution);

@@ -8,7 +8,7 @@ import { serve, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
-type Binding = "REPOSITORY" | "UPLOAD" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES";
+type Binding = "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES";
 
 /** A call that is to wait. */
 export type HeldCall = {
@@ -55,7 +55,7 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
   };
   /** The object's own name: tests name shards by the first byte of their digests, and uploads by their sessions. */
   const objectOf = (binding: Binding, name: string) => {
-    if (binding === "UPLOAD") return registry.uploadObject(name);
+    if (binding === "UPLOADS") return registry.uploadObject(name);
     return binding === "BLOB_SHARDS" ? registry.shardOf(`sha256:${name.padEnd(64, "0")}`) : name;
   };
   const runAlarm = (binding: Binding, name: string) =>
@@ -65,7 +65,7 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
     crashUpload: (session) => control(`crash/${encodeURIComponent(registry.uploadObject(session))}`),
-    alarmAt: (repository) => control(`alarm-at/REPOSITORY/${encodeURIComponent(repository)}`),
+    alarmAt: (repository) => control(`alarm-at/LEDGERS/${encodeURIComponent(repository)}`),
     rereadIn: (repository, milliseconds) =>
       control(`reread/${encodeURIComponent(repository)}/${milliseconds}`),
     failNext: (operation, when) => control(`fault/${operation}/${when}`),
@@ -87,7 +87,7 @@ export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRe
     collect: async (repositories, digests) => {
       const shards = new Set(digests.map((digest) => digest.slice(digest.indexOf(":") + 1).slice(0, 2)));
       // The ledgers tell the shards what they gave up, and these ask the ledgers.
-      for (const name of repositories) await runAlarm("REPOSITORY", name);
+      for (const name of repositories) await runAlarm("LEDGERS", name);
       for (const name of shards) await runAlarm("BLOB_SHARDS", name);
     },
   };

@@ -3,7 +3,7 @@
  * that fail or wait when they say so.
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
- * POST /.test/alarm-at/REPOSITORY/<name> answers when an alarm comes;
+ * POST /.test/alarm-at/LEDGERS/<name> answers when an alarm comes;
  * POST /.test/crash/<name> ends an `Upload`, with whatever is under way in it;
  * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
@@ -12,10 +12,10 @@
  * and POST /.test/let-go/<operation>/<let-go or lost> ends that;
  * POST /.test/call/<binding>/<name>/<method>, with the arguments as a JSON array, calls an object as another one would.
  */
-import { Blobs as RealBlobs } from "../../src/objects/blobs.ts";
+import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
-import { rereadJob } from "../../src/objects/repository/reread.ts";
-import { Repository as RealRepository } from "../../src/objects/repository.ts";
+import { rereadJob } from "../../src/objects/ledger/reread.ts";
+import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -32,7 +32,7 @@ async function runAlarm(ctx: DurableObjectState, object: HasAlarm): Promise<void
   await object.alarm();
 }
 
-export class Repository extends RealRepository {
+export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, withFaults(env));
   }
@@ -66,7 +66,7 @@ export class Upload extends RealUpload {
   }
 }
 
-export class Blobs extends RealBlobs {
+export class Blobs extends RealBlobShard {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, withFaults(env));
   }
@@ -110,27 +110,27 @@ async function control(url: URL, env: Bindings, body: string): Promise<unknown> 
     case "let-go":
       return letGo(subject, name as Ending);
     case "alarm": {
-      const namespace = env[subject as "UPLOAD"] as unknown as DurableObjectNamespace<Upload>;
+      const namespace = env[subject as "UPLOADS"] as unknown as DurableObjectNamespace<Upload>;
       return namespace.getByName(name).runAlarm();
     }
     case "crash": {
-      const namespace = env.UPLOAD as unknown as DurableObjectNamespace<Upload>;
+      const namespace = env.UPLOADS as unknown as DurableObjectNamespace<Upload>;
       return namespace
         .getByName(subject)
         .crash()
         .catch(() => {});
     }
     case "alarm-at": {
-      const namespace = env[subject as "REPOSITORY"] as unknown as DurableObjectNamespace<Repository>;
+      const namespace = env[subject as "LEDGERS"] as unknown as DurableObjectNamespace<Repository>;
       return namespace.getByName(name).alarmAt();
     }
     case "call": {
-      const stub = (env[subject as "UPLOAD"] as DurableObjectNamespace).getByName(name);
+      const stub = (env[subject as "UPLOADS"] as DurableObjectNamespace).getByName(name);
       const remote: unknown = Reflect.get(stub, method);
       return Reflect.apply(remote as (...args: unknown[]) => unknown, stub, JSON.parse(body));
     }
     case "reread": {
-      const namespace = env.REPOSITORY as unknown as DurableObjectNamespace<Repository>;
+      const namespace = env.LEDGERS as unknown as DurableObjectNamespace<Repository>;
       return namespace.getByName(subject).rereadIn(Number(name));
     }
     default:

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
-import { EventLog, eventsSchema } from "../../src/objects/repository/events.ts";
+import { EventLog, eventsSchema } from "../../src/objects/ledger/events.ts";
 import type { Attention, WebhooksApi } from "../../src/objects/webhooks-api.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import { memorySql } from "../support/sqlite.ts";

@@ -1,14 +1,15 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Env, parseSettings } from "../../src/env.ts";
-import { dropJob } from "../../src/objects/blobs/deletion.ts";
-import { askHolders, lend } from "../../src/objects/blobs/holders.ts";
-import type { ShardParts } from "../../src/objects/blobs/parts.ts";
-import { BlobsStore } from "../../src/objects/blobs/store.ts";
+import type { Env } from "../../src/bindings.ts";
+import { dropJob } from "../../src/objects/blob-shard/deletion.ts";
+import { askHolders, lend } from "../../src/objects/blob-shard/holders.ts";
+import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
+import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Tally } from "../../src/objects/tally.ts";
 import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
+import { parseSettings } from "../../src/settings/settings.ts";
 import type { Bucket } from "../../src/storage/bucket.ts";
 import { content } from "../support/content.ts";
 import { memorySql } from "../support/sqlite.ts";
@@ -21,7 +22,7 @@ function lentShard(holds: () => Promise<unknown>): ShardParts {
   const sql = memorySql();
   const clock = { now: () => nowMs };
   let nowMs = 1_700_000_000_000;
-  const env = { REPOSITORY: { getByName: () => ({ holds }) } } as unknown as Env;
+  const env = { LEDGERS: { getByName: () => ({ holds }) } } as unknown as Env;
   const store = new BlobsStore(sql);
   const shard: ShardParts = {
     env,

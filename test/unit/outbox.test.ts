@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
-import { Outbox } from "../../src/objects/repository/outbox.ts";
-import { createSchema } from "../../src/objects/repository/schema.ts";
+import { Outbox } from "../../src/objects/ledger/outbox.ts";
+import { createSchema } from "../../src/objects/ledger/schema.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
 import { memorySql } from "../support/sqlite.ts";
 

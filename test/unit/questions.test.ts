@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Env } from "../../src/bindings.ts";
 import { anonymous } from "../../src/edge/auth/access.ts";
 import { mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
-import type { Env } from "../../src/env.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
 import { registryOf } from "../../src/registry/registry.ts";
 
@@ -15,7 +15,7 @@ test("of one caller's questions only so many are under way, and each that ends m
       ends.push(() => resolve({ visibility: "public" }));
     });
   };
-  const env = { REPOSITORY: { getByName: () => ({ info }) } } as unknown as Env;
+  const env = { LEDGERS: { getByName: () => ({ info }) } } as unknown as Env;
   const registry = registryOf(env);
   const ask = (name: string, network: string) =>
     mayEverybodyPull({ registry, access: anonymous, network }, name as RepositoryName);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Env } from "../../src/env.ts";
-import { removeManifest, storeManifest } from "../../src/objects/repository/manifests.ts";
-import { makeParts } from "../../src/objects/repository/parts.ts";
-import { rereadJob } from "../../src/objects/repository/reread.ts";
-import { createSchema } from "../../src/objects/repository/schema.ts";
+import type { Env } from "../../src/bindings.ts";
+import { removeManifest, storeManifest } from "../../src/objects/ledger/manifests.ts";
+import { makeParts } from "../../src/objects/ledger/parts.ts";
+import { rereadJob } from "../../src/objects/ledger/reread.ts";
+import { createSchema } from "../../src/objects/ledger/schema.ts";
 import { digestOfContent } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";

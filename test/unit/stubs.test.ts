@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Env } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 import type { ManifestPut } from "../../src/objects/api.ts";
 import {
   catalogStub,
@@ -27,7 +27,7 @@ function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
   };
   const stub = new Proxy({}, { get: (_, method) => answer(String(method)) });
   const namespace = { getByName: () => stub };
-  const env = { CATALOG: namespace, REPOSITORY: namespace, WEBHOOKS: namespace } as unknown as Env;
+  const env = { CATALOG: namespace, LEDGERS: namespace, WEBHOOKS: namespace } as unknown as Env;
   return {
     catalog: catalogStub(env),
     repository: repositoryStub(env, "a" as RepositoryName),

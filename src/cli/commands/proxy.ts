@@ -5,14 +5,8 @@ import { defaultChunkBytes } from "../../client/push-blob.ts";
 import { Transport } from "../../client/transport.ts";
 import { isLoopbackHost, parseOrigin } from "../../oci/origin.ts";
 import { version } from "../../version.ts";
-import {
-  type Command,
-  CommandError,
-  exitCodes,
-  type FlagValues,
-  type Invocation,
-  UsageError,
-} from "../command.ts";
+import { type Command, exitCodes, type FlagValues, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { Layers } from "../layers.ts";
 import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";

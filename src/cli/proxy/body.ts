@@ -1,6 +1,6 @@
 /** The body of a client's request, read piece by piece into buffers. */
 import type { IncomingMessage } from "node:http";
-import { parseContentLength } from "../../oci/range.ts";
+import { parseContentLength } from "../../oci/http.ts";
 
 /** How much of a body that is not wanted any more is read, and for how long, so that its client sees the answer. */
 const drainBytes = 64 * 1024 * 1024;

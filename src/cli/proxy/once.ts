@@ -1,7 +1,7 @@
 /** A command that runs while the proxy is up. */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { CommandError } from "../command.ts";
+import { CommandError } from "../errors.ts";
 
 /**
  * Runs a command with this terminal; resolves with what it exits with, or 128 and the number of the signal that ended

@@ -8,7 +8,7 @@ import { isRefusalOfChunks } from "../../client/push-blob.ts";
 import type { Transport } from "../../client/transport.ts";
 import { minChunkBytes, UploadSession } from "../../client/upload.ts";
 import { algorithmOf, type Digest, digestOf, parseDigest } from "../../oci/digest.ts";
-import { parseContentLength, parseContentRange, uploadRange } from "../../oci/range.ts";
+import { parseContentLength, parseContentRange, uploadRange } from "../../oci/http.ts";
 import type { Layers } from "../layers.ts";
 import type { BodyPiece } from "./body.ts";
 import type { ChunkBuffers } from "./buffers.ts";

@@ -10,7 +10,7 @@ import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { newBlobKey } from "../../storage/keys.ts";
-import { commitBlob } from "../commit-blob.ts";
+import { commitBlob, isStillLinked } from "../commit-blob.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
@@ -154,7 +154,7 @@ export class Session implements Remembered {
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started, write.origin.actor);
-    if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
+    if (!known.ok) return (await this.#isStillThere(write)) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
@@ -221,21 +221,22 @@ export class Session implements Remembered {
     return failure("BLOB_UPLOAD_UNKNOWN");
   }
 
-  #isFinishedAs(digest: Digest | undefined): boolean {
-    return this.#store.exists() && this.#row.state === "finished" && this.#row.digest === digest;
+  /** Whether it is finished as this blob, which the repository has still: who repeats the request relies on that. */
+  async #isStillThere({ session, digest }: UploadWrite): Promise<boolean> {
+    const row = this.#store.exists() ? this.#row : undefined;
+    if (row?.state !== "finished" || row.digest === null || row.digest !== digest) return false;
+    return isStillLinked(this.#host.env, session.repository, row.digest);
   }
 
   #renew(): void {
-    const { clock, settings } = this.#host;
-    const now = clock.now();
-    if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    const now = this.#host.clock.now();
+    if (this.#store.dueAt() < now + this.#host.settings.uploadTtlMs) this.#store.setDue(this.#expiry());
     this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
   }
 
   #expiry(): number {
-    const { clock, settings } = this.#host;
-    return clock.now() + expiryMs(settings.uploadTtlMs);
+    return this.#host.clock.now() + expiryMs(this.#host.settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,7 +259,7 @@ export class Session implements Remembered {
     const { id, repository } = this.#store.session();
     const blob = { digest, key, sizeBytes: offset };
     try {
-      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      const committed = await commitBlob(this.#host, repository, blob, id, this.#store.origin());
       this.#endAs(committed.ok ? "finished" : "cancelled");
       return committed;
     } catch (error) {

@@ -3,25 +3,26 @@
  *
  * POST /.test/overload/<calls> says for how many; GET /.test/overload answers how many of them are still to come.
  */
-import type { Env } from "../../../src/env.ts";
+import type { Env } from "../../../src/bindings.ts";
+import type { LedgerApi } from "../../../src/objects/api.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import worker from "../../../src/worker.ts";
 
-export { Blobs } from "../../../src/objects/blobs.ts";
+export { BlobShard as Blobs } from "../../../src/objects/blob-shard.ts";
 export { Catalog } from "../../../src/objects/catalog.ts";
-export { Repository } from "../../../src/objects/repository.ts";
+export { Ledger as Repository } from "../../../src/objects/ledger.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 
 let overloads = 0;
 
-type Ledgers = Env["REPOSITORY"];
+type Ledgers = Env["LEDGERS"];
 
 /** What the platform answers for an object that has too many requests waiting. */
 function overloadable(ledgers: Ledgers): Ledgers {
   const getByName = (name: string) => {
-    const stub = ledgers.getByName(name);
-    const linkBlob = (...args: Parameters<typeof stub.linkBlob>) => {
+    const stub = ledgers.getByName(name) as unknown as LedgerApi;
+    const linkBlob = (...args: Parameters<LedgerApi["linkBlob"]>) => {
       if (overloads === 0) return stub.linkBlob(...args);
       overloads--;
       throw Object.assign(new Error("Durable Object is overloaded."), { overloaded: true });
@@ -37,7 +38,7 @@ function overloadable(ledgers: Ledgers): Ledgers {
 const wrapped = new WeakMap<Env, Env>();
 
 function withOverloads(env: Env): Env {
-  const known = wrapped.get(env) ?? { ...env, REPOSITORY: overloadable(env.REPOSITORY) };
+  const known = wrapped.get(env) ?? { ...env, LEDGERS: overloadable(env.LEDGERS) };
   wrapped.set(env, known);
   return known;
 }

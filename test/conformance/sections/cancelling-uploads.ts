@@ -32,7 +32,7 @@ export const cancellingUploads: Section = {
         const opened = await registry.openUpload("timeout");
         const started = await registry.patch(await registry.openUpload("timeout"), content());
         await advance(25 * hourMs);
-        await runAlarm("UPLOAD", uploadId(started));
+        await runAlarm("UPLOADS", uploadId(started));
         for (const location of [opened, started]) {
           expectError(await registry.get(location), 404, "BLOB_UPLOAD_UNKNOWN");
         }

@@ -153,7 +153,7 @@ async function pullStale({ closed }: World): Promise<Answer> {
   await closed.setVisibility("stale/app", "public");
   let answer: Answer | undefined;
   await until("the tag's replica", async () => {
-    await closed.loseNext("REPOSITORY.resolveTags");
+    await closed.loseNext("LEDGERS.resolveTags");
     answer = await closed.call("GET", "/v2/stale/app/manifests/latest");
     return answer.status === 200;
   });

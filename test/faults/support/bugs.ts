@@ -13,34 +13,34 @@ const ofFailures: Bugs = {
     to: '? failure("MANIFEST_UNKNOWN", { digest })',
   },
   "the outbox drops a write that failed": {
-    file: "src/objects/repository/outbox.ts",
+    file: "src/objects/ledger/outbox.ts",
     from: "if (!isKnown) this.#keep(mark, now + retryMs, mark.flight.until);",
     to: 'if (!isKnown) this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
   },
   "a write to KV that lands after a delete is never taken back": [
     {
-      file: "src/objects/repository/outbox.ts",
+      file: "src/objects/ledger/outbox.ts",
       from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
       to: "const unsettledUntil = isDelete ? null : earlier;",
     },
     {
-      file: "src/objects/repository/outbox.ts",
+      file: "src/objects/ledger/outbox.ts",
       from: "else if (isDelete) this.#keep(mark, now + this.#repeatMs, now + this.#repeatMs);",
       to: "",
     },
   ],
   "collection ignores that a blob's grace was renewed": {
-    file: "src/objects/repository/links.ts",
+    file: "src/objects/ledger/links.ts",
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);",
     to: "",
   },
   "a deletion forgets who waits for a blob": {
-    file: "src/objects/repository/promises.ts",
+    file: "src/objects/ledger/promises.ts",
     from: "if (last !== undefined) return last;",
     to: "if (last !== undefined) return 0;",
   },
   "an adoption that is repeated drops its own key": {
-    file: "src/objects/blobs.ts",
+    file: "src/objects/blob-shard.ts",
     from: "    if (known?.key !== pushed.key) {\n",
     to: '    if (known?.key === pushed.key) {\n      bury(this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
   },
@@ -70,7 +70,7 @@ const ofFailures: Bugs = {
 
 /** A ledger's "no" is no promise any more. */
 const linksOnVoidLeases: Replacement = {
-  file: "src/objects/repository.ts",
+  file: "src/objects/ledger.ts",
   from: "now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)",
   to: "now >= adoption.leaseUntil",
 };
@@ -80,12 +80,12 @@ const ofDelays: Bugs = {
   "a ledger's no is believed that was asked for while a lease ran": [
     linksOnVoidLeases,
     {
-      file: "src/objects/blobs/holders.ts",
+      file: "src/objects/blob-shard/holders.ts",
       from: "Math.max(clock.now(), holder.leasedUntil)",
       to: "clock.now()",
     },
     {
-      file: "src/objects/blobs/holders.ts",
+      file: "src/objects/blob-shard/holders.ts",
       from: "if (holder.leasedUntil <= clock.now()) return",
       to: "return",
     },
@@ -93,12 +93,12 @@ const ofDelays: Bugs = {
   "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
   "a doom that comes late kills what was adopted": [
     {
-      file: "src/objects/blobs.ts",
+      file: "src/objects/blob-shard.ts",
       from: "if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;",
       to: "",
     },
     {
-      file: "src/objects/blobs/deletion.ts",
+      file: "src/objects/blob-shard/deletion.ts",
       from: "if (stray === undefined || !store.isContent(key)) return stray;",
       to: "if (stray !== undefined) return stray;",
     },
@@ -109,7 +109,7 @@ const ofDelays: Bugs = {
     to: "    storage.transactionSync",
   },
   "bytes that nobody holds are given up at once": {
-    file: "src/objects/blobs/holders.ts",
+    file: "src/objects/blob-shard/holders.ts",
     from: "due.set(dropJob, digest, clock.now() + settings.deleteDelayMs);",
     to: "due.set(dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
   },
@@ -118,18 +118,18 @@ const ofDelays: Bugs = {
 /** Those that need damaged stores. */
 const ofDamage: Bugs = {
   "a scrub stops at bytes that cannot be read": {
-    file: "src/objects/blobs/faults.ts",
+    file: "src/objects/blob-shard/faults.ts",
     from: "    return noteUnreadable(shard, blob, error);",
     to: "    throw error;",
   },
   "what is damaged takes the place of what is pushed": [
     {
-      file: "src/objects/blobs/faults.ts",
+      file: "src/objects/blob-shard/faults.ts",
       from: "  if (known !== undefined) return known;",
       to: "",
     },
     {
-      file: "src/objects/blobs.ts",
+      file: "src/objects/blob-shard.ts",
       from: "store.blob(digest)?.key === key ? store.fault(digest) : undefined",
       to: "undefined",
     },

@@ -87,7 +87,7 @@ export async function drain(run: Run): Promise<void> {
   if (!run.settings.isOneMachine) await checkReplica(run);
   const wrong = await scrub(run);
   run.require(wrong.length === 0, `a scrub found something to repair: ${JSON.stringify(wrong)}`);
-  run.require(!world.objects.hasAlarms("UPLOAD"), "there is something left to do about uploads");
+  run.require(!world.objects.hasAlarms("UPLOADS"), "there is something left to do about uploads");
 }
 
 function checkBucket(run: Run): void {

@@ -4,9 +4,9 @@
  * A program's clients are in here too, and call the real `fetch` of each location directly: a request costs no
  * connection, so that hundreds of programs take seconds.
  */
-import type { Env } from "../../../src/env.ts";
-import { Blobs as RealBlobs } from "../../../src/objects/blobs.ts";
-import { Repository as RealRepository } from "../../../src/objects/repository.ts";
+import type { Env } from "../../../src/bindings.ts";
+import { BlobShard as RealBlobShard } from "../../../src/objects/blob-shard.ts";
+import { Ledger as RealLedger } from "../../../src/objects/ledger.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import { abridged } from "./location.ts";
 import { type ObjectCommand, obey } from "./objects.ts";
@@ -32,7 +32,7 @@ for (const level of ["log", "warn", "error"] as const) {
   console[level] = (line: unknown) => world?.trace.push(`  log: ${abridged(String(line))}`);
 }
 
-export class Repository extends RealRepository {
+export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, objectEnv(ctx, env), world?.ledgerClock);
   }
@@ -52,7 +52,7 @@ export class Upload extends RealUpload {
   }
 }
 
-export class Blobs extends RealBlobs {
+export class Blobs extends RealBlobShard {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, objectEnv(ctx, env));
   }

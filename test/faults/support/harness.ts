@@ -12,9 +12,9 @@ import { type Replacement, replacing } from "./replacing.ts";
 
 /** Parts of uploads may be smaller than R2's least, so that blobs of a few kilobytes have several. */
 const smallParts: Replacement = {
-  file: "src/env.ts",
-  from: 'size("5MiB", 5 * mebibyte,',
-  to: 'size("5MiB", 1024,',
+  file: "src/settings/table.ts",
+  from: "size(5 * mebibyte,",
+  to: "size(1024,",
 };
 
 /** The runtime's timers go by the machine's clock, and the hours of a program take less than that. */
@@ -26,7 +26,7 @@ const outcomesAtOnce: Replacement = {
 
 /** Holders are asked about each lease, and not once an hour: so programs of minutes meet what may come of it. */
 const soonAsked: Replacement = {
-  file: "src/objects/blobs/holders.ts",
+  file: "src/objects/blob-shard/holders.ts",
   from: "60 * settings.leaseMs",
   to: "settings.leaseMs",
 };

@@ -8,10 +8,10 @@
 export type LocationIndex = 0 | 1;
 
 /** The bindings of objects, by which their calls fail. */
-export type ObjectBinding = "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD" | "CATALOG";
+export type ObjectBinding = "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "CATALOG";
 
 /** The objects that alarms are run of, and that are evicted. */
-export type ObjectGroup = "all" | "REPOSITORY" | "BLOB_SHARDS" | "UPLOAD";
+export type ObjectGroup = "all" | "LEDGERS" | "BLOB_SHARDS" | "UPLOADS";
 
 /** What goes wrong: any call to a binding's objects, one method of them, or an operation of a store. */
 export type FaultTarget = ObjectBinding | DelayedCall | `kv.${KvOperation}` | `r2.${BucketOperation}`;
@@ -22,9 +22,9 @@ export const delayedCalls = [
   "BLOB_SHARDS.adopt",
   "BLOB_SHARDS.lease",
   "BLOB_SHARDS.release",
-  "REPOSITORY.holds",
-  "REPOSITORY.linkBlob",
-  "REPOSITORY.relocateBlob",
+  "LEDGERS.holds",
+  "LEDGERS.linkBlob",
+  "LEDGERS.relocateBlob",
   "r2.head",
   "r2.put",
   "r2.complete",

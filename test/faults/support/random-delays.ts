@@ -36,8 +36,8 @@ export const letGoStep: fc.Arbitrary<Step> = fc.record({
 
 /** What a push calls. */
 const ofPush: DelayedCall[] = [
-  "REPOSITORY.linkBlob",
-  "REPOSITORY.linkBlob",
+  "LEDGERS.linkBlob",
+  "LEDGERS.linkBlob",
   "BLOB_SHARDS.adopt",
   "BLOB_SHARDS.doom",
   "r2.head",
@@ -78,13 +78,13 @@ export const crossing: fc.Arbitrary<Step[]> = fc
       runAlarms,
       delay(effects.ofPush, effects.pushEffect),
       pushBlob,
-      delay("REPOSITORY.holds", effects.holdsEffect),
+      delay("LEDGERS.holds", effects.holdsEffect),
       { do: "let go", of: "BLOB_SHARDS.release" },
       runAlarms,
       ...first,
       ...(order ? arrivals : []),
       ...second,
-      { do: "let go", of: "REPOSITORY.holds" },
+      { do: "let go", of: "LEDGERS.holds" },
       ...(order ? [] : arrivals),
       ...third,
     ];
@@ -99,11 +99,11 @@ export const lateLink: fc.Arbitrary<Step[]> = fc
     effect: fc.constantFrom<FaultEffect[]>("held", "held", "held", "answer held", "late"),
   })
   .map(({ where, image, seconds, effect }) => [
-    delay("REPOSITORY.linkBlob", effect),
+    delay("LEDGERS.linkBlob", effect),
     { do: "push blob", ...where },
     { do: "advance", seconds },
     runAlarms,
-    { do: "let go", of: "REPOSITORY.linkBlob" },
+    { do: "let go", of: "LEDGERS.linkBlob" },
     { ...image, repository: where.repository },
     { do: "advance", seconds: 45 },
     runAlarms,
@@ -125,13 +125,13 @@ export const oldAnswer: fc.Arbitrary<Step[]> = fc
       { do: "push blob", ...where },
       { do: "delete blob", repository, at, watched, blob },
       { do: "advance", seconds: 70 },
-      delay("REPOSITORY.holds", effect),
+      delay("LEDGERS.holds", effect),
       runAlarms,
       // The shard hears of the deletion by one alarm, and asks by the next.
       runAlarms,
       { ...image, repository },
       ...between,
-      { do: "let go", of: "REPOSITORY.holds" },
+      { do: "let go", of: "LEDGERS.holds" },
     ];
   });
 
@@ -160,7 +160,7 @@ export const slowPush: fc.Arbitrary<Step[]> = fc
 export const repeatedCall: fc.Arbitrary<Step[]> = fc
   .record({
     push: pushImageStep,
-    call: fc.constantFrom<DelayedCall[]>("BLOB_SHARDS.doom", "BLOB_SHARDS.adopt", "REPOSITORY.linkBlob"),
+    call: fc.constantFrom<DelayedCall[]>("BLOB_SHARDS.doom", "BLOB_SHARDS.adopt", "LEDGERS.linkBlob"),
     effect: fc.constantFrom<FaultEffect[]>("again", "late"),
     after: pause,
   })
@@ -178,7 +178,7 @@ export const cancelledClosing: fc.Arbitrary<Step[]> = fc
   .map(({ leave, call, effect, isEvicted, after }) => [
     delay(call, effect),
     { ...leave, isClosed: true },
-    ...(isEvicted ? [{ do: "evict", of: "UPLOAD" } as const] : []),
+    ...(isEvicted ? [{ do: "evict", of: "UPLOADS" } as const] : []),
     ...after,
     { do: "let go", of: "all" },
   ]);
@@ -189,7 +189,7 @@ export const slowMount: fc.Arbitrary<Step[]> = fc
     push: pushImageStep,
     blob,
     at,
-    call: fc.constantFrom<DelayedCall[]>("REPOSITORY.linkBlob", "BLOB_SHARDS.lease", "r2.head"),
+    call: fc.constantFrom<DelayedCall[]>("LEDGERS.linkBlob", "BLOB_SHARDS.lease", "r2.head"),
     effect: fc.constantFrom<FaultEffect[]>("held", "answer held", "again"),
     pauses: fc.tuple(pause, pause),
   })

@@ -35,7 +35,7 @@ export function faultOf(targets: FaultTarget[]): fc.Arbitrary<Fault> {
 
 /** What fails by itself, whoever calls it: reads, and what alarms do. */
 export const anyFault = faultOf([
-  "REPOSITORY",
+  "LEDGERS",
   "BLOB_SHARDS",
   "kv.get",
   "kv.list",

@@ -7,21 +7,21 @@ import { at, blob, manifest, pushImageStep, way, writeStep, written } from "./ra
 /** What each change calls, so that its faults are not in vain. */
 const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
   "push blob": [
-    "REPOSITORY",
+    "LEDGERS",
     "BLOB_SHARDS",
-    "UPLOAD",
+    "UPLOADS",
     "r2.head",
     "r2.put",
     "r2.createMultipartUpload",
     "r2.uploadPart",
     "r2.complete",
   ],
-  mount: ["REPOSITORY", "BLOB_SHARDS", "r2.head"],
-  "put manifest": ["REPOSITORY", "CATALOG", "kv.put"],
-  "push image": ["REPOSITORY", "BLOB_SHARDS", "UPLOAD", "r2.put", "r2.head", "kv.put", "kv.put"],
-  "delete tag": ["REPOSITORY", "kv.delete"],
-  "delete manifest": ["REPOSITORY", "REPOSITORY", "kv.delete"],
-  "delete blob": ["REPOSITORY", "kv.delete"],
+  mount: ["LEDGERS", "BLOB_SHARDS", "r2.head"],
+  "put manifest": ["LEDGERS", "CATALOG", "kv.put"],
+  "push image": ["LEDGERS", "BLOB_SHARDS", "UPLOADS", "r2.put", "r2.head", "kv.put", "kv.put"],
+  "delete tag": ["LEDGERS", "kv.delete"],
+  "delete manifest": ["LEDGERS", "LEDGERS", "kv.delete"],
+  "delete blob": ["LEDGERS", "kv.delete"],
 };
 
 /** A change that goes wrong somewhere, more likely than not. */
@@ -115,7 +115,7 @@ export const slowMove: fc.Arbitrary<Step[]> = fc
     return [
       push,
       { ...push, manifest: moveTo, tag: (tag + 1) % tagCount },
-      { do: "fault", fault: { target: "REPOSITORY", ...fault } },
+      { do: "fault", fault: { target: "LEDGERS", ...fault } },
       { do: "together", writes: [move, ...others], pulls: [{ repository, at, tag, as }] },
     ];
   });
@@ -128,7 +128,7 @@ export const outages: fc.Arbitrary<Step[]> = fc
     const pull: Step = { do: "pull tag", repository, at: push.at === 0 ? 1 : 0, tag, as: "reader" };
     const outage: Step = {
       do: "fault",
-      fault: { target: "REPOSITORY", effect: "overloaded", skip: 0, times: 1 },
+      fault: { target: "LEDGERS", effect: "overloaded", skip: 0, times: 1 },
     };
     const move: Step = { ...push, manifest: moveTo };
     return [push, { do: "advance", seconds: 2 }, outage, pull, move, pull, outage, pull];

@@ -35,12 +35,7 @@ export const way = fc.constantFrom(
   "streamed" as const,
   "chunked" as const,
 );
-const group = fc.constantFrom(
-  "all" as const,
-  "REPOSITORY" as const,
-  "BLOB_SHARDS" as const,
-  "UPLOAD" as const,
-);
+const group = fc.constantFrom("all" as const, "LEDGERS" as const, "BLOB_SHARDS" as const, "UPLOADS" as const);
 
 const target = { repository, at };
 /** What all writes have. */

@@ -131,7 +131,7 @@ function changesOf(
   if (status >= 500) return [{ start, end: Number.POSITIVE_INFINITY, isCertain: false, apply: change }];
   const operation = { start, end, isCertain: true, apply: change };
   // A push whose answer was lost between objects is repeated.
-  const isRepeated = status === 201 && faults.includes("REPOSITORY");
+  const isRepeated = status === 201 && faults.includes("LEDGERS");
   return isRepeated ? [operation, { ...operation, isCertain: false }] : [operation];
 }
 
@@ -164,7 +164,7 @@ function readOf(run: Run, answered: Answered<TagPull>, faults: FaultTarget[]): O
     return [];
   }
   if (reply.headers.has("Warning")) {
-    run.require(faults.includes("REPOSITORY"), `${what} is stale although its ledger was in reach`);
+    run.require(faults.includes("LEDGERS"), `${what} is stale although its ledger was in reach`);
     return [];
   }
   const number = run.manifests.findIndex(({ digest }) => digest === reply.headers.get(digestHeader));

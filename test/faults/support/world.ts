@@ -2,7 +2,9 @@
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
  * command, on a clock that only the program moves. Worlds share nothing but the catalog.
  */
-import type { Clock, Env } from "../../../src/env.ts";
+
+import type { Env } from "../../../src/bindings.ts";
+import type { Clock } from "../../../src/clock.ts";
 import type { Machine } from "../../../src/machine.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";
@@ -48,8 +50,8 @@ export class World {
     this.#bindings = {
       MACHINE: JSON.stringify(machine),
       BLOBS: this.bucket.binding(),
-      REPOSITORY: this.objects.namespace("REPOSITORY") as Env["REPOSITORY"],
-      UPLOAD: this.objects.namespace("UPLOAD") as Env["UPLOAD"],
+      LEDGERS: this.objects.namespace("LEDGERS") as Env["LEDGERS"],
+      UPLOADS: this.objects.namespace("UPLOADS") as Env["UPLOADS"],
       BLOB_SHARDS: this.objects.namespace("BLOB_SHARDS") as Env["BLOB_SHARDS"],
       CATALOG: this.objects.namespace("CATALOG") as Env["CATALOG"],
       // Nobody listens: events go to what all worlds share, and end there.

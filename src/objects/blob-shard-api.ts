@@ -1,0 +1,63 @@
+/**
+ * What the shards of blobs say to the ledgers and to the Worker; see api.ts.
+ */
+import type { Digest } from "../oci/digest.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { BlobLocation } from "../storage/replica.ts";
+import type { Maintained, ShardUsage } from "./upkeep.ts";
+
+/**
+ * A blob that a shard lends to a repository, which may link it until `leaseUntil` (milliseconds since 1970), unless it
+ * promised the shard that it will not. `lease` numbers what the shard lent to this repository of this digest; a later
+ * lease has a higher number.
+ */
+export type Adoption = BlobLocation & { lease: number; leaseUntil: number };
+
+/** A lease of a digest, as the shard that gave it asks about it. */
+export type NumberedLease = { digest: Digest; lease: number };
+
+/** The shard that decides the life of the digests that begin with one byte. */
+export interface BlobShardApi extends Maintained {
+  /**
+   * Schedules the deletion of a key that is about to be written. Only its adoption cancels that. A key that is the
+   * content of a digest, or was given up, is left as it is: the call came late, or twice.
+   */
+  doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
+  /**
+   * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
+   * a lease on it. `tombstoned`: the key was given up for deletion; `missing`: the store does not have it.
+   */
+  adopt(
+    blob: BlobLocation,
+    repository: RepositoryName,
+  ): Promise<{ ok: true; adoption: Adoption } | { ok: false; reason: "tombstoned" | "missing" }>;
+  /** Gives a repository a lease on a digest whose bytes are there: a mount. */
+  lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
+  /** Where the bytes of a digest are now. */
+  locate(digest: Digest): Promise<BlobLocation | undefined>;
+  /** Repositories that hold a digest, at most `limit`. */
+  holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
+  /** A repository may hold these no longer; it is asked before anything is dropped. */
+  release(repository: RepositoryName, digests: string[]): Promise<void>;
+  /** Reads the bytes of a digest, and notes whether they are its own: somebody found that they are not. */
+  verify(digest: Digest): Promise<void>;
+  usage(): Promise<ShardUsage>;
+  isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean>;
+  /** Which of the keys in the bucket the shard knows nothing of. */
+  unknownKeys(keys: string[]): Promise<string[]>;
+}
+
+/** The calls of {@link BlobShardApi} that may be repeated. */
+export const repeatableBlobsCalls: ReadonlySet<keyof BlobShardApi> = new Set([
+  "doom",
+  "adopt",
+  "lease",
+  "locate",
+  "holders",
+  "release",
+  "verify",
+  "usage",
+  "isHeldBy",
+  "unknownKeys",
+  "scrub",
+]);

@@ -1,0 +1,48 @@
+/**
+ * What a shard is made of: its store, what it does later, the bucket, and the settings that they go by.
+ */
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
+import { parseSettings, type Settings } from "../../settings/settings.ts";
+import type { Bucket } from "../../storage/bucket.ts";
+import { openBucket } from "../../storage/open-bucket.ts";
+import { DueTable } from "../due.ts";
+import { Tally } from "../tally.ts";
+import { shardColumns } from "./schema.ts";
+import { BlobsStore } from "./store.ts";
+
+/** The parts of a shard. */
+export type ShardParts = {
+  env: Env;
+  clock: Clock;
+  settings: Settings;
+  bucket: Bucket;
+  due: DueTable;
+  store: BlobsStore;
+  /** When the first shard of the isolate came to life. On one machine no upload that began before is under way. */
+  since: number;
+  /** What collection has taken away here. */
+  tally: Tally;
+  /** Runs one transaction. */
+  transaction: <T>(change: () => T) => T;
+};
+
+/** An object that failed is made anew in the same isolate, where uploads go on. */
+let isolateSince: number | undefined;
+
+/** Puts the parts of a shard together. Its tables are not made by that. */
+export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: Clock): ShardParts {
+  isolateSince ??= clock.now();
+  return {
+    env,
+    clock,
+    settings: parseSettings(env),
+    bucket: openBucket(env),
+    due: new DueTable(storage, clock, shardColumns),
+    store: new BlobsStore(storage.sql),
+    since: isolateSince,
+    tally: new Tally(),
+    transaction: (change) => storage.transactionSync(change),
+  };
+}

@@ -1,0 +1,177 @@
+/**
+ * The ledger's events: written in the transaction of what happened, and handed to `Webhooks` in their order.
+ *
+ * With its answer, `Webhooks` says for how long nobody is going to listen, as whoever makes a webhook waits for that
+ * long. In that time none is written. Requests that come before a push let the ledger ask, so that it knows in time; else
+ * the first event of a burst is written, and handed over to hear that nobody wanted it.
+ */
+import { createHash } from "node:crypto";
+import type { Clock } from "../../clock.ts";
+import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
+import type { DueTable } from "../due.ts";
+import { takeBytes } from "../take-bytes.ts";
+import type { WebhooksApi } from "../webhooks-api.ts";
+import { tellBacklogLater } from "./backlog.ts";
+
+/** The job of the `due` table that hands events over. */
+export const eventsJob = "events";
+
+/** SQL of the table, for the ledger's schema. An event holds all but the repository's name. */
+export const eventsSchema = `
+  CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
+`;
+
+/** Events leave in their order, so that a number may be used again: the count of them was a row more for each. */
+export const plainEvents = `
+  CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
+  INSERT INTO plain_events SELECT sequence, event FROM events;
+  DROP TABLE events;
+  ALTER TABLE plain_events RENAME TO events;
+`;
+
+const batchSize = 100;
+const retryMs = 5_000;
+
+/** How long events wait for others while somebody listens, so that a burst of pushes is one call. */
+const gatherMs = 250;
+/** Whoever writes an event hands it over at once; where the object died before it did, the alarm does, after this time. */
+const rescueMs = 30_000;
+
+/** The events of one ledger that are not handed over yet. */
+export class EventLog {
+  readonly #sql: SqlStorage;
+  readonly #due: DueTable;
+  readonly #clock: Clock;
+  readonly #webhooks: () => WebhooksApi;
+  #isListening = false;
+  #quietUntil = 0;
+  /** When to ask again, if somebody comes who is going to push. */
+  #askAfter = 0;
+  #isAsking = false;
+  #isGathering = false;
+  #flushing: Promise<void> | undefined;
+  #hasFailed = false;
+
+  constructor(sql: SqlStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
+    this.#sql = sql;
+    this.#due = due;
+    this.#clock = clock;
+    this.#webhooks = webhooks;
+  }
+
+  /** Writes an event down, unless nobody listens. To be called in the transaction of what happened. */
+  record(type: EventType, origin: Origin, target: EventTarget): void {
+    const now = this.#clock.now();
+    if (now < this.#quietUntil) return;
+    const event = {
+      id: eventId(type, origin, target),
+      type,
+      time: new Date(now).toISOString(),
+      target,
+      origin,
+    };
+    this.#sql.exec("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
+    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + rescueMs);
+  }
+
+  /** Whether all events are handed over. */
+  isEmpty(): boolean {
+    return this.#sql.exec("SELECT 1 FROM events LIMIT 1").toArray().length === 0;
+  }
+
+  /** How many events could not be handed over; those that merely wait for others are not among them. */
+  backlog(): number {
+    if (!this.#hasFailed) return 0;
+    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
+  }
+
+  /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
+  async ask(repository: string): Promise<void> {
+    if (this.#isAsking || this.#isListening || this.#clock.now() < this.#askAfter) return;
+    this.#isAsking = true;
+    try {
+      await this.#tell(repository, []);
+    } catch {
+      // Events are written then, and handed over as they would be otherwise.
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  async #tell(repository: string, events: RegistryEvent[]): Promise<void> {
+    const askedAt = this.#clock.now();
+    const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
+    this.#isListening = isListening;
+    this.#quietUntil = askedAt + quietMs;
+    this.#askAfter = askedAt + quietMs / 2;
+  }
+
+  /** Hands events over, in a moment if somebody listened last time. What fails, the alarm repeats. Never throws. */
+  async flushSoon(repository: string): Promise<void> {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    try {
+      while (this.#exists() && !this.#hasFailed && !this.isEmpty()) {
+        if (this.#isListening) await scheduler.wait(gatherMs);
+        // A deleted repository may have told its last, and be gone.
+        if (!this.#exists()) return;
+        await this.flush(repository, 1);
+      }
+    } finally {
+      this.#isGathering = false;
+    }
+  }
+
+  /** Hands events over, one batch after the other, so many at most. Never throws. */
+  flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
+    // Who is at it also takes what was written meanwhile.
+    this.#flushing ??= this.#handOver(repository, maxBatches).finally(() => {
+      this.#flushing = undefined;
+    });
+    return this.#flushing;
+  }
+
+  async #handOver(repository: string, maxBatches: number): Promise<void> {
+    try {
+      for (let batches = 0, rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
+        if (++batches > maxBatches) return;
+        const events = rows.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
+        await this.#tell(repository, events);
+        this.#sql.exec("DELETE FROM events WHERE sequence <= ?", rows.at(-1)?.sequence ?? 0);
+      }
+      this.#due.clear(eventsJob, "");
+      this.#hasFailed = false;
+    } catch (error) {
+      console.warn(JSON.stringify({ event: "events not handed over", repository, error: String(error) }));
+      this.#due.set(eventsJob, "", this.#clock.now() + retryMs);
+      this.#hasFailed = true;
+      tellBacklogLater(this.#due, this.#clock.now());
+    }
+  }
+
+  #exists(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'events'").toArray().length > 0;
+  }
+
+  #batch(): { sequence: number; event: string }[] {
+    const rows = this.#sql.exec<{ sequence: number; event: string }>(
+      "SELECT sequence, event FROM events ORDER BY sequence LIMIT ?",
+      batchSize,
+    );
+    return takeBytes(rows, ({ event }) => event.length);
+  }
+}
+
+/**
+ * The id of an event, a UUID. What one request did has the same id each time that its transaction is repeated, as it is
+ * when an answer was lost between objects.
+ */
+function eventId(type: EventType, { requestId }: Origin, { digest, tag }: EventTarget): string {
+  if (requestId === "") return crypto.randomUUID();
+  const hash = createHash("sha256")
+    .update(`${requestId}\n${type}\n${digest ?? ""}\n${tag ?? ""}`)
+    .digest();
+  // RFC 9562, section 5.8: version 8 is for such ids.
+  const hex = hash.toString("hex");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}

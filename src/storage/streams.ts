@@ -1,0 +1,90 @@
+/**
+ * Reading the bodies of requests: fast, into one large buffer, over and over. Default reads come in pieces of 4 KiB and
+ * are more than ten times slower.
+ */
+
+/** The body ended before its length, or its connection broke. */
+export class BodyBroke extends Error {
+  override name = "BodyBroke";
+}
+
+/** The size of the buffer: small for a body that brings little, and four times as large whenever it was filled. */
+const firstBytes = 64 * 1024;
+const pieceBytes = 1024 * 1024;
+
+/** What a read waits for. If the connection breaks, up to this many bytes of it are lost with it. */
+const leastBytes = 256 * 1024;
+
+/** What is read, and whether there may be more. */
+type Reading = { value?: Uint8Array; done: boolean };
+
+/**
+ * The pieces of a body, each of at most 1 MiB. A piece is only good until the next one is asked for. `wait` is given
+ * each read as it begins, and may give it up by throwing. Whoever leaves off between two reads leaves the rest of the
+ * body to others: who sends it has to be read from until it has seen its answer.
+ *
+ * @throws BodyBroke when the body breaks off.
+ */
+export async function* readPieces(
+  body: ReadableStream<Uint8Array>,
+  wait: (read: Promise<Reading>) => Promise<Reading> = (read) => read,
+): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader({ mode: "byob" });
+  let buffer = new ArrayBuffer(firstBytes);
+  let isDone = false;
+  let isReading = false;
+  try {
+    while (!isDone) {
+      isReading = true;
+      const { value, done } = await wait(readOrBreak(reader, buffer));
+      isReading = false;
+      isDone = done;
+      if (value === undefined) continue;
+      if (value.byteLength > 0) yield value;
+      const isFilled = value.byteLength === value.buffer.byteLength && value.byteLength < pieceBytes;
+      buffer = isFilled ? new ArrayBuffer(4 * value.byteLength) : (value.buffer as ArrayBuffer);
+    }
+  } finally {
+    if (isReading) reader.cancel().catch(() => {});
+    else reader.releaseLock();
+  }
+}
+
+async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer): Promise<Reading> {
+  try {
+    return (await reader.readAtLeast(
+      Math.min(leastBytes, buffer.byteLength),
+      new Uint8Array(buffer),
+    )) as Reading;
+  } catch (error) {
+    throw new BodyBroke("the body broke off", { cause: error });
+  }
+}
+
+/** How long a client may take to send the next 256 KiB, in milliseconds. */
+const patienceMs = 60_000;
+
+/**
+ * Reads a body that was refused to its end, and throws it away; until nothing comes any more, and unless somebody else
+ * reads it. Never throws.
+ *
+ * A server that answers early and stops reading resets the connection, and the client may never see the answer. Most
+ * clients stop sending once they have it; until then somebody has to read.
+ */
+export async function drain(body: ReadableStream | null): Promise<void> {
+  if (body === null || body.locked) return;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const inTime = <T>(read: Promise<T>) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => reject(new Error("nothing came")), patienceMs);
+    return Promise.race([read, late]);
+  };
+  try {
+    for await (const _ of readPieces(body, inTime));
+  } catch {
+    // The client has gone or stalls, or the body was read before.
+  } finally {
+    clearTimeout(timer);
+  }
+}
