@@ -11,6 +11,7 @@ import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
+import { transaction } from "./sql.ts";
 import { Intake } from "./upload/intake.ts";
 import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
 import { UploadTables, uploadColumns } from "./upload/schema.ts";
@@ -43,8 +44,9 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       bucket: openBucket(env),
       space: openDiskSpace(env),
       storage: ctx.storage,
+      change: (work) => transaction(ctx.storage, work),
       due: new DueTable(ctx.storage, clock, uploadColumns),
-      tables: new UploadTables(ctx.storage.sql),
+      tables: new UploadTables(ctx.storage),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
       keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),
     };

@@ -9,7 +9,7 @@ import {
   type NewAuditEntry,
   type Page,
 } from "../api.ts";
-import { takeBytes } from "../take-bytes.ts";
+import { takeBytes } from "../sql.ts";
 
 /** How many rows of each kind are kept. */
 const maxRows = 10_000;

@@ -15,10 +15,11 @@ import type { RunningHash } from "./running-hash.ts";
  * @throws whatever the bucket throws; it may be called again.
  */
 export async function assemble(
-  { store, bucket }: UploadParts,
+  parts: UploadParts,
   digest: Digest,
   hash: RunningHash | undefined,
 ): Promise<Result> {
+  const { store, bucket } = parts;
   const { key, uploadId, offset } = store.read();
   if (uploadId === null) {
     const written = await bucket.write(key, store.readWholeTail(), digest);
@@ -29,7 +30,7 @@ export async function assemble(
     return failure("DIGEST_INVALID", { digest, computed: hashed });
 
   const tail = store.readWholeTail();
-  if (tail.byteLength > 0) await storePart(store, bucket, tail);
+  if (tail.byteLength > 0) await storePart(parts, tail);
   const completed = await bucket.completeMultipart({ key, uploadId }, store.parts());
   if (completed === "unknown" && (await bucket.sizeOf(key)) !== offset) {
     throw new Error("the multipart upload is gone, and nothing of its size is stored under its key");

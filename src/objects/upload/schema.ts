@@ -1,6 +1,7 @@
 /** The tables of upload sessions, and how those of earlier releases become them. */
 import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema, createWhole, type Schema } from "../schema.ts";
+import { hasRow, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
 import { sessionJob } from "./jobs.ts";
 
 const tables = `
@@ -129,32 +130,31 @@ export const uploadColumns: Record<string, DueColumn> = {
 export class UploadTables {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.exist()) this.make();
+  constructor(storage: TransactionalStorage) {
+    this.#sql = storage.sql;
+    if (this.exist()) transaction(storage, (tx) => this.make(tx));
   }
 
   /** Whether there are tables, perhaps of an earlier release. */
   exist(): boolean {
-    const names = "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')";
-    return this.#sql.exec(names).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')");
   }
 
   /** Makes them, or brings those of an earlier release up to date. */
-  make(): void {
-    if (this.exist()) applySchema(this.#sql, uploadSchema);
-    else createWhole(this.#sql, uploadSchema, wholeUpload);
+  make(tx: Tx): void {
+    if (this.exist()) applySchema(tx, uploadSchema);
+    else createWhole(tx, uploadSchema, wholeUpload);
   }
 
   /** The ids of sessions that take bytes. */
   openSessions(limit: number): string[] {
     if (!this.exist()) return [];
     const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";
-    return Array.from(this.#sql.exec<{ id: string }>(open, limit), ({ id }) => id);
+    return readRows<{ id: string }>(this.#sql, open, limit).map(({ id }) => id);
   }
 
   /** Whether they hold no session. There must be tables. */
   areEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sessions LIMIT 1").toArray().length === 0;
+    return !hasRow(this.#sql, "SELECT 1 FROM sessions LIMIT 1");
   }
 }

@@ -2,6 +2,7 @@ import type { Clock, Env, Settings } from "../../env.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
+import type { Tx } from "../sql.ts";
 import type { UploadTables } from "./schema.ts";
 
 /** What sessions share: the object that keeps them. */
@@ -13,6 +14,8 @@ export type SessionHost = {
   /** The room for bytes, where that is watched. */
   space: DiskSpace | undefined;
   storage: DurableObjectStorage;
+  /** Runs one transaction. */
+  change(work: (tx: Tx) => void): void;
   due: DueTable;
   tables: UploadTables;
   /** Keeps the object awake for work whose request has gone, and reports what came of it. */

@@ -2,15 +2,15 @@
  * One upload session: whose turn it is to write, what is received, and how it ends.
  *
  * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole
- * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; where it was lost,
- * the finished object is read back once. Its bytes are doomed at birth: unless the upload is finished, its object's
- * alarm deletes them, and once more before the session is forgotten.
+ * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; if it is lost, the
+ * finished object is read back once. Its object's alarm deletes the bytes of an upload that is never finished.
  */
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob } from "../commit-blob.ts";
+import type { Tx } from "../sql.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
@@ -45,7 +45,7 @@ export class Session implements Remembered {
   constructor(host: SessionHost, id: string) {
     this.#host = host;
     this.#id = id;
-    this.#store = new UploadStore(host.storage, host.tables, id);
+    this.#store = new UploadStore(host.storage.sql, host.tables, id);
     this.#parts = { ...host, store: this.#store };
     this.#turn = new Turn((work) => host.hold(work));
   }
@@ -107,26 +107,25 @@ export class Session implements Remembered {
   /** Adopts what was verified, where that failed before. */
   async adopt(): Promise<void> {
     if (this.#row.state === "finishing") await this.#turn.take(() => this.#finish());
-    else this.#host.due.clear(adoptJob, this.#id);
+    else this.#host.change((tx) => this.#host.due.clear(tx, adoptJob, this.#id));
     this.keepOutcome();
   }
 
   /** Deletes what it left in the bucket. */
   async clean(): Promise<void> {
     await deleteGivenUp(this.#row, this.#host.bucket);
-    this.#host.storage.transactionSync(() => {
-      this.#store.clearBytes();
-      this.#host.due.clear(cleanJob, this.#id);
+    this.#host.change((tx) => {
+      this.#store.clearBytes(tx);
+      this.#host.due.clear(tx, cleanJob, this.#id);
     });
     this.#host.due.arm();
   }
 
   async #forget(): Promise<void> {
-    const { due, storage } = this.#host;
-    if (due.at(cleanJob, this.#id) !== undefined) return;
+    if (this.#host.due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
     await deleteGivenUp(this.#row, this.#host.bucket);
-    storage.transactionSync(() => this.#store.delete());
+    this.#host.change((tx) => this.#store.delete(tx));
   }
 
   /**
@@ -158,7 +157,8 @@ export class Session implements Remembered {
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
-      if (write.digest !== undefined) this.#store.close(write.digest, write.origin);
+      const { digest, origin } = write;
+      if (digest !== undefined) this.#host.change((tx) => this.#store.close(tx, digest, origin));
     } else if (known.row.digest !== write.digest) {
       // It has all its bytes, and an earlier request to close it was cut short. Only its repetition makes sense.
       return failure("BLOB_UPLOAD_INVALID", { closedAs: known.row.digest });
@@ -184,7 +184,7 @@ export class Session implements Remembered {
     } finally {
       this.#intake = undefined;
       if (!isOver(this.#row)) {
-        this.#store.keep();
+        this.#host.change((tx) => this.#store.keep(tx));
         this.#renew();
         this.#host.due.arm();
       }
@@ -228,7 +228,8 @@ export class Session implements Remembered {
   #renew(): void {
     const { clock, settings } = this.#host;
     const now = clock.now();
-    if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    if (this.#store.dueAt() < now + settings.uploadTtlMs)
+      this.#host.change((tx) => this.#store.setDue(tx, this.#expiry()));
     this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
   }
@@ -253,7 +254,7 @@ export class Session implements Remembered {
         await this.#discard("it is not what its digest says");
         return assembled;
       }
-      this.#store.setState("finishing", digest);
+      this.#host.change((tx) => this.#store.setState(tx, "finishing", digest));
     }
     const { id, repository } = this.#store.session();
     const blob = { digest, key, sizeBytes: offset };
@@ -263,8 +264,9 @@ export class Session implements Remembered {
       return committed;
     } catch (error) {
       // Its client may come back, or not.
-      this.#host.due.set(adoptJob, this.#id, this.#host.clock.now() + adoptAgainMs);
-      this.#host.due.arm();
+      const { due, clock, change } = this.#host;
+      change((tx) => due.set(tx, adoptJob, this.#id, clock.now() + adoptAgainMs));
+      due.arm();
       throw error;
     }
   }
@@ -280,7 +282,7 @@ export class Session implements Remembered {
     if (this.#outcome === undefined) return;
     const { state, digest } = this.#outcome;
     this.#outcome = undefined;
-    this.#end(state, digest, () => this.#store.clearBytes());
+    this.#end(state, digest, (tx) => this.#store.clearBytes(tx));
   }
 
   /**
@@ -291,14 +293,14 @@ export class Session implements Remembered {
     const { digest, key } = this.#row;
     if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
     meter.uploads.ended(this.#id);
-    this.#end("cancelled", digest, () => this.#store.clearBytes());
+    this.#end("cancelled", digest, (tx) => this.#store.clearBytes(tx));
   }
 
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
     const { state } = this.#row;
     if (state === "finishing" || state === "finished") return;
-    this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
+    this.#end("cancelled", null, (tx) => this.#host.due.set(tx, cleanJob, this.#id, this.#host.clock.now()));
     meter.uploads.ended(this.#id);
     const { id, repository } = this.#store.session();
     logDeletion({ what: "upload", reason, repository, upload: id });
@@ -307,12 +309,12 @@ export class Session implements Remembered {
   }
 
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
-  #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
+  #end(state: UploadRow["state"], digest: Digest | null, andThen: (tx: Tx) => void): void {
     this.hash = undefined;
-    this.#host.storage.transactionSync(() => {
-      this.#store.end(state, digest, this.#expiry());
-      this.#host.due.clear(adoptJob, this.#id);
-      andThen();
+    this.#host.change((tx) => {
+      this.#store.end(tx, state, digest, this.#expiry());
+      this.#host.due.clear(tx, adoptJob, this.#id);
+      andThen(tx);
     });
     this.#host.due.arm();
   }
