@@ -6,8 +6,8 @@ import type { Restorable, TagMove, TagRestore } from "../objects/upkeep.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { PageRequest } from "../oci/paging.ts";
 import type { Registry } from "./registry.ts";
 import { mapAtOnce } from "./walk.ts";
 

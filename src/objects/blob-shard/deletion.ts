@@ -49,7 +49,7 @@ export function dropUnheld(tx: Tx, shard: ShardParts, rows: DueRow<Digest>[]): v
  */
 export function endDelays(tx: Tx, { due, env, settings, since }: ShardParts, limit: number): number {
   const cutShort =
-    env.BLOB_KEEPER === undefined ? 0 : due.hasten(tx, "doom", limit, since + settings.uploadTtlMs - 1);
+    env.BLOB_FSYNC === undefined ? 0 : due.hasten(tx, "doom", limit, since + settings.uploadTtlMs - 1);
   return cutShort + due.hasten(tx, dropJob, limit) + due.hasten(tx, "delete", limit);
 }
 

@@ -3,7 +3,8 @@
  * the metrics, and hears nothing of what succeeds, which is nearly everything.
  */
 
-import type { Clock, Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueTable } from "../due.ts";
 import { type TransactionalStorage, type Tx, transaction } from "../sql.ts";

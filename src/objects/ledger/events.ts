@@ -7,7 +7,7 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
 import type { DueTable } from "../due.ts";
 import {

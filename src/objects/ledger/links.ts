@@ -3,8 +3,7 @@
  *
  * Nothing here deletes bytes. The shards are told, ask again, and decide.
  */
-
-import type { Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
@@ -87,13 +86,19 @@ export function markBlobRows(tx: Tx, { manifests, outbox }: LedgerParts, digest:
     outbox.mark(tx, { kind: "manifest", digest: manifest });
 }
 
-/** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
-export function renewIfOld({ storage, blobs, promises, clock, graceMs }: LedgerParts, digest: Digest): void {
-  const now = clock.now();
+/**
+ * Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left, or when
+ * nothing else keeps it from a collection that does not wait.
+ */
+export function renewIfOld(parts: LedgerParts, digest: Digest): void {
+  const { storage, blobs, manifests, promises, clock, settings, graceMs } = parts;
   promises.make(digest);
   const known = blobs.read(digest);
-  if (known === undefined || now <= known.renewedAtMs + graceMs / 2) return;
-  transaction(storage, (tx) => blobs.renew(tx, [digest], now));
+  if (known === undefined) return;
+  const now = clock.now();
+  const ageMs = now - known.renewedAtMs;
+  const isOld = ageMs > graceMs / 2 || (ageMs > settings.leaseMs && !manifests.isReferenced(digest));
+  if (isOld) transaction(storage, (tx) => blobs.renew(tx, [digest], now));
 }
 
 /**
@@ -139,7 +144,7 @@ export function unlinkLater(tx: Tx, parts: LedgerParts, digests: string[]): void
   const { blobs, manifests, promises, clock, graceMs } = parts;
   const until = clock.now() + graceMs;
   for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
-    // Who pushed it for this manifest has had their use of it. Others may wait for theirs.
+    // Who pushed it for this manifest has had their use of it, but for a lease. Others may wait for theirs.
     blobs.release(tx, digest, promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0), until);
   }
 }

@@ -13,7 +13,7 @@
  *
  * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import type { DueColumn, DueTable } from "../due.ts";
 import { firstRow, hasRow, oneRow, readRows, type Tx } from "../sql.ts";

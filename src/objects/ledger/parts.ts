@@ -2,7 +2,9 @@
  * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
  */
 
-import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
+import { parseSettings, type Settings } from "../../settings/settings.ts";
 import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
 import type { TransactionalStorage } from "../sql.ts";
@@ -63,7 +65,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const graceMs = settings.gcGraceMs;
   // A push takes longer than the lease of one of its blobs.
   const promiseMs = 5 * settings.leaseMs;
-  const memory = { promises: new Promises(clock, promiseMs), tally: new Tally() };
+  const promises = new Promises(clock, { openMs: promiseMs, leastMs: settings.leaseMs });
+  const memory = { promises, tally: new Tally() };
   return {
     storage,
     sql,

@@ -1,7 +1,7 @@
 /**
  * How rows that the outbox has marked get to KV: each with what the ledger says of it at that moment.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import type { Replica, ReplicaValue } from "../../storage/replica.ts";

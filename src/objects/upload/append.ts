@@ -1,14 +1,15 @@
 /**
  * Taking in the bytes of one request.
  */
-import type { Settings } from "../../env.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
-import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
+import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import { type TransactionalStorage, transaction } from "../sql.ts";
 import type { UploadWrite } from "../upload-channel.ts";
-import { type Intake, Stopped } from "./intake.ts";
+import { type ActiveWrite, Stopped } from "./active-write.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";
 import type { RunningHash } from "./running-hash.ts";
@@ -38,7 +39,7 @@ export async function appendBody(
   write: UploadWrite,
   body: ReadableStream | null,
   hash: RunningHash | undefined,
-  intake: Intake,
+  active: ActiveWrite,
 ): Promise<Result> {
   const { store, settings, space } = parts;
   const { offset, partBytes } = store.read();
@@ -50,8 +51,8 @@ export async function appendBody(
   let received = 0;
   let isGivenUp = false;
   try {
-    for await (const piece of readPieces(body, (read) => intake.next(read))) {
-      intake.receivedBytes += piece.byteLength;
+    for await (const piece of readPieces(body, (read) => active.next(read))) {
+      active.receivedBytes += piece.byteLength;
       if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
         return failure("SIZE_INVALID", { announcedBytes: write.length });
       }

@@ -1,8 +1,25 @@
-/** The tables of upload sessions, and how those of earlier releases become them. */
+/** The tables of upload sessions, how those of earlier releases become them, and what is due about a session. */
 import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema, createWhole, type Schema } from "../schema.ts";
 import { hasRow, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
-import { sessionJob } from "./jobs.ts";
+
+/** The job that ends a session that nobody came back to, and forgets one that has ended: a column of the session's. */
+export const sessionJob = "session";
+
+/** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
+export const cleanJob = "clean";
+export const adoptJob = "adopt";
+
+/** When an adoption that failed is tried again. */
+export const adoptAgainMs = 30_000;
+
+/**
+ * How long after a request its session expires, at most: a little longer than it must live, so that this is not written
+ * with every chunk.
+ */
+export function expiryMs(uploadTtlMs: number): number {
+  return uploadTtlMs * (1 + 1 / 24);
+}
 
 const tables = `
   CREATE TABLE IF NOT EXISTS session (

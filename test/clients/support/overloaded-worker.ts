@@ -3,7 +3,7 @@
  *
  * POST /.test/overload/<calls> says for how many; GET /.test/overload answers how many of them are still to come.
  */
-import type { Env } from "../../../src/env.ts";
+import type { Env } from "../../../src/bindings.ts";
 import type { LedgerApi } from "../../../src/objects/api.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import worker from "../../../src/worker.ts";
