@@ -134,7 +134,7 @@ export interface LedgerApi extends Maintained {
 }
 
 /** The calls of {@link LedgerApi} that may be repeated. */
-export const repeatableRepositoryCalls: ReadonlySet<keyof LedgerApi> = new Set([
+export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "locateBlob",
   "linkBlob",
   "relocateBlob",

@@ -4,7 +4,7 @@
 
 import { type AuditKind, auditKinds } from "../../oci/audit.ts";
 import type { AuditEntry, KeptAuditEntry, NewAuditEntry, Page } from "../api.ts";
-import { takeBytes } from "../take-bytes.ts";
+import { takeBytes } from "../sql.ts";
 
 /** How many rows of each kind are kept. */
 const maxRows = 10_000;
