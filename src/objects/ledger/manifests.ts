@@ -45,7 +45,8 @@ export function storeManifest(parts: LedgerParts, put: ManifestPut, accept = () 
     unlinkLater(parts, referencedBefore);
   }
   if (!isKnown || linkedLately.length > 0) outbox.mark({ kind: "manifest", digest });
-  promises.keep(facts.references.map((reference) => reference.digest));
+  // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
+  if (!isKnown) promises.keep(facts.references.map((reference) => reference.digest));
   recordPush(parts, put);
   for (const tag of put.tags) moveTag(parts, tag, digest, origin);
   untaggedLater(parts, [digest]);
