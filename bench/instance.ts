@@ -1,7 +1,7 @@
 /** A registry to measure: the real one, with the floors beside it, its data on disk. */
 
 import { commandOf } from "../src/local/processes.ts";
-import type { Variables } from "../src/local/variables.ts";
+import type { Variables } from "../src/settings/settings.ts";
 import { startInstance } from "../test/support/miniflare/instance.ts";
 import type { BucketKind } from "../test/support/miniflare/options.ts";
 import { workerOptions } from "../test/support/miniflare/options.ts";

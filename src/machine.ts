@@ -1,4 +1,5 @@
-import { type Env, SettingError } from "./env.ts";
+import type { Env } from "./bindings.ts";
+import { SettingError } from "./settings/settings.ts";
 
 /**
  * How the registry's work is divided between objects. On the platform that is fixed. On one machine all objects share a

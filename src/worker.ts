@@ -1,8 +1,9 @@
 /**
  * The Worker: its `fetch`, and the classes of its Durable Objects. Nothing else happens here.
  */
+
+import type { Env } from "./bindings.ts";
 import { handle } from "./edge/app.ts";
-import type { Env } from "./env.ts";
 
 // Stored objects are found by the names that their classes are exported under: these never change (wrangler.toml).
 export { BlobShard as Blobs } from "./objects/blob-shard.ts";

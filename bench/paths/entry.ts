@@ -1,5 +1,5 @@
 /** The Worker, which also answers which functions ran since it was asked last: `GET /passed`. */
-import type { Env } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 import worker from "../../src/worker.ts";
 
 export * from "../../src/worker.ts";

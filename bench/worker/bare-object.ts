@@ -1,6 +1,6 @@
 /** A Durable Object that does nothing but write what it is sent. */
 import { DurableObject } from "cloudflare:workers";
-import type { Env } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 
 /** The registry's bindings, and the bare object's. */
 export interface BenchEnv extends Env {

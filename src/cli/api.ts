@@ -1,6 +1,7 @@
 /** The management API of a registry, over HTTP. */
-import { CommandError } from "./command.ts";
+
 import { type Connection, notStowage } from "./connection.ts";
+import { CommandError } from "./errors.ts";
 
 const timeoutMs = 60_000;
 const prefix = "api/v1/";

@@ -1,5 +1,6 @@
 /** Doing the same with several things: one that fails does not hold up the others. */
-import { CommandError, type ExitCode, exitCodes, isExpected } from "./command.ts";
+import { type ExitCode, exitCodes } from "./command.ts";
+import { CommandError, isExpected } from "./errors.ts";
 import type { Output } from "./output.ts";
 
 /** What was done, what failed and why, and what was not tried, as it would have failed as well. */

@@ -1,5 +1,5 @@
 /** The connection to a registry: its address, who asks, and what is told when it cannot be reached. */
-import { CommandError } from "./command.ts";
+import { CommandError } from "./errors.ts";
 
 /** Who asks whom. Without a password nobody in particular asks, which an open registry answers. */
 export type ConnectionOptions = { url: URL; user: string; password: string | undefined };

@@ -2,8 +2,8 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { readJson } from "./api.ts";
-import { CommandError } from "./command.ts";
 import { type Connection, notStowage } from "./connection.ts";
+import { CommandError } from "./errors.ts";
 
 /** How much of a blob is sent in one request: proxies bound the size of a body. */
 const pieceBytes = 8 * 1024 * 1024;

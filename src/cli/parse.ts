@@ -1,8 +1,9 @@
 /** From the command line to a command. */
 import { parseArgs } from "node:util";
 import { version } from "../version.ts";
-import { type Command, type Flag, FlagValues, UsageError } from "./command.ts";
+import { type Command, type Flag, FlagValues } from "./command.ts";
 import { commands, commonFlags } from "./commands.ts";
+import { UsageError } from "./errors.ts";
 import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
 import { quote } from "./words.ts";
 

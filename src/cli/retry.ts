@@ -1,6 +1,6 @@
 /** Trying again: a backup goes over many requests, one of which may meet a broken connection. */
 import { setTimeout as delay } from "node:timers/promises";
-import { CommandError } from "./command.ts";
+import { CommandError } from "./errors.ts";
 
 const attempts = 5;
 const firstPauseMs = 200;

@@ -2,9 +2,10 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
-import { adminName, type ExitCode, exitCodes, type FlagValues, isExpected, UsageError } from "./command.ts";
+import { adminName, type ExitCode, exitCodes, type FlagValues } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
+import { isExpected, UsageError } from "./errors.ts";
 import { Output } from "./output.ts";
 import { parse } from "./parse.ts";
 import { Progress } from "./progress.ts";

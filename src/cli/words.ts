@@ -1,7 +1,7 @@
 /** How grants and durations are written on the command line. */
 import { type Grant, isPattern, isVerb, matchesPattern, verbs } from "../oci/grant.ts";
 import { parseRepositoryName } from "../oci/name.ts";
-import { UsageError } from "./command.ts";
+import { UsageError } from "./errors.ts";
 
 /** Reads a grant such as `team/**:pull,push`. */
 export function parseGrant(text: string): Grant {

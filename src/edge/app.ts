@@ -1,18 +1,21 @@
 /**
  * From a request to an answer: routing, and what every request has in common.
  */
-import { type Env, SettingError } from "../env.ts";
+
+import type { Env } from "../bindings.ts";
 import { secretHeader } from "../machine.ts";
 import { reportIfDue } from "../objects/report.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
-import { parseContentLength } from "../oci/range.ts";
-import { type Registry, registryOf, type WaitUntil } from "../registry/registry.ts";
+import { parseContentLength } from "../oci/http.ts";
+import { type Registry, registryOf } from "../registry/registry.ts";
+import type { WaitUntil } from "../registry/shared-calls.ts";
 import { tellStorage } from "../registry/storage.ts";
+import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
-import { drain } from "../storage/drain.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
+import { drain } from "../storage/streams.ts";
 import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { logRequest, type RequestRecord } from "./request-log.ts";

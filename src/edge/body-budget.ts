@@ -2,7 +2,7 @@
  * What bodies that are read whole may take of the isolate's memory together. Thousands of clients may send a manifest
  * of 4 MiB at once: those beyond the budget wait, unread, and are told to come back if that takes too long.
  */
-import type { Clock } from "../env.ts";
+import type { Clock } from "../clock.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** An isolate has 128 MB, and of a manifest there are copies for a moment: its text, and what is sent to the ledger. */

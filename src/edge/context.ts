@@ -3,7 +3,8 @@
  */
 import type { Failure } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import type { Registry, WaitUntil } from "../registry/registry.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { WaitUntil } from "../registry/shared-calls.ts";
 import type { Access } from "./auth/access.ts";
 
 /** A request to the registry, once it is routed and authorised. */

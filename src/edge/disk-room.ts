@@ -3,7 +3,7 @@
  * soon as it fails for that.
  */
 import { errorCatalogue, failure } from "../oci/errors.ts";
-import { parseContentLength } from "../oci/range.ts";
+import { parseContentLength } from "../oci/http.ts";
 import type { Answer, RepositoryContext } from "./context.ts";
 import type { RepositoryEndpoint } from "./route.ts";
 

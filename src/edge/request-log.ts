@@ -1,7 +1,7 @@
 /**
  * One line a request: JSON for machines, text for a terminal.
  */
-import type { Settings } from "../env.ts";
+import type { Settings } from "../settings/settings.ts";
 import { cut } from "./cut.ts";
 
 /** What is known of a request once it is answered. */

@@ -1,7 +1,7 @@
 /**
  * What is counted of every request: in the isolate's meter, and in the platform's Analytics Engine where it is bound.
  */
-import type { Env } from "../env.ts";
+import type { Env } from "../bindings.ts";
 import { meter } from "../metrics/meter.ts";
 import { cut } from "./cut.ts";
 import type { RequestRecord } from "./request-log.ts";

@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { mebibyte } from "../oci/variable.ts";
 import { usualReserve } from "../storage/disk-space.ts";
+import { mebibyte } from "../units.ts";
 import { hasNoRoom } from "./free-space.ts";
 
 const mostBytes = 16 * mebibyte;

@@ -17,7 +17,7 @@ export interface Channels {
   /** Where workerd listens, for the front. */
   worker: Channel;
   /** Where the server listens, for the Worker. */
-  keeper: Channel;
+  fsync: Channel;
   /** What both say with each request; `undefined` where nobody else could make one. */
   secret: string | undefined;
 }
@@ -37,13 +37,13 @@ export async function openChannels(
   hasUnixSockets: boolean = process.platform !== "win32" && process.env.STOWAGE_CHANNELS !== "tcp",
 ): Promise<Channels> {
   if (!hasUnixSockets) {
-    const [worker, keeper] = await Promise.all([freePort(), freePort()]);
-    return { worker, keeper, secret: randomBytes(32).toString("hex") };
+    const [worker, fsync] = await Promise.all([freePort(), freePort()]);
+    return { worker, fsync, secret: randomBytes(32).toString("hex") };
   }
   const folder = makeSocketFolder(dataDirectory);
   return {
     worker: { path: join(folder, "worker") },
-    keeper: { path: join(folder, "keeper") },
+    fsync: { path: join(folder, "fsync") },
     secret: undefined,
   };
 }

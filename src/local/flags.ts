@@ -1,10 +1,17 @@
 /** The flags of `npm start` and `deno task start`. */
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
-import { parseSettings, SettingError, type VariableName, variables } from "../env.ts";
+import {
+  parseSettings,
+  SettingError,
+  type VariableName,
+  type Variables,
+  variableNames,
+} from "../settings/settings.ts";
+import { settingTable } from "../settings/table.ts";
 import { version } from "../version.ts";
 import type { TlsFiles } from "./tls-files.ts";
-import { localVariables, type Variables } from "./variables.ts";
+import { localVariables } from "./variables.ts";
 
 /** What the local server was asked to do. */
 export interface Flags {
@@ -72,7 +79,7 @@ const secrets = ["ADMIN_PASSWORD", "METRICS_TOKEN"] as const;
 class FlagError extends Error {}
 
 function isVariableName(name: string): name is VariableName {
-  return Object.hasOwn(variables, name);
+  return variableNames.some((each) => each === name);
 }
 
 function parseVar(text: string): [VariableName, string] {
@@ -86,7 +93,7 @@ function parseVar(text: string): [VariableName, string] {
     );
   }
   if (!isVariableName(name)) {
-    throw new FlagError(`there is no variable ${name}; there are ${Object.keys(variables).join(", ")}`);
+    throw new FlagError(`there is no variable ${name}; there are ${variableNames.toSorted().join(", ")}`);
   }
   return [name, value];
 }
@@ -165,9 +172,8 @@ function tlsFiles(certFile: string, keyFile: string): TlsFiles | undefined {
 }
 
 function parseLog(text: string): [VariableName, string] {
-  const { expects, parse } = variables.LOG_FORMAT;
-  if (parse(text) === undefined)
-    throw new FlagError(`--log is ${JSON.stringify(text)}, but must be ${expects}`);
+  const { expects, parse } = settingTable.logFormat.type;
+  if (!parse(text).ok) throw new FlagError(`--log is ${JSON.stringify(text)}, but must be ${expects}`);
   return ["LOG_FORMAT", text];
 }
 

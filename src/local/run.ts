@@ -1,13 +1,13 @@
 /** The local server from its flags to its exit. */
 import { constants } from "node:os";
-import { parseSettings } from "../env.ts";
+import { parseSettings } from "../settings/settings.ts";
 import { Ballast } from "./ballast.ts";
 import { type Channels, openChannels } from "./channels.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { type Front, startFront } from "./front/front.ts";
-import { serveKeeper } from "./keeper.ts";
+import { serveFsync } from "./fsync-service.ts";
 import { messageOf } from "./message-of.ts";
 import { whyNotListen } from "./port.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
@@ -89,7 +89,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
   const { vars } = flags;
   const [program] = await Promise.all([
     entry === undefined ? readProgram() : compileProgram(entry),
-    serveKeeper(layout.folders.files, channels, (error) =>
+    serveFsync(layout.folders.files, channels, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
   ]);

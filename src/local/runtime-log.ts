@@ -3,7 +3,7 @@
  * place in the source, a level, a message, and a stack of addresses that means nothing without its symbols.
  */
 import type { Writable } from "node:stream";
-import type { Settings } from "../env.ts";
+import type { Settings } from "../settings/settings.ts";
 
 const fromSource = /^\S+\.(?:c\+\+|h|capnp):\d+: (\w+): (.*)$/;
 const fatal = /^\*\*\* (?:Fatal )?(.*)$/;

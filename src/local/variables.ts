@@ -1,9 +1,6 @@
 /** What the Worker's variables are on one machine, where they differ from a deployment's. */
-import type { VariableName } from "../env.ts";
+import type { Variables } from "../settings/settings.ts";
 import { addressHeader } from "./front/request-head.ts";
-
-/** Variables by name. */
-export type Variables = Partial<Record<VariableName, string>>;
 
 /**
  * The variables given, and those that follow from them: without any credential the registry is open to everybody; and

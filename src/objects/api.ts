@@ -13,19 +13,12 @@ import type { AnyDigest, Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
-import type { ManifestFacts } from "../oci/manifest.ts";
+import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ReplicaKey } from "../storage/keys.ts";
 import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
-import type {
-  Maintained,
-  ManifestEntry,
-  RepositoryUsage,
-  Restorable,
-  TagMove,
-  TagRestore,
-} from "./upkeep.ts";
+import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
  * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
@@ -59,6 +52,14 @@ export type ManifestPut = {
 
 /** What is said of a manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
+
+/** A manifest as it is listed. */
+export type ManifestEntry = ManifestStat & {
+  tags: string[];
+  artifactType?: string;
+  subject?: string;
+  pushedAtMs: number;
+};
 
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;

@@ -6,7 +6,8 @@
  * still be adopted; a tombstone may not, and its bytes are deleted only after it was written down.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, systemClock } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { BucketFailed } from "../storage/bucket.ts";

@@ -4,9 +4,11 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { exportJWK, generateKeyPair } from "jose";
-import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { parseSettings } from "../settings/settings.ts";
 import type {
   Account,
   AccountPut,

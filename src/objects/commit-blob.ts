@@ -2,7 +2,8 @@
  * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
  * links them while the lease runs. Neither step holds anything while the other is awaited.
  */
-import type { Clock, Env } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";

@@ -8,7 +8,7 @@
  * An alarm that is set is a row in the bill, and on one machine several writes to a disk. So none is set where an
  * earlier one is set already, and none is moved to a later time: it comes, finds nothing due, and sets itself right.
  */
-import type { Clock } from "../env.ts";
+import type { Clock } from "../clock.ts";
 import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
 
 /** A row that is due: what it is about, and since when, in milliseconds since 1970. */

@@ -14,6 +14,7 @@ import type {
   LedgerApi,
   LinkOutcome,
   LinkRequest,
+  ManifestEntry,
   ManifestPut,
   ManifestStat,
   Page,
@@ -44,7 +45,7 @@ import { restoreManifest, restoreTag } from "./ledger/tag-history.ts";
 import { renewUntagged } from "./ledger/untagged.ts";
 import { listManifests, readUsage } from "./ledger/usage.ts";
 import { emptyReport, type ScrubStep } from "./scrub/report.ts";
-import type { ManifestEntry, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
+import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method promises. */
 export class Ledger extends LedgerBase implements LedgerApi {

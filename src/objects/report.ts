@@ -1,7 +1,7 @@
 /**
  * How what an isolate counted reaches the catalog, which has the sum of all isolates.
  */
-import type { Env } from "../env.ts";
+import type { Env } from "../bindings.ts";
 import { meter } from "../metrics/meter.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";

@@ -1,7 +1,7 @@
 /**
  * How the objects are reached, by the names that decide which one it is.
  */
-import type { Env } from "../env.ts";
+import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";

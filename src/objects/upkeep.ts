@@ -2,7 +2,6 @@
  * What the objects do and say for upkeep: collection, scrub, usage and undo. Plain data, as it crosses RPC.
  */
 import type { Digest } from "../oci/digest.ts";
-import type { ManifestStat } from "./api.ts";
 import type { ScrubStep } from "./scrub/report.ts";
 
 /**
@@ -45,14 +44,6 @@ export type TagMove = {
 
 /** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before what is now. */
 export type TagRestore = { digest?: Digest; sequence?: number };
-
-/** A manifest as it is listed. */
-export type ManifestEntry = ManifestStat & {
-  tags: string[];
-  artifactType?: string;
-  subject?: string;
-  pushedAtMs: number;
-};
 
 /** Manifests that were deleted and can come back: how many, and some of them, with the first tags that went with each. */
 export type Restorable = {

@@ -10,7 +10,7 @@ import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { drain } from "../storage/drain.ts";
+import { drain } from "../storage/streams.ts";
 
 /** An upload session, as its signed id tells. */
 export type UploadSession = { id: string; repository: RepositoryName; algorithm: DigestAlgorithm };

@@ -3,9 +3,11 @@
  * would be in an object of its own: what they share is one database, and an alarm.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { parseSettings } from "../settings/settings.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";

@@ -6,8 +6,10 @@
  * event, with the same id, again.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { RegistryEvent } from "../oci/event.ts";
+import { parseSettings, type Settings } from "../settings/settings.ts";
 import type { Page } from "./api.ts";
 import { DueTable } from "./due.ts";
 import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";

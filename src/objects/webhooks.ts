@@ -3,9 +3,11 @@
  * passes them on to a queue for each webhook (webhook-queue.ts). It sends nothing itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, parseSettings, systemClock } from "../env.ts";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
+import { parseSettings } from "../settings/settings.ts";
 import { type DueJob, DueTable } from "./due.ts";
 import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";

@@ -4,12 +4,33 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  */
 import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./digest.ts";
-import type { ManifestFacts, Reference, Requirement } from "./manifest.ts";
 import { InvalidManifest } from "./manifest-source.ts";
 import { isNonDistributable, kindOfMediaType } from "./media-type.ts";
 
 /** RFC 6838, section 4.2: neither half of a media type is longer than 127 characters. */
 const maxTypeLength = 255;
+
+/**
+ * As what the repository must have a reference before it takes the manifest. `content`: a blob or a manifest; an
+ * index may list what is no manifest, as the caches of BuildKit list layers.
+ */
+export type Requirement = "blob" | "manifest" | "content";
+
+/**
+ * A digest that a manifest names. One without a requirement (a layer that lies elsewhere, and whatever a manifest of
+ * unknown type names) only keeps alive what it names.
+ */
+export type Reference = { digest: string; required?: Requirement };
+
+/** What the registry knows of a manifest besides its bytes. */
+export type ManifestFacts = {
+  mediaType: string;
+  references: Reference[];
+  /** It need not be in the repository, nor be of an algorithm that could be. */
+  subject?: AnyDigest;
+  /** What the referrers API says of it: `artifactType`, or the media type of its config. */
+  artifactType?: string;
+};
 
 /** A JSON object. */
 export type Json = { [name: string]: unknown };

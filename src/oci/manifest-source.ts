@@ -3,8 +3,7 @@
  * of them could read different things. `JSON.parse` shows one reading alone.
  */
 import { type Digest, parseDigest } from "./digest.ts";
-import { FieldNames } from "./field-names.ts";
-import { type JsonVisitor, walkJson } from "./json-walk.ts";
+import { FieldNames, type JsonVisitor, walkJson } from "./json.ts";
 
 /** The most digests that a manifest may name, each counted as often as it is named. Its subject is not among them. */
 export const maxReferences = 20_000;

@@ -4,12 +4,12 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  * The bytes themselves are kept as they came; nothing here writes them.
  */
-import type { AnyDigest } from "./digest.ts";
 import type { ReferenceDescriptor } from "./event.ts";
 import {
   isAnnotations,
   isObject,
   type Json,
+  type ManifestFacts,
   readFacts,
   readOther,
   waiverOfPushes,
@@ -26,28 +26,6 @@ import { isMediaType, isSchema1Type, kindOfMediaType } from "./media-type.ts";
 
 /** The largest manifest accepted, in bytes: what the specification expects registries to support. */
 export const maxManifestBytes = 4 * 1024 * 1024;
-
-/**
- * As what the repository must have a reference before it takes the manifest. `content`: a blob or a manifest; an
- * index may list what is no manifest, as the caches of BuildKit list layers.
- */
-export type Requirement = "blob" | "manifest" | "content";
-
-/**
- * A digest that a manifest names. One without a requirement (a layer that lies elsewhere, and whatever a manifest of
- * unknown type names) only keeps alive what it names.
- */
-export type Reference = { digest: string; required?: Requirement };
-
-/** What the registry knows of a manifest besides its bytes. */
-export type ManifestFacts = {
-  mediaType: string;
-  references: Reference[];
-  /** It need not be in the repository, nor be of an algorithm that could be. */
-  subject?: AnyDigest;
-  /** What the referrers API says of it: `artifactType`, or the media type of its config. */
-  artifactType?: string;
-};
 
 /** The manifest's facts, or what is wrong with it in words for its author. */
 export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };

@@ -4,8 +4,8 @@
 import { addFreed, nothingFreed } from "../objects/tally.ts";
 import type { Amount, Freed, Maintained, RepositoryUsage } from "../objects/upkeep.ts";
 import type { Result } from "../oci/errors.ts";
+import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import type { PageRequest } from "../oci/paging.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, eachShard, mapAtOnce, walk } from "./walk.ts";
 

@@ -2,7 +2,7 @@
  * What one isolate remembers between requests: where blobs and manifests of repositories are, for 30 s, and bytes by
  * digest. Bytes are looked up only after the repository was found to have them, so a digest alone opens nothing.
  */
-import type { Clock } from "../env.ts";
+import type { Clock } from "../clock.ts";
 import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
 import { ByteLru } from "./lru.ts";
 

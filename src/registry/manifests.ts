@@ -7,12 +7,13 @@ import { Unreachable } from "../objects/stubs.ts";
 import { type AnyDigest, algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { PageRequest } from "../oci/http.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { PageRequest } from "../oci/paging.ts";
 import type { ManifestRow } from "../storage/replica.ts";
 import { noteDeletion } from "./deletions.ts";
-import type { Registry, WaitUntil } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { WaitUntil } from "./shared-calls.ts";
 
 /** What a tag points at. `isStale`: the ledger could not be asked, so that it may have moved meanwhile. */
 export type TagAnswer = { digest: Digest; stat?: ManifestStat; isStale: boolean };

@@ -2,7 +2,7 @@
  * Telling of pulls: a sample, where somebody asked for it. Of each manifest at most one pull a minute is told by each
  * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
  */
-import type { Clock } from "../env.ts";
+import type { Clock } from "../clock.ts";
 import type { WebhooksApi } from "../objects/webhooks-api.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";

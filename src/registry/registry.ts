@@ -1,7 +1,9 @@
 /**
  * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
  */
-import { type Clock, type Env, parseSettings, type Settings, systemClock } from "../env.ts";
+
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
 import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
 import type { BlobShardApi } from "../objects/blob-shard-api.ts";
 import {
@@ -19,6 +21,7 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
+import { parseSettings, type Settings } from "../settings/settings.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -62,9 +65,6 @@ export interface Registry {
   /** The registry's own secret, which the catalog made; asked for once an isolate. */
   sessionSecret(): Promise<Uint8Array>;
 }
-
-/** Keeps a promise going after the answer was sent. */
-export type WaitUntil = (promise: Promise<unknown>) => void;
 
 const registries = new WeakMap<Env, Registry>();
 

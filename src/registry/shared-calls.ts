@@ -6,7 +6,9 @@
  * request arrived, and is linearizable.
  */
 import { Unreachable } from "../objects/stubs.ts";
-import type { WaitUntil } from "./registry.ts";
+
+/** Keeps a promise going after the answer was sent. */
+export type WaitUntil = (promise: Promise<unknown>) => void;
 
 type Batch<Item, Answer> = { items: Set<Item>; answers: Promise<Map<Item, Answer> | "failed"> };
 type Lane<Item, Answer> = {

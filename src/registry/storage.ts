@@ -6,7 +6,8 @@ import type { Sample } from "../metrics/meter.ts";
 import { shardNames } from "../objects/stubs.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { DiskState } from "../storage/disk-space.ts";
-import type { Registry, WaitUntil } from "./registry.ts";
+import type { Registry } from "./registry.ts";
+import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
 
 /** How long a sum of what is stored counts, in milliseconds: the shards read through their tables for it. */

@@ -1,6 +1,6 @@
 /**
  * The blob store on the disk of one machine: workerd's disk service writes and reads the files, and the local server
- * (local/disk-service.ts) makes them last.
+ * (local/fsync-service.ts) makes them durable.
  *
  * A key is a folder, so that one delete takes whatever was left in it. There are its bytes as one file, `whole`; or
  * parts, each under a name that is never used again, and `index`, which lists them, so that nothing is copied to put
@@ -11,7 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
-import type { ByteRange } from "../oci/range.ts";
+import type { ByteRange } from "../oci/http.ts";
 import {
   type BlobBytes,
   type Bucket,
@@ -23,18 +23,18 @@ import {
   type StoredPart,
 } from "./bucket.ts";
 import {
+  type CommitRequest,
   type DiskFile,
   type FileSlice,
   indexName,
   parseFiles,
-  type SettleRequest,
   sliceFiles,
   sumOf,
   wholeName,
 } from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
-import type { Keeper } from "./keeper.ts";
-import { BodyBroke, readPieces } from "./read-pieces.ts";
+import type { FsyncService } from "./fsync.ts";
+import { BodyBroke, readPieces } from "./streams.ts";
 
 /** How many files are asked about at once. */
 const filesAtOnce = 16;
@@ -42,17 +42,17 @@ const filesAtOnce = 16;
 /** The bucket on files. */
 export class DiskBucket implements Bucket {
   readonly #files: Fetcher;
-  readonly #keeper: Keeper;
+  readonly #fsync: FsyncService;
   readonly #space: DiskSpace | undefined;
 
   /**
-   * `files`: workerd's disk service. `keeper`: the local server, which answers a {@link SettleRequest} with 204, or 404 if
+   * `files`: workerd's disk service. `fsync`: the local server, which answers a {@link CommitRequest} with 204, or 404 if
    * a file is not so; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
    * `space`: the room that there is, if that is watched.
    */
-  constructor(files: Fetcher, keeper: Keeper, space?: DiskSpace) {
+  constructor(files: Fetcher, fsync: FsyncService, space?: DiskSpace) {
     this.#files = files;
-    this.#keeper = keeper;
+    this.#fsync = fsync;
     this.#space = space;
   }
 
@@ -122,7 +122,7 @@ export class DiskBucket implements Bucket {
         return "mismatch";
       }
     }
-    await this.#mustSettle({ folder: key, files: [{ name: wholeName, sizeBytes }], isAll: true });
+    await this.#mustCommit({ folder: key, files: [{ name: wholeName, sizeBytes }], isAll: true });
     return "stored";
   }
 
@@ -210,7 +210,7 @@ export class DiskBucket implements Bucket {
         await writer.close().catch((error) => fail("write", error));
         await put;
         const file = { name, sizeBytes };
-        await this.#mustSettle({ folder: key, files: [file], isAll: false });
+        await this.#mustCommit({ folder: key, files: [file], isAll: false });
         return { etag: JSON.stringify(file) };
       },
       abort: async () => {
@@ -223,11 +223,11 @@ export class DiskBucket implements Bucket {
 
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
     const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
-    if (!(await this.#settle({ folder: key, files, isAll: false }))) return "unknown";
+    if (!(await this.#commit({ folder: key, files, isAll: false }))) return "unknown";
     const list = new TextEncoder().encode(JSON.stringify(files));
     await this.#put(`${key}/${indexName}`, list);
     const all = [...files, { name: indexName, sizeBytes: list.byteLength }];
-    await this.#mustSettle({ folder: key, files: all, isAll: true });
+    await this.#mustCommit({ folder: key, files: all, isAll: true });
     return "completed";
   }
 
@@ -244,7 +244,7 @@ export class DiskBucket implements Bucket {
 
   async list(cursor: string | undefined, limit: number): Promise<StoredPage> {
     const query = new URLSearchParams({ after: cursor ?? "", limit: String(limit) });
-    const response = await this.#askKeeper("list", `?${query}`);
+    const response = await this.#askFsync("list", `?${query}`);
     return response.ok ? response.json<StoredPage>() : fail("list", response.status);
   }
 
@@ -290,19 +290,19 @@ export class DiskBucket implements Bucket {
     return response.status === 404 || response.status === 416 ? undefined : fail(method, response.status);
   }
 
-  async #settle(request: SettleRequest): Promise<boolean> {
+  async #commit(request: CommitRequest): Promise<boolean> {
     const init = { method: "POST", body: JSON.stringify(request) };
-    const { status } = await this.#askKeeper("settle", "", init);
-    return status === 204 || (status !== 404 && fail("settle", status));
+    const { status } = await this.#askFsync("commit", "", init);
+    return status === 204 || (status !== 404 && fail("commit", status));
   }
 
-  #askKeeper(operation: string, query: string, init?: { method: string; body: string }): Promise<Response> {
-    return this.#keeper.fetch(`https://keeper/${query}`, init).catch((error) => fail(operation, error));
+  #askFsync(operation: string, query: string, init?: { method: string; body: string }): Promise<Response> {
+    return this.#fsync.fetch(`https://fsync/${query}`, init).catch((error) => fail(operation, error));
   }
 
-  async #mustSettle(request: SettleRequest): Promise<void> {
-    if (!(await this.#settle(request)))
-      fail("settle", `a file of ${request.folder} is not as it was written`);
+  async #mustCommit(request: CommitRequest): Promise<void> {
+    if (!(await this.#commit(request)))
+      fail("commit", `a file of ${request.folder} is not as it was written`);
   }
 }
 

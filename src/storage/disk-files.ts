@@ -1,5 +1,5 @@
 /** The files that a key's folder may hold, and bytes that lie in several of them, one after the other. */
-import type { ByteRange } from "../oci/range.ts";
+import type { ByteRange } from "../oci/http.ts";
 import { isBlobKey } from "./keys.ts";
 
 /** A file in the folder of a key, and its size. */
@@ -15,16 +15,16 @@ export function isPartName(name: string): boolean {
 }
 
 /**
- * What is asked of the local server: to make files of a folder last, if all have their size. `isAll`: other files of
- * the folder are left over from what was broken off, and are deleted.
+ * A request to the fsync service: make files of a folder durable, if all have their size. `isAll`: other files of the
+ * folder are leftovers of interrupted writes, and are deleted.
  */
-export type SettleRequest = { folder: string; files: DiskFile[]; isAll: boolean };
+export type CommitRequest = { folder: string; files: DiskFile[]; isAll: boolean };
 
-/** Reads a {@link SettleRequest}; `undefined` for anything else, such as one whose folder or files are elsewhere. */
-export function parseSettleRequest(text: string): SettleRequest | undefined {
+/** Reads a {@link CommitRequest}; `undefined` for anything else, such as one whose folder or files are elsewhere. */
+export function parseCommitRequest(text: string): CommitRequest | undefined {
   const value = parseJson(text);
   if (typeof value !== "object" || value === null) return undefined;
-  const { folder, files, isAll }: Partial<Record<keyof SettleRequest, unknown>> = value;
+  const { folder, files, isAll }: Partial<Record<keyof CommitRequest, unknown>> = value;
   if (typeof folder !== "string" || !isBlobKey(folder) || typeof isAll !== "boolean") return undefined;
   return Array.isArray(files) && files.every(isFile) ? { folder, files, isAll } : undefined;
 }

@@ -6,11 +6,14 @@
  * need to fill half of what is left, and meanwhile what was written since, and what bodies on their way have announced,
  * is taken off. All objects of one machine share an isolate, and so this account.
  */
-import type { Clock, Env } from "../env.ts";
-import { parseSettings, systemClock } from "../env.ts";
-import { mebibyte } from "../oci/variable.ts";
+
+import type { Env } from "../bindings.ts";
+import type { Clock } from "../clock.ts";
+import { systemClock } from "../clock.ts";
+import { parseSettings } from "../settings/settings.ts";
+import { mebibyte } from "../units.ts";
 import { BucketFailed } from "./bucket.ts";
-import { openKeeper } from "./keeper.ts";
+import { openFsyncService } from "./fsync.ts";
 
 /** A volume, in bytes: what may still be written to it, and all it holds. */
 export type Volume = { freeBytes: number; totalBytes: number };
@@ -221,8 +224,8 @@ export class DiskSpace {
 
 /** The disk of these bindings; `undefined` where blobs are in R2. */
 export function openDiskSpace(env: Env): DiskSpace | undefined {
-  const keeper = openKeeper(env);
-  if (keeper === undefined) return undefined;
-  const measure = async () => (await keeper.fetch("https://keeper/?space")).json<Volume>();
+  const fsync = openFsyncService(env);
+  if (fsync === undefined) return undefined;
+  const measure = async () => (await fsync.fetch("https://fsync/?space")).json<Volume>();
   return new DiskSpace(measure, parseSettings(env).diskReserveBytes);
 }

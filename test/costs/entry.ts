@@ -8,7 +8,9 @@
  * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
-import { type Env, parseSettings, systemClock } from "../../src/env.ts";
+
+import type { Env } from "../../src/bindings.ts";
+import { systemClock } from "../../src/clock.ts";
 import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
 import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
@@ -16,6 +18,7 @@ import { DueTable } from "../../src/objects/due.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
+import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";

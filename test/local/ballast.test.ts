@@ -3,7 +3,7 @@ import { existsSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Ballast } from "../../src/local/ballast.ts";
-import { mebibyte } from "../../src/oci/variable.ts";
+import { mebibyte } from "../../src/units.ts";
 import { temporaryDirectory } from "./program.ts";
 
 test("a volume that cannot be looked at for a while ends nothing", (t) => {

@@ -4,7 +4,7 @@ import { delimiter, join } from "node:path";
 import test from "node:test";
 import { openChannels } from "../../src/local/channels.ts";
 import { settleLayout } from "../../src/local/data-layout.ts";
-import { serveKeeper } from "../../src/local/keeper.ts";
+import { serveFsync } from "../../src/local/fsync-service.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
 import { workerdPid } from "../../src/local/workerd/process.ts";
 import { compileProgram } from "../../src/local/workerd/program.ts";
@@ -24,7 +24,7 @@ test("a workerd that is started again and never listens keeps no server from sto
   chmodSync(join(bin, "setpriv"), 0o755);
   const { folders } = settleLayout(data);
   const channels = await openChannels(data);
-  t.after(await serveKeeper(folders.files, channels, () => {}));
+  t.after(await serveFsync(folders.files, channels, () => {}));
   const options = {
     program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
     dataDirectory: data,

@@ -5,7 +5,7 @@ import { existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from "no
 import { join } from "node:path";
 import test from "node:test";
 import type { Digest } from "../../src/oci/digest.ts";
-import type { ByteRange } from "../../src/oci/range.ts";
+import type { ByteRange } from "../../src/oci/http.ts";
 import type { MultipartUpload, StoredPage, StoredPart } from "../../src/storage/bucket.ts";
 import { temporaryData } from "../support/bucket-under-test.ts";
 import type { BucketCall } from "../support/bucket-worker.ts";

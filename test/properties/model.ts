@@ -2,7 +2,7 @@
  * What the registry must answer to a request about a repository, by the pure functions in oci/ and by what it holds.
  * What an answer acknowledges is done to the world.
  */
-import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../src/oci/conditions.ts";
+
 import {
   algorithmOf,
   type Digest,
@@ -11,11 +11,19 @@ import {
   parseAnyDigest,
   parseDigest,
 } from "../../src/oci/digest.ts";
+import {
+  entityTag,
+  isNoneMatchSatisfiedBy,
+  isRangeApplicable,
+  nextPageLink,
+  type PageRequest,
+  parseContentRange,
+  parsePage,
+  parseRange,
+} from "../../src/oci/http.ts";
 import { annotationsOf } from "../../src/oci/manifest.ts";
 import { imageIndexType, mediaTypeOfHeader } from "../../src/oci/media-type.ts";
 import { parseRepositoryName, parseTag } from "../../src/oci/name.ts";
-import { nextPageLink, type PageRequest, parsePage } from "../../src/oci/paging.ts";
-import { parseContentRange, parseRange } from "../../src/oci/range.ts";
 import { digestOf } from "../support/content.ts";
 import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
 import {
@@ -87,11 +95,16 @@ function getBlob(world: World, request: RepositoryRequest): Prediction {
   const range = isRanged ? parseRange(headerOf(request, "range"), size) : "whole";
   if (range === "whole") return { status: 200, headers, body: bytes };
   if (range === "unsatisfiable") return refuse("RANGE_UNSATISFIABLE", { "Content-Range": `bytes */${size}` });
-  const end = range.offset + range.length;
+  const [first] = range;
+  const parts = range.map(({ offset, length }) => bytes.slice(offset, offset + length));
+  if (parts.length > 1) {
+    return { status: 206, headers: { ...headers, "Content-Type": /^multipart\/byteranges; / }, parts };
+  }
+  const contentRange = `bytes ${first.offset}-${first.offset + first.length - 1}/${size}`;
   return {
     status: 206,
-    headers: { ...headers, "Content-Range": `bytes ${range.offset}-${end - 1}/${size}` },
-    body: bytes.slice(range.offset, end),
+    headers: { ...headers, "Content-Range": contentRange },
+    body: bytes.slice(first.offset, first.offset + first.length),
   };
 }
 

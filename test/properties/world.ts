@@ -1,5 +1,6 @@
 /** What the registry must hold after the requests so far, as the model has it. */
-import { type ManifestFacts, readManifest } from "../../src/oci/manifest.ts";
+import { readManifest } from "../../src/oci/manifest.ts";
+import type { ManifestFacts } from "../../src/oci/manifest-fields.ts";
 
 export type StoredManifest = { bytes: Uint8Array; facts: ManifestFacts };
 

@@ -3,7 +3,7 @@
  * bytes as the body.
  */
 import type { Digest } from "../../src/oci/digest.ts";
-import type { ByteRange } from "../../src/oci/range.ts";
+import type { ByteRange } from "../../src/oci/http.ts";
 import {
   type Bucket,
   type MultipartUpload,
@@ -11,14 +11,14 @@ import {
   type StoredPart,
 } from "../../src/storage/bucket.ts";
 import { DiskBucket } from "../../src/storage/disk-bucket.ts";
-import { readPieces } from "../../src/storage/read-pieces.ts";
+import { readPieces } from "../../src/storage/streams.ts";
 
 export { BlobShard as Blobs } from "../../src/objects/blob-shard.ts";
 export { Catalog } from "../../src/objects/catalog.ts";
 export { Ledger as Repository } from "../../src/objects/ledger.ts";
 export { Upload } from "../../src/objects/upload.ts";
 
-type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_KEEPER: Fetcher };
+type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_FSYNC: Fetcher };
 
 /** The arguments of a method, as far as it has them. */
 export type BucketCall = {
@@ -85,7 +85,7 @@ export default {
   async fetch(request, env): Promise<Response> {
     const [, kind, method = ""] = new URL(request.url).pathname.split("/");
     const bucket =
-      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_KEEPER) : new R2BlobBucket(env.BLOBS);
+      kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_FSYNC) : new R2BlobBucket(env.BLOBS);
     try {
       if (method !== "read") return Response.json({ result: await call(bucket, method, request) });
       const { key = "", range }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");

@@ -77,14 +77,16 @@ function operationOn(method: string, path: string): string {
   return method.toLowerCase();
 }
 
-/** Wraps a service. Its requests fail as {@link addFault} says. */
+/** Wraps a service. Its requests fail as {@link addFault} says, and can be held. */
 function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetcher {
   const fetch = async (url: string, init: RequestInit = {}) => {
     const { pathname } = new URL(url);
     const operation = operationOf(init.method ?? "GET", pathname);
+    await waitIfHeld(operation, "before");
     failIfUnreadable(init.method ?? "GET", pathname);
     if (takeFault(operation, "before")) throw new Error(`${operation}: internal error`);
     const response = await service.fetch(url, init);
+    await waitIfHeld(operation, "after");
     if (!takeFault(operation, "after")) return response;
     await response.body?.cancel();
     throw new Error(`${operation}: connection lost`);
@@ -110,7 +112,7 @@ type Buckets = Namespaces & {
   BLOBS: R2Bucket;
   MANIFESTS?: KVNamespace;
   BLOB_FILES?: Fetcher;
-  BLOB_KEEPER?: Fetcher;
+  BLOB_FSYNC?: Fetcher;
 };
 
 /** The bindings, which can fail; the same ones each time. */
@@ -121,13 +123,13 @@ export function withFaults<E extends Buckets>(env: E): E {
 }
 
 function wrap(env: Buckets): Buckets {
-  const { BLOBS, MANIFESTS, BLOB_FILES, BLOB_KEEPER } = env;
+  const { BLOBS, MANIFESTS, BLOB_FILES, BLOB_FSYNC } = env;
   const services =
-    BLOB_FILES === undefined || BLOB_KEEPER === undefined
+    BLOB_FILES === undefined || BLOB_FSYNC === undefined
       ? {}
       : {
           BLOB_FILES: faultyService(BLOB_FILES, operationOn),
-          BLOB_KEEPER: faultyService(BLOB_KEEPER, () => "settle"),
+          BLOB_FSYNC: faultyService(BLOB_FSYNC, () => "commit"),
         };
   return {
     ...env,

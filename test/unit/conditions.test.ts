@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../src/oci/conditions.ts";
+import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable } from "../../src/oci/http.ts";
 
 const tag = entityTag("sha256:abc");
 

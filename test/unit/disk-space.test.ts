@@ -135,7 +135,7 @@ test("that the disk is low is told once, and again only after there was half mor
 
 test("a disk that cannot be looked at refuses nothing", async () => {
   const measure = async () => {
-    throw new Error("no keeper");
+    throw new Error("no fsync service");
   };
   const space = new DiskSpace(measure, gibibyte, { now: () => 1 }, emptyAccount());
   assert(await space.hasRoom(gibibyte));

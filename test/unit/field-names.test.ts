@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { FieldNames } from "../../src/oci/field-names.ts";
+import { FieldNames } from "../../src/oci/json.ts";
 
 const names = ["digest", "blobSum", "os.features", "mask"];
 const fields = new FieldNames(names);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Env, parseSettings } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 import { dropJob } from "../../src/objects/blob-shard/deletion.ts";
 import { askHolders, lend } from "../../src/objects/blob-shard/holders.ts";
 import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
@@ -9,6 +9,7 @@ import { DueTable } from "../../src/objects/due.ts";
 import { Tally } from "../../src/objects/tally.ts";
 import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
+import { parseSettings } from "../../src/settings/settings.ts";
 import type { Bucket } from "../../src/storage/bucket.ts";
 import { content } from "../support/content.ts";
 import { memorySql } from "../support/sqlite.ts";

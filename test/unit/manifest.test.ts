@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { annotationsOf, type ManifestFacts, type Requirement, readManifest } from "../../src/oci/manifest.ts";
+import { annotationsOf, readManifest } from "../../src/oci/manifest.ts";
+import type { ManifestFacts, Requirement } from "../../src/oci/manifest-fields.ts";
 import {
   dockerManifestListType,
   dockerManifestType,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { maxPageSize, nextPageLink, parsePage } from "../../src/oci/paging.ts";
+import { maxPageSize, nextPageLink, parsePage } from "../../src/oci/http.ts";
 
 const pages: [query: string, expected: ReturnType<typeof parsePage>][] = [
   ["", { limit: maxPageSize, last: "" }],

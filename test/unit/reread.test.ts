@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Env } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 import { removeManifest, storeManifest } from "../../src/objects/ledger/manifests.ts";
 import { makeParts } from "../../src/objects/ledger/parts.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Env } from "../../src/env.ts";
+import type { Env } from "../../src/bindings.ts";
 import type { ManifestPut } from "../../src/objects/api.ts";
 import {
   catalogStub,

@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
-import { CommandError, type Invocation } from "../command.ts";
+import type { Invocation } from "../command.ts";
+import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import type { ManifestView, RepositoryView } from "../views.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";

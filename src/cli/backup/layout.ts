@@ -12,8 +12,8 @@ import { pipeline } from "node:stream/promises";
 import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/digest.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
-import { CommandError } from "../command.ts";
 import { reasonOf } from "../connection.ts";
+import { CommandError } from "../errors.ts";
 
 /** The annotation that has the tag. Source: image-spec, annotations.md. */
 const refNameKey = "org.opencontainers.image.ref.name";

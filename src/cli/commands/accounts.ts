@@ -4,13 +4,12 @@ import type { Grant } from "../../oci/grant.ts";
 import {
   adminName,
   type Command,
-  CommandError,
   exitCodes,
   type Flag,
   type FlagValues,
   type Invocation,
-  UsageError,
 } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import type { AccountView } from "../views.ts";
 import { formatGrants, parseGrant, pathSegment } from "../words.ts";
 

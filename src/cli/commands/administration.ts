@@ -1,6 +1,7 @@
 /** `explain`, `audit`, `keys rotate` */
 import { isVerb, verbs } from "../../oci/grant.ts";
-import { type Command, exitCodes, UsageError } from "../command.ts";
+import { type Command, exitCodes } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import type { AuditView, ExplanationView, KeysView } from "../views.ts";
 import { formatGrants, quote, repositoryName } from "../words.ts";
 

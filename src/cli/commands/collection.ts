@@ -1,6 +1,7 @@
 /** `gc` */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import type { FreedView, RestorableView } from "../views.ts";
 import { counted } from "../words.ts";

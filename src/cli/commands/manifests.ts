@@ -2,7 +2,8 @@
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
 import { attemptEach, showFailures } from "../attempts.ts";
-import { type Command, CommandError, exitCodes, type Flag, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Flag, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import type { ManifestView } from "../views.ts";
 import { quote, repositoryName } from "../words.ts";

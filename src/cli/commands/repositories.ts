@@ -1,5 +1,6 @@
 /** `repo …` */
-import { type Command, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import type { RepositoryView } from "../views.ts";
 import { repositoryName } from "../words.ts";
 

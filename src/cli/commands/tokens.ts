@@ -1,6 +1,7 @@
 /** `token …` */
 import type { Grant } from "../../oci/grant.ts";
-import { adminName, type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { adminName, type Command, exitCodes, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import type { AccountView, TokenView } from "../views.ts";
 import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../words.ts";
 

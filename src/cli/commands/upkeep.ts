@@ -1,7 +1,8 @@
 /** `usage`, `scrub`, `rebuild`, `history`, `restore` */
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
-import { type Command, CommandError, exitCodes, type Invocation, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
 import type { FindingView, ScrubView, TagMoveView, UsageView } from "../views.ts";
 import { counted, quote, repositoryName } from "../words.ts";

@@ -3,7 +3,8 @@
 import { type EventType, eventTypes, isEventType } from "../../oci/event.ts";
 import { type EventFormat, eventFormats } from "../../oci/event-format.ts";
 import { isPattern } from "../../oci/grant.ts";
-import { type Command, exitCodes, type Flag, type FlagValues, UsageError } from "../command.ts";
+import { type Command, exitCodes, type Flag, type FlagValues } from "../command.ts";
+import { UsageError } from "../errors.ts";
 import type { DeadLetterView, DeliveryView, WebhookView } from "../views.ts";
 import { pathSegment, quote } from "../words.ts";
 

@@ -28,6 +28,13 @@ export type Access = {
   isFinal(verb: Verb, repository: RepositoryName): boolean;
 };
 
+/**
+ * Whom a route of the API is open to: administrators, always; also an account for what is its own, a generated token
+ * for itself alone, or every account; the metrics also to who has the token for them. A generated token is given away
+ * for less than all that its account may, so it does not speak for the account here.
+ */
+export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
+
 /** Access by grants: every set must allow what is done. */
 export function accessByGrants(account: string, credential: Credential, grantSets: Grant[][]): Access {
   return {

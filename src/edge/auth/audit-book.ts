@@ -3,7 +3,8 @@
  * of refusals the catalog is told how many there were, a few times a second.
  */
 import type { NewAuditEntry } from "../../objects/api.ts";
-import type { Registry, WaitUntil } from "../../registry/registry.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { WaitUntil } from "../../registry/shared-calls.ts";
 
 /** The time from one call to the next while there are more refusals to tell of, in milliseconds. */
 const pauseMs = 100;

@@ -1,15 +1,17 @@
 /**
  * From a request's `Authorization` to who asks. In steady state a bearer token costs no call and no cryptography.
  */
-import type { Settings } from "../../env.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./access.ts";
 import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
 import type { Guard } from "./guard.ts";
 import { networkName } from "./limits.ts";
+import { logIn, logInByToken } from "./login.ts";
 import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
-import { isOutsider, logIn, logInByToken, outsiderName, type Principal, recall } from "./principal.ts";
+import { isOutsider, outsiderName, type Principal, recall } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */

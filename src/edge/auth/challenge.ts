@@ -3,8 +3,9 @@
  *
  * Source: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3.
  */
-import type { Settings } from "../../env.ts";
+
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { originOf } from "./origins.ts";
 
 /** The `WWW-Authenticate` of a route that takes bearer tokens. */

@@ -1,7 +1,9 @@
 /**
  * Limits on trying: failed logins, and what callers ask for in vain.
  */
-import type { Clock, Env } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
 import { ByteLru } from "../../registry/lru.ts";
 
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */

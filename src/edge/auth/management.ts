@@ -4,15 +4,9 @@
  */
 import { failure } from "../../oci/errors.ts";
 import type { Context, Refusal } from "../context.ts";
+import type { ManagementRight } from "./access.ts";
 import { audit } from "./audit.ts";
 import { basicChallenge } from "./challenge.ts";
-
-/**
- * Whom a route of the API is open to: administrators, always; also an account for what is its own, a generated token
- * for itself alone, or every account; the metrics also to who has the token for them. A generated token is given away
- * for less than all that its account may, so it does not speak for the account here.
- */
-export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 
 /** `undefined` if the caller may use a route, which is called so; else the refusal. */
 export function managementRefusal(

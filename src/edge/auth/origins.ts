@@ -7,9 +7,10 @@
  *
  * Sources: Fetch, "`Origin` header"; Fetch Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
  */
-import type { Settings } from "../../env.ts";
+
 import { type Failure, failure } from "../../oci/errors.ts";
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/origin.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { isRead, type Route } from "../route.ts";
 
 /**

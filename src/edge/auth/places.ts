@@ -2,7 +2,7 @@
  * Places for what keeps the isolate's only thread busy: how many may be in flight, how they are shared out, and how
  * far apart they take their turns.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 
 /** How long a place is kept for a request of which nothing is heard: its client may have gone, with all it awaited. */
 const lostAfterMs = 10_000;

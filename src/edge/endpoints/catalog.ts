@@ -1,6 +1,6 @@
 /** `/v2/_catalog`: the repositories, a page at a time. Source: Docker Registry HTTP API V2, "Listing Repositories". */
 import { failure } from "../../oci/errors.ts";
-import { parsePage } from "../../oci/paging.ts";
+import { parsePage } from "../../oci/http.ts";
 import { listRepositories } from "../../registry/repositories.ts";
 import { pullGrants } from "../auth/subject-grants.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";

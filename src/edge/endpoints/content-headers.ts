@@ -1,6 +1,7 @@
 /** What is said of content that a digest names. */
-import { entityTag } from "../../oci/conditions.ts";
+
 import type { Digest } from "../../oci/digest.ts";
+import { entityTag } from "../../oci/http.ts";
 import type { HeaderMap } from "../context.ts";
 
 const caching = {

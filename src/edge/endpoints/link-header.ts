@@ -1,5 +1,5 @@
 /** The `Link` header of a page that has another one after it. */
-import { nextPageLink, type PageRequest } from "../../oci/paging.ts";
+import { nextPageLink, type PageRequest } from "../../oci/http.ts";
 import type { HeaderMap } from "../context.ts";
 
 /** `Link` to the page after `last`, where there is `more`; no header for a page of no entries. */

@@ -1,12 +1,11 @@
 /** `/v2/<name>/manifests/<tag or digest>`. distribution-spec: Pulling, Pushing and Deleting Manifests. */
 import { meter } from "../../metrics/meter.ts";
-import { entityTag, isNoneMatchSatisfiedBy } from "../../oci/conditions.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
+import { entityTag, isNoneMatchSatisfiedBy, parseContentLength } from "../../oci/http.ts";
 import { maxManifestBytes } from "../../oci/manifest.ts";
 import { mediaTypeOfHeader } from "../../oci/media-type.ts";
 import { parseTag, type Tag } from "../../oci/name.ts";
-import { parseContentLength } from "../../oci/range.ts";
 import {
   deleteManifest,
   deleteTag,

@@ -1,8 +1,8 @@
 /** `/v2/<name>/referrers/<digest>`. distribution-spec: Listing Referrers. */
 import { parseAnyDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
+import { parsePage } from "../../oci/http.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
-import { parsePage } from "../../oci/paging.ts";
 import { listReferrers } from "../../registry/manifests.ts";
 import { type Answer, type HeaderMap, jsonReply, type RepositoryContext } from "../context.ts";
 import { linkHeader } from "./link-header.ts";

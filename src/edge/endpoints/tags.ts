@@ -1,6 +1,6 @@
 /** `/v2/<name>/tags/list`. distribution-spec: Listing Tags. */
 import { failure } from "../../oci/errors.ts";
-import { parsePage } from "../../oci/paging.ts";
+import { parsePage } from "../../oci/http.ts";
 import { listTags } from "../../registry/manifests.ts";
 import { type Answer, jsonReply, type RepositoryContext } from "../context.ts";
 import { linkHeader } from "./link-header.ts";

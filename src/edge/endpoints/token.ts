@@ -5,8 +5,8 @@
  * Authentication" (POST). Asking for too much is no error: what is granted is what was asked for and is allowed.
  */
 import { failure, type Result } from "../../oci/errors.ts";
+import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { parseContentLength } from "../../oci/range.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { accessByGrants, anonymous } from "../auth/access.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";

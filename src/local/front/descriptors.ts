@@ -32,7 +32,7 @@ function shellLimit(): string | undefined {
 }
 
 /**
- * Each connection may need another one to workerd, and that a third one to the keeper, while workerd, under the same
+ * Each connection may need another one to workerd, and that a third one to the fsync service, while workerd, under the same
  * limit, has both and a file open. Of a low limit, half is left for the rest.
  */
 export function connectionCap(limit: number | undefined = descriptorLimit()): number {

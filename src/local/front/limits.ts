@@ -1,6 +1,6 @@
 /** What the front lets clients take: deadlines, and caps on connections and buffers. */
 
-import { mebibyte, second } from "../../oci/variable.ts";
+import { mebibyte, second } from "../../units.ts";
 
 const minute = 60 * second;
 const kibibyte = 1024;
@@ -37,7 +37,7 @@ export interface FrontLimits {
 export const defaultLimits: FrontLimits = {
   headersMs: 15 * second,
   idleMs: 100 * second,
-  headerBytes: 16 * kibibyte,
+  headerBytes: 32 * kibibyte,
   silenceMs: minute,
   rateMs: 5 * minute,
   leastRate: kibibyte,

@@ -3,7 +3,7 @@
  * Worker; paths, sockets and variables are of one server, and come when it starts: on the command line and in the
  * environment.
  */
-import { variables } from "../../env.ts";
+import { variableNames } from "../../settings/settings.ts";
 
 /** The socket, services and directories that a start gives addresses and paths to. */
 export const names = {
@@ -14,7 +14,7 @@ export const names = {
   /** The files of blobs. */
   files: "files",
   /** The server's own process, which does what workerd's disk service does not. */
-  keeper: "keeper",
+  fsync: "fsync",
 } as const;
 
 /** What the configuration is made of. */
@@ -33,17 +33,17 @@ export interface WorkerdConfig {
 const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
 
 /** The last two are what the server says of its data directory, and how it is told from others. */
-const variableNames = [...Object.keys(variables), "MACHINE", "CHANNEL_SECRET"];
+const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];
 
 /** The configuration, as text. It takes no `--experimental`. */
 export function workerdConfig(config: WorkerdConfig): string {
   const bindings = [
-    ...variableNames.map((name) => `(name = ${quote(name)}, fromEnvironment = ${quote(name)})`),
+    ...fromEnvironment.map((name) => `(name = ${quote(name)}, fromEnvironment = ${quote(name)})`),
     ...Object.entries(config.objectClasses).map(
       ([binding, className]) => `(name = ${quote(binding)}, durableObjectNamespace = ${quote(className)})`,
     ),
     `(name = "BLOB_FILES", service = ${quote(names.files)})`,
-    `(name = "BLOB_KEEPER", service = ${quote(names.keeper)})`,
+    `(name = "BLOB_FSYNC", service = ${quote(names.fsync)})`,
     `(name = "WEBHOOK_OUTBOUND", service = "public")`,
   ];
   const namespaces = Object.values(config.objectClasses).map(
@@ -58,7 +58,7 @@ const config :Workerd.Config = (
     (name = "worker", worker = .worker),
     (name = ${quote(names.objects)}, disk = (path = "/nonexistent", writable = true)),
     (name = ${quote(names.files)}, disk = (path = "/nonexistent", writable = true)),
-    (name = ${quote(names.keeper)}, external = (address = "unix:/nonexistent", http = ())),
+    (name = ${quote(names.fsync)}, external = (address = "unix:/nonexistent", http = ())),
     # What the Worker fetches by itself: the keys of token services, which may be on a private network.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
     # The way of events to their listeners, whatever name led there.

@@ -30,7 +30,7 @@ export interface WorkerdOptions {
   dataDirectory: string;
   /** Absolute paths. */
   folders: DataFolders;
-  /** Where the Worker is to listen, and where the keeper does already. */
+  /** Where the Worker is to listen, and where the fsync service does already. */
   channels: Channels;
   /** All that the process gets of an environment. */
   environment: Record<string, string>;
@@ -81,7 +81,7 @@ export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal
     "--binary",
     "-",
     `--socket-addr=${names.socket}=${workerdAddress(channels.worker)}`,
-    `--external-addr=${names.keeper}=${workerdAddress(channels.keeper)}`,
+    `--external-addr=${names.fsync}=${workerdAddress(channels.fsync)}`,
     `--directory-path=${names.objects}=${folders.objects}`,
     `--directory-path=${names.files}=${folders.files}`,
     "--control-fd=3",

@@ -51,7 +51,7 @@ export function dropUnheld(shard: ShardParts, rows: DueRow[]): void {
  */
 export function endDelays({ due, env, settings, since }: ShardParts, limit: number): number {
   const cutShort =
-    env.BLOB_KEEPER === undefined ? 0 : due.hasten("doom", limit, since + settings.uploadTtlMs - 1);
+    env.BLOB_FSYNC === undefined ? 0 : due.hasten("doom", limit, since + settings.uploadTtlMs - 1);
   return cutShort + due.hasten(dropJob, limit) + due.hasten("delete", limit);
 }
 

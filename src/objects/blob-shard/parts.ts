@@ -1,7 +1,10 @@
 /**
  * What a shard is made of: its store, what it does later, the bucket, and the settings that they go by.
  */
-import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
+import { parseSettings, type Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";

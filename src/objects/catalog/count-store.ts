@@ -2,8 +2,7 @@
  * How the catalog keeps what isolates counted: sums of counters, and pulls by repository and tag.
  */
 import type { FamilyName } from "../../metrics/families.ts";
-import type { Report, Sample } from "../../metrics/meter.ts";
-import type { UploadNews } from "../../metrics/open-uploads.ts";
+import type { Report, Sample, UploadNews } from "../../metrics/meter.ts";
 import type { Backlog, TagPulls } from "../api.ts";
 
 /** Uploads live for less, whatever `UPLOAD_TTL` says. */

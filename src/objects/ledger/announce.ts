@@ -1,7 +1,7 @@
 /**
  * What the catalog knows of a repository, and when a deleted one may be forgotten.
  */
-import type { Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryChange, RepositoryInfo } from "../api.ts";
 import { catalogStub } from "../stubs.ts";

@@ -2,11 +2,12 @@
  * What a ledger could not hand over: rows of the replica, and events. It tries again by itself; the catalog is told for
  * the metrics, and hears nothing of what succeeds, which is nearly everything.
  */
-import type { Env } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueTable } from "../due.ts";
 import { catalogStub } from "../stubs.ts";
-import type { LedgerParts } from "./parts.ts";
 
 /** The job of the `due` table that tells the catalog. As long as it is there, the catalog may know of a backlog. */
 export const backlogJob = "backlog";
@@ -20,11 +21,15 @@ export function tellBacklogLater(due: DueTable, now: number): void {
   if (due.at(backlogJob, "") === undefined) due.set(backlogJob, "", now + firstAfterMs);
 }
 
+/** What hands over rows and events, and when it is tried again. */
+type HandOver = { outbox: Queue; events: Queue; due: DueTable; clock: Clock };
+type Queue = { backlog(): number };
+
 /** Tells the catalog what is left to hand over, and again later until that is nothing. */
 export async function tellBacklog(
   env: Env,
   repository: RepositoryName,
-  { outbox, events, due, clock }: LedgerParts,
+  { outbox, events, due, clock }: HandOver,
 ): Promise<void> {
   const backlog = { replica: outbox.backlog(), events: events.backlog() };
   await catalogStub(env).putBacklog(repository, backlog);

@@ -4,7 +4,8 @@
  * everywhere.
  */
 import { DurableObject } from "cloudflare:workers";
-import { type Clock, type Env, systemClock } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
+import { type Clock, systemClock } from "../../clock.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob, DueTable } from "../due.ts";

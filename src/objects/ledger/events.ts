@@ -6,7 +6,7 @@
  * the first event of a burst is written, and handed over to hear that nobody wanted it.
  */
 import { createHash } from "node:crypto";
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
 import type { DueTable } from "../due.ts";
 import { takeBytes } from "../take-bytes.ts";

@@ -2,7 +2,7 @@
  * What a ledger does by its alarm: a job for each kind of row in its `due` table, in the order in which one leads to
  * the next.
  */
-import type { Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";

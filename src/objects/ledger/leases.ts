@@ -2,8 +2,9 @@
  * The leases on which a ledger will link nothing any more. A shard that asks whether the repository holds a digest, and
  * hears "no", drops the holder; a link that was on its way must then find that its lease is void.
  */
+import type { Clock } from "../../clock.ts";
 import type { NumberedLease } from "../blob-shard-api.ts";
-import type { LedgerParts } from "./parts.ts";
+import type { DueTable } from "../due.ts";
 
 /** The job of the `due` table that forgets leases that ended long ago. */
 export const forgetLeasesJob = "forget-leases";
@@ -46,15 +47,18 @@ export class VoidLeaseStore {
   }
 }
 
+/** What remembers void leases, and forgets them in time. */
+type LeaseMemory = { leases: VoidLeaseStore; due: DueTable; clock: Clock };
+
 /** Promises to link nothing on these leases. In the caller's transaction. */
-export function voidLeases({ leases, due, clock }: LedgerParts, given: NumberedLease[]): void {
+export function voidLeases({ leases, due, clock }: LeaseMemory, given: NumberedLease[]): void {
   const now = clock.now();
   for (const lease of given) leases.add(lease, now);
   if (!due.has(forgetLeasesJob)) due.set(forgetLeasesJob, "", now + keptMs);
 }
 
 /** Forgets leases that have ended long ago. In the caller's transaction. */
-export function forgetLeases({ leases, due, clock }: LedgerParts): void {
+export function forgetLeases({ leases, due, clock }: LeaseMemory): void {
   const now = clock.now();
   leases.forgetBefore(now - keptMs + 1);
   if (leases.isEmpty()) due.clear(forgetLeasesJob, "");

@@ -3,7 +3,7 @@
  *
  * Nothing here deletes bytes. The shards are told, ask again, and decide.
  */
-import type { Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";

@@ -2,7 +2,8 @@
  * How a ledger keeps manifests: rows, bytes, references and referrers.
  */
 import type { Digest } from "../../oci/digest.ts";
-import { annotationsOf, type ManifestFacts, type Reference } from "../../oci/manifest.ts";
+import { annotationsOf } from "../../oci/manifest.ts";
+import type { ManifestFacts, Reference } from "../../oci/manifest-fields.ts";
 import type { BlobLocation, ManifestRow } from "../../storage/replica.ts";
 import type { ManifestStat, Page, Referrer } from "../api.ts";
 import { takeBytes } from "../take-bytes.ts";

@@ -11,7 +11,7 @@
  *
  * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import type { Replica, ReplicaValue } from "../../storage/replica.ts";

@@ -1,7 +1,10 @@
 /**
  * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
  */
-import { type Clock, type Env, parseSettings, type Settings } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
+import { parseSettings, type Settings } from "../../settings/settings.ts";
 import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
 import { webhooksStub } from "../stubs.ts";

@@ -4,7 +4,7 @@
  * It is in memory, as most of these blobs have a manifest already, which keeps them. It counts where that is deleted
  * before the client's own has come.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 
 /** Of how many blobs this is remembered, and of each how many promises; the oldest are forgotten. */
 const mostBlobs = 10_000;

@@ -2,9 +2,10 @@
  * A ledger's part of a scrub: its manifests' bytes and what they need, its links against the shards, and what KV says
  * of them all. KV may be behind by what is in the outbox; what else is wrong there is written anew.
  */
-import type { Env } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
 import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
-import { type Reference, readManifest, readStoredManifest } from "../../oci/manifest.ts";
+import { readManifest, readStoredManifest } from "../../oci/manifest.ts";
+import type { Reference } from "../../oci/manifest-fields.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { ReplicaKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";

@@ -2,9 +2,9 @@
  * What a ledger tells of what its repository holds. Summed up when somebody asks: a push pays nothing for it.
  */
 import type { Digest } from "../../oci/digest.ts";
-import type { Page } from "../api.ts";
+import type { ManifestEntry, Page } from "../api.ts";
 import { takeBytes } from "../take-bytes.ts";
-import type { Amount, ManifestEntry, RepositoryUsage } from "../upkeep.ts";
+import type { Amount, RepositoryUsage } from "../upkeep.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {
   return sql

@@ -2,8 +2,10 @@
  * The parts of a scrub that begin with what the stores have: keys in the bucket that nobody knows, and rows of the
  * replica of which no ledger knows.
  */
-import { type Env, parseSettings } from "../../env.ts";
+
+import type { Env } from "../../bindings.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import { parseSettings } from "../../settings/settings.ts";
 import { uploadOfKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { openReplica } from "../../storage/replica.ts";

@@ -4,8 +4,8 @@
 import { createHash } from "node:crypto";
 import { algorithmOf, type Digest, digestOf } from "../../oci/digest.ts";
 import type { Bucket } from "../../storage/bucket.ts";
-import { readPieces } from "../../storage/read-pieces.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
+import { readPieces } from "../../storage/streams.ts";
 
 /** Hashes what is stored of a blob; `undefined` where nothing of its size is. */
 export async function hashStored(bucket: Bucket, blob: BlobLocation): Promise<Digest | undefined> {

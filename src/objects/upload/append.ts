@@ -1,11 +1,12 @@
 /**
  * Taking in the bytes of one request.
  */
-import type { Settings } from "../../env.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
-import { BodyBroke, readPieces } from "../../storage/read-pieces.ts";
+import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import type { UploadWrite } from "../upload-channel.ts";
 import { type Intake, Stopped } from "./intake.ts";
 import { PartStreamer } from "./part-streamer.ts";

@@ -2,7 +2,7 @@
  * The taking in of one request's bytes, as other requests to the same upload see it: whether its client still sends,
  * and how to stop it.
  */
-import type { Clock } from "../../env.ts";
+import type { Clock } from "../../clock.ts";
 import type { Failure } from "../../oci/errors.ts";
 
 /** Somebody stopped the intake. What its request is answered with is in `failure`. */

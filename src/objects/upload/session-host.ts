@@ -1,4 +1,6 @@
-import type { Clock, Env, Settings } from "../../env.ts";
+import type { Env } from "../../bindings.ts";
+import type { Clock } from "../../clock.ts";
+import type { Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";

@@ -3,7 +3,7 @@
  * counted and can be cut off, and what waits for others can be made to give up sooner.
  */
 
-import type { Env } from "../../../src/env.ts";
+import type { Env } from "../../../src/bindings.ts";
 import { catalogStub } from "../../../src/objects/stubs.ts";
 import worker from "../../../src/worker.ts";
 import { CallCounter } from "../../support/call-counter.ts";

@@ -3,7 +3,8 @@
  *
  * POST /.test/overload/<calls> says for how many; GET /.test/overload answers how many of them are still to come.
  */
-import type { Env } from "../../../src/env.ts";
+import type { Env } from "../../../src/bindings.ts";
+import type { LedgerApi } from "../../../src/objects/api.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import worker from "../../../src/worker.ts";
 
@@ -20,8 +21,8 @@ type Ledgers = Env["LEDGERS"];
 /** What the platform answers for an object that has too many requests waiting. */
 function overloadable(ledgers: Ledgers): Ledgers {
   const getByName = (name: string) => {
-    const stub = ledgers.getByName(name);
-    const linkBlob = (...args: Parameters<typeof stub.linkBlob>) => {
+    const stub = ledgers.getByName(name) as unknown as LedgerApi;
+    const linkBlob = (...args: Parameters<LedgerApi["linkBlob"]>) => {
       if (overloads === 0) return stub.linkBlob(...args);
       overloads--;
       throw Object.assign(new Error("Durable Object is overloaded."), { overloaded: true });

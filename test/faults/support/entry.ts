@@ -4,7 +4,7 @@
  * A program's clients are in here too, and call the real `fetch` of each location directly: a request costs no
  * connection, so that hundreds of programs take seconds.
  */
-import type { Env } from "../../../src/env.ts";
+import type { Env } from "../../../src/bindings.ts";
 import { BlobShard as RealBlobShard } from "../../../src/objects/blob-shard.ts";
 import { Ledger as RealLedger } from "../../../src/objects/ledger.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";

@@ -12,9 +12,9 @@ import { type Replacement, replacing } from "./replacing.ts";
 
 /** Parts of uploads may be smaller than R2's least, so that blobs of a few kilobytes have several. */
 const smallParts: Replacement = {
-  file: "src/env.ts",
-  from: 'size("5MiB", 5 * mebibyte,',
-  to: 'size("5MiB", 1024,',
+  file: "src/settings/table.ts",
+  from: "size(5 * mebibyte,",
+  to: "size(1024,",
 };
 
 /** The runtime's timers go by the machine's clock, and the hours of a program take less than that. */

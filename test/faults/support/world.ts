@@ -2,7 +2,9 @@
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
  * command, on a clock that only the program moves. Worlds share nothing but the catalog.
  */
-import type { Clock, Env } from "../../../src/env.ts";
+
+import type { Env } from "../../../src/bindings.ts";
+import type { Clock } from "../../../src/clock.ts";
 import type { Machine } from "../../../src/machine.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";

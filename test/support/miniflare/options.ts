@@ -3,10 +3,11 @@ import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { type Request, Response, type SharedOptions, type WorkerOptions } from "miniflare";
-import { openDisk } from "../../../src/local/disk-service.ts";
-import { localVariables, type Variables } from "../../../src/local/variables.ts";
+import { openFiles } from "../../../src/local/fsync-service.ts";
+import { localVariables } from "../../../src/local/variables.ts";
 import { readWranglerOptions } from "../../../src/local/workerd/wrangler-options.ts";
 import type { Machine } from "../../../src/machine.ts";
+import type { Variables } from "../../../src/settings/settings.ts";
 
 /** Where blobs are kept: in files, as on one machine, or in Miniflare's R2. */
 export type BucketKind = "disk" | "r2";
@@ -78,10 +79,10 @@ const publicNetwork = { network: { allow: ["public"], tlsOptions: { trustBrowser
 /** The bindings of a blob store on files in a directory, which is made if it is not there. */
 function diskBindings(directory: string): NonNullable<WorkerOptions["serviceBindings"]> {
   mkdirSync(directory, { recursive: true });
-  const ask = openDisk(directory);
+  const ask = openFiles(directory);
   return {
     BLOB_FILES: { disk: { path: directory, writable: true } },
-    BLOB_KEEPER: async (request: Request) => {
+    BLOB_FSYNC: async (request: Request) => {
       const { searchParams } = new URL(request.url);
       const { method } = request;
       const { status, body } = await ask({

@@ -1,10 +1,11 @@
 /** `/api/v1/accounts`: accounts and their generated tokens. */
-import { minPasswordLength } from "../../../env.ts";
+
 import type { Account, AccountPut, TokenRecord } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import { parseGrants } from "../../../oci/grant.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import type { Registry } from "../../../registry/registry.ts";
+import { minPasswordLength } from "../../../settings/table.ts";
 import { audit } from "../../auth/audit.ts";
 import { guardOf } from "../../auth/guard.ts";
 import { generateSecret, hashPassword, hashSecret } from "../../auth/passwords.ts";

@@ -2,7 +2,7 @@
 import { auditKinds } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { everything, findGrant, isVerb, verbs } from "../../../oci/grant.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import { isPublic } from "../../../registry/repositories.ts";
 import { audit } from "../../auth/audit.ts";
 import { guardOf } from "../../auth/guard.ts";

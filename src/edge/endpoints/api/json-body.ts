@@ -1,7 +1,7 @@
 /** What the management API has in common. docs/api.md is its contract. */
 import { type Failure, failure, type Result } from "../../../oci/errors.ts";
+import { parseContentLength } from "../../../oci/http.ts";
 import { parseRepositoryName, type RepositoryName } from "../../../oci/name.ts";
-import { parseContentLength } from "../../../oci/range.ts";
 import type { Context } from "../../context.ts";
 import { readBody } from "../../read-body.ts";
 

@@ -1,6 +1,6 @@
 /** What administrators do with all that is stored: `/api/v1/gc`, `usage`, `scrub` and `replica/rebuild`. */
 import { failure } from "../../../oci/errors.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import { collect, readUsage } from "../../../registry/collection.ts";
 import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
 import { listRestorable } from "../../../registry/undo.ts";

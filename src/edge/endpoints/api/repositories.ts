@@ -1,7 +1,7 @@
 /** `/api/v1/repositories`: search, settings and deletion of repositories. */
 import type { ListedRepository, RepositoryChange } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
 import { audit } from "../../auth/audit.ts";
 import { refusalFor } from "../../auth/authorise.ts";

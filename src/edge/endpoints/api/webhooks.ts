@@ -2,7 +2,7 @@
 import type { Webhook } from "../../../objects/webhooks-api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { RegistryEvent } from "../../../oci/event.ts";
-import { parsePage } from "../../../oci/paging.ts";
+import { parsePage } from "../../../oci/http.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 import { eventOrigin } from "../../event-origin.ts";

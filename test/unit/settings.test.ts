@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseSettings, SettingError, type Settings, type VariableName } from "../../src/env.ts";
 import { parseMachine } from "../../src/machine.ts";
+import {
+  parseSettings,
+  SettingError,
+  type Settings,
+  type VariableName,
+} from "../../src/settings/settings.ts";
 
 const hour = 3_600_000;
 

@@ -1,6 +1,6 @@
 /**
- * Reading a request's body fast: into one large buffer, over and over. Default reads come in pieces of 4 KiB and are
- * more than ten times slower.
+ * Reading the bodies of requests: fast, into one large buffer, over and over. Default reads come in pieces of 4 KiB and
+ * are more than ten times slower.
  */
 
 /** The body ended before its length, or its connection broke. */
@@ -58,5 +58,33 @@ async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer
     )) as Reading;
   } catch (error) {
     throw new BodyBroke("the body broke off", { cause: error });
+  }
+}
+
+/** How long a client may take to send the next 256 KiB, in milliseconds. */
+const patienceMs = 60_000;
+
+/**
+ * Reads a body that was refused to its end, and throws it away; until nothing comes any more, and unless somebody else
+ * reads it. Never throws.
+ *
+ * A server that answers early and stops reading resets the connection, and the client may never see the answer. Most
+ * clients stop sending once they have it; until then somebody has to read.
+ */
+export async function drain(body: ReadableStream | null): Promise<void> {
+  if (body === null || body.locked) return;
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const inTime = <T>(read: Promise<T>) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => reject(new Error("nothing came")), patienceMs);
+    return Promise.race([read, late]);
+  };
+  try {
+    for await (const _ of readPieces(body, inTime));
+  } catch {
+    // The client has gone or stalls, or the body was read before.
+  } finally {
+    clearTimeout(timer);
   }
 }

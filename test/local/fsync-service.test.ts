@@ -4,42 +4,42 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { openDisk } from "../../src/local/disk-service.ts";
+import { openFiles } from "../../src/local/fsync-service.ts";
 import { temporaryDirectory } from "./program.ts";
 
-/** A keeper, and the folder of a key with one part of three bytes in it. */
-function keeperWithPart(t: TestContext) {
+/** An fsync service, and the folder of a key with one part of three bytes in it. */
+function serviceWithPart(t: TestContext) {
   const directory = temporaryDirectory(t);
   const [folder, name] = [`blobs/${randomUUID()}`, randomUUID()];
   mkdirSync(join(directory, folder), { recursive: true });
   writeFileSync(join(directory, folder, name), "abc");
-  const ask = openDisk(directory);
-  const keep = (method: string, query = "", body = "") =>
-    ask({ method, query: new URLSearchParams(query), body });
-  const settle = (request: object) => keep("POST", "", JSON.stringify(request));
-  return { directory, folder, name, keep, settle };
+  const answer = openFiles(directory);
+  const ask = (method: string, query = "", body = "") =>
+    answer({ method, query: new URLSearchParams(query), body });
+  const commit = (request: object) => ask("POST", "", JSON.stringify(request));
+  return { directory, folder, name, ask, commit };
 }
 
 test("files that are as they were written last; others do not, and nothing is deleted for them", async (t) => {
-  const { directory, folder, name, settle } = keeperWithPart(t);
+  const { directory, folder, name, commit } = serviceWithPart(t);
   const leftOver = join(directory, folder, ".left-over");
   writeFileSync(leftOver, "more");
   for (const files of [[{ name, sizeBytes: 2 }], [{ name: randomUUID(), sizeBytes: 3 }]]) {
-    assert.deepEqual(await settle({ folder, files, isAll: true }), { status: 404 });
+    assert.deepEqual(await commit({ folder, files, isAll: true }), { status: 404 });
     assert(existsSync(leftOver));
   }
   const files = [{ name, sizeBytes: 3 }];
-  assert.deepEqual(await settle({ folder, files, isAll: true }), { status: 204 });
+  assert.deepEqual(await commit({ folder, files, isAll: true }), { status: 204 });
   assert(!existsSync(leftOver));
   // What lasts already is looked at all the same.
   writeFileSync(join(directory, folder, name), "abcd");
-  assert.deepEqual(await settle({ folder, files, isAll: false }), { status: 404 });
+  assert.deepEqual(await commit({ folder, files, isAll: false }), { status: 404 });
   const nowhere = { folder: `blobs/${randomUUID()}`, files, isAll: true };
-  assert.deepEqual(await settle(nowhere), { status: 404 });
+  assert.deepEqual(await commit(nowhere), { status: 404 });
 });
 
 test("no request leads out of the folder of a key", async (t) => {
-  const { directory, folder, name, settle } = keeperWithPart(t);
+  const { directory, folder, name, commit } = serviceWithPart(t);
   const files = [{ name, sizeBytes: 3 }];
   const outside = join(dirname(directory), `outside-${randomUUID()}`);
   mkdirSync(outside);
@@ -58,11 +58,11 @@ test("no request leads out of the folder of a key", async (t) => {
     folder.toUpperCase(),
   ];
   for (const each of elsewhere) {
-    assert.deepEqual(await settle({ folder: each, files, isAll: true }), { status: 400 }, each);
+    assert.deepEqual(await commit({ folder: each, files, isAll: true }), { status: 400 }, each);
   }
   for (const each of ["", "..", `../${name}`, `${name}/`, "/etc/passwd", "other", 1, null]) {
     const request = { folder, files: [{ name: each, sizeBytes: 3 }], isAll: true };
-    assert.deepEqual(await settle(request), { status: 400 }, String(each));
+    assert.deepEqual(await commit(request), { status: 400 }, String(each));
   }
   for (const request of [
     {},
@@ -72,18 +72,18 @@ test("no request leads out of the folder of a key", async (t) => {
     { folder, files: name, isAll: true },
     { folder, files: [null], isAll: true },
   ]) {
-    assert.deepEqual(await settle(request), { status: 400 }, JSON.stringify(request));
+    assert.deepEqual(await commit(request), { status: 400 }, JSON.stringify(request));
   }
   assert(existsSync(join(outside, name)) && existsSync(join(directory, folder, name)));
 });
 
 test("keys are listed in pages, in order", async (t) => {
-  const { directory, keep } = keeperWithPart(t);
+  const { directory, ask } = serviceWithPart(t);
   for (let key = 0; key < 4; key++) mkdirSync(join(directory, "blobs", randomUUID()));
   const seen: string[] = [];
   let after = "";
   for (let pages = 0; pages < 3; pages++) {
-    const { status, body = "" } = await keep("GET", `after=${encodeURIComponent(after)}&limit=2`);
+    const { status, body = "" } = await ask("GET", `after=${encodeURIComponent(after)}&limit=2`);
     assert.equal(status, 200);
     const page: { objects: { key: string }[]; cursor?: string } = JSON.parse(body);
     seen.push(...page.objects.map(({ key }) => key));
@@ -95,20 +95,20 @@ test("keys are listed in pages, in order", async (t) => {
 });
 
 test("what is no request of the bucket's is refused", async (t) => {
-  const { keep } = keeperWithPart(t);
+  const { ask } = serviceWithPart(t);
   for (const query of ["", "limit=0", "limit=1001", "limit=1.5", "limit=all"]) {
-    assert.deepEqual(await keep("GET", query), { status: 400 }, query);
+    assert.deepEqual(await ask("GET", query), { status: 400 }, query);
   }
   for (const method of ["PUT", "DELETE"]) {
-    assert.deepEqual(await keep(method, "limit=1", "{}"), { status: 400 }, method);
+    assert.deepEqual(await ask(method, "limit=1", "{}"), { status: 400 }, method);
   }
-  assert.deepEqual(await keep("POST", "", "no JSON"), { status: 400 });
+  assert.deepEqual(await ask("POST", "", "no JSON"), { status: 400 });
 });
 
 test("however much is to last at once, few files are open for it", {
   skip: !existsSync("/proc/self/fd"),
 }, async (t) => {
-  const { directory, settle } = keeperWithPart(t);
+  const { directory, commit } = serviceWithPart(t);
   const requests = Array.from({ length: 200 }, () => {
     const [folder, name] = [`blobs/${randomUUID()}`, randomUUID()];
     mkdirSync(join(directory, folder));
@@ -119,13 +119,13 @@ test("however much is to last at once, few files are open for it", {
   const before = openNow();
   let most = 0;
   let isOver = false;
-  const settled = Promise.all(requests.map(settle)).finally(() => {
+  const committed = Promise.all(requests.map(commit)).finally(() => {
     isOver = true;
   });
   while (!isOver) {
     most = Math.max(most, openNow() - before);
     await setImmediate();
   }
-  assert((await settled).every(({ status }) => status === 204));
+  assert((await committed).every(({ status }) => status === 204));
   assert(most > 0 && most < 100, `${most} were open`);
 });

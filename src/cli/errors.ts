@@ -1,0 +1,33 @@
+/** How a command fails: errors that say to people what is wrong. */
+
+/** The command line makes no sense; the message says why. */
+export class UsageError extends Error {
+  override name = "UsageError";
+}
+
+/** What the error of an answer says for programs: its code, and the digest that it is about. */
+export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
+
+/** The registry refused, or was not reached; the message says why. */
+export class CommandError extends Error {
+  override name = "CommandError";
+  /** The status of the registry's answer, if it gave one. */
+  readonly status: number | undefined;
+  /** The code of the answer's error, if it has one; `UNREACHABLE` when there was no answer. */
+  readonly code: string | undefined;
+  /** The digest that the answer's error is about, if it names one. */
+  readonly digest: string | undefined;
+
+  constructor(message: string, status?: number, { code, digest }: ErrorFacts = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.digest = digest;
+  }
+}
+
+/** Whether an error says to people what is wrong; that of a file says so, too. */
+export function isExpected(error: unknown): error is Error {
+  if (error instanceof UsageError || error instanceof CommandError) return true;
+  return error instanceof Error && "syscall" in error;
+}

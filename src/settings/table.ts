@@ -1,0 +1,282 @@
+/**
+ * Every setting of the Worker, with the environment variable that it is read from.
+ *
+ * The table is the only place that knows them: their types, the errors of wrong values and the README's table
+ * (`npm run settings:document`) follow from it.
+ */
+import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
+import { maxHosts, parseHosts, parseOrigin } from "../oci/origin.ts";
+import { day, gibibyte, hour, mebibyte, second } from "../units.ts";
+import {
+  duration,
+  oneOf,
+  optional,
+  orWord,
+  parsedBy,
+  type SettingType,
+  secretText,
+  size,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from "./formats.ts";
+
+/** How long a password must be, in characters. */
+export const minPasswordLength = 12;
+
+/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
+export const maxTokenTtlMs = hour;
+export const maxRefreshTtlMs = 365 * day;
+
+const issuers: SettingType<TrustedIssuer[]> = {
+  parse: (json) => {
+    const parsed = parseIssuers(json);
+    return parsed.ok ? { ok: true, value: parsed.issuers } : parsed;
+  },
+  expects: "a JSON array of issuers as docs/access.md describes them",
+  range: "JSON",
+};
+
+const origin = parsedBy(
+  (url) => parseOrigin(url.replace(/\/$/, ""))?.origin,
+  "an http or https URL of a host alone, such as https://registry.example.com",
+  "a URL without a path",
+);
+
+const hosts = parsedBy(
+  parseHosts,
+  `at most ${maxHosts} host names or addresses, separated by commas, without ports; IPv6 in brackets`,
+  `at most ${maxHosts} names or addresses`,
+);
+
+/** A setting: the variable that it is read from, the text that counts where there is none, and what it is, in Markdown. */
+export type Setting<N extends string, T> = {
+  variable: N;
+  default: string;
+  type: SettingType<T>;
+  doc: string;
+};
+
+function setting<const N extends string, T>(
+  variable: N,
+  fallback: string,
+  type: SettingType<T>,
+  doc: string,
+): Setting<N, T> {
+  return { variable, default: fallback, type, doc };
+}
+
+/** All settings, by the names that the code knows them by. Times are milliseconds, sizes are bytes. */
+export const settingTable = {
+  /** `undefined` when there is no account `admin`. */
+  adminPassword: setting(
+    "ADMIN_PASSWORD",
+    "",
+    optional(secretText(minPasswordLength)),
+    "password of the account `admin`; a secret",
+  ),
+  /** The registry's name in challenges, and the audience and issuer of its tokens. */
+  service: setting(
+    "AUTH_SERVICE",
+    "stowage",
+    text,
+    "the registry's name in challenges; issuer and audience of its tokens",
+  ),
+  /** `undefined`: clients get tokens at the registry itself. */
+  authRealm: setting(
+    "AUTH_REALM",
+    "",
+    optional(text),
+    "where clients get tokens, if not at the registry's own `/token`",
+  ),
+  tokenTtlMs: setting("TOKEN_TTL", "5m", duration(second, maxTokenTtlMs), "how long a token lives"),
+  refreshTtlMs: setting(
+    "REFRESH_TTL",
+    "30d",
+    duration(hour, maxRefreshTtlMs),
+    "how long a refresh token lives",
+  ),
+  issuers: setting(
+    "TOKEN_ISSUERS",
+    "[]",
+    issuers,
+    "token services of others, as JSON: [docs/access.md](docs/access.md)",
+  ),
+  /** Where clients and events reach the registry; `undefined`: where the request did. */
+  publicUrl: setting(
+    "PUBLIC_URL",
+    "",
+    optional(origin),
+    "the registry's own URL, such as `https://registry.example.com`, as [events](docs/webhooks.md) name it; its pages may change things",
+  ),
+  openHosts: setting(
+    "OPEN_HOSTS",
+    "",
+    hosts,
+    "names that an open registry answers to, beside those of loopback: [docs/access.md](docs/access.md#browsers)",
+  ),
+  trustForwarded: setting(
+    "TRUST_FORWARDED",
+    "no",
+    yesOrNo,
+    "`yes`: a proxy in front sets `X-Forwarded-Proto` and `X-Forwarded-Host`, and on one machine adds to `X-Forwarded-For`",
+  ),
+  publicScheme: setting(
+    "PUBLIC_SCHEME",
+    "request",
+    oneOf("request", "http", "https"),
+    "`https`: clients come by HTTPS, whatever the request says; set by `--tls-cert`",
+  ),
+  addressHeader: setting(
+    "ADDRESS_HEADER",
+    "CF-Connecting-IP",
+    text,
+    "the header that names the client's address; on one machine, one that the server itself sets",
+  ),
+  uploadTtlMs: setting(
+    "UPLOAD_TTL",
+    "24h",
+    duration(second, 6 * day),
+    "how long an upload lives after its last request",
+  ),
+  uploadStallMs: setting(
+    "UPLOAD_STALL",
+    "10s",
+    duration(second, hour),
+    "how long a request to an upload may send nothing (less than 256 KiB) before another one takes its place",
+  ),
+  /** Times 10,000 it is the largest blob that can be streamed. */
+  uploadPartBytes: setting(
+    "UPLOAD_PART_SIZE",
+    "5MiB",
+    size(5 * mebibyte, 32 * mebibyte),
+    "size of the parts of a streamed upload",
+  ),
+  uploadBufferBytes: setting(
+    "UPLOAD_BUFFERS",
+    "64MiB",
+    size(0, gibibyte),
+    "memory for part buffers beyond which each upload makes do with one",
+  ),
+  sparseManifests: setting(
+    "SPARSE_MANIFESTS",
+    "reject",
+    oneOf("reject", "accept"),
+    "`accept`: manifests may reference what is not there, as mirrors of a subset need",
+  ),
+  /** `ledger` is linearizable. */
+  tagReads: setting(
+    "TAG_READS",
+    "ledger",
+    oneOf("ledger", "edge"),
+    "`edge`: tags are read from the replica first; faster, and may be old",
+  ),
+  gcGraceMs: setting(
+    "GC_GRACE",
+    "24h",
+    duration(0, 365 * day),
+    "how long a blob that nothing references is kept",
+  ),
+  /** `undefined`: for ever. */
+  untaggedTtlMs: setting(
+    "UNTAGGED_TTL",
+    "never",
+    orWord("never", duration(0, 3650 * day)),
+    "how long a manifest is kept that no tag, no index and no subject reaches",
+  ),
+  tagHistoryMs: setting(
+    "TAG_HISTORY_DAYS",
+    "90",
+    wholeNumber(1, 3650, day),
+    "how many days the moves of tags are kept",
+  ),
+  /** `undefined`: only when asked. */
+  scrubEveryMs: setting(
+    "SCRUB_EVERY",
+    "30d",
+    orWord("never", duration(hour, 3650 * day)),
+    "how often all that is stored is read and compared by itself; `never`: only when asked",
+  ),
+  deleteDelayMs: setting(
+    "DELETE_DELAY",
+    "1h",
+    duration(0, 30 * day),
+    "time between the decision to delete bytes and their deletion; none where `GC_GRACE` is 0",
+  ),
+  /** So that a late adoption of the key is refused. */
+  tombstoneTtlMs: setting(
+    "TOMBSTONE_TTL",
+    "24h",
+    duration(second, 30 * day),
+    "how long a deleted key is remembered",
+  ),
+  leaseMs: setting(
+    "LEASE_TTL",
+    "60s",
+    duration(second, hour),
+    "how long a repository has to link a blob that was stored for it",
+  ),
+  replicaRepeatMs: setting(
+    "REPLICA_REPEAT",
+    "120s",
+    duration(second, hour),
+    "when a replica write of unknown outcome, or a delete, is repeated",
+  ),
+  /** `undefined`: as storage/disk-space.ts says. */
+  diskReserveBytes: setting(
+    "DISK_RESERVE",
+    "auto",
+    orWord("auto", size(0, 1024 * gibibyte)),
+    "one machine: how much of the disk pushes leave free, such as `2GiB`; `auto`: 256 MiB or a hundredth of the volume, whichever is more, and a tenth at most; `0`: nothing: [docs/operations.md](docs/operations.md#a-full-disk)",
+  ),
+  webhookAllowsPrivate: setting(
+    "WEBHOOK_ALLOW_PRIVATE",
+    "no",
+    yesOrNo,
+    "`yes`: events may go to private addresses, and by http: [docs/webhooks.md](docs/webhooks.md)",
+  ),
+  webhookTimeoutMs: setting(
+    "WEBHOOK_TIMEOUT",
+    "10s",
+    duration(100, 60 * second),
+    "how long a listener may take to answer",
+  ),
+  eventQuietMs: setting(
+    "EVENT_QUIET",
+    "5s",
+    duration(0, 60 * second),
+    "how long a repository writes no events down, once it was told that nobody listens; making or changing a webhook takes as long",
+  ),
+  /** `undefined`: only administrators' passwords open the metrics. */
+  metricsToken: setting(
+    "METRICS_TOKEN",
+    "",
+    optional(text),
+    "a bearer token that opens `/metrics`, beside administrators' passwords; a secret",
+  ),
+  metricsScope: setting(
+    "METRICS_SCOPE",
+    "registry",
+    oneOf("registry", "process"),
+    "`process`: one process answers every request, so `/metrics` has its counts too; the default on one machine",
+  ),
+  logFormat: setting(
+    "LOG_FORMAT",
+    "json",
+    oneOf("json", "text", "none"),
+    "one line a request; on one machine `--log` sets it, to `text` by default",
+  ),
+  logsProbes: setting(
+    "LOG_PROBES",
+    "yes",
+    yesOrNo,
+    "`no`: requests for `/healthz`, `/readyz` and `/metrics` have no line, unless they are refused or fail",
+  ),
+  /** `open`: every request is allowed. Only the local server sets it, and only while bound to loopback. */
+  access: setting(
+    "ACCESS",
+    "closed",
+    oneOf("closed", "open"),
+    "`open`: no authentication; set by the local server while it has no credential",
+  ),
+};
