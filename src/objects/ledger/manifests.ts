@@ -50,7 +50,8 @@ export function storeManifest(tx: Tx, parts: LedgerParts, put: ManifestPut, acce
     unlinkLater(tx, parts, referencedBefore);
   }
   if (!isKnown || linkedLately.length > 0) outbox.mark(tx, { kind: "manifest", digest });
-  promises.keep(facts.references.map((reference) => reference.digest));
+  // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
+  if (!isKnown) promises.keep(facts.references.map((reference) => reference.digest));
   recordPush(tx, parts, put);
   for (const tag of put.tags) moveTag(tx, parts, tag, digest, origin);
   untaggedLater(tx, parts, [digest]);
