@@ -3,8 +3,7 @@
  */
 import type { Verb } from "../oci/grant.ts";
 import type { AccessEntry } from "../oci/scope.ts";
-import type { ManagementRight } from "./auth/access.ts";
-import type { Answer, Context, RepositoryContext } from "./context.ts";
+import type { Answer, Context, ManagementRight, RepositoryContext } from "./context.ts";
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 

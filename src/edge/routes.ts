@@ -5,6 +5,7 @@
  * patterns match, the first one counts.
  */
 import { catalogScope } from "../oci/scope.ts";
+import { base, healthz, readyz, root } from "./endpoints/about.ts";
 import {
   createToken,
   getAccount,
@@ -36,14 +37,11 @@ import {
   removeWebhook,
   replayDeadLetter,
 } from "./endpoints/api/webhooks.ts";
-import { base } from "./endpoints/base.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
-import { healthz, readyz } from "./endpoints/health.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
-import { root } from "./endpoints/root.ts";
 import { tags } from "./endpoints/tags.ts";
 import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";

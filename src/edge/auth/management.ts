@@ -3,10 +3,9 @@
  * repositories alone, open nothing here.
  */
 import { failure } from "../../oci/errors.ts";
-import type { Context, Refusal } from "../context.ts";
-import type { ManagementRight } from "./access.ts";
+import type { Context, ManagementRight, Refusal } from "../context.ts";
 import { audit } from "./audit.ts";
-import { basicChallenge } from "./challenge.ts";
+import { basicChallenge } from "./authorise.ts";
 
 /** `undefined` if the caller may use a route, which is called so; else the refusal. */
 export function managementRefusal(

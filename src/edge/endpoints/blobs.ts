@@ -4,9 +4,8 @@ import { parseDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
 import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable, parseRange } from "../../oci/http.ts";
 import { deleteBlob, findBlob, readBlob } from "../../registry/blobs.ts";
-import type { Answer, RepositoryContext } from "../context.ts";
-import { eventOrigin } from "../event-origin.ts";
-import { contentHeaders } from "./content-headers.ts";
+import { type Answer, eventOrigin, type RepositoryContext } from "../context.ts";
+import { contentHeaders } from "../respond.ts";
 
 /** Serves a blob or a range of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
 export async function pullBlob({

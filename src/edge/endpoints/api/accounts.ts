@@ -7,15 +7,15 @@ import { parsePage } from "../../../oci/http.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import { minPasswordLength } from "../../../settings/table.ts";
 import { audit } from "../../auth/audit.ts";
-import { guardOf } from "../../auth/guard.ts";
+import { authCacheOf } from "../../auth/auth-cache.ts";
 import { generateSecret, hashPassword, hashSecret } from "../../auth/passwords.ts";
-import { adminName, outsiderName } from "../../auth/principal.ts";
+import { adminName, federatedUser } from "../../auth/principal.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { linkHeader } from "../link-header.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, readJson } from "./json-body.ts";
 
 const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const reservedNames: string[] = [adminName, outsiderName, "anonymous"];
+const reservedNames: string[] = [adminName, federatedUser, "anonymous"];
 const maxPasswordLength = 512;
 const maxTokens = 100;
 const maxTokenSeconds = 10 * 365 * 24 * 3600;
@@ -71,7 +71,7 @@ export async function putAccount(context: Context): Promise<Answer> {
   if (!derived.ok) return { failure: derived };
   const account: AccountPut = { ...settings, ...derived.derived };
   const isNew = await registry.catalog().putAccount(account);
-  guardOf(registry).gate.addName(account.name);
+  authCacheOf(registry).throttle.addName(account.name);
   const detail = `grants ${JSON.stringify(account.grants)}${account.password ? ", password" : ""}${account.isDisabled ? ", disabled" : ""}`;
   audit(context, {
     action: isNew ? "account.create" : "account.change",
@@ -113,13 +113,13 @@ async function derivePassword(
   password: string | undefined,
 ): Promise<Result<{ derived: Pick<AccountPut, "password"> }>> {
   if (password === undefined) return { ok: true, derived: {} };
-  const place = guardOf(registry).gate.enterNewPassword(network);
-  if (place === undefined) return failure("TOOMANYREQUESTS");
+  const slot = authCacheOf(registry).throttle.acquireForNewPassword(network);
+  if (slot === undefined) return failure("TOOMANYREQUESTS");
   try {
-    await place.turn();
+    await slot.start();
     return { ok: true, derived: { password: await hashPassword(password) } };
   } finally {
-    place.leave();
+    slot.release();
   }
 }
 

@@ -4,11 +4,11 @@ import { failure } from "../../../oci/errors.ts";
 import { everything, findGrant, isVerb, verbs } from "../../../oci/grant.ts";
 import { parsePage } from "../../../oci/http.ts";
 import { isPublic } from "../../../registry/repositories.ts";
-import { audit } from "../../auth/audit.ts";
-import { guardOf } from "../../auth/guard.ts";
+import { audit, auditQueueOf } from "../../auth/audit.ts";
+import { authCacheOf } from "../../auth/auth-cache.ts";
 import { adminName } from "../../auth/principal.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { linkHeader } from "../link-header.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 /** Says which grant allows a verb on a repository, or why none does. */
@@ -47,7 +47,7 @@ export async function listAudit({ registry, url }: Context): Promise<Answer> {
     return { failure: invalidField("kind", `one of ${auditKinds.join(", ")}`) };
   }
   // What this isolate has just refused is shown, too.
-  await guardOf(registry).audit.flush();
+  await auditQueueOf(registry).flush();
   const limit = Math.min(page.limit, 1000);
   const { entries, more } = await registry.catalog().listAudit(kind, before, limit);
   return jsonReply({ entries }, linkHeader(url, { ...page, limit }, more, entries.at(-1)?.id.toString()));
@@ -56,7 +56,7 @@ export async function listAudit({ registry, url }: Context): Promise<Answer> {
 /** Makes a new signing key. Tokens in flight stay good: the keys before it go on verifying. */
 export async function rotateKeys(context: Context): Promise<Answer> {
   const keys = await context.registry.catalog().rotateSigningKey();
-  await guardOf(context.registry).keys.replace(keys);
+  await authCacheOf(context.registry).keys.replace(keys);
   audit(context, { action: "keys.rotate", target: keys[0]?.kid ?? "", outcome: "done" });
   return jsonReply({ signing: keys[0]?.kid, verifying: keys.map((key) => key.kid) });
 }

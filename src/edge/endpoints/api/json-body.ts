@@ -2,8 +2,8 @@
 import { type Failure, failure, type Result } from "../../../oci/errors.ts";
 import { parseContentLength } from "../../../oci/http.ts";
 import { parseRepositoryName, type RepositoryName } from "../../../oci/name.ts";
+import { readBody } from "../../body.ts";
 import type { Context } from "../../context.ts";
-import { readBody } from "../../read-body.ts";
 
 const maxJsonBytes = 256 * 1024;
 

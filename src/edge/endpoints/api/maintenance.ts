@@ -6,7 +6,7 @@ import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
 import { listRestorable } from "../../../registry/undo.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { linkHeader } from "../link-header.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, readCursor } from "./json-body.ts";
 
 /** The most repositories that are asked what they hold for one page. */

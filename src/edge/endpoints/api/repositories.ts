@@ -4,11 +4,9 @@ import { failure } from "../../../oci/errors.ts";
 import { parsePage } from "../../../oci/http.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
 import { audit } from "../../auth/audit.ts";
-import { refusalFor } from "../../auth/authorise.ts";
-import { pullGrants } from "../../auth/subject-grants.ts";
-import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { eventOrigin } from "../../event-origin.ts";
-import { linkHeader } from "../link-header.ts";
+import { pullGrants, refusalFor } from "../../auth/authorise.ts";
+import { type Answer, type Context, eventOrigin, jsonReply } from "../../context.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 const maxDescriptionLength = 1000;

@@ -8,9 +8,8 @@ import { parseTag, type RepositoryName } from "../../../oci/name.ts";
 import { listManifests, restoreManifest, restoreTag, tagHistory } from "../../../registry/undo.ts";
 import { audit } from "../../auth/audit.ts";
 import { refusalFor } from "../../auth/authorise.ts";
-import { type Answer, type Context, jsonReply, type Refusal } from "../../context.ts";
-import { eventOrigin } from "../../event-origin.ts";
-import { linkHeader } from "../link-header.ts";
+import { type Answer, type Context, eventOrigin, jsonReply, type Refusal } from "../../context.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, parseRepository, readJson } from "./json-body.ts";
 
 const maxPage = 1000;

@@ -4,9 +4,8 @@ import { failure, type Result } from "../../../oci/errors.ts";
 import type { RegistryEvent } from "../../../oci/event.ts";
 import { parsePage } from "../../../oci/http.ts";
 import { audit } from "../../auth/audit.ts";
-import { type Answer, type Context, jsonReply } from "../../context.ts";
-import { eventOrigin } from "../../event-origin.ts";
-import { linkHeader } from "../link-header.ts";
+import { type Answer, type Context, eventOrigin, jsonReply } from "../../context.ts";
+import { linkHeader } from "../../respond.ts";
 import { invalidField, readJson } from "./json-body.ts";
 import {
   parseWebhook,
