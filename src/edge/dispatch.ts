@@ -76,7 +76,6 @@ export async function dispatch(
 }
 
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
-  // Names are not percent-decoded: a registry that did would serve one repository under many names.
   const repository = parseRepositoryName(context.params.name ?? "");
   if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
   const endpoint = methodOf(route.methods, context.request.method);

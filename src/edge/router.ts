@@ -46,13 +46,15 @@ export function findRoute(path: string, method: string): Routed {
 }
 
 /**
- * Some clients write the colon of a digest as `%3A`. Names stay as they are: `%2F` in them must not become a slash.
+ * Some clients write the colon of a digest as `%3A`, and the slashes of a name as `%2F`, which is all that is decoded in
+ * a name: it has one other way to be written, and what follows goes by the usual one.
  */
 function decodeParams(groups: Record<string, string> = {}): Record<string, string> {
   const params: Record<string, string> = {};
   for (const param in groups) {
     const value = groups[param] ?? "";
-    params[param] = param === "name" || !value.includes("%") ? value : decode(value);
+    if (!value.includes("%")) params[param] = value;
+    else params[param] = param === "name" ? value.replace(/%2f/gi, "/") : decode(value);
   }
   return params;
 }

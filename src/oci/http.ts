@@ -30,28 +30,57 @@ export function isRangeApplicable(ifRange: string | null, tag: string): boolean 
 /** Part of some content: `length` bytes from `offset`, both whole numbers. */
 export type ByteRange = { offset: number; length: number };
 
-/** What a `Range` header asks of content of a known size. */
-export type RangeRequest = "whole" | "unsatisfiable" | ByteRange;
+/** What a `Range` header asks of content of a known size: the ranges in the order asked, none of which is empty. */
+export type RangeRequest = "whole" | "unsatisfiable" | [ByteRange, ...ByteRange[]];
+
+/** The most ranges that a request may ask for: as many as podman and buildah ask for at once. */
+export const maxRanges = 1024;
 
 /**
- * Reads a `Range` header against content of `sizeBytes`.
+ * Reads a `Range` header against content of `sizeBytes`. Source: RFC 9110, sections 14.1 and 14.2.
  *
- * What is not a single range of bytes is ignored, as RFC 9110 (section 14.2) allows: the answer is then the whole.
- * A range that ends before it begins is rejected, which the same section allows too.
+ * Ranges beyond the end are left out if others lie within. The answer is the whole where the header is malformed or in
+ * another unit, where there are more than {@link maxRanges}, where some overlap (section 17.15: nobody needs that, and
+ * it multiplies what is sent), and where the content is empty. A range that ends before it begins is rejected.
  */
 export function parseRange(header: string | null, sizeBytes: number): RangeRequest {
-  const match = /^bytes=[ \t]*(\d{0,15})-(\d{0,15})[ \t]*$/i.exec(header ?? "");
-  if (match === null) return "whole";
-  const [, firstText = "", lastText = ""] = match;
+  const set = /^bytes=(.*)$/i.exec(header?.trim() ?? "")?.[1];
+  if (set === undefined || sizeBytes === 0) return "whole";
+  // A list may have empty elements (RFC 9110, section 5.6.1.2).
+  const specs = set.split(",").flatMap((each) => each.trim() || []);
+  if (specs.length === 0 || specs.length > maxRanges) return "whole";
+  const ranges: ByteRange[] = [];
+  for (const spec of specs) {
+    const range = parseSpec(spec, sizeBytes);
+    if (range === "malformed") return "whole";
+    if (range === "backwards") return "unsatisfiable";
+    if (range !== "beyond") ranges.push(range);
+  }
+  const [first, ...more] = ranges;
+  if (first === undefined) return "unsatisfiable";
+  return doOverlap(ranges) ? "whole" : [first, ...more];
+}
+
+/** Reads one `first-last`, `first-` or `-length`. Positions of any number of digits are taken. */
+function parseSpec(spec: string, sizeBytes: number): ByteRange | "malformed" | "backwards" | "beyond" {
+  const [, firstText = "", lastText = ""] = /^(\d*)-(\d*)$/.exec(spec) ?? [];
+  if (firstText === "" && lastText === "") return "malformed";
   if (firstText === "") {
-    if (lastText === "") return "whole";
     const length = Math.min(Number(lastText), sizeBytes);
-    return length === 0 ? "unsatisfiable" : { offset: sizeBytes - length, length };
+    return length === 0 ? "beyond" : { offset: sizeBytes - length, length };
   }
   const first = Number(firstText);
-  const last = lastText === "" ? sizeBytes - 1 : Math.min(Number(lastText), sizeBytes - 1);
-  const isBackwards = lastText !== "" && Number(lastText) < first;
-  return first >= sizeBytes || isBackwards ? "unsatisfiable" : { offset: first, length: last - first + 1 };
+  const last = lastText === "" ? Number.POSITIVE_INFINITY : Number(lastText);
+  if (last < first) return "backwards";
+  if (first >= sizeBytes) return "beyond";
+  return { offset: first, length: Math.min(last, sizeBytes - 1) - first + 1 };
+}
+
+function doOverlap(ranges: ByteRange[]): boolean {
+  const sorted = ranges.toSorted((a, b) => a.offset - b.offset);
+  return sorted.some(
+    ({ offset, length }, index) => offset + length > (sorted[index + 1]?.offset ?? Infinity),
+  );
 }
 
 /**
@@ -100,10 +129,13 @@ export function parsePage(query: URLSearchParams): PageRequest | undefined {
   return { limit: Math.min(Number(n), maxPageSize), last };
 }
 
-/** The `Link` header that leads to the page after `last`: the same request with other `n` and `last`. */
+/**
+ * The `Link` header that leads to the page after `last`: the same request with other `n` and `last`, and the slashes of
+ * the repository's name as they are.
+ */
 export function nextPageLink(url: URL, page: { limit: number; last: string }): string {
   const query = new URLSearchParams(url.search);
   query.set("n", String(page.limit));
   query.set("last", page.last);
-  return `<${url.pathname}?${query}>; rel="next"`;
+  return `<${url.pathname.replace(/%2f/gi, "/")}?${query}>; rel="next"`;
 }

@@ -8,6 +8,7 @@ import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, BucketFailed } from "../storage/bucket.ts";
+import { type RangePiece, readRanges } from "../storage/read-ranges.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import { noteDeletion } from "./deletions.ts";
 import { smallBlobBytes } from "./isolate-cache.ts";
@@ -57,22 +58,53 @@ export async function readBlob(
   location: BlobLocation,
   range: ByteRange | undefined,
 ): Promise<Result<{ body: ReadableStream | Uint8Array }>> {
-  const { cache, bucket } = registry;
-  const { digest } = location;
   if (location.sizeBytes > smallBlobBytes) {
-    return readAnywhere(registry, repository, location, (each) => bucket.read(each, range));
+    return readAnywhere(registry, repository, location, (each) => registry.bucket.read(each, range));
   }
-  const kept = cache.smallBlob(digest);
+  const whole = await readSmallBlob(registry, repository, location);
+  if (!whole.ok || range === undefined) return whole;
+  return { ok: true, body: whole.body.subarray(range.offset, range.offset + range.length) };
+}
+
+/**
+ * Reads ranges of a blob that was found, which do not overlap, in the order given. See {@link readBlob}.
+ *
+ * @returns pieces of the ranges, each of which is good only until the next one is asked for; where the bucket fails
+ *   meanwhile, they end with BucketFailed
+ */
+export async function readBlobRanges(
+  registry: Registry,
+  repository: RepositoryName,
+  location: BlobLocation,
+  ranges: readonly ByteRange[],
+): Promise<Result<{ pieces: AsyncIterable<RangePiece> | Iterable<RangePiece> }>> {
+  if (location.sizeBytes > smallBlobBytes) {
+    const read = (each: BlobLocation) => readRanges(registry.bucket, each, ranges);
+    const found = await readAnywhere(registry, repository, location, read);
+    return found.ok ? { ok: true, pieces: found.body } : found;
+  }
+  const whole = await readSmallBlob(registry, repository, location);
+  if (!whole.ok) return whole;
+  const pieces = ranges.map(({ offset, length }, index) => ({
+    index,
+    bytes: whole.body.subarray(offset, offset + length),
+  }));
+  return { ok: true, pieces };
+}
+
+/** A small blob whole, compared with its digest, and kept. */
+async function readSmallBlob(
+  registry: Registry,
+  repository: RepositoryName,
+  location: BlobLocation,
+): Promise<Result<{ body: Uint8Array }>> {
+  const { cache, bucket } = registry;
+  const kept = cache.smallBlob(location.digest);
   meter.add("stowage_cache_lookups_total", ["blobs", kept === undefined ? "miss" : "hit"]);
-  const read: Result<{ body: Uint8Array }> =
-    kept === undefined
-      ? await readAnywhere(registry, repository, location, (each) => readVerified(bucket, each))
-      : { ok: true, body: kept };
-  if (!read.ok) return read;
-  const bytes = read.body;
-  if (kept === undefined) cache.setSmallBlob(digest, bytes);
-  const { offset, length } = range ?? { offset: 0, length: bytes.byteLength };
-  return { ok: true, body: bytes.subarray(offset, offset + length) };
+  if (kept !== undefined) return { ok: true, body: kept };
+  const read = await readAnywhere(registry, repository, location, (each) => readVerified(bucket, each));
+  if (read.ok) cache.setSmallBlob(location.digest, read.body);
+  return read;
 }
 
 /** The bytes of a blob; `undefined` when what is stored is something else. */

@@ -70,6 +70,13 @@ describe("a challenge names", () => {
       `realm="http://a/token",${service},scope="repository:team/app:pull,push repository:shared/base:pull"`,
     ],
     [
+      "the name as it is, however it was written",
+      "GET",
+      "/v2/team%2Fapp/manifests/v1",
+      { Host: "a" },
+      `realm="http://a/token",${service},scope="repository:team/app:pull"`,
+    ],
+    [
       "what a deletion needs",
       "DELETE",
       "/v2/team/app/manifests/v1",

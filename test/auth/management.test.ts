@@ -199,7 +199,8 @@ describe("repositories", () => {
     assert.equal(unknown.json<{ repository: string }>().repository, "not/there");
     expectProblem(await api("DELETE", "/repositories/not/there"), 404, "NAME_UNKNOWN");
     expectProblem(await api("DELETE", "/repositories/Not/There"), 400, "NAME_INVALID");
-    expectProblem(await api("DELETE", "/repositories/a%2fb"), 400, "NAME_INVALID");
+    expectProblem(await api("DELETE", "/repositories/a%252fb"), 400, "NAME_INVALID");
+    expectProblem(await api("DELETE", "/repositories/not%2fthere"), 404, "NAME_UNKNOWN");
   });
 
   test("are deleted with all they hold, and take no pushes until that is done", async () => {

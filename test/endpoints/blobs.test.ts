@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { expectError } from "../support/client.ts";
-import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
+import { content, digestOf, mebibyte, rangeParts, unknownDigest } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
 
 const registry = await serve();
@@ -58,6 +58,7 @@ const ranges: [range: string, first: number, last: number][] = [
   ["bytes=-5", -5, -1],
   ["bytes=0-99999999", 0, -1],
   ["bytes=-99999999", 0, -1],
+  ["bytes=5-9223372036854775807", 5, -1],
 ];
 
 for (const [what, bytes] of Object.entries({ small, large })) {
@@ -76,14 +77,111 @@ for (const [what, bytes] of Object.entries({ small, large })) {
   });
 }
 
-test("what is not one range of bytes is answered with the whole", async () => {
+type Several = [ranges: string, expected: [first: number, last: number][]];
+
+const severalOfAny: Several[] = [
+  [
+    "0-1,5-6",
+    [
+      [0, 1],
+      [5, 6],
+    ],
+  ],
+  [
+    "900-999,0-99",
+    [
+      [900, 999],
+      [0, 99],
+    ],
+  ],
+  [
+    "-10,0-0,20-29",
+    [
+      [-10, -1],
+      [0, 0],
+      [20, 29],
+    ],
+  ],
+];
+
+/** On both sides of where reads are put together, and of where a piece of a read ends. */
+const farApart: Several = [
+  "0-0,65536-65537,200000-300000,300001-300001,1048575-",
+  [
+    [0, 0],
+    [65536, 65537],
+    [200000, 300000],
+    [300001, 300001],
+    [-1, -1],
+  ],
+];
+
+for (const [what, bytes, several] of [
+  ["small", small, severalOfAny],
+  ["large", large, [...severalOfAny, farApart]],
+] as const) {
+  test(`several ranges of a ${what} blob come as parts, in the order asked`, async () => {
+    const size = bytes.byteLength;
+    const path = `/v2/ranges/blobs/${await registry.pushBlob("ranges", bytes)}`;
+    for (const [text, expected] of several) {
+      const spans = expected.map(
+        ([first, last]) => [first < 0 ? size + first : first, last < 0 ? size + last : last] as const,
+      );
+      const answer = await registry.must(206, "GET", path, { headers: { Range: `bytes=${text}` } });
+      assert.equal(answer.headers.get("Content-Range"), null);
+      assert.deepEqual(
+        rangeParts(answer.headers, answer.bytes),
+        spans.map(([first, last]) => ({
+          contentType: "application/octet-stream",
+          contentRange: `bytes ${first}-${last}/${size}`,
+          bytes: bytes.slice(first, last + 1),
+        })),
+        text,
+      );
+    }
+  });
+}
+
+test("of several ranges the only one that is there comes as one", async () => {
   const path = `/v2/ranges/blobs/${await registry.pushBlob("ranges", small)}`;
-  for (const range of ["bytes=0-1,5-6", "items=0-1", "bytes=x-y", ""]) {
+  const part = await registry.must(206, "GET", path, { headers: { Range: "bytes=2000-,10-19" } });
+  assert.deepEqual(part.bytes, small.slice(10, 20));
+  assert.equal(part.headers.get("Content-Range"), "bytes 10-19/1000");
+});
+
+test("1,024 ranges come as parts; more, or some that overlap, as the whole", async () => {
+  const path = `/v2/ranges/blobs/${await registry.pushBlob("ranges", large)}`;
+  const specs = Array.from({ length: 1024 }, (_, index) => `${1000 * index}-${1000 * index + 9}`);
+  const ranged = await registry.must(206, "GET", path, { headers: { Range: `bytes=${specs}` } });
+  const parts = rangeParts(ranged.headers, ranged.bytes);
+  assert.deepEqual(
+    Buffer.concat(parts.map((part) => part.bytes)),
+    Buffer.concat(specs.map((_, index) => large.slice(1000 * index, 1000 * index + 10))),
+  );
+  for (const range of [`bytes=${specs},1048575-`, "bytes=0-9,5-14", "bytes=0-,0-"]) {
+    assert.deepEqual((await registry.must(200, "GET", path, { headers: { Range: range } })).bytes, large);
+  }
+});
+
+test("an empty blob has no ranges, and comes whole", async () => {
+  const path = `/v2/ranges/blobs/${await registry.pushBlob("ranges", new Uint8Array())}`;
+  for (const range of ["bytes=0-", "bytes=0-9", "bytes=-1", "bytes=0-0,2-3"]) {
+    const answer = await registry.must(200, "GET", path, { headers: { Range: range } });
+    assert.equal(answer.bytes.byteLength, 0);
+  }
+});
+
+test("what are no ranges of bytes is answered with the whole", async () => {
+  const path = `/v2/ranges/blobs/${await registry.pushBlob("ranges", small)}`;
+  for (const range of ["items=0-1", "bytes=x-y", "bytes=0-1;5-6", ""]) {
     const answer = await registry.must(200, "GET", path, { headers: { Range: range } });
     assert.deepEqual(answer.bytes, small);
   }
-  const head = await registry.must(200, "HEAD", path, { headers: { Range: "bytes=0-1" } });
-  assert.equal(head.headers.get("Content-Length"), "1000");
+  for (const range of ["bytes=0-1", "bytes=0-1,5-6"]) {
+    const head = await registry.must(200, "HEAD", path, { headers: { Range: range } });
+    assert.equal(head.headers.get("Content-Length"), "1000");
+    assert.equal(head.headers.get("Content-Type"), "application/octet-stream");
+  }
 });
 
 test("a range of which no byte is there is 416 with the size", async () => {

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { expectError } from "../support/client.ts";
-import { content, digestOf, mebibyte } from "../support/content.ts";
+import { content, digestOf, mebibyte, rangeParts } from "../support/content.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
-const { registry, advance, runAlarm, failNext, collect } = await serveTimed();
+const { registry, advance, runAlarm, failNext, holdNext, collect } = await serveTimed();
 /** One in which no other test's blob is due with those of a test: its shard could take the failure in their place. */
 const alone = await serveTimed();
 const moments = ["before", "after"] as const;
@@ -126,6 +126,23 @@ for (const moment of moments) {
     assert.deepEqual(registry.stored.blobKeys(), []);
   });
 }
+
+test("a store that fails between two ranges ends the connection, and the next try is served", async () => {
+  const layer = content(mebibyte);
+  const path = `/v2/pulled/blobs/${await registry.pushBlob("pulled", layer)}`;
+  const asked = { headers: { Range: "bytes=0-9,500000-500009" } };
+  const first = await holdNext("get", "after");
+  const answer = registry.send("GET", path, asked);
+  await first.hasCome();
+  await failNext("get", "before");
+  await first.letGo();
+  await assert.rejects(answer, /aborted|ECONNRESET/);
+  const again = await registry.must(206, "GET", path, asked);
+  assert.deepEqual(
+    rangeParts(again.headers, again.bytes).map((part) => part.bytes),
+    [layer.slice(0, 10), layer.slice(500_000, 500_010)],
+  );
+});
 
 test("a store that fails is 503 for those who pull, and nothing is forgotten", async () => {
   const image = await registry.pushImage("pulled", "latest", [content(mebibyte)]);

@@ -11,6 +11,7 @@ import {
   imageIndex,
   imageManifest,
   layerType,
+  rangeParts,
 } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { serveTimed } from "../support/timed-registry.ts";
@@ -152,6 +153,13 @@ test("when a digest has moved to another key, readers find it, and the replica's
     headers: { Range: "bytes=10-19" },
   });
   assert.deepEqual(range.bytes, layer.slice(10, 20));
+  const ranges = await registry.must(206, "GET", `/v2/moved/blobs/${digest}`, {
+    headers: { Range: "bytes=10-19,90000-90009" },
+  });
+  assert.deepEqual(
+    rangeParts(ranges.headers, ranges.bytes).map((part) => part.bytes),
+    [layer.slice(10, 20), layer.slice(90_000, 90_010)],
+  );
   await until("the row", async () => (await replica.blob("moved", digest))?.key !== before.key);
   await until("the plan", async () => {
     const row = await replica.manifest("moved", image.digest);

@@ -95,11 +95,16 @@ function getBlob(world: World, request: RepositoryRequest): Prediction {
   const range = isRanged ? parseRange(headerOf(request, "range"), size) : "whole";
   if (range === "whole") return { status: 200, headers, body: bytes };
   if (range === "unsatisfiable") return refuse("RANGE_UNSATISFIABLE", { "Content-Range": `bytes */${size}` });
-  const end = range.offset + range.length;
+  const [first] = range;
+  const parts = range.map(({ offset, length }) => bytes.slice(offset, offset + length));
+  if (parts.length > 1) {
+    return { status: 206, headers: { ...headers, "Content-Type": /^multipart\/byteranges; / }, parts };
+  }
+  const contentRange = `bytes ${first.offset}-${first.offset + first.length - 1}/${size}`;
   return {
     status: 206,
-    headers: { ...headers, "Content-Range": `bytes ${range.offset}-${end - 1}/${size}` },
-    body: bytes.slice(range.offset, end),
+    headers: { ...headers, "Content-Range": contentRange },
+    body: bytes.slice(first.offset, first.offset + first.length),
   };
 }
 

@@ -121,7 +121,7 @@ export const badNames = [
   "a-",
   "a..b",
   "a___b",
-  "a%2Fb",
+  "a%252Fb",
   "%61",
   "a%",
   "a/_b",

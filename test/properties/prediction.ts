@@ -1,7 +1,9 @@
 /** What an answer must be, and whether it is. */
+
 import assert from "node:assert/strict";
 import { type ErrorName, errorCatalogue } from "../../src/oci/errors.ts";
 import { type Answer, checkAnswer } from "../support/client.ts";
+import { rangeParts } from "../support/content.ts";
 
 /** What an answer must be. A header that is `undefined` must not be there. */
 export type Prediction = {
@@ -11,6 +13,8 @@ export type Prediction = {
   headers?: Record<string, string | RegExp | undefined>;
   /** The body of a GET, which a HEAD leaves out: bytes, or a value as JSON. */
   body?: Uint8Array | object;
+  /** In the place of a body: what the parts of a `multipart/byteranges` hold. */
+  parts?: Uint8Array[];
 };
 
 /** The refusal with this error. */
@@ -28,7 +32,7 @@ export function refuseMethod(methods: string[]): Prediction {
 /** Checks an answer against what was predicted, and against what all answers have in common. */
 export function assertPredicted(method: string, target: string, answer: Answer, prediction: Prediction) {
   const what = `${method} ${target.slice(0, 500)}: ${answer.status} ${answer.text.slice(0, 300)}`;
-  const { status, error, headers = {}, body } = prediction;
+  const { status, error, headers = {}, body, parts } = prediction;
   assert.equal(answer.status, status, what);
   checkAnswer(method, target, answer);
   for (const [name, expected] of Object.entries(headers)) {
@@ -44,6 +48,13 @@ export function assertPredicted(method: string, target: string, answer: Answer, 
     return;
   }
   if (error !== undefined) assert.equal(codeOf(target, answer), codeFor(target, error), what);
+  if (parts !== undefined) {
+    assert.deepEqual(
+      rangeParts(answer.headers, answer.bytes).map((part) => part.bytes),
+      parts,
+      what,
+    );
+  }
   if (body instanceof Uint8Array) assert.deepEqual(Buffer.from(answer.bytes), Buffer.from(body), what);
   else if (body !== undefined) assert.deepEqual(answer.json(), body, what);
 }

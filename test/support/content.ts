@@ -1,4 +1,5 @@
 /** What tests push: content of its own for each test, and manifests that name it. */
+import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import type { DigestAlgorithm } from "../../src/oci/digest.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
@@ -48,5 +49,26 @@ export function streamOf(...pieces: Uint8Array[]): ReadableStream<Uint8Array> {
       for (const piece of pieces) controller.enqueue(piece);
       controller.close();
     },
+  });
+}
+
+/** A part of a `multipart/byteranges`. */
+export type RangePart = { contentType: string; contentRange: string; bytes: Uint8Array };
+
+/** The parts of an answer to several ranges, read strictly as RFC 2046 (section 5.1.1) has them. */
+export function rangeParts(headers: Headers, body: Uint8Array): RangePart[] {
+  const boundary = /^multipart\/byteranges; boundary=([\w-]{1,70})$/.exec(
+    headers.get("Content-Type") ?? "",
+  )?.[1];
+  assert(boundary !== undefined, `${headers.get("Content-Type")} is no multipart/byteranges`);
+  // As characters of one byte each, so that positions are those of the bytes.
+  const [before, ...sections] = `\r\n${Buffer.from(body).toString("latin1")}`.split(`\r\n--${boundary}`);
+  assert.equal(before, "");
+  assert.equal(sections.pop(), "--\r\n");
+  return sections.map((section) => {
+    const [, contentType = "", contentRange = ""] =
+      /^\r\nContent-Type: (.+)\r\nContent-Range: (.+)\r\n\r\n/.exec(section) ?? [];
+    const bytes = new Uint8Array(Buffer.from(section.slice(section.indexOf("\r\n\r\n") + 4), "latin1"));
+    return { contentType, contentRange, bytes };
   });
 }

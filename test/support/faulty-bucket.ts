@@ -77,14 +77,16 @@ function operationOn(method: string, path: string): string {
   return method.toLowerCase();
 }
 
-/** Wraps a service. Its requests fail as {@link addFault} says. */
+/** Wraps a service. Its requests fail as {@link addFault} says, and can be held. */
 function faultyService(service: Fetcher, operationOf: typeof operationOn): Fetcher {
   const fetch = async (url: string, init: RequestInit = {}) => {
     const { pathname } = new URL(url);
     const operation = operationOf(init.method ?? "GET", pathname);
+    await waitIfHeld(operation, "before");
     failIfUnreadable(init.method ?? "GET", pathname);
     if (takeFault(operation, "before")) throw new Error(`${operation}: internal error`);
     const response = await service.fetch(url, init);
+    await waitIfHeld(operation, "after");
     if (!takeFault(operation, "after")) return response;
     await response.body?.cancel();
     throw new Error(`${operation}: connection lost`);

@@ -2,12 +2,25 @@
 
 import { parseDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
-import { entityTag, isNoneMatchSatisfiedBy, isRangeApplicable, parseRange } from "../../oci/http.ts";
-import { deleteBlob, findBlob, readBlob } from "../../registry/blobs.ts";
-import { type Answer, eventOrigin, type RepositoryContext } from "../context.ts";
+import {
+  type ByteRange,
+  entityTag,
+  isNoneMatchSatisfiedBy,
+  isRangeApplicable,
+  parseRange,
+} from "../../oci/http.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
+import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 import { contentHeaders } from "../respond.ts";
+import { contentRange, multipartReply } from "./byte-ranges.ts";
 
-/** Serves a blob or a range of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
+/** What a blob is sent as: what it is, its descriptor says. */
+const blobType = "application/octet-stream";
+
+/** Serves a blob or ranges of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
 export async function pullBlob({
   request,
   registry,
@@ -23,7 +36,7 @@ export async function pullBlob({
   const { location } = found;
   const size = location.sizeBytes;
   const headers = {
-    ...contentHeaders(digest, "application/octet-stream", "immutable"),
+    ...contentHeaders(digest, blobType, "immutable"),
     "Accept-Ranges": "bytes",
   };
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
@@ -38,16 +51,31 @@ export async function pullBlob({
       headers: { "Content-Range": `bytes */${size}` },
     };
   }
-  const read = await readBlob(registry, repository, location, range === "whole" ? undefined : range);
+  if (range !== "whole" && range.length > 1)
+    return pullRanges(registry, repository, location, range, headers);
+  const [only] = range === "whole" ? [] : range;
+  const read = await readBlob(registry, repository, location, only);
   if (!read.ok) return { failure: read };
-  if (range === "whole") return { status: 200, headers, body: read.body, contentLength: size };
-  const contentRange = `bytes ${range.offset}-${range.offset + range.length - 1}/${size}`;
+  if (only === undefined) return { status: 200, headers, body: read.body, contentLength: size };
   return {
     status: 206,
-    headers: { ...headers, "Content-Range": contentRange },
+    headers: { ...headers, "Content-Range": contentRange(only, size) },
     body: read.body,
-    contentLength: range.length,
+    contentLength: only.length,
   };
+}
+
+async function pullRanges(
+  registry: Registry,
+  repository: RepositoryName,
+  location: BlobLocation,
+  ranges: ByteRange[],
+  headers: HeaderMap,
+): Promise<Answer> {
+  const read = await readBlobRanges(registry, repository, location, ranges);
+  if (!read.ok) return { failure: read };
+  const reply = multipartReply(ranges, read.pieces, location.sizeBytes, blobType);
+  return { ...reply, headers: { ...headers, ...reply.headers } };
 }
 
 /** Unlinks a blob. */

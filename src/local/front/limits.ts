@@ -37,7 +37,7 @@ export interface FrontLimits {
 export const defaultLimits: FrontLimits = {
   headersMs: 15 * second,
   idleMs: 100 * second,
-  headerBytes: 16 * kibibyte,
+  headerBytes: 32 * kibibyte,
   silenceMs: minute,
   rateMs: 5 * minute,
   leastRate: kibibyte,

@@ -43,6 +43,7 @@ export interface LoggedRequest {
   account?: string;
   status: number;
   error?: string;
+  bytesOut?: number;
 }
 
 /** What a server is started with. */

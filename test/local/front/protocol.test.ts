@@ -83,7 +83,7 @@ const refusals: [what: string, bytes: string, status: number][] = [
   ["HTTP/2.0 in words", "GET /v2/ HTTP/2.0\r\nHost: a\r\n\r\n", 505],
   ["the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400],
   ["a tunnel", "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 405],
-  ["headers beyond 16 KiB", get("/v2/", `X-A: ${"a".repeat(17_000)}`), 431],
+  ["headers beyond 32 KiB", get("/v2/", `X-A: ${"a".repeat(33_000)}`), 431],
   ["more headers than 200", get("/v2/", ...Array<string>(200).fill("a:")), 431],
 ];
 
