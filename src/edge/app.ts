@@ -5,15 +5,14 @@
 import type { Env } from "../bindings.ts";
 import { systemClock } from "../clock.ts";
 import { secretHeader } from "../machine.ts";
-import { meter } from "../metrics/meter.ts";
-import { reportIfDue } from "../objects/report.ts";
+import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
+import { tellStorage } from "../registry/monitoring.ts";
 import { type Registry, registryOf } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
-import { tellStorage } from "../registry/storage.ts";
 import { SettingError, type Settings } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
@@ -23,6 +22,11 @@ import { dispatch } from "./dispatch.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
 import { isProbe } from "./route.ts";
 import { findRoute, unrouted } from "./router.ts";
+
+/** The Worker as the runtime calls it. */
+export const worker = {
+  fetch: (request, env, context) => handle(request, env, (promise) => context.waitUntil(promise)),
+} satisfies ExportedHandler<Env>;
 
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
@@ -90,8 +94,11 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { logFormat = "json", logsProbes = true } = registry?.settings ?? {};
   if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
   countRequest(env, record);
-  reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
-  if (registry !== undefined) tellStorage(registry, waitUntil);
+  if (registry !== undefined) {
+    if (meter.isReportDue(registry.clock.now(), reportEveryMs))
+      waitUntil(registry.reportCounts(reportEveryMs));
+    if (registry.space !== undefined) tellStorage(registry, waitUntil);
+  }
   return response;
 }
 

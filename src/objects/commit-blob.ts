@@ -2,7 +2,6 @@
  * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
  * links them while the lease runs. Neither step holds anything while the other is awaited.
  */
-import type { Env } from "../bindings.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -10,7 +9,7 @@ import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { LinkRequest } from "./api.ts";
 import type { Adoption } from "./blob-shard-api.ts";
-import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
+import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;
 
@@ -23,14 +22,14 @@ const attempts = 3;
  * @throws Unreachable when an object cannot be reached; nothing is lost and the commit may be repeated.
  */
 export async function commitBlob(
-  env: Env,
+  objects: ObjectBindings,
   repository: RepositoryName,
   blob: BlobLocation,
   session: string,
   origin: Origin,
 ): Promise<Result> {
-  return linkAdopted(env, repository, { session, origin }, async () => {
-    const outcome = await shardStub(env, blob.digest).adopt(blob, repository);
+  return linkAdopted(objects, repository, { session, origin }, async () => {
+    const outcome = await shardStub(objects, blob.digest).adopt(blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }
@@ -41,19 +40,19 @@ export async function commitBlob(
  * Errors: `BLOB_UNKNOWN` when there are no bytes of this digest.
  */
 export async function commitMount(
-  env: Env,
+  objects: ObjectBindings,
   repository: RepositoryName,
   digest: Digest,
   from: RepositoryName,
   origin: Origin,
 ): Promise<Result> {
-  return linkAdopted(env, repository, { from, origin }, () =>
-    shardStub(env, digest).lease(digest, repository),
+  return linkAdopted(objects, repository, { from, origin }, () =>
+    shardStub(objects, digest).lease(digest, repository),
   );
 }
 
 async function linkAdopted(
-  env: Env,
+  objects: ObjectBindings,
   repository: RepositoryName,
   how: Pick<LinkRequest, "session" | "from" | "origin">,
   adopt: () => Promise<Adoption | undefined>,
@@ -62,7 +61,7 @@ async function linkAdopted(
     const adoption = await adopt();
     if (adoption === undefined)
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
-    switch (await repositoryStub(env, repository).linkBlob({ repository, adoption, ...how })) {
+    switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
         return { ok: true };
       case "session-closed":

@@ -2,7 +2,8 @@
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
 import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
+import { namedUploadStub, uploadPools } from "../objects/stubs.ts";
+import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -11,6 +12,7 @@ import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts"
 import { newBlobKey } from "../storage/keys.ts";
 import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
+import { mapAtOnce } from "./walk.ts";
 
 /** The most holders of a digest that are tried as the source of a mount that names none. */
 const maxMountSources = 32;
@@ -92,7 +94,7 @@ async function pushWhole(
   digest: Digest,
   origin: Origin,
 ): Promise<Result> {
-  const { env, bucket, settings, clock } = registry;
+  const { objects, bucket, settings, clock } = registry;
   const key = newBlobKey();
   await registry.shard(digest).doom(digest, key, clock.now() + settings.uploadTtlMs);
   const body = fixed(stream, length);
@@ -106,7 +108,7 @@ async function pushWhole(
     }
     throw error;
   }
-  return commitBlob(env, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
+  return commitBlob(objects, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
 }
 
 /** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
@@ -172,7 +174,31 @@ export async function mountBlob(
     if (!(await mayPull(source))) continue;
     // The shard may not know yet that a repository gave the blob up; its ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
-    return (await commitMount(registry.env, repository, digest, source, origin)).ok;
+    return (await commitMount(registry.objects, repository, digest, source, origin)).ok;
   }
   return false;
+}
+
+/** How many are listed. */
+const mostListedUploads = 1000;
+
+/**
+ * The sessions, the oldest first. Where each has an object of its own, those are asked that lasted so long that the catalog
+ * heard of them: half a minute. Bodies of known length that are sent in one piece have no session.
+ */
+export async function listOpenUploads(registry: Registry): Promise<OpenSession[]> {
+  const pools = uploadPools(registry.objects);
+  const holders =
+    pools?.map((name) => namedUploadStub(registry.objects, name)) ??
+    (await registry.catalog().openUploads(mostListedUploads)).map((id) => registry.upload(id));
+  const found = await mapAtOnce(holders, (holder) => holder.openSessions(mostListedUploads));
+  return found
+    .flat()
+    .sort((one, other) => (one.opened?.atMs ?? 0) - (other.opened?.atMs ?? 0))
+    .slice(0, mostListedUploads);
+}
+
+/** Cancels a session, and deletes what it stored. Error: `BLOB_UPLOAD_UNKNOWN`. */
+export function dropUpload(registry: Registry, id: string): Promise<Result<{ repository: RepositoryName }>> {
+  return registry.upload(id).drop(id);
 }

@@ -23,7 +23,11 @@ function makeThrottle(...accounts: string[]) {
     },
   };
   const clock = { now: () => now };
-  const throttle = new LoginThrottle({ env: {}, clock, catalog: () => catalog } as unknown as Registry);
+  const throttle = new LoginThrottle({
+    rateLimits: {},
+    clock,
+    catalog: () => catalog,
+  } as unknown as Registry);
   return {
     throttle,
     accounts,

@@ -1,7 +1,7 @@
 /**
  * What authentication keeps in the memory of an isolate: keys, verified tokens, limits.
  */
-import { ByteLru } from "../../registry/lru.ts";
+import { ByteLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Access } from "../context.ts";
 import { FederatedIdentities } from "./federated.ts";
@@ -46,8 +46,8 @@ export function authCacheOf(registry: Registry): AuthCache {
     throttle: new LoginThrottle(registry),
     bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
     subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
-    loginFailures: new FailureLimit(registry.env, "LOGIN_FAILURES", registry.clock),
-    misses: new FailureLimit(registry.env, "ANONYMOUS_MISSES", registry.clock),
+    loginFailures: new FailureLimit(registry.rateLimits, "LOGIN_FAILURES", registry.clock),
+    misses: new FailureLimit(registry.rateLimits, "ANONYMOUS_MISSES", registry.clock),
   };
   caches.set(registry, cache);
   return cache;

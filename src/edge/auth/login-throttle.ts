@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../clock.ts";
 import { NameFilter } from "../../objects/catalog/name-filter.ts";
-import { ByteLru } from "../../registry/lru.ts";
+import { ByteLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { FailureLimit } from "./limits.ts";
 
@@ -100,7 +100,7 @@ export class LoginThrottle {
     this.#registry = registry;
     this.#shared = new Slots(registry.clock, sharedSlots);
     this.#accounts = new Slots(registry.clock, accountSlots);
-    this.#failures = new FailureLimit(registry.env, "ADDRESS_LOGIN_FAILURES", registry.clock);
+    this.#failures = new FailureLimit(registry.rateLimits, "ADDRESS_LOGIN_FAILURES", registry.clock);
   }
 
   /** A slot for anybody; `undefined` under pressure: none is left, or this network has failed too often. */

@@ -3,7 +3,7 @@
  * Determining Support); `/healthz`, whether the Worker runs, and `/readyz`, whether all that it needs answers. All but
  * `/v2/` are open to everybody.
  */
-import { checkHealth } from "../../registry/health.ts";
+import { checkHealth } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
 

@@ -62,7 +62,7 @@ const ofFailures: Bugs = {
 `,
   },
   "an isolate goes back to an older place of a tag": {
-    file: "src/registry/tags-seen.ts",
+    file: "src/registry/caches.ts",
     from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
     to: "",
   },

@@ -2,8 +2,8 @@
 import { failure } from "../../../oci/errors.ts";
 import { parsePage } from "../../../oci/http.ts";
 import { collect, readUsage } from "../../../registry/collection.ts";
+import { listRestorable } from "../../../registry/restore.ts";
 import { rebuildReplica, scrub } from "../../../registry/scrub.ts";
-import { listRestorable } from "../../../registry/undo.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 import { linkHeader } from "../../respond.ts";

@@ -1,6 +1,6 @@
 /** `/api/v1/uploads`: upload sessions that are under way. */
 import { failure } from "../../../oci/errors.ts";
-import { dropUpload, listOpenUploads } from "../../../registry/open-uploads.ts";
+import { dropUpload, listOpenUploads } from "../../../registry/uploads.ts";
 import { audit } from "../../auth/audit.ts";
 import { type Answer, type Context, jsonReply } from "../../context.ts";
 

@@ -5,7 +5,7 @@ import { type Failure, failure, type Result } from "../../../oci/errors.ts";
 import type { Verb } from "../../../oci/grant.ts";
 import { parsePage } from "../../../oci/http.ts";
 import { parseTag, type RepositoryName } from "../../../oci/name.ts";
-import { listManifests, restoreManifest, restoreTag, tagHistory } from "../../../registry/undo.ts";
+import { listManifests, restoreManifest, restoreTag, tagHistory } from "../../../registry/restore.ts";
 import { audit } from "../../auth/audit.ts";
 import { refusalFor } from "../../auth/authorise.ts";
 import { type Answer, type Context, eventOrigin, jsonReply, type Refusal } from "../../context.ts";
