@@ -2,6 +2,7 @@
  * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
  * links them while the lease runs. Neither step holds anything while the other is awaited.
  */
+import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -13,6 +14,9 @@ import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./s
 
 const attempts = 3;
 
+/** Where a commit happens. */
+type Committer = { objects: ObjectBindings; clock: Clock };
+
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
  *
@@ -22,14 +26,14 @@ const attempts = 3;
  * @throws Unreachable when an object cannot be reached; nothing is lost and the commit may be repeated.
  */
 export async function commitBlob(
-  objects: ObjectBindings,
+  committer: Committer,
   repository: RepositoryName,
   blob: BlobLocation,
   session: string,
   origin: Origin,
 ): Promise<Result> {
-  return linkAdopted(objects, repository, { session, origin }, async () => {
-    const outcome = await shardStub(objects, blob.digest).adopt(blob, repository);
+  return linkAdopted(committer, repository, { session, origin }, async () => {
+    const outcome = await shardStub(committer.objects, blob.digest).adopt(blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }
@@ -40,19 +44,33 @@ export async function commitBlob(
  * Errors: `BLOB_UNKNOWN` when there are no bytes of this digest.
  */
 export async function commitMount(
-  objects: ObjectBindings,
+  committer: Committer,
   repository: RepositoryName,
   digest: Digest,
   from: RepositoryName,
   origin: Origin,
 ): Promise<Result> {
-  return linkAdopted(objects, repository, { from, origin }, () =>
-    shardStub(objects, digest).lease(digest, repository),
+  return linkAdopted(committer, repository, { from, origin }, () =>
+    shardStub(committer.objects, digest).lease(digest, repository),
   );
 }
 
-async function linkAdopted(
+/**
+ * Whether a blob that was committed is in the repository still, which then keeps it for another while: who repeats a
+ * push relies on it.
+ *
+ * @throws Unreachable when the ledger cannot be reached.
+ */
+export async function isStillLinked(
   objects: ObjectBindings,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<boolean> {
+  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;
+}
+
+async function linkAdopted(
+  { objects, clock }: Committer,
   repository: RepositoryName,
   how: Pick<LinkRequest, "session" | "from" | "origin">,
   adopt: () => Promise<Adoption | undefined>,
@@ -63,7 +81,9 @@ async function linkAdopted(
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
     switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
-        return { ok: true };
+        // A new link is safe from collection for a lease. What is heard of later may have gone, and is made again.
+        if (clock.now() < adoption.leaseUntil) return { ok: true };
+        break;
       case "session-closed":
         return failure("BLOB_UPLOAD_UNKNOWN");
       case "deleting":

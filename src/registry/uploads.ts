@@ -94,7 +94,7 @@ async function pushWhole(
   digest: Digest,
   origin: Origin,
 ): Promise<Result> {
-  const { objects, bucket, settings, clock } = registry;
+  const { bucket, settings, clock } = registry;
   const key = newBlobKey();
   await registry.shard(digest).doom(digest, key, clock.now() + settings.uploadTtlMs);
   const body = fixed(stream, length);
@@ -108,7 +108,7 @@ async function pushWhole(
     }
     throw error;
   }
-  return commitBlob(objects, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
+  return commitBlob(registry, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
 }
 
 /** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
@@ -174,7 +174,7 @@ export async function mountBlob(
     if (!(await mayPull(source))) continue;
     // The shard may not know yet that a repository gave the blob up; its ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
-    return (await commitMount(registry.objects, repository, digest, source, origin)).ok;
+    return (await commitMount(registry, repository, digest, source, origin)).ok;
   }
   return false;
 }

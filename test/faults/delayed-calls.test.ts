@@ -13,7 +13,7 @@ import {
   writer,
 } from "./support/cases.ts";
 import { startHarness } from "./support/harness.ts";
-import type { Program, PushWay, Step } from "./support/program.ts";
+import type { Program, PushWay, Step, WriteStep } from "./support/program.ts";
 
 const harness = await startHarness();
 after(() => harness[Symbol.asyncDispose]());
@@ -21,7 +21,7 @@ after(() => harness[Symbol.asyncDispose]());
 type Case = { steps: Step[]; settings?: Partial<Program["settings"]> };
 
 const deleteBlob: Step = { do: "delete blob", ...writer, blob: largeBlob };
-const putManifest: Step = { do: "put manifest", ...writer, manifest: 1, tag: 0 };
+const putManifest: WriteStep = { do: "put manifest", ...writer, manifest: 1, tag: 0 };
 
 /** A ledger's release of a blob that is late, and a push of it meanwhile whose link is. */
 const crossing: Step[] = [
@@ -69,6 +69,58 @@ const cases: Record<string, Case> = {
   "a blob is kept whose key's doom comes twice, the second time after hours": {
     steps: [fault("BLOB_SHARDS.doom", "late"), pushImage(0), advance(400), letGo("all")],
   },
+};
+
+/** A push whose answer is late; meanwhile somebody else's manifest comes for its blob, and goes, and all grace is ended. */
+const usedMeanwhile: Step[] = [
+  fault("LEDGERS.linkBlob", "answer held"),
+  pushBlob(largeBlob),
+  { ...putManifest, at: 1 },
+  { do: "delete manifest", ...writer, at: 1, manifest: 1 },
+  { do: "collect now" },
+];
+
+cases["a blob is there for the manifest of a push that is answered after a collection that did not wait"] = {
+  steps: [...usedMeanwhile, letGo("all"), putManifest],
+};
+cases["a blob can be pulled whose push is answered after a collection that did not wait"] = {
+  steps: usedMeanwhile,
+  settings: { isOneMachine: true },
+};
+
+cases["a blob is linked once more whose push hears of its link when a collection may have taken it"] = {
+  steps: [
+    pushImage(1, 1),
+    ...usedMeanwhile.slice(0, -1),
+    advance(70),
+    { do: "collect now" },
+    letGo("all"),
+    putManifest,
+  ],
+  settings: { isOneMachine: true },
+};
+
+cases[
+  "a push may be refused whose link takes longer than its lease, where a collection did not wait for its bytes"
+] = {
+  steps: [
+    fault("LEDGERS.linkBlob", "held"),
+    pushBlob(largeBlob),
+    advance(65),
+    { do: "collect now" },
+    letGo("all"),
+  ],
+  settings: { deleteDelaySeconds: 30 },
+};
+cases[
+  "a push is not acknowledged that is repeated when its blob was deleted, while the first answer was late"
+] = {
+  steps: [
+    fault("LEDGERS.linkBlob", "answer held"),
+    { do: "push blob", ...writer, blob: largeBlob, way: "chunked", pauseSeconds: 0 },
+    { do: "delete blob", ...writer, blob: largeBlob },
+    { do: "evict", of: "UPLOADS" },
+  ],
 };
 
 const ways: PushWay[] = ["post", "post and put", "streamed", "chunked"];

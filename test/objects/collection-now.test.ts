@@ -105,6 +105,34 @@ test("a blob that somebody else has pushed stays for their manifest, whatever be
   await registry.must(404, "GET", `/v2/again/blobs/${image.config}`);
 });
 
+test("a blob that was pushed less than a lease ago stays, though another's manifest came for it and went", async () => {
+  // Of what is promised elsewhere.
+  await advance(5 * leaseMs);
+  await gcNow();
+  const [layer, config] = [content(), content()];
+  for (const bytes of [layer, config]) await registry.pushBlob("crossing", bytes);
+  const manifest = imageManifest(describe(config, configType), [describe(layer, layerType)]);
+  await registry.pushManifest("crossing", "v1", manifest);
+  await registry.must(202, "DELETE", `/v2/crossing/manifests/${digestOf(manifest)}`);
+  const { keptForSeconds } = await gcNow();
+  assert(keptForSeconds > 0 && keptForSeconds <= leaseMs / 1000, String(keptForSeconds));
+  await registry.must(200, "GET", `/v2/crossing/blobs/${digestOf(layer)}`);
+  await advance(leaseMs);
+  assert.deepEqual((await gcNow()).freed.links, 2);
+  await registry.must(404, "GET", `/v2/crossing/blobs/${digestOf(layer)}`);
+});
+
+test("a blob without a manifest that a pusher was told of stays for four leases from then", async () => {
+  const bytes = content();
+  const path = `/v2/asked/blobs/${digestOf(bytes)}`;
+  await registry.pushBlob("asked", bytes);
+  await advance(4 * leaseMs);
+  await registry.must(200, "HEAD", path);
+  await advance(4 * leaseMs - 1);
+  await gcNow();
+  await registry.must(200, "GET", path);
+});
+
 test("a blob under a lease stays as long as that runs", async () => {
   const bytes = content();
   const before = registry.stored.blobKeys();

@@ -82,12 +82,19 @@ export function markBlobRows({ manifests, outbox }: LedgerParts, digest: string)
   for (const manifest of manifests.referencing(digest)) outbox.mark({ kind: "manifest", digest: manifest });
 }
 
-/** Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left. */
-export function renewIfOld({ blobs, promises, clock, graceMs }: LedgerParts, digest: string): void {
-  const now = clock.now();
+/**
+ * Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left, or when
+ * nothing else keeps it from a collection that does not wait.
+ */
+export function renewIfOld(parts: LedgerParts, digest: string): void {
+  const { blobs, manifests, promises, clock, settings, graceMs } = parts;
   promises.make(digest);
   const known = blobs.read(digest);
-  if (known !== undefined && now > known.renewedAtMs + graceMs / 2) blobs.renew([digest], now);
+  if (known === undefined) return;
+  const now = clock.now();
+  const ageMs = now - known.renewedAtMs;
+  const isOld = ageMs > graceMs / 2 || (ageMs > settings.leaseMs && !manifests.isReferenced(digest));
+  if (isOld) blobs.renew([digest], now);
 }
 
 /**
@@ -127,7 +134,7 @@ export function unlinkLater(parts: LedgerParts, digests: string[]): void {
   const { blobs, manifests, promises, clock, graceMs } = parts;
   const until = clock.now() + graceMs;
   for (const digest of blobs.held(digests).filter((blob) => !manifests.isReferenced(blob))) {
-    // Who pushed it for this manifest has had their use of it. Others may wait for theirs.
+    // Who pushed it for this manifest has had their use of it, but for a lease. Others may wait for theirs.
     blobs.release(digest, promises.lastOf(digest, blobs.read(digest)?.renewedAtMs ?? 0), until);
   }
 }

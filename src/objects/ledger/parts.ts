@@ -64,6 +64,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const graceMs = settings.gcGraceMs;
   // A push takes longer than the lease of one of its blobs.
   const promiseMs = 5 * settings.leaseMs;
-  const memory = { promises: new Promises(clock, promiseMs), tally: new Tally() };
+  const promises = new Promises(clock, { openMs: promiseMs, leastMs: settings.leaseMs });
+  const memory = { promises, tally: new Tally() };
   return { sql, clock, settings, due, replica, outbox, events, ...stores, ...memory, graceMs, promiseMs };
 }

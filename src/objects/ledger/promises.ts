@@ -10,49 +10,52 @@ import type { Clock } from "../../clock.ts";
 const mostBlobs = 10_000;
 const mostOfABlob = 8;
 
+/** What was promised of a blob: when that was last, and when those were that no manifest has answered yet. */
+type Promised = { last: number; open: number[] };
+
+/** How long a promise counts, in milliseconds: until a manifest answers it, and in any case. */
+export type PromiseTimes = { openMs: number; leastMs: number };
+
 /** The promises, each with its time. */
 export class Promises {
   readonly #clock: Clock;
-  readonly #keptMs: number;
-  readonly #since: number;
+  readonly #times: PromiseTimes;
   /** In the order of the last promise of each. */
-  readonly #made = new Map<string, number[]>();
+  readonly #made = new Map<string, Promised>();
 
-  /** `keptMs`: how long somebody may rely on what they were told, at least. */
-  constructor(clock: Clock, keptMs: number) {
+  constructor(clock: Clock, times: PromiseTimes) {
     this.#clock = clock;
-    this.#keptMs = keptMs;
-    this.#since = clock.now();
+    this.#times = times;
   }
 
   /** Notes that somebody may rely from now on a blob being there. */
   make(digest: string): void {
     const now = this.#clock.now();
-    const times = [...(this.#made.get(digest) ?? []), now].slice(-mostOfABlob);
+    const open = [...(this.#made.get(digest)?.open ?? []), now].slice(-mostOfABlob);
     this.#made.delete(digest);
-    this.#made.set(digest, times);
-    for (const [oldest, made] of this.#made) {
-      if (this.#made.size <= mostBlobs && (made.at(-1) ?? 0) > now - this.#keptMs) break;
+    this.#made.set(digest, { last: now, open });
+    for (const [oldest, { last }] of this.#made) {
+      if (this.#made.size <= mostBlobs && last > now - this.#times.openMs) break;
       this.#made.delete(oldest);
     }
   }
 
   /** Notes that one of those who rely on these blobs has had what they needed them for. */
   keep(digests: string[]): void {
-    for (const digest of digests) {
-      const times = this.#made.get(digest)?.slice(1) ?? [];
-      if (times.length > 0) this.#made.set(digest, times);
-      else this.#made.delete(digest);
-    }
+    for (const digest of digests) this.#made.get(digest)?.open.shift();
   }
 
   /**
-   * When the last promise was made of a blob that is still to be kept, in milliseconds since 1970; 0 where there is none.
-   * `known`: what was written down; this memory knows whether it was kept, unless it began after it.
+   * As of when a blob is kept, for `openMs`, for those who were told of it, in milliseconds since 1970; 0: for nobody. Who
+   * was answered is taken to have been told earlier, so that `leastMs` remain: the manifest may have been another
+   * client's, and the answer to a push may still be on its way.
+   *
+   * `known`: what was written down. It counts where this memory began later, or has forgotten the blob.
    */
   lastOf(digest: string, known: number): number {
-    const last = this.#made.get(digest)?.at(-1);
-    if (last !== undefined) return last;
-    return known < this.#since ? known : 0;
+    const made = this.#made.get(digest);
+    if (made === undefined) return known;
+    const { openMs, leastMs } = this.#times;
+    return made.open.at(-1) ?? made.last + leastMs - openMs;
   }
 }

@@ -1,14 +1,14 @@
-import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
+import type { ObjectBindings } from "../stubs.ts";
 import type { UploadTables } from "./schema.ts";
 
 /** What sessions share: the object that keeps them. */
 export type SessionHost = {
-  env: Env;
+  objects: ObjectBindings;
   clock: Clock;
   settings: Settings;
   bucket: Bucket;

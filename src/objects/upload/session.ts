@@ -10,7 +10,7 @@ import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { newBlobKey } from "../../storage/keys.ts";
-import { commitBlob } from "../commit-blob.ts";
+import { commitBlob, isStillLinked } from "../commit-blob.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
@@ -82,7 +82,8 @@ export class Session implements Remembered {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
       await this.#discard("cancelled");
-      await repositoryStub(this.#host.env, session.repository).cancelSession(session.repository, session.id);
+      const { repository } = session;
+      await repositoryStub(this.#host.objects, repository).cancelSession(repository, session.id);
       return { ok: true };
     });
   }
@@ -154,7 +155,7 @@ export class Session implements Remembered {
     intake: Intake,
   ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started, write.origin.actor);
-    if (!known.ok) return this.#isFinishedAs(write.digest) ? { ok: true, offset: 0 } : known;
+    if (!known.ok) return (await this.#isStillThere(write)) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
       const received = await this.#append(write, body, intake);
       if (!received.ok) return received;
@@ -213,7 +214,7 @@ export class Session implements Remembered {
     const known = this.#store.exists() ? this.#row.state : "none";
     if (started && known === "none") return failure("BLOB_UPLOAD_UNKNOWN");
     if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
-    const { state } = await repositoryStub(this.#host.env, session.repository).sessionState(session.id);
+    const { state } = await repositoryStub(this.#host.objects, session.repository).sessionState(session.id);
     if (state === "open") return undefined;
     // Where the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
     if (known === "finishing" && state === "cancelled") await this.#handOver().catch(() => {});
@@ -221,21 +222,22 @@ export class Session implements Remembered {
     return failure("BLOB_UPLOAD_UNKNOWN");
   }
 
-  #isFinishedAs(digest: Digest | undefined): boolean {
-    return this.#store.exists() && this.#row.state === "finished" && this.#row.digest === digest;
+  /** Whether it is finished as this blob, which the repository has still: who repeats the request relies on that. */
+  async #isStillThere({ session, digest }: UploadWrite): Promise<boolean> {
+    const row = this.#store.exists() ? this.#row : undefined;
+    if (row?.state !== "finished" || row.digest === null || row.digest !== digest) return false;
+    return isStillLinked(this.#host.objects, session.repository, row.digest);
   }
 
   #renew(): void {
-    const { clock, settings } = this.#host;
-    const now = clock.now();
-    if (this.#store.dueAt() < now + settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    const now = this.#host.clock.now();
+    if (this.#store.dueAt() < now + this.#host.settings.uploadTtlMs) this.#store.setDue(this.#expiry());
     this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
   }
 
   #expiry(): number {
-    const { clock, settings } = this.#host;
-    return clock.now() + expiryMs(settings.uploadTtlMs);
+    return this.#host.clock.now() + expiryMs(this.#host.settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -258,7 +260,7 @@ export class Session implements Remembered {
     const { id, repository } = this.#store.session();
     const blob = { digest, key, sizeBytes: offset };
     try {
-      const committed = await commitBlob(this.#host.env, repository, blob, id, this.#store.origin());
+      const committed = await commitBlob(this.#host, repository, blob, id, this.#store.origin());
       this.#endAs(committed.ok ? "finished" : "cancelled");
       return committed;
     } catch (error) {
@@ -289,7 +291,8 @@ export class Session implements Remembered {
    */
   async #handOver(): Promise<void> {
     const { digest, key } = this.#row;
-    if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    const { objects, clock } = this.#host;
+    if (digest !== null) await shardStub(objects, digest).doom(digest, key, clock.now());
     meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, () => this.#store.clearBytes());
   }

@@ -11,19 +11,22 @@ import { tagCount, type WriteStep } from "./program.ts";
 
 /**
  * A blob link. `keptUntil`: collection leaves it alone until then; `promisedUntil`: also one that does not wait for the
- * grace. `mayAppear`: an upload may yet be finished.
+ * grace; `leasedUntil`: even if a manifest came, which was last at `usedAt`. `mayAppear`: an upload may yet be finished.
  */
 type BlobState = {
   linked: Certainty;
   keptUntil: number;
   promisedUntil: number;
+  leasedUntil: number;
+  usedAt: number;
   goneAt: number;
   mayAppear: boolean;
 };
 type ManifestState = { present: Certainty; goneAt: number };
 
-/** How long a blob that was pushed waits for its manifest in any case: five times the default of `LEASE_TTL`. */
-const promiseMs = 5 * 60_000;
+/** How long a blob that was pushed is kept in any case, and how long it waits for its manifest: see `LEASE_TTL`. */
+const leaseMs = 60_000;
+const promiseMs = 5 * leaseMs;
 
 /** The statuses that a write may be answered with. */
 export type Expected = readonly number[];
@@ -50,6 +53,8 @@ export class RepositoryModel {
       linked: "no",
       keptUntil: 0,
       promisedUntil: 0,
+      leasedUntil: 0,
+      usedAt: 0,
       goneAt: 0,
       mayAppear: false,
     }));
@@ -245,6 +250,11 @@ export class RepositoryModel {
     if (renewedAt !== undefined) this.#keep(state, renewedAt, this.#graceMs / 2);
   }
 
+  /** Whether a collection that does not wait for the grace was under way since then. */
+  graceMayHaveEndedSince(time: number): boolean {
+    return this.#endings > 0 || this.#graceEndedAt > time;
+  }
+
   /** A collection begins that does not wait for the grace. */
   graceBeginsToEnd(): void {
     this.#endings++;
@@ -271,7 +281,11 @@ export class RepositoryModel {
   #link(blob: number, at: number): void {
     const state = this.#blobState(blob);
     state.linked = "yes";
-    state.promisedUntil = Math.max(state.promisedUntil, at + Math.min(promiseMs, this.#graceMs));
+    state.leasedUntil = Math.max(state.leasedUntil, at + leaseMs);
+    // The manifest of somebody else may have used it up while the answer was under way.
+    const isUsed = state.usedAt >= at;
+    const promisedUntil = isUsed ? state.leasedUntil : at + Math.min(promiseMs, this.#graceMs);
+    state.promisedUntil = Math.max(state.promisedUntil, promisedUntil);
     state.keptUntil = Math.max(state.keptUntil, state.promisedUntil);
     this.#keep(state, at, this.#graceMs);
   }
@@ -289,7 +303,12 @@ export class RepositoryModel {
   /** A manifest came, or may have: who pushed what it names has what they pushed it for. */
   #fulfil(manifest: number): void {
     const { kind, references } = this.#content(manifest);
-    if (kind === "image") for (const each of references) this.#blobState(each).promisedUntil = 0;
+    if (kind !== "image") return;
+    for (const each of references) {
+      const state = this.#blobState(each);
+      state.usedAt = Date.now();
+      state.promisedUntil = Math.min(state.promisedUntil, state.leasedUntil);
+    }
   }
 
   #store(manifest: number, tag: number | null): void {

@@ -141,12 +141,13 @@ export async function pullManifest(
   run.require(mayBeStale, `${what} is deleted, and is found`);
 }
 
-/** Pulls a blob. */
+/** Pulls a blob. `isPushed`: it was acknowledged just now, whatever came before that. */
 export async function pullBlob(
   run: Run,
   repository: number,
   number: number,
   at: LocationIndex,
+  isPushed = false,
 ): Promise<void> {
   if (run.damage.has(number)) return pullDamaged(run, repository, number, at);
   const blob = checked(blobs[number], `blob ${number}`);
@@ -156,7 +157,7 @@ export async function pullBlob(
   const model = run.model(repository);
   const what = `blob ${number} of repository ${repository}`;
   if (reply.status === 404) {
-    run.require(model.blob(number) !== "yes", `${what} exists, and is not found`);
+    run.require(model.blob(number) !== "yes" && !isPushed, `${what} exists, and is not found`);
     model.blobSeen(number, false);
     return;
   }

@@ -20,7 +20,8 @@ export async function write(run: Run, step: WriteStep): Promise<void> {
   const attempt = attemptsOf(run, step);
   const model = run.model(step.repository);
   const isPush = step.do === "push blob" || step.do === "mount";
-  let startedAt = Date.now();
+  const begunAt = Date.now();
+  let startedAt = begunAt;
   const mayHaveBeenDone = () => {
     model.applyPerhaps(step, startedAt);
     if (isPush) model.uploadMayFinish(step.blob);
@@ -39,8 +40,9 @@ export async function write(run: Run, step: WriteStep): Promise<void> {
       // A link that is made twice may be made the second time when the blob was deleted.
       if (isPush && faults.includes("LEDGERS.linkBlob")) model.uploadMayFinish(step.blob);
       const source = anyOf([sourceBefore, sourceOf(run, step)]);
-      settle(run, step, reply, { startedAt, faults, wasHeld, source });
-      await look(run, step);
+      settle(run, step, reply, { begunAt, startedAt, faults, wasHeld, source });
+      const isPushed = isPush && reply.status === 201 && model.goneAt("blob", step.blob) <= startedAt;
+      await look(run, step, isPushed);
     },
     mayHaveBeenDone,
   );
@@ -63,7 +65,7 @@ export async function leaveUpload(run: Run, step: LeaveUploadStep): Promise<void
       if (reply.status >= 500) return run.requireExcused(reply, faults, describe(step));
       // One that was finished is unknown.
       const expected = isCancelled ? (isClosed ? [204, 404] : [204]) : isClosed ? [201] : [202];
-      if (isClosed && wasHeld && mayBytesBeGone(run, startedAt)) expected.push(404);
+      if (isClosed && wasHeld && mayBytesBeGone(run, step, startedAt)) expected.push(404);
       run.require(expected.includes(reply.status), `${describe(step)} is answered with ${reply.status}`);
       const { status } = await run.world.faults.suspended(() => push.status());
       // One that is being handed over when it is cancelled is over a moment later.
@@ -112,8 +114,14 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
   }
 }
 
-/** How a write went. `source`: whether there was what it mounts. */
-type Course = { startedAt: number; faults: FaultTarget[]; wasHeld: boolean; source: Certainty };
+/** How a write went, the last attempt of which `startedAt` a time. `source`: whether there was what it mounts. */
+type Course = {
+  begunAt: number;
+  startedAt: number;
+  faults: FaultTarget[];
+  wasHeld: boolean;
+  source: Certainty;
+};
 
 /** Holds the answer to what the model expects, and takes it in. */
 function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
@@ -130,16 +138,20 @@ function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
 
 /** Whether a write came to nothing through no fault of the registry's. */
 function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course): boolean {
-  const { startedAt, faults, wasHeld } = course;
+  const { begunAt, faults, wasHeld } = course;
   // A mount that fails, for whatever reason, is an upload.
   if (step.do === "mount") return (faults.length > 0 || run.damage.has(step.blob)) && status === 202;
-  return step.do === "push blob" && status === 404 && wasHeld && mayBytesBeGone(run, startedAt);
+  if (step.do !== "push blob" || status !== 404 || !wasHeld) return false;
+  // What a session became is asked for again, and was deleted since.
+  const isDeleted = step.way !== "post" && run.model(step.repository).goneAt("blob", step.blob) > begunAt;
+  return isDeleted || mayBytesBeGone(run, step, begunAt);
 }
 
 /** Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted. */
-function mayBytesBeGone({ settings }: Run, pushedAt: number): boolean {
-  const bytesGoAfterMs = Math.min(leaseMs + settings.deleteDelaySeconds * 1000, uploadTtlMs);
-  return Date.now() - pushedAt >= bytesGoAfterMs;
+function mayBytesBeGone(run: Run, { repository }: { repository: number }, pushedAt: number): boolean {
+  const { deleteDelaySeconds } = run.settings;
+  const delayMs = run.model(repository).graceMayHaveEndedSince(pushedAt) ? 0 : deleteDelaySeconds * 1000;
+  return Date.now() - pushedAt >= Math.min(leaseMs + delayMs, uploadTtlMs);
 }
 
 /** Whether there is what a write mounts, in the repository that it names, or in any. */
@@ -162,12 +174,12 @@ function note(run: Run, step: WriteStep, status: number, askedAt: number): void 
   }
 }
 
-/** Those who watch look at what a write was about. */
-export async function look(run: Run, step: WriteStep): Promise<void> {
+/** Those who watch look at what a write was about. `isPushed`: it is a blob that was acknowledged just now. */
+export async function look(run: Run, step: WriteStep, isPushed = false): Promise<void> {
   const { repository } = step;
   await run.world.faults.suspended(async () => {
     for (const at of step.watched ? ([0, 1] as const) : [step.at]) {
-      if ("blob" in step) await pullBlob(run, repository, step.blob, at);
+      if ("blob" in step) await pullBlob(run, repository, step.blob, at, isPushed);
       if ("manifest" in step) await pullManifest(run, repository, step.manifest, at);
       if ("tag" in step && step.tag !== null) await pullTag(run, repository, step.tag, at, "pusher");
     }
