@@ -110,10 +110,11 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   return answer;
 }
 
-function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> | Answer {
+async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  return managementRefusal(context, route.name, endpoint.openTo) ?? endpoint.answer(context);
+  const refusal = await managementRefusal(context, route.name, endpoint.access);
+  return refusal ?? endpoint.answer(context);
 }
 
 function answerPlainly<C extends Pick<Context, "request">>(

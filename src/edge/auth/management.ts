@@ -3,16 +3,19 @@
  * repositories alone, open nothing here.
  */
 import { failure } from "../../oci/errors.ts";
-import type { Context, ManagementRight, Refusal } from "../context.ts";
+import type { Verb } from "../../oci/grant.ts";
+import { parseRepositoryName } from "../../oci/name.ts";
+import type { Context, Refusal } from "../context.ts";
+import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";
-import { basicChallenge } from "./authorise.ts";
+import { basicChallenge, refusalFor } from "./authorise.ts";
 
-/** `undefined` if the caller may use a route, which is called so; else the refusal. */
-export function managementRefusal(
+/** `undefined` if the caller may use a method of a route, which is called so; else the refusal. */
+export async function managementRefusal(
   context: Context,
   route: string,
-  right: ManagementRight,
-): Refusal | undefined {
+  right: ManagementEndpoint["access"],
+): Promise<Refusal | undefined> {
   const { access, registry, request, params } = context;
   if (right === "scraper" && access.credential === "scraper") return undefined;
   if (access.credential === "none" || access.credential === "bearer") {
@@ -21,13 +24,25 @@ export function managementRefusal(
       headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
     };
   }
-  if (access.isAdministrator || right === "account" || isOwn(context, right)) return undefined;
+  if (typeof right === "object") return repositoryRefusal(context, right.repository);
+  if (access.isAdministrator || right === "any account" || isOwn(context, right)) return undefined;
   const target = Object.values(params).join("/") || "*";
   audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });
   return { failure: failure("DENIED") };
 }
 
-function isOwn({ access, params }: Context, right: ManagementRight): boolean {
+async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
+  const { name = "" } = context.params;
+  const repository = parseRepositoryName(name);
+  return repository === undefined
+    ? { failure: failure("NAME_INVALID", { name }) }
+    : refusalFor(context, repository, verb);
+}
+
+function isOwn(
+  { access, params }: Context,
+  right: "administrator" | "scraper" | "own account" | "own token",
+): boolean {
   if (right === "administrator" || right === "scraper" || params.account !== access.account) return false;
   return access.tokenId === undefined || (right === "own token" && params.token === access.tokenId);
 }

@@ -1,10 +1,10 @@
 /**
  * One upload session: whose turn it is to write, what is received, and how it ends.
  *
- * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole
- * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; where it was lost,
- * the finished object is read back once. Its bytes are doomed at birth: unless the upload is finished, its object's
- * alarm deletes them, and once more before the session is forgotten.
+ * It takes one writer at a time, which a cancellation ends. After each request it keeps all that it acknowledged: whole
+ * parts in the bucket, the rest in its object's storage. Only the running hash is in memory alone; where that was lost, the
+ * finished object is read back once. Unless the upload is finished, its object's alarm deletes its bytes, and once more
+ * before the session is forgotten.
  */
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -72,8 +72,7 @@ export class Session implements Remembered {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) return { ok: true, offset: 0 };
-    const row = this.#row;
-    return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
+    return isOver(this.#row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: this.#row.offset };
   }
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
@@ -290,8 +289,7 @@ export class Session implements Remembered {
    * they are its content.
    */
   async #handOver(): Promise<void> {
-    const { digest, key } = this.#row;
-    const { objects, clock } = this.#host;
+    const [{ digest, key }, { objects, clock }] = [this.#row, this.#host];
     if (digest !== null) await shardStub(objects, digest).doom(digest, key, clock.now());
     meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, () => this.#store.clearBytes());
