@@ -51,9 +51,10 @@ function mayImport({ from, to }: Import): boolean {
   if (user === used) return true;
   if (user === "local") return used !== "worker.ts" && used !== "cli";
   if (used === "version.ts") return true;
-  if (user === "contract") return used === "oci";
-  if (user === "cli") return used === "oci" || used === "contract";
+  if (user === "contract" || user === "client") return used === "oci";
+  if (user === "cli") return ["oci", "contract", "client"].includes(used);
   if (used === "contract") return user === "edge";
+  if (used === "client") return ["edge", "registry"].includes(user);
   if (user === "oci" || user === "metrics") return false;
   if (common.includes(used)) return true;
   if (common.includes(user)) return false;
@@ -61,14 +62,14 @@ function mayImport({ from, to }: Import): boolean {
 }
 
 test("every file belongs to a layer", () => {
-  const known = [...layers, ...common, "contract", "local", "cli"];
+  const known = [...layers, ...common, "contract", "client", "local", "cli"];
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => !known.includes(layerOf(path))),
     [],
   );
 });
 
-test("imports point one way: worker, edge, registry, objects, storage; all may use oci, metrics, settings, clock and version; the contract is for edge and cli", () => {
+test("imports point one way: worker, edge, registry, objects, storage; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
   const imports = files.flatMap((file) => file.imports);
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);
@@ -131,7 +132,12 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
     /\bnew (Request|Response)\((?!body\)\.arrayBuffer)|\bResponse\.json\(|: Request\b/,
     speaksHttp,
   ],
-  ["a transaction takes no async callback", /transactionSync\w*\(\s*async/],
+  [
+    "rows are written in transactions, which one file makes",
+    /\btransactionSync\(|\.exec[<(](?!\w+\))/,
+    (path) => path === "objects/sql.ts" || !path.startsWith("objects/") || path.startsWith("objects/catalog"),
+  ],
+  ["a transaction takes no async callback", /\btransaction\([\w.#]+, async\b/],
   [
     "bindings come by argument, so that tests can wrap them",
     /import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*"cloudflare:workers"/,
@@ -139,6 +145,19 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
   ["no object blocks the others while it waits", /\bblockConcurrencyWhile\b/],
   ["the clock is passed in", /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/, (path) => /^local\//.test(path)],
 ];
+
+test("what reads files or runs programs for a client is loaded by the command line alone", () => {
+  const ofNode = /\bfrom "node:(?!crypto")/;
+  const users = files.filter(({ path, text }) => layerOf(path) === "client" && ofNode.test(text));
+  assert.deepEqual(users.map(({ path }) => path).sort(), ["client/docker-config.ts", "client/node.ts"]);
+  const loaded = files
+    .flatMap(({ imports }) => imports)
+    .filter(({ to }) => users.some(({ path }) => path === to));
+  assert.deepEqual(
+    loaded.filter(({ from }) => layerOf(from) !== "cli"),
+    [],
+  );
+});
 
 for (const [rule, pattern, isExempt = () => false] of rules) {
   test(rule, () => {

@@ -5,8 +5,8 @@ import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableRepositoryCalls } from "./api.ts";
-import { type BlobShardApi, repeatableBlobsCalls } from "./blob-shard-api.ts";
+import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
+import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import {
   repeatableQueueCalls,
@@ -66,7 +66,7 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
 
 /** The ledger of a repository. */
 export function repositoryStub(env: ObjectBindings, name: RepositoryName): LedgerApi {
-  return reliable(repeatableRepositoryCalls, () => env.LEDGERS.getByName(name) as unknown as LedgerApi);
+  return reliable(repeatableLedgerCalls, () => env.LEDGERS.getByName(name) as unknown as LedgerApi);
 }
 
 /** The bindings that say how the work is divided between objects. */
@@ -104,7 +104,7 @@ export function shardStub(env: ObjectBindings, digest: Digest): BlobShardApi {
 
 /** The shard of this name. */
 export function namedShardStub(env: ObjectBindings, name: string): BlobShardApi {
-  return reliable(repeatableBlobsCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobShardApi);
+  return reliable(repeatableShardCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobShardApi);
 }
 
 /** The name of the object that keeps an upload session: the session's id, or on one machine that of a pool. */
