@@ -233,10 +233,8 @@ export class RemoteRepository {
   }
 
   #notAsSpecified(): RegistryError {
-    return new RegistryError(
-      "foreign",
-      `${this.#transport.registry.host} does not answer as a registry does`,
-    );
+    const { host } = this.registry;
+    return new RegistryError("foreign", `${host} does not answer as a registry does`, { status: 200 });
   }
 
   #address(path = ""): URL {

@@ -67,7 +67,7 @@ const ofFailures: Bugs = {
 `,
   },
   "an isolate goes back to an older place of a tag": {
-    file: "src/registry/tags-seen.ts",
+    file: "src/registry/caches.ts",
     from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
     to: "",
   },
@@ -130,8 +130,8 @@ const ofDelays: Bugs = {
   },
   "a push that is repeated is acknowledged for a blob that was deleted": {
     file: "src/objects/commit-blob.ts",
-    from: "  return (await repositoryStub(env, repository).locateBlob(digest, true)) !== undefined;",
-    to: "  return repositoryStub(env, repository).locateBlob(digest, true).then(() => true);",
+    from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
+    to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
 };
 
