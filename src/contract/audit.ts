@@ -1,16 +1,8 @@
 /** `/audit`: what was done and refused. */
 import * as v from "valibot";
+import { auditKinds, auditOutcomes } from "../oci/audit.ts";
 import type { Resource } from "./operation.ts";
 import { must, time } from "./schemas.ts";
-
-/**
- * Kinds of entries, each kept by itself: what administrators did by the management API; what others did, or got leave
- * for, and all pushes and deletes; what was refused or wrong, and changed nothing.
- */
-export const auditKinds = ["administration", "use", "refusal"] as const;
-
-/** What an entry says came of a request. */
-export const auditOutcomes = ["granted", "denied", "done", "failed"] as const;
 
 /** An entry of the audit log. */
 export const auditEntry = v.object({

@@ -7,9 +7,9 @@ import type { BlobLocation } from "../storage/replica.ts";
 import type { Maintained, ShardUsage } from "./upkeep.ts";
 
 /**
- * A blob that a shard lends to a repository, which may link it until `leaseUntil` (milliseconds since 1970), unless it
- * promised the shard that it will not. `lease` numbers what the shard lent to this repository of this digest; a later
- * lease has a higher number.
+ * A lease of a blob, which a shard gave to a repository: it may link the blob until `leaseUntil` (milliseconds since
+ * 1970), unless it told the shard that it will not. `lease` numbers the leases of this digest that this repository got; a
+ * later one has a higher number.
  */
 export type Adoption = BlobLocation & { lease: number; leaseUntil: number };
 
@@ -20,12 +20,13 @@ export type NumberedLease = { digest: Digest; lease: number };
 export interface BlobShardApi extends Maintained {
   /**
    * Schedules the deletion of a key that is about to be written. Only its adoption cancels that. A key that is the
-   * content of a digest, or was given up, is left as it is: the call came late, or twice.
+   * content of a digest, or a tombstone, is left as it is: the call came late, or twice. (The name is that of earlier
+   * releases, as during a deployment Workers and shards of two releases call each other.)
    */
   doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
   /**
    * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
-   * a lease on it. `tombstoned`: the key was given up for deletion; `missing`: the store does not have it.
+   * a lease on it. `tombstoned`: the key is going to be deleted; `missing`: the bucket does not have it.
    */
   adopt(
     blob: BlobLocation,
@@ -38,7 +39,7 @@ export interface BlobShardApi extends Maintained {
   /** Repositories that hold a digest, at most `limit`. */
   holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
   /** A repository may hold these no longer; it is asked before anything is dropped. */
-  release(repository: RepositoryName, digests: string[]): Promise<void>;
+  release(repository: RepositoryName, digests: Digest[]): Promise<void>;
   /** Reads the bytes of a digest, and notes whether they are its own: somebody found that they are not. */
   verify(digest: Digest): Promise<void>;
   usage(): Promise<ShardUsage>;
@@ -48,7 +49,7 @@ export interface BlobShardApi extends Maintained {
 }
 
 /** The calls of {@link BlobShardApi} that may be repeated. */
-export const repeatableBlobsCalls: ReadonlySet<keyof BlobShardApi> = new Set([
+export const repeatableShardCalls: ReadonlySet<keyof BlobShardApi> = new Set([
   "doom",
   "adopt",
   "lease",

@@ -2,8 +2,8 @@
  * One of the shards that decide the life of digests: where the bytes of each are, which repositories hold it, and
  * when it may go. As one place decides, adoption, deduplication, mounting and deletion of a digest cannot race.
  *
- * A key in the store is stray (doomed, or a tombstone) or the content of one digest, never both. Doomed keys may
- * still be adopted; a tombstone may not, and its bytes are deleted only after it was written down.
+ * A key in the bucket is the content of one digest, or scheduled for deletion, never both. It may still be adopted until
+ * it is a tombstone; bytes are deleted only after their tombstone was written.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -13,30 +13,31 @@ import type { RepositoryName } from "../oci/name.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import {
-  bury,
-  buryDoomed,
-  deleteBuried,
+  deleteTombstoned,
   dropJob,
   dropUnheld,
+  endCutShort,
   endDelays,
   forgetTombstones,
+  writeTombstone,
 } from "./blob-shard/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blob-shard/faults.ts";
-import { askAgain, askHolders, askTime, lend } from "./blob-shard/holders.ts";
+import { askAgain, askHolders, askTime, grantLease, type HolderId } from "./blob-shard/holders.ts";
 import { makeShardParts, type ShardParts } from "./blob-shard/parts.ts";
 import { scrubDigests } from "./blob-shard/scrub.ts";
-import { isGivenUp } from "./blob-shard/store.ts";
+import { isTombstone } from "./blob-shard/store.ts";
 import type { Adoption, BlobShardApi } from "./blob-shard-api.ts";
-import type { DueJob } from "./due.ts";
+import { type DueJob, jobOn } from "./due.ts";
 import { reportIfDue } from "./report.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
+import type { Tx } from "./sql.ts";
 import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "./upkeep.ts";
 
 const nothing = { objects: 0, bytes: 0 };
 
 type AdoptionOutcome = Awaited<ReturnType<BlobShardApi["adopt"]>>;
 
-/** Why bytes cannot be lent, by their keys. */
+/** Why bytes cannot be leased, by their keys. */
 type Rejection = Exclude<Condition, "good"> | "tombstoned";
 type Rejected = Map<string, Rejection>;
 
@@ -58,22 +59,17 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
     const { store, clock, settings } = this.#parts;
-    const change = () => {
-      if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;
-      store.setStrayKey(key, {
-        digest,
-        state: "doomed",
-        reason: "cut short",
-        sizeBytes: null,
-        dueAt: deleteAt,
-      });
+    const schedule = (tx: Tx) => {
+      if (store.isContent(key) || isTombstone(store.scheduledDeletion(key))) return;
+      const deletion = { digest, reason: "cut short", sizeBytes: null, dueAt: deleteAt };
+      store.scheduleDeletion(tx, key, { ...deletion, state: "doomed" });
     };
     // The adoption that follows has the holder asked.
-    this.#change(change, askTime(this.#parts, clock.now() + settings.leaseMs));
+    this.#change(schedule, askTime(this.#parts, clock.now() + settings.leaseMs));
   }
 
   async adopt(pushed: BlobLocation, repository: RepositoryName): Promise<AdoptionOutcome> {
-    this.#parts.store.create();
+    this.#parts.transaction((tx) => this.#parts.store.create(tx));
     const rejected: Rejected = new Map();
     for (;;) {
       const candidate = this.#candidate(pushed, rejected);
@@ -81,7 +77,7 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
       // The store is asked before the transaction, as nothing is awaited in one; if another candidate is better by
       // then, that is looked at.
       const condition = await this.#conditionOf(candidate, pushed);
-      const adoption = this.#change(() => {
+      const adoption = this.#change((tx) => {
         if (this.#candidate(pushed, rejected)?.key !== candidate.key) return undefined;
         const rejection = condition === "good" ? this.#rejectionOf(candidate) : condition;
         if (rejection !== undefined) {
@@ -89,15 +85,15 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
           return undefined;
         }
         return candidate.key === pushed.key
-          ? this.#take(pushed, repository, rejected)
-          : this.#lendKnown(candidate, pushed, repository);
+          ? this.#take(tx, pushed, repository, rejected)
+          : this.#leaseKnown(tx, candidate, pushed, repository);
       });
       if (adoption !== undefined) return { ok: true, adoption };
     }
   }
 
   /**
-   * The bytes to lend: those that the digest has already, if somebody holds it, else what was pushed; and the other ones
+   * The bytes to lease: those that the digest has already, if somebody holds it, else what was pushed; and the other ones
    * where these were rejected.
    */
   #candidate(pushed: BlobLocation, rejected: Rejected): BlobLocation | undefined {
@@ -117,48 +113,50 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   /** What the shard knows against bytes that are stored as they should be. */
   #rejectionOf({ digest, key }: BlobLocation): Rejection | undefined {
     const { store } = this.#parts;
-    if (isGivenUp(store.strayKey(key))) return "tombstoned";
+    if (isTombstone(store.scheduledDeletion(key))) return "tombstoned";
     return store.blob(digest)?.key === key ? store.fault(digest) : undefined;
   }
 
-  /** Lends what the digest has already. What was pushed was never anybody's, and goes at once. */
-  #lendKnown(known: BlobLocation, pushed: BlobLocation, repository: RepositoryName): Adoption {
-    const isBuried = isGivenUp(this.#parts.store.strayKey(pushed.key));
-    if (!isBuried) bury(this.#parts, pushed, "the digest had bytes already", 0);
-    return lend(this.#parts, known, repository);
+  /** Gives a lease on what the digest has already. What was pushed was never anybody's, and goes at once. */
+  #leaseKnown(tx: Tx, known: BlobLocation, pushed: BlobLocation, repository: RepositoryName): Adoption {
+    const isLeaving = isTombstone(this.#parts.store.scheduledDeletion(pushed.key));
+    if (!isLeaving) writeTombstone(tx, this.#parts, pushed, "the digest had bytes already", 0);
+    return grantLease(tx, this.#parts, known, repository);
   }
 
   /** Makes bytes the content of their digest, in the place of those that it had. */
-  #take(pushed: BlobLocation, repository: RepositoryName, rejected: Rejected): Adoption {
+  #take(tx: Tx, pushed: BlobLocation, repository: RepositoryName, rejected: Rejected): Adoption {
     const { store, due, settings } = this.#parts;
     const known = store.blob(pushed.digest);
     if (known?.key !== pushed.key) {
-      if (known !== undefined) this.#replace(known, rejected.get(known.key));
-      store.setBlob(pushed);
-      due.scrubLater(settings.scrubEveryMs);
-      store.clearStrayKey(pushed.key);
-      due.clear(readAgainJob, pushed.digest);
+      if (known !== undefined) this.#replace(tx, known, rejected.get(known.key));
+      store.setBlob(tx, pushed);
+      due.scrubLater(tx, settings.scrubEveryMs);
+      store.cancelDeletion(tx, pushed.key);
+      due.clear(tx, readAgainJob, pushed.digest);
     }
-    return lend(this.#parts, pushed, repository);
+    return grantLease(tx, this.#parts, pushed, repository);
   }
 
-  #replace(known: BlobLocation, condition: Rejection | undefined): void {
+  #replace(tx: Tx, known: BlobLocation, condition: Rejection | undefined): void {
     const { gcGraceMs, deleteDelayMs } = this.#parts.settings;
     // Wrong bytes are no use to anybody who was told where they are. Nobody knows what is wrong with those that cannot
     // be read: whoever looks after the store has time to find out.
+    const discard = (reason: string, delayMs: number) =>
+      writeTombstone(tx, this.#parts, known, reason, delayMs);
     if (condition === "unreadable")
-      bury(this.#parts, known, "could not be read, and replaced", Math.max(gcGraceMs, deleteDelayMs));
-    else if (condition === "wrong") bury(this.#parts, known, "lost or damaged, and replaced", 0);
-    else bury(this.#parts, known, "no repository holds it", deleteDelayMs);
+      discard("could not be read, and replaced", Math.max(gcGraceMs, deleteDelayMs));
+    else if (condition === "wrong") discard("lost or damaged, and replaced", 0);
+    else discard("no repository holds it", deleteDelayMs);
   }
 
   async lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined> {
     const known = await this.locate(digest);
     if (known === undefined || (await conditionOf(this.#parts, known)) !== "good") return undefined;
-    return this.#change(() => {
+    return this.#change((tx) => {
       const isCurrent = this.#parts.store.blob(digest)?.key === known.key;
       return isCurrent && this.#rejectionOf(known) === undefined
-        ? lend(this.#parts, known, repository)
+        ? grantLease(tx, this.#parts, known, repository)
         : undefined;
     });
   }
@@ -189,10 +187,10 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     return isKnown && this.#parts.store.holder(digest, repository) !== undefined;
   }
 
-  async release(repository: RepositoryName, digests: string[]): Promise<void> {
+  async release(repository: RepositoryName, digests: Digest[]): Promise<void> {
     if (!this.#exists) return;
-    this.#change(() => {
-      for (const digest of digests) askAgain(this.#parts, digest, repository);
+    this.#change((tx) => {
+      for (const digest of digests) askAgain(tx, this.#parts, digest, repository);
     });
   }
 
@@ -218,12 +216,12 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     let more = false;
     const freed = await this.#parts.tally.during(async () => {
       const { due, store, clock, transaction } = this.#parts;
-      if (endsGrace && this.#exists) store.askAfterLeases(clock.now(), endedAtOnce);
+      if (endsGrace && this.#exists) transaction((tx) => store.askAfterLeases(tx, clock.now(), endedAtOnce));
       more = await due.run(this.#jobs, budgetMs);
       if (!endsGrace || !this.#exists) return;
       // Also of what holders have just given up; and what one round gives up, the next one deletes.
       for (let round = 0; round < 2; round++) {
-        const ended = transaction(() => endDelays(this.#parts, endedAtOnce));
+        const ended = transaction((tx) => endDelays(tx, this.#parts, endedAtOnce));
         more = (await due.run(this.#jobs, budgetMs)) || ended >= endedAtOnce;
       }
     });
@@ -238,12 +236,14 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   /** In the order in which one leads to the next. */
   readonly #jobs: Record<string, DueJob> = {
-    holder: (rows) => askHolders(this.#parts, rows),
-    [dropJob]: async (rows) => this.#parts.transaction(() => dropUnheld(this.#parts, rows)),
-    doom: async (rows) => this.#parts.transaction(() => buryDoomed(this.#parts, rows)),
-    delete: (rows) => deleteBuried(this.#parts, rows),
+    holder: jobOn<HolderId>((rows) => askHolders(this.#parts, rows)),
+    [dropJob]: jobOn<Digest>(async (rows) =>
+      this.#parts.transaction((tx) => dropUnheld(tx, this.#parts, rows)),
+    ),
+    doom: async (rows) => this.#parts.transaction((tx) => endCutShort(tx, this.#parts, rows)),
+    delete: (rows) => deleteTombstoned(this.#parts, rows),
     forget: (rows) => forgetTombstones(this.#parts, rows),
-    [readAgainJob]: (rows) => readAgain(this.#parts, rows),
+    [readAgainJob]: jobOn<Digest>((rows) => readAgain(this.#parts, rows)),
     [scrubJob]: (rows) => {
       const { due, settings } = this.#parts;
       return due.scrub(rows, settings.scrubEveryMs, (after) => this.scrub(after));
@@ -251,17 +251,19 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   };
 
   /** Runs one transaction, and starts what it left to be done, `by` a time if it can be later. */
-  #change<T>(transaction: () => T, by?: number): T {
-    const { store, due } = this.#parts;
-    store.create();
-    const result = this.#parts.transaction(transaction);
+  #change<T>(work: (tx: Tx) => T, by?: number): T {
+    const { store, due, transaction } = this.#parts;
+    const result = transaction((tx) => {
+      store.create(tx);
+      return work(tx);
+    });
     due.arm(by);
     return result;
   }
 }
 
 /**
- * The answer where no bytes can be lent.
+ * The answer where no bytes can be leased.
  *
  * @throws BucketFailed where some cannot be read just now: they may be good, and the call is to be repeated.
  */

@@ -7,12 +7,14 @@ import { exportJWK, generateKeyPair } from "jose";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
+import type { AuditKind } from "../oci/audit.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { parseSettings } from "../settings/settings.ts";
+import { openBucket } from "../storage/open-bucket.ts";
+import { openReplica } from "../storage/replica.ts";
 import type {
   Account,
   AccountPut,
-  AuditKind,
   Backlog,
   CatalogApi,
   KeptAuditEntry,
@@ -33,6 +35,7 @@ import { type DueJob, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { scrubJob } from "./scrub/report.ts";
 import { scrubStores } from "./scrub/strays.ts";
+import { transaction } from "./sql.ts";
 
 const dayMs = 24 * 3600 * 1000;
 
@@ -57,21 +60,24 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     this.#clock = clock;
-    applySchema(this.#sql, catalogSchema);
+    transaction(ctx.storage, (tx) => applySchema(tx, catalogSchema));
     this.#accounts = new AccountStore(this.#sql);
     this.#audit = new AuditStore(this.#sql);
     this.#counts = new CountStore(this.#sql);
     this.#due = new DueTable(ctx.storage, clock);
-    this.#due.scrubLater(parseSettings(env).scrubEveryMs);
+    transaction(ctx.storage, (tx) => this.#due.scrubLater(tx, parseSettings(env).scrubEveryMs));
     void this.#due.wake();
   }
 
   /** Looks, now and then, for what is in the stores and nobody knows. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    const { scrubEveryMs } = parseSettings(this.env);
+    const settings = parseSettings(this.env);
+    const { scrubEveryMs } = settings;
+    const [bucket, replica] = [openBucket(this.env), openReplica(this.env)];
+    const stores = { objects: this.env, bucket, replica, settings };
     const jobs: Record<string, DueJob> = {
       [scrubJob]: (rows) =>
-        this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(this.env, after, this.#clock.now())),
+        this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(stores, after, this.#clock.now())),
     };
     await this.#due.runAlarm(jobs, invocation);
   }
@@ -127,11 +133,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   // ── Counts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async addCounts(report: Report, now: number): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#counts.add(report, now));
+    transaction(this.ctx.storage, () => this.#counts.add(report, now));
   }
 
   async putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#counts.putBacklog(repository, backlog, this.#clock.now()));
+    transaction(this.ctx.storage, () => this.#counts.putBacklog(repository, backlog, this.#clock.now()));
   }
 
   async openUploads(limit: number): Promise<string[]> {
@@ -181,11 +187,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   }
 
   async putAccount(account: AccountPut): Promise<boolean> {
-    return this.ctx.storage.transactionSync(() => this.#accounts.put(account, this.#clock.now()));
+    return transaction(this.ctx.storage, () => this.#accounts.put(account, this.#clock.now()));
   }
 
   async deleteAccount(name: string): Promise<boolean> {
-    return this.ctx.storage.transactionSync(() => this.#accounts.delete(name));
+    return transaction(this.ctx.storage, () => this.#accounts.delete(name));
   }
 
   async addToken(token: TokenPut): Promise<void> {
@@ -264,7 +270,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   // ── Audit ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async audit(entries: NewAuditEntry[]): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#audit.add(entries));
+    transaction(this.ctx.storage, () => this.#audit.add(entries));
   }
 
   async listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>> {

@@ -10,15 +10,21 @@
  */
 import type { Clock } from "../clock.ts";
 import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
+import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: what it is about, and since when, in milliseconds since 1970. */
-export type DueRow = { id: string; at: number };
+export type DueRow<Id extends string = string> = { id: Id; at: number };
 
 /**
  * Does the jobs of one kind. It must take each row away or move it into the future; rows that nobody touches are
  * postponed, and those that others made due anew meanwhile come again. Whatever it throws changes nothing of that.
  */
 export type DueJob = (rows: DueRow[]) => Promise<void>;
+
+/** A job on rows whose ids are of a kind: nobody but its own code writes them. */
+export function jobOn<Id extends string>(job: (rows: DueRow<Id>[]) => Promise<void>): DueJob {
+  return (given) => job(given as DueRow<Id>[]);
+}
 
 /**
  * A table whose rows are due by themselves, at the time in a column of theirs, without a row in `due` for each: a push
@@ -54,6 +60,10 @@ export class DueTable {
     this.#columns = columns;
   }
 
+  get #sql(): SqlStorage {
+    return this.#storage.sql;
+  }
+
   /** SQL of the table, for an object's schema. */
   static readonly schema = `
     CREATE TABLE IF NOT EXISTS due (
@@ -69,10 +79,10 @@ export class DueTable {
   static readonly dropIndex = "DROP INDEX IF EXISTS due_by_time";
 
   /** Makes a job due at a time, in milliseconds since 1970, whenever it was due before. */
-  set(kind: string, id: string, at: number): void {
+  set(tx: Tx, kind: string, id: string, at: number): void {
     // Objects of which nearly all that is due is so by itself get the table with its first row.
-    if (!this.#hasTable() && this.#isThere()) this.#storage.sql.exec(DueTable.schema);
-    this.#storage.sql.exec(
+    if (!this.#hasTable() && this.#isThere()) tx.write(DueTable.schema);
+    tx.write(
       "INSERT INTO due (kind, id, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
       kind,
       id,
@@ -81,31 +91,29 @@ export class DueTable {
   }
 
   /** Takes a job away. */
-  clear(kind: string, id: string): void {
+  clear(tx: Tx, kind: string, id: string): void {
     if (!this.#hasTable()) return;
-    this.#storage.sql.exec("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
+    tx.write("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
   /** Makes jobs of a kind due now that are due later, but not after `by`, at most so many. Returns how many. */
-  hasten(kind: string, limit: number, by = farFuture): number {
+  hasten(tx: Tx, kind: string, limit: number, by = farFuture): number {
     const { table, id, at, isDue } = this.#columnOf(kind);
-    const hastened = this.#storage.sql.exec(
+    const hastened = tx.write(
       `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${id} IN (
          SELECT ${id} FROM ${table} WHERE ${isDue} AND ${at} > ?1 AND ${at} <= ?3 ORDER BY ${at} LIMIT ?2) RETURNING 1`,
       this.#clock.now(),
       limit,
       by,
     );
-    return hastened.toArray().length;
+    return hastened.length;
   }
 
   /** When a job is due; `undefined` when it is not. */
   at(kind: string, id: string): number | undefined {
     if (!this.#hasTable()) return undefined;
-    const [row] = this.#storage.sql
-      .exec<{ at: number }>("SELECT at FROM due WHERE kind = ? AND id = ?", kind, id)
-      .toArray();
-    return row?.at;
+    const query = "SELECT at FROM due WHERE kind = ? AND id = ?";
+    return firstRow<{ at: number }>(this.#sql, query, kind, id)?.at;
   }
 
   /**
@@ -155,21 +163,17 @@ export class DueTable {
   #earliestInTable(): number | undefined {
     if (!this.#hasTable()) return undefined;
     // A look at the index for each kind that there is.
-    const [row] = this.#storage.sql
-      .exec<{ at: number | null }>(
-        `WITH RECURSIVE kinds(kind) AS (
-           SELECT min(kind) FROM due
-           UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
-         )
-         SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds`,
+    const earliest = `WITH RECURSIVE kinds(kind) AS (
+        SELECT min(kind) FROM due
+        UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
       )
-      .toArray();
-    return row?.at ?? undefined;
+      SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds`;
+    return firstRow<{ at: number | null }>(this.#sql, earliest)?.at ?? undefined;
   }
 
   /** Whether there is a job of this kind, due whenever. */
   has(kind: string): boolean {
-    return this.#storage.sql.exec("SELECT 1 FROM due WHERE kind = ? LIMIT 1", kind).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM due WHERE kind = ? LIMIT 1", kind);
   }
 
   /**
@@ -218,9 +222,9 @@ export class DueTable {
       if (!kinds.has(kind)) continue;
       const deadline = this.#clock.now() + budgetMs;
       while (this.#clock.now() <= deadline) {
-        const rows = this.#dueRows(kind, this.#clock.now(), batchSize);
-        if (rows.length === 0) break;
-        await this.#attempt(kind, job, rows);
+        const found = this.#dueRows(kind, this.#clock.now(), batchSize);
+        if (found.length === 0) break;
+        await this.#attempt(kind, job, found);
       }
       // One kind of job leads to the next.
       kinds = this.#kindsDue(jobs);
@@ -239,71 +243,69 @@ export class DueTable {
   }
 
   /** Lets an object's own scrub begin in a while, unless it has begun, or there is none. */
-  scrubLater(everyMs: number | undefined): void {
-    if (everyMs !== undefined && !this.has(scrubJob)) this.set(scrubJob, "", this.#clock.now() + everyMs);
+  scrubLater(tx: Tx, everyMs: number | undefined): void {
+    if (everyMs !== undefined && !this.has(scrubJob)) this.set(tx, scrubJob, "", this.#clock.now() + everyMs);
   }
 
   /** Does the next piece of an object's own scrub, logs what it finds, and says when the one after that is due. */
   async scrub(
-    rows: DueRow[],
+    given: DueRow[],
     everyMs: number | undefined,
     step: (after: string) => Promise<ScrubStep>,
   ): Promise<void> {
-    for (const { id } of rows) {
+    for (const { id } of given) {
       const done = everyMs === undefined ? undefined : await step(id);
       if (done !== undefined) logFindings(done.report);
-      this.#storage.transactionSync(() => {
-        this.clear(scrubJob, id);
+      transaction(this.#storage, (tx) => {
+        this.clear(tx, scrubJob, id);
         const next = done?.next;
-        if (next !== undefined) this.set(scrubJob, next, this.#clock.now() + scrubPauseMs);
-        else if (everyMs !== undefined) this.set(scrubJob, "", this.#clock.now() + everyMs);
+        if (next !== undefined) this.set(tx, scrubJob, next, this.#clock.now() + scrubPauseMs);
+        else if (everyMs !== undefined) this.set(tx, scrubJob, "", this.#clock.now() + everyMs);
       });
     }
   }
 
-  async #attempt(kind: string, job: DueJob, rows: DueRow[]): Promise<void> {
+  async #attempt(kind: string, job: DueJob, given: DueRow[]): Promise<void> {
     try {
-      await job(rows);
+      await job(given);
     } catch (error) {
       console.error(JSON.stringify({ event: "job failed", kind, error: String(error) }));
     }
-    this.#postpone(kind, rows);
+    this.#postpone(kind, given);
   }
 
   /** Moves those of the rows that are as they were: who touched one has also said when it is due. */
-  #postpone(kind: string, rows: DueRow[]): void {
+  #postpone(kind: string, given: DueRow[]): void {
     const { table, id, at, isDue } = this.#columnOf(kind);
-    this.#storage.sql.exec(
-      `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${at} <= ?2
-         AND (${id}, ${at}) IN (SELECT value ->> 'id', value ->> 'at' FROM json_each(?3))`,
-      this.#clock.now() + postponeMs,
-      rows.at(-1)?.at ?? 0,
-      JSON.stringify(rows),
+    const postpone = `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${at} <= ?2
+      AND (${id}, ${at}) IN (SELECT value ->> 'id', value ->> 'at' FROM json_each(?3))`;
+    const until = this.#clock.now() + postponeMs;
+    transaction(this.#storage, (tx) =>
+      tx.write(postpone, until, given.at(-1)?.at ?? 0, JSON.stringify(given)),
     );
   }
 
   #hasTable(): boolean {
-    return this.#storage.sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'due'").toArray().length > 0;
+    return hasTable(this.#sql, "due");
   }
 
   /** Whether there is anything that could be due. */
   #isThere(): boolean {
     const tables = ["due", ...Object.values(this.#columns).map(({ table }) => table)];
     const named = "SELECT 1 FROM sqlite_master WHERE name IN (SELECT value FROM json_each(?)) LIMIT 1";
-    return this.#storage.sql.exec(named, JSON.stringify(tables)).toArray().length > 0;
+    return hasRow(this.#sql, named, JSON.stringify(tables));
   }
 
   /** The rows of a kind that are due by a time, the first ones first. */
   #dueRows(kind: string, by: number, limit: number): DueRow[] {
     if (this.#columns[kind] === undefined && !this.#hasTable()) return [];
     const { table, id, at, isDue } = this.#columnOf(kind);
-    return this.#storage.sql
-      .exec<DueRow>(
-        `SELECT ${id} AS id, ${at} AS at FROM ${table} WHERE ${isDue} AND ${at} <= ? ORDER BY ${at} LIMIT ?`,
-        by,
-        limit,
-      )
-      .toArray();
+    return readRows<DueRow>(
+      this.#sql,
+      `SELECT ${id} AS id, ${at} AS at FROM ${table} WHERE ${isDue} AND ${at} <= ? ORDER BY ${at} LIMIT ?`,
+      by,
+      limit,
+    );
   }
 
   #columnOf(kind: string): DueColumn {

@@ -60,7 +60,7 @@ export class Ledger extends LedgerBase implements LedgerApi {
   async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
     const before = this.meta;
-    this.change(undefined, () => changeInfo(this.parts, before, change, origin));
+    this.change(undefined, (tx) => changeInfo(tx, this.parts, before, change, origin));
     await this.announce();
     return this.info();
   }
@@ -68,11 +68,11 @@ export class Ledger extends LedgerBase implements LedgerApi {
   async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    this.change(undefined, () => {
-      writeMeta(this.sql, "deleting", "yes");
-      removeEverything(this.parts);
-      this.parts.events.record("repository.delete", origin, {});
-      this.parts.due.set(announceJob, "", this.parts.clock.now());
+    this.change(undefined, (tx) => {
+      writeMeta(tx, "deleting", "yes");
+      removeEverything(tx, this.parts);
+      this.parts.events.record(tx, "repository.delete", origin, {});
+      this.parts.due.set(tx, announceJob, "", this.parts.clock.now());
     });
     console.log(JSON.stringify({ event: "repository deleted", repository: name, actor: origin.actor }));
     return { ok: true };
@@ -91,43 +91,44 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
     if (this.meta?.isDeleting) return "deleting";
-    return this.change(repository, () => {
+    return this.change(repository, (tx) => {
       const now = this.parts.clock.now();
       if (now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)) return "lease-ended";
-      if (session !== undefined && !closeSession(this.parts, session, adoption.digest))
+      if (session !== undefined && !closeSession(tx, this.parts, session, adoption.digest))
         return "session-closed";
-      this.found(origin);
-      if (link(this.parts, adoption, now)) recordLink(this.parts, adoption, origin, from);
+      this.found(tx, origin);
+      if (link(tx, this.parts, adoption, now)) recordLink(tx, this.parts, adoption, origin, from);
       return "linked";
     });
   }
 
   async relocateBlob(location: BlobLocation): Promise<void> {
     if (!this.exists) return;
-    this.change(undefined, () => {
+    this.change(undefined, (tx) => {
       const known = this.parts.blobs.read(location.digest);
-      if (known !== undefined) link(this.parts, location, known.renewedAtMs);
+      if (known !== undefined) link(tx, this.parts, location, known.renewedAtMs);
     });
   }
 
   async repairReplica(key: ReplicaKey): Promise<void> {
     if (!this.exists) return;
-    this.change(undefined, () => {
-      if (key.kind !== "blob") this.parts.outbox.mark(key);
-      else if (this.parts.blobs.read(key.digest)?.isReplicated === true) markBlobRows(this.parts, key.digest);
+    this.change(undefined, (tx) => {
+      if (key.kind !== "blob") this.parts.outbox.mark(tx, key);
+      else if (this.parts.blobs.read(key.digest)?.isReplicated === true)
+        markBlobRows(tx, this.parts, key.digest);
     });
   }
 
   async deleteBlob(digest: Digest, origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => removeBlob(this.parts, name, digest, origin));
+    return this.change(undefined, (tx) => removeBlob(tx, this.parts, name, digest, origin));
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
     const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
     const unlinked = leases.filter(({ digest }) => !held.has(digest));
-    if (unlinked.length > 0) this.change(repository, () => voidLeases(this.parts, unlinked));
+    if (unlinked.length > 0) this.change(repository, (tx) => voidLeases(tx, this.parts, unlinked));
     return { voided: unlinked.map(({ digest }) => digest) };
   }
 
@@ -139,8 +140,8 @@ export class Ledger extends LedgerBase implements LedgerApi {
   }
 
   async cancelSession(repository: RepositoryName, session: string): Promise<void> {
-    this.change(repository, () => {
-      closeSession(this.parts, session, null);
+    this.change(repository, (tx) => {
+      closeSession(tx, this.parts, session, null);
     });
   }
 
@@ -148,8 +149,8 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async putManifest(put: ManifestPut): Promise<Result> {
     if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
-    return this.change(put.repository, () => {
-      return storeManifest(this.parts, put, () => this.found(put.origin));
+    return this.change(put.repository, (tx) => {
+      return storeManifest(tx, this.parts, put, () => this.found(tx, put.origin));
     });
   }
 
@@ -171,13 +172,13 @@ export class Ledger extends LedgerBase implements LedgerApi {
   async deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => removeManifest(this.parts, name, digest, origin, "asked for"));
+    return this.change(undefined, (tx) => removeManifest(tx, this.parts, name, digest, origin, "asked for"));
   }
 
   async deleteTag(tag: Tag, origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => removeTag(this.parts, name, tag, origin));
+    return this.change(undefined, (tx) => removeTag(tx, this.parts, name, tag, origin));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
@@ -213,13 +214,13 @@ export class Ledger extends LedgerBase implements LedgerApi {
     origin: Origin,
   ): Promise<Result<{ digest: Digest; sequence: number }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, () => restoreTag(this.parts, tag, wanted, origin));
+    return this.change(undefined, (tx) => restoreTag(tx, this.parts, tag, wanted, origin));
   }
 
   async restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    return this.change(undefined, () => restoreManifest(this.parts, name, digest, origin));
+    return this.change(undefined, (tx) => restoreManifest(tx, this.parts, name, digest, origin));
   }
 
   async restorable(limit: number): Promise<Restorable> {
@@ -233,7 +234,7 @@ export class Ledger extends LedgerBase implements LedgerApi {
   }
 
   async rebuildReplica(): Promise<void> {
-    if (this.exists) this.change(undefined, () => rebuildLater(this.parts));
+    if (this.exists) this.change(undefined, (tx) => rebuildLater(tx, this.parts));
   }
 
   async scrub(after: string): Promise<ScrubStep> {

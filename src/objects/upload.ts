@@ -13,9 +13,9 @@ import { uploadOfKey } from "../storage/keys.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { type DueJob, type DueRow, DueTable } from "./due.ts";
 import { reportIfDue } from "./report.ts";
-import { Intake } from "./upload/intake.ts";
-import { adoptJob, cleanJob, sessionJob } from "./upload/jobs.ts";
-import { UploadTables, uploadColumns } from "./upload/schema.ts";
+import { transaction } from "./sql.ts";
+import { ActiveWrite } from "./upload/active-write.ts";
+import { adoptJob, cleanJob, sessionJob, UploadTables, uploadColumns } from "./upload/schema.ts";
 import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import { SessionMemory } from "./upload/session-memory.ts";
@@ -39,14 +39,15 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#host = {
-      env,
+      objects: env,
       clock,
       settings: parseSettings(env),
       bucket: openBucket(env),
       space: openDiskSpace(env),
       storage: ctx.storage,
+      change: (work) => transaction(ctx.storage, work),
       due: new DueTable(ctx.storage, clock, uploadColumns),
-      tables: new UploadTables(ctx.storage.sql),
+      tables: new UploadTables(ctx.storage),
       hold: (work) => ctx.waitUntil(work.then(() => this.#report())),
       keepOutcomeLater: (id) => ctx.waitUntil(this.#keepOutcome(id)),
     };
@@ -55,17 +56,17 @@ export class Upload extends DurableObject<Env> implements UploadApi {
 
   override async fetch(request: Request): Promise<Response> {
     const write = receiveWrite(request);
-    const intake = new Intake(this.#host.clock);
+    const active = new ActiveWrite(this.#host.clock);
     try {
       const result = await this.#sessions.use(write.session.id, (session) =>
-        session.write(write, request.body, intake),
+        session.write(write, request.body, active),
       );
-      return answerWrite(request, result, intake.receivedBytes);
+      return answerWrite(request, result, active.receivedBytes);
     } catch (error) {
       console.error(
         JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
       );
-      return answerWrite(request, failure("UNAVAILABLE"), intake.receivedBytes);
+      return answerWrite(request, failure("UNAVAILABLE"), active.receivedBytes);
     }
   }
 

@@ -12,6 +12,7 @@ import type { RegistryEvent } from "../oci/event.ts";
 import { parseSettings, type Settings } from "../settings/settings.ts";
 import type { Page } from "./api.ts";
 import { DueTable } from "./due.ts";
+import { type Tx, transaction } from "./sql.ts";
 import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
 import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
 import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
@@ -31,8 +32,8 @@ const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
 type Try = { waiting: Waiting; result: Attempt; startedAt: number; endedAt: number };
 
 /** Of how many deliveries the outcome is written down at once, at most, and after how many milliseconds. */
-const settledAtOnce = 20;
-const settledWithinMs = 250;
+const recordedAtOnce = 20;
+const recordedWithinMs = 250;
 
 /** How many repositories' events are on their way at once. */
 const repositoriesAtOnce = 4;
@@ -50,21 +51,21 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     super(ctx, env);
     this.#clock = clock;
     this.#settings = parseSettings(env);
-    this.#store = new QueueStore(ctx.storage.sql);
+    this.#store = new QueueStore(ctx.storage);
     this.#due = new DueTable(ctx.storage, clock);
     if (this.#store.exists() || this.#store.isEmptied()) void this.#due.wake();
   }
 
   async receive(webhook: Webhook, events: RegistryEvent[]): Promise<void> {
     if (this.#store.isEmptied()) return;
-    this.#change(() => {
-      const isNews = this.#store.setWebhook(webhook);
+    this.#change((tx) => {
+      const isNews = this.#store.setWebhook(tx, webhook);
       for (const event of events) {
-        if (!this.#store.add(event)) this.#bury(event, 0, "too many events were waiting");
+        if (!this.#store.add(tx, event)) this.#giveUp(tx, event, 0, "too many events were waiting");
       }
       // Whoever changes a webhook wants to see whether it works now.
-      if (webhook.isDisabled) this.#store.unschedule();
-      else this.#store.schedule(this.#clock.now(), isNews ? "all" : "new");
+      if (webhook.isDisabled) this.#store.unschedule(tx);
+      else this.#store.schedule(tx, this.#clock.now(), isNews ? "all" : "new");
     });
   }
 
@@ -92,10 +93,10 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
   async replayDeadLetter(id: string): Promise<boolean> {
     const letter = await this.deadLetter(id);
     if (letter === undefined) return false;
-    return this.#change(() => {
-      if (!this.#store.add(letter.event)) return false;
-      this.#store.removeDeadLetter(id);
-      if (!this.#store.webhook().isDisabled) this.#store.schedule(this.#clock.now(), "new");
+    return this.#change((tx) => {
+      if (!this.#store.add(tx, letter.event)) return false;
+      this.#store.removeDeadLetter(tx, id);
+      if (!this.#store.webhook().isDisabled) this.#store.schedule(tx, this.#clock.now(), "new");
       return true;
     });
   }
@@ -104,7 +105,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     if (!this.#store.exists()) return;
     // What is on its way comes back first.
     const forgetAt = this.#clock.now() + 2 * this.#settings.webhookTimeoutMs;
-    this.ctx.storage.transactionSync(() => this.#store.empty(forgetAt));
+    transaction(this.ctx.storage, (tx) => this.#store.empty(tx, forgetAt));
     this.#due.arm();
   }
 
@@ -118,8 +119,8 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     await this.#due.runAlarm({ [sendJob]: () => this.#sendDue() }, invocation);
   }
 
-  #change<T>(transaction: () => T): T {
-    const result = this.ctx.storage.transactionSync(transaction);
+  #change<T>(work: (tx: Tx) => T): T {
+    const result = transaction(this.ctx.storage, work);
     this.#due.arm();
     this.ctx.waitUntil(this.#sendDue());
     return result;
@@ -147,7 +148,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     try {
       while (await this.#sendNextOf(repository, tries));
     } finally {
-      this.#settleAll(tries);
+      this.#recordAll(tries);
       this.#inFlight.delete(repository);
       if (this.#store.exists()) this.#due.arm();
     }
@@ -163,8 +164,8 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     const webhook = this.#store.webhook();
     const waiting = this.#store.next(repository, tries.at(-1)?.waiting.sequence ?? 0);
     if (waiting === undefined || webhook.isDisabled) {
-      this.#settleAll(tries);
-      this.#due.clear(sendJob, repository);
+      this.#recordAll(tries);
+      transaction(this.ctx.storage, (tx) => this.#due.clear(tx, sendJob, repository));
       return false;
     }
     const { webhookTimeoutMs: timeoutMs, webhookAllowsPrivate: allowsPrivate } = this.#settings;
@@ -178,18 +179,18 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     });
     tries.push({ waiting, result: attempt, startedAt, endedAt: this.#clock.now() });
     const isRoom =
-      tries.length < settledAtOnce && this.#clock.now() - (tries[0]?.startedAt ?? 0) < settledWithinMs;
-    return attempt.isDelivered && isRoom ? true : this.#settleAll(tries);
+      tries.length < recordedAtOnce && this.#clock.now() - (tries[0]?.startedAt ?? 0) < recordedWithinMs;
+    return attempt.isDelivered && isRoom ? true : this.#recordAll(tries);
   }
 
   /** Writes down what came of tries, and forgets them. Returns whether to go on with the repository's next event. */
-  #settleAll(tries: Try[]): boolean {
+  #recordAll(tries: Try[]): boolean {
     const all = tries.splice(0);
     if (!this.#store.exists()) return false;
-    return this.ctx.storage.transactionSync(() => all.map((each) => this.#settle(each)).at(-1) ?? true);
+    return transaction(this.ctx.storage, (tx) => all.map((each) => this.#record(tx, each)).at(-1) ?? true);
   }
 
-  #settle({ waiting, result: { isDelivered, ...answer }, startedAt, endedAt: now }: Try): boolean {
+  #record(tx: Tx, { waiting, result: { isDelivered, ...answer }, startedAt, endedAt: now }: Try): boolean {
     const { event } = waiting;
     const attempt = waiting.attempts + 1;
     const pauseMs = waitMs(attempt);
@@ -197,20 +198,29 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     const { id, type, repository } = event;
     const time = new Date(startedAt).toISOString();
     const milliseconds = now - startedAt;
-    this.#store.addDelivery({ event: id, type, repository, attempt, time, milliseconds, outcome, ...answer });
+    this.#store.addDelivery(tx, {
+      event: id,
+      type,
+      repository,
+      attempt,
+      time,
+      milliseconds,
+      outcome,
+      ...answer,
+    });
     if (outcome === "failed" && pauseMs !== undefined) {
-      this.#store.setAttempts(waiting, attempt);
-      this.#due.set(sendJob, repository, now + pauseMs);
+      this.#store.setAttempts(tx, waiting, attempt);
+      this.#due.set(tx, sendJob, repository, now + pauseMs);
       return false;
     }
-    this.#store.remove(waiting);
-    if (!isDelivered) this.#bury(event, attempt, `it failed ${maxAttempts} times: ${reasonOf(answer)}`);
+    this.#store.remove(tx, waiting);
+    if (!isDelivered) this.#giveUp(tx, event, attempt, `it failed ${maxAttempts} times: ${reasonOf(answer)}`);
     return true;
   }
 
-  #bury(event: RegistryEvent, attempts: number, reason: string): void {
+  #giveUp(tx: Tx, event: RegistryEvent, attempts: number, reason: string): void {
     const time = new Date(this.#clock.now()).toISOString();
-    this.#store.addDeadLetter({ event, time, attempts, reason });
+    this.#store.addDeadLetter(tx, { event, time, attempts, reason });
   }
 }
 

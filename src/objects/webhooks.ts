@@ -9,6 +9,7 @@ import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import { parseSettings } from "../settings/settings.ts";
 import { type DueJob, DueTable } from "./due.ts";
+import { type Tx, transaction } from "./sql.ts";
 import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
 import type { Attention, Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
@@ -34,7 +35,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#clock = clock;
-    this.#store = new WebhookStore(ctx.storage.sql);
+    this.#store = new WebhookStore(ctx.storage);
     this.#due = new DueTable(ctx.storage, clock);
     void this.#due.wake();
   }
@@ -48,9 +49,9 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
       .filter((each) => each.events.length > 0);
     this.#change(
       told.map(({ id }) => id),
-      () => {
+      (tx) => {
         for (const { id, events: wanted } of told) {
-          for (const event of wanted) this.#store.addOutgoing(id, event);
+          for (const event of wanted) this.#store.addOutgoing(tx, id, event);
         }
       },
     );
@@ -71,7 +72,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
   async addWebhook(webhook: Webhook): Promise<boolean> {
     const isKnown = this.#store.read(webhook.id) !== undefined;
     if (!isKnown && this.#store.all().length >= maxWebhooks) return false;
-    this.#change([webhook.id], () => this.#store.write(webhook));
+    this.#change([webhook.id], (tx) => this.#store.write(tx, webhook));
     return true;
   }
 
@@ -87,12 +88,12 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     const known = this.#store.read(id);
     if (known === undefined) return undefined;
     const changed = { ...known, ...change };
-    this.#change([id], () => this.#store.write(changed));
+    this.#change([id], (tx) => this.#store.write(tx, changed));
     return changed;
   }
 
   async removeWebhook(id: string): Promise<boolean> {
-    return this.#change([id], () => this.#store.delete(id));
+    return this.#change([id], (tx) => this.#store.delete(tx, id));
   }
 
   // ── Passing on ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -107,10 +108,10 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
   }
 
   /** Runs one transaction, and lets the queues of these webhooks know what came of it. */
-  #change<T>(ids: string[], transaction: () => T): T {
-    const result = this.ctx.storage.transactionSync(() => {
-      for (const id of ids) this.#due.set(passOnJob, id, this.#clock.now());
-      return transaction();
+  #change<T>(ids: string[], work: (tx: Tx) => T): T {
+    const result = transaction(this.ctx.storage, (tx) => {
+      for (const id of ids) this.#due.set(tx, passOnJob, id, this.#clock.now());
+      return work(tx);
     });
     this.#due.arm();
     for (const id of ids) this.ctx.waitUntil(this.#passOn(id).then(() => this.#due.arm()));
@@ -124,10 +125,11 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     this.#inFlight.add(id);
     try {
       while (!(await this.#tell(id)));
-      this.#due.clear(passOnJob, id);
+      transaction(this.ctx.storage, (tx) => this.#due.clear(tx, passOnJob, id));
     } catch (error) {
       console.warn(JSON.stringify({ event: "events not passed on", webhook: id, error: String(error) }));
-      this.#due.set(passOnJob, id, this.#clock.now() + retryMs);
+      const againAt = this.#clock.now() + retryMs;
+      transaction(this.ctx.storage, (tx) => this.#due.set(tx, passOnJob, id, againAt));
     } finally {
       this.#inFlight.delete(id);
     }
@@ -143,7 +145,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     }
     const { events, last } = this.#store.outgoing(id, batchSize);
     await queue.receive(webhook, events);
-    this.#store.deleteOutgoing(id, last);
+    transaction(this.ctx.storage, (tx) => this.#store.deleteOutgoing(tx, id, last));
     const isCurrent = JSON.stringify(this.#store.read(id)) === JSON.stringify(webhook);
     return isCurrent && !this.#store.hasOutgoing(id);
   }

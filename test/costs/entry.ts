@@ -11,11 +11,12 @@
 
 import type { Env } from "../../src/bindings.ts";
 import { systemClock } from "../../src/clock.ts";
-import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
+import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
@@ -65,9 +66,11 @@ export class Upload extends RealUpload {
 export class Blobs extends RealBlobShard {
   constructor(ctx: DurableObjectState, env: Env) {
     // A shard makes its tables, and begins to scrub, once in its life: that is no cost of the push that comes first.
-    new BlobsStore(ctx.storage.sql).create();
     const due = new DueTable(ctx.storage, systemClock);
-    due.scrubLater(parseSettings(env).scrubEveryMs);
+    transaction(ctx.storage, (tx) => {
+      new ShardStore(ctx.storage).create(tx);
+      due.scrubLater(tx, parseSettings(env).scrubEveryMs);
+    });
     due.arm();
     watch("Blobs", ctx);
     super(ctx, calls.wrap(env));

@@ -1,8 +1,8 @@
 /** Tables in memory, as objects see theirs: for tests of what is kept, without a Worker. */
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 
-/** A `SqlStorage` of its own. A text of several statements takes no bindings, as in a Worker only the last may. */
-export function memorySql(): SqlStorage {
+/** SQL of its own. A text of several statements takes no bindings, as in a Worker only the last may. */
+function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");
   const exec = (text: string, ...bindings: SQLInputValue[]) => {
     if (bindings.length === 0 && /;\s*\S/.test(text)) {
@@ -14,6 +14,26 @@ export function memorySql(): SqlStorage {
     return cursorOf(rows, Number(changes));
   };
   return { exec } as unknown as SqlStorage;
+}
+
+/** The storage of an object, without tables and without an alarm. */
+export function memoryStorage(): DurableObjectStorage {
+  const sql = memorySql();
+  const storage: Pick<DurableObjectStorage, "sql" | "transactionSync"> = {
+    sql,
+    transactionSync: (work) => {
+      sql.exec("SAVEPOINT work");
+      try {
+        return work();
+      } catch (error) {
+        sql.exec("ROLLBACK TO work");
+        throw error;
+      } finally {
+        sql.exec("RELEASE work");
+      }
+    },
+  };
+  return storage as DurableObjectStorage;
 }
 
 function cursorOf(rows: object[], rowsWritten = 0) {

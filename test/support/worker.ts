@@ -16,6 +16,7 @@ import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -42,7 +43,8 @@ export class Repository extends RealLedger {
   }
 
   async rereadIn(milliseconds: number): Promise<void> {
-    this.parts.due.set(rereadJob, "", this.parts.clock.now() + milliseconds);
+    const at = this.parts.clock.now() + milliseconds;
+    transaction(this.ctx.storage, (tx) => this.parts.due.set(tx, rereadJob, "", at));
   }
 
   runAlarm(): Promise<void> {

@@ -1,17 +1,19 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { AuditKind, NewAuditEntry } from "../../src/objects/api.ts";
+import type { NewAuditEntry } from "../../src/objects/api.ts";
 import { AuditStore } from "../../src/objects/catalog/audit-store.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { transaction } from "../../src/objects/sql.ts";
+import type { AuditKind } from "../../src/oci/audit.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 const maxRows = 10_000;
 
 function makeStore(): AuditStore {
-  const sql = memorySql();
-  applySchema(sql, catalogSchema);
-  return new AuditStore(sql);
+  const storage = memoryStorage();
+  transaction(storage, (tx) => applySchema(tx, catalogSchema));
+  return new AuditStore(storage.sql);
 }
 
 function entry(kind: AuditKind, actor: string, target: string, detail = ""): NewAuditEntry {
@@ -96,9 +98,10 @@ test("a page ends by its bytes, and the next one goes on from there", () => {
 });
 
 test("entries of before are cut, and belong to the kinds that they are of", () => {
-  const sql = memorySql();
+  const storage = memoryStorage();
+  const { sql } = storage;
   const stepsBefore = 4;
-  applySchema(sql, catalogSchema.slice(0, stepsBefore));
+  transaction(storage, (tx) => applySchema(tx, catalogSchema.slice(0, stepsBefore)));
   const long = "é".repeat(120_000);
   const before: [action: string, target: string, outcome: string, detail?: string][] = [
     ["account.create", "alice", "done", `grants ${long}`],
@@ -112,7 +115,7 @@ test("entries of before are cut, and belong to the kinds that they are of", () =
     const kept = { time: "t", actor: "admin", address: "", requestId: "", action, target, outcome, detail };
     sql.exec("INSERT INTO audit (entry) VALUES (?)", JSON.stringify(kept));
   }
-  applySchema(sql, catalogSchema);
+  transaction(storage, (tx) => applySchema(tx, catalogSchema));
   const store = new AuditStore(sql);
   const page = store.list(undefined, Number.MAX_SAFE_INTEGER, 1000);
   assert.equal(page.entries.length, before.length);

@@ -3,11 +3,13 @@ import test from "node:test";
 import { CountStore } from "../../src/objects/catalog/count-store.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { transaction } from "../../src/objects/sql.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 test("of a repository the pulls of a thousand tags are kept, those that were pulled last", () => {
-  const sql = memorySql();
-  applySchema(sql, catalogSchema);
+  const storage = memoryStorage();
+  const { sql } = storage;
+  transaction(storage, (tx) => applySchema(tx, catalogSchema));
   for (const name of ["many", "few"]) sql.exec("INSERT INTO repositories (name) VALUES (?)", name);
   const counts = new CountStore(sql);
   const report = (repository: string, tags: string[], now: number) =>

@@ -1,8 +1,10 @@
 /** What an object does later, and how seldom it sets its alarm for that. */
+
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type DueColumn, DueTable } from "../../src/objects/due.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { transaction } from "../../src/objects/sql.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 const startMs = 1_700_000_000_000;
 
@@ -10,34 +12,35 @@ const column: DueColumn = { table: "things", id: "name", at: "due_at", isDue: "d
 
 /** A table in memory, whose alarm is `setTo` already, and the times that it is set to from then on. */
 function makeDue(setTo: number | null = null) {
-  const sql = memorySql();
-  sql.exec("CREATE TABLE things (name TEXT PRIMARY KEY, due_at INTEGER)");
   const alarms: number[] = [];
   const clock = { nowMs: startMs, now: () => clock.nowMs };
-  const storage = {
-    sql,
+  const storage: DurableObjectStorage = Object.assign(memoryStorage(), {
     getAlarm: async () => setTo,
     setAlarm: async (at: number) => {
       alarms.push(at - startMs);
     },
-  } as unknown as DurableObjectStorage;
+  });
+  const { sql } = storage;
+  sql.exec("CREATE TABLE things (name TEXT PRIMARY KEY, due_at INTEGER)");
   const due = new DueTable(storage, clock, { thing: column });
   const addThing = (name: string, at: number) =>
     sql.exec("INSERT INTO things (name, due_at) VALUES (?, ?)", name, startMs + at);
-  return { due, alarms, clock, sql, addThing };
+  const set = (id: string, at: number) => transaction(storage, (tx) => due.set(tx, "other", id, at));
+  const clear = (id: string) => transaction(storage, (tx) => due.clear(tx, "other", id));
+  return { due, alarms, clock, sql, addThing, set, clear };
 }
 
 const first: AlarmInvocationInfo = { isRetry: false, retryCount: 0, scheduledTime: startMs };
 const repeated: AlarmInvocationInfo = { isRetry: true, retryCount: 1, scheduledTime: startMs };
 
 test("an alarm is set for what is due first, in whichever table, and left for what is due later", () => {
-  const { due, alarms, addThing } = makeDue();
+  const { due, alarms, addThing, set } = makeDue();
   addThing("a", 5000);
-  due.set("other", "x", startMs + 9000);
+  set("x", startMs + 9000);
   due.arm();
-  due.set("other", "y", startMs + 7000);
+  set("y", startMs + 7000);
   due.arm();
-  due.set("other", "z", startMs + 3000);
+  set("z", startMs + 3000);
   due.arm();
   assert.deepEqual(alarms, [5000, 3000]);
 });
@@ -70,7 +73,7 @@ test("what a request makes due before it is known which alarm is set is not forg
 });
 
 test("an alarm that runs sets the next one once, when it ends", async () => {
-  const { due, alarms, clock, sql, addThing } = makeDue();
+  const { due, alarms, clock, sql, addThing, set } = makeDue();
   addThing("a", 0);
   addThing("b", 8000);
   clock.nowMs += 1;
@@ -80,7 +83,7 @@ test("an alarm that runs sets the next one once, when it ends", async () => {
       seen.push(...rows.map(({ id }) => id));
       sql.exec("UPDATE things SET due_at = NULL WHERE name = 'a'");
       // Somebody else's request comes in between.
-      due.set("other", "x", startMs + 6000);
+      set("x", startMs + 6000);
       due.arm();
       assert.deepEqual(alarms, []);
     },
@@ -128,11 +131,11 @@ test("rows that a job leaves as they are come again later, and those that it mad
 });
 
 test("the table is made with its first row, and an object without any has nothing due", () => {
-  const { due, alarms } = makeDue();
-  due.clear("other", "x");
+  const { due, alarms, set, clear } = makeDue();
+  clear("x");
   assert.equal(due.at("other", "x"), undefined);
   due.arm();
   assert.deepEqual(alarms, []);
-  due.set("other", "x", startMs + 1);
+  set("x", startMs + 1);
   assert.equal(due.at("other", "x"), startMs + 1);
 });

@@ -1,17 +1,19 @@
 /** When a ledger writes events down. */
+
 import assert from "node:assert/strict";
 import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
 import { EventLog, eventsSchema } from "../../src/objects/ledger/events.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import type { Attention, WebhooksApi } from "../../src/objects/webhooks-api.ts";
 import { registryItself } from "../../src/oci/event.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 /** A ledger's events, before somebody who answers so; what was handed over is counted. */
 function makeLog(answer: () => Promise<Attention>) {
-  const sql = memorySql();
-  sql.exec(eventsSchema);
-  sql.exec(DueTable.schema);
+  const storage = memoryStorage();
+  storage.sql.exec(eventsSchema);
+  storage.sql.exec(DueTable.schema);
   const clock = { nowMs: 1_700_000_000_000, now: () => clock.nowMs };
   const told: number[] = [];
   const webhooks = {
@@ -20,9 +22,9 @@ function makeLog(answer: () => Promise<Attention>) {
       return answer();
     },
   } as unknown as WebhooksApi;
-  const due = new DueTable({ sql } as DurableObjectStorage, clock);
-  const log = new EventLog(sql, due, clock, () => webhooks);
-  const record = () => log.record("blob.push", registryItself, {});
+  const due = new DueTable(storage, clock);
+  const log = new EventLog(storage, due, clock, () => webhooks);
+  const record = () => transaction(storage, (tx) => log.record(tx, "blob.push", registryItself, {}));
   return { log, clock, told, record, due };
 }
 

@@ -2,42 +2,46 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { dropJob } from "../../src/objects/blob-shard/deletion.ts";
-import { askHolders, lend } from "../../src/objects/blob-shard/holders.ts";
+import { askHolders, grantLease } from "../../src/objects/blob-shard/holders.ts";
 import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
-import { BlobsStore } from "../../src/objects/blob-shard/store.ts";
+import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { DueTable } from "../../src/objects/due.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import { Tally } from "../../src/objects/tally.ts";
 import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import type { Bucket } from "../../src/storage/bucket.ts";
 import { content } from "../support/content.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 const repository = "team/app" as RepositoryName;
 const digest: Digest = digestOfContent(content(), "sha256");
 
 /** A shard that has lent a digest to a repository, whose ledger answers so; its lease is over. */
 function lentShard(holds: () => Promise<unknown>): ShardParts {
-  const sql = memorySql();
+  const storage = memoryStorage();
   const clock = { now: () => nowMs };
   let nowMs = 1_700_000_000_000;
   const env = { LEDGERS: { getByName: () => ({ holds }) } } as unknown as Env;
-  const store = new BlobsStore(sql);
+  const store = new ShardStore(storage);
   const shard: ShardParts = {
     env,
     clock,
     settings: parseSettings({} as Env),
     bucket: {} as Bucket,
-    due: new DueTable({ sql } as DurableObjectStorage, clock),
+    due: new DueTable(storage, clock),
     store,
     tally: new Tally(),
     since: 0,
-    transaction: (change) => change(),
+    transaction: (work) => transaction(storage, work),
   };
-  store.create();
-  store.setBlob({ digest, key: "blobs/1", sizeBytes: 1 });
-  lend(shard, { digest, key: "blobs/1", sizeBytes: 1 }, repository);
+  const blob = { digest, key: "blobs/1", sizeBytes: 1 };
+  shard.transaction((tx) => {
+    store.create(tx);
+    store.setBlob(tx, blob);
+    grantLease(tx, shard, blob, repository);
+  });
   nowMs += 2 * shard.settings.leaseMs;
   return shard;
 }

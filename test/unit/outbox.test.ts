@@ -3,18 +3,24 @@ import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
 import { Outbox } from "../../src/objects/ledger/outbox.ts";
 import { createSchema } from "../../src/objects/ledger/schema.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 test("where there is no replica, nothing is written for it", () => {
-  const sql = memorySql();
-  createSchema(sql, "any" as RepositoryName, 0);
+  const storage = memoryStorage();
+  transaction(storage, (tx) => createSchema(tx, "any" as RepositoryName, 0));
   const clock = { now: () => 0 };
-  const due = new DueTable({ sql } as DurableObjectStorage, clock);
-  const outbox = new Outbox(sql, due, clock, undefined, 1, () => undefined);
-  outbox.mark({ kind: "tag", tag: "latest" });
-  outbox.markAll("blob", "SELECT 'a' AS id");
+  const due = new DueTable(storage, clock);
+  const outbox = new Outbox(storage.sql, due, clock, false, 1);
+  transaction(storage, (tx) => {
+    outbox.mark(tx, { kind: "tag", tag: "latest" });
+    outbox.markAll(tx, "blob", "SELECT 'a' AS id");
+  });
   assert(outbox.isEmpty());
   assert(!due.has("outbox"));
-  assert.deepEqual(outbox.claim(), []);
+  assert.deepEqual(
+    transaction(storage, (tx) => outbox.claim(tx)),
+    [],
+  );
 });

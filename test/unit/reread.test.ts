@@ -5,21 +5,24 @@ import { removeManifest, storeManifest } from "../../src/objects/ledger/manifest
 import { makeParts } from "../../src/objects/ledger/parts.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { createSchema } from "../../src/objects/ledger/schema.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import { digestOfContent } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
 import { content, encode } from "../support/content.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 const repository = "team/app" as RepositoryName;
 
 test("a manifest that is deleted before it was read again keeps what it names for as long as it may be restored", () => {
   let nowMs = 1_700_000_000_000;
-  const sql = memorySql();
-  const parts = makeParts({ sql } as DurableObjectStorage, {} as Env, { now: () => nowMs });
-  createSchema(sql, repository, nowMs);
+  const storage = memoryStorage();
+  const { sql } = storage;
+  const parts = makeParts(storage, {} as Env, { now: () => nowMs });
+  transaction(storage, (tx) => createSchema(tx, repository, nowMs));
   const named = digestOfContent(content(), "sha256");
-  parts.blobs.write({ digest: named, key: "blobs/1", sizeBytes: 1 }, nowMs, nowMs);
+  const location = { digest: named, key: "blobs/1", sizeBytes: 1 };
+  transaction(storage, (tx) => parts.blobs.write(tx, location, nowMs, nowMs));
   const mediaType = "application/vnd.example+json";
   const bytes = encode({ deep: [{ digest: named }] });
   const digest = digestOfContent(bytes, "sha256");
@@ -27,12 +30,12 @@ test("a manifest that is deleted before it was read again keeps what it names fo
   const facts = { mediaType, references: [] };
   const put = { repository, digest, bytes, facts, tags: [], origin: registryItself, sparse: false };
   assert.deepEqual(
-    storeManifest(parts, put, () => {}),
+    transaction(storage, (tx) => storeManifest(tx, parts, put)),
     { ok: true },
   );
-  parts.due.set(rereadJob, "", nowMs);
+  transaction(storage, (tx) => parts.due.set(tx, rereadJob, "", nowMs));
   nowMs += parts.graceMs - 1;
-  removeManifest(parts, repository, digest, registryItself, "asked for");
+  transaction(storage, (tx) => removeManifest(tx, parts, repository, digest, registryItself, "asked for"));
   const [blob] = sql
     .exec<{ unlinkAt: number }>("SELECT unlink_at AS unlinkAt FROM blobs WHERE digest = ?", named)
     .toArray();

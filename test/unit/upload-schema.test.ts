@@ -2,13 +2,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { DueTable } from "../../src/objects/due.ts";
 import { applySchema, createWhole } from "../../src/objects/schema.ts";
+import { transaction } from "../../src/objects/sql.ts";
 import { UploadTables, uploadSchema, wholeUpload } from "../../src/objects/upload/schema.ts";
 import { UploadStore } from "../../src/objects/upload/store.ts";
-import { memorySql } from "../support/sqlite.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 /** The tables of a release whose objects kept one session each, with one in them. */
-function earlierTables(jobs: string[]): SqlStorage {
-  const sql = memorySql();
+function earlierTables(jobs: string[]): DurableObjectStorage {
+  const storage = memoryStorage();
+  const { sql } = storage;
   sql.exec(`
     CREATE TABLE session (
       only INTEGER PRIMARY KEY CHECK (only = 1), id TEXT NOT NULL, repository TEXT NOT NULL, algorithm TEXT NOT NULL,
@@ -25,7 +27,7 @@ function earlierTables(jobs: string[]): SqlStorage {
     ${DueTable.schema}
   `);
   for (const kind of jobs) sql.exec("INSERT INTO due (kind, id, at) VALUES (?, '', 7)", kind);
-  return sql;
+  return storage;
 }
 
 /** What is due, as `kind id`. */
@@ -37,10 +39,10 @@ function dueIn(sql: SqlStorage): string[] {
 }
 
 test("a session of a release whose objects kept one goes on where it stood", () => {
-  const sql = earlierTables(["expire"]);
-  const tables = new UploadTables(sql);
+  const storage = earlierTables(["expire"]);
+  const tables = new UploadTables(storage);
   assert(tables.exist() && !tables.areEmpty());
-  const store = new UploadStore({ sql } as DurableObjectStorage, tables, "a");
+  const store = new UploadStore(storage.sql, tables, "a");
   assert.deepEqual({ ...store.session() }, { id: "a", repository: "team/app", algorithm: "sha256" });
   assert.equal(store.read().offset, 13);
   assert.deepEqual(
@@ -51,7 +53,7 @@ test("a session of a release whose objects kept one goes on where it stood", () 
     ],
   );
   assert.equal(store.tailLength(), 3);
-  assert.deepEqual(dueIn(sql), ["session a"]);
+  assert.deepEqual(dueIn(storage.sql), ["session a"]);
 });
 
 for (const [before, after] of [
@@ -63,9 +65,9 @@ for (const [before, after] of [
   ],
 ] as const) {
   test(`what was due in such an object, ${before.join(" and ")}, is due about its session`, () => {
-    const sql = earlierTables([...before]);
-    new UploadTables(sql);
-    assert.deepEqual(dueIn(sql), after);
+    const storage = earlierTables([...before]);
+    new UploadTables(storage);
+    assert.deepEqual(dueIn(storage.sql), after);
   });
 }
 
@@ -84,11 +86,11 @@ function shapeOf(sql: SqlStorage): Record<string, unknown> {
 }
 
 test("a new object's tables are those that the steps from an earlier release's come to", () => {
-  const [stepped, whole] = [memorySql(), memorySql()];
-  applySchema(stepped, uploadSchema);
-  createWhole(whole, uploadSchema, wholeUpload);
-  assert.deepEqual(shapeOf(whole), shapeOf(stepped));
-  assert.deepEqual(Object.keys(shapeOf(whole)), ["session_pieces", "sessions", "sessions_by_time"]);
+  const [stepped, whole] = [memoryStorage(), memoryStorage()];
+  transaction(stepped, (tx) => applySchema(tx, uploadSchema));
+  transaction(whole, (tx) => createWhole(tx, uploadSchema, wholeUpload));
+  assert.deepEqual(shapeOf(whole.sql), shapeOf(stepped.sql));
+  assert.deepEqual(Object.keys(shapeOf(whole.sql)), ["session_pieces", "sessions", "sessions_by_time"]);
   // It takes no step again.
-  applySchema(whole, uploadSchema);
+  transaction(whole, (tx) => applySchema(tx, uploadSchema));
 });

@@ -8,8 +8,7 @@ import { parseRepositoryName } from "../../oci/name.ts";
 import type { Context, Refusal } from "../context.ts";
 import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";
-import { refusalFor } from "./authorise.ts";
-import { basicChallenge } from "./challenge.ts";
+import { basicChallenge, refusalFor } from "./authorise.ts";
 
 /** `undefined` if the caller may use a method of a route, which is called so; else the refusal. */
 export async function managementRefusal(

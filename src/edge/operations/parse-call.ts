@@ -6,8 +6,8 @@ import type { Refused } from "../../contract/schemas.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength, parsePage } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import { readBody } from "../body.ts";
 import type { Context } from "../context.ts";
-import { readBody } from "../read-body.ts";
 
 const maxJsonBytes = 256 * 1024;
 

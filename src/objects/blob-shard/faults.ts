@@ -3,8 +3,9 @@
  *
  * Bytes that are absent, of another size or of another digest are at fault at once. Bytes that could not be read may be
  * in order while the store is out of reach: they are at fault after three tries over an hour or more, each of which
- * found another key that could be read. What is at fault is replaced by the next push of the digest, and not lent.
+ * found another key that could be read. What is at fault is replaced by the next push of the digest, and not leased.
  */
+import type { Digest } from "../../oci/digest.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
 import { canReadOthers, faultOf } from "../scrub/verify.ts";
@@ -32,11 +33,11 @@ export async function examine(shard: ShardParts, blob: BlobLocation): Promise<st
   } catch (error) {
     return noteUnreadable(shard, blob, error);
   }
-  return transaction(() => {
+  return transaction((tx) => {
     if (!isCurrent(shard, blob)) return undefined;
-    store.setFault(blob.digest, fault === undefined ? undefined : "wrong");
-    store.clearReadFailures(blob.key);
-    due.clear(readAgainJob, blob.digest);
+    store.setFault(tx, blob.digest, fault === undefined ? undefined : "wrong");
+    store.clearReadFailures(tx, blob.key);
+    due.clear(tx, readAgainJob, blob.digest);
     return fault;
   });
 }
@@ -48,17 +49,18 @@ async function noteUnreadable(
 ): Promise<string | undefined> {
   const { store, bucket, due, clock, transaction } = shard;
   const isItsOwn = await canReadOthers(bucket, blob.key);
-  return transaction(() => {
+  return transaction((tx) => {
     if (!isCurrent(shard, blob)) return undefined;
     const now = clock.now();
-    if (isItsOwn) store.addReadFailure(blob.key, now);
+    if (isItsOwn) store.addReadFailure(tx, blob.key, now);
     const failures = store.readFailures(blob.key);
     const isSure =
       failures !== undefined && failures.tries >= triesNeeded && now - failures.since >= spanNeededMs;
     if (isItsOwn && isSure) {
-      store.setFault(blob.digest, "unreadable");
-      due.clear(readAgainJob, blob.digest);
-    } else if (store.fault(blob.digest) === undefined) due.set(readAgainJob, blob.digest, now + readAgainMs);
+      store.setFault(tx, blob.digest, "unreadable");
+      due.clear(tx, readAgainJob, blob.digest);
+    } else if (store.fault(blob.digest) === undefined)
+      due.set(tx, readAgainJob, blob.digest, now + readAgainMs);
     return `the bytes could not be read: ${String(error)}`;
   });
 }
@@ -68,17 +70,17 @@ function isCurrent({ store }: ShardParts, blob: BlobLocation): boolean {
 }
 
 /** Reads digests again that could not be read. What is too much for once is postponed. */
-export async function readAgain(shard: ShardParts, rows: DueRow[]): Promise<void> {
+export async function readAgain(shard: ShardParts, rows: DueRow<Digest>[]): Promise<void> {
   let leftBytes = bytesAtOnce;
   for (const { id: digest } of rows) {
     const blob = shard.store.blob(digest);
-    if (blob === undefined) shard.due.clear(readAgainJob, digest);
+    if (blob === undefined) shard.transaction((tx) => shard.due.clear(tx, readAgainJob, digest));
     else if (leftBytes > 0) await examine(shard, blob);
     leftBytes -= blob?.sizeBytes ?? 0;
   }
 }
 
-/** Whether the bytes of a digest can be lent, as far as their size tells, or all of them where they were in doubt. */
+/** Whether the bytes of a digest can be leased: as far as their size tells, or, where they were in doubt, all of them. */
 export type Condition = "good" | "wrong" | "unreadable";
 
 /** In what condition the bytes of a digest are that it has already. Never throws. */

@@ -8,9 +8,10 @@ import { parseSettings, type Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
+import { type Tx, transaction } from "../sql.ts";
 import { Tally } from "../tally.ts";
 import { shardColumns } from "./schema.ts";
-import { BlobsStore } from "./store.ts";
+import { ShardStore } from "./store.ts";
 
 /** The parts of a shard. */
 export type ShardParts = {
@@ -19,16 +20,16 @@ export type ShardParts = {
   settings: Settings;
   bucket: Bucket;
   due: DueTable;
-  store: BlobsStore;
+  store: ShardStore;
   /** When the first shard of the isolate came to life. On one machine no upload that began before is under way. */
   since: number;
   /** What collection has taken away here. */
   tally: Tally;
   /** Runs one transaction. */
-  transaction: <T>(change: () => T) => T;
+  transaction: <T>(work: (tx: Tx) => T) => T;
 };
 
-/** An object that failed is made anew in the same isolate, where uploads go on. */
+/** An object that failed is constructed again in the same isolate, where uploads go on. */
 let isolateSince: number | undefined;
 
 /** Puts the parts of a shard together. Its tables are not made by that. */
@@ -40,9 +41,9 @@ export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: C
     settings: parseSettings(env),
     bucket: openBucket(env),
     due: new DueTable(storage, clock, shardColumns),
-    store: new BlobsStore(storage.sql),
+    store: new ShardStore(storage),
     since: isolateSince,
     tally: new Tally(),
-    transaction: (change) => storage.transactionSync(change),
+    transaction: (work) => transaction(storage, work),
   };
 }

@@ -62,7 +62,7 @@ async function scrubHolder(
   const linked = await ledger.locateBlob(digest, false);
   const finding = { repository, digest, key: blob.key };
   if (linked === undefined) {
-    if (askUnasked(shard, digest, repository)) {
+    if (shard.transaction((tx) => askUnasked(tx, shard, digest, repository))) {
       report.repaired.push({ ...finding, what: "holder", detail: "the repository does not link the blob" });
     }
   } else if (linked.key !== blob.key && isGood && shard.store.blob(digest)?.key === blob.key) {

@@ -1,10 +1,20 @@
 /**
- * How a shard keeps digests, who holds them, and the keys that are to be deleted.
+ * The rows of a shard: digests, who holds them, and the objects in the bucket that are going to be deleted.
  */
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema } from "../schema.ts";
+import {
+  firstRow,
+  hasRow,
+  hasTable,
+  oneRow,
+  readRows,
+  type TransactionalStorage,
+  type Tx,
+  transaction,
+} from "../sql.ts";
 import type { Amount, ShardUsage } from "../upkeep.ts";
 import { shardSchema } from "./schema.ts";
 
@@ -22,11 +32,12 @@ export type Fault = "wrong" | "unreadable";
 export type ReadFailures = { tries: number; since: number };
 
 /**
- * A key that holds no digest's content: it is doomed (may yet be adopted) or a tombstone (may not), whose bytes are going
- * to be deleted, or were `deleted` once. `reason`: why its bytes go, for the log; `sizeBytes`: how many they are, `null`
+ * An object in the bucket that is no digest's content, and is going to be deleted. `doomed`: its upload is under way, or
+ * was cut short, and it may still be adopted; `tombstone`: nothing may adopt it any more; `deleted`: its bytes were
+ * deleted once, and will be once more. `reason`: why its bytes go, for the log; `sizeBytes`: how many they are, `null`
  * where nobody knows; `dueAt`: when it gets into the next state.
  */
-export type StrayKey = {
+export type ScheduledDeletion = {
   digest: Digest;
   state: "doomed" | "tombstone" | "deleted";
   reason: string;
@@ -34,41 +45,43 @@ export type StrayKey = {
   dueAt: number;
 };
 
-/** Whether a key was given up: nothing adopts it any more. */
-export function isGivenUp(stray: StrayKey | undefined): boolean {
-  return stray !== undefined && stray.state !== "doomed";
+/** Whether nothing may adopt a key any more. */
+export function isTombstone(deletion: ScheduledDeletion | undefined): boolean {
+  return deletion !== undefined && deletion.state !== "doomed";
 }
 
 /** How the faults are kept in the column `faulty`. */
 const faultCodes: Record<Fault, number> = { wrong: 1, unreadable: 2 };
 
-/** A shard's rows in SQL. Nothing here opens a transaction; the shard does. */
-export class BlobsStore {
+/** A shard's rows in SQL. */
+export class ShardStore {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.exists()) applySchema(sql, shardSchema);
+  constructor(storage: TransactionalStorage) {
+    this.#sql = storage.sql;
+    if (this.exists()) transaction(storage, (tx) => applySchema(tx, shardSchema));
   }
 
   /** Whether the shard was ever told of a digest. Asking one that was not stores nothing. */
   exists(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'blobs'").toArray().length > 0;
+    return hasTable(this.#sql, "blobs");
   }
 
   /** Makes the tables, where there are none. */
-  create(): void {
-    if (!this.exists()) applySchema(this.#sql, shardSchema);
+  create(tx: Tx): void {
+    if (!this.exists()) applySchema(tx, shardSchema);
   }
 
   blob(digest: string): BlobLocation | undefined {
-    return this.#sql
-      .exec<BlobLocation>("SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest = ?", digest)
-      .toArray()[0];
+    return firstRow<BlobLocation>(
+      this.#sql,
+      "SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest = ?",
+      digest,
+    );
   }
 
-  setBlob(blob: BlobLocation): void {
-    this.#sql.exec(
+  setBlob(tx: Tx, blob: BlobLocation): void {
+    tx.write(
       "INSERT OR REPLACE INTO blobs (digest, key, size) VALUES (?, ?, ?)",
       blob.digest,
       blob.key,
@@ -78,28 +91,24 @@ export class BlobsStore {
 
   /** What a scrub found to be wrong with the bytes of a digest. */
   fault(digest: string): Fault | undefined {
-    const [row] = this.#sql
-      .exec<{ faulty: number }>("SELECT faulty FROM blobs WHERE digest = ?", digest)
-      .toArray();
+    const row = firstRow<{ faulty: number }>(this.#sql, "SELECT faulty FROM blobs WHERE digest = ?", digest);
     return (Object.keys(faultCodes) as Fault[]).find((fault) => faultCodes[fault] === row?.faulty);
   }
 
   /** Notes what a scrub found. Other bytes for the digest have no fault, until one is found. */
-  setFault(digest: string, fault: Fault | undefined): void {
+  setFault(tx: Tx, digest: string, fault: Fault | undefined): void {
     const wanted = fault === undefined ? 0 : faultCodes[fault];
-    this.#sql.exec("UPDATE blobs SET faulty = ? WHERE digest = ? AND faulty != ?", wanted, digest, wanted);
+    tx.write("UPDATE blobs SET faulty = ? WHERE digest = ? AND faulty != ?", wanted, digest, wanted);
   }
 
   /** How often a key could not be read of late; `undefined` where it could. */
   readFailures(key: string): ReadFailures | undefined {
-    return this.#sql
-      .exec<ReadFailures>("SELECT tries, since FROM read_failures WHERE key = ?", key)
-      .toArray()[0];
+    return firstRow<ReadFailures>(this.#sql, "SELECT tries, since FROM read_failures WHERE key = ?", key);
   }
 
   /** Counts one more time that a key could not be read. */
-  addReadFailure(key: string, now: number): void {
-    this.#sql.exec(
+  addReadFailure(tx: Tx, key: string, now: number): void {
+    tx.write(
       "INSERT INTO read_failures (key, tries, since) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET tries = tries + 1",
       key,
       now,
@@ -107,41 +116,38 @@ export class BlobsStore {
   }
 
   /** Forgets how often a key could not be read. */
-  clearReadFailures(key: string): void {
-    this.#sql.exec("DELETE FROM read_failures WHERE key = ?", key);
+  clearReadFailures(tx: Tx, key: string): void {
+    tx.write("DELETE FROM read_failures WHERE key = ?", key);
   }
 
   /** The blobs after a digest, in order. */
   page(last: string, limit: number): BlobLocation[] {
-    return this.#sql
-      .exec<BlobLocation>(
-        "SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
-        last,
-        limit,
-      )
-      .toArray();
+    return readRows<BlobLocation>(
+      this.#sql,
+      "SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+      last,
+      limit,
+    );
   }
 
-  /** Which of the keys are neither the content of a digest, nor doomed, nor tombstones. */
+  /** Which of the keys are neither the content of a digest nor scheduled for deletion. */
   unknownKeys(keys: string[]): string[] {
-    return this.#sql
-      .exec<{ value: string }>(
-        `SELECT value FROM json_each(?)
+    return readRows<{ value: string }>(
+      this.#sql,
+      `SELECT value FROM json_each(?)
          WHERE value NOT IN (SELECT key FROM blobs WHERE key = value)
          AND value NOT IN (SELECT key FROM stray_keys WHERE key = value)`,
-        JSON.stringify(keys),
-      )
-      .toArray()
-      .map((row) => row.value);
+      JSON.stringify(keys),
+    ).map((row) => row.value);
   }
 
   /** Whether a key is the content of a digest. */
   isContent(key: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM blobs WHERE key = ?", key).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM blobs WHERE key = ?", key);
   }
 
-  deleteBlob(digest: string): void {
-    this.#sql.exec("DELETE FROM blobs WHERE digest = ?", digest);
+  deleteBlob(tx: Tx, digest: string): void {
+    tx.write("DELETE FROM blobs WHERE digest = ?", digest);
   }
 
   /**
@@ -149,28 +155,27 @@ export class BlobsStore {
    * all before it also where the shard was put back to an earlier state.
    */
   hold(
+    tx: Tx,
     digest: string,
     repository: string,
     { leasedUntil, askAt }: Omit<Holder, "version">,
     now: number,
   ): number {
-    return this.#sql
-      .exec<{ version: number }>(
-        `INSERT INTO holders (digest, repository, version, drop_after, ask_at)
+    return tx.writeOne<{ version: number }>(
+      `INSERT INTO holders (digest, repository, version, drop_after, ask_at)
          VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?3), ?4, ?5)
          ON CONFLICT DO UPDATE SET version = max(version + 1, ?3), drop_after = ?4, ask_at = ?5 RETURNING version`,
-        digest,
-        repository,
-        now,
-        leasedUntil,
-        askAt,
-      )
-      .one().version;
+      digest,
+      repository,
+      now,
+      leasedUntil,
+      askAt,
+    ).version;
   }
 
   /** Gives a repository's hold, if it has one, a new version, and has it asked at a time. */
-  touchHolder(digest: string, repository: string, askAt: number): void {
-    this.#sql.exec(
+  touchHolder(tx: Tx, digest: string, repository: string, askAt: number): void {
+    tx.write(
       "UPDATE holders SET version = version + 1, ask_at = ? WHERE digest = ? AND repository = ?",
       askAt,
       digest,
@@ -179,98 +184,87 @@ export class BlobsStore {
   }
 
   /** Has a holder asked at a time; `null`: not before something happens. */
-  askHolder(digest: string, repository: string, askAt: number | null): void {
-    this.#sql.exec(
-      "UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?",
-      askAt,
+  askHolder(tx: Tx, digest: string, repository: string, askAt: number | null): void {
+    tx.write("UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?", askAt, digest, repository);
+  }
+
+  holder(digest: string, repository: string): Holder | undefined {
+    return firstRow<Holder>(
+      this.#sql,
+      "SELECT version, drop_after AS leasedUntil, ask_at AS askAt FROM holders WHERE digest = ? AND repository = ?",
       digest,
       repository,
     );
   }
 
-  holder(digest: string, repository: string): Holder | undefined {
-    return this.#sql
-      .exec<Holder>(
-        "SELECT version, drop_after AS leasedUntil, ask_at AS askAt FROM holders WHERE digest = ? AND repository = ?",
-        digest,
-        repository,
-      )
-      .toArray()[0];
-  }
-
   /** Has holders asked at once whose last lease has ended, at most so many; returns how many. */
-  askAfterLeases(now: number, limit: number): number {
+  askAfterLeases(tx: Tx, now: number, limit: number): number {
     const ended = `UPDATE holders SET ask_at = ?1 WHERE ask_at IS NOT NULL AND (digest, repository) IN (
       SELECT digest, repository FROM holders WHERE ask_at > ?1 AND drop_after <= ?1 LIMIT ?2) RETURNING 1`;
-    return this.#sql.exec(ended, now, limit).toArray().length;
+    return tx.write(ended, now, limit).length;
   }
 
   /** When the last of the leases ends that are under way; 0 where none is. */
   leasedUntil(now: number): number {
     const last = "SELECT max(drop_after) AS until FROM holders WHERE ask_at > ?1 AND drop_after > ?1";
-    return this.#sql.exec<{ until: number | null }>(last, now).one().until ?? 0;
+    return oneRow<{ until: number | null }>(this.#sql, last, now).until ?? 0;
   }
 
   holders(digest: string, limit: number): RepositoryName[] {
-    return this.#sql
-      .exec<{ repository: RepositoryName }>(
-        "SELECT repository FROM holders WHERE digest = ? ORDER BY repository LIMIT ?",
-        digest,
-        limit,
-      )
-      .toArray()
-      .map((row) => row.repository);
+    return readRows<{ repository: RepositoryName }>(
+      this.#sql,
+      "SELECT repository FROM holders WHERE digest = ? ORDER BY repository LIMIT ?",
+      digest,
+      limit,
+    ).map((row) => row.repository);
   }
 
   /** Drops a repository's hold. If it gets another one, that has a higher version than this had. */
-  dropHolder(digest: string, repository: string): void {
-    this.#sql.exec(
+  dropHolder(tx: Tx, digest: string, repository: string): void {
+    tx.write(
       `INSERT INTO dropped_holders (only, version)
        SELECT 1, version FROM holders WHERE digest = ? AND repository = ?
        ON CONFLICT DO UPDATE SET version = max(version, excluded.version)`,
       digest,
       repository,
     );
-    this.#sql.exec("DELETE FROM holders WHERE digest = ? AND repository = ?", digest, repository);
+    tx.write("DELETE FROM holders WHERE digest = ? AND repository = ?", digest, repository);
   }
 
-  strayKey(key: string): StrayKey | undefined {
-    return this.#sql
-      .exec<StrayKey>(
-        "SELECT digest, state, reason, size AS sizeBytes, due_at AS dueAt FROM stray_keys WHERE key = ?",
-        key,
-      )
-      .toArray()[0];
-  }
-
-  setStrayKey(key: string, stray: StrayKey): void {
-    this.#sql.exec(
-      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size, due_at) VALUES (?, ?, ?, ?, ?, ?)",
+  scheduledDeletion(key: string): ScheduledDeletion | undefined {
+    return firstRow<ScheduledDeletion>(
+      this.#sql,
+      "SELECT digest, state, reason, size AS sizeBytes, due_at AS dueAt FROM stray_keys WHERE key = ?",
       key,
-      stray.digest,
-      stray.state,
-      stray.reason,
-      stray.sizeBytes,
-      stray.dueAt,
     );
   }
 
-  clearStrayKey(key: string): void {
-    this.#sql.exec("DELETE FROM stray_keys WHERE key = ?", key);
+  scheduleDeletion(tx: Tx, key: string, deletion: ScheduledDeletion): void {
+    tx.write(
+      "INSERT OR REPLACE INTO stray_keys (key, digest, state, reason, size, due_at) VALUES (?, ?, ?, ?, ?, ?)",
+      key,
+      deletion.digest,
+      deletion.state,
+      deletion.reason,
+      deletion.sizeBytes,
+      deletion.dueAt,
+    );
+  }
+
+  cancelDeletion(tx: Tx, key: string): void {
+    tx.write("DELETE FROM stray_keys WHERE key = ?", key);
   }
 
   /** What is stored. Of keys that are on their way out, the size may not be known. */
   usage(): ShardUsage {
     const sum = (table: string) =>
-      this.#sql
-        .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`)
-        .one();
+      oneRow<Amount>(this.#sql, `SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`);
     const unheld = "EXISTS (SELECT 1 FROM due WHERE kind = 'drop' AND id = digest)";
-    const strays = sum("stray_keys WHERE state = 'tombstone'");
+    const tombstones = sum("stray_keys WHERE state = 'tombstone'");
     const dropped = sum(`blobs WHERE ${unheld}`);
     return {
       blobs: sum(`blobs WHERE NOT ${unheld}`),
-      leaving: { objects: strays.objects + dropped.objects, bytes: strays.bytes + dropped.bytes },
+      leaving: { objects: tombstones.objects + dropped.objects, bytes: tombstones.bytes + dropped.bytes },
     };
   }
 }

@@ -3,6 +3,7 @@
  * transactions that start what they left to be done, does by its alarm what is due, and goes once a deletion is known
  * everywhere.
  */
+
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
 import { type Clock, systemClock } from "../../clock.ts";
@@ -10,6 +11,7 @@ import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob, DueTable } from "../due.ts";
 import { reportIfDue } from "../report.ts";
+import { type Tx, transaction } from "../sql.ts";
 import { type Collected, type CollectHow, endedAtOnce } from "../upkeep.ts";
 import { announce, announceJob, isDrained, remembersAny } from "./announce.ts";
 import { ledgerJobs } from "./jobs.ts";
@@ -28,7 +30,7 @@ export abstract class LedgerBase extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
-    this.meta = openSchema(ctx.storage.sql);
+    this.meta = openSchema(ctx.storage);
     if (this.meta !== undefined) void this.parts.due.wake();
   }
 
@@ -50,7 +52,7 @@ export abstract class LedgerBase extends DurableObject<Env> {
     let grace = { ended: 0, keptUntilMs: 0 };
     const freed = await this.parts.tally.during(async () => {
       if (endsGrace && this.exists)
-        grace = this.ctx.storage.transactionSync(() => endGrace(this.parts, endedAtOnce));
+        grace = transaction(this.ctx.storage, (tx) => endGrace(tx, this.parts, endedAtOnce));
       await this.#run(async (due, jobs) => {
         more = await due.run(jobs, budgetMs);
       });
@@ -61,19 +63,21 @@ export abstract class LedgerBase extends DurableObject<Env> {
   /** Does what is due, in such a run. */
   async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
     if (this.meta === undefined) return;
-    if (scanIfNew(this.parts, this.meta.untaggedTtl)) this.meta = readMeta(this.sql);
+    const { untaggedTtl } = this.meta;
+    if (transaction(this.ctx.storage, (tx) => scanIfNew(tx, this.parts, untaggedTtl)))
+      this.meta = readMeta(this.sql);
     const jobs = ledgerJobs(
       this.env,
       this.parts,
       this.meta.name,
       () => this.announce(),
-      (change) => this.ctx.storage.transactionSync(change),
+      (work) => transaction(this.ctx.storage, work),
     );
     await run(this.parts.due, jobs);
     // The run before this one may have ended with the deletion of the ledger.
     if (this.meta === undefined) return;
     // What the jobs marked.
-    await this.parts.outbox.flush(this.meta.name);
+    await this.parts.writer.flush(this.meta.name);
     this.parts.due.arm();
     reportIfDue(this.env, this.parts.clock.now(), (promise) => this.ctx.waitUntil(promise));
     await this.#forgetIfOver();
@@ -83,7 +87,7 @@ export abstract class LedgerBase extends DurableObject<Env> {
   async #forgetIfOver(): Promise<void> {
     if (this.meta === undefined || this.exists || !isDrained(this.parts)) return;
     if (this.meta.isDeleting) {
-      this.ctx.storage.transactionSync(() => forgetContent(this.sql));
+      transaction(this.ctx.storage, (tx) => forgetContent(tx));
       this.meta = readMeta(this.sql);
     }
     if (remembersAny(this.parts)) return;
@@ -109,36 +113,37 @@ export abstract class LedgerBase extends DurableObject<Env> {
     const told = this.meta;
     if (told === undefined) return;
     await announce(this.env, told);
-    if (JSON.stringify(this.meta) === JSON.stringify(told)) this.parts.due.clear(announceJob, "");
+    if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
+    transaction(this.ctx.storage, (tx) => this.parts.due.clear(tx, announceJob, ""));
   }
 
   /**
    * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
    * without, there must be one.
    */
-  protected change<T>(repository: RepositoryName | undefined, transaction: () => T): T {
+  protected change<T>(repository: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
-    const { due, outbox, events } = this.parts;
-    const { result, claimed } = this.ctx.storage.transactionSync(() => {
+    const { due, outbox, writer, events } = this.parts;
+    const { result, claimed } = transaction(this.ctx.storage, (tx) => {
       if (this.meta === undefined && repository !== undefined)
-        createSchema(this.sql, repository, this.parts.clock.now());
-      return outbox.claimAfter(transaction);
+        createSchema(tx, repository, this.parts.clock.now());
+      return outbox.claimAfter(tx, () => work(tx));
     });
     const meta = readMeta(this.sql);
     this.meta = meta;
     due.arm();
-    const flushing = [outbox.flush(meta.name, claimed), events.flushSoon(meta.name)];
+    const flushing = [writer.flush(meta.name, claimed), events.flushSoon(meta.name)];
     this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(this.announce().catch(() => {}));
     return result;
   }
 
   /** With the first blob or manifest the repository exists, and the catalog hears of it. */
-  protected found(origin: Origin): void {
+  protected found(tx: Tx, origin: Origin): void {
     if (this.exists) return;
-    writeMeta(this.sql, "founded", "yes");
-    this.parts.events.record("repository.create", origin, {});
-    this.parts.due.scrubLater(this.parts.settings.scrubEveryMs);
-    this.parts.due.set(announceJob, "", this.parts.clock.now());
+    writeMeta(tx, "founded", "yes");
+    this.parts.events.record(tx, "repository.create", origin, {});
+    this.parts.due.scrubLater(tx, this.parts.settings.scrubEveryMs);
+    this.parts.due.set(tx, announceJob, "", this.parts.clock.now());
   }
 }

@@ -5,11 +5,21 @@
  * long. In that time none is written. Requests that come before a push let the ledger ask, so that it knows in time; else
  * the first event of a burst is written, and handed over to hear that nobody wanted it.
  */
+
 import { createHash } from "node:crypto";
 import type { Clock } from "../../clock.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
 import type { DueTable } from "../due.ts";
-import { takeBytes } from "../take-bytes.ts";
+import {
+  eachRow,
+  hasRow,
+  hasTable,
+  oneRow,
+  type TransactionalStorage,
+  type Tx,
+  takeBytes,
+  transaction,
+} from "../sql.ts";
 import type { WebhooksApi } from "../webhooks-api.ts";
 import { tellBacklogLater } from "./backlog.ts";
 
@@ -39,6 +49,7 @@ const rescueMs = 30_000;
 
 /** The events of one ledger that are not handed over yet. */
 export class EventLog {
+  readonly #storage: TransactionalStorage;
   readonly #sql: SqlStorage;
   readonly #due: DueTable;
   readonly #clock: Clock;
@@ -52,15 +63,16 @@ export class EventLog {
   #flushing: Promise<void> | undefined;
   #hasFailed = false;
 
-  constructor(sql: SqlStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
-    this.#sql = sql;
+  constructor(storage: TransactionalStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
+    this.#storage = storage;
+    this.#sql = storage.sql;
     this.#due = due;
     this.#clock = clock;
     this.#webhooks = webhooks;
   }
 
-  /** Writes an event down, unless nobody listens. To be called in the transaction of what happened. */
-  record(type: EventType, origin: Origin, target: EventTarget): void {
+  /** Writes an event down, unless nobody listens. */
+  record(tx: Tx, type: EventType, origin: Origin, target: EventTarget): void {
     const now = this.#clock.now();
     if (now < this.#quietUntil) return;
     const event = {
@@ -70,19 +82,19 @@ export class EventLog {
       target,
       origin,
     };
-    this.#sql.exec("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
-    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(eventsJob, "", now + rescueMs);
+    tx.write("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
+    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(tx, eventsJob, "", now + rescueMs);
   }
 
   /** Whether all events are handed over. */
   isEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM events LIMIT 1").toArray().length === 0;
+    return !hasRow(this.#sql, "SELECT 1 FROM events LIMIT 1");
   }
 
   /** How many events could not be handed over; those that merely wait for others are not among them. */
   backlog(): number {
     if (!this.#hasFailed) return 0;
-    return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM events").one().count;
+    return oneRow<{ count: number }>(this.#sql, "SELECT count(*) AS count FROM events").count;
   }
 
   /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
@@ -133,32 +145,40 @@ export class EventLog {
 
   async #handOver(repository: string, maxBatches: number): Promise<void> {
     try {
-      for (let batches = 0, rows = this.#batch(); rows.length > 0; rows = this.#batch()) {
+      for (let batches = 0, batch = this.#batch(); batch.length > 0; batch = this.#batch()) {
         if (++batches > maxBatches) return;
-        const events = rows.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
+        const events = batch.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
         await this.#tell(repository, events);
-        this.#sql.exec("DELETE FROM events WHERE sequence <= ?", rows.at(-1)?.sequence ?? 0);
+        const last = batch.at(-1)?.sequence ?? 0;
+        this.#change((tx) => tx.write("DELETE FROM events WHERE sequence <= ?", last));
       }
-      this.#due.clear(eventsJob, "");
+      this.#change((tx) => this.#due.clear(tx, eventsJob, ""));
       this.#hasFailed = false;
     } catch (error) {
       console.warn(JSON.stringify({ event: "events not handed over", repository, error: String(error) }));
-      this.#due.set(eventsJob, "", this.#clock.now() + retryMs);
       this.#hasFailed = true;
-      tellBacklogLater(this.#due, this.#clock.now());
+      this.#change((tx) => {
+        this.#due.set(tx, eventsJob, "", this.#clock.now() + retryMs);
+        tellBacklogLater(tx, this.#due, this.#clock.now());
+      });
     }
   }
 
+  #change(work: (tx: Tx) => void): void {
+    transaction(this.#storage, work);
+  }
+
   #exists(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'events'").toArray().length > 0;
+    return hasTable(this.#sql, "events");
   }
 
   #batch(): { sequence: number; event: string }[] {
-    const rows = this.#sql.exec<{ sequence: number; event: string }>(
+    const found = eachRow<{ sequence: number; event: string }>(
+      this.#sql,
       "SELECT sequence, event FROM events ORDER BY sequence LIMIT ?",
       batchSize,
     );
-    return takeBytes(rows, ({ event }) => event.length);
+    return takeBytes(found, ({ event }) => event.length);
   }
 }
 

@@ -6,15 +6,15 @@ import type { Env } from "../../bindings.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { DueJob } from "../due.ts";
 import { scrubJob } from "../scrub/report.ts";
+import type { Tx } from "../sql.ts";
 import { announceJob } from "./announce.ts";
 import { backlogJob, tellBacklog } from "./backlog.ts";
 import { unlinkJob } from "./blob-link-store.ts";
 import { eventsJob } from "./events.ts";
-import { flightJob } from "./flights.ts";
 import { forgetLeases, forgetLeasesJob } from "./leases.ts";
 import { forgetSessions, forgetSessionsJob, release, unlinkUnused } from "./links.ts";
 import { removeUntagged } from "./manifests.ts";
-import { outboxJob } from "./outbox.ts";
+import { lostBatchJob, outboxJob } from "./outbox.ts";
 import type { LedgerParts } from "./parts.ts";
 import { markPage, rebuildJob } from "./rebuild.ts";
 import { rereadBatch, rereadJob } from "./reread.ts";
@@ -30,35 +30,41 @@ export function ledgerJobs(
   parts: LedgerParts,
   name: RepositoryName,
   announce: () => Promise<void>,
-  transaction: (change: () => void) => void,
+  transaction: (change: (tx: Tx) => void) => void,
 ): Record<string, DueJob> {
-  const { outbox, events, trash, due, settings } = parts;
+  const { outbox, writer, events, trash, due, settings } = parts;
   return {
-    [flightJob]: async (rows) => transaction(() => outbox.rescue(rows.map(({ id }) => id))),
-    [outboxJob]: () => outbox.flush(name),
+    [lostBatchJob]: async (rows) =>
+      transaction((tx) =>
+        outbox.recover(
+          tx,
+          rows.map(({ id }) => id),
+        ),
+      ),
+    [outboxJob]: () => writer.flush(name),
     [announceJob]: announce,
     [rereadJob]: async (rows) => {
-      transaction(() => rereadBatch(parts, rows));
+      transaction((tx) => rereadBatch(tx, parts, rows));
       // Others come in between, and the platform's clock goes on.
       await scheduler.wait(0);
     },
-    [untaggedScanJob]: async (rows) => transaction(() => scanUntagged(parts, rows)),
-    [untaggedJob]: async (rows) => transaction(() => removeUntagged(parts, name, rows)),
+    [untaggedScanJob]: async (rows) => transaction((tx) => scanUntagged(tx, parts, rows)),
+    [untaggedJob]: async (rows) => transaction((tx) => removeUntagged(tx, parts, name, rows)),
     [purgeJob]: async (rows) =>
-      transaction(() => {
+      transaction((tx) => {
         for (const { id } of rows) {
-          trash.purge(id);
-          due.clear(purgeJob, id);
+          trash.purge(tx, id);
+          due.clear(tx, purgeJob, id);
         }
       }),
-    [unlinkJob]: async (rows) => transaction(() => unlinkUnused(parts, name, rows)),
+    [unlinkJob]: async (rows) => transaction((tx) => unlinkUnused(tx, parts, name, rows)),
     release: (rows) => release(env, parts, name, rows),
-    [forgetSessionsJob]: async (rows) => transaction(() => forgetSessions(parts, rows)),
-    [forgetLeasesJob]: async () => transaction(() => forgetLeases(parts)),
-    [historyJob]: async () => transaction(() => forgetHistory(parts)),
+    [forgetSessionsJob]: async (rows) => transaction((tx) => forgetSessions(tx, parts, rows)),
+    [forgetLeasesJob]: async () => transaction((tx) => forgetLeases(tx, parts)),
+    [historyJob]: async () => transaction((tx) => forgetHistory(tx, parts)),
     [scrubJob]: (rows) =>
       due.scrub(rows, settings.scrubEveryMs, (after) => scrubLedger(env, parts, name, after)),
-    [rebuildJob]: async (rows) => transaction(() => markPage(parts, rows)),
+    [rebuildJob]: async (rows) => transaction((tx) => markPage(tx, parts, rows)),
     [eventsJob]: () => events.flush(name),
     // After those that it speaks of.
     [backlogJob]: () => tellBacklog(env, name, parts),

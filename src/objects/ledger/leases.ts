@@ -5,6 +5,7 @@
 import type { Clock } from "../../clock.ts";
 import type { NumberedLease } from "../blob-shard-api.ts";
 import type { DueTable } from "../due.ts";
+import { hasRow, type Tx } from "../sql.ts";
 
 /** The job of the `due` table that forgets leases that ended long ago. */
 export const forgetLeasesJob = "forget-leases";
@@ -22,13 +23,13 @@ export class VoidLeaseStore {
 
   /** Whether nothing may be linked on this lease. */
   isVoid({ digest, lease }: NumberedLease): boolean {
-    const rows = this.#sql.exec("SELECT 1 FROM void_leases WHERE digest = ? AND lease >= ?", digest, lease);
-    return rows.toArray().length > 0;
+    const query = "SELECT 1 FROM void_leases WHERE digest = ? AND lease >= ?";
+    return hasRow(this.#sql, query, digest, lease);
   }
 
   /** Voids a lease of a digest and all before it. */
-  add({ digest, lease }: NumberedLease, now: number): void {
-    this.#sql.exec(
+  add(tx: Tx, { digest, lease }: NumberedLease, now: number): void {
+    tx.write(
       `INSERT INTO void_leases (digest, lease, voided_at) VALUES (?, ?, ?)
        ON CONFLICT DO UPDATE SET lease = max(lease, excluded.lease), voided_at = excluded.voided_at`,
       digest,
@@ -38,29 +39,29 @@ export class VoidLeaseStore {
   }
 
   /** Forgets what was voided before a time. */
-  forgetBefore(time: number): void {
-    this.#sql.exec("DELETE FROM void_leases WHERE voided_at < ?", time);
+  forgetBefore(tx: Tx, time: number): void {
+    tx.write("DELETE FROM void_leases WHERE voided_at < ?", time);
   }
 
   isEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM void_leases LIMIT 1").toArray().length === 0;
+    return !hasRow(this.#sql, "SELECT 1 FROM void_leases LIMIT 1");
   }
 }
 
 /** What remembers void leases, and forgets them in time. */
 type LeaseMemory = { leases: VoidLeaseStore; due: DueTable; clock: Clock };
 
-/** Promises to link nothing on these leases. In the caller's transaction. */
-export function voidLeases({ leases, due, clock }: LeaseMemory, given: NumberedLease[]): void {
+/** Promises to link nothing on these leases. */
+export function voidLeases(tx: Tx, { leases, due, clock }: LeaseMemory, given: NumberedLease[]): void {
   const now = clock.now();
-  for (const lease of given) leases.add(lease, now);
-  if (!due.has(forgetLeasesJob)) due.set(forgetLeasesJob, "", now + keptMs);
+  for (const lease of given) leases.add(tx, lease, now);
+  if (!due.has(forgetLeasesJob)) due.set(tx, forgetLeasesJob, "", now + keptMs);
 }
 
-/** Forgets leases that have ended long ago. In the caller's transaction. */
-export function forgetLeases({ leases, due, clock }: LeaseMemory): void {
+/** Forgets leases that have ended long ago. */
+export function forgetLeases(tx: Tx, { leases, due, clock }: LeaseMemory): void {
   const now = clock.now();
-  leases.forgetBefore(now - keptMs + 1);
-  if (leases.isEmpty()) due.clear(forgetLeasesJob, "");
-  else due.set(forgetLeasesJob, "", now + keptMs);
+  leases.forgetBefore(tx, now - keptMs + 1);
+  if (leases.isEmpty()) due.clear(tx, forgetLeasesJob, "");
+  else due.set(tx, forgetLeasesJob, "", now + keptMs);
 }

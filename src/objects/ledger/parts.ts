@@ -7,21 +7,22 @@ import type { Clock } from "../../clock.ts";
 import { parseSettings, type Settings } from "../../settings/settings.ts";
 import { openReplica, type Replica } from "../../storage/replica.ts";
 import { DueTable } from "../due.ts";
+import type { TransactionalStorage } from "../sql.ts";
 import { webhooksStub } from "../stubs.ts";
 import { Tally } from "../tally.ts";
 import { BlobLinkStore, unlinkColumn, unlinkJob } from "./blob-link-store.ts";
 import { EventLog } from "./events.ts";
-import { flightColumn, flightJob } from "./flights.ts";
 import { VoidLeaseStore } from "./leases.ts";
 import { ManifestStore } from "./manifest-store.ts";
-import { Outbox } from "./outbox.ts";
+import { batchColumn, lostBatchJob, Outbox } from "./outbox.ts";
 import { Promises } from "./promises.ts";
-import { replicaValue } from "./replica-values.ts";
+import { ReplicaWriter } from "./replica-writer.ts";
 import { TagStore } from "./tag-store.ts";
 import { TrashStore } from "./trash-store.ts";
 
 /** The parts of a ledger. */
 export type LedgerParts = {
+  storage: TransactionalStorage;
   sql: SqlStorage;
   clock: Clock;
   settings: Settings;
@@ -29,6 +30,7 @@ export type LedgerParts = {
   /** `undefined` on one machine. */
   replica: Replica | undefined;
   outbox: Outbox;
+  writer: ReplicaWriter;
   events: EventLog;
   blobs: BlobLinkStore;
   manifests: ManifestStore;
@@ -48,7 +50,7 @@ export type LedgerParts = {
 export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock): LedgerParts {
   const { sql } = storage;
   const settings = parseSettings(env);
-  const due = new DueTable(storage, clock, { [unlinkJob]: unlinkColumn, [flightJob]: flightColumn });
+  const due = new DueTable(storage, clock, { [unlinkJob]: unlinkColumn, [lostBatchJob]: batchColumn });
   const replica = openReplica(env);
   const stores = {
     blobs: new BlobLinkStore(sql),
@@ -57,14 +59,27 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     tags: new TagStore(sql),
     leases: new VoidLeaseStore(sql),
   };
-  const outbox = new Outbox(sql, due, clock, replica, settings.replicaRepeatMs, (key) =>
-    replicaValue(stores, key),
-  );
-  const events = new EventLog(sql, due, clock, () => webhooksStub(env));
+  const outbox = new Outbox(sql, due, clock, replica !== undefined, settings.replicaRepeatMs);
+  const writer = new ReplicaWriter({ storage, clock, due, replica, outbox, ...stores });
+  const events = new EventLog(storage, due, clock, () => webhooksStub(env));
   const graceMs = settings.gcGraceMs;
   // A push takes longer than the lease of one of its blobs.
   const promiseMs = 5 * settings.leaseMs;
   const promises = new Promises(clock, { openMs: promiseMs, leastMs: settings.leaseMs });
   const memory = { promises, tally: new Tally() };
-  return { sql, clock, settings, due, replica, outbox, events, ...stores, ...memory, graceMs, promiseMs };
+  return {
+    storage,
+    sql,
+    clock,
+    settings,
+    due,
+    replica,
+    outbox,
+    writer,
+    events,
+    ...stores,
+    ...memory,
+    graceMs,
+    promiseMs,
+  };
 }

@@ -3,12 +3,14 @@
  *
  * They are made by the first write: asking an object about a repository that does not exist stores nothing.
  */
+
 import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryInfo } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import { hasTable, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
 import { eventsSchema, plainEvents } from "./events.ts";
-import { flightsSchema } from "./flights.ts";
+import { batchesSchema } from "./outbox.ts";
 import { rereadStep } from "./reread.ts";
 
 const tables = `
@@ -127,35 +129,34 @@ const schema: Schema = [
   trashTags,
   voidLeases,
   rereadStep,
-  dueByThemselves + flightsSchema + plainEvents,
+  dueByThemselves + batchesSchema + plainEvents,
   DueTable.dropIndex,
 ];
 
 /** Makes the tables, and keeps the name of the repository, which an object does not know of itself. */
-export function createSchema(sql: SqlStorage, name: RepositoryName, now: number): void {
-  applySchema(sql, schema);
+export function createSchema(tx: Tx, name: RepositoryName, now: number): void {
+  applySchema(tx, schema);
   // A repository of this name may have been deleted: sequence numbers that were seen then must be lower.
-  sql.exec("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
-  sql.exec("DELETE FROM tag_history");
-  sql.exec("INSERT INTO meta (key, value) VALUES ('name', ?)", name);
+  tx.write("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
+  tx.write("DELETE FROM tag_history");
+  tx.write("INSERT INTO meta (key, value) VALUES ('name', ?)", name);
 }
 
 /**
  * Makes a ledger whose repository was deleted one that was never founded. It still knows which leases are void, and how
  * far its sequence numbers got.
  */
-export function forgetContent(sql: SqlStorage): void {
-  for (const table of ["tag_history", "closed_sessions"]) sql.exec(`DELETE FROM ${table}`);
-  sql.exec("DELETE FROM due WHERE kind = 'forget-sessions'");
-  sql.exec("DELETE FROM meta WHERE key != 'name'");
+export function forgetContent(tx: Tx): void {
+  for (const table of ["tag_history", "closed_sessions"]) tx.write(`DELETE FROM ${table}`);
+  tx.write("DELETE FROM due WHERE kind = 'forget-sessions'");
+  tx.write("DELETE FROM meta WHERE key != 'name'");
 }
 
 /** Opens a ledger that was written before, perhaps by an earlier release; `undefined` where it never was. */
-export function openSchema(sql: SqlStorage): Meta | undefined {
-  const isWritten = sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'meta'").toArray().length > 0;
-  if (!isWritten) return undefined;
-  applySchema(sql, schema);
-  return readMeta(sql);
+export function openSchema(storage: TransactionalStorage): Meta | undefined {
+  if (!hasTable(storage.sql, "meta")) return undefined;
+  transaction(storage, (tx) => applySchema(tx, schema));
+  return readMeta(storage.sql);
 }
 
 /**
@@ -171,8 +172,8 @@ export type Meta = RepositoryInfo & {
 
 /** Reads what {@link createSchema} and {@link writeMeta} kept. */
 export function readMeta(sql: SqlStorage): Meta {
-  const rows = sql.exec<{ key: string; value: string }>("SELECT key, value FROM meta").toArray();
-  const values = new Map(rows.map((row) => [row.key, row.value]));
+  const found = readRows<{ key: string; value: string }>(sql, "SELECT key, value FROM meta");
+  const values = new Map(found.map((row) => [row.key, row.value]));
   return {
     name: values.get("name") as RepositoryName,
     visibility: values.get("visibility") === "public" ? "public" : "private",
@@ -185,9 +186,9 @@ export function readMeta(sql: SqlStorage): Meta {
 
 /** Keeps a value of {@link Meta}. */
 export function writeMeta(
-  sql: SqlStorage,
+  tx: Tx,
   key: "visibility" | "description" | "founded" | "deleting" | "untagged-ttl",
   value: string,
 ): void {
-  sql.exec("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+  tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
 }

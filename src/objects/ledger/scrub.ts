@@ -12,10 +12,11 @@ import { openBucket } from "../../storage/open-bucket.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "../scrub/report.ts";
 import { faultOf } from "../scrub/verify.ts";
+import { transaction } from "../sql.ts";
 import { shardStub } from "../stubs.ts";
 import { markBlobRows } from "./links.ts";
 import type { LedgerParts } from "./parts.ts";
-import { replicaValue } from "./replica-values.ts";
+import { replicaValue } from "./replica-writer.ts";
 
 const batchRows = 50;
 
@@ -44,7 +45,7 @@ export async function scrubLedger(
       scrub.report.unchecked.push({ what: kind, repository, ...which, detail: String(error) });
     }
   }
-  await parts.outbox.flush(repository);
+  await parts.writer.flush(repository);
   parts.due.arm();
   const following = phases[phases.indexOf(phase) + 1];
   const whereNext = ids.length === batchRows ? `${phase} ${ids.at(-1)}` : following && `${following} `;
@@ -129,18 +130,20 @@ async function checkLink(scrub: LedgerScrub, id: string): Promise<void> {
 function relink(parts: LedgerParts, { digest, key, sizeBytes }: BlobLocation): void {
   const known = parts.blobs.read(digest);
   if (known === undefined || known.key === key) return;
-  parts.blobs.write({ digest, key, sizeBytes }, known.renewedAtMs, known.renewedAtMs + parts.graceMs);
-  markBlobRows(parts, digest);
+  transaction(parts.storage, (tx) => {
+    parts.blobs.write(tx, { digest, key, sizeBytes }, known.renewedAtMs, known.renewedAtMs + parts.graceMs);
+    markBlobRows(tx, parts, digest);
+  });
 }
 
 async function checkReplica({ parts, repository, report }: LedgerScrub, key: ReplicaKey): Promise<void> {
-  const { outbox, replica, blobs } = parts;
+  const { storage, outbox, replica, blobs } = parts;
   if (replica === undefined) return;
   // Of blobs, KV learns only once a manifest names them.
   if (outbox.isMarked(key) || (key.kind === "blob" && !blobs.read(key.digest)?.isReplicated)) return;
   const isRight = await replica.isRight(repository, key, () => replicaValue(parts, key));
   if (isRight || outbox.isMarked(key)) return;
-  outbox.mark(key);
+  transaction(storage, (tx) => outbox.mark(tx, key));
   const { kind, ...id } = key;
   report.repaired.push({ what: `replica of ${kind}`, repository, ...id });
 }
@@ -155,15 +158,17 @@ export async function dropStrays(
   repository: RepositoryName,
   keys: ReplicaKey[],
 ): Promise<ReplicaKey[]> {
-  const { outbox, replica, due } = parts;
+  const { storage, outbox, writer, replica, due } = parts;
   if (replica === undefined) return [];
   if (!isWritten) {
     for (const key of keys) await replica.delete(repository, key);
     return keys;
   }
   const strays = keys.filter((key) => replicaValue(parts, key) === undefined && !outbox.isMarked(key));
-  for (const key of strays) outbox.mark(key);
-  await outbox.flush(repository);
+  transaction(storage, (tx) => {
+    for (const key of strays) outbox.mark(tx, key);
+  });
+  await writer.flush(repository);
   due.arm();
   return strays;
 }

@@ -1,14 +1,16 @@
 /**
  * How a ledger keeps tags and their history.
  */
+
 import type { TagRow } from "../../storage/replica.ts";
 import type { Page, ResolvedTag } from "../api.ts";
+import { eachRow, firstRow, hasRow, readRows, type Tx } from "../sql.ts";
 import type { TagMove, TagRestore } from "../upkeep.ts";
 
 /** The job of the `due` table that forgets old moves. */
 export const historyJob = "forget-history";
 
-/** Tags in SQL. Nothing here opens a transaction; the ledger does. */
+/** Tags in SQL. */
 export class TagStore {
   readonly #sql: SqlStorage;
 
@@ -17,12 +19,13 @@ export class TagStore {
   }
 
   read(tag: string): TagRow | undefined {
-    return this.#sql.exec<TagRow>("SELECT digest, sequence FROM tags WHERE tag = ?", tag).toArray()[0];
+    return firstRow<TagRow>(this.#sql, "SELECT digest, sequence FROM tags WHERE tag = ?", tag);
   }
 
   /** The tags that exist of those asked for, with what they point at. */
   resolve(tags: string[]): Map<string, ResolvedTag> {
-    const rows = this.#sql.exec<ResolvedTag & { tag: string }>(
+    const rows = eachRow<ResolvedTag & { tag: string }>(
+      this.#sql,
       `SELECT tags.tag, tags.digest, tags.sequence, manifests.media_type AS mediaType, manifests.size AS sizeBytes
        FROM json_each(?) AS wanted JOIN tags ON tags.tag = wanted.value
        JOIN manifests ON manifests.digest = tags.digest`,
@@ -32,24 +35,22 @@ export class TagStore {
   }
 
   /** Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything. */
-  move(tag: string, digest: string | undefined, actor: string, now: number): boolean {
+  move(tx: Tx, tag: string, digest: string | undefined, actor: string, now: number): boolean {
     const from = this.read(tag)?.digest;
     if (from === digest) return false;
-    const { sequence } = this.#sql
-      .exec<{ sequence: number }>(
-        `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor) VALUES (?, ?, ?, ?, ?)
+    const { sequence } = tx.writeOne<{ sequence: number }>(
+      `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor) VALUES (?, ?, ?, ?, ?)
          RETURNING sequence`,
-        tag,
-        from ?? null,
-        digest ?? null,
-        now,
-        actor,
-      )
-      .one();
+      tag,
+      from ?? null,
+      digest ?? null,
+      now,
+      actor,
+    );
     if (digest === undefined) {
-      this.#sql.exec("DELETE FROM tags WHERE tag = ?", tag);
+      tx.write("DELETE FROM tags WHERE tag = ?", tag);
     } else {
-      this.#sql.exec(
+      tx.write(
         "INSERT OR REPLACE INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?)",
         tag,
         digest,
@@ -62,32 +63,32 @@ export class TagStore {
 
   /** The tags that point at a digest. */
   pointingAt(digest: string): string[] {
-    return this.#sql
-      .exec<{ tag: string }>("SELECT tag FROM tags WHERE digest = ?", digest)
-      .toArray()
-      .map((row) => row.tag);
+    return readRows<{ tag: string }>(this.#sql, "SELECT tag FROM tags WHERE digest = ?", digest).map(
+      (row) => row.tag,
+    );
   }
 
   /** A page of tags after `last`, in ASCII order. */
   page(last: string, limit: number): Page<string> {
-    const tags = this.#sql
-      .exec<{ tag: string }>("SELECT tag FROM tags WHERE tag > ? ORDER BY tag LIMIT ?", last, limit + 1)
-      .toArray()
-      .map((row) => row.tag);
+    const tags = readRows<{ tag: string }>(
+      this.#sql,
+      "SELECT tag FROM tags WHERE tag > ? ORDER BY tag LIMIT ?",
+      last,
+      limit + 1,
+    ).map((row) => row.tag);
     return { entries: tags.slice(0, limit), more: tags.length > limit };
   }
 
   /** A page of the moves of a tag, newest first, from before the one with this sequence number. */
   history(tag: string, before: number, limit: number): Page<TagMove> {
-    const moves = this.#sql
-      .exec<TagMove>(
-        `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
+    const moves = readRows<TagMove>(
+      this.#sql,
+      `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
          WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`,
-        tag,
-        before,
-        limit + 1,
-      )
-      .toArray();
+      tag,
+      before,
+      limit + 1,
+    );
     return { entries: moves.slice(0, limit), more: moves.length > limit };
   }
 
@@ -98,18 +99,17 @@ export class TagStore {
   digestBefore(tag: string, { sequence, digest }: TagRestore): string | undefined {
     if (digest !== undefined) {
       const moves = "SELECT 1 FROM tag_history WHERE tag = ? AND (from_digest = ? OR to_digest = ?) LIMIT 1";
-      const hasPointed = this.#sql.exec(moves, tag, digest, digest).toArray().length > 0;
+      const hasPointed = hasRow(this.#sql, moves, tag, digest, digest);
       return hasPointed || this.read(tag)?.digest === digest ? digest : undefined;
     }
     if (sequence === undefined) {
-      const [last] = this.#sql
-        .exec<{ digest: string }>(
-          `SELECT from_digest AS digest FROM tag_history
+      const last = firstRow<{ digest: string }>(
+        this.#sql,
+        `SELECT from_digest AS digest FROM tag_history
            WHERE tag = ? AND from_digest IS NOT NULL AND from_digest IS NOT ? ORDER BY sequence DESC LIMIT 1`,
-          tag,
-          this.read(tag)?.digest ?? null,
-        )
-        .toArray();
+        tag,
+        this.read(tag)?.digest ?? null,
+      );
       return last?.digest;
     }
     const [move] = this.history(tag, sequence + 1, 1).entries;
@@ -117,20 +117,17 @@ export class TagStore {
   }
 
   /** Forgets moves from before this time, the oldest first, at most `limit`; returns how many. */
-  forgetMoves(before: number, limit: number): number {
-    return this.#sql
-      .exec(
-        `DELETE FROM tag_history WHERE at < ? AND sequence IN
+  forgetMoves(tx: Tx, before: number, limit: number): number {
+    return tx.write(
+      `DELETE FROM tag_history WHERE at < ? AND sequence IN
          (SELECT sequence FROM tag_history ORDER BY sequence LIMIT ?) RETURNING 1`,
-        before,
-        limit,
-      )
-      .toArray().length;
+      before,
+      limit,
+    ).length;
   }
 
   /** When the oldest move was that is kept; `undefined` where there is none. */
   oldestMoveAt(): number | undefined {
-    return this.#sql.exec<{ at: number }>("SELECT at FROM tag_history ORDER BY sequence LIMIT 1").toArray()[0]
-      ?.at;
+    return firstRow<{ at: number }>(this.#sql, "SELECT at FROM tag_history ORDER BY sequence LIMIT 1")?.at;
   }
 }

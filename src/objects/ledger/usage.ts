@@ -1,15 +1,14 @@
 /**
  * What a ledger tells of what its repository holds. Summed up when somebody asks: a push pays nothing for it.
  */
+
 import type { Digest } from "../../oci/digest.ts";
 import type { ManifestEntry, Page } from "../api.ts";
-import { takeBytes } from "../take-bytes.ts";
+import { eachRow, oneRow, readRows, takeBytes } from "../sql.ts";
 import type { Amount, RepositoryUsage } from "../upkeep.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {
-  return sql
-    .exec<Amount>(`SELECT count(*) AS objects, coalesce(sum(${column}), 0) AS bytes FROM ${from}`)
-    .one();
+  return oneRow<Amount>(sql, `SELECT count(*) AS objects, coalesce(sum(${column}), 0) AS bytes FROM ${from}`);
 }
 
 /** How much a repository holds. */
@@ -26,7 +25,7 @@ export function readUsage(sql: SqlStorage): RepositoryUsage {
     "size",
     "blobs WHERE NOT EXISTS (SELECT 1 FROM manifest_references WHERE digest = blobs.digest)",
   );
-  const tags = sql.exec<{ count: number }>("SELECT count(*) AS count FROM tags").one().count;
+  const tags = oneRow<{ count: number }>(sql, "SELECT count(*) AS count FROM tags").count;
   return {
     manifests: manifests.objects,
     tags,
@@ -61,16 +60,20 @@ type Row = {
  * ten thousand of them. A page ends by its bytes too.
  */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
-  const rows = sql
-    .exec<Row>("SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?", last, limit + 1)
-    .toArray();
+  const rows = readRows<Row>(
+    sql,
+    "SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?",
+    last,
+    limit + 1,
+  );
   const page = takeBytes(entriesOf(sql, rows.slice(0, limit)), (entry) => JSON.stringify(entry).length);
   return { entries: page, more: rows.length > page.length };
 }
 
 function* entriesOf(sql: SqlStorage, rows: Row[]): Generator<ManifestEntry> {
   for (const row of rows) {
-    const tags = sql.exec<{ tag: string }>(
+    const tags = eachRow<{ tag: string }>(
+      sql,
       "SELECT tag FROM tags WHERE digest = ? ORDER BY tag LIMIT ?",
       row.digest,
       mostTags,

@@ -7,8 +7,9 @@ import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
+import { type TransactionalStorage, transaction } from "../sql.ts";
 import type { UploadWrite } from "../upload-channel.ts";
-import { type Intake, Stopped } from "./intake.ts";
+import { type ActiveWrite, Stopped } from "./active-write.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";
 import type { RunningHash } from "./running-hash.ts";
@@ -16,6 +17,7 @@ import type { UploadStore } from "./store.ts";
 
 /** What an upload works with. */
 export type UploadParts = {
+  storage: TransactionalStorage;
   store: UploadStore;
   bucket: Bucket;
   settings: Settings;
@@ -33,23 +35,24 @@ export type UploadParts = {
  * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
  */
 export async function appendBody(
-  { store, bucket, settings, space }: UploadParts,
+  parts: UploadParts,
   write: UploadWrite,
   body: ReadableStream | null,
   hash: RunningHash | undefined,
-  intake: Intake,
+  active: ActiveWrite,
 ): Promise<Result> {
+  const { store, settings, space } = parts;
   const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
   if (body === null) return checkLength(write, 0);
   const claim = await space?.claim(write.length ?? 0);
-  const writer = openWriter(store, bucket, settings.uploadBufferBytes);
+  const writer = openWriter(parts, settings.uploadBufferBytes);
   const maxBytes = partBytes * maxParts;
   let received = 0;
   let isGivenUp = false;
   try {
-    for await (const piece of readPieces(body, (read) => intake.next(read))) {
-      intake.receivedBytes += piece.byteLength;
+    for await (const piece of readPieces(body, (read) => active.next(read))) {
+      active.receivedBytes += piece.byteLength;
       if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
         return failure("SIZE_INVALID", { announcedBytes: write.length });
       }
@@ -69,28 +72,30 @@ export async function appendBody(
     throw error;
   } finally {
     claim?.release();
-    await (isGivenUp ? writer.close() : keepTail(store, writer));
+    await (isGivenUp ? writer.close() : keepTail(parts, writer));
   }
 }
 
 /** What cuts the bytes of a request into parts, as the bucket takes them. */
 type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
 
-function openWriter(store: UploadStore, bucket: Bucket, budgetBytes: number): BodyWriter {
+function openWriter(parts: UploadParts, budgetBytes: number): BodyWriter {
+  const { storage, store, bucket } = parts;
   const { openPart } = bucket;
   if (openPart === undefined) {
     return new PartWriter({
       partBytes: store.read().partBytes,
       budgetBytes,
       readTail: (into) => store.readTail(into),
-      storePart: (bytes) => storePart(store, bucket, bytes),
+      storePart: (bytes) => storePart(parts, bytes),
     });
   }
   return new PartStreamer({
     readTail: () => store.readWholeTail(),
     tailLength: () => store.tailLength(),
-    openPart: async () => openPart.call(bucket, await openMultipart(store, bucket)),
-    addPart: (etag, sizeBytes) => store.addPart({ partNumber: store.partCount() + 1, etag }, sizeBytes),
+    openPart: async () => openPart.call(bucket, await openMultipart(parts)),
+    addPart: (etag, sizeBytes) =>
+      transaction(storage, (tx) => store.addPart(tx, { partNumber: store.partCount() + 1, etag }, sizeBytes)),
   });
 }
 
@@ -99,27 +104,29 @@ function checkLength(write: UploadWrite, received: number): Result {
   return failure("SIZE_INVALID", { announcedBytes: write.length, receivedBytes: received });
 }
 
-async function keepTail(store: UploadStore, writer: BodyWriter): Promise<void> {
+async function keepTail({ storage, store }: UploadParts, writer: BodyWriter): Promise<void> {
   try {
-    store.appendTail(await writer.tail());
+    const tail = await writer.tail();
+    transaction(storage, (tx) => store.appendTail(tx, tail));
   } finally {
     await writer.close();
   }
 }
 
 /** Stores bytes as the next part. */
-export async function storePart(store: UploadStore, bucket: Bucket, bytes: Uint8Array): Promise<void> {
-  const upload = await openMultipart(store, bucket);
+export async function storePart(parts: UploadParts, bytes: Uint8Array): Promise<void> {
+  const { storage, store, bucket } = parts;
+  const upload = await openMultipart(parts);
   const part: StoredPart = await bucket.writePart(upload, store.partCount() + 1, bytes);
-  store.addPart(part, bytes.byteLength);
+  transaction(storage, (tx) => store.addPart(tx, part, bytes.byteLength));
 }
 
 /** The multipart upload, which the first part opens. */
-async function openMultipart(store: UploadStore, bucket: Bucket): Promise<MultipartUpload> {
+async function openMultipart({ storage, store, bucket }: UploadParts): Promise<MultipartUpload> {
   const { key, uploadId } = store.read();
   if (uploadId !== null) return { key, uploadId };
-  store.keep();
+  transaction(storage, (tx) => store.keep(tx));
   const upload = await bucket.startMultipart(key);
-  store.setMultipart(upload);
+  transaction(storage, (tx) => store.setMultipart(tx, upload));
   return upload;
 }

@@ -1,11 +1,14 @@
 /**
- * Putting an upload together under its key, and making sure that it is what the client says.
+ * What becomes of an upload's bytes: they are put together under its key, and compared with what the client says; or they
+ * are deleted.
  */
 import { algorithmOf, type Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Bucket } from "../../storage/bucket.ts";
 import { hashStored } from "../scrub/verify.ts";
 import { storePart, type UploadParts } from "./append.ts";
 import type { RunningHash } from "./running-hash.ts";
+import { isOver, type UploadRow } from "./store.ts";
 
 /**
  * Stores the whole upload under its key and verifies it. May be repeated after it was cut short anywhere.
@@ -15,10 +18,11 @@ import type { RunningHash } from "./running-hash.ts";
  * @throws whatever the bucket throws; it may be called again.
  */
 export async function assemble(
-  { store, bucket }: UploadParts,
+  parts: UploadParts,
   digest: Digest,
   hash: RunningHash | undefined,
 ): Promise<Result> {
+  const { store, bucket } = parts;
   const { key, uploadId, offset } = store.read();
   if (uploadId === null) {
     const written = await bucket.write(key, store.readWholeTail(), digest);
@@ -29,7 +33,7 @@ export async function assemble(
     return failure("DIGEST_INVALID", { digest, computed: hashed });
 
   const tail = store.readWholeTail();
-  if (tail.byteLength > 0) await storePart(store, bucket, tail);
+  if (tail.byteLength > 0) await storePart(parts, tail);
   const completed = await bucket.completeMultipart({ key, uploadId }, store.parts());
   if (completed === "unknown" && (await bucket.sizeOf(key)) !== offset) {
     throw new Error("the multipart upload is gone, and nothing of its size is stored under its key");
@@ -39,4 +43,22 @@ export async function assemble(
   const computed = await hashStored(bucket, { digest, key, sizeBytes: offset });
   if (computed === undefined) throw new Error("what was just put together cannot be read");
   return computed === digest ? { ok: true } : failure("DIGEST_INVALID", { digest, computed });
+}
+
+/** Whether it ended before its bytes were verified, so that they are its own to delete. */
+function wasGivenUp({ state, digest }: UploadRow): boolean {
+  return state === "cancelled" && digest === null;
+}
+
+/** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
+export async function deleteGivenUp(row: UploadRow, bucket: Bucket): Promise<void> {
+  if (!wasGivenUp(row)) return;
+  const { key, uploadId } = row;
+  if (uploadId !== null) await bucket.abortMultipart({ key, uploadId });
+  await bucket.delete([key]);
+}
+
+/** Whether bytes under this key are a session's to delete: it takes them still, or was given up. */
+export function ownsKey(row: UploadRow, key: string): boolean {
+  return row.key === key && (!isOver(row) || wasGivenUp(row));
 }

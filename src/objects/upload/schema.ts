@@ -1,7 +1,25 @@
-/** The tables of upload sessions, and how those of earlier releases become them. */
+/** The tables of upload sessions, how those of earlier releases become them, and what is due about a session. */
 import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema, createWhole, type Schema } from "../schema.ts";
-import { sessionJob } from "./jobs.ts";
+import { hasRow, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
+
+/** The job that ends a session that nobody came back to, and forgets one that has ended: a column of the session's. */
+export const sessionJob = "session";
+
+/** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
+export const cleanJob = "clean";
+export const adoptJob = "adopt";
+
+/** When an adoption that failed is tried again. */
+export const adoptAgainMs = 30_000;
+
+/**
+ * How long after a request its session expires, at most: a little longer than it must live, so that this is not written
+ * with every chunk.
+ */
+export function expiryMs(uploadTtlMs: number): number {
+  return uploadTtlMs * (1 + 1 / 24);
+}
 
 const tables = `
   CREATE TABLE IF NOT EXISTS session (
@@ -129,32 +147,31 @@ export const uploadColumns: Record<string, DueColumn> = {
 export class UploadTables {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.exist()) this.make();
+  constructor(storage: TransactionalStorage) {
+    this.#sql = storage.sql;
+    if (this.exist()) transaction(storage, (tx) => this.make(tx));
   }
 
   /** Whether there are tables, perhaps of an earlier release. */
   exist(): boolean {
-    const names = "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')";
-    return this.#sql.exec(names).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM sqlite_master WHERE name IN ('sessions', 'session')");
   }
 
   /** Makes them, or brings those of an earlier release up to date. */
-  make(): void {
-    if (this.exist()) applySchema(this.#sql, uploadSchema);
-    else createWhole(this.#sql, uploadSchema, wholeUpload);
+  make(tx: Tx): void {
+    if (this.exist()) applySchema(tx, uploadSchema);
+    else createWhole(tx, uploadSchema, wholeUpload);
   }
 
   /** The ids of sessions that take bytes. */
   openSessions(limit: number): string[] {
     if (!this.exist()) return [];
     const open = "SELECT id FROM sessions WHERE state = 'open' ORDER BY id LIMIT ?";
-    return Array.from(this.#sql.exec<{ id: string }>(open, limit), ({ id }) => id);
+    return readRows<{ id: string }>(this.#sql, open, limit).map(({ id }) => id);
   }
 
   /** Whether they hold no session. There must be tables. */
   areEmpty(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sessions LIMIT 1").toArray().length === 0;
+    return !hasRow(this.#sql, "SELECT 1 FROM sessions LIMIT 1");
   }
 }

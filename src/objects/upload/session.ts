@@ -1,30 +1,28 @@
 /**
- * One upload session: whose turn it is to write, what is received, and how it ends.
+ * One upload session: who may write to it, what is received, and how it ends.
  *
  * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole
- * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; where it was lost,
- * the finished object is read back once. Its bytes are doomed at birth: unless the upload is finished, its object's
- * alarm deletes them, and once more before the session is forgotten.
+ * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; if it is lost, the
+ * finished object is read back. Its object's alarm deletes the bytes of an upload that is never finished.
  */
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import { commitBlob, isStillLinked } from "../commit-blob.ts";
+import type { Tx } from "../sql.ts";
 import { repositoryStub, shardStub } from "../stubs.ts";
 import { logDeletion } from "../tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
+import type { ActiveWrite } from "./active-write.ts";
 import { appendBody, type UploadParts } from "./append.ts";
-import { assemble } from "./assemble.ts";
-import { describeSession } from "./describe.ts";
-import { deleteGivenUp, ownsKey } from "./given-up.ts";
-import type { Intake } from "./intake.ts";
-import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./jobs.ts";
+import { assemble, deleteGivenUp, ownsKey } from "./assemble.ts";
 import { RunningHash } from "./running-hash.ts";
-import type { SessionHost } from "./session-host.ts";
+import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./schema.ts";
+import { describeSession, type SessionHost } from "./session-host.ts";
 import type { Remembered } from "./session-memory.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
-import { Turn } from "./turn.ts";
+import { WriteLock } from "./write-lock.ts";
 
 /** A session; see {@link UploadApi} for what its methods promise. */
 export class Session implements Remembered {
@@ -32,9 +30,9 @@ export class Session implements Remembered {
   readonly #id: string;
   readonly #store: UploadStore;
   readonly #parts: UploadParts;
-  readonly #turn: Turn;
+  readonly #lock: WriteLock;
   /** What the writer receives, while it does. */
-  #intake: Intake | undefined;
+  #active: ActiveWrite | undefined;
   /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
   #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
   #activeAtMs: number | undefined;
@@ -45,13 +43,13 @@ export class Session implements Remembered {
   constructor(host: SessionHost, id: string) {
     this.#host = host;
     this.#id = id;
-    this.#store = new UploadStore(host.storage, host.tables, id);
+    this.#store = new UploadStore(host.storage.sql, host.tables, id);
     this.#parts = { ...host, store: this.#store };
-    this.#turn = new Turn((work) => host.hold(work));
+    this.#lock = new WriteLock((work) => host.hold(work));
   }
 
   get isAtRest(): boolean {
-    return this.users === 0 && !this.#turn.isTaken;
+    return this.users === 0 && !this.#lock.isHeld;
   }
 
   get #row(): UploadRow {
@@ -61,35 +59,35 @@ export class Session implements Remembered {
   async write(
     write: UploadWrite,
     body: ReadableStream | null,
-    intake: Intake,
+    active: ActiveWrite,
   ): Promise<Result<UploadStatus>> {
     await this.#endStalled(write);
-    return this.#turn.take(() => this.#receive(write, body, intake));
+    return this.#lock.run(() => this.#receive(write, body, active));
   }
 
   async status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>> {
-    await this.#turn.pause();
+    await this.#lock.waitShortly();
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) return { ok: true, offset: 0 };
-    const row = this.#row;
-    return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
+    return isOver(this.#row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: this.#row.offset };
   }
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
-    await this.#stopIntake(failure("BLOB_UPLOAD_UNKNOWN"));
-    return this.#turn.take(async () => {
+    await this.#stopWrite(failure("BLOB_UPLOAD_UNKNOWN"));
+    return this.#lock.run(async () => {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
       await this.#discard("cancelled");
-      await repositoryStub(this.#host.env, session.repository).cancelSession(session.repository, session.id);
+      const { repository } = session;
+      await repositoryStub(this.#host.objects, repository).cancelSession(repository, session.id);
       return { ok: true };
     });
   }
 
   /** What is known of it; `undefined` where it takes no bytes. */
   describe(): OpenSession | undefined {
-    return describeSession(this.#host, this.#store, this.#intake !== undefined, this.#activeAtMs);
+    return describeSession(this.#host, this.#store, this.#active !== undefined, this.#activeAtMs);
   }
 
   ownsKey(key: string): boolean {
@@ -98,7 +96,7 @@ export class Session implements Remembered {
 
   /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
   async expire(): Promise<void> {
-    if (this.#turn.isTaken || this.#outcome !== undefined) this.#renew();
+    if (this.#lock.isHeld || this.#outcome !== undefined) this.#renew();
     else if (isOver(this.#row)) await this.#forget();
     else if (this.#row.state === "finishing") await this.#handOver();
     else await this.#discard("nobody came back to it for UPLOAD_TTL");
@@ -106,27 +104,26 @@ export class Session implements Remembered {
 
   /** Adopts what was verified, where that failed before. */
   async adopt(): Promise<void> {
-    if (this.#row.state === "finishing") await this.#turn.take(() => this.#finish());
-    else this.#host.due.clear(adoptJob, this.#id);
+    if (this.#row.state === "finishing") await this.#lock.run(() => this.#finish());
+    else this.#host.change((tx) => this.#host.due.clear(tx, adoptJob, this.#id));
     this.keepOutcome();
   }
 
   /** Deletes what it left in the bucket. */
   async clean(): Promise<void> {
     await deleteGivenUp(this.#row, this.#host.bucket);
-    this.#host.storage.transactionSync(() => {
-      this.#store.clearBytes();
-      this.#host.due.clear(cleanJob, this.#id);
+    this.#host.change((tx) => {
+      this.#store.clearBytes(tx);
+      this.#host.due.clear(tx, cleanJob, this.#id);
     });
     this.#host.due.arm();
   }
 
   async #forget(): Promise<void> {
-    const { due, storage } = this.#host;
-    if (due.at(cleanJob, this.#id) !== undefined) return;
+    if (this.#host.due.at(cleanJob, this.#id) !== undefined) return;
     // A put that was thought to have failed may have landed since: bytes are deleted once more.
     await deleteGivenUp(this.#row, this.#host.bucket);
-    storage.transactionSync(() => this.#store.delete());
+    this.#host.change((tx) => this.#store.delete(tx));
   }
 
   /**
@@ -135,15 +132,15 @@ export class Session implements Remembered {
    */
   async #endStalled({ offset }: UploadWrite): Promise<void> {
     const isNext = this.#store.exists() && offset === this.#row.offset;
-    if (isNext && this.#intake?.hasWaited(this.#host.settings.uploadStallMs))
-      await this.#stopIntake(failure("BLOB_UPLOAD_BUSY"));
+    if (isNext && this.#active?.hasWaited(this.#host.settings.uploadStallMs))
+      await this.#stopWrite(failure("BLOB_UPLOAD_BUSY"));
   }
 
   /** Ends the request whose bytes are being received, if there is one, with this answer. */
-  async #stopIntake(answer: Failure): Promise<void> {
-    if (this.#intake === undefined) return;
-    this.#intake.stop(answer);
-    await this.#turn.end();
+  async #stopWrite(answer: Failure): Promise<void> {
+    if (this.#active === undefined) return;
+    this.#active.stop(answer);
+    await this.#lock.wait();
   }
 
   // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -151,14 +148,15 @@ export class Session implements Remembered {
   async #receive(
     write: UploadWrite,
     body: ReadableStream | null,
-    intake: Intake,
+    active: ActiveWrite,
   ): Promise<Result<UploadStatus>> {
     const known = await this.#wake(write.session, write.started, write.origin.actor);
     if (!known.ok) return (await this.#isStillThere(write)) ? { ok: true, offset: 0 } : known;
     if (known.row.state === "open") {
-      const received = await this.#append(write, body, intake);
+      const received = await this.#append(write, body, active);
       if (!received.ok) return received;
-      if (write.digest !== undefined) this.#store.close(write.digest, write.origin);
+      const { digest, origin } = write;
+      if (digest !== undefined) this.#host.change((tx) => this.#store.close(tx, digest, origin));
     } else if (known.row.digest !== write.digest) {
       // It has all its bytes, and an earlier request to close it was cut short. Only its repetition makes sense.
       return failure("BLOB_UPLOAD_INVALID", { closedAs: known.row.digest });
@@ -169,22 +167,22 @@ export class Session implements Remembered {
     return finished.ok ? { ok: true, offset } : finished;
   }
 
-  async #append(write: UploadWrite, body: ReadableStream | null, intake: Intake): Promise<Result> {
+  async #append(write: UploadWrite, body: ReadableStream | null, active: ActiveWrite): Promise<Result> {
     const { offset } = this.#row;
     if (offset === 0) this.hash = new RunningHash(write.session.algorithm);
     if (!this.hash?.covers(offset)) this.hash = undefined;
-    this.#intake = intake;
+    this.#active = active;
     try {
-      return await appendBody(this.#parts, write, body, this.hash, intake);
+      return await appendBody(this.#parts, write, body, this.hash, active);
     } catch (error) {
       if (!(await this.#host.space?.explains(error))) throw error;
       // Its bytes are the room that others need, and no client comes back to an upload that was refused.
       await this.#discard("the disk is full");
       return failure("DISK_FULL");
     } finally {
-      this.#intake = undefined;
+      this.#active = undefined;
       if (!isOver(this.#row)) {
-        this.#store.keep();
+        this.#host.change((tx) => this.#store.keep(tx));
         this.#renew();
         this.#host.due.arm();
       }
@@ -213,7 +211,7 @@ export class Session implements Remembered {
     const known = this.#store.exists() ? this.#row.state : "none";
     if (started && known === "none") return failure("BLOB_UPLOAD_UNKNOWN");
     if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
-    const { state } = await repositoryStub(this.#host.env, session.repository).sessionState(session.id);
+    const { state } = await repositoryStub(this.#host.objects, session.repository).sessionState(session.id);
     if (state === "open") return undefined;
     // Where the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
     if (known === "finishing" && state === "cancelled") await this.#handOver().catch(() => {});
@@ -225,12 +223,13 @@ export class Session implements Remembered {
   async #isStillThere({ session, digest }: UploadWrite): Promise<boolean> {
     const row = this.#store.exists() ? this.#row : undefined;
     if (row?.state !== "finished" || row.digest === null || row.digest !== digest) return false;
-    return isStillLinked(this.#host.env, session.repository, row.digest);
+    return isStillLinked(this.#host.objects, session.repository, row.digest);
   }
 
   #renew(): void {
     const now = this.#host.clock.now();
-    if (this.#store.dueAt() < now + this.#host.settings.uploadTtlMs) this.#store.setDue(this.#expiry());
+    if (this.#store.dueAt() < now + this.#host.settings.uploadTtlMs)
+      this.#host.change((tx) => this.#store.setDue(tx, this.#expiry()));
     this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
   }
@@ -254,7 +253,7 @@ export class Session implements Remembered {
         await this.#discard("it is not what its digest says");
         return assembled;
       }
-      this.#store.setState("finishing", digest);
+      this.#host.change((tx) => this.#store.setState(tx, "finishing", digest));
     }
     const { id, repository } = this.#store.session();
     const blob = { digest, key, sizeBytes: offset };
@@ -264,8 +263,9 @@ export class Session implements Remembered {
       return committed;
     } catch (error) {
       // Its client may come back, or not.
-      this.#host.due.set(adoptJob, this.#id, this.#host.clock.now() + adoptAgainMs);
-      this.#host.due.arm();
+      const { due, clock, change } = this.#host;
+      change((tx) => due.set(tx, adoptJob, this.#id, clock.now() + adoptAgainMs));
+      due.arm();
       throw error;
     }
   }
@@ -281,7 +281,7 @@ export class Session implements Remembered {
     if (this.#outcome === undefined) return;
     const { state, digest } = this.#outcome;
     this.#outcome = undefined;
-    this.#end(state, digest, () => this.#store.clearBytes());
+    this.#end(state, digest, (tx) => this.#store.clearBytes(tx));
   }
 
   /**
@@ -289,17 +289,17 @@ export class Session implements Remembered {
    * they are its content.
    */
   async #handOver(): Promise<void> {
-    const { digest, key } = this.#row;
-    if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    const [{ digest, key }, { objects, clock }] = [this.#row, this.#host];
+    if (digest !== null) await shardStub(objects, digest).doom(digest, key, clock.now());
     meter.uploads.ended(this.#id);
-    this.#end("cancelled", digest, () => this.#store.clearBytes());
+    this.#end("cancelled", digest, (tx) => this.#store.clearBytes(tx));
   }
 
   /** Gives the upload up, and deletes what it stored. */
   async #discard(reason: string): Promise<void> {
     const { state } = this.#row;
     if (state === "finishing" || state === "finished") return;
-    this.#end("cancelled", null, () => this.#host.due.set(cleanJob, this.#id, this.#host.clock.now()));
+    this.#end("cancelled", null, (tx) => this.#host.due.set(tx, cleanJob, this.#id, this.#host.clock.now()));
     meter.uploads.ended(this.#id);
     const { id, repository } = this.#store.session();
     logDeletion({ what: "upload", reason, repository, upload: id });
@@ -308,12 +308,12 @@ export class Session implements Remembered {
   }
 
   /** Ends the session; it is remembered for another while, as its client may repeat what it asked for last. */
-  #end(state: UploadRow["state"], digest: Digest | null, andThen: () => void): void {
+  #end(state: UploadRow["state"], digest: Digest | null, andThen: (tx: Tx) => void): void {
     this.hash = undefined;
-    this.#host.storage.transactionSync(() => {
-      this.#store.end(state, digest, this.#expiry());
-      this.#host.due.clear(adoptJob, this.#id);
-      andThen();
+    this.#host.change((tx) => {
+      this.#store.end(tx, state, digest, this.#expiry());
+      this.#host.due.clear(tx, adoptJob, this.#id);
+      andThen(tx);
     });
     this.#host.due.arm();
   }

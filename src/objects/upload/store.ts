@@ -5,6 +5,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
+import { eachRow, hasRow, oneRow, readRows, type Tx } from "../sql.ts";
 import type { UploadSession } from "../upload-channel.ts";
 import type { UploadTables } from "./schema.ts";
 
@@ -42,15 +43,13 @@ type Opened = { actor: string; atMs: number; dueAt: number };
 
 /** A session's rows in SQL. */
 export class UploadStore {
-  readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #tables: UploadTables;
   readonly #id: string;
   #begun: Begun | undefined;
 
-  constructor(storage: DurableObjectStorage, tables: UploadTables, id: string) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
+  constructor(sql: SqlStorage, tables: UploadTables, id: string) {
+    this.#sql = sql;
     this.#tables = tables;
     this.#id = id;
   }
@@ -69,14 +68,14 @@ export class UploadStore {
     this.#begun = { session, row, opened, whenKept };
   }
 
-  /** Keeps a session that was begun. To be called before anything of it is stored elsewhere. */
-  keep(): void {
+  /** Keeps a session that was begun, if it is not kept yet. To be called before anything of it is stored elsewhere. */
+  keep(tx: Tx): void {
     if (this.#begun === undefined) return;
     const { session, row, opened, whenKept } = this.#begun;
     const { dueAt, ...origin } = opened;
     this.#begun = undefined;
-    this.#tables.make();
-    this.#sql.exec(
+    this.#tables.make(tx);
+    tx.write(
       `INSERT INTO sessions (id, repository, algorithm, state, key, part_bytes, offset, origin, due_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       session.id,
@@ -95,65 +94,67 @@ export class UploadStore {
   /** When the session is due, to expire or to be forgotten. */
   dueAt(): number {
     if (this.#begun !== undefined) return this.#begun.opened.dueAt;
-    return this.#sql.exec<{ at: number }>("SELECT due_at AS at FROM sessions WHERE id = ?", this.#id).one()
-      .at;
+    return oneRow<{ at: number }>(this.#sql, "SELECT due_at AS at FROM sessions WHERE id = ?", this.#id).at;
   }
 
-  setDue(dueAt: number): void {
-    this.#sql.exec("UPDATE sessions SET due_at = ? WHERE id = ?", dueAt, this.#id);
+  setDue(tx: Tx, dueAt: number): void {
+    tx.write("UPDATE sessions SET due_at = ? WHERE id = ?", dueAt, this.#id);
   }
 
   /** Notes how the session ended, and until when that is remembered. */
-  end(state: UploadState, digest: Digest | null, dueAt: number): void {
-    this.keep();
+  end(tx: Tx, state: UploadState, digest: Digest | null, dueAt: number): void {
+    this.keep(tx);
     const end = "UPDATE sessions SET state = ?, digest = ?, due_at = ? WHERE id = ?";
-    this.#sql.exec(end, state, digest, dueAt, this.#id);
+    tx.write(end, state, digest, dueAt, this.#id);
   }
 
   /** Whether the session ever took bytes, or is about to. */
   exists(): boolean {
     if (this.#begun !== undefined) return true;
     if (!this.#tables.exist()) return false;
-    return this.#sql.exec("SELECT 1 FROM sessions WHERE id = ?", this.#id).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM sessions WHERE id = ?", this.#id);
   }
 
   /** The session's identity. */
   session(): UploadSession {
     if (this.#begun !== undefined) return this.#begun.session;
-    return this.#sql
-      .exec<UploadSession>("SELECT id, repository, algorithm FROM sessions WHERE id = ?", this.#id)
-      .one();
+    return oneRow<UploadSession>(
+      this.#sql,
+      "SELECT id, repository, algorithm FROM sessions WHERE id = ?",
+      this.#id,
+    );
   }
 
   /** Who opened the session, which is open, and when; of one that an earlier release opened it is not known. */
   opened(): Opened | undefined {
     if (this.#begun !== undefined) return this.#begun.opened;
-    const { origin } = this.#sql
-      .exec<{ origin: string | null }>("SELECT origin FROM sessions WHERE id = ?", this.#id)
-      .one();
+    const { origin } = oneRow<{ origin: string | null }>(
+      this.#sql,
+      "SELECT origin FROM sessions WHERE id = ?",
+      this.#id,
+    );
     return origin === null ? undefined : JSON.parse(origin);
   }
 
   read(): UploadRow {
     if (this.#begun !== undefined) return this.#begun.row;
-    return this.#sql
-      .exec<UploadRow>(
-        `SELECT state, key, upload_id AS uploadId, part_bytes AS partBytes, offset, digest
+    return oneRow<UploadRow>(
+      this.#sql,
+      `SELECT state, key, upload_id AS uploadId, part_bytes AS partBytes, offset, digest
          FROM sessions WHERE id = ?`,
-        this.#id,
-      )
-      .one();
+      this.#id,
+    );
   }
 
-  setState(state: UploadState, digest: Digest | null = null): void {
-    this.keep();
-    this.#sql.exec("UPDATE sessions SET state = ?, digest = ? WHERE id = ?", state, digest, this.#id);
+  setState(tx: Tx, state: UploadState, digest: Digest | null = null): void {
+    this.keep(tx);
+    tx.write("UPDATE sessions SET state = ?, digest = ? WHERE id = ?", state, digest, this.#id);
   }
 
   /** Notes that the session has all its bytes: what they are said to be, and who says so. */
-  close(digest: Digest, origin: Origin): void {
-    this.keep();
-    this.#sql.exec(
+  close(tx: Tx, digest: Digest, origin: Origin): void {
+    this.keep(tx);
+    tx.write(
       "UPDATE sessions SET state = 'closing', digest = ?, origin = ? WHERE id = ?",
       digest,
       JSON.stringify(origin),
@@ -163,72 +164,62 @@ export class UploadStore {
 
   /** Who closed the session; of one that an earlier release closed it is not known. */
   origin(): Origin {
-    const { origin } = this.#sql
-      .exec<{ origin: string | null }>("SELECT origin FROM sessions WHERE id = ?", this.#id)
-      .one();
+    const { origin } = oneRow<{ origin: string | null }>(
+      this.#sql,
+      "SELECT origin FROM sessions WHERE id = ?",
+      this.#id,
+    );
     return origin === null ? registryItself : JSON.parse(origin);
   }
 
-  setMultipart(upload: MultipartUpload): void {
-    this.#sql.exec("UPDATE sessions SET upload_id = ? WHERE id = ?", upload.uploadId, this.#id);
+  setMultipart(tx: Tx, upload: MultipartUpload): void {
+    tx.write("UPDATE sessions SET upload_id = ? WHERE id = ?", upload.uploadId, this.#id);
   }
 
   parts(): StoredPart[] {
-    return this.#sql
-      .exec<StoredPart>(
-        "SELECT number AS partNumber, etag FROM session_pieces WHERE session = ? AND is_tail = 0 ORDER BY number",
-        this.#id,
-      )
-      .toArray();
+    return readRows<StoredPart>(
+      this.#sql,
+      "SELECT number AS partNumber, etag FROM session_pieces WHERE session = ? AND is_tail = 0 ORDER BY number",
+      this.#id,
+    );
   }
 
   partCount(): number {
     const count = "SELECT count(*) AS count FROM session_pieces WHERE session = ? AND is_tail = 0";
-    return this.#sql.exec<{ count: number }>(count, this.#id).one().count;
+    return oneRow<{ count: number }>(this.#sql, count, this.#id).count;
   }
 
   /** Notes a stored part: it holds the tail, and what came after it. */
-  addPart(part: StoredPart, sizeBytes: number): void {
-    this.#storage.transactionSync(() => {
-      const added = sizeBytes - this.tailLength();
-      this.#sql.exec(
-        "INSERT INTO session_pieces (session, is_tail, number, etag) VALUES (?, 0, ?, ?)",
-        this.#id,
-        part.partNumber,
-        part.etag,
-      );
-      this.#sql.exec("DELETE FROM session_pieces WHERE session = ? AND is_tail = 1", this.#id);
-      this.#grow(added);
-    });
+  addPart(tx: Tx, part: StoredPart, sizeBytes: number): void {
+    const added = sizeBytes - this.tailLength();
+    const add = "INSERT INTO session_pieces (session, is_tail, number, etag) VALUES (?, 0, ?, ?)";
+    tx.write(add, this.#id, part.partNumber, part.etag);
+    tx.write("DELETE FROM session_pieces WHERE session = ? AND is_tail = 1", this.#id);
+    this.#grow(tx, added);
   }
 
   /** Keeps bytes that do not fill a part yet. */
-  appendTail(bytes: Uint8Array): void {
-    this.#storage.transactionSync(() => {
-      if (bytes.byteLength > 0) this.#grow(bytes.byteLength);
-      this.keep();
-      for (let start = 0; start < bytes.byteLength; start += bytesPerRow) {
-        this.#sql.exec(
-          `INSERT INTO session_pieces (session, is_tail, number, bytes)
-           SELECT ?1, 1, 1 + coalesce(max(number), 0), ?2 FROM session_pieces WHERE session = ?1 AND is_tail = 1`,
-          this.#id,
-          bytes.slice(start, start + bytesPerRow),
-        );
-      }
-    });
+  appendTail(tx: Tx, bytes: Uint8Array): void {
+    if (bytes.byteLength > 0) this.#grow(tx, bytes.byteLength);
+    this.keep(tx);
+    const append = `INSERT INTO session_pieces (session, is_tail, number, bytes)
+      SELECT ?1, 1, 1 + coalesce(max(number), 0), ?2 FROM session_pieces WHERE session = ?1 AND is_tail = 1`;
+    for (let start = 0; start < bytes.byteLength; start += bytesPerRow) {
+      tx.write(append, this.#id, bytes.slice(start, start + bytesPerRow));
+    }
   }
 
-  #grow(addedBytes: number): void {
+  #grow(tx: Tx, addedBytes: number): void {
     if (this.#begun !== undefined) this.#begun.row.offset += addedBytes;
-    else this.#sql.exec("UPDATE sessions SET offset = offset + ? WHERE id = ?", addedBytes, this.#id);
+    else tx.write("UPDATE sessions SET offset = offset + ? WHERE id = ?", addedBytes, this.#id);
   }
 
   /** Copies the tail to the front of a buffer that has room for it; returns its length in bytes. */
   readTail(into: Uint8Array): number {
     if (this.#begun !== undefined) return 0;
     let length = 0;
-    const rows = "SELECT bytes FROM session_pieces WHERE session = ? AND is_tail = 1 ORDER BY number";
-    for (const row of this.#sql.exec<{ bytes: ArrayBuffer }>(rows, this.#id)) {
+    const tail = "SELECT bytes FROM session_pieces WHERE session = ? AND is_tail = 1 ORDER BY number";
+    for (const row of eachRow<{ bytes: ArrayBuffer }>(this.#sql, tail, this.#id)) {
       into.set(new Uint8Array(row.bytes), length);
       length += row.bytes.byteLength;
     }
@@ -247,17 +238,17 @@ export class UploadStore {
     if (this.#begun !== undefined) return 0;
     const sum = `SELECT coalesce(sum(length(bytes)), 0) AS length FROM session_pieces
       WHERE session = ? AND is_tail = 1`;
-    return this.#sql.exec<{ length: number }>(sum, this.#id).one().length;
+    return oneRow<{ length: number }>(this.#sql, sum, this.#id).length;
   }
 
   /** Forgets bytes and parts, once they belong to somebody else or are deleted. */
-  clearBytes(): void {
-    this.#sql.exec("DELETE FROM session_pieces WHERE session = ?", this.#id);
+  clearBytes(tx: Tx): void {
+    tx.write("DELETE FROM session_pieces WHERE session = ?", this.#id);
   }
 
   /** Forgets the session. */
-  delete(): void {
-    this.clearBytes();
-    this.#sql.exec("DELETE FROM sessions WHERE id = ?", this.#id);
+  delete(tx: Tx): void {
+    this.clearBytes(tx);
+    tx.write("DELETE FROM sessions WHERE id = ?", this.#id);
   }
 }

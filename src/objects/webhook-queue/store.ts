@@ -5,6 +5,16 @@ import type { RegistryEvent } from "../../oci/event.ts";
 import type { Page } from "../api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
+import {
+  firstRow,
+  hasRow,
+  hasTable,
+  oneRow,
+  readRows,
+  type TransactionalStorage,
+  type Tx,
+  transaction,
+} from "../sql.ts";
 import type { DeadLetter, Delivery, QueueState, TryCounts, Webhook } from "../webhooks-api.ts";
 
 const tables = `
@@ -52,30 +62,30 @@ export const sendJob = "send";
 /** An event that waits. `attempts`: how often it was tried. */
 export type Waiting = { sequence: number; event: RegistryEvent; attempts: number };
 
-/** The queue in SQL. Nothing here opens a transaction. A queue that was told nothing has no tables. */
+/** The queue in SQL. A queue that was told nothing has no tables. */
 export class QueueStore {
   readonly #sql: SqlStorage;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    if (this.#hasTables()) applySchema(sql, schema);
+  constructor(storage: TransactionalStorage) {
+    this.#sql = storage.sql;
+    if (this.#hasTables()) transaction(storage, (tx) => applySchema(tx, schema));
   }
 
   #hasTables(): boolean {
-    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'webhook'").toArray().length > 0;
+    return hasTable(this.#sql, "webhook");
   }
 
   /** Whether the queue was ever told what it is the queue of, and has not been emptied. */
   exists(): boolean {
-    return this.#hasTables() && this.#sql.exec("SELECT 1 FROM webhook").toArray().length > 0;
+    return this.#hasTables() && hasRow(this.#sql, "SELECT 1 FROM webhook");
   }
 
   /** Takes everything out, and makes the tables themselves due to be forgotten at a time. */
-  empty(forgetAt: number): void {
+  empty(tx: Tx, forgetAt: number): void {
     for (const table of ["webhook", "waiting", "deliveries", "dead_letters", "due"]) {
-      this.#sql.exec(`DELETE FROM ${table}`);
+      tx.write(`DELETE FROM ${table}`);
     }
-    this.#sql.exec("INSERT INTO due (kind, id, at) VALUES ('forget', '', ?)", forgetAt);
+    tx.write("INSERT INTO due (kind, id, at) VALUES ('forget', '', ?)", forgetAt);
   }
 
   /** Whether it has been emptied, for good. */
@@ -84,11 +94,11 @@ export class QueueStore {
   }
 
   /** Keeps what the webhook is. Returns whether that is news. */
-  setWebhook(webhook: Webhook): boolean {
-    applySchema(this.#sql, schema);
+  setWebhook(tx: Tx, webhook: Webhook): boolean {
+    applySchema(tx, schema);
     const value = JSON.stringify(webhook);
-    const [known] = this.#sql.exec<{ value: string }>("SELECT value FROM webhook").toArray();
-    this.#sql.exec(
+    const known = firstRow<{ value: string }>(this.#sql, "SELECT value FROM webhook");
+    tx.write(
       `INSERT INTO webhook (only, value, dropped) VALUES (1, ?, 0)
        ON CONFLICT DO UPDATE SET value = excluded.value`,
       value,
@@ -97,13 +107,13 @@ export class QueueStore {
   }
 
   webhook(): Webhook {
-    return JSON.parse(this.#sql.exec<{ value: string }>("SELECT value FROM webhook").one().value);
+    return JSON.parse(oneRow<{ value: string }>(this.#sql, "SELECT value FROM webhook").value);
   }
 
   /** Adds an event at the end, unless it is waiting. Returns false where there is no room for it. */
-  add(event: RegistryEvent): boolean {
+  add(tx: Tx, event: RegistryEvent): boolean {
     if (this.#count("waiting") >= maxWaiting) return false;
-    this.#sql.exec(
+    tx.write(
       "INSERT OR IGNORE INTO waiting (id, repository, event) VALUES (?, ?, ?)",
       event.id,
       event.repository,
@@ -114,27 +124,26 @@ export class QueueStore {
 
   /** The event that is next of a repository's, after the one with this sequence number. */
   next(repository: string, after: number): Waiting | undefined {
-    const [row] = this.#sql
-      .exec<{ sequence: number; event: string; attempts: number }>(
-        "SELECT sequence, event, attempts FROM waiting WHERE repository = ? AND sequence > ? ORDER BY sequence LIMIT 1",
-        repository,
-        after,
-      )
-      .toArray();
+    const row = firstRow<{ sequence: number; event: string; attempts: number }>(
+      this.#sql,
+      "SELECT sequence, event, attempts FROM waiting WHERE repository = ? AND sequence > ? ORDER BY sequence LIMIT 1",
+      repository,
+      after,
+    );
     return row && { ...row, event: JSON.parse(row.event) };
   }
 
-  setAttempts({ sequence }: Waiting, attempts: number): void {
-    this.#sql.exec("UPDATE waiting SET attempts = ? WHERE sequence = ?", attempts, sequence);
+  setAttempts(tx: Tx, { sequence }: Waiting, attempts: number): void {
+    tx.write("UPDATE waiting SET attempts = ? WHERE sequence = ?", attempts, sequence);
   }
 
-  remove({ sequence }: Waiting): void {
-    this.#sql.exec("DELETE FROM waiting WHERE sequence = ?", sequence);
+  remove(tx: Tx, { sequence }: Waiting): void {
+    tx.write("DELETE FROM waiting WHERE sequence = ?", sequence);
   }
 
   /** Makes the repositories due that have something waiting: all of them, or those that are not due at all. */
-  schedule(at: number, which: "all" | "new"): void {
-    this.#sql.exec(
+  schedule(tx: Tx, at: number, which: "all" | "new"): void {
+    tx.write(
       `INSERT INTO due (kind, id, at) SELECT DISTINCT ?, repository, ? FROM waiting WHERE true
        ON CONFLICT DO ${which === "all" ? "UPDATE SET at = excluded.at" : "NOTHING"}`,
       sendJob,
@@ -143,94 +152,89 @@ export class QueueStore {
   }
 
   /** Makes nothing due: a disabled webhook sends nothing. */
-  unschedule(): void {
-    this.#sql.exec("DELETE FROM due WHERE kind = ?", sendJob);
+  unschedule(tx: Tx): void {
+    tx.write("DELETE FROM due WHERE kind = ?", sendJob);
   }
 
   /** Repositories of which something is due, the longest due first. */
   dueRepositories(now: number, limit: number): string[] {
-    return this.#sql
-      .exec<{ id: string }>(
-        "SELECT id FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
-        sendJob,
-        now,
-        limit,
-      )
-      .toArray()
-      .map((row) => row.id);
+    return readRows<{ id: string }>(
+      this.#sql,
+      "SELECT id FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT ?",
+      sendJob,
+      now,
+      limit,
+    ).map((row) => row.id);
   }
 
-  addDelivery(delivery: Delivery): void {
+  addDelivery(tx: Tx, delivery: Delivery): void {
     const column = triesColumns[delivery.outcome];
-    this.#sql.exec(`UPDATE webhook SET ${column} = ${column} + 1`);
-    this.#sql.exec("INSERT INTO deliveries (delivery) VALUES (?)", JSON.stringify(delivery));
-    this.#sql.exec(
+    tx.write(`UPDATE webhook SET ${column} = ${column} + 1`);
+    tx.write("INSERT INTO deliveries (delivery) VALUES (?)", JSON.stringify(delivery));
+    tx.write(
       "DELETE FROM deliveries WHERE sequence <= (SELECT max(sequence) FROM deliveries) - ?",
       maxDeliveries,
     );
   }
 
   deliveries(limit: number): Delivery[] {
-    return this.#sql
-      .exec<{ delivery: string }>("SELECT delivery FROM deliveries ORDER BY sequence DESC LIMIT ?", limit)
-      .toArray()
-      .map((row) => JSON.parse(row.delivery));
+    return readRows<{ delivery: string }>(
+      this.#sql,
+      "SELECT delivery FROM deliveries ORDER BY sequence DESC LIMIT ?",
+      limit,
+    ).map((row) => JSON.parse(row.delivery));
   }
 
   /** Keeps a dead letter; the oldest makes room where there are too many. */
-  addDeadLetter(letter: DeadLetter): void {
-    this.#sql.exec(
+  addDeadLetter(tx: Tx, letter: DeadLetter): void {
+    tx.write(
       "INSERT OR REPLACE INTO dead_letters (id, letter) VALUES (?, ?)",
       letter.event.id,
       JSON.stringify(letter),
     );
     if (this.#count("dead_letters") <= maxDeadLetters) return;
-    this.#sql.exec("DELETE FROM dead_letters WHERE sequence = (SELECT min(sequence) FROM dead_letters)");
-    this.#sql.exec("UPDATE webhook SET dropped = dropped + 1");
+    tx.write("DELETE FROM dead_letters WHERE sequence = (SELECT min(sequence) FROM dead_letters)");
+    tx.write("UPDATE webhook SET dropped = dropped + 1");
   }
 
   deadLetter(id: string): DeadLetter | undefined {
-    const [row] = this.#sql
-      .exec<{ letter: string }>("SELECT letter FROM dead_letters WHERE id = ?", id)
-      .toArray();
+    const row = firstRow<{ letter: string }>(this.#sql, "SELECT letter FROM dead_letters WHERE id = ?", id);
     return row && JSON.parse(row.letter);
   }
 
   /** A page of dead letters, newest first, after that of an event. */
   deadLetters(last: string, limit: number): Page<DeadLetter> {
-    const rows = this.#sql
-      .exec<{ letter: string }>(
-        `SELECT letter FROM dead_letters
+    const found = readRows<{ letter: string }>(
+      this.#sql,
+      `SELECT letter FROM dead_letters
          WHERE ? = '' OR sequence < (SELECT sequence FROM dead_letters WHERE id = ?)
          ORDER BY sequence DESC LIMIT ?`,
-        last,
-        last,
-        limit + 1,
-      )
-      .toArray();
-    const entries = rows.slice(0, limit).map((row): DeadLetter => JSON.parse(row.letter));
-    return { entries, more: rows.length > limit };
+      last,
+      last,
+      limit + 1,
+    );
+    const entries = found.slice(0, limit).map((row): DeadLetter => JSON.parse(row.letter));
+    return { entries, more: found.length > limit };
   }
 
-  removeDeadLetter(id: string): void {
-    this.#sql.exec("DELETE FROM dead_letters WHERE id = ?", id);
+  removeDeadLetter(tx: Tx, id: string): void {
+    tx.write("DELETE FROM dead_letters WHERE id = ?", id);
   }
 
   state(): QueueState {
-    const { dropped } = this.#sql.exec<{ dropped: number }>("SELECT dropped FROM webhook").one();
+    const { dropped } = oneRow<{ dropped: number }>(this.#sql, "SELECT dropped FROM webhook");
     return { waiting: this.#count("waiting"), deadLetters: this.#count("dead_letters"), dropped };
   }
 
   tries(): TryCounts {
-    const { given_up: givenUp, ...others } = this.#sql
-      .exec<{ delivered: number; failed: number; given_up: number }>(
-        "SELECT delivered, failed, given_up FROM webhook",
-      )
-      .one();
+    const { given_up: givenUp, ...others } = oneRow<{ delivered: number; failed: number; given_up: number }>(
+      this.#sql,
+      "SELECT delivered, failed, given_up FROM webhook",
+    );
     return { ...others, "given up": givenUp };
   }
 
   #count(table: "waiting" | "dead_letters"): number {
-    return this.#sql.exec<{ count: number }>(`SELECT count(*) AS count FROM ${table}`).one().count;
+    return oneRow<{ count: number }>(this.#sql, `SELECT count(*) AS count FROM ${table}`).count;
   }
 }

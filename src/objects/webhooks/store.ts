@@ -4,7 +4,15 @@
 import type { RegistryEvent } from "../../oci/event.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
-import { takeBytes } from "../take-bytes.ts";
+import {
+  eachRow,
+  hasRow,
+  readRows,
+  type TransactionalStorage,
+  type Tx,
+  takeBytes,
+  transaction,
+} from "../sql.ts";
 import type { Webhook } from "../webhooks-api.ts";
 
 const tables = `
@@ -22,21 +30,19 @@ const tables = `
 
 const schema: Schema = [tables + DueTable.schema, DueTable.dropIndex];
 
-/** Webhooks and outgoing events in SQL. Nothing here opens a transaction. */
+/** Webhooks and outgoing events in SQL. */
 export class WebhookStore {
   readonly #sql: SqlStorage;
   #known: Webhook[] | undefined;
 
-  constructor(sql: SqlStorage) {
-    this.#sql = sql;
-    applySchema(sql, schema);
+  constructor(storage: TransactionalStorage) {
+    this.#sql = storage.sql;
+    transaction(storage, (tx) => applySchema(tx, schema));
   }
 
   /** All webhooks, in the order of their making. */
   all(): Webhook[] {
-    this.#known ??= this.#sql
-      .exec<{ value: string }>("SELECT value FROM webhooks")
-      .toArray()
+    this.#known ??= readRows<{ value: string }>(this.#sql, "SELECT value FROM webhooks")
       .map((row): Webhook => JSON.parse(row.value))
       .sort((a, b) => a.createdAtMs - b.createdAtMs);
     return this.#known;
@@ -46,9 +52,9 @@ export class WebhookStore {
     return this.all().find((webhook) => webhook.id === id);
   }
 
-  write(webhook: Webhook): void {
+  write(tx: Tx, webhook: Webhook): void {
     this.#known = undefined;
-    this.#sql.exec(
+    tx.write(
       "INSERT OR REPLACE INTO webhooks (id, value) VALUES (?, ?)",
       webhook.id,
       JSON.stringify(webhook),
@@ -56,15 +62,15 @@ export class WebhookStore {
   }
 
   /** Deletes a webhook with what it had still to be told. Returns whether there was one. */
-  delete(id: string): boolean {
+  delete(tx: Tx, id: string): boolean {
     this.#known = undefined;
-    this.#sql.exec("DELETE FROM outgoing WHERE webhook = ?", id);
-    return this.#sql.exec("DELETE FROM webhooks WHERE id = ? RETURNING id", id).toArray().length > 0;
+    tx.write("DELETE FROM outgoing WHERE webhook = ?", id);
+    return tx.write("DELETE FROM webhooks WHERE id = ? RETURNING id", id).length > 0;
   }
 
   /** Adds an event for a webhook; one that is there already is not added again. */
-  addOutgoing(webhook: string, event: RegistryEvent): void {
-    this.#sql.exec(
+  addOutgoing(tx: Tx, webhook: string, event: RegistryEvent): void {
+    tx.write(
       "INSERT OR IGNORE INTO outgoing (webhook, id, event) VALUES (?, ?, ?)",
       webhook,
       event.id,
@@ -74,21 +80,22 @@ export class WebhookStore {
 
   /** The first events that a webhook has still to be told, and the place of the last of them. */
   outgoing(webhook: string, limit: number): { events: RegistryEvent[]; last: number } {
-    const found = this.#sql.exec<{ sequence: number; event: string }>(
+    const found = eachRow<{ sequence: number; event: string }>(
+      this.#sql,
       "SELECT sequence, event FROM outgoing WHERE webhook = ? ORDER BY sequence LIMIT ?",
       webhook,
       limit,
     );
-    const rows = takeBytes(found, ({ event }) => event.length);
-    return { events: rows.map((row) => JSON.parse(row.event)), last: rows.at(-1)?.sequence ?? 0 };
+    const taken = takeBytes(found, ({ event }) => event.length);
+    return { events: taken.map((row) => JSON.parse(row.event)), last: taken.at(-1)?.sequence ?? 0 };
   }
 
   hasOutgoing(webhook: string): boolean {
-    return this.#sql.exec("SELECT 1 FROM outgoing WHERE webhook = ? LIMIT 1", webhook).toArray().length > 0;
+    return hasRow(this.#sql, "SELECT 1 FROM outgoing WHERE webhook = ? LIMIT 1", webhook);
   }
 
   /** Forgets what the webhook's queue has taken over: events up to a place. */
-  deleteOutgoing(webhook: string, last: number): void {
-    this.#sql.exec("DELETE FROM outgoing WHERE webhook = ? AND sequence <= ?", webhook, last);
+  deleteOutgoing(tx: Tx, webhook: string, last: number): void {
+    tx.write("DELETE FROM outgoing WHERE webhook = ? AND sequence <= ?", webhook, last);
   }
 }

@@ -14,35 +14,40 @@ const ofFailures: Bugs = {
   },
   "the outbox drops a write that failed": {
     file: "src/objects/ledger/outbox.ts",
-    from: "if (!isKnown) this.#keep(mark, now + retryMs, mark.flight.until);",
-    to: 'if (!isKnown) this.#sql.exec("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
+    from: "if (!isKnown) this.#keep(tx, mark, now + retryMs, mark.batch.until);",
+    to: 'if (!isKnown) tx.write("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
   },
   "a write to KV that lands after a delete is never taken back": [
     {
       file: "src/objects/ledger/outbox.ts",
-      from: "const unsettledUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
-      to: "const unsettledUntil = isDelete ? null : earlier;",
+      from: "const mayLandUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
+      to: "const mayLandUntil = isDelete ? null : earlier;",
     },
     {
       file: "src/objects/ledger/outbox.ts",
-      from: "else if (isDelete) this.#keep(mark, now + this.#repeatMs, now + this.#repeatMs);",
+      from: "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
       to: "",
     },
   ],
   "collection ignores that a blob's grace was renewed": {
     file: "src/objects/ledger/links.ts",
-    from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(digest, keepUntil);",
+    from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);",
     to: "",
   },
   "a deletion forgets who waits for a blob": {
     file: "src/objects/ledger/promises.ts",
-    from: "if (last !== undefined) return last;",
-    to: "if (last !== undefined) return 0;",
+    from: "return made.open.at(-1) ?? made.last + leastMs - openMs;",
+    to: "return made.last + leastMs - openMs;",
+  },
+  "who tags a manifest that is there uses up what others were promised": {
+    file: "src/objects/ledger/manifests.ts",
+    from: "if (!isKnown) promises.keep",
+    to: "promises.keep",
   },
   "an adoption that is repeated drops its own key": {
     file: "src/objects/blob-shard.ts",
     from: "    if (known?.key !== pushed.key) {\n",
-    to: '    if (known?.key === pushed.key) {\n      bury(this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
+    to: '    if (known?.key === pushed.key) {\n      writeTombstone(tx, this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
   },
   "a key that R2 does not have any more is a 404": {
     file: "src/registry/blobs.ts",
@@ -62,7 +67,7 @@ const ofFailures: Bugs = {
 `,
   },
   "an isolate goes back to an older place of a tag": {
-    file: "src/registry/tags-seen.ts",
+    file: "src/registry/caches.ts",
     from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
     to: "",
   },
@@ -91,27 +96,42 @@ const ofDelays: Bugs = {
     },
   ],
   "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
-  "a doom that comes late kills what was adopted": [
+  "a deletion that is scheduled late kills what was adopted": [
     {
       file: "src/objects/blob-shard.ts",
-      from: "if (store.isContent(key) || isGivenUp(store.strayKey(key))) return;",
+      from: "if (store.isContent(key) || isTombstone(store.scheduledDeletion(key))) return;",
       to: "",
     },
     {
       file: "src/objects/blob-shard/deletion.ts",
-      from: "if (stray === undefined || !store.isContent(key)) return stray;",
-      to: "if (stray !== undefined) return stray;",
+      from: "if (deletion === undefined || !store.isContent(key)) return deletion;",
+      to: "if (deletion !== undefined) return deletion;",
     },
   ],
   "an upload that was given up deletes its bytes once": {
     file: "src/objects/upload/session.ts",
-    from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    storage.transactionSync",
-    to: "    storage.transactionSync",
+    from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    this.#host.change((tx) => this.#store.delete(tx));",
+    to: "    this.#host.change((tx) => this.#store.delete(tx));",
   },
   "bytes that nobody holds are given up at once": {
     file: "src/objects/blob-shard/holders.ts",
-    from: "due.set(dropJob, digest, clock.now() + settings.deleteDelayMs);",
-    to: "due.set(dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
+    from: "due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);",
+    to: "due.set(tx, dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
+  },
+  "another client's manifest takes a blob from a push that has yet to be answered": {
+    file: "src/objects/ledger/promises.ts",
+    from: "return made.open.at(-1) ?? made.last + leastMs - openMs;",
+    to: "return made.open.at(-1) ?? 0;",
+  },
+  "a push is acknowledged for a link however long ago it was made": {
+    file: "src/objects/commit-blob.ts",
+    from: "if (clock.now() < adoption.leaseUntil) return { ok: true };",
+    to: "if (clock.now() > 0) return { ok: true };",
+  },
+  "a push that is repeated is acknowledged for a blob that was deleted": {
+    file: "src/objects/commit-blob.ts",
+    from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
+    to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
 };
 

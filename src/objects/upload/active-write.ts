@@ -1,11 +1,11 @@
 /**
- * The taking in of one request's bytes, as other requests to the same upload see it: whether its client still sends,
+ * A request that writes to an upload, as other requests to the same upload see it: whether its client still sends bytes,
  * and how to stop it.
  */
 import type { Clock } from "../../clock.ts";
 import type { Failure } from "../../oci/errors.ts";
 
-/** Somebody stopped the intake. What its request is answered with is in `failure`. */
+/** Another request stopped the write. What its own request is answered with is in `failure`. */
 export class Stopped extends Error {
   override name = "Stopped";
   readonly failure: Failure;
@@ -16,8 +16,8 @@ export class Stopped extends Error {
   }
 }
 
-/** One request's intake. */
-export class Intake {
+/** One request's write. */
+export class ActiveWrite {
   /** How many bytes came. */
   receivedBytes = 0;
   readonly #clock: Clock;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { AuditBook } from "../../src/edge/auth/audit-book.ts";
+import { AuditQueue } from "../../src/edge/auth/audit.ts";
 import type { NewAuditEntry } from "../../src/objects/api.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 
@@ -19,7 +19,7 @@ function makeBook() {
     },
   };
   const registry = { clock: { now: () => now }, catalog: () => catalog } as unknown as Registry;
-  const book = new AuditBook(registry, () => new Promise<void>((resolve) => pauses.push(resolve)));
+  const book = new AuditQueue(registry, () => new Promise<void>((resolve) => pauses.push(resolve)));
   return {
     book,
     add: (...entries: NewAuditEntry[]) => book.add(entries, (promise) => told.push(promise)),

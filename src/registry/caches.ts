@@ -1,15 +1,66 @@
 /**
- * What one isolate remembers between requests: where blobs and manifests of repositories are, for 30 s, and bytes by
- * digest. Bytes are looked up only after the repository was found to have them, so a digest alone opens nothing.
+ * What an isolate keeps in memory between requests: where the blobs and manifests of repositories are, for 30 s; bytes by
+ * digest; and the newest position of each tag that it has seen. Bytes are looked up only after the repository was found
+ * to have them, so a digest alone opens nothing.
  */
 import type { Clock } from "../clock.ts";
-import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
-import { ByteLru } from "./lru.ts";
+import type { Digest } from "../oci/digest.ts";
+import { errorCatalogue, type Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/replica.ts";
 
-/** How long the isolate takes a repository's word for what it links, in milliseconds. */
+/**
+ * A cache bounded by the bytes of what it holds, which drops what was used least recently.
+ */
+export class ByteLru<V> {
+  readonly #maxBytes: number;
+  readonly #sizeOf: (value: V) => number;
+  readonly #entries = new Map<string, V>();
+  #bytes = 0;
+
+  /** `maxBytes` bounds the sum of `sizeOf` over the entries; a value larger than an eighth of it is not kept. */
+  constructor(maxBytes: number, sizeOf: (value: V) => number) {
+    this.#maxBytes = maxBytes;
+    this.#sizeOf = sizeOf;
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** The value, which thereby is the one used last. */
+  get(key: string): V | undefined {
+    const value = this.#entries.get(key);
+    if (value === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    return value;
+  }
+
+  set(key: string, value: V): void {
+    this.delete(key);
+    const size = this.#sizeOf(value);
+    if (size > this.#maxBytes / 8) return;
+    this.#entries.set(key, value);
+    this.#bytes += size;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.delete(oldest);
+    }
+  }
+
+  delete(key: string): void {
+    const value = this.#entries.get(key);
+    if (value === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= this.#sizeOf(value);
+  }
+}
+
+/** How long a location or media type is used without asking again, in milliseconds. */
 const linkTtlMs = 30_000;
 
-/** How long the replica is not believed about what this isolate saw deleted: it may not know yet. */
+/** How long the replica is not asked for what this isolate saw deleted: it may still have it. */
 const deletionTtlMs = 150_000;
 
 const linkCacheBytes = 8 * 1024 * 1024;
@@ -82,6 +133,14 @@ export class IsolateCache {
     this.#mediaTypes.delete(key);
   }
 
+  /**
+   * Notes the result of deleting a blob or manifest. One that was not there counts as deleted: the answer to an earlier
+   * deletion may have been lost, and the replica may still have the row.
+   */
+  noteDeletionResult(repository: string, digest: string, deleted: Result): void {
+    if (deleted.ok || errorCatalogue[deleted.error].status === 404) this.noteDeletion(repository, digest);
+  }
+
   /** Notes that a whole repository was deleted here. */
   noteRepositoryDeletion(repository: string): void {
     this.#deletions.set(repository, this.#clock.now() + deletionTtlMs);
@@ -109,5 +168,35 @@ export class IsolateCache {
 
   #fresh<T>(entry: Expiring<T> | undefined): T | undefined {
     return entry !== undefined && entry.until > this.#clock.now() ? entry.value : undefined;
+  }
+}
+
+const tagCacheBytes = 4 * 1024 * 1024;
+
+/**
+ * The newest position of each tag that this isolate has seen, so that it never answers with an older one: the replica's
+ * rows may lag, and carry the ledger's sequence number.
+ */
+export class TagsSeen {
+  readonly #newest = new ByteLru<TagRow>(tagCacheBytes, () => 500);
+
+  /** Notes where a tag points, as the ledger or the replica said; returns the newest that is known. */
+  note(repository: RepositoryName, tag: Tag, row: TagRow): TagRow {
+    const key = `${repository}:${tag}`;
+    const known = this.#newest.get(key);
+    if (known !== undefined && known.sequence >= row.sequence) return known;
+    const { digest, sequence } = row;
+    this.#newest.set(key, { digest, sequence });
+    return row;
+  }
+
+  /** Where the replica says that a tag points, or where it was seen to point later; `undefined` when unknown. */
+  async fromReplica(
+    replica: Replica | undefined,
+    repository: RepositoryName,
+    tag: Tag,
+  ): Promise<Digest | undefined> {
+    const row = await replica?.tag(repository, tag);
+    return row && this.note(repository, tag, row).digest;
   }
 }

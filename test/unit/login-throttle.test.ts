@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { LoginGate } from "../../src/edge/auth/login-gate.ts";
+import { LoginThrottle } from "../../src/edge/auth/login-throttle.ts";
 import { NameFilter } from "../../src/objects/catalog/name-filter.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 
 const minute = 60_000;
 
-/** A gate, with a catalog that has these accounts and answers when it is told to. */
-function makeGate(...accounts: string[]) {
+/** A throttle, with a catalog that has these accounts and answers when it is told to. */
+function makeThrottle(...accounts: string[]) {
   let now = 1_000_000;
   let calls = 0;
   let isReachable = true;
@@ -23,9 +23,13 @@ function makeGate(...accounts: string[]) {
     },
   };
   const clock = { now: () => now };
-  const gate = new LoginGate({ env: {}, clock, catalog: () => catalog } as unknown as Registry);
+  const throttle = new LoginThrottle({
+    rateLimits: {},
+    clock,
+    catalog: () => catalog,
+  } as unknown as Registry);
   return {
-    gate,
+    throttle,
     accounts,
     advance: (milliseconds: number) => (now += milliseconds),
     takeCalls: () => {
@@ -46,57 +50,58 @@ function makeGate(...accounts: string[]) {
 }
 
 test("names are asked for once a minute, however many are looked up", async () => {
-  const { gate, accounts, advance, takeCalls } = makeGate("alice");
-  for (const name of ["bob", "alice", "carol"]) assert.equal(await gate.mayBeKnown(name), name === "alice");
+  const { throttle, accounts, advance, takeCalls } = makeThrottle("alice");
+  for (const name of ["bob", "alice", "carol"])
+    assert.equal(await throttle.mayBeKnown(name), name === "alice");
   accounts.push("bob");
   advance(minute - 1);
-  assert.equal(await gate.mayBeKnown("bob"), false);
+  assert.equal(await throttle.mayBeKnown("bob"), false);
   assert.equal(takeCalls(), 1);
   advance(1);
-  assert.equal(await gate.mayBeKnown("bob"), true);
+  assert.equal(await throttle.mayBeKnown("bob"), true);
   assert.equal(takeCalls(), 1);
 });
 
 test("while one request asks, the others make do with what there is", async () => {
-  const { gate, advance, takeCalls, hold } = makeGate("alice");
+  const { throttle, advance, takeCalls, hold } = makeThrottle("alice");
   const answer = hold();
-  const first = gate.mayBeKnown("bob");
-  assert.equal(await gate.mayBeKnown("bob"), true, "nothing is known yet: it is looked up");
+  const first = throttle.mayBeKnown("bob");
+  assert.equal(await throttle.mayBeKnown("bob"), true, "nothing is known yet: it is looked up");
   assert.equal(takeCalls(), 1);
   advance(2_000);
-  const second = gate.mayBeKnown("bob");
+  const second = throttle.mayBeKnown("bob");
   assert.equal(takeCalls(), 1, "the first may have gone away");
   answer();
   assert.deepEqual(await Promise.all([first, second]), [false, false]);
   advance(minute);
   const third = hold();
-  const asking = gate.mayBeKnown("bob");
-  assert.deepEqual([await gate.mayBeKnown("bob"), await gate.mayBeKnown("alice")], [false, true]);
+  const asking = throttle.mayBeKnown("bob");
+  assert.deepEqual([await throttle.mayBeKnown("bob"), await throttle.mayBeKnown("alice")], [false, true]);
   third();
   await asking;
 });
 
 test("where the names cannot be had, those of before go on", async () => {
-  const { gate, advance, takeCalls, reach } = makeGate("alice");
-  await gate.mayBeKnown("alice");
+  const { throttle, advance, takeCalls, reach } = makeThrottle("alice");
+  await throttle.mayBeKnown("alice");
   advance(minute);
   reach(false);
-  await assert.rejects(gate.mayBeKnown("alice"));
-  assert.deepEqual([await gate.mayBeKnown("alice"), await gate.mayBeKnown("bob")], [true, false]);
+  await assert.rejects(throttle.mayBeKnown("alice"));
+  assert.deepEqual([await throttle.mayBeKnown("alice"), await throttle.mayBeKnown("bob")], [true, false]);
   assert.equal(takeCalls(), 2);
 });
 
 test("a new account is known at once", async () => {
-  const { gate } = makeGate();
-  assert.equal(await gate.mayBeKnown("alice"), false);
-  gate.addName("alice");
-  assert.equal(await gate.mayBeKnown("alice"), true);
+  const { throttle } = makeThrottle();
+  assert.equal(await throttle.mayBeKnown("alice"), false);
+  throttle.addName("alice");
+  assert.equal(await throttle.mayBeKnown("alice"), true);
 });
 
 test("an account has one first try a minute from each network", () => {
-  const { gate, advance } = makeGate();
+  const { throttle, advance } = makeThrottle();
   const tries = (network: string | undefined, name: string) =>
-    gate.enterFirstTry(network, name) !== undefined;
+    throttle.acquireForFirstAttempt(network, name) !== undefined;
   for (const network of ["192.0.2.1", "192.0.2.2", undefined]) {
     assert.deepEqual(
       [tries(network, "alice"), tries(network, "alice"), tries(network, "bob")],
@@ -110,20 +115,20 @@ test("an account has one first try a minute from each network", () => {
 });
 
 test("first tries and new passwords have places when those of everybody are taken", () => {
-  const { gate } = makeGate();
+  const { throttle } = makeThrottle();
   const count = (take: (number: number) => unknown) =>
     Array.from({ length: 500 }, (_, number) => take(number)).filter((place) => place !== undefined).length;
   assert.equal(
-    count(() => gate.enter(undefined)),
+    count(() => throttle.acquire(undefined)),
     16,
   );
   assert.equal(
-    count((number) => gate.enterFirstTry("192.0.2.1", `account-${number}`)),
+    count((number) => throttle.acquireForFirstAttempt("192.0.2.1", `account-${number}`)),
     32,
   );
   assert.equal(
-    count((number) => gate.enterFirstTry(undefined, `account-${number}`)),
+    count((number) => throttle.acquireForFirstAttempt(undefined, `account-${number}`)),
     96,
   );
-  assert.equal(gate.enterNewPassword("192.0.2.2"), undefined);
+  assert.equal(throttle.acquireForNewPassword("192.0.2.2"), undefined);
 });

@@ -1,0 +1,133 @@
+/**
+ * SQL as the objects use it. Rows are read with the object's `SqlStorage`; they are written in a transaction alone.
+ *
+ * A transaction is a value: whoever writes takes a {@link Tx}, and only {@link transaction} makes one. So a function that
+ * must run in a transaction cannot be called without one.
+ */
+
+/** A statement that reads. One that writes is a type error. */
+type Query = `SELECT ${string}` | `WITH ${string}`;
+
+type Row = Record<string, SqlStorageValue>;
+
+/** What a statement takes for a question mark. */
+type Binding = SqlStorageValue | Uint8Array;
+
+/**
+ * The rows of a query, typed by its columns. The tables hold nothing that was not checked before it was written: so here,
+ * and nowhere else, text from a row becomes a `Digest`, a `Tag` or a `RepositoryName` again.
+ */
+export function readRows<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): T[] {
+  return sql.exec<T>(query, ...bindings).toArray();
+}
+
+/** The rows of a query, read one by one, before anything else is written. */
+export function eachRow<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): Iterable<T> {
+  return sql.exec<T>(query, ...bindings);
+}
+
+/** The first row of a query, if there is one. */
+export function firstRow<T extends Row>(
+  sql: SqlStorage,
+  query: Query,
+  ...bindings: Binding[]
+): T | undefined {
+  return readRows<T>(sql, query, ...bindings)[0];
+}
+
+/** The row of a query that has one row. */
+export function oneRow<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): T {
+  return sql.exec<T>(query, ...bindings).one();
+}
+
+/** Whether a query has a row. */
+export function hasRow(sql: SqlStorage, query: Query, ...bindings: Binding[]): boolean {
+  return readRows(sql, query, ...bindings).length > 0;
+}
+
+/** Whether there is a table of this name. */
+export function hasTable(sql: SqlStorage, name: string): boolean {
+  return hasRow(sql, "SELECT 1 FROM sqlite_master WHERE name = ?", name);
+}
+
+/** What is needed to write: a transaction, while its work runs. */
+class Transaction {
+  /** For reading what it has written so far, too. */
+  readonly sql: SqlStorage;
+  #isOver = false;
+
+  constructor(sql: SqlStorage) {
+    this.sql = sql;
+  }
+
+  /**
+   * Runs a statement, or several without bindings. Returns the rows of its `RETURNING`, typed as those of {@link readRows}.
+   *
+   * @throws Error when the transaction is over: its work awaits nothing.
+   */
+  write<T extends Row>(statement: string, ...bindings: Binding[]): T[] {
+    if (this.#isOver) throw new Error("the transaction is over");
+    return this.sql.exec<T>(statement, ...bindings).toArray();
+  }
+
+  /** Runs a statement whose `RETURNING` has one row. */
+  writeOne<T extends Row>(statement: string, ...bindings: Binding[]): T {
+    const [row] = this.write<T>(statement, ...bindings);
+    if (row === undefined) throw new Error("the statement returned no row");
+    return row;
+  }
+
+  /** Runs work that may write until it returns. */
+  static run<T>(sql: SqlStorage, work: (tx: Transaction) => T): T {
+    const tx = new Transaction(sql);
+    try {
+      return work(tx);
+    } finally {
+      tx.#isOver = true;
+    }
+  }
+}
+
+/** A transaction that is under way. Only {@link transaction} makes one. */
+export type Tx = Transaction;
+
+/** Storage that has transactions. */
+export type TransactionalStorage = Pick<DurableObjectStorage, "sql" | "transactionSync">;
+
+/**
+ * Runs work that awaits nothing as one transaction: all that it writes is kept, or, where it throws, none of it. Returns
+ * what the work returns.
+ */
+export function transaction<T>(storage: TransactionalStorage, work: (tx: Tx) => T): T {
+  return storage.transactionSync(() => Transaction.run(storage.sql, work));
+}
+
+/** How much of a set is bound as one parameter: a parameter holds 2 MB, and a manifest of 4 MiB names more than that. */
+const itemsAPiece = 2000;
+
+/** What a statement returns for each piece of a set, bound as JSON. */
+export function inPieces<T>(items: readonly unknown[], run: (json: string) => T[]): T[] {
+  const results: T[][] = [];
+  for (let start = 0; start < items.length; start += itemsAPiece) {
+    results.push(run(JSON.stringify(items.slice(start, start + itemsAPiece))));
+  }
+  return results.flat();
+}
+
+/** How many bytes of rows one call between objects carries, as far as they are known. A call may hold 32 MiB. */
+const maxBytesOfCall = 4 * 1024 * 1024;
+
+/**
+ * The first rows that have no more bytes together; at least one, if there is one. Clients decide how large a row is, so a
+ * batch ends by its bytes as well as by its number. Reads one row more than it returns.
+ */
+export function takeBytes<T>(from: Iterable<T>, bytesOf: (row: T) => number, maxBytes = maxBytesOfCall): T[] {
+  const taken: T[] = [];
+  let bytes = 0;
+  for (const row of from) {
+    bytes += bytesOf(row);
+    if (bytes > maxBytes && taken.length > 0) break;
+    taken.push(row);
+  }
+  return taken;
+}
