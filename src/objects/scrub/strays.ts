@@ -4,7 +4,6 @@
  */
 
 import type { Env } from "../../bindings.ts";
-import type { RepositoryName } from "../../oci/name.ts";
 import { parseSettings } from "../../settings/settings.ts";
 import { uploadOfKey } from "../../storage/keys.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
@@ -72,11 +71,13 @@ export async function scrubReplica(env: Env, cursor: string): Promise<ScrubStep>
   const page = await openReplica(env)?.list(cursor === "" ? undefined : cursor);
   if (page === undefined) return { report, next: undefined };
   report.checked.keys += page.rows.length;
-  for (const [name, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
-    const repository = name as RepositoryName;
+  for (const [repository, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
     const keys = rows.map((row) => row.key);
     try {
-      for (const { kind, ...id } of await repositoryStub(env, repository).dropStrayRows(repository, keys)) {
+      for (const { kind, ...id } of await repositoryStub(env, repository).dropOrphanedRows(
+        repository,
+        keys,
+      )) {
         report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
       }
     } catch (error) {

@@ -30,13 +30,13 @@ const ofFailures: Bugs = {
     },
   ],
   "collection ignores that a blob's grace was renewed": {
-    file: "src/objects/ledger/links.ts",
+    file: "src/objects/ledger/unlinking.ts",
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);",
     to: "",
   },
   "a deletion forgets who waits for a blob": {
-    file: "src/objects/ledger/promises.ts",
-    from: "return made.open.at(-1) ?? made.last + leastMs - openMs;",
+    file: "src/objects/ledger/blobs.ts",
+    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
     to: "return 0;",
   },
   "an adoption that is repeated drops its own key": {
@@ -71,7 +71,7 @@ const ofFailures: Bugs = {
 /** A ledger's "no" is no promise any more. */
 const linksOnVoidLeases: Replacement = {
   file: "src/objects/ledger.ts",
-  from: "now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)",
+  from: "now >= adoption.leaseUntil || leases.isVoid(adoption)",
   to: "now >= adoption.leaseUntil",
 };
 
@@ -141,7 +141,7 @@ const ofDamage: Bugs = {
   },
   "rows of the replica are believed unhashed": {
     file: "src/storage/replica.ts",
-    from: "digestOfContent(row.bytes, algorithmOf(digest as Digest)) === digest ? row : undefined",
+    from: "digestOfContent(row.bytes, algorithmOf(digest)) === digest ? row : undefined",
     to: "row",
   },
 };
