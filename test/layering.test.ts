@@ -51,7 +51,10 @@ function mayImport({ from, to }: Import): boolean {
   if (user === used) return true;
   if (user === "local") return used !== "worker.ts" && used !== "cli";
   if (used === "version.ts") return true;
-  if (user === "cli") return used === "oci";
+  if (user === "contract" || user === "client") return used === "oci";
+  if (user === "cli") return ["oci", "contract", "client"].includes(used);
+  if (used === "contract") return user === "edge";
+  if (used === "client") return ["edge", "registry"].includes(user);
   if (user === "oci" || user === "metrics") return false;
   if (common.includes(used)) return true;
   if (common.includes(user)) return false;
@@ -59,14 +62,14 @@ function mayImport({ from, to }: Import): boolean {
 }
 
 test("every file belongs to a layer", () => {
-  const known = [...layers, ...common, "local", "cli"];
+  const known = [...layers, ...common, "contract", "client", "local", "cli"];
   assert.deepEqual(
     files.map((file) => file.path).filter((path) => !known.includes(layerOf(path))),
     [],
   );
 });
 
-test("imports point one way: worker, edge, registry, objects, storage; all may use oci, metrics, settings, clock and version", () => {
+test("imports point one way: worker, edge, registry, objects, storage; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
   const imports = files.flatMap((file) => file.imports);
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);
@@ -140,12 +143,21 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
     /import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*"cloudflare:workers"/,
   ],
   ["no object blocks the others while it waits", /\bblockConcurrencyWhile\b/],
-  [
-    "the clock is passed in",
-    /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/,
-    (path) => /^(local\/|edge\/request-log\.ts)/.test(path),
-  ],
+  ["the clock is passed in", /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/, (path) => /^local\//.test(path)],
 ];
+
+test("what reads files or runs programs for a client is loaded by the command line alone", () => {
+  const ofNode = /\bfrom "node:(?!crypto")/;
+  const users = files.filter(({ path, text }) => layerOf(path) === "client" && ofNode.test(text));
+  assert.deepEqual(users.map(({ path }) => path).sort(), ["client/docker-config.ts", "client/node.ts"]);
+  const loaded = files
+    .flatMap(({ imports }) => imports)
+    .filter(({ to }) => users.some(({ path }) => path === to));
+  assert.deepEqual(
+    loaded.filter(({ from }) => layerOf(from) !== "cli"),
+    [],
+  );
+});
 
 for (const [rule, pattern, isExempt = () => false] of rules) {
   test(rule, () => {

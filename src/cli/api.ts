@@ -1,5 +1,6 @@
 /** The management API of a registry, over HTTP. */
-
+import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
+import type { AnswerOf, Method, NamesIn, QueryOf, SentBodyOf } from "../contract/operation.ts";
 import { type Connection, notStowage } from "./connection.ts";
 import { CommandError } from "./errors.ts";
 
@@ -9,7 +10,55 @@ const prefix = "api/v1/";
 /** Problem details, as far as they are told. Source: RFC 9457. */
 type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown; digest?: unknown };
 
-/** Requests to the API. Every failure is a {@link CommandError} that says what was wrong. */
+/** What goes with a call: parameters for the path, a query, a body, as the operation has them. Paths are not encoded. */
+export type Sent<P extends Path, M extends MethodOf<P>> = ParametersSent<P> &
+  QuerySent<OperationAt<P, M>> &
+  BodySent<OperationAt<P, M>>;
+
+type ParametersSent<P> = [NamesIn<P>] extends [never] ? unknown : { params: Record<NamesIn<P>, string> };
+
+/** What a query says is the registry's to check, as users say it. */
+type QuerySent<O> = { query?: Partial<Record<keyof QueryOf<O> | "n", string | undefined>> };
+
+type BodySent<O> = O extends { body: unknown }
+  ? O extends { isBodyOptional: true }
+    ? { body?: SentBodyOf<O> }
+    : { body: SentBodyOf<O> }
+  : unknown;
+
+/** The same as {@link Sent}, which may be left out where nothing is needed. */
+type Rest<S> = Record<never, never> extends S ? [sent?: S] : [sent: S];
+
+/** What of {@link Sent} there may be, for operations of all kinds. */
+type AnySent = {
+  params?: Record<string, string>;
+  query?: Record<string, string | undefined>;
+  body?: object;
+};
+
+/** What an operation is answered with. */
+type AnswerAt<P extends Path, M extends MethodOf<P>> = AnswerOf<OperationAt<P, M>>;
+
+/** The paths that have a method. */
+type PathsWith<M extends Method> = { [P in Path]: M extends MethodOf<P> ? P : never }[Path];
+
+/** The fields of an answer that hold lists. */
+type ListsIn<Answer> = {
+  [Field in keyof Answer]: Answer[Field] extends readonly unknown[] ? Field : never;
+}[keyof Answer] &
+  string;
+
+type EntryOf<List> = List extends readonly (infer Entry)[] ? Entry : never;
+
+/** The paths whose work goes on from cursor to cursor. */
+type PathsOfWork = {
+  [P in PathsWith<"POST">]: AnswerAt<P, "POST"> extends { cursor?: string | undefined } ? P : never;
+}[PathsWith<"POST">];
+
+/**
+ * Requests to the API, typed by its contract: paths are written as it has them. Every failure is a {@link CommandError}
+ * that says what was wrong.
+ */
 export class Api {
   readonly #connection: Connection;
 
@@ -17,24 +66,36 @@ export class Api {
     this.#connection = connection;
   }
 
-  /** Sends a request; resolves with what was answered. `path` has no slash in front. */
-  async send<T>(method: string, path: string, body?: object): Promise<T> {
-    const response = await this.#exchange(method, this.#connection.resolve(prefix + path), body);
-    return await readJson<T>(response);
+  /** Calls an operation; resolves with what was answered. */
+  async send<P extends Path, M extends MethodOf<P>>(
+    method: M,
+    path: P,
+    ...[sent]: Rest<Sent<P, M>>
+  ): Promise<AnswerAt<P, M>> {
+    const { body } = (sent ?? {}) as AnySent;
+    const response = await this.#exchange(method, this.#address(path, sent), body);
+    return await readJson(response);
   }
 
   /** Reads an answer; `undefined` where there is no such thing. */
-  async find<T>(path: string): Promise<T | undefined> {
-    return await unlessUnknown(this.send<T>("GET", path));
+  async find<P extends PathsWith<"GET">>(
+    path: P,
+    ...rest: Rest<Sent<P, "GET">>
+  ): Promise<AnswerAt<P, "GET"> | undefined> {
+    return await unlessUnknown(this.send<P, "GET">("GET", path, ...rest));
   }
 
-  /** Sends the same request from cursor to cursor, to the end of the work; yields what each was answered with. */
-  async *work<T extends object>(path: string, fields: object = {}): AsyncGenerator<T> {
+  /** Calls an operation again from cursor to cursor, to the end of the work; yields what each call was answered with. */
+  async *work<P extends PathsOfWork>(
+    path: P,
+    fields: Omit<SentBodyOf<OperationAt<P, "POST">>, "cursor">,
+  ): AsyncGenerator<AnswerAt<P, "POST">> {
     let cursor: string | undefined;
     do {
-      const url = this.#connection.resolve(prefix + path);
       const body = cursor === undefined ? fields : { ...fields, cursor };
-      const answer = await readJson<T>(await this.#exchange("POST", url, body, true));
+      const answer = await readJson<AnswerAt<P, "POST">>(
+        await this.#exchange("POST", this.#address(path), body, true),
+      );
       yield answer;
       cursor = (answer as { cursor?: string }).cursor;
     } while (cursor !== undefined);
@@ -44,18 +105,17 @@ export class Api {
    * Reads the entries of a list, page after page.
    *
    * @param field the field of the answer that holds the list
-   * @param query parameters of the first page
    * @param limit how many entries at most
    */
-  async list<T>(
-    path: string,
-    field: string,
-    query: Record<string, string> = {},
+  async list<P extends PathsWith<"GET">, F extends ListsIn<AnswerAt<P, "GET">>>(
+    path: P,
+    field: F,
+    sent: Sent<P, "GET">,
     limit = Number.POSITIVE_INFINITY,
-  ): Promise<T[]> {
-    const entries: T[] = [];
-    for await (const page of this.pages<Record<string, T[] | undefined>>(path, query)) {
-      const found = page[field];
+  ): Promise<EntryOf<AnswerAt<P, "GET">[F]>[]> {
+    const entries: EntryOf<AnswerAt<P, "GET">[F]>[] = [];
+    for await (const page of this.pages(path, sent)) {
+      const found: unknown = page[field];
       if (!Array.isArray(found)) throw notStowage({ url: this.#connection.origin, status: 200 });
       entries.push(...found);
       if (entries.length >= limit) break;
@@ -64,14 +124,25 @@ export class Api {
   }
 
   /** Reads the pages of a list, as they were answered. */
-  async *pages<T>(path: string, query: Record<string, string> = {}): AsyncGenerator<T> {
-    const first = `${prefix}${path}?${new URLSearchParams(query)}`;
-    let next: URL | undefined = this.#connection.resolve(first);
+  async *pages<P extends PathsWith<"GET">>(
+    path: P,
+    sent: Sent<P, "GET">,
+  ): AsyncGenerator<AnswerAt<P, "GET">> {
+    let next: URL | undefined = this.#address(path, sent);
     while (next !== undefined) {
       const response: Response = await this.#exchange("GET", next);
-      yield await readJson<T>(response);
+      yield await readJson<AnswerAt<P, "GET">>(response);
       next = this.#connection.nextPage(response);
     }
+  }
+
+  #address(path: string, { params = {}, query = {} }: AnySent = {}): URL {
+    const filled = path.slice(1).replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
+    const url = this.#connection.resolve(prefix + filled);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, value);
+    }
+    return url;
   }
 
   async #exchange(

@@ -1,4 +1,5 @@
 /** What a command of the command line is. The table of them is in commands.ts. */
+import type { Readable, Writable } from "node:stream";
 import type { Api } from "./api.ts";
 import type { Content } from "./content.ts";
 import type { Output } from "./output.ts";
@@ -7,8 +8,17 @@ import type { Progress } from "./progress.ts";
 /** What a command exits with: `refused` is also the answer "no" of `explain`. */
 export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;
 
-/** A flag. With `value`, the word that stands for it in the help, it takes one. */
-export type Flag = { name: string; value?: string; isRepeatable?: boolean; summary: string };
+/**
+ * A flag. With `value`, the word that stands for it in the help, it takes one; with `takesRest`, it takes all that
+ * follows, as it is.
+ */
+export type Flag = {
+  name: string;
+  value?: string;
+  isRepeatable?: boolean;
+  takesRest?: boolean;
+  summary: string;
+};
 
 /** A command: its words, its arguments, its flags, what it does. */
 export type Command = {
@@ -19,10 +29,13 @@ export type Command = {
   /** Whether the last argument may be followed by more of its kind. */
   takesSeveral?: boolean;
   flags: Flag[];
+  /** Whether it names the registry itself, and not by `--url`; and brings flags of its own for who asks. */
+  isOfAnyRegistry?: boolean;
   summary: string;
   /** More for `--help`. */
   details?: string;
-  run(call: Invocation): Promise<ExitCode>;
+  /** Resolves with one of {@link exitCodes}, or what another program exited with. */
+  run(call: Invocation): Promise<number>;
 };
 
 /** One of {@link exitCodes}. */
@@ -38,6 +51,9 @@ export type Invocation = {
   content: Content;
   output: Output;
   progress: Progress;
+  environment: Record<string, string | undefined>;
+  stdin: Readable;
+  stderr: Writable;
   /** Reads a secret: what stands on stdin, without the line's end. */
   readSecret: () => Promise<string>;
   /** Asks a question on stderr; whether the line that comes on stdin is `yes`. */
@@ -50,6 +66,16 @@ export class FlagValues {
 
   constructor(values: Map<string, string[]>) {
     this.#values = values;
+  }
+
+  /** The same without some flags. */
+  without(names: readonly string[]): FlagValues {
+    return new FlagValues(new Map([...this.#values].filter(([name]) => !names.includes(name))));
+  }
+
+  /** All that followed the flag, for one that takes the rest. */
+  rest(name: string): string[] {
+    return this.list(name);
   }
 
   /** Whether the flag was given. */

@@ -4,7 +4,9 @@ import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { backupCommands } from "./commands/backup.ts";
 import { collectionCommands } from "./commands/collection.ts";
+import { copyCommands } from "./commands/copy.ts";
 import { manifestCommands } from "./commands/manifests.ts";
+import { proxyCommands } from "./commands/proxy.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { upkeepCommands } from "./commands/upkeep.ts";
@@ -22,6 +24,8 @@ export const commands: Command[] = [
   ...upkeepCommands,
   ...uploadCommands,
   ...backupCommands,
+  ...copyCommands,
+  ...proxyCommands,
 ];
 
 /** Flags that every command has. */
@@ -33,3 +37,12 @@ export const commonFlags: Flag[] = [
   { name: "version", summary: "shows which release this is" },
   { name: "help", summary: "shows this" },
 ];
+
+/** The flags that a command takes, its own first. */
+export function flagsOf({ flags, isOfAnyRegistry = false }: Command): Flag[] {
+  const common = isOfAnyRegistry ? commonFlags.filter(({ name }) => !ofConnection.has(name)) : commonFlags;
+  return [...flags, ...common];
+}
+
+/** What says which registry is meant, and who asks it. */
+const ofConnection: ReadonlySet<string> = new Set(["url", "user", "password-stdin"]);

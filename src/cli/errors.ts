@@ -1,4 +1,5 @@
 /** How a command fails: errors that say to people what is wrong. */
+import { RegistryError } from "../client/errors.ts";
 
 /** The command line makes no sense; the message says why. */
 export class UsageError extends Error {
@@ -28,6 +29,7 @@ export class CommandError extends Error {
 
 /** Whether an error says to people what is wrong; that of a file says so, too. */
 export function isExpected(error: unknown): error is Error {
-  if (error instanceof UsageError || error instanceof CommandError) return true;
+  if (error instanceof UsageError || error instanceof CommandError || error instanceof RegistryError)
+    return true;
   return error instanceof Error && "syscall" in error;
 }

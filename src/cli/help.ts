@@ -1,6 +1,6 @@
 /** Answers to `--help`. */
 import type { Command, Flag } from "./command.ts";
-import { commands, commonFlags } from "./commands.ts";
+import { commands, commonFlags, flagsOf } from "./commands.ts";
 import { formatTable } from "./output.ts";
 
 const exits = `Exit codes: 0 done, 1 refused or failed (explain: "no"), 2 wrong usage.\n`;
@@ -23,7 +23,8 @@ export function helpOfCommand(command: Command): string {
   const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
   const text = details === undefined ? sentence : `${sentence} ${details}`;
   const own = flags.length === 0 ? "" : `${formatFlags(flags)}\n`;
-  return `stowage ${usageOf(command)}\n\n${text}\n\n${own}${formatFlags(commonFlags)}\n${exits}`;
+  const common = formatFlags(flagsOf(command).slice(flags.length));
+  return `stowage ${usageOf(command)}\n\n${text}\n\n${own}${common}\n${exits}`;
 }
 
 function usageOf(command: Command): string {

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { version } from "../version.ts";
 import { type Command, type Flag, FlagValues } from "./command.ts";
-import { commands, commonFlags } from "./commands.ts";
+import { commands, commonFlags, flagsOf } from "./commands.ts";
 import { UsageError } from "./errors.ts";
 import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
 import { quote } from "./words.ts";
@@ -20,7 +20,9 @@ export type Parsed =
  */
 export function parse(given: readonly string[]): Parsed {
   // npm takes the -- between its flags and ours away; deno task leaves it.
-  const own = given[0] === "--" ? given.slice(1) : [...given];
+  const all = given[0] === "--" ? given.slice(1) : [...given];
+  const restAt = all.findIndex((word) => restFlags.has(word));
+  const own = restAt < 0 ? all : all.slice(0, restAt + 1);
   if (own.includes("--version")) return { kind: "text", text: `stowage ${version}\n` };
   const words = wordsOf(own);
   const command = commands.find(({ name }) => isBeginning(name.split(" "), words));
@@ -33,7 +35,7 @@ export function parse(given: readonly string[]): Parsed {
     throw new UsageError(whichCommands(words, isGroup, groups));
   }
   if (isHelp) return { kind: "text", text: helpOfCommand(command) };
-  const { positionals, flags } = split(own, [...command.flags, ...commonFlags]);
+  const { positionals, flags } = split(own, flagsOf(command), false, all.slice(own.length));
   const args = positionals.slice(command.name.split(" ").length);
   const { length } = command.arguments;
   if (args.length < length || (args.length > length && command.takesSeveral !== true)) {
@@ -42,6 +44,11 @@ export function parse(given: readonly string[]): Parsed {
   }
   return { kind: "run", command, args, flags };
 }
+
+/** The flags after which all words are somebody else's. */
+const restFlags = new Set(
+  commands.flatMap(({ flags }) => flags.filter(({ takesRest }) => takesRest).map(({ name }) => `--${name}`)),
+);
 
 /** The positional words, before it is known which command's flags take values. */
 function wordsOf(args: string[]): string[] {
@@ -62,9 +69,12 @@ function whichCommands([first, second]: string[], isGroup: boolean, groups: Set<
   return `${problem}; there are ${[...groups].join(", ")}, and --help`;
 }
 
-function split(args: string[], known: Flag[], isLenient = false) {
-  const entries = known.map(({ name, value }) => {
-    return [name, { type: value === undefined ? ("boolean" as const) : ("string" as const) }] as const;
+function split(args: string[], known: Flag[], isLenient = false, rest: string[] = []) {
+  const entries = known.map(({ name, value, takesRest }) => {
+    return [
+      name,
+      { type: value === undefined || takesRest ? ("boolean" as const) : ("string" as const) },
+    ] as const;
   });
   const options = Object.fromEntries(entries);
   const { tokens } = parseArgs({ args, options, strict: false, allowPositionals: true, tokens: true });
@@ -76,6 +86,8 @@ function split(args: string[], known: Flag[], isLenient = false) {
     const { name, rawName, value } = token;
     const flag = known.find((candidate) => candidate.name === name);
     if (!isLenient) checkFlag(flag, rawName, value, values.has(name));
+    if (flag?.takesRest) values.set(name, rest);
+    if (flag?.takesRest) continue;
     values.set(name, [...(values.get(name) ?? []), value ?? ""]);
   }
   return { positionals, flags: new FlagValues(values) };
@@ -88,6 +100,7 @@ function checkFlag(
   isAgain: boolean,
 ): void {
   if (flag === undefined) throw new UsageError(`there is no flag ${rawName}; --help shows the flags`);
+  if (flag.takesRest && value === undefined) return;
   if (flag.value === undefined && value !== undefined) throw new UsageError(`${rawName} takes no value`);
   if (flag.value !== undefined && value === undefined) throw new UsageError(`${rawName} needs a value`);
   if (isAgain && flag.isRepeatable !== true) throw new UsageError(`${rawName} is given twice`);

@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
-import { adminName, type ExitCode, exitCodes, type FlagValues } from "./command.ts";
+import { adminName, exitCodes, type FlagValues } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
 import { isExpected, UsageError } from "./errors.ts";
@@ -23,7 +23,7 @@ export type Surroundings = {
 };
 
 /** Runs a command. Whatever goes wrong is one line on stderr. */
-export async function run(args: readonly string[], around: Surroundings): Promise<ExitCode> {
+export async function run(args: readonly string[], around: Surroundings): Promise<number> {
   try {
     const parsed = parse(args);
     if (parsed.kind === "text") {
@@ -34,8 +34,9 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const output = new Output(around.stdout, around.stderr, flags.has("json"));
     const readSecret = () => readLine(around.stdin);
     const confirm = (question: string) => askFor("yes", question, around);
-    const connection = new Connection(await connectionOf(flags, around, output));
-    const [api, content] = [new Api(connection), new Content(connection)];
+    const who = command.isOfAnyRegistry ? noConnection : await connectionOf(flags, around, output);
+    const connection = new Connection(who);
+    const [api, content] = [new Api(connection), new Content(connection, who)];
     const progress = new Progress(around.stderr);
     return await command.run({
       args: parsed.args,
@@ -44,6 +45,9 @@ export async function run(args: readonly string[], around: Surroundings): Promis
       content,
       output,
       progress,
+      environment: around.environment,
+      stdin: around.stdin,
+      stderr: around.stderr,
       readSecret,
       confirm,
     });
@@ -53,6 +57,9 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     return error instanceof UsageError ? exitCodes.usage : exitCodes.refused;
   }
 }
+
+/** For commands that name the registry themselves. */
+const noConnection = { url: new URL(defaultUrl), user: adminName, password: undefined };
 
 async function connectionOf(flags: FlagValues, { environment, stdin }: Surroundings, output: Output) {
   const text = flags.text("url") ?? (environment.STOWAGE_URL || defaultUrl);

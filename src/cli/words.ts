@@ -48,6 +48,24 @@ export function parseDuration(text: string): number {
   throw new UsageError(`${quote(text)} is no duration; write a number and s, m, h or d, such as 90d`);
 }
 
+const byteUnits: Record<string, number> = {
+  "": 1,
+  KB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** Reads a size such as `50MB` or `32MiB`; returns bytes. */
+export function parseByteSize(text: string): number {
+  const match = /^(\d{1,12})([KMG]i?B)?$/.exec(text);
+  const bytes = Number(match?.[1]) * (byteUnits[match?.[2] ?? ""] ?? Number.NaN);
+  if (Number.isSafeInteger(bytes)) return bytes;
+  throw new UsageError(`${quote(text)} is no size; write a number and a unit, such as 50MB or 32MiB`);
+}
+
 /** Checks the name of a repository. */
 export function repositoryName(text: string): string {
   if (parseRepositoryName(text) !== undefined) return text;

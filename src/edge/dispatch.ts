@@ -3,16 +3,21 @@
  */
 import { failure } from "../oci/errors.ts";
 import { parseRepositoryName } from "../oci/name.ts";
-import { type Access, anonymous } from "./auth/access.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
+import { authCacheOf } from "./auth/auth-cache.ts";
 import { authenticate, checkConfigured } from "./auth/authenticate.ts";
-import { challenge, isAnonymous, refusalFor } from "./auth/authorise.ts";
-import { basicChallenge, bearerChallenge } from "./auth/challenge.ts";
-import { guardOf } from "./auth/guard.ts";
+import {
+  anonymous,
+  basicChallenge,
+  bearerChallenge,
+  challenge,
+  isAnonymous,
+  refusalByOrigin,
+  refusalFor,
+} from "./auth/authorise.ts";
 import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
-import { refusalByOrigin } from "./auth/origins.ts";
-import type { Answer, Context } from "./context.ts";
+import type { Access, Answer, Context } from "./context.ts";
 import { answerWithRoom } from "./disk-room.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
 
@@ -36,7 +41,7 @@ export async function dispatch(
   if (route === undefined) return { failure: failure("ROUTE_UNKNOWN", { path: url.pathname }) };
   if (route.of === "public") return answerPlainly({ ...unknown, access: anonymous }, route.methods);
 
-  const authenticated = await authenticate(guardOf(registry), {
+  const authenticated = await authenticate(authCacheOf(registry), {
     authorization: request.headers.get("Authorization"),
     network,
     isUpload: route.name === "upload",
@@ -100,15 +105,16 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   );
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
-    await guardOf(context.registry).misses.count(networkName(context.network));
+    await authCacheOf(context.registry).misses.count(networkName(context.network));
   }
   return answer;
 }
 
-function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> | Answer {
+async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
-  return managementRefusal(context, route.name, endpoint.openTo) ?? endpoint.answer(context);
+  const refusal = await managementRefusal(context, route.name, endpoint.access);
+  return refusal ?? endpoint.answer(context);
 }
 
 function answerPlainly<C extends Pick<Context, "request">>(

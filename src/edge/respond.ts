@@ -1,7 +1,10 @@
 /**
  * The one place that writes answers: replies, and errors from the catalogue.
  */
+
+import type { Digest } from "../oci/digest.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
+import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /** On every answer. */
@@ -114,4 +117,35 @@ function textOf(detail: unknown): string {
   return Object.entries(detail)
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
+}
+
+const caching = {
+  /** Asked for by digest: it will never be anything else. Private, as the next one may not be allowed to see it. */
+  immutable: "private, max-age=31536000, immutable",
+  /** Asked for by tag: it may move. */
+  revalidate: "no-cache",
+};
+
+/** Types that a browser shows nothing of; of the others, such as HTML, it would run what was pushed. */
+const inert = /^application\/(?:octet-stream|json|[\w.-]+\+json)$/;
+
+/** Type, digest, validator and caching of content. */
+export function contentHeaders(
+  digest: Digest,
+  contentType: string,
+  lifetime: keyof typeof caching,
+): HeaderMap {
+  return {
+    "Content-Type": contentType,
+    "Docker-Content-Digest": digest,
+    ETag: entityTag(digest),
+    "Cache-Control": caching[lifetime],
+    ...(inert.test(contentType) ? {} : { "Content-Security-Policy": "default-src 'none'; sandbox" }),
+  };
+}
+
+/** `Link` to the page after `last`, where there is `more`; no header for a page of no entries. */
+export function linkHeader(url: URL, page: PageRequest, more: boolean, last: string | undefined): HeaderMap {
+  if (!more || last === undefined) return {};
+  return { Link: nextPageLink(url, { limit: page.limit, last }) };
 }

@@ -1,9 +1,9 @@
 /**
  * What a route is: a pattern, and for each method what it needs and who answers.
  */
+import type { AccessRule } from "../contract/operation.ts";
 import type { Verb } from "../oci/grant.ts";
 import type { AccessEntry } from "../oci/scope.ts";
-import type { ManagementRight } from "./auth/access.ts";
 import type { Answer, Context, RepositoryContext } from "./context.ts";
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -69,8 +69,11 @@ export type ManagementRoute = {
   path: string;
   of: "management";
   isProbe?: boolean;
-  methods: Partial<Record<Method, { openTo: ManagementRight; answer: Endpoint }>>;
+  methods: Partial<Record<Method, ManagementEndpoint>>;
 };
+
+/** Who may call a method of the management API, and who answers. `scraper`: who has the token for the metrics. */
+export type ManagementEndpoint = { access: AccessRule | "scraper"; answer: Endpoint };
 
 /** What there is for a method among those of a route; GET also answers HEAD. */
 export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {

@@ -9,6 +9,7 @@
  * else did in between, and answers as the first would have. What is not listed is never repeated (stubs.ts).
  */
 import type { Report, Sample } from "../metrics/meter.ts";
+import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -205,31 +206,19 @@ export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string }
 /** A key that signs tokens: both halves as JWK. */
 export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
 
-/**
- * What was done or refused, by whom, to what, from where. `granted` and `denied` are about leave to do it; `failed`:
- * there was leave, but the request was wrong.
- */
+/** What was done or refused, by whom, to what, from where. */
 export type AuditEntry = {
   time: string;
   actor: string;
   action: string;
   target: string;
-  outcome: "granted" | "denied" | "done" | "failed";
+  outcome: AuditOutcome;
   address: string;
   requestId: string;
   detail?: string;
   /** How often it was refused within a moment, if more than once; the rest is of the first time. */
   times?: number;
 };
-
-/**
- * Kinds of entries, each kept by itself: what administrators did by the management API; what others did, or got leave
- * for, and all pushes and deletes; what was refused or wrong, and changed nothing.
- */
-export const auditKinds = ["administration", "use", "refusal"] as const;
-
-/** One of {@link auditKinds}. */
-export type AuditKind = (typeof auditKinds)[number];
 
 /** An entry to keep. */
 export type NewAuditEntry = AuditEntry & { kind: AuditKind };

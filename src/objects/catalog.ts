@@ -7,12 +7,14 @@ import { exportJWK, generateKeyPair } from "jose";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
+import type { AuditKind } from "../oci/audit.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import { parseSettings } from "../settings/settings.ts";
+import { openBucket } from "../storage/open-bucket.ts";
+import { openReplica } from "../storage/replica.ts";
 import type {
   Account,
   AccountPut,
-  AuditKind,
   Backlog,
   CatalogApi,
   KeptAuditEntry,
@@ -69,10 +71,13 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   /** Looks, now and then, for what is in the stores and nobody knows. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    const { scrubEveryMs } = parseSettings(this.env);
+    const settings = parseSettings(this.env);
+    const { scrubEveryMs } = settings;
+    const [bucket, replica] = [openBucket(this.env), openReplica(this.env)];
+    const stores = { objects: this.env, bucket, replica, settings };
     const jobs: Record<string, DueJob> = {
       [scrubJob]: (rows) =>
-        this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(this.env, after, this.#clock.now())),
+        this.#due.scrub(rows, scrubEveryMs, (after) => scrubStores(stores, after, this.#clock.now())),
     };
     await this.#due.runAlarm(jobs, invocation);
   }

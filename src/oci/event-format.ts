@@ -12,11 +12,6 @@ export const eventFormats = ["distribution", "cloudevents"] as const;
 /** One of {@link eventFormats}. */
 export type EventFormat = (typeof eventFormats)[number];
 
-/** Whether a value is the name of a format. */
-export function isEventFormat(value: unknown): value is EventFormat {
-  return (eventFormats as readonly unknown[]).includes(value);
-}
-
 /** A body to send, and its media type. */
 export type FormattedEvent = { contentType: string; body: string };
 

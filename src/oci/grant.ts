@@ -18,8 +18,12 @@ export type Grant = { repository: string; verbs: Verb[] };
 /** All verbs on all repositories. */
 export const everything: Grant[] = [{ repository: "**", verbs: [...verbs] }];
 
-const maxGrants = 200;
-const maxPatternLength = 255;
+/** The most grants that an account or a token has. */
+export const maxGrants = 200;
+
+/** How long a pattern is at most, in characters. */
+export const maxPatternLength = 255;
+
 const segmentGrammar = /^(?:\*\*|[a-z0-9._*-]+)$/;
 
 /** Whether a text is a pattern. */

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "./content.ts";
+import { checkByContract } from "./contract.ts";
 
 /** No request takes longer, but for upkeep: a registry never hangs. */
 export const deadlineMs = 60_000;
@@ -212,6 +213,7 @@ export function checkAnswer(
   if (status === 204 || status === 304) assert.equal(length, null, what);
   else if (method !== "HEAD") assert.equal(length, String(bytes.byteLength), what);
   else assert.match(length ?? "", /^\d+$/, what);
+  if (path.startsWith("/api/")) checkByContract(method, path, status, new TextDecoder().decode(bytes));
   if (status < 400 || method === "HEAD") return;
   if (path.startsWith("/api/")) checkProblem(headers, bytes, what);
   else checkErrorBody(headers, bytes, what);

@@ -1,28 +1,13 @@
 /** The management API's upkeep, as tests call it: each call goes on from cursor to cursor, to the end. */
 import assert from "node:assert/strict";
+import type { Freed } from "../../src/contract/gc.ts";
+import type { ScrubReport } from "../../src/contract/scrub.ts";
+import type { UsagePage } from "../../src/contract/usage.ts";
 import type { Client } from "./client.ts";
 
-export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
-export type Finding = Record<string, string>;
-export type Scrubbed = {
-  checked: Record<string, number>;
-  repaired: Finding[];
-  problems: Finding[];
-  refused: Finding[];
-  unchecked: Finding[];
-};
-export type Amount = { objects: number; bytes: number };
-export type Usage = {
-  repositories: {
-    name: string;
-    manifests: number;
-    tags: number;
-    blobs: number;
-    logical: Amount;
-    stored: Amount;
-  }[];
-  total: { repositories: number; logical: Amount; stored: Amount; leaving: Amount };
-};
+export type Scrubbed = Omit<ScrubReport, "cursor">;
+/** The first page of the usage, which has the total. */
+export type Usage = UsagePage & { total: NonNullable<UsagePage["total"]> };
 
 /** A request works for 15 seconds by itself, and ends what it has begun. */
 const timeoutMs = 60_000;
@@ -76,9 +61,9 @@ function addFreed(parts: readonly Freed[]): Freed {
 /** Scrubs; returns what that found. */
 export async function scrub(client: Client): Promise<Scrubbed> {
   const parts = await postAll<Scrubbed & { cursor?: string }>(client, "scrub");
-  const checked: Record<string, number> = {};
+  const checked = { blobs: 0, bytes: 0, links: 0, manifests: 0, tags: 0, keys: 0 };
   for (const part of parts) {
-    for (const [name, count] of Object.entries(part.checked)) checked[name] = (checked[name] ?? 0) + count;
+    for (const name of Object.keys(checked) as (keyof typeof checked)[]) checked[name] += part.checked[name];
   }
   return {
     checked,

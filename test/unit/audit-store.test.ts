@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { AuditKind, NewAuditEntry } from "../../src/objects/api.ts";
+import type { NewAuditEntry } from "../../src/objects/api.ts";
 import { AuditStore } from "../../src/objects/catalog/audit-store.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
 import { transaction } from "../../src/objects/sql.ts";
+import type { AuditKind } from "../../src/oci/audit.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const maxRows = 10_000;

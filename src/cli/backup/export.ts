@@ -1,11 +1,12 @@
 /** From a registry to image layouts: every manifest with all that it references, tagged or not. */
 import { join } from "node:path";
+import type { ListedManifest } from "../../contract/manifests.ts";
+import type { ListedRepository } from "../../contract/repositories.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
-import type { ManifestView, RepositoryView } from "../views.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
 
 /** What an export came to. `missing`: what manifests name and the repository does not have, as mirrors may. */
@@ -24,7 +25,7 @@ const fetchesAtOnce = 4;
 export async function exportAll(
   call: Invocation,
   directory: string,
-  repositories: RepositoryView[],
+  repositories: ListedRepository[],
 ): Promise<ExportReport> {
   const report: ExportReport = {
     repositories: 0,
@@ -50,7 +51,7 @@ export async function exportAll(
 /** The export of one repository. */
 class RepositoryExport {
   readonly #call: Invocation;
-  readonly #repository: RepositoryView;
+  readonly #repository: ListedRepository;
   readonly #layout: Layout;
   readonly #report: ExportReport;
   /** A layout of this run that has a digest: repositories share blobs. */
@@ -58,7 +59,7 @@ class RepositoryExport {
 
   constructor(
     call: Invocation,
-    repository: RepositoryView,
+    repository: ListedRepository,
     layout: Layout,
     report: ExportReport,
     sources: Map<Digest, Layout>,
@@ -72,8 +73,10 @@ class RepositoryExport {
 
   async run(): Promise<void> {
     const { name, visibility, description } = this.#repository;
-    const path = `repositories/${name}/manifests`;
-    const listed = await this.#call.api.list<ManifestView>(path, "manifests", { n: "1000" });
+    const listed = await this.#call.api.list("/repositories/{name}/manifests", "manifests", {
+      params: { name },
+      query: { n: "1000" },
+    });
     const manifests = await this.#fetchManifests(listed);
     await this.#fetchBlobs(await this.#blobsOf(manifests));
     // Last, so that what an index names is there.
@@ -81,7 +84,7 @@ class RepositoryExport {
     this.#report.manifests += manifests.length;
   }
 
-  async #fetchManifests(listed: ManifestView[]): Promise<LayoutManifest[]> {
+  async #fetchManifests(listed: ListedManifest[]): Promise<LayoutManifest[]> {
     const manifests: LayoutManifest[] = [];
     for (const { digest: text, mediaType, size, artifactType, tags } of listed) {
       this.#show(manifests.length, listed.length);

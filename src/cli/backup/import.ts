@@ -1,4 +1,5 @@
 /** From image layouts to a registry: the same digests, tags and referrers. */
+import type { ListedManifest } from "../../contract/manifests.ts";
 import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
@@ -8,7 +9,7 @@ import { type Attempts, attemptEach } from "../attempts.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
-import type { ManifestView } from "../views.ts";
+import { quote } from "../words.ts";
 import type { Layout, LayoutManifest } from "./layout.ts";
 
 /** How much was pushed, of how many manifests. */
@@ -47,7 +48,7 @@ class RepositoryImport {
   readonly #sources: Map<Digest, RepositoryName>;
   readonly #isForced: boolean;
   readonly #visited = new Set<string>();
-  #present = new Map<string, ManifestView>();
+  #present = new Map<string, ListedManifest>();
   #manifests = new Map<string, LayoutManifest>();
 
   constructor(
@@ -70,9 +71,9 @@ class RepositoryImport {
     const { api, progress } = this.#call;
     const { manifests, visibility, description } = await this.#layout.readIndex();
     this.#manifests = new Map(manifests.map((each) => [each.digest, each]));
-    const path = `repositories/${this.#name}`;
+    const params = { name: this.#name };
     const present = await unlessUnknown(
-      api.list<ManifestView>(`${path}/manifests`, "manifests", { n: "1000" }),
+      api.list("/repositories/{name}/manifests", "manifests", { params, query: { n: "1000" } }),
     );
     this.#present = new Map((present ?? []).map((each) => [each.digest, each]));
     try {
@@ -83,8 +84,15 @@ class RepositoryImport {
     } finally {
       this.#report.manifests += this.#visited.size;
     }
+    if (visibility !== "private" && visibility !== "public") {
+      throw new CommandError(
+        `the layout's visibility is ${quote(visibility)}, but must be public or private`,
+      );
+    }
     if (visibility !== "private" || description !== "") {
-      await retry(() => api.send("PATCH", path, { visibility, description }));
+      await retry(() =>
+        api.send("PATCH", "/repositories/{name}", { params, body: { visibility, description } }),
+      );
     }
   }
 
@@ -109,7 +117,7 @@ class RepositoryImport {
     const { content } = this.#call;
     for (let start = 0; start === 0 || start < tags.length; start += tagsAtOnce) {
       const some = tags.slice(start, start + tagsAtOnce);
-      await retry(() => content.pushManifest(this.#name, digest, mediaType, bytes, some));
+      await content.pushManifest(this.#name, digest, mediaType, bytes, some);
     }
     this.#report.pushed++;
   }
@@ -121,8 +129,8 @@ class RepositoryImport {
     const [file, from] = [this.#layout.pathOf(digest), this.#sources.get(digest)];
     // What this run has sent already is sound.
     const isReplaced = this.#isForced && from === undefined;
-    if (isReplaced) await retry(() => content.replaceBlob(this.#name, digest, file));
-    const isSent = isReplaced || (await retry(() => content.pushBlob(this.#name, digest, file, from)));
+    if (isReplaced) await content.replaceBlob(this.#name, digest, file);
+    const isSent = isReplaced || (await content.pushBlob(this.#name, digest, file, from));
     if (isSent) this.#report.blobs++;
     this.#sources.set(digest, this.#name);
   }

@@ -10,7 +10,6 @@ import {
   type Invocation,
 } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import type { AccountView } from "../views.ts";
 import { formatGrants, parseGrant, pathSegment } from "../words.ts";
 
 const passwordFlags: Flag[] = [
@@ -33,7 +32,9 @@ const grantFlag: Flag = {
   summary: "what the account may, such as 'team/**:pull,push'; may be repeated",
 };
 
-const pathOf = (name: string) => `accounts/${pathSegment(name)}`;
+const path = "/accounts/{account}";
+
+const named = (name: string) => ({ params: { account: pathSegment(name) } });
 
 /** Says of an account that is unknown because it is the administrator's that it has no record. */
 async function unlessAdmin<T>(name: string, answer: Promise<T>): Promise<T> {
@@ -54,7 +55,7 @@ export const accountCommands: Command[] = [
     flags: [],
     summary: "lists the accounts",
     run: async ({ api, output }) => {
-      const accounts = await api.list<AccountView>("accounts", "accounts", { n: "1000" });
+      const accounts = await api.list("/accounts", "accounts", { query: { n: "1000" } });
       const columns = ["NAME", "STATE", "PASSWORD", "GRANTS"];
       output.list("accounts", accounts, columns, ({ name, disabled, hasPassword, grants }) => [
         name,
@@ -71,7 +72,7 @@ export const accountCommands: Command[] = [
     flags: [],
     summary: "shows an account",
     run: async ({ api, output, args: [name = ""] }) => {
-      const account = await unlessAdmin(name, api.send<AccountView>("GET", pathOf(name)));
+      const account = await unlessAdmin(name, api.send("GET", path, named(name)));
       output.record(account, [
         ["name", account.name],
         ["state", account.disabled ? "disabled" : "enabled"],
@@ -114,7 +115,7 @@ export const accountCommands: Command[] = [
     flags: [],
     summary: "deletes an account with its tokens",
     run: async ({ api, output, args: [name = ""] }) => {
-      await unlessAdmin(name, api.send("DELETE", pathOf(name)));
+      await unlessAdmin(name, api.send("DELETE", path, named(name)));
       output.done(`account ${name} is deleted`);
       return exitCodes.done;
     },
@@ -127,7 +128,7 @@ async function createAccount(call: Invocation) {
   const grants = flags.list("grant").map(parseGrant);
   const password = await passwordOf(call);
   // The API makes or changes; here, these are two things.
-  if ((await api.find(pathOf(name))) !== undefined) {
+  if ((await api.find(path, named(name))) !== undefined) {
     throw new CommandError(`there is an account ${name} already: account set changes it`);
   }
   return await put(call, { name, grants, disabled: flags.has("disable") }, password, "made");
@@ -144,7 +145,7 @@ async function setAccount(call: Invocation) {
   }
   const change = grantChange(flags);
   const password = await passwordOf(call);
-  const found = await unlessAdmin(name, api.send<AccountView>("GET", pathOf(name)));
+  const found = await unlessAdmin(name, api.send("GET", path, named(name)));
   const { grants, disabled } = found;
   const isDisabled = flags.has("disable") || (disabled && !flags.has("enable"));
   return await put(call, { name, grants: change(grants), disabled: isDisabled }, password, "changed");
@@ -180,7 +181,7 @@ async function put(
   done: string,
 ) {
   const secret = password === undefined ? {} : { password };
-  const account = await api.send<AccountView>("PUT", pathOf(name), { grants, disabled, ...secret });
+  const account = await api.send("PUT", path, { ...named(name), body: { grants, disabled, ...secret } });
   const state = `account ${name} is ${done}${disabled ? " and disabled" : ""}; it may: ${formatGrants(account.grants)}`;
   if (password !== undefined && flags.has("generate-password")) {
     output.note(`${state}. Its password is shown this once:`);

@@ -2,7 +2,6 @@
 import { isVerb, verbs } from "../../oci/grant.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import type { AuditView, ExplanationView, KeysView } from "../views.ts";
 import { formatGrants, quote, repositoryName } from "../words.ts";
 
 const defaultLimit = 50;
@@ -20,7 +19,7 @@ export const administrationCommands: Command[] = [
       if (!isVerb(verb))
         throw new UsageError(`${quote(verb ?? "")} is no verb; there are ${verbs.join(", ")}`);
       const repository = repositoryName(name);
-      const answer = await api.send<ExplanationView>("POST", "explain", { account, repository, verb });
+      const answer = await api.send("POST", "/explain", { body: { account, repository, verb } });
       const { allowed, reason, grant } = answer;
       output.record(answer, [
         ["allowed", allowed ? "yes" : "no"],
@@ -42,9 +41,8 @@ export const administrationCommands: Command[] = [
       const text = flags.text("limit") ?? String(defaultLimit);
       const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
       if (limit === 0) throw new UsageError(`--limit is ${quote(text)}, but must be a number from 1`);
-      const kind = flags.text("kind");
-      const query = { n: String(Math.min(limit, pageSize)), ...(kind === undefined ? {} : { kind }) };
-      const entries = await api.list<AuditView>("audit", "entries", query, limit);
+      const query = { n: String(Math.min(limit, pageSize)), kind: flags.text("kind") };
+      const entries = await api.list("/audit", "entries", { query }, limit);
       const columns = ["TIME", "ACTOR", "ACTION", "TARGET", "OUTCOME", "TIMES", "FROM", "DETAIL"];
       output.list(
         "entries",
@@ -70,7 +68,7 @@ export const administrationCommands: Command[] = [
     flags: [],
     summary: "makes a new key that signs tokens; those signed before stay good",
     run: async ({ api, output }) => {
-      const keys = await api.send<KeysView>("POST", "keys/rotate");
+      const keys = await api.send("POST", "/keys/rotate");
       output.record(keys, [
         ["signing", keys.signing],
         ["verifying", keys.verifying.join(" ")],

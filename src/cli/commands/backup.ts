@@ -7,7 +7,6 @@ import { findLayouts } from "../backup/layout.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
-import type { RepositoryView } from "../views.ts";
 import { counted, repositoryName } from "../words.ts";
 
 const repositoryFlag = {
@@ -31,7 +30,7 @@ export const backupCommands: Command[] = [
     run: async (call) => {
       const { api, output, flags, args } = call;
       const wanted = new Set(flags.list("repository").map(repositoryName));
-      const all = await api.list<RepositoryView>("repositories", "repositories", { n: "1000" });
+      const all = await api.list("/repositories", "repositories", { query: { n: "1000" } });
       const repositories = all.filter(({ name }) => wanted.size === 0 || wanted.has(name));
       const unknown = [...wanted].find((name) => !all.some((each) => each.name === name));
       if (unknown !== undefined) throw new CommandError(`there is no repository ${unknown}`);

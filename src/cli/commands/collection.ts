@@ -1,13 +1,13 @@
 /** `gc` */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Freed } from "../../contract/gc.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
-import type { FreedView, RestorableView } from "../views.ts";
 import { counted } from "../words.ts";
 
 /** What collection came to. */
-type Collected = { freed: FreedView; keptForSeconds: number };
+type Collected = { freed: Freed; keptForSeconds: number };
 
 /** How long this waits for leases that run, before it collects once more. */
 const mostWaitSeconds = 60;
@@ -49,23 +49,23 @@ export const collectionCommands: Command[] = [
 ];
 
 /** Collects to the end. */
-async function collect({ api }: Invocation, fields: object): Promise<Collected> {
-  let freed: FreedView = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
+async function collect({ api }: Invocation, fields: { now?: true }): Promise<Collected> {
+  let freed: Freed = { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
   let keptForSeconds = 0;
-  for await (const answer of api.work<Collected>("gc", fields)) {
+  for await (const answer of api.work("/gc", fields)) {
     freed = add(freed, answer.freed);
     keptForSeconds = Math.max(keptForSeconds, answer.keptForSeconds);
   }
   return { freed, keptForSeconds };
 }
 
-function add(one: FreedView, other: FreedView): FreedView {
+function add(one: Freed, other: Freed): Freed {
   const sum = { ...one };
-  for (const name of Object.keys(sum) as (keyof FreedView)[]) sum[name] += other[name];
+  for (const name of Object.keys(sum) as (keyof Freed)[]) sum[name] += other[name];
   return sum;
 }
 
-function show(output: Invocation["output"], freed: FreedView): void {
+function show(output: Invocation["output"], freed: Freed): void {
   output.record(freed, [
     ["untagged manifests", String(freed.manifests)],
     ["unreferenced blobs", String(freed.links)],
@@ -81,7 +81,7 @@ const mostListed = 20;
 async function ask({ api, output, confirm }: Invocation): Promise<void> {
   const lines: string[] = [];
   let manifests = 0;
-  for await (const page of api.pages<RestorableView>("restorable", { n: "100" })) {
+  for await (const page of api.pages("/restorable", { query: { n: "100" } })) {
     for (const { name, count, manifests: some } of page.repositories) {
       manifests += count;
       lines.push(...some.map(({ digest, tags }) => [`  ${name}@${digest}`, ...tags].join("  ")));

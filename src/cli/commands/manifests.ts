@@ -5,7 +5,6 @@ import { attemptEach, showFailures } from "../attempts.ts";
 import { type Command, exitCodes, type Flag, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
-import type { ManifestView } from "../views.ts";
 import { quote, repositoryName } from "../words.ts";
 
 /** What references a manifest: the word for it, how it is joined to a repository's name, and whether a text is one. */
@@ -51,8 +50,10 @@ export const manifestCommands: Command[] = [
     flags: [],
     summary: "lists the manifests of a repository, tagged or not",
     run: async ({ api, output, args: [name = ""] }) => {
-      const path = `repositories/${repositoryName(name)}/manifests`;
-      const manifests = await api.list<ManifestView>(path, "manifests", { n: "1000" });
+      const manifests = await api.list("/repositories/{name}/manifests", "manifests", {
+        params: { name: repositoryName(name) },
+        query: { n: "1000" },
+      });
       const columns = ["DIGEST", "SIZE", "PUSHED", "TYPE", "TAGS"];
       output.list(
         "manifests",

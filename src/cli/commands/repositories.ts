@@ -1,10 +1,11 @@
 /** `repo …` */
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import type { RepositoryView } from "../views.ts";
 import { repositoryName } from "../words.ts";
 
-const pathOf = (name: string) => `repositories/${repositoryName(name)}`;
+const path = "/repositories/{name}";
+
+const named = (name: string) => ({ params: { name: repositoryName(name) } });
 
 /** Lists, changes and deletes repositories. */
 export const repositoryCommands: Command[] = [
@@ -15,7 +16,7 @@ export const repositoryCommands: Command[] = [
     summary: "lists the repositories that the user may pull",
     run: async ({ api, output, flags }) => {
       const query = { query: flags.text("query") ?? "", n: "1000" };
-      const repositories = await api.list<RepositoryView>("repositories", "repositories", query);
+      const repositories = await api.list("/repositories", "repositories", { query });
       const columns = ["NAME", "VISIBILITY", "DESCRIPTION"];
       output.list("repositories", repositories, columns, ({ name, visibility, description }) => [
         name,
@@ -52,19 +53,22 @@ export const repositoryCommands: Command[] = [
     flags: [{ name: "yes", summary: "needed, as nothing brings it back" }],
     summary: "deletes a repository with all it holds",
     run: async ({ api, output, flags, args: [name = ""] }) => {
-      const path = pathOf(name);
+      const sent = named(name);
       if (!flags.has("yes")) {
         throw new UsageError(`this deletes ${name} with all its images, for good: repeat it with --yes`);
       }
-      await api.send("DELETE", path);
+      await api.send("DELETE", path, sent);
       output.done(`repository ${name} is deleted; its name takes pushes again in a few minutes`);
       return exitCodes.done;
     },
   },
 ];
 
-async function change({ api, output, args: [name = ""] }: Invocation, body: Partial<RepositoryView>) {
-  const repository = await api.send<RepositoryView>("PATCH", pathOf(name), body);
+async function change(
+  { api, output, args: [name = ""] }: Invocation,
+  body: { visibility?: "public" | "private"; description?: string },
+) {
+  const repository = await api.send("PATCH", path, { ...named(name), body });
   const { visibility, description } = repository;
   output.done(`${name} is ${visibility}${description === "" ? "" : `: ${description}`}`, repository);
   return exitCodes.done;

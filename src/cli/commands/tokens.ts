@@ -2,10 +2,11 @@
 import type { Grant } from "../../oci/grant.ts";
 import { adminName, type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import type { AccountView, TokenView } from "../views.ts";
 import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../words.ts";
 
-const pathOf = (account: string) => `accounts/${pathSegment(account)}/tokens`;
+const path = "/accounts/{account}/tokens";
+
+const of = (account: string) => ({ account: pathSegment(account) });
 
 /** Reads, makes and deletes the generated tokens of an account. */
 export const tokenCommands: Command[] = [
@@ -15,7 +16,7 @@ export const tokenCommands: Command[] = [
     flags: [],
     summary: "lists the tokens of an account",
     run: async ({ api, output, args: [account = ""] }) => {
-      const tokens = await api.list<TokenView>(pathOf(account), "tokens");
+      const tokens = await api.list(path, "tokens", { params: of(account) });
       const columns = ["ID", "DESCRIPTION", "EXPIRES", "LAST USED", "GRANTS"];
       output.list("tokens", tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
         id,
@@ -53,10 +54,13 @@ export const tokenCommands: Command[] = [
       if (description === undefined) throw new UsageError("--description is needed: what is the token for?");
       const grants = flags.list("grant").map(parseGrant);
       const expires = flags.text("expires");
-      const token = await api.send<TokenView & { secret: string }>("POST", pathOf(account), {
-        description,
-        ...(grants.length === 0 ? {} : { grants }),
-        ...(expires === undefined ? {} : { expiresInSeconds: parseDuration(expires) }),
+      const token = await api.send("POST", path, {
+        params: of(account),
+        body: {
+          description,
+          ...(grants.length === 0 ? {} : { grants }),
+          ...(expires === undefined ? {} : { expiresInSeconds: parseDuration(expires) }),
+        },
       });
       const end = token.expiresAt === undefined ? "does not expire" : `expires at ${token.expiresAt}`;
       output.note(`token ${token.id} of ${account} is made and ${end}. Its secret is shown this once:`);
@@ -71,7 +75,7 @@ export const tokenCommands: Command[] = [
     flags: [],
     summary: "deletes a token",
     run: async ({ api, output, args: [account = "", id = ""] }) => {
-      await api.send("DELETE", `${pathOf(account)}/${pathSegment(id)}`);
+      await api.send("DELETE", `${path}/{token}`, { params: { ...of(account), token: pathSegment(id) } });
       output.done(`token ${id} of ${account} is deleted`);
       return exitCodes.done;
     },
@@ -82,9 +86,9 @@ export const tokenCommands: Command[] = [
 async function noteWhatExceeds({ api, output }: Invocation, account: string, grants: Grant[]): Promise<void> {
   // The administrator has no record, and may do everything.
   if (grants.length === 0 || account === adminName) return;
-  let owner: AccountView;
+  let owner: { grants: Grant[] };
   try {
-    owner = await api.send<AccountView>("GET", `accounts/${pathSegment(account)}`);
+    owner = await api.send("GET", "/accounts/{account}", { params: of(account) });
   } catch (error) {
     // The token is made, and its secret told: what this is about is no reason to fail.
     if (error instanceof CommandError) return;

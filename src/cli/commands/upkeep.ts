@@ -1,15 +1,16 @@
 /** `usage`, `scrub`, `rebuild`, `history`, `restore` */
+import type { Finding, ScrubReport } from "../../contract/scrub.ts";
+import type { UsagePage } from "../../contract/usage.ts";
 import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { formatBytes } from "../progress.ts";
-import type { FindingView, ScrubView, TagMoveView, UsageView } from "../views.ts";
 import { counted, quote, repositoryName } from "../words.ts";
 
-const tagPath = (repository: string, tag: string) => {
+const named = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
-  return `repositories/${repositoryName(repository)}/tags/${tag}`;
+  return { params: { name: repositoryName(repository), tag } };
 };
 
 /** Usage, scrub and undo. */
@@ -21,9 +22,9 @@ export const upkeepCommands: Command[] = [
     summary: "says what each repository holds, and all of them do",
     details: "LOGICAL counts everything as often as it is referenced, STORED once.",
     run: async ({ api, output }) => {
-      const repositories: UsageView["repositories"] = [];
-      let total: UsageView["total"];
-      for await (const page of api.pages<UsageView>("usage", { n: "500" })) {
+      const repositories: UsagePage["repositories"] = [];
+      let total: UsagePage["total"];
+      for await (const page of api.pages("/usage", { query: { n: "500" } })) {
         repositories.push(...page.repositories);
         total ??= page.total;
       }
@@ -57,15 +58,17 @@ export const upkeepCommands: Command[] = [
     details:
       "Exits with 1 if there is something that cannot be put right, or that could not be looked at (LEFT OUT). REFUSED is what is sound, and would be refused if it were pushed today.",
     run: async ({ api, output, progress }) => {
-      const sum: ScrubView = { checked: {}, repaired: [], problems: [], refused: [], unchecked: [] };
-      for await (const piece of api.work<ScrubView>("scrub")) {
-        for (const [name, count] of Object.entries(piece.checked))
-          sum.checked[name] = (sum.checked[name] ?? 0) + count;
+      const checked = { blobs: 0, bytes: 0, links: 0, manifests: 0, tags: 0, keys: 0 };
+      const sum: ScrubReport = { checked, repaired: [], problems: [], refused: [], unchecked: [] };
+      for await (const piece of api.work("/scrub", {})) {
+        for (const name of Object.keys(checked) as (keyof typeof checked)[]) {
+          checked[name] += piece.checked[name];
+        }
         sum.repaired.push(...piece.repaired);
         sum.problems.push(...piece.problems);
         sum.refused.push(...piece.refused);
         sum.unchecked.push(...piece.unchecked);
-        progress.show("digests read", sum.checked.blobs ?? 0, sum.checked.blobs ?? 0, sum.checked.bytes ?? 0);
+        progress.show("digests read", checked.blobs, checked.blobs, checked.bytes);
       }
       progress.end();
       showFindings(output, sum);
@@ -79,7 +82,7 @@ export const upkeepCommands: Command[] = [
     summary: "has the replica in KV written anew, while pulls go on",
     run: async ({ api, output }) => {
       const sum = { repositories: 0, removed: 0 };
-      for await (const { repositories, removed } of api.work<typeof sum>("replica/rebuild")) {
+      for await (const { repositories, removed } of api.work("/replica/rebuild", {})) {
         sum.repositories += repositories;
         sum.removed += removed;
       }
@@ -95,8 +98,9 @@ export const upkeepCommands: Command[] = [
     flags: [],
     summary: "shows how a tag moved, newest first",
     run: async ({ api, output, args: [repository = "", tag = ""] }) => {
-      const moves = await api.list<TagMoveView>(`${tagPath(repository, tag)}/history`, "history", {
-        n: "1000",
+      const moves = await api.list("/repositories/{name}/tags/{tag}/history", "history", {
+        ...named(repository, tag),
+        query: { n: "1000" },
       });
       output.list(
         "moves",
@@ -132,8 +136,9 @@ async function restore({ api, output, flags, args: [repository = "", reference =
     if (digest !== undefined || text !== undefined)
       throw new UsageError("--digest and --sequence are for tags");
     if (parseDigest(reference) === undefined) throw new UsageError(`${quote(reference)} is no digest`);
-    const path = `repositories/${repositoryName(repository)}/manifests/${reference}/restore`;
-    const restored = await api.send<{ tags: string[] }>("POST", path);
+    const params = { name: repositoryName(repository), digest: reference };
+    const path = "/repositories/{name}/manifests/{digest}/restore";
+    const restored = await api.send("POST", path, { params });
     const tags = restored.tags.length === 0 ? "" : `, with ${restored.tags.join(", ")}`;
     output.done(`${reference} is back in ${repository}${tags}`, restored);
     return exitCodes.done;
@@ -146,8 +151,9 @@ async function restore({ api, output, flags, args: [repository = "", reference =
     ...(digest === undefined ? {} : { digest }),
     ...(text === undefined ? {} : { sequence: Number(text) }),
   };
-  const path = `${tagPath(repository, reference)}/restore`;
-  const restored = await api.send<{ digest: string }>("POST", path, wanted).catch((error: unknown) => {
+  const sent = { ...named(repository, reference), body: wanted };
+  const path = "/repositories/{name}/tags/{tag}/restore";
+  const restored = await api.send("POST", path, sent).catch((error: unknown) => {
     const isKnown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
     if (!isKnown || error.digest === undefined) throw error;
     const command = `restore ${repository} ${error.digest}`;
@@ -159,7 +165,7 @@ async function restore({ api, output, flags, args: [repository = "", reference =
 
 function showFindings(
   output: Invocation["output"],
-  { checked, repaired, problems, refused, unchecked }: ScrubView,
+  { checked, repaired, problems, refused, unchecked }: ScrubReport,
 ): void {
   if (output.isJson) {
     output.json({ checked, repaired, problems, refused, unchecked });
@@ -171,7 +177,7 @@ function showFindings(
     ...repaired.map((finding) => ({ state: "repaired", ...finding })),
     ...refused.map((finding) => ({ state: "REFUSED", ...finding })),
   ];
-  const subject = ({ repository, digest, tag, key }: FindingView) =>
+  const subject = ({ repository, digest, tag, key }: Finding) =>
     [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
   if (findings.length > 0) {
     output.list("findings", findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
@@ -181,7 +187,7 @@ function showFindings(
       finding.detail ?? "",
     ]);
   }
-  const { blobs = 0, bytes = 0, manifests = 0, tags = 0 } = checked;
+  const { blobs, bytes, manifests, tags } = checked;
   const looked = `${counted(blobs, "blob")} (${formatBytes(bytes)}), ${counted(manifests, "manifest")} and ${counted(tags, "tag")}`;
   const found = `${counted(problems.length, "problem")}, ${repaired.length} repaired, ${unchecked.length} left out`;
   output.note(`${looked} were read: ${found}, ${refused.length} that a push would be refused for today`);

@@ -1,7 +1,6 @@
 /** `upload list`, `upload drop` */
 import { type Command, exitCodes } from "../command.ts";
 import { formatBytes } from "../progress.ts";
-import type { UploadView } from "../views.ts";
 import { pathSegment } from "../words.ts";
 
 /** Uploads that are under way. */
@@ -14,7 +13,7 @@ export const uploadCommands: Command[] = [
     details:
       "BYTES are what is stored of each. Blobs that are sent in one piece are not listed: they end with their connection.",
     run: async ({ api, output }) => {
-      const { uploads } = await api.send<{ uploads: UploadView[] }>("GET", "uploads");
+      const { uploads } = await api.send("GET", "/uploads");
       output.list(
         "uploads",
         uploads,
@@ -37,7 +36,7 @@ export const uploadCommands: Command[] = [
     flags: [],
     summary: "ends an upload, and deletes what it stored",
     run: async ({ api, output, args: [id = ""] }) => {
-      await api.send("DELETE", `uploads/${pathSegment(id)}`);
+      await api.send("DELETE", "/uploads/{upload}", { params: { upload: pathSegment(id) } });
       output.done(`upload ${id} is dropped`);
       return exitCodes.done;
     },

@@ -1,14 +1,16 @@
 /** `webhook …` */
 
+import type { WebhookPatch } from "../../contract/webhooks.ts";
 import { type EventType, eventTypes, isEventType } from "../../oci/event.ts";
 import { type EventFormat, eventFormats } from "../../oci/event-format.ts";
 import { isPattern } from "../../oci/grant.ts";
 import { type Command, exitCodes, type Flag, type FlagValues } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import type { DeadLetterView, DeliveryView, WebhookView } from "../views.ts";
 import { pathSegment, quote } from "../words.ts";
 
-const pathOf = (id: string) => `webhooks/${pathSegment(id)}`;
+const path = "/webhooks/{webhook}";
+
+const of = (id: string) => ({ webhook: pathSegment(id) });
 
 const settings: Flag[] = [
   { name: "event", value: "TYPE", isRepeatable: true, summary: `one of ${eventTypes.join(", ")}` },
@@ -31,7 +33,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "lists the webhooks",
     run: async ({ api, output }) => {
-      const webhooks = await api.list<WebhookView>("webhooks", "webhooks");
+      const webhooks = await api.list("/webhooks", "webhooks", {});
       const columns = ["ID", "STATE", "REPOSITORY", "FORMAT", "URL", "EVENTS"];
       output.list("webhooks", webhooks, columns, (webhook) => [
         webhook.id,
@@ -50,7 +52,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "shows a webhook, and how much waits for it",
     run: async ({ api, output, args: [id = ""] }) => {
-      const webhook = await api.send<WebhookView>("GET", pathOf(id));
+      const webhook = await api.send("GET", path, { params: of(id) });
       output.record(webhook, [
         ["url", webhook.url],
         ["state", webhook.disabled ? "disabled" : "enabled"],
@@ -73,8 +75,9 @@ export const webhookCommands: Command[] = [
     details: "The secret stands alone on stdout, and is shown this once. With --json, all there is to it.",
     run: async ({ api, output, flags, readSecret, args: [url = ""] }) => {
       const change = await readSettings(flags, readSecret);
-      if (change.events === undefined) throw new UsageError("--event is needed: what is to be told?");
-      const webhook = await api.send<WebhookView>("POST", "webhooks", { url, ...change });
+      const { events } = change;
+      if (events === undefined) throw new UsageError("--event is needed: what is to be told?");
+      const webhook = await api.send("POST", "/webhooks", { body: { url, ...change, events } });
       output.note(`webhook ${webhook.id} is made.`);
       if (webhook.secret === undefined) output.done(`it is signed with the secret that was given`, webhook);
       else output.secret(webhook.secret, webhook);
@@ -105,7 +108,7 @@ export const webhookCommands: Command[] = [
       if (Object.keys(change).length === 0) {
         throw new UsageError("there is nothing to change; webhook set --help says what can be");
       }
-      const webhook = await api.send<WebhookView>("PATCH", pathOf(id), change);
+      const webhook = await api.send("PATCH", path, { params: of(id), body: change });
       output.done(`webhook ${id} is changed, and ${webhook.disabled ? "disabled" : "enabled"}`, webhook);
       return exitCodes.done;
     },
@@ -116,7 +119,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "deletes a webhook, with what waits for it",
     run: async ({ api, output, args: [id = ""] }) => {
-      await api.send("DELETE", pathOf(id));
+      await api.send("DELETE", path, { params: of(id) });
       output.done(`webhook ${id} is deleted`);
       return exitCodes.done;
     },
@@ -127,7 +130,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "sends an event that says nothing, to see whether it arrives",
     run: async ({ api, output, args: [id = ""] }) => {
-      const sent = await api.send<{ event: string }>("POST", `${pathOf(id)}/ping`);
+      const sent = await api.send("POST", `${path}/ping`, { params: of(id) });
       output.done(`event ${sent.event} is on its way; webhook deliveries ${id} says what came of it`, sent);
       return exitCodes.done;
     },
@@ -138,7 +141,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "lists the latest tries",
     run: async ({ api, output, args: [id = ""] }) => {
-      const deliveries = await api.list<DeliveryView>(`${pathOf(id)}/deliveries`, "deliveries");
+      const deliveries = await api.list(`${path}/deliveries`, "deliveries", { params: of(id) });
       const columns = ["TIME", "OUTCOME", "ATTEMPT", "ANSWER", "TYPE", "REPOSITORY", "EVENT"];
       output.list("deliveries", deliveries, columns, (delivery) => [
         delivery.time,
@@ -158,7 +161,7 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "lists the events that were given up",
     run: async ({ api, output, args: [id = ""] }) => {
-      const letters = await api.list<DeadLetterView>(`${pathOf(id)}/dead-letters`, "deadLetters");
+      const letters = await api.list(`${path}/dead-letters`, "deadLetters", { params: of(id) });
       const columns = ["EVENT", "TYPE", "REPOSITORY", "HAPPENED", "REASON"];
       output.list("dead letters", letters, columns, ({ event, type, repository, happenedAt, reason }) => [
         event,
@@ -176,16 +179,15 @@ export const webhookCommands: Command[] = [
     flags: [],
     summary: "sends an event again that was given up",
     run: async ({ api, output, args: [id = "", event = ""] }) => {
-      await api.send("POST", `${pathOf(id)}/dead-letters/${pathSegment(event)}/replay`);
+      const params = { ...of(id), event: pathSegment(event) };
+      await api.send("POST", `${path}/dead-letters/{event}/replay`, { params });
       output.done(`event ${event} waits to be sent again`);
       return exitCodes.done;
     },
   },
 ];
 
-type Settings = Partial<Pick<WebhookView, "events" | "repository" | "format" | "secret">> & {
-  headers?: Record<string, string>;
-};
+type Settings = Omit<WebhookPatch, "url" | "disabled">;
 
 async function readSettings(flags: FlagValues, readSecret: () => Promise<string>): Promise<Settings> {
   const change: Settings = {};

@@ -13,10 +13,9 @@ import type { RepositoryName } from "../../oci/name.ts";
 import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
-import { eventOrigin } from "../event-origin.ts";
+import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
+import { contentHeaders } from "../respond.ts";
 import { contentRange, multipartReply } from "./byte-ranges.ts";
-import { contentHeaders } from "./content-headers.ts";
 
 /** What a blob is sent as: what it is, its descriptor says. */
 const blobType = "application/octet-stream";

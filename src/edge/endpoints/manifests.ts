@@ -15,11 +15,9 @@ import {
   resolveTag,
   statManifest,
 } from "../../registry/manifests.ts";
-import { bodyBudgetOf } from "../body-budget.ts";
-import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
-import { eventOrigin } from "../event-origin.ts";
-import { readBody } from "../read-body.ts";
-import { contentHeaders } from "./content-headers.ts";
+import { bodyBudgetOf, readBody } from "../body.ts";
+import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
+import { contentHeaders } from "../respond.ts";
 
 type Reference = { tag: Tag; digest?: undefined } | { tag?: undefined; digest: Digest };
 

@@ -3,7 +3,7 @@ import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { listTags } from "../../registry/manifests.ts";
 import { type Answer, jsonReply, type RepositoryContext } from "../context.ts";
-import { linkHeader } from "./link-header.ts";
+import { linkHeader } from "../respond.ts";
 
 /** Lists the tags of a repository in ASCII order. */
 export async function tags({ registry, repository, url, waitUntil }: RepositoryContext): Promise<Answer> {

@@ -13,8 +13,7 @@ import {
   uploadStatus,
 } from "../../registry/uploads.ts";
 import { mayPullFrom } from "../auth/authorise.ts";
-import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
-import { eventOrigin } from "../event-origin.ts";
+import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 
 /** Opens a session; or mounts a blob; or takes a whole blob at once. */
 export async function openUpload(context: RepositoryContext): Promise<Answer> {

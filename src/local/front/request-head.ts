@@ -6,7 +6,7 @@
  */
 import type { IncomingMessage } from "node:http";
 import { secretHeader } from "../../machine.ts";
-import { parseOrigin } from "../../oci/origin.ts";
+import { parseOrigin } from "../../oci/address.ts";
 import { clientAddress } from "./client-address.ts";
 
 /** In which the Worker is told where the client is. What a client says in it is dropped. */

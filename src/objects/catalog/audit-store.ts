@@ -1,14 +1,9 @@
 /**
  * How the catalog keeps the audit log: three kinds of entries, none of which displaces another.
  */
-import {
-  type AuditEntry,
-  type AuditKind,
-  auditKinds,
-  type KeptAuditEntry,
-  type NewAuditEntry,
-  type Page,
-} from "../api.ts";
+
+import { type AuditKind, auditKinds } from "../../oci/audit.ts";
+import type { AuditEntry, KeptAuditEntry, NewAuditEntry, Page } from "../api.ts";
 import { takeBytes } from "../sql.ts";
 
 /** How many rows of each kind are kept. */

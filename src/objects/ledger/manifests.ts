@@ -180,7 +180,8 @@ export class Manifests implements Feature {
     for (const blob of linkedLately) this.#outbox.mark(tx, { kind: "blob", digest: blob });
     if (!isKnown) this.#replace(tx, put);
     if (!isKnown || linkedLately.length > 0) this.#outbox.mark(tx, { kind: "manifest", digest });
-    this.#blobs.pending.fulfil(referenced);
+    // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
+    if (!isKnown) this.#blobs.pending.fulfil(referenced);
     this.#recordPush(tx, put);
     for (const tag of tags) this.#tags.move(tx, tag, digest, origin);
     // A tag reaches it.

@@ -10,6 +10,7 @@ import { imageManifestType } from "../../../src/oci/media-type.ts";
 import type { VariableName, Variables } from "../../../src/settings/settings.ts";
 import { Answer, deadlineMs, type ErrorEntry, fetchOnce, type PushedImage } from "../../support/client.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
+import { checkByContract } from "../../support/contract.ts";
 import { type Instance, startInstance } from "../../support/miniflare/instance.ts";
 
 /** A user name and a password, or a bearer token. */
@@ -227,6 +228,7 @@ function checkAnswer(method: string, path: string, { status, headers, bytes, tex
   assert.match(headers.get("X-Request-Id") ?? "", /^[0-9a-f-]{36}$/, what);
   if (status === 401) assert.match(headers.get("WWW-Authenticate") ?? "", /^(Bearer|Basic) realm="/, what);
   if (status === 429) assert.match(headers.get("Retry-After") ?? "", /^\d+$/, what);
+  checkByContract(method, path, status, text);
   if (status < 400 || method === "HEAD") return;
   const type = path.startsWith("/api/v1/") ? "application/problem+json" : "application/json";
   assert.equal(headers.get("Content-Type"), type, what);

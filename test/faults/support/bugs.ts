@@ -37,7 +37,12 @@ const ofFailures: Bugs = {
   "a deletion forgets who waits for a blob": {
     file: "src/objects/ledger/blobs.ts",
     from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
-    to: "return 0;",
+    to: "return waiting.last + this.#leaseMs - this.waitMs;",
+  },
+  "who tags a manifest that is there uses up what others wait for": {
+    file: "src/objects/ledger/manifests.ts",
+    from: "if (!isKnown) this.#blobs.pending.fulfil",
+    to: "this.#blobs.pending.fulfil",
   },
   "an adoption that is repeated drops its own key": {
     file: "src/objects/blob-shard.ts",
@@ -62,7 +67,7 @@ const ofFailures: Bugs = {
 `,
   },
   "an isolate goes back to an older place of a tag": {
-    file: "src/registry/tags-seen.ts",
+    file: "src/registry/caches.ts",
     from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
     to: "",
   },
@@ -112,6 +117,21 @@ const ofDelays: Bugs = {
     file: "src/objects/blob-shard/holders.ts",
     from: "due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);",
     to: "due.set(tx, dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
+  },
+  "another client's manifest takes a blob from a push that has yet to be answered": {
+    file: "src/objects/ledger/blobs.ts",
+    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
+    to: "return waiting.open.at(-1) ?? 0;",
+  },
+  "a push is acknowledged for a link however long ago it was made": {
+    file: "src/objects/commit-blob.ts",
+    from: "if (clock.now() < adoption.leaseUntil) return { ok: true };",
+    to: "if (clock.now() > 0) return { ok: true };",
+  },
+  "a push that is repeated is acknowledged for a blob that was deleted": {
+    file: "src/objects/commit-blob.ts",
+    from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
+    to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
 };
 

@@ -300,10 +300,10 @@ export class RepositoryModel {
     for (const state of this.#blobs) state.keptUntil = Math.min(state.keptUntil, state.promisedUntil);
   }
 
-  /** A manifest came, or may have: who pushed what it names has what they pushed it for. */
+  /** A manifest came, or may have, that was not there: who pushed what it names has what they pushed it for. */
   #fulfil(manifest: number): void {
     const { kind, references } = this.#content(manifest);
-    if (kind !== "image") return;
+    if (kind !== "image" || this.manifest(manifest) === "yes") return;
     for (const each of references) {
       const state = this.#blobState(each);
       state.usedAt = Date.now();

@@ -156,6 +156,36 @@ export const slowPush: fc.Arbitrary<Step[]> = fc
     ];
   });
 
+/**
+ * A push that is answered when somebody else's manifest has come for its blob and was deleted, and no grace is left; or
+ * whose object has died, so that it is repeated.
+ */
+export const lateAnswer: fc.Arbitrary<Step[]> = fc
+  .record({
+    image: pushImageStep,
+    seconds: fc.constantFrom(0, 0, 70),
+    isDeleted: fc.boolean(),
+    isEvicted: fc.boolean(),
+  })
+  .map(({ image, seconds, isDeleted, isEvicted }) => {
+    const { repository, at, watched, manifest, tag } = image;
+    const target = { repository, at, watched };
+    const put: Step = { do: "put manifest", ...target, manifest, tag };
+    return [
+      delay("LEDGERS.linkBlob", "answer held"),
+      image,
+      // From elsewhere: where the blobs are is not remembered here.
+      { ...put, at: at === 0 ? 1 : 0 },
+      { do: "delete manifest", ...target, manifest, at: at === 0 ? 1 : 0 },
+      ...(isDeleted ? [{ do: "delete blob", ...target, blob: 1 } as const] : []),
+      { do: "advance", seconds },
+      { do: "collect now" },
+      ...(isEvicted ? [{ do: "evict", of: "UPLOADS" } as const] : []),
+      { do: "let go", of: "all" },
+      put,
+    ];
+  });
+
 /** An image, a call of whose push comes once more when it is there. */
 export const repeatedCall: fc.Arbitrary<Step[]> = fc
   .record({

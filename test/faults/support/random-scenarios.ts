@@ -70,17 +70,30 @@ export const renewal: fc.Arbitrary<Step[]> = fc
     { do: "pull blob", ...what, at: what.at === 0 ? 1 : 0 },
   ]);
 
-/** A blob that is pushed once more before the manifest is deleted which has it, and all grace is ended. */
+/**
+ * A blob that is pushed once more before the manifest is deleted which has it, and may be tagged before that, and all
+ * grace is ended.
+ */
 export const endedGrace: fc.Arbitrary<Step[]> = fc
-  .record({ push: pushImageStep, blob, way, seconds: fc.constantFrom(0, 200) })
-  .map(({ push, blob: again, way: pushWay, seconds }) => {
-    const { repository, at: place, manifest: image } = push;
+  .record({
+    push: pushImageStep,
+    blob,
+    way,
+    seconds: fc.constantFrom(0, 200),
+    isTagged: fc.boolean(),
+    later: fc.constantFrom(0, 70),
+  })
+  .map(({ push, blob: again, way: pushWay, seconds, isTagged, later }) => {
+    const { repository, at: place, manifest: image, tag } = push;
     const target = { repository, at: place, watched: true };
+    const putAgain: Step[] = isTagged ? [{ do: "put manifest", ...target, manifest: image, tag }] : [];
     return [
       push,
       { do: "advance", seconds },
       { do: "push blob", ...target, blob: again, way: pushWay, pauseSeconds: 0 },
+      ...putAgain,
       { do: "delete manifest", ...target, manifest: image },
+      { do: "advance", seconds: later },
       { do: "collect now" },
       { do: "pull blob", repository, blob: again, at: place === 0 ? 1 : 0 },
     ];

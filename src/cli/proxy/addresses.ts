@@ -1,0 +1,44 @@
+/** Which address of the proxy stands for which of the registry. */
+
+/** The addresses of one registry, as the proxy's clients see them. */
+export class Addresses {
+  readonly registry: URL;
+  /** The path below which the registry is, with a slash at its end. */
+  readonly #root: string;
+
+  constructor(registry: URL) {
+    this.registry = registry;
+    this.#root = `${registry.pathname.replace(/\/+$/, "")}/`;
+  }
+
+  /** The registry's address for the target of a request to the proxy, as it stood in the request. */
+  upstream(target: string): URL {
+    const url = new URL(this.registry);
+    const at = target.indexOf("?");
+    url.pathname = `${this.#root}${(at < 0 ? target : target.slice(0, at)).replace(/^\/+/, "")}`;
+    url.search = at < 0 ? "" : target.slice(at);
+    return url;
+  }
+
+  /**
+   * What a client of the proxy is told instead of an address that the registry gave, relative or whole. What is at
+   * another host stays as it is.
+   *
+   * @param base the address of the request that was answered with it
+   * @param own `http(s)://host[:port]`, as the client calls the proxy
+   */
+  downstream(given: string, base: URL, own: string): string {
+    const url = URL.parse(given, base);
+    if (url === null || !this.#isOwn(url)) return given;
+    const path = url.pathname.startsWith(this.#root)
+      ? url.pathname.slice(this.#root.length)
+      : url.pathname.slice(1);
+    return `${own}/${path}${url.search}`;
+  }
+
+  /** What ends TLS for a registry often leaves it to say http, or no port. */
+  #isOwn({ origin, hostname, protocol }: URL): boolean {
+    if (origin === this.registry.origin) return true;
+    return hostname === this.registry.hostname && protocol === "http:" && this.registry.protocol === "https:";
+  }
+}

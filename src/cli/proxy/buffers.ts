@@ -1,0 +1,74 @@
+/** The memory in which chunks are kept until the registry has them: a fixed amount, however many pushes there are. */
+
+/** How much memory all chunks together take; two at least are there. */
+const budgetBytes = 256 * 1024 * 1024;
+
+/** Buffers of one size, which are used again and again. */
+export class ChunkBuffers {
+  #bufferBytes: number;
+  #taken = 0;
+  #free: Buffer[] = [];
+  readonly #waiting: ((buffer: Buffer) => void)[] = [];
+
+  constructor(bufferBytes: number) {
+    this.#bufferBytes = bufferBytes;
+  }
+
+  /** The size of a buffer. */
+  get bufferBytes(): number {
+    return this.#bufferBytes;
+  }
+
+  /** How many buffers there may be. */
+  get limit(): number {
+    return Math.max(2, Math.floor(budgetBytes / this.#bufferBytes));
+  }
+
+  /** How many are in use. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Whether somebody waits for a buffer who has none. */
+  get isShort(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Has buffers hold so many bytes at least from now on. */
+  growTo(bytes: number): void {
+    if (bytes <= this.#bufferBytes) return;
+    this.#bufferBytes = bytes;
+    this.#free = [];
+  }
+
+  /** A buffer, when there is one: first come, first served. Whoever has one waits for no other. */
+  async take(): Promise<Buffer> {
+    return this.takeNow() ?? (await new Promise<Buffer>((resolve) => this.#waiting.push(resolve)));
+  }
+
+  /** A buffer, if there is one that nobody waits for. */
+  takeNow(): Buffer | undefined {
+    if (this.#taken >= this.limit || this.isShort) return undefined;
+    this.#taken++;
+    return this.#free.pop() ?? this.#make();
+  }
+
+  /** Gives a buffer back. */
+  give(buffer: Buffer): void {
+    const kept = buffer.byteLength === this.#bufferBytes ? buffer : undefined;
+    const next = this.#taken <= this.limit ? this.#waiting.shift() : undefined;
+    if (next !== undefined) {
+      next(kept ?? this.#make());
+      return;
+    }
+    this.#taken--;
+    // When nothing is under way, the memory goes.
+    if (this.#taken === 0) this.#free = [];
+    else if (kept !== undefined) this.#free.push(kept);
+  }
+
+  /** One of its own, so that no pool of small ones keeps it. Its memory is there once it is written. */
+  #make(): Buffer {
+    return Buffer.allocUnsafeSlow(this.#bufferBytes);
+  }
+}

@@ -1,0 +1,301 @@
+/** One repository of a registry, as the distribution specification has it. */
+import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
+import { parseContentLength } from "../oci/http.ts";
+import { maxManifestBytes } from "../oci/manifest.ts";
+import {
+  dockerManifestListType,
+  dockerManifestType,
+  imageIndexType,
+  imageManifestType,
+  mediaTypeOfHeader,
+} from "../oci/media-type.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { AccessEntry } from "../oci/scope.ts";
+import { type Descriptor, readDescriptors } from "./descriptor.ts";
+import { RegistryError } from "./errors.ts";
+import { discard, readWhole } from "./exchange.ts";
+import { refusalOf } from "./refusals.ts";
+import type { RetryPolicy } from "./retry.ts";
+import type { Outgoing, Transport } from "./transport.ts";
+import { minChunkBytes, UploadSession } from "./upload.ts";
+
+/** A manifest as it was stored. */
+export type FetchedManifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
+
+/** What a HEAD says of a manifest. */
+export type ManifestStat = { digest: Digest | undefined; mediaType: string; size: number | undefined };
+
+/** A blob on its way. `size`: of what comes, where it is known. */
+export type OpenBlob = { body: ReadableStream<Uint8Array>; size: number | undefined };
+
+/** Some bytes of a blob: all from an offset, or a number of them. */
+export type BlobRange = { offset: number; length?: number };
+
+/** Every request can be ended; what it is about stands in the message of its error. */
+type Options = { signal?: AbortSignal | undefined };
+
+/** An upload that has begun, and the smallest chunk but the last that the registry takes. */
+export type StartedUpload = { session: UploadSession; minChunkBytes: number };
+
+const accepted = [imageManifestType, imageIndexType, dockerManifestType, dockerManifestListType, "*/*"].join(
+  ", ",
+);
+const maxPageBytes = 16 * 1024 * 1024;
+const maxPages = 10_000;
+
+/** A repository of a registry. Every failure is a {@link RegistryError}. */
+export class RemoteRepository {
+  readonly name: RepositoryName;
+  readonly #transport: Transport;
+  readonly #scopes: readonly AccessEntry[];
+
+  /** @param actions what a token is asked for: `pull`, or `pull` and `push`, or also `delete` */
+  constructor(transport: Transport, name: RepositoryName, actions: readonly string[] = ["pull"]) {
+    this.#transport = transport;
+    this.name = name;
+    this.#scopes = [{ type: "repository", name, actions: [...actions] }];
+  }
+
+  /** The address of the registry. */
+  get registry(): URL {
+    return this.#transport.registry;
+  }
+
+  /**
+   * Reads a manifest by its tag or digest; `undefined` where there is none. What is asked for by digest is what the
+   * digest is of.
+   */
+  async manifest(reference: Tag | Digest, options: Options = {}): Promise<FetchedManifest | undefined> {
+    const subject = `manifest ${reference}`;
+    const response = await this.#send(`manifests/${reference}`, [200, 404], subject, {
+      headers: { Accept: accepted },
+      ...options,
+    });
+    if (response.status === 404) return await nothing(response);
+    const mediaType = mediaTypeOfHeader(response.headers.get("Content-Type")) ?? imageManifestType;
+    const bytes = await readWhole(response, maxManifestBytes).catch((error: unknown) => {
+      throw error instanceof RegistryError ? error.about(subject) : error;
+    });
+    const named = parseDigest(reference) ?? parseDigest(response.headers.get("Docker-Content-Digest") ?? "");
+    const digest = digestOfContent(bytes, named === undefined ? "sha256" : algorithmOf(named));
+    if (named === undefined || named === digest) return { digest, mediaType, bytes };
+    throw new RegistryError("broken", `${subject}: what came for ${named} is ${digest}`);
+  }
+
+  /** Asks for a manifest without its bytes; `undefined` where there is none. */
+  async statManifest(reference: Tag | Digest, options: Options = {}): Promise<ManifestStat | undefined> {
+    const response = await this.#send(`manifests/${reference}`, [200, 404], `manifest ${reference}`, {
+      method: "HEAD",
+      headers: { Accept: accepted },
+      ...options,
+    });
+    if (response.status === 404) return await nothing(response);
+    await discard(response);
+    return {
+      digest: parseDigest(response.headers.get("Docker-Content-Digest") ?? ""),
+      mediaType: mediaTypeOfHeader(response.headers.get("Content-Type")) ?? imageManifestType,
+      size: parseContentLength(response.headers.get("Content-Length")),
+    };
+  }
+
+  /**
+   * Stores a manifest under its digest or a tag. The answer says whether the registry lists it with its subject, where it
+   * has one; else {@link addReferrer} does.
+   *
+   * @param tags that are pointed at it in the same request, where the registry knows how: Stowage does
+   */
+  async putManifest(
+    reference: Tag | Digest,
+    mediaType: string,
+    bytes: Uint8Array,
+    { tags = [], signal }: Options & { tags?: readonly string[] } = {},
+  ): Promise<{ isListed: boolean }> {
+    const query = tags.length === 0 ? "" : `?${new URLSearchParams(tags.map((tag) => ["tag", tag]))}`;
+    const response = await this.#send(`manifests/${reference}${query}`, [201], `manifest ${reference}`, {
+      method: "PUT",
+      headers: { "Content-Type": mediaType },
+      body: bytes,
+      isRepeatable: true,
+      signal,
+    });
+    await discard(response);
+    return { isListed: response.headers.has("OCI-Subject") };
+  }
+
+  /**
+   * Adds a manifest to the index that stands for the referrers of another one, where the registry has no list of its own.
+   * Source: distribution-spec, "Pushing Manifests with Subject", "Referrers Tag Schema".
+   */
+  async addReferrer(subject: Digest, referrer: Descriptor, options: Options = {}): Promise<void> {
+    const tag = referrersTag(subject);
+    const index = await this.manifest(tag, options);
+    const known =
+      index === undefined ? [] : readDescriptors(parse<{ manifests?: unknown }>(index.bytes)?.manifests);
+    if (known.some(({ digest }) => digest === referrer.digest)) return;
+    const manifests = [...known, referrer];
+    const json = JSON.stringify({ schemaVersion: 2, mediaType: imageIndexType, manifests });
+    await this.putManifest(tag, imageIndexType, new TextEncoder().encode(json), options);
+  }
+
+  /** Deletes a tag, or a manifest by its digest. */
+  async deleteManifest(reference: Tag | Digest, options: Options = {}): Promise<void> {
+    const more = { method: "DELETE", ...options };
+    await discard(await this.#send(`manifests/${reference}`, [202], `manifest ${reference}`, more));
+  }
+
+  /** Opens a blob, or some bytes of it; `undefined` where the repository does not have it. */
+  async openBlob(
+    digest: Digest,
+    { range, signal }: Options & { range?: BlobRange } = {},
+  ): Promise<OpenBlob | undefined> {
+    const subject = `blob ${digest}`;
+    const isPart = range !== undefined && (range.offset > 0 || range.length !== undefined);
+    const response = await this.#send(`blobs/${digest}`, isPart ? [206, 404] : [200, 404], subject, {
+      headers: isPart ? { Range: rangeHeader(range) } : {},
+      signal,
+    });
+    if (response.status === 404) return await nothing(response);
+    if (isPart && !startsAt(response, range.offset)) {
+      await discard(response);
+      throw new RegistryError(
+        "foreign",
+        `${subject}: the registry answers with another range than was asked for`,
+      );
+    }
+    const size = parseContentLength(response.headers.get("Content-Length"));
+    return { body: response.body ?? new Blob([]).stream(), size };
+  }
+
+  /** The size of a blob, or -1 where the registry does not say; `undefined` where the repository does not have it. */
+  async statBlob(digest: Digest, options: Options = {}): Promise<number | undefined> {
+    const more = { method: "HEAD", ...options };
+    const response = await this.#send(`blobs/${digest}`, [200, 404], `blob ${digest}`, more);
+    if (response.status === 404) return await nothing(response);
+    await discard(response);
+    return parseContentLength(response.headers.get("Content-Length")) ?? -1;
+  }
+
+  /**
+   * Begins the upload of a blob; `undefined` when it was mounted instead.
+   *
+   * @param from a repository of this registry that may have it
+   */
+  async startUpload(
+    digest: Digest,
+    {
+      from,
+      signal,
+      retries,
+    }: Options & { from?: RepositoryName | undefined; retries?: RetryPolicy | undefined } = {},
+  ): Promise<StartedUpload | undefined> {
+    const query = from === undefined ? "" : `?${new URLSearchParams({ mount: digest, from })}`;
+    const source = from === undefined ? [] : [{ type: "repository", name: from, actions: ["pull"] }];
+    const response = await this.#send(`blobs/uploads/${query}`, [201, 202], `blob ${digest}`, {
+      method: "POST",
+      scopes: [...this.#scopes, ...source],
+      // One that is begun and not used costs nothing, and ends by itself.
+      isRepeatable: true,
+      signal,
+    });
+    await discard(response);
+    if (response.status === 201) return undefined;
+    const location = this.#transport.resolve(response.headers.get("Location") ?? "", this.#address());
+    const options = { scopes: this.#scopes, signal, retries };
+    const session = new UploadSession(this.#transport, location, 0, options);
+    return { session, minChunkBytes: minChunkBytes(response) };
+  }
+
+  /** The tags, page after page. */
+  async *tags(options: Options = {}): AsyncGenerator<string> {
+    for await (const { tags } of this.#pages<{ tags?: unknown }>("tags/list?n=1000", options)) {
+      // Of no tags some say null.
+      if (tags !== null && !Array.isArray(tags)) throw this.#notAsSpecified();
+      yield* (tags ?? []).filter((tag) => typeof tag === "string");
+    }
+  }
+
+  /**
+   * What refers to a manifest: signatures, attestations and the like. Where the registry has no such list, it is the
+   * index under the tag that stands for the digest. Source: distribution-spec, "Listing Referrers", "Referrers Tag
+   * Schema".
+   */
+  async referrers(digest: Digest, options: Options = {}): Promise<Descriptor[]> {
+    const found: Descriptor[] = [];
+    const pages = this.#pages<{ manifests?: unknown }>(`referrers/${digest}`, options, [404, 400, 405]);
+    let hasList = false;
+    for await (const { manifests } of pages) {
+      hasList = true;
+      found.push(...readDescriptors(manifests));
+    }
+    if (hasList) return found;
+    const index = await this.manifest(referrersTag(digest), options);
+    return index?.mediaType === imageIndexType
+      ? readDescriptors(parse<{ manifests?: unknown }>(index.bytes)?.manifests)
+      : [];
+  }
+
+  /** The answers to a list, each an object, as far as `Link` leads; none where it is answered with one of `absent`. */
+  async *#pages<T extends object>(path: string, options: Options, absent: number[] = []): AsyncGenerator<T> {
+    let target: string | URL = path;
+    for (let count = 0; count < maxPages; count++) {
+      const response = await this.#send(target, [200, ...absent], undefined, options);
+      if (response.status !== 200) return await nothing(response);
+      const page = parse<T>(await readWhole(response, maxPageBytes));
+      if (page === undefined) throw this.#notAsSpecified();
+      yield page;
+      const [, next] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get("Link") ?? "") ?? [];
+      if (next === undefined) return;
+      target = this.#transport.resolve(next, typeof target === "string" ? this.#address(target) : target);
+    }
+  }
+
+  #notAsSpecified(): RegistryError {
+    const { host } = this.registry;
+    return new RegistryError("foreign", `${host} does not answer as a registry does`, { status: 200 });
+  }
+
+  #address(path = ""): URL {
+    return this.#transport.resolve(`v2/${this.name}/${path}`);
+  }
+
+  async #send(
+    target: string | URL,
+    expected: number[],
+    subject: string | undefined,
+    more: Partial<Outgoing>,
+  ): Promise<Response> {
+    const url = typeof target === "string" ? this.#address(target) : target;
+    const outgoing = { method: "GET", scopes: this.#scopes, ...more, target: url };
+    const response = await this.#transport.send(outgoing);
+    if (expected.includes(response.status)) return response;
+    const refusal = await refusalOf(outgoing.method, this.#transport.registry, response);
+    throw subject === undefined ? refusal : refusal.about(subject);
+  }
+}
+
+/** The tag under which referrers are listed where a registry has no list. distribution-spec: Referrers Tag Schema. */
+export function referrersTag(digest: Digest): Tag {
+  return digest.replace(":", "-").slice(0, 128) as Tag;
+}
+
+function rangeHeader({ offset, length }: BlobRange): string {
+  return `bytes=${offset}-${length === undefined ? "" : offset + length - 1}`;
+}
+
+function startsAt({ headers }: Response, offset: number): boolean {
+  return headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) ?? false;
+}
+
+async function nothing(response: Response): Promise<undefined> {
+  await discard(response);
+}
+
+/** The JSON object that an answer is; `undefined` when it is none. */
+function parse<T extends object>(bytes: Uint8Array): T | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value !== null ? (value as T) : undefined;
+  } catch {
+    return undefined;
+  }
+}

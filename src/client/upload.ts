@@ -1,0 +1,230 @@
+/**
+ * Uploads in chunks that survive broken connections.
+ *
+ * Source: distribution-spec, "Pushing a blob in chunks". What came of a chunk is not guessed: after a failure the
+ * registry is asked how far the upload is, and what is missing is sent again.
+ */
+import type { AccessEntry } from "../oci/scope.ts";
+import { RegistryError } from "./errors.ts";
+import { discard, mayPass } from "./exchange.ts";
+import { isPassing, pauseAfter, type RetryPolicy, retryAfterMs } from "./retry.ts";
+import type { Transport } from "./transport.ts";
+
+/** Eight tries without a byte of progress, over some 40 s. */
+export const defaultUploadPolicy: RetryPolicy = { attempts: 8, firstPauseMs: 500, maxPauseMs: 10_000 };
+
+/** What the requests of an upload have in common. */
+export type UploadOptions = {
+  scopes: readonly AccessEntry[];
+  signal?: AbortSignal | undefined;
+  retries?: RetryPolicy | undefined;
+  headers?: Record<string, string> | undefined;
+  /** As a request's: what is shown instead of the transport's own credentials. */
+  authorization?: string | undefined;
+};
+
+/** One upload session of a registry, and how far it is. */
+export class UploadSession {
+  readonly #transport: Transport;
+  readonly #options: UploadOptions;
+  #location: URL;
+  #offset: number;
+  #mayBeFinished = false;
+
+  /**
+   * @param location where the session is; it changes with the answers
+   * @param offset how many bytes of it the registry has
+   */
+  constructor(transport: Transport, location: URL, offset: number, options: UploadOptions) {
+    this.#transport = transport;
+    this.#location = location;
+    this.#offset = offset;
+    this.#options = options;
+  }
+
+  /** Where the next request of the session goes. */
+  get location(): URL {
+    return this.#location;
+  }
+
+  /** How many bytes the registry has acknowledged. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Whether a try to finish had no answer: a 404 after it may mean that it had succeeded. */
+  get mayBeFinished(): boolean {
+    return this.#mayBeFinished;
+  }
+
+  /**
+   * Sends the next bytes; resolves with nothing when the registry has all of them, else with its refusal, unread.
+   *
+   * @param bytes unchanged until the answer, as they may be sent again
+   * @throws RegistryError when there is no answer in several tries; or the signal's reason
+   */
+  async send(bytes: Uint8Array): Promise<Response | undefined> {
+    const end = this.#offset + bytes.byteLength;
+    return await this.#persist(bytes, async (rest) => {
+      if (this.#offset === end) return "acknowledged";
+      const response = await this.#request("PATCH", this.#location, rest);
+      if (response.status !== 202) return response;
+      this.#goOn(response);
+      const last = lastByteOf(response);
+      // Who names no range has taken all.
+      const hasAll = last === undefined || last + 1 === end || (last === 0 && end === 1);
+      if (!hasAll) return "incomplete";
+      this.#offset = end;
+      return "acknowledged";
+    });
+  }
+
+  /**
+   * Ends the upload with its last bytes, of which there may be none. The answer is 201 when the registry has the blob;
+   * any other is its refusal, unread. The bytes may not be changed until then.
+   *
+   * @param digest what the whole is to have
+   * @throws RegistryError when there is no answer in several tries; or the signal's reason
+   */
+  async finish(digest: string, bytes: Uint8Array): Promise<Response> {
+    const answered = await this.#persist(bytes, async (rest) => {
+      const url = withDigest(this.#location, digest);
+      this.#mayBeFinished = true;
+      const response = await this.#request("PUT", url, rest);
+      if (response.status < 500 && response.status !== 404) this.#mayBeFinished = false;
+      return response;
+    });
+    return answered ?? this.#fail("does not say that an upload is finished");
+  }
+
+  /** Gives the upload up, so that the registry need not keep what it has. Does not fail. */
+  async cancel(): Promise<void> {
+    const { scopes, authorization } = this.#options;
+    await this.#transport
+      .send({ method: "DELETE", target: this.#location, scopes, authorization })
+      .then(discard)
+      .catch(() => {});
+  }
+
+  /**
+   * How far the upload is, as the registry says; or its refusal, when it has no such upload.
+   *
+   * @throws RegistryError when there is no answer
+   */
+  async ask(): Promise<number | Response> {
+    const { scopes, signal, authorization, headers = {} } = this.#options;
+    const response = await this.#transport.send({
+      method: "GET",
+      target: this.#location,
+      scopes,
+      signal,
+      authorization,
+      headers,
+    });
+    if (response.status !== 204 && response.status !== 202) return response;
+    await discard(response);
+    this.#goOn(response);
+    const last = lastByteOf(response);
+    if (last === undefined) {
+      throw new RegistryError(
+        "foreign",
+        `${this.#transport.registry.host} does not say how far an upload is`,
+      );
+    }
+    // An empty upload says 0-0, as one of a single byte does.
+    return last === 0 ? Math.min(1, this.#offset) : last + 1;
+  }
+
+  /** Does one step until it is answered for good: with nothing, or what the registry said instead. */
+  async #persist(
+    bytes: Uint8Array,
+    step: (rest: Uint8Array) => Promise<Response | "acknowledged" | "incomplete">,
+  ): Promise<Response | undefined> {
+    const { signal, retries = defaultUploadPolicy } = this.#options;
+    const start = this.#offset;
+    let furthest = start;
+    for (let failures = 1; ; failures++) {
+      let response: Response | undefined;
+      let broken: unknown;
+      try {
+        const outcome = await step(bytes.subarray(this.#offset - start));
+        if (outcome === "acknowledged") return undefined;
+        if (outcome !== "incomplete") response = outcome;
+        if (response !== undefined && !mayGoOn(response.status)) return response;
+      } catch (error) {
+        if (!mayPass(error)) throw error;
+        broken = error;
+      }
+      const askedMs = response === undefined ? undefined : retryAfterMs(response);
+      const pauseMs = pauseAfter(failures, retries, this.#transport.timing, askedMs);
+      if (failures >= retries.attempts || pauseMs === undefined) {
+        if (response !== undefined) return response;
+        throw broken ?? this.#fail("takes no more bytes of an upload");
+      }
+      if (response !== undefined) await discard(response);
+      await this.#transport.timing.sleep(pauseMs, signal);
+      const stands = await this.ask();
+      if (typeof stands !== "number") return stands;
+      if (stands < start) this.#fail(`has lost bytes of an upload: it is at ${stands}, and was at ${start}`);
+      if (stands > start + bytes.byteLength) this.#fail("has more bytes of an upload than were sent");
+      if (stands > furthest) failures = 0;
+      furthest = Math.max(furthest, stands);
+      this.#offset = stands;
+    }
+  }
+
+  async #request(method: string, target: URL, bytes: Uint8Array): Promise<Response> {
+    const { scopes, signal, authorization, headers } = this.#options;
+    const { byteLength } = bytes;
+    const range = `${this.#offset}-${this.#offset + byteLength - 1}`;
+    const response = await this.#transport.send({
+      method,
+      target,
+      scopes,
+      signal,
+      authorization,
+      headers: {
+        ...headers,
+        "Content-Type": "application/octet-stream",
+        ...(byteLength === 0 ? {} : { "Content-Range": range }),
+      },
+      body: bytes,
+    });
+    if (response.status === 201 || response.status === 202) await discard(response);
+    return response;
+  }
+
+  #goOn({ headers }: Response): void {
+    const location = headers.get("Location");
+    if (location !== null) this.#location = this.#transport.resolve(location, this.#location);
+  }
+
+  #fail(what: string): never {
+    throw new RegistryError("foreign", `${this.#transport.registry.host} ${what}`);
+  }
+}
+
+/** The address that ends an upload. The rest of its query stays as the registry wrote it. */
+function withDigest(location: URL, digest: string): URL {
+  const url = new URL(location);
+  if (url.searchParams.has("digest")) return url;
+  url.search += `${url.search === "" ? "?" : "&"}digest=${encodeURIComponent(digest)}`;
+  return url;
+}
+
+/** Whether to ask the registry how far the upload is, and go on from there. */
+function mayGoOn(status: number): boolean {
+  return status === 409 || status === 416 || isPassing(status);
+}
+
+/** The last byte that an answer says the registry has; `undefined` where it says nothing of that. */
+export function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
+  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers.get("Range")?.trim() ?? "") ?? [];
+  return last === undefined ? undefined : Number(last);
+}
+
+/** The smallest chunk but the last that a registry takes, by its answer to the upload's start. */
+export function minChunkBytes({ headers }: Pick<Response, "headers">): number {
+  const text = headers.get("OCI-Chunk-Min-Length") ?? "";
+  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+}

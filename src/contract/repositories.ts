@@ -1,0 +1,103 @@
+/** `/repositories`: repositories as wholes. */
+import * as v from "valibot";
+import type { Resource } from "./operation.ts";
+import { count, must, time } from "./schemas.ts";
+
+const maxDescriptionLength = 1000;
+
+/** Who may pull a repository. */
+export const visibility = v.pipe(
+  v.picklist(["private", "public"]),
+  v.description("`public` or `private`. What is public everybody may pull."),
+);
+
+const settings = { name: v.string(), visibility, description: v.string() };
+
+const listed = {
+  ...settings,
+  pulls: v.pipe(count, v.description("How often a manifest of it was pulled.")),
+  lastPulledAt: v.optional(time),
+};
+
+/** What can be changed of a repository, and what it is called. */
+export const repository = v.object(settings);
+
+/** A repository as it is listed. */
+export const listedRepository = v.object(listed);
+
+/** One of {@link listedRepository}. */
+export type ListedRepository = v.InferOutput<typeof listedRepository>;
+
+/** A repository, and which of its tags are pulled most. */
+export const repositoryDetails = v.object({
+  ...listed,
+  tagPulls: v.pipe(
+    v.array(v.object({ tag: v.string(), pulls: count, lastPulledAt: time })),
+    v.description("The 100 tags that are pulled most."),
+  ),
+});
+
+/** What is to be changed of a repository. */
+export const repositoryPatch = v.strictObject({
+  visibility: v.exactOptional(must("public or private", visibility)),
+  description: v.exactOptional(
+    must(
+      `a text of at most ${maxDescriptionLength} characters`,
+      v.pipe(v.string(), v.maxLength(maxDescriptionLength), v.description("At most 1,000 characters.")),
+    ),
+  ),
+});
+
+export const repositories = {
+  "/repositories": {
+    name: "repositories",
+    GET: {
+      id: "searchRepositories",
+      summary: "Lists repositories, by name",
+      details: "Those that are public, and those that the caller may pull.",
+      access: "any account",
+      query: {
+        query: v.optional(
+          v.pipe(
+            v.string(),
+            v.description("Only those with this in their name or description; case does not count."),
+          ),
+        ),
+      },
+      page: { most: 10_000, last: "text" },
+      answers: {
+        200: {
+          description: "A page of repositories",
+          body: v.object({ repositories: v.array(listedRepository) }),
+        },
+      },
+    },
+  },
+  "/repositories/{name}": {
+    name: "repository",
+    GET: {
+      id: "getRepository",
+      summary: "Says what a repository is, and which of its tags are pulled most",
+      details: "Pulls are up to half a minute behind.",
+      access: { repository: "pull" },
+      answers: { 200: { description: "The repository", body: repositoryDetails } },
+    },
+    PATCH: {
+      id: "patchRepository",
+      summary: "Makes a repository public or private, or describes it",
+      details: "What is left out stays.",
+      access: { repository: "admin" },
+      audit: { action: "repository.change", target: "{name}" },
+      body: repositoryPatch,
+      answers: { 200: { description: "The repository as it is now", body: repository } },
+    },
+    DELETE: {
+      id: "deleteRepository",
+      summary: "Deletes a repository with all it holds",
+      details: "Until every replica of it is gone, its name answers pushes with 409.",
+      access: { repository: "admin" },
+      audit: { action: "repository.delete", target: "{name}" },
+      answers: { 202: { description: "Deleted" } },
+    },
+  },
+} as const satisfies Resource;

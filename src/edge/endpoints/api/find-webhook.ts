@@ -1,0 +1,15 @@
+/** What the handlers of webhooks and of their dead letters have in common. */
+import type { Webhook } from "../../../objects/webhooks-api.ts";
+import { failure, type Result } from "../../../oci/errors.ts";
+import type { Registry } from "../../../registry/registry.ts";
+
+/** The webhook of an id. Error: `WEBHOOK_UNKNOWN`. */
+export async function findWebhook(registry: Registry, id: string): Promise<Result<{ webhook: Webhook }>> {
+  const webhook = await registry.webhooks().webhook(id);
+  return webhook === undefined ? failure("WEBHOOK_UNKNOWN") : { ok: true, webhook };
+}
+
+/** What is written down of a webhook's URL: no more than its host, as its path or query may be a secret. */
+export function hostOf({ url }: Webhook): string {
+  return new URL(url).host;
+}

@@ -1,0 +1,38 @@
+/** Every handler of the management API, by resource. The type sees to it that none is missing, and none left over. */
+import type { contract, ResourceName } from "../../contract/contract.ts";
+import { accountHandlers } from "../endpoints/api/accounts.ts";
+import { auditHandlers } from "../endpoints/api/audit.ts";
+import { deadLetterHandlers } from "../endpoints/api/dead-letters.ts";
+import { explainHandlers } from "../endpoints/api/explain.ts";
+import { gcHandlers } from "../endpoints/api/gc.ts";
+import { keyHandlers } from "../endpoints/api/keys.ts";
+import { manifestHandlers } from "../endpoints/api/manifests.ts";
+import { replicaHandlers } from "../endpoints/api/replica.ts";
+import { repositoryHandlers } from "../endpoints/api/repositories.ts";
+import { restorableHandlers } from "../endpoints/api/restorable.ts";
+import { scrubHandlers } from "../endpoints/api/scrub.ts";
+import { tagHandlers } from "../endpoints/api/tags.ts";
+import { tokenHandlers } from "../endpoints/api/tokens.ts";
+import { uploadHandlers } from "../endpoints/api/uploads.ts";
+import { usageHandlers } from "../endpoints/api/usage.ts";
+import { webhookHandlers } from "../endpoints/api/webhooks.ts";
+import type { HandlersOf } from "./handler.ts";
+
+export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Name]> } = {
+  accounts: accountHandlers,
+  tokens: tokenHandlers,
+  manifests: manifestHandlers,
+  tags: tagHandlers,
+  repositories: repositoryHandlers,
+  explain: explainHandlers,
+  audit: auditHandlers,
+  webhooks: webhookHandlers,
+  deadLetters: deadLetterHandlers,
+  keys: keyHandlers,
+  gc: gcHandlers,
+  uploads: uploadHandlers,
+  restorable: restorableHandlers,
+  usage: usageHandlers,
+  scrub: scrubHandlers,
+  replica: replicaHandlers,
+};

@@ -1,0 +1,139 @@
+/** Reads a call of the management API: the parameters of its path, its query, its page and its body. */
+import * as v from "valibot";
+import type { Operation, Paging } from "../../contract/operation.ts";
+import { type ParameterName, parameters } from "../../contract/parameters.ts";
+import type { Refused } from "../../contract/schemas.ts";
+import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { parseContentLength, parsePage } from "../../oci/http.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { readBody } from "../body.ts";
+import type { Context } from "../context.ts";
+
+const maxJsonBytes = 256 * 1024;
+
+/** A page of a list. Of one whose `last` is a number, that is the largest where none is given. */
+type Page = { limit: number; last: string | number };
+
+/** What a call says, as its operation declares it. */
+export type ParsedCall = {
+  params: Record<string, string>;
+  /** The parameter `name`, which only paths of one repository have. */
+  repository: RepositoryName;
+  query: Record<string, unknown>;
+  page: Page | undefined;
+  body: unknown;
+};
+
+/** Checks what a call says. Errors: `REQUEST_INVALID`, `PAGE_INVALID`, and those of the parameters. */
+export async function parseCall(
+  context: Context,
+  operation: Operation,
+): Promise<Result<{ call: ParsedCall }>> {
+  const params = parseParameters(context.params);
+  if (!params.ok) return params;
+  const query = parseQuery(context.url.searchParams, operation.query ?? {});
+  if (!query.ok) return query;
+  const page = operation.page === undefined ? undefined : parsePaging(context.url, operation.page);
+  if (page?.ok === false) return page;
+  const body = await parseBody(context, operation);
+  if (!body.ok) return body;
+  const call = {
+    params: params.values,
+    repository: params.values.name as RepositoryName,
+    query: query.values,
+    page: page?.page,
+    body: body.value,
+  };
+  return { ok: true, call };
+}
+
+function parseParameters(given: Record<string, string>): Result<{ values: Record<string, string> }> {
+  const values: Record<string, string> = {};
+  for (const [name, text] of Object.entries(given)) {
+    const parsed = parseValue(name, text, parameters[name as ParameterName].schema);
+    if (!parsed.ok) return parsed;
+    values[name] = parsed.value as string;
+  }
+  return { ok: true, values };
+}
+
+function parseQuery(
+  given: URLSearchParams,
+  schemas: Record<string, v.GenericSchema>,
+): Result<{ values: Record<string, unknown> }> {
+  const values: Record<string, unknown> = {};
+  for (const [name, schema] of Object.entries(schemas)) {
+    const parsed = parseValue(name, given.get(name) ?? undefined, schema);
+    if (!parsed.ok) return parsed;
+    values[name] = parsed.value;
+  }
+  return { ok: true, values };
+}
+
+function parsePaging({ searchParams }: URL, { most, last }: Paging): Result<{ page: Page }> {
+  const asked = parsePage(searchParams);
+  if (asked === undefined) return failure("PAGE_INVALID");
+  const limit = Math.min(asked.limit, most);
+  if (last !== "integer") return { ok: true, page: { limit, last: asked.last } };
+  const before = asked.last === "" ? Number.MAX_SAFE_INTEGER : Number(asked.last);
+  return Number.isSafeInteger(before) ? { ok: true, page: { limit, last: before } } : failure("PAGE_INVALID");
+}
+
+/** Reads the body that an operation takes, if it takes one: a JSON object. */
+async function parseBody({ request }: Context, operation: Operation): Promise<Result<{ value: unknown }>> {
+  if (!("body" in operation) || operation.body === undefined) return { ok: true, value: undefined };
+  const length = parseContentLength(request.headers.get("Content-Length"));
+  const read = await readBody(request.body, length, maxJsonBytes);
+  if (!read.ok) return failure("REQUEST_INVALID", `the body is ${read.reason}`);
+  const json = operation.isBodyOptional && read.bytes.byteLength === 0 ? {} : parseJson(read.bytes);
+  if (json === undefined) return failure("REQUEST_INVALID", "the body is not JSON");
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    return failure("REQUEST_INVALID", "the body is not a JSON object");
+  }
+  const fields: Record<string, v.GenericSchema> = operation.body.entries;
+  const unknown = Object.keys(json).find((field) => !Object.hasOwn(fields, field));
+  if (unknown !== undefined) {
+    const known = Object.keys(fields).join(", ");
+    return failure("REQUEST_INVALID", `unknown field ${unknown}; there are ${known}`);
+  }
+  const parsed = v.safeParse(operation.body, json, { abortEarly: true });
+  if (parsed.success) return { ok: true, value: parsed.output };
+  const key = String(parsed.issues[0].path?.[0]?.key);
+  return refuse(key, (json as Record<string, unknown>)[key], fields[key]);
+}
+
+/** The JSON of a body; `undefined` where it is none. */
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+function parseValue(name: string, value: unknown, schema: v.GenericSchema): Result<{ value: unknown }> {
+  const parsed = v.safeParse(schema, value, { abortEarly: true });
+  return parsed.success ? { ok: true, value: parsed.output } : refuse(name, value, schema);
+}
+
+/** Why a value is refused, in the words that its schema has for it. */
+function refuse(name: string, value: unknown, schema: v.GenericSchema | undefined): Failure {
+  const refused = schema === undefined ? undefined : refusedOf(schema);
+  if (refused !== undefined && "error" in refused && (typeof value === "string" || !refused.isForTexts)) {
+    // What is no text is not said again: it may be anything.
+    const isSaid = refused.member !== undefined && typeof value === "string";
+    return failure(refused.error, isSaid ? { [refused.member ?? ""]: value } : undefined);
+  }
+  return invalidField(name, refused?.expected ?? "as documented");
+}
+
+/** A field that has the wrong value; `expected`: what it must be. */
+export function invalidField(field: string, expected: string): Failure {
+  return failure("REQUEST_INVALID", `${field} must be ${expected}`);
+}
+
+/** How a value of a schema is refused. */
+function refusedOf(schema: v.GenericSchema): Refused | undefined {
+  if ("wrapped" in schema) return refusedOf(schema.wrapped as v.GenericSchema);
+  return v.getMetadata(schema).refused as Refused | undefined;
+}

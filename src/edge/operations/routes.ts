@@ -1,0 +1,37 @@
+/** The routes of the management API, as the contract declares them. */
+import { contract } from "../../contract/contract.ts";
+import { apiRoot, type Endpoint, methods, type Operation } from "../../contract/operation.ts";
+import type { ManagementEndpoint, ManagementRoute } from "../route.ts";
+import { handlers } from "./handlers.ts";
+import { type AnyHandler, perform } from "./perform.ts";
+
+type AnyHandlers = Record<string, Record<string, Record<string, AnyHandler>>>;
+
+// The type of `handlers` has checked each with its operation, which is lost where they are gone through.
+const found = handlers as unknown as AnyHandlers;
+
+/** A route for each endpoint. Its handlers are called by {@link perform}, once ../dispatch.ts has let the caller in. */
+export const operationRoutes: ManagementRoute[] = Object.entries(contract).flatMap(([resource, endpoints]) =>
+  Object.entries<Endpoint>(endpoints).map(([path, endpoint]) => ({
+    name: endpoint.name,
+    path: patternOf(path),
+    of: "management",
+    methods: Object.fromEntries(
+      methods.flatMap((method) => {
+        const operation = endpoint[method];
+        const handler = found[resource]?.[path]?.[method];
+        if (operation === undefined || handler === undefined) return [];
+        return [[method, endpointOf(operation, handler)]];
+      }),
+    ),
+  })),
+);
+
+function endpointOf(operation: Operation, handler: AnyHandler): ManagementEndpoint {
+  return { access: operation.access, answer: (context) => perform(context, operation, handler) };
+}
+
+/** A path as the router has it. The name of a repository has slashes. */
+function patternOf(path: string): string {
+  return apiRoot + path.replace("{name}", ":name+").replace(/\{(\w+)\}/g, ":$1");
+}

@@ -1,0 +1,146 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type BlobSource, pushBlob } from "../../../src/client/push-blob.ts";
+import { RemoteRepository } from "../../../src/client/repository.ts";
+import { type Digest, digestOfContent } from "../../../src/oci/digest.ts";
+import type { RepositoryName } from "../../../src/oci/name.ts";
+import { content } from "../../support/content.ts";
+import { transportTo } from "./fake-registry.ts";
+import { type Trouble, UploadRegistry } from "./upload-registry.ts";
+
+const chunkBytes = 1000;
+
+function sourceOf(bytes: Uint8Array): () => Promise<BlobSource> {
+  return async () => ({
+    size: bytes.byteLength,
+    read: async (buffer, offset) => {
+      const some = bytes.subarray(offset, offset + buffer.byteLength);
+      buffer.set(some);
+      return some.byteLength;
+    },
+  });
+}
+
+async function push(
+  registry: UploadRegistry,
+  bytes: Uint8Array,
+  digest: Digest = digestOfContent(bytes, "sha256"),
+) {
+  const server = await registry.start();
+  const { transport, timing } = transportTo(server);
+  const repository = new RemoteRepository(transport, "team/app" as RepositoryName, ["pull", "push"]);
+  let acknowledged = 0;
+  const onBytes = (count: number) => {
+    acknowledged += count;
+  };
+  const outcome = await pushBlob(repository, digest, sourceOf(bytes), { chunkBytes, onBytes }).then(
+    (done) => ({ done, error: undefined }),
+    (error: Error) => ({ done: undefined, error }),
+  );
+  return { ...outcome, acknowledged, timing, server, stored: registry.blobs.get(digest) };
+}
+
+const sizes: [size: number, chunks: string[]][] = [
+  [0, ["PUT -"]],
+  [1, ["PUT 0-0"]],
+  [1000, ["PUT 0-999"]],
+  [1001, ["PATCH 0-999", "PUT 1000-1000"]],
+  [2000, ["PATCH 0-999", "PUT 1000-1999"]],
+  [2500, ["PATCH 0-999", "PATCH 1000-1999", "PUT 2000-2499"]],
+];
+
+for (const [size, chunks] of sizes) {
+  test(`a blob of ${size} bytes is sent in chunks of 1000, the last one with its digest`, async () => {
+    const registry = new UploadRegistry();
+    const bytes = content(size);
+    const { done, stored, acknowledged } = await push(registry, bytes);
+    assert.equal(done, "sent");
+    assert.deepEqual(registry.chunks, chunks);
+    assert.deepEqual(stored, Buffer.from(bytes));
+    assert.equal(acknowledged, size);
+  });
+}
+
+test("chunks are as long as the registry wants them at least", async () => {
+  const registry = new UploadRegistry(1500);
+  await push(registry, content(2500));
+  assert.deepEqual(registry.chunks, ["PATCH 0-1499", "PUT 1500-2499"]);
+});
+
+const troubles: [what: string, trouble: Trouble[], repeatedBytes: number][] = [
+  ["a cut before the first byte is kept", [{ kind: "cut", keeps: 0 }], 1000],
+  ["a cut after some bytes", [{ kind: "cut", keeps: 700 }], 300],
+  ["an answer that is lost", [{ kind: "lost-answer" }], 0],
+  ["503", [{ kind: "status", status: 503 }], 1000],
+  ["429 with Retry-After", [{ kind: "status", status: 429, headers: { "Retry-After": "2" } }], 1000],
+  ["408 after some bytes", [{ kind: "status", status: 408, keeps: 400 }], 600],
+  ["409, as another writer is still there", [{ kind: "status", status: 409 }], 1000],
+  ["202 for a part", [{ kind: "status", status: 202, keeps: 250 }], 750],
+  ["many cuts in one chunk", Array.from({ length: 20 }, () => ({ kind: "cut", keeps: 10 }) as const), 0],
+];
+
+for (const [what, trouble, repeatedBytes] of troubles) {
+  test(`${what} is got over, and only what is missing is sent again`, async () => {
+    const registry = new UploadRegistry();
+    registry.trouble.push(...trouble);
+    const bytes = content(2500);
+    const { done, error, stored, acknowledged } = await push(registry, bytes);
+    assert.equal(done, "sent", String(error));
+    assert.deepEqual(stored, Buffer.from(bytes));
+    assert.equal(acknowledged, 2500);
+    if (repeatedBytes > 0) assert.equal(registry.received - 2500, repeatedBytes);
+  });
+}
+
+test("a lost answer to the last request is not a failure: the blob is there", async () => {
+  const registry = new UploadRegistry();
+  registry.trouble.push({ kind: "lost-answer" }, { kind: "lost-answer" });
+  const { done, error } = await push(registry, content(1500));
+  assert.equal(done, "sent", String(error));
+  assert.deepEqual(registry.chunks, ["PATCH 0-999", "PUT 1000-1499"]);
+});
+
+const refusals: [status: number, tries: number, message: RegExp][] = [
+  [400, 1, /does not answer as a registry/],
+  [404, 1, /does not answer as a registry/],
+  [405, 1, /does not take uploads in chunks: /],
+  [413, 1, /takes no body of this size/],
+  [416, 8, /does not take uploads in chunks: /],
+  [507, 1, /answers with status 507/],
+  [503, 8, /answers with status 503/],
+];
+
+for (const [status, tries, message] of refusals) {
+  test(`${status} to a chunk ends the push after ${tries} tries, and gives the upload up`, async () => {
+    const registry = new UploadRegistry();
+    for (let n = 0; n < 20; n++) registry.trouble.push({ kind: "status", status });
+    const { done, error, server } = await push(registry, content(2500));
+    assert.equal(done, undefined);
+    assert.match(error?.message ?? "", message);
+    assert.match(error?.message ?? "", /^blob sha256:/);
+    assert.equal(registry.chunks.length, tries);
+    assert(server.paths().at(-1)?.startsWith("DELETE "));
+  });
+}
+
+test("bytes that are not those of the digest are refused by the registry", async () => {
+  const { error } = await push(new UploadRegistry(), content(1500), digestOfContent(content(3), "sha256"));
+  assert.match(error?.message ?? "", /not its digest$/);
+});
+
+test("a source that ends early ends the push", async () => {
+  const registry = new UploadRegistry();
+  const { transport } = transportTo(await registry.start());
+  const repository = new RemoteRepository(transport, "team/app" as RepositoryName, ["pull", "push"]);
+  let isClosed = false;
+  const open = async (): Promise<BlobSource> => ({
+    size: 2500,
+    read: async (buffer, offset) => Math.min(buffer.byteLength, 1700 - offset),
+    close: async () => {
+      isClosed = true;
+    },
+  });
+  const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), open, { chunkBytes });
+  await assert.rejects(pushed, { kind: "broken", message: /its bytes end after 1700 of 2500$/ });
+  assert(isClosed);
+});

@@ -1,0 +1,113 @@
+/** A registry that takes uploads of one repository, and meets them with trouble that a test chose. */
+import { createHash } from "node:crypto";
+import type { ServerResponse } from "node:http";
+import { answer, type FakeRegistry, fakeRegistry, type Seen } from "./fake-registry.ts";
+
+/**
+ * What happens to the next request with a body:
+ *
+ * - `cut`: the connection ends after so many of its bytes were kept
+ * - `status`: it is answered like this, after so many of its bytes were kept
+ * - `lost-answer`: it is done, and the connection ends instead of the answer
+ */
+export type Trouble =
+  | { kind: "cut"; keeps: number }
+  | { kind: "status"; status: number; keeps?: number; headers?: Record<string, string> }
+  | { kind: "lost-answer" };
+
+/** What it has, and how many bytes of bodies came. */
+export class UploadRegistry {
+  bytes = Buffer.alloc(0);
+  readonly blobs = new Map<string, Buffer>();
+  received = 0;
+  /** Whether it says of blobs that they are a byte longer than they are. */
+  liesAboutSize = false;
+  chunks: string[] = [];
+  #session = 0;
+  readonly trouble: Trouble[] = [];
+  readonly minChunkBytes: number | undefined;
+  #server: FakeRegistry | undefined;
+
+  constructor(minChunkBytes?: number) {
+    this.minChunkBytes = minChunkBytes;
+  }
+
+  get url(): string {
+    return this.#server?.url.href ?? "";
+  }
+
+  async start(): Promise<FakeRegistry> {
+    this.#server = await fakeRegistry((seen, response) => this.#handle(seen, response));
+    return this.#server;
+  }
+
+  async #handle(seen: Seen, response: ServerResponse): Promise<void> {
+    const { method, path } = seen;
+    if (path === "/v2/") return answer(response, 200);
+    if (method === "HEAD") {
+      const blob = this.blobs.get(path.split("/").at(-1) ?? "");
+      return blob === undefined
+        ? answer(response, 404)
+        : answer(response, 200, { "Content-Length": String(blob.byteLength + (this.liesAboutSize ? 1 : 0)) });
+    }
+    if (method === "POST") {
+      this.#session++;
+      this.bytes = Buffer.alloc(0);
+      const min = this.minChunkBytes;
+      const more: Record<string, string> = min === undefined ? {} : { "OCI-Chunk-Min-Length": String(min) };
+      return answer(response, 202, { ...this.#where(), ...more });
+    }
+    if (method === "DELETE") {
+      this.#session++;
+      return answer(response, 204);
+    }
+    if (!path.startsWith(`/v2/team/app/blobs/uploads/${this.#session}?`)) {
+      return answer(
+        response,
+        404,
+        {},
+        { errors: [{ code: "BLOB_UPLOAD_UNKNOWN", message: "no such upload" }] },
+      );
+    }
+    if (method === "GET") return answer(response, 204, this.#where());
+    await this.#take(seen, response);
+  }
+
+  async #take({ method, path, request }: Seen, response: ServerResponse): Promise<void> {
+    const trouble = this.trouble.shift();
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece);
+    const body = Buffer.concat(pieces);
+    this.received += body.byteLength;
+    const range = request.headers["content-range"];
+    this.chunks.push(`${method} ${range ?? "-"}`);
+    if (range !== undefined && !range.startsWith(`${this.bytes.byteLength}-`)) {
+      return answer(response, 416, this.#where());
+    }
+    const keeps = trouble === undefined || trouble.kind === "lost-answer" ? body.byteLength : trouble.keeps;
+    this.bytes = Buffer.concat([this.bytes, body.subarray(0, keeps ?? 0)]);
+    if (trouble?.kind === "cut") throw new Error("cut");
+    if (trouble?.kind === "status")
+      return answer(response, trouble.status, { ...this.#where(), ...trouble.headers });
+    if (method === "PUT") {
+      const digest = new URL(path, "http://registry").searchParams.get("digest") ?? "";
+      if (`sha256:${createHash("sha256").update(this.bytes).digest("hex")}` !== digest) {
+        return answer(response, 400, {}, { errors: [{ code: "DIGEST_INVALID", message: "not its digest" }] });
+      }
+      this.blobs.set(digest, this.bytes);
+      this.#session++;
+    }
+    if (trouble?.kind === "lost-answer") throw new Error("lost");
+    if (method === "PUT") answer(response, 201);
+    else answer(response, 202, this.#where());
+  }
+
+  /** Relative, and with a state that changes, as registries have it. */
+  #where(): Record<string, string> {
+    const length = this.bytes.byteLength;
+    return {
+      Location: `/v2/team/app/blobs/uploads/${this.#session}?_state=${length}`,
+      Range: `0-${Math.max(0, length - 1)}`,
+    };
+  }
+}
