@@ -4,6 +4,7 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  * The bytes themselves are kept as they came; nothing here writes them.
  */
+import type { AnyDigest } from "./digest.ts";
 import type { Rejection, Result } from "./errors.ts";
 import type { ReferenceDescriptor } from "./event.ts";
 import {
@@ -86,8 +87,8 @@ function readLeniently(manifest: Json, mediaType: string): ManifestFacts {
  * with, and is not kept by it.
  */
 function withNamed(facts: ManifestFacts, { digests, subjects }: ManifestSource): ManifestFacts {
-  const required = new Set<string>(facts.references.map(({ digest }) => digest));
-  const named = new Set<string>([...digests, ...subjects.filter((digest) => digest !== facts.subject)]);
+  const required = new Set<AnyDigest>(facts.references.map(({ digest }) => digest));
+  const named = new Set<AnyDigest>([...digests, ...subjects.filter((digest) => digest !== facts.subject)]);
   const others = Array.from(named.difference(required), (digest) => ({ digest }));
   return { ...facts, references: [...facts.references, ...others] };
 }
