@@ -1,7 +1,7 @@
 /** Who may call what: every operation, by callers of every kind, as its declaration says. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import type { Access } from "../../src/contract/operation.ts";
+import type { AccessRule } from "../../src/contract/operation.ts";
 import { apiRoot } from "../../src/contract/operation.ts";
 import { admin, type CallOptions, type Credential, serveClosed } from "../auth/support/registry.ts";
 import { unknownDigest } from "../support/content.ts";
@@ -56,7 +56,7 @@ const callers: Record<string, Caller | (() => Promise<Caller>)> = {
 /** What a caller gets: let in, told to log in, or refused. */
 type Outcome = "let in" | 401 | 403;
 
-function expected(access: Access, caller: Caller, isOwn: boolean): Outcome {
+function expected(access: AccessRule, caller: Caller, isOwn: boolean): Outcome {
   if (caller.as === undefined || (typeof caller.as === "string" && caller.token === undefined)) return 401;
   const refusedUnless = (isAllowed: boolean): Outcome =>
     isAllowed || caller.isAdministrator === true ? "let in" : 403;

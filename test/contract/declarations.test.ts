@@ -49,6 +49,14 @@ test("a request for an operation finds its route", () => {
   }
 });
 
+test("nothing is served below /api that is not declared", () => {
+  const served = routes
+    .filter(({ path }) => path.startsWith("/api"))
+    .flatMap(({ name, methods }) => Object.keys(methods).map((method) => `${method} ${name}`));
+  const declared = operations.map(({ method, name }) => `${method} ${name}`);
+  assert.deepEqual(served, declared);
+});
+
 test("summaries are a line without an end, details are sentences", () => {
   for (const { operation } of operations) {
     const { id, summary, details = "Is.", answers } = operation;

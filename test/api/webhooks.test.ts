@@ -1,7 +1,7 @@
-/** Webhooks: who may manage them, what they accept, and what is never shown or logged. */
+/** `/api/v1/webhooks`: who may manage them, what they accept, and what is never shown or logged. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { admin, type CallOptions, expectProblem, serveClosed } from "./support/registry.ts";
+import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
 
 const registry = await serveClosed();
 const path = "/api/v1/webhooks";
