@@ -37,6 +37,7 @@ const common = [
   "settings",
   "bindings.ts",
   "clock.ts",
+  "log.ts",
   "machine.ts",
   "units.ts",
   "version.ts",
@@ -141,6 +142,11 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
   [
     "bindings come by argument, so that tests can wrap them",
     /import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*"cloudflare:workers"/,
+  ],
+  [
+    "every line of the log is written by log.ts",
+    /\bconsole\./,
+    (path) => /^(log\.ts|cli\/|local\/)/.test(path),
   ],
   ["no object blocks the others while it waits", /\bblockConcurrencyWhile\b/],
   ["the clock is passed in", /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/, (path) => /^local\//.test(path)],

@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind } from "../oci/audit.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica } from "../storage/replica.ts";
 import type {
@@ -58,7 +58,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     super(ctx, env);
     const { storage } = ctx;
     this.#clock = clock;
-    const settings = parseSettings(env);
+    const settings = settingsOf(env);
     this.#settings = settings;
     this.#accounts = new Accounts(storage.sql);
     this.#keys = new Keys(storage, clock, settings.refreshTtlMs);

@@ -4,6 +4,8 @@
  * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
  * object's features are the rooms of ledger/ (parts.ts); this file is the list of its transactions.
  */
+
+import { log } from "../log.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -52,7 +54,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
     this.change(undefined, (tx) => this.deleteAll(tx, origin));
-    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor: origin.actor }));
+    log("info", "repository deleted", { repository: name, actor: origin.actor });
     return { ok: true };
   }
 

@@ -1,6 +1,8 @@
 /**
  * Pushing, pulling and deleting manifests, by tag and by digest.
  */
+
+import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
 import { Unreachable } from "../objects/stubs.ts";
@@ -88,7 +90,7 @@ async function readFromLedger(
   const row = await registry.ledger(repository).manifest(digest);
   if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   if (digestOfContent(row.bytes, algorithmOf(digest)) === digest) return { ok: true, row };
-  console.error(JSON.stringify({ event: "manifest damaged", repository, digest }));
+  log("error", "manifest damaged", { repository, digest });
   return failure("UNAVAILABLE", { digest });
 }
 

@@ -3,6 +3,7 @@
  * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
  */
 import type { Clock } from "../clock.ts";
+import { log } from "../log.ts";
 import type { WebhooksApi } from "../objects/webhooks-api.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
@@ -64,7 +65,7 @@ export class PullEvents {
         { id, type: "manifest.pull", time, repository, target, origin },
       ]);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "pull not told", repository, error: String(error) }));
+      log("warn", "pull not told", { repository, error: String(error) });
     }
   }
 

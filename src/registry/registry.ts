@@ -23,7 +23,7 @@ import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -86,7 +86,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     objects: env,
     rateLimits: env,
     clock,
-    settings: parseSettings(env),
+    settings: settingsOf(env),
     replica: openReplica(env, (name, key) => repositoryStub(env, name).repairReplica(key)),
     bucket: openBucket(env),
     space: openDiskSpace(env),
