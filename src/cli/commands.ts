@@ -4,6 +4,7 @@ import { accountCommands } from "./commands/accounts.ts";
 import { administrationCommands } from "./commands/administration.ts";
 import { backupCommands } from "./commands/backup.ts";
 import { collectionCommands } from "./commands/collection.ts";
+import { copyCommands } from "./commands/copy.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { proxyCommands } from "./commands/proxy.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
@@ -23,6 +24,7 @@ export const commands: Command[] = [
   ...upkeepCommands,
   ...uploadCommands,
   ...backupCommands,
+  ...copyCommands,
   ...proxyCommands,
 ];
 

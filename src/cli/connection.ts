@@ -1,5 +1,11 @@
 /** The connection to a registry: its address, who asks, and what is told when it cannot be reached. */
+
+import { basicAuthorization } from "../client/credentials.ts";
+import { exchange, isBrokenOff } from "../client/exchange.ts";
+import { systemFetch } from "../client/node.ts";
 import { CommandError } from "./errors.ts";
+
+const fetchAny = systemFetch();
 
 /** Who asks whom. Without a password nobody in particular asks, which an open registry answers. */
 export type ConnectionOptions = { url: URL; user: string; password: string | undefined };
@@ -30,8 +36,7 @@ export class Connection {
     this.origin = this.#root.origin;
     this.user = user;
     this.hasCredentials = password !== undefined;
-    const credentials = Buffer.from(`${user}:${password}`).toString("base64");
-    this.#headers = password === undefined ? {} : { Authorization: `Basic ${credentials}` };
+    this.#headers = password === undefined ? {} : { Authorization: basicAuthorization(user, password) };
   }
 
   /** An address of the registry: below its own, for a path without a slash in front; else what it named. */
@@ -44,18 +49,17 @@ export class Connection {
   /** Sends a request. Rejects with a {@link CommandError} when there is no answer, or a redirect. */
   async send(url: URL, { timeoutMs, ...sent }: Sent): Promise<Response> {
     const isRepeatable = sent.isRepeatable ?? (sent.method === "GET" || sent.method === "HEAD");
-    let response: Response;
-    try {
-      // workerd closes a connection that was idle for five seconds, and a process that was busy meanwhile has not
-      // heard of it yet when it uses the connection again.
-      response = await this.#fetch(url, sent, timeoutMs).catch((error: unknown) => {
-        if (!isRepeatable || !isBroken(error)) throw error;
-        return this.#fetch(url, sent, timeoutMs);
-      });
-    } catch (error) {
-      const reason = reasonOf(error, timeoutMs);
-      throw new CommandError(`cannot reach ${this.origin}: ${reason}`, undefined, { code: "UNREACHABLE" });
-    }
+    const once = () => this.#exchange(url, sent, timeoutMs);
+    const response = await once().catch(async (error: unknown) => {
+      try {
+        // workerd closes a connection that was idle for five seconds, and a process that was busy meanwhile has not
+        // heard of it yet when it uses the connection again.
+        if (isRepeatable && isBrokenOff(error)) return await once();
+        throw error;
+      } catch (last) {
+        throw this.#unreached(last, timeoutMs);
+      }
+    });
     if (response.status < 300 || response.status >= 400) return response;
     const target = response.headers.get("Location") ?? "elsewhere";
     throw new CommandError(
@@ -78,15 +82,24 @@ export class Connection {
       : "the registry asks for credentials: set STOWAGE_PASSWORD, or give the password with --password-stdin";
   }
 
-  async #fetch(url: URL, { method, headers, body }: Sent, timeoutMs: number | undefined): Promise<Response> {
-    return await fetch(url, {
+  async #exchange(
+    url: URL,
+    { method, headers, body }: Sent,
+    timeoutMs: number | undefined,
+  ): Promise<Response> {
+    return await exchange(fetchAny, url, {
       method,
       headers: { ...headers, ...this.#headers },
-      // Credentials are for the address that they were given for.
-      redirect: "manual",
+      body,
       ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
-      ...(body === undefined ? {} : { body: body as BodyInit }),
     });
+  }
+
+  #unreached(error: unknown, timeoutMs = 0): CommandError {
+    const isLate = error instanceof DOMException && error.name === "TimeoutError";
+    const late = `cannot reach ${this.origin}: no answer within ${timeoutMs / 1000} s`;
+    const message = isLate ? late : error instanceof Error ? error.message : String(error);
+    return new CommandError(message, undefined, { code: "UNREACHABLE" });
   }
 }
 
@@ -97,39 +110,4 @@ export function notStowage({ status, url }: Pick<Response, "status" | "url">): C
     `${origin} does not answer as Stowage does (status ${status}): is --url right?`,
     status,
   );
-}
-
-const brokenOff = "the connection was broken off";
-
-const speaksHttp = "the server speaks http, not https: write --url with http://";
-
-const reasons: Record<string, string> = {
-  ECONNREFUSED: "nothing listens there",
-  ENOTFOUND: "there is no such host",
-  EAI_AGAIN: "there is no such host, or no network",
-  ECONNRESET: brokenOff,
-  UND_ERR_SOCKET: brokenOff,
-  ERR_SSL_WRONG_VERSION_NUMBER: speaksHttp,
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: speaksHttp,
-  DEPTH_ZERO_SELF_SIGNED_CERT: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
-  SELF_SIGNED_CERT_IN_CHAIN: "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    "its certificate is not trusted; NODE_EXTRA_CA_CERTS names a file of more CAs",
-};
-
-function isBroken(error: unknown): boolean {
-  return reasonOf(error) === brokenOff;
-}
-
-/** Why a connection came to nothing, in words. */
-export function reasonOf(error: unknown, timeoutMs = 0): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return `no answer within ${timeoutMs / 1000} s`;
-  const { cause } = error;
-  const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
-  const known = reasons[code ?? ""];
-  if (known !== undefined) return known;
-  // Deno has no codes, but sentences; this one is rustls' of an answer that is not TLS.
-  const sentence = cause instanceof Error && cause.message ? cause.message : error.message;
-  return sentence.includes("InvalidContentType") ? speaksHttp : sentence;
 }

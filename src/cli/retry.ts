@@ -1,9 +1,8 @@
 /** Trying again: a backup goes over many requests, one of which may meet a broken connection. */
-import { setTimeout as delay } from "node:timers/promises";
+import { isPassing, pauseAfter, type RetryPolicy, systemTiming } from "../client/retry.ts";
 import { CommandError } from "./errors.ts";
 
-const attempts = 5;
-const firstPauseMs = 200;
+const policy: RetryPolicy = { attempts: 5, firstPauseMs: 400, maxPauseMs: 10_000 };
 
 /** Does work that may be repeated, until it is done, or refused for a reason that stays. */
 export async function retry<T>(work: () => Promise<T>): Promise<T> {
@@ -11,8 +10,8 @@ export async function retry<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (attempt === attempts || !isTransient(error)) throw error;
-      await delay(firstPauseMs * 2 ** attempt);
+      if (attempt === policy.attempts || !isTransient(error)) throw error;
+      await systemTiming.sleep(pauseAfter(attempt, policy, systemTiming) ?? 0);
     }
   }
 }
@@ -20,5 +19,5 @@ export async function retry<T>(work: () => Promise<T>): Promise<T> {
 /** Whether there was no answer, or one that says that another one may come later. */
 function isTransient(error: unknown): boolean {
   if (!(error instanceof CommandError)) return false;
-  return error.status === undefined || error.status === 429 || error.status >= 500;
+  return error.status === undefined || isPassing(error.status);
 }

@@ -36,7 +36,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const confirm = (question: string) => askFor("yes", question, around);
     const who = command.isOfAnyRegistry ? noConnection : await connectionOf(flags, around, output);
     const connection = new Connection(who);
-    const [api, content] = [new Api(connection), new Content(connection)];
+    const [api, content] = [new Api(connection), new Content(connection, who)];
     const progress = new Progress(around.stderr);
     return await command.run({
       args: parsed.args,

@@ -1,5 +1,5 @@
 /** Challenges: what a registry asks for when it answers 401. Source: RFC 9110, section 11.6.1. */
-import { isLoopbackHost } from "../oci/origin.ts";
+import { isLoopbackHost } from "../oci/address.ts";
 
 /** One challenge; names are in lower case. */
 export type Challenge = { scheme: string; parameters: Record<string, string> };

@@ -103,9 +103,8 @@ const reasons: Record<string, string> = {
   CERT_HAS_EXPIRED: "its certificate has expired",
 };
 
-/** What a later try does not change. */
+/** What a later try does not change. A server that is started again listens to nobody for a while. */
 const lasting: ReadonlySet<string> = new Set([
-  reasons.ECONNREFUSED ?? "",
   reasons.ENOTFOUND ?? "",
   reasons.CERT_HAS_EXPIRED ?? "",
   speaksHttp,

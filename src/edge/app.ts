@@ -1,39 +1,43 @@
 /**
- * From a request to an answer: routing, and what every request has in common.
+ * From a request to an answer: routing, and what every request has in common. Of each there is a line in the log (JSON for
+ * machines, text for a terminal), counts in the isolate's meter, and a data point where Analytics Engine is bound.
  */
-
 import type { Env } from "../bindings.ts";
+import { systemClock } from "../clock.ts";
 import { secretHeader } from "../machine.ts";
-import { reportIfDue } from "../objects/report.ts";
+import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { Unreachable } from "../objects/stubs.ts";
 import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
+import { tellStorage } from "../registry/monitoring.ts";
 import { type Registry, registryOf } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
-import { tellStorage } from "../registry/storage.ts";
-import { SettingError } from "../settings/settings.ts";
+import { SettingError, type Settings } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
-import type { Answer } from "./context.ts";
+import { type Answer, cut, isRefusal } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
-import { logRequest, type RequestRecord } from "./request-log.ts";
-import { countRequest } from "./request-metrics.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
 import { isProbe } from "./route.ts";
 import { findRoute, unrouted } from "./router.ts";
 
+/** The Worker as the runtime calls it. */
+export const worker = {
+  fetch: (request, env, context) => handle(request, env, (promise) => context.waitUntil(promise)),
+} satisfies ExportedHandler<Env>;
+
 /** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
-  // Whoever comes past the front could say any address to be theirs.
+  // A program that reached the Worker without passing the local server could claim any address.
   if (env.CHANNEL_SECRET && request.headers.get(secretHeader) !== env.CHANNEL_SECRET) {
     return new Response(null, { status: 403 });
   }
   const startedAt = performance.now();
   const requestId = crypto.randomUUID();
   const { method } = request;
-  // The host in it is what the client says, and may be none.
+  // The client chooses the host, which may be malformed.
   const url = URL.parse(request.url);
   const { route, params } = url === null ? unrouted : findRoute(url.pathname, method);
   const held: Promise<unknown>[] = [];
@@ -51,7 +55,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     };
     answer =
       url === null
-        ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
+        ? failure("REQUEST_INVALID", "the Host header is malformed")
         : await dispatch(
             { ...known, url, hold: (promise) => held.push(promise), received },
             route,
@@ -67,7 +71,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // something was waited for: what came from memory has taken no time, and lets others at once have theirs.
   if (performance.now() > startedAt) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
-  const failed = "failure" in answer ? answer.failure : undefined;
+  const failed = isRefusal(answer) ? answer : undefined;
   // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
   // sends: it may never see why it was refused.
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
@@ -90,8 +94,11 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   const { logFormat = "json", logsProbes = true } = registry?.settings ?? {};
   if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
   countRequest(env, record);
-  reportIfDue(env, registry?.clock.now() ?? 0, waitUntil);
-  if (registry !== undefined) tellStorage(registry, waitUntil);
+  if (registry !== undefined) {
+    if (meter.isReportDue(registry.clock.now(), reportEveryMs))
+      waitUntil(registry.reportCounts(reportEveryMs));
+    if (registry.space !== undefined) tellStorage(registry, waitUntil);
+  }
   return response;
 }
 
@@ -117,13 +124,118 @@ function answerError(error: unknown, requestId: string): Answer {
   const event = { event: "request failed", requestId, error: String(error) };
   if (passing.some((kind) => error instanceof kind)) {
     console.warn(JSON.stringify(event));
-    return { failure: failure("UNAVAILABLE") };
+    return failure("UNAVAILABLE");
   }
   if (error instanceof SettingError) {
     console.error(JSON.stringify(event));
-    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+    return failure("UNKNOWN", `the variable ${error.variable} has a wrong value`);
   }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return { failure: failure("UNKNOWN", { requestId }) };
+  return failure("UNKNOWN", { requestId });
+}
+
+/** What is known of a request once it is answered. */
+export type RequestRecord = {
+  requestId: string;
+  method: string;
+  route: string;
+  params: Record<string, string>;
+  /** What was asked for where there is no such route; else the route and its params say it. */
+  path: string | undefined;
+  account: string | undefined;
+  status: number;
+  error: string | undefined;
+  /** The digest or tag that the request is about, as far as it is known. */
+  reference: string | undefined;
+  /** Lengths of the bodies: of the request's what was received, where that was counted, else what was announced. */
+  bytesIn: number;
+  bytesOut: number;
+  milliseconds: number;
+};
+
+/** How much of a name is written that a client chose, which may be none: more than any that is one has. */
+const mostCharacters = 300;
+
+/** Writes the line. */
+export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
+  if (format === "none") return;
+  const fields = {
+    method: record.method,
+    route: record.route,
+    path: record.path && cut(record.path, mostCharacters),
+    repository: record.params.name && cut(record.params.name, mostCharacters),
+    reference: record.reference && cut(record.reference, mostCharacters),
+    account: record.account,
+    status: record.status,
+    error: record.error,
+    bytesIn: record.bytesIn,
+    bytesOut: record.bytesOut,
+    milliseconds: Math.round(record.milliseconds * 10) / 10,
+    requestId: record.requestId,
+  };
+  console.log(
+    format === "json"
+      ? JSON.stringify({ time: new Date(systemClock.now()).toISOString(), ...fields })
+      : toText(fields),
+  );
+}
+
+function toText(fields: Record<string, string | number | undefined>): string {
+  const {
+    method,
+    route,
+    path,
+    repository,
+    reference,
+    account,
+    status,
+    error,
+    bytesIn,
+    bytesOut,
+    milliseconds,
+    requestId,
+  } = fields;
+  const what = [path, repository, reference].filter(Boolean).join(" ");
+  const bytes = Number(bytesIn) + Number(bytesOut);
+  return [
+    new Date(systemClock.now()).toISOString().slice(11, 23),
+    status,
+    String(method).padEnd(6),
+    String(route).padEnd(9),
+    what,
+    account ?? "",
+    `${bytes} B`,
+    `${milliseconds} ms`,
+    error ?? "",
+    requestId,
+  ]
+    .filter((word) => word !== "")
+    .map((word) => printable(String(word)))
+    .join("  ");
+}
+
+/** Names come from clients: what would move a terminal's cursor or end the line is shown as its code. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+}
+
+const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
+/** Counts a request that was answered. */
+export function countRequest(env: Env, record: RequestRecord): void {
+  const { route, status, params, account, error, milliseconds, bytesIn, bytesOut } = record;
+  // A method is the client's word: made-up ones must not make series without end.
+  const method = knownMethods.has(record.method) ? record.method : "other";
+  meter.add("stowage_requests_total", [route, method, String(status)]);
+  if (bytesIn > 0) meter.add("stowage_request_bytes_total", [route], bytesIn);
+  if (bytesOut > 0) meter.add("stowage_response_bytes_total", [route], bytesOut);
+  meter.observe("stowage_request_duration_seconds", [route, method], milliseconds / 1000);
+  // A point takes 16 KB, and what a client names need not be a name.
+  const repository = cut(params.name ?? "", 300);
+  env.ANALYTICS?.writeDataPoint({
+    indexes: [repository.slice(0, 96)],
+    blobs: [route, method, String(status), repository, account ?? "", error ?? ""],
+    doubles: [milliseconds, bytesIn, bytesOut],
+  });
 }

@@ -2,10 +2,42 @@
  * What an endpoint gets, and what it gives back.
  */
 import type { Failure } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
+import type { Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
-import type { Access } from "./auth/access.ts";
+
+/** How the caller showed who they are. */
+export type Credential = "none" | "open" | "password" | "bearer" | "scraper";
+
+/** What the one who asks may do. Whether a repository is public is another matter. */
+export type Access = {
+  /** Who asks, as it is written into histories and audit, and signed into upload sessions. */
+  account: string;
+  credential: Credential;
+  /** The generated token that this goes back to, if it does. */
+  tokenId?: string | undefined;
+  /** The version of the credentials that a bearer token was issued for; one of an earlier release has none. */
+  version?: string | undefined;
+  may(verb: Verb, repository: RepositoryName): boolean;
+  /** Whether the caller may manage accounts. */
+  isAdministrator: boolean;
+  /** Whether the caller may list repositories; of which the list then shows those that they may pull. */
+  mayList: boolean;
+  /**
+   * Whether the answer to what {@link may} refuses is final. A bearer token may only have been asked for with
+   * something else in mind; its holder can get another.
+   */
+  isFinal(verb: Verb, repository: RepositoryName): boolean;
+};
+
+/**
+ * Whom a route of the API is open to: administrators, always; also an account for what is its own, a generated token
+ * for itself alone, or every account; the metrics also to who has the token for them. A generated token is given away
+ * for less than all that its account may, so it does not speak for the account here.
+ */
+export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 
 /** A request to the registry, once it is routed and authorised. */
 export type Context = {
@@ -42,10 +74,15 @@ export type Reply = {
 };
 
 /** An error, with the headers that go with it. */
-export type Refusal = { failure: Failure; headers?: HeaderMap };
+export type Refusal = Failure & { headers?: HeaderMap };
 
 /** What an endpoint gives back; edge/respond.ts writes it. */
 export type Answer = Reply | Refusal;
+
+/** Whether an answer is an error. */
+export function isRefusal(answer: Answer): answer is Refusal {
+  return "error" in answer;
+}
 
 /** An answer in JSON. */
 export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
@@ -54,4 +91,30 @@ export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
     headers: { "Content-Type": "application/json", ...headers },
     body: JSON.stringify(value),
   };
+}
+
+/** The most characters of a header that go into events. */
+const maxLength = 255;
+
+/**
+ * Who caused what, by this request. Where the registry is, its settings say, and nothing that the client sent: who
+ * listens may pull what the event names from there.
+ */
+export function eventOrigin({ request, registry, access, address, requestId }: Context): Origin {
+  const { publicUrl } = registry.settings;
+  return {
+    actor: access.account,
+    address,
+    requestId,
+    method: request.method,
+    host: publicUrl === undefined ? "" : new URL(publicUrl).host,
+    userAgent: (request.headers.get("User-Agent") ?? "").slice(0, maxLength),
+    url: publicUrl ?? "",
+    instance: registry.instance,
+  };
+}
+
+/** A text of at most so many characters; of a longer one the beginning, and a sign that there was more. */
+export function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }

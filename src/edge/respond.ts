@@ -1,8 +1,11 @@
 /**
  * The one place that writes answers: replies, and errors from the catalogue.
  */
+
+import type { Digest } from "../oci/digest.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
-import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
+import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
+import { type Answer, type HeaderMap, isRefusal, type Refusal, type Reply } from "./context.ts";
 
 /** On every answer. */
 const commonHeaders: HeaderMap = {
@@ -21,7 +24,7 @@ export type Sent = { response: Response; digest: string | undefined; bytesOut: n
 
 /** Writes an answer. */
 export function respond(answer: Answer, { format, method, requestId, held }: Asked): Sent {
-  const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
+  const reply = isRefusal(answer) ? errorReply(answer, format, requestId) : answer;
   const { status } = reply;
   // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
   const headers: HeaderMap = { ...commonHeaders, ...reply.headers };
@@ -53,17 +56,17 @@ function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
   return readable;
 }
 
-function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {
-  const { status } = errorCatalogue[failure.error];
+function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): Reply {
+  const { status } = errorCatalogue[refusal.error];
   const retry: HeaderMap =
     status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
   const [contentType, body] =
     format === "oci"
-      ? ["application/json", ociErrors(failure)]
-      : ["application/problem+json", problem(failure, requestId)];
+      ? ["application/json", ociErrors(refusal)]
+      : ["application/problem+json", problem(refusal, requestId)];
   return {
     status,
-    headers: { "Content-Type": contentType, ...retry, ...headers },
+    headers: { "Content-Type": contentType, ...retry, ...refusal.headers },
     body: JSON.stringify(body),
   };
 }
@@ -72,7 +75,7 @@ function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, req
 function ociErrors({ error, detail }: Failure): object {
   const { code, message } = errorCatalogue[error];
   // Clients show the message and nothing else.
-  const said = detail === undefined ? "" : textOf(detail);
+  const said = textOf(detail);
   const isShort = said !== "" && said.length <= mostSaid;
   return {
     errors: [
@@ -94,7 +97,7 @@ const mostSaid = 300;
  */
 function problem({ error, detail }: Failure, requestId: string): object {
   const { status, message } = errorCatalogue[error];
-  const members = typeof detail === "object" && detail !== null ? detail : {};
+  const members = typeof detail === "object" ? detail : {};
   const text = textOf(detail);
   return {
     ...members,
@@ -108,10 +111,40 @@ function problem({ error, detail }: Failure, requestId: string): object {
 }
 
 /** A detail for people: its text, or `name: value, …`. */
-function textOf(detail: unknown): string {
-  if (typeof detail === "string") return detail;
-  if (typeof detail !== "object" || detail === null) return "";
+function textOf(detail: Failure["detail"]): string {
+  if (typeof detail !== "object") return detail ?? "";
   return Object.entries(detail)
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
+}
+
+const caching = {
+  /** Asked for by digest: it will never be anything else. Private, as the next one may not be allowed to see it. */
+  immutable: "private, max-age=31536000, immutable",
+  /** Asked for by tag: it may move. */
+  revalidate: "no-cache",
+};
+
+/** Types that a browser shows nothing of; of the others, such as HTML, it would run what was pushed. */
+const inert = /^application\/(?:octet-stream|json|[\w.-]+\+json)$/;
+
+/** Type, digest, validator and caching of content. */
+export function contentHeaders(
+  digest: Digest,
+  contentType: string,
+  lifetime: keyof typeof caching,
+): HeaderMap {
+  return {
+    "Content-Type": contentType,
+    "Docker-Content-Digest": digest,
+    ETag: entityTag(digest),
+    "Cache-Control": caching[lifetime],
+    ...(inert.test(contentType) ? {} : { "Content-Security-Policy": "default-src 'none'; sandbox" }),
+  };
+}
+
+/** `Link` to the page after `last`, where there is `more`; no header for a page of no entries. */
+export function linkHeader(url: URL, page: PageRequest, more: boolean, last: string | undefined): HeaderMap {
+  if (!more || last === undefined) return {};
+  return { Link: nextPageLink(url, { limit: page.limit, last }) };
 }

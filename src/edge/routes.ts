@@ -6,14 +6,12 @@
  * patterns match, the first one counts.
  */
 import { catalogScope } from "../oci/scope.ts";
-import { base } from "./endpoints/base.ts";
+import { base, healthz, readyz, root } from "./endpoints/about.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
-import { healthz, readyz } from "./endpoints/health.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
-import { root } from "./endpoints/root.ts";
 import { tags } from "./endpoints/tags.ts";
 import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";

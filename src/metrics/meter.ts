@@ -179,5 +179,8 @@ export class Meter {
   }
 }
 
+/** How often an isolate reports what is not rare, at most, in milliseconds. */
+export const reportEveryMs = 30_000;
+
 /** The isolate's meter. */
 export const meter = new Meter();

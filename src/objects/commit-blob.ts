@@ -2,7 +2,6 @@
  * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
  * links them while the lease runs. Neither step holds anything while the other is awaited.
  */
-import type { Env } from "../bindings.ts";
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
@@ -11,12 +10,12 @@ import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { LinkRequest } from "./api.ts";
 import type { Adoption } from "./blob-shard-api.ts";
-import { repositoryStub, shardStub, Unreachable } from "./stubs.ts";
+import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;
 
 /** Where a commit happens. */
-type Committer = { env: Env; clock: Clock };
+type Committer = { objects: ObjectBindings; clock: Clock };
 
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
@@ -34,7 +33,7 @@ export async function commitBlob(
   origin: Origin,
 ): Promise<Result> {
   return linkAdopted(committer, repository, { session, origin }, async () => {
-    const outcome = await shardStub(committer.env, blob.digest).adopt(blob, repository);
+    const outcome = await shardStub(committer.objects, blob.digest).adopt(blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }
@@ -52,7 +51,7 @@ export async function commitMount(
   origin: Origin,
 ): Promise<Result> {
   return linkAdopted(committer, repository, { from, origin }, () =>
-    shardStub(committer.env, digest).lease(digest, repository),
+    shardStub(committer.objects, digest).lease(digest, repository),
   );
 }
 
@@ -62,12 +61,16 @@ export async function commitMount(
  *
  * @throws Unreachable when the ledger cannot be reached.
  */
-export async function isStillLinked(env: Env, repository: RepositoryName, digest: Digest): Promise<boolean> {
-  return (await repositoryStub(env, repository).locateBlob(digest, true)) !== undefined;
+export async function isStillLinked(
+  objects: ObjectBindings,
+  repository: RepositoryName,
+  digest: Digest,
+): Promise<boolean> {
+  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;
 }
 
 async function linkAdopted(
-  { env, clock }: Committer,
+  { objects, clock }: Committer,
   repository: RepositoryName,
   how: Pick<LinkRequest, "session" | "from" | "origin">,
   adopt: () => Promise<Adoption | undefined>,
@@ -76,7 +79,7 @@ async function linkAdopted(
     const adoption = await adopt();
     if (adoption === undefined)
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
-    switch (await repositoryStub(env, repository).linkBlob({ repository, adoption, ...how })) {
+    switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
         // A new link is safe from collection for a lease. What is heard of later may have gone, and is made again.
         if (clock.now() < adoption.leaseUntil) return { ok: true };

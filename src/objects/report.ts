@@ -2,7 +2,7 @@
  * How what an isolate counted reaches the catalog, which has the sum of all isolates.
  */
 import type { Env } from "../bindings.ts";
-import { meter } from "../metrics/meter.ts";
+import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";
 
@@ -23,9 +23,6 @@ export async function reportCounts(env: Env, now: number, openForMs = 0): Promis
     }
   }
 }
-
-/** How often an isolate reports what is not rare, at most. */
-const reportEveryMs = 30_000;
 
 /** Lets what was counted reach the catalog where that is due, in nobody's way. */
 export function reportIfDue(env: Env, now: number, waitUntil: (promise: Promise<void>) => void): void {

@@ -15,6 +15,12 @@ import {
   type WebhooksApi,
 } from "./webhooks-api.ts";
 
+/** The namespaces of objects, and how work is divided between the objects: what it takes to reach any of them. */
+export type ObjectBindings = Pick<
+  Env,
+  "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
+>;
+
 /** An object could not be reached, or is overloaded. The client should try again. */
 export class Unreachable extends Error {
   override name = "Unreachable";
@@ -59,7 +65,7 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
 }
 
 /** The ledger of a repository. */
-export function repositoryStub(env: Env, name: RepositoryName): LedgerApi {
+export function repositoryStub(env: ObjectBindings, name: RepositoryName): LedgerApi {
   return reliable(repeatableLedgerCalls, () => env.LEDGERS.getByName(name) as unknown as LedgerApi);
 }
 
@@ -92,12 +98,12 @@ export function shardOf(env: Division, digest: Digest): string {
 }
 
 /** The shard of a digest. */
-export function shardStub(env: Env, digest: Digest): BlobShardApi {
+export function shardStub(env: ObjectBindings, digest: Digest): BlobShardApi {
   return namedShardStub(env, shardOf(env, digest));
 }
 
 /** The shard of this name. */
-export function namedShardStub(env: Env, name: string): BlobShardApi {
+export function namedShardStub(env: ObjectBindings, name: string): BlobShardApi {
   return reliable(repeatableShardCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobShardApi);
 }
 
@@ -116,22 +122,22 @@ export function uploadPools(env: Division): string[] | undefined {
 }
 
 /** What keeps upload sessions, by the name of {@link uploadPools}; or one session, by its id. */
-export function namedUploadStub(env: Env, name: string): UploadApi {
+export function namedUploadStub(env: ObjectBindings, name: string): UploadApi {
   return reliable(repeatableUploadCalls, () => env.UPLOADS.getByName(name) as unknown as UploadApi);
 }
 
 /** What keeps the upload session with this id. */
-export function uploadStub(env: Env, session: string): UploadApi {
+export function uploadStub(env: ObjectBindings, session: string): UploadApi {
   return namedUploadStub(env, uploadObjectOf(env, session));
 }
 
 /** The one catalog. */
-export function catalogStub(env: Env): CatalogApi {
+export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
 }
 
 /** What knows who listens. */
-export function webhooksStub(env: Env): WebhooksApi {
+export function webhooksStub(env: ObjectBindings): WebhooksApi {
   return reliable(
     repeatableWebhooksCalls,
     () => env.WEBHOOKS.getByName("webhooks") as unknown as WebhooksApi,
@@ -139,6 +145,6 @@ export function webhooksStub(env: Env): WebhooksApi {
 }
 
 /** The queue of a webhook. */
-export function webhookQueueStub(env: Env, id: string): WebhookQueueApi {
+export function webhookQueueStub(env: ObjectBindings, id: string): WebhookQueueApi {
   return reliable(repeatableQueueCalls, () => env.WEBHOOK_QUEUES.getByName(id) as unknown as WebhookQueueApi);
 }

@@ -39,7 +39,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#host = {
-      env,
+      objects: env,
       clock,
       settings: parseSettings(env),
       bucket: openBucket(env),

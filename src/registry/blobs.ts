@@ -10,8 +10,7 @@ import type { RepositoryName } from "../oci/name.ts";
 import { type Bucket, BucketFailed } from "../storage/bucket.ts";
 import { type RangePiece, readRanges } from "../storage/read-ranges.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import { noteDeletion } from "./deletions.ts";
-import { smallBlobBytes } from "./isolate-cache.ts";
+import { smallBlobBytes } from "./caches.ts";
 import type { Registry } from "./registry.ts";
 
 /**
@@ -166,6 +165,6 @@ export async function deleteBlob(
   origin: Origin,
 ): Promise<Result> {
   const deleted = await registry.ledger(repository).deleteBlob(digest, origin);
-  noteDeletion(registry, repository, digest, deleted);
+  registry.cache.noteDeletionResult(repository, digest, deleted);
   return deleted;
 }

@@ -11,7 +11,6 @@ import type { PageRequest } from "../oci/http.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { ManifestRow } from "../storage/replica.ts";
-import { noteDeletion } from "./deletions.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 
@@ -146,7 +145,7 @@ export async function deleteManifest(
   origin: Origin,
 ): Promise<Result> {
   const deleted = await registry.ledger(repository).deleteManifest(digest, origin);
-  noteDeletion(registry, repository, digest, deleted);
+  registry.cache.noteDeletionResult(repository, digest, deleted);
   return deleted;
 }
 

@@ -7,7 +7,7 @@ import type { WebhooksApi } from "../objects/webhooks-api.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { ByteLru } from "./lru.ts";
+import { ByteLru } from "./caches.ts";
 
 /** How long pulls of the same manifest are not told again, in milliseconds. */
 const sampleMs = 60_000;

@@ -6,9 +6,11 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
 import type { BlobShardApi } from "../objects/blob-shard-api.ts";
+import { reportCounts } from "../objects/report.ts";
 import {
   catalogStub,
   namedShardStub,
+  type ObjectBindings,
   repositoryStub,
   shardNames,
   shardStub,
@@ -26,15 +28,16 @@ import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
-import { IsolateCache } from "./isolate-cache.ts";
-import { ByteLru } from "./lru.ts";
+import { ByteLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
-import { TagsSeen } from "./tags-seen.ts";
 
 /** The registry, as one isolate sees it. */
 export interface Registry {
-  readonly env: Env;
+  /** The namespaces of objects, for what objects do as well. */
+  readonly objects: ObjectBindings;
+  /** Where the platform counts attempts; a limit that is not bound is counted in memory. */
+  readonly rateLimits: Pick<Env, "LOGIN_FAILURES" | "ADDRESS_LOGIN_FAILURES" | "ANONYMOUS_MISSES">;
   readonly settings: Settings;
   readonly clock: Clock;
   /** `undefined` on one machine: the ledgers answer. */
@@ -62,6 +65,8 @@ export interface Registry {
   catalog(): CatalogApi;
   webhooks(): WebhooksApi;
   webhookQueue(id: string): WebhookQueueApi;
+  /** Has the catalog add up what this isolate counted. `openForMs`: without uploads that were not open for so long yet. */
+  reportCounts(openForMs?: number): Promise<void>;
   /** The registry's own secret, which the catalog made; asked for once an isolate. */
   sessionSecret(): Promise<Uint8Array>;
 }
@@ -78,10 +83,11 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
   if (known !== undefined) return known;
   let secret: Uint8Array | undefined;
   const registry: Registry = {
-    env,
+    objects: env,
+    rateLimits: env,
     clock,
     settings: parseSettings(env),
-    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name).repairReplica(key)),
     bucket: openBucket(env),
     space: openDiskSpace(env),
     cache: new IsolateCache(clock),
@@ -99,6 +105,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     catalog: () => catalogStub(env),
     webhooks: () => webhooksStub(env),
     webhookQueue: (id) => webhookQueueStub(env, id),
+    reportCounts: (openForMs) => reportCounts(env, clock.now(), openForMs),
     sessionSecret: async () => {
       // Only the value is kept: a promise belongs to the request that made it.
       secret ??= await catalogStub(env).sessionSecret();

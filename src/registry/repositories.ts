@@ -80,7 +80,7 @@ export async function deleteRepository(
 ): Promise<Result> {
   registry.visibilities.delete(repository);
   const deleted = await registry.ledger(repository).deleteRepository(origin);
-  // One that was not there counts as well: see deletions.ts.
+  // One that was not there counts too, as in caches.ts.
   if (deleted.ok || deleted.error === "NAME_UNKNOWN") registry.cache.noteRepositoryDeletion(repository);
   return deleted;
 }

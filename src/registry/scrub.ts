@@ -23,7 +23,7 @@ export type ScrubResult = { report: ScrubReport; cursor?: string };
  * with what is known of them. Error: `REQUEST_INVALID` for a wrong cursor.
  */
 export async function scrub(registry: Registry, cursor: string | undefined): Promise<Result<ScrubResult>> {
-  const { env, clock } = registry;
+  const { clock } = registry;
   const report = emptyReport();
   const take: Take = async (what, step) => {
     try {
@@ -38,8 +38,11 @@ export async function scrub(registry: Registry, cursor: string | undefined): Pro
   const phases: Phase[] = [
     { name: "shards", step: (after) => scrubShards(registry, after, take) },
     { name: "repositories", step: (after) => scrubRepositories(registry, after, take) },
-    { name: "bucket", step: (after) => take({ what: "bucket" }, () => scrubBucket(env, after, clock.now())) },
-    { name: "replica", step: (after) => take({ what: "replica" }, () => scrubReplica(env, after)) },
+    {
+      name: "bucket",
+      step: (after) => take({ what: "bucket" }, () => scrubBucket(registry, after, clock.now())),
+    },
+    { name: "replica", step: (after) => take({ what: "replica" }, () => scrubReplica(registry, after)) },
   ];
   const walked = await walk(registry, phases, cursor);
   logFindings(report);
@@ -122,7 +125,7 @@ export async function rebuildReplica(
     {
       name: "replica",
       step: async (after) => {
-        const { report, next } = await scrubReplica(registry.env, after);
+        const { report, next } = await scrubReplica(registry, after);
         removed += report.repaired.length;
         return next;
       },

@@ -2,7 +2,8 @@
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
 import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
+import { namedUploadStub, uploadPools } from "../objects/stubs.ts";
+import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -11,6 +12,7 @@ import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts"
 import { newBlobKey } from "../storage/keys.ts";
 import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
+import { mapAtOnce } from "./walk.ts";
 
 /** The most holders of a digest that are tried as the source of a mount that names none. */
 const maxMountSources = 32;
@@ -175,4 +177,28 @@ export async function mountBlob(
     return (await commitMount(registry, repository, digest, source, origin)).ok;
   }
   return false;
+}
+
+/** How many are listed. */
+const mostListedUploads = 1000;
+
+/**
+ * The sessions, the oldest first. Where each has an object of its own, those are asked that lasted so long that the catalog
+ * heard of them: half a minute. Bodies of known length that are sent in one piece have no session.
+ */
+export async function listOpenUploads(registry: Registry): Promise<OpenSession[]> {
+  const pools = uploadPools(registry.objects);
+  const holders =
+    pools?.map((name) => namedUploadStub(registry.objects, name)) ??
+    (await registry.catalog().openUploads(mostListedUploads)).map((id) => registry.upload(id));
+  const found = await mapAtOnce(holders, (holder) => holder.openSessions(mostListedUploads));
+  return found
+    .flat()
+    .sort((one, other) => (one.opened?.atMs ?? 0) - (other.opened?.atMs ?? 0))
+    .slice(0, mostListedUploads);
+}
+
+/** Cancels a session, and deletes what it stored. Error: `BLOB_UPLOAD_UNKNOWN`. */
+export function dropUpload(registry: Registry, id: string): Promise<Result<{ repository: RepositoryName }>> {
+  return registry.upload(id).drop(id);
 }

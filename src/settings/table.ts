@@ -4,8 +4,9 @@
  * The table is the only place that knows them: their types, the errors of wrong values and the README's table
  * (`npm run settings:document`) follow from it.
  */
+
+import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
 import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
-import { maxHosts, parseHosts, parseOrigin } from "../oci/origin.ts";
 import { day, gibibyte, hour, mebibyte, second } from "../units.ts";
 import {
   duration,

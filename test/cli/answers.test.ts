@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import test from "node:test";
-import { reasonOf } from "../../src/cli/connection.ts";
+import { reasonOf } from "../../src/client/exchange.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 type Handler = (url: URL, response: ServerResponse, authorization: string | undefined) => void;
@@ -60,7 +60,7 @@ test("what does not answer as a registry does is told for tags as well", async (
     [200, "<html>", /does not answer as Stowage does \(status 200\)/],
     [200, "{}", /does not answer as Stowage does \(status 200\)/],
     [404, "<html>", /does not answer as Stowage does \(status 404\)/],
-    [502, "<html>", /http:\S+ answers with status 502$/m],
+    [502, "<html>", /127\.0\.0\.1:\d+ answers with status 502$/m],
     [401, '{"errors": [{"code": "UNAUTHORIZED", "message": "no"}]}', /the registry asks for credentials: /],
   ] as const) {
     const url = await serverOf(t, (_, response) => response.writeHead(status).end(body));
@@ -120,7 +120,7 @@ test("whatever is at the address, the answer is told in a line and exits with 1"
 
 test("a server that speaks http is told from one that is away, as Node and as Deno say it", async (t) => {
   const url = await serverOf(t, (_, response) => response.end());
-  const spoken = "the server speaks http, not https: write --url with http://";
+  const spoken = "the server speaks http, not https: write its address with http://";
   const refused = await call(["account", "list"], { STOWAGE_URL: url.replace("http:", "https:") });
   assertRefused(refused, 1, new RegExp(`cannot reach https:\\S+: ${spoken}$`, "m"));
   const cause = new Error("client error (Connect): received corrupt message of type InvalidContentType");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { parseAuthorization, parseBasic } from "../../src/edge/auth/basic.ts";
+import { parseAuthorization, parseBasic } from "../../src/edge/auth/authenticate.ts";
 
 const encode = (bytes: string | Uint8Array) => Buffer.from(bytes).toString("base64");
 

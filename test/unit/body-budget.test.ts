@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BodyBudget } from "../../src/edge/body-budget.ts";
+import { BodyBudget } from "../../src/edge/body.ts";
 
 const mebibyte = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { ByteLru } from "../../src/registry/lru.ts";
+import { ByteLru } from "../../src/registry/caches.ts";
 
 test("what was used least recently goes first", () => {
   const cache = new ByteLru<string>(24, (value) => value.length);

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
-import { anonymous } from "../../src/edge/auth/access.ts";
-import { mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
+import { anonymous, mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
 import type { RepositoryName } from "../../src/oci/name.ts";
 import { registryOf } from "../../src/registry/registry.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
-import { logRequest, type RequestRecord } from "../../src/edge/request-log.ts";
+import { logRequest, type RequestRecord } from "../../src/edge/app.ts";
 
 const record: RequestRecord = {
   requestId: "06fc0f99-d373-48c9-acc2-9fe79c760320",

@@ -117,7 +117,7 @@ class RepositoryImport {
     const { content } = this.#call;
     for (let start = 0; start === 0 || start < tags.length; start += tagsAtOnce) {
       const some = tags.slice(start, start + tagsAtOnce);
-      await retry(() => content.pushManifest(this.#name, digest, mediaType, bytes, some));
+      await content.pushManifest(this.#name, digest, mediaType, bytes, some);
     }
     this.#report.pushed++;
   }
@@ -129,8 +129,8 @@ class RepositoryImport {
     const [file, from] = [this.#layout.pathOf(digest), this.#sources.get(digest)];
     // What this run has sent already is sound.
     const isReplaced = this.#isForced && from === undefined;
-    if (isReplaced) await retry(() => content.replaceBlob(this.#name, digest, file));
-    const isSent = isReplaced || (await retry(() => content.pushBlob(this.#name, digest, file, from)));
+    if (isReplaced) await content.replaceBlob(this.#name, digest, file);
+    const isSent = isReplaced || (await content.pushBlob(this.#name, digest, file, from));
     if (isSent) this.#report.blobs++;
     this.#sources.set(digest, this.#name);
   }

@@ -9,10 +9,10 @@ import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "n
 import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { reasonOf } from "../../client/exchange.ts";
 import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/digest.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
-import { reasonOf } from "../connection.ts";
 import { CommandError } from "../errors.ts";
 
 /** The annotation that has the tag. Source: image-spec, annotations.md. */
@@ -53,6 +53,14 @@ export class Layout {
   /** Where the bytes of a digest are, if they are. */
   pathOf(digest: Digest): string {
     return join(this.directory, "blobs", algorithmOf(digest), hexOf(digest));
+  }
+
+  /** Whether there is a layout at all. */
+  async isThere(): Promise<boolean> {
+    return await access(join(this.directory, "index.json")).then(
+      () => true,
+      () => false,
+    );
   }
 
   async has(digest: Digest): Promise<boolean> {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { systemFetch } from "../../client/node.ts";
 import { defaultChunkBytes } from "../../client/push-blob.ts";
 import { Transport } from "../../client/transport.ts";
-import { isLoopbackHost, parseOrigin } from "../../oci/origin.ts";
+import { isLoopbackHost, parseOrigin } from "../../oci/address.ts";
 import { version } from "../../version.ts";
 import { type Command, exitCodes, type FlagValues, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /** Whose requests a proxy takes that has credentials, or stands where they would go. */
 import type { IncomingHttpHeaders } from "node:http";
-import { isLoopbackHost, parseOrigin } from "../../oci/origin.ts";
+import { isLoopbackHost, parseOrigin } from "../../oci/address.ts";
 
 /**
  * What is wrong with where a request comes from; `undefined` for nothing.

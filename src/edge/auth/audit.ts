@@ -1,13 +1,12 @@
 /**
- * The audit log: who did what, or was refused, from where. A line in the log, and a row in the catalog, which keeps
- * the latest. No secret is ever in it.
+ * The audit log: who did what, or was refused, from where. Each entry is a line in the log, and a row in the catalog,
+ * which keeps the latest. No secret is ever in it.
  */
 import type { AuditEntry, NewAuditEntry } from "../../objects/api.ts";
 import type { AuditKind } from "../../oci/audit.ts";
-import type { Context } from "../context.ts";
-import { cut } from "../cut.ts";
-import type { Access } from "./access.ts";
-import { guardOf } from "./guard.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { WaitUntil } from "../../registry/shared-calls.ts";
+import { type Access, type Context, cut } from "../context.ts";
 
 /** What happened; the rest of the entry is known from the request. `kind`: if it is not what follows from the rest. */
 export type AuditEvent = Pick<AuditEntry, "action" | "target" | "outcome"> & {
@@ -31,10 +30,10 @@ export function audit(
     return { kind, ...cutFields({ time, actor: access.account, address, requestId, outcome, ...event }) };
   });
   for (const { kind: _, ...entry } of entries) console.log(JSON.stringify({ event: "audit", ...entry }));
-  guardOf(registry).audit.add(entries, waitUntil);
+  auditQueueOf(registry).add(entries, waitUntil);
 }
 
-/** What was refused, or was wrong, changed nothing; the rest is told apart by whether an administrator did it. */
+/** What was refused or wrong changed nothing; the rest is divided by whether an administrator did it. */
 function kindOf(access: Access, outcome: AuditEntry["outcome"]): AuditKind {
   if (outcome === "denied" || outcome === "failed") return "refusal";
   return access.isAdministrator ? "administration" : "use";
@@ -49,4 +48,101 @@ function cutFields(entry: AuditEntry): AuditEntry {
     target: cut(target, mostCharacters.target),
     ...(detail === undefined ? {} : { detail: cut(detail, mostCharacters.detail) }),
   };
+}
+
+const queues = new WeakMap<Registry, AuditQueue>();
+
+/** The queue of entries of this isolate. */
+export function auditQueueOf(registry: Registry): AuditQueue {
+  const known = queues.get(registry) ?? new AuditQueue(registry);
+  queues.set(registry, known);
+  return known;
+}
+
+/** The time between two calls to the catalog while there are more refusals to write, in milliseconds. */
+const pauseMs = 100;
+
+/** How many refusals are queued at most; of one actor a quarter. Those beyond are only counted, in one entry per actor. */
+const mostQueued = 200;
+
+/** How long a request is believed to be writing the queue: it may have ended with its client. In milliseconds. */
+const writingMs = 10_000;
+
+/** Where entries are written; `space`: where the room for them is watched. */
+type AuditStore = Pick<Registry, "catalog" | "clock"> & Partial<Pick<Registry, "space">>;
+
+/** What is counted when there is too much to list. */
+const others = { action: "refused", target: "*", detail: "more than are listed" } as const;
+
+/**
+ * Entries of one isolate on their way to the catalog. What was done is written at once. A caller can be refused as often
+ * as they like, so refusals are counted, and written a few times a second.
+ */
+export class AuditQueue {
+  readonly #store: AuditStore;
+  readonly #wait: (milliseconds: number) => Promise<unknown>;
+  #queued = new Map<string, NewAuditEntry>();
+  #writingUntil = 0;
+
+  constructor(store: AuditStore, wait = (milliseconds: number) => scheduler.wait(milliseconds)) {
+    this.#store = store;
+    this.#wait = wait;
+  }
+
+  /** Adds entries. Refusals are written after a pause if others have just been. */
+  add(entries: readonly NewAuditEntry[], waitUntil: WaitUntil): void {
+    const done = entries.filter(({ kind }) => kind !== "refusal");
+    for (const entry of entries) if (entry.kind === "refusal") this.#queue(entry);
+    if (done.length > 0) waitUntil(this.#write(done));
+    else if (this.#writingUntil <= this.#store.clock.now()) waitUntil(this.#writeQueued());
+  }
+
+  /** Writes what is queued, now. */
+  flush(): Promise<void> {
+    return this.#write([]);
+  }
+
+  /** Writes what is queued, which is older, and then these entries. */
+  async #write(entries: readonly NewAuditEntry[]): Promise<void> {
+    const all = [...this.#queued.values(), ...entries];
+    this.#queued = new Map();
+    if (all.length === 0) return;
+    const { space } = this.#store;
+    // Where even the reserve of the disk runs out; each entry is in the log, too.
+    const isDire = space !== undefined && (await space.isDire());
+    const kept = isDire ? all.filter(({ kind }) => kind === "administration") : all;
+    if (kept.length === 0) return;
+    await this.#store
+      .catalog()
+      .audit(kept)
+      .catch(() => {});
+  }
+
+  #queue(entry: NewAuditEntry): void {
+    if (this.#count(entry)) return;
+    const ofActor = [...this.#queued.values()].filter(({ actor }) => actor === entry.actor).length;
+    const isTooMuch = this.#queued.size >= mostQueued || ofActor >= mostQueued / 4;
+    const queued = isTooMuch ? { ...entry, ...others } : entry;
+    if (!this.#count(queued)) this.#queued.set(keyOf(queued), { ...queued });
+  }
+
+  /** Counts an entry that is queued already. */
+  #count(entry: NewAuditEntry): boolean {
+    const known = this.#queued.get(keyOf(entry));
+    if (known !== undefined) known.times = (known.times ?? 1) + 1;
+    return known !== undefined;
+  }
+
+  async #writeQueued(): Promise<void> {
+    do {
+      this.#writingUntil = this.#store.clock.now() + writingMs;
+      await this.flush();
+      await this.#wait(pauseMs);
+    } while (this.#queued.size > 0);
+    this.#writingUntil = 0;
+  }
+}
+
+function keyOf({ actor, action, target, outcome, detail }: NewAuditEntry): string {
+  return JSON.stringify([actor, action, target, outcome, detail]);
 }

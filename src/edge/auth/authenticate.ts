@@ -1,17 +1,16 @@
 /**
  * From a request's `Authorization` to who asks. In steady state a bearer token costs no call and no cryptography.
  */
-
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
 import type { Settings } from "../../settings/settings.ts";
-import { type Access, accessByGrants, anonymous, openToAll, scraper } from "./access.ts";
-import { type Credentials, parseAuthorization, parseBasic } from "./basic.ts";
-import type { Guard } from "./guard.ts";
+import type { Access } from "../context.ts";
+import type { AuthCache } from "./auth-cache.ts";
+import { accessByGrants, anonymous, openToAll, scraper } from "./authorise.ts";
 import { networkName } from "./limits.ts";
 import { logIn, logInByToken } from "./login.ts";
 import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
-import { isOutsider, outsiderName, type Principal, recall } from "./principal.ts";
+import { federatedUser, isFederated, type Principal, reload } from "./principal.ts";
 import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
@@ -40,53 +39,53 @@ export type Authentication = {
  * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` when an issuer's keys cannot be had.
  */
 export async function authenticate(
-  guard: Guard,
+  cache: AuthCache,
   request: Authentication,
 ): Promise<Result<{ access: Access }>> {
-  const { settings } = guard.registry;
+  const { settings } = cache.registry;
   if (settings.access === "open") return { ok: true, access: openToAll };
   const { authorization } = request;
   if (authorization === null) return { ok: true, access: anonymous };
-  const known = guard.bearers.get(authorization);
-  if (known !== undefined && known.until > guard.registry.clock.now())
+  const known = cache.bearers.get(authorization);
+  if (known !== undefined && known.until > cache.registry.clock.now())
     return { ok: true, access: known.access };
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
-      return authenticateBasic(guard, value, request.network);
+      return authenticateBasic(cache, value, request.network);
     case "bearer":
-      if (request.isScrape && isScrapeToken(guard, value)) return { ok: true, access: scraper };
+      if (request.isScrape && isScrapeToken(cache, value)) return { ok: true, access: scraper };
       return value.startsWith(tokenPrefix)
-        ? byGeneratedToken(guard, value, request.network)
-        : byBearer(guard, value, authorization, request.isUpload);
+        ? byGeneratedToken(cache, value, request.network)
+        : byBearer(cache, value, authorization, request.isUpload);
     default:
       return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
   }
 }
 
-function isScrapeToken({ registry, passwords }: Guard, value: string): boolean {
+function isScrapeToken({ registry, passwords }: AuthCache, value: string): boolean {
   const { metricsToken } = registry.settings;
   return metricsToken !== undefined && passwords.isSame(value, metricsToken);
 }
 
 async function authenticateBasic(
-  guard: Guard,
+  cache: AuthCache,
   value: string,
   network: string | undefined,
 ): Promise<Result<{ access: Access }>> {
   const credentials = parseBasic(value);
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Basic credentials are malformed");
-  const loggedIn = await logInByPassword(guard, credentials, network);
+  const loggedIn = await logInByPassword(cache, credentials, network);
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
 
 async function byGeneratedToken(
-  guard: Guard,
+  cache: AuthCache,
   secret: string,
   network: string | undefined,
 ): Promise<Result<{ access: Access }>> {
-  const loggedIn = await logInLimited(guard, subjectOfSecret(secret), network, () =>
-    logInByToken(guard, secret),
+  const loggedIn = await logInLimited(cache, subjectOfSecret(secret), network, () =>
+    logInByToken(cache, secret),
   );
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
@@ -107,13 +106,13 @@ function subjectOfSecret(secret: string): string {
  * Errors: those of `logIn`, and `TOOMANYREQUESTS`.
  */
 export function logInByPassword(
-  guard: Guard,
+  cache: AuthCache,
   { name, password }: Credentials,
   network: string | undefined,
 ): Promise<Result<{ principal: Principal }>> {
-  const isSecret = name === outsiderName || isGeneratedSecret(password);
+  const isSecret = name === federatedUser || isGeneratedSecret(password);
   const subject = isSecret ? subjectOfSecret(password) : name;
-  return logInLimited(guard, subject, network, () => logIn(guard, name, password, network));
+  return logInLimited(cache, subject, network, () => logIn(cache, name, password, network));
 }
 
 /**
@@ -121,16 +120,16 @@ export function logInByPassword(
  * out from elsewhere.
  */
 async function logInLimited(
-  guard: Guard,
+  cache: AuthCache,
   subject: string,
   network: string | undefined,
   attempt: () => Promise<Result<{ principal: Principal }>>,
 ): Promise<Result<{ principal: Principal }>> {
   const key = `${networkName(network)} ${subject.slice(0, 100)}`;
-  if (guard.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
+  if (cache.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
   const loggedIn = await attempt();
   if (loggedIn.ok || loggedIn.error !== "LOGIN_FAILED") return loggedIn;
-  return (await guard.loginFailures.count(key)) ? failure("TOOMANYREQUESTS") : loggedIn;
+  return (await cache.loginFailures.count(key)) ? failure("TOOMANYREQUESTS") : loggedIn;
 }
 
 function accessOf(principal: Principal, credential: "password" | "bearer"): Access {
@@ -142,35 +141,40 @@ function accessOf(principal: Principal, credential: "password" | "bearer"): Acce
 
 /** `header` is what the token came in, under which it is remembered. */
 async function byBearer(
-  guard: Guard,
+  cache: AuthCache,
   token: string,
   header: string,
   isUpload: boolean,
 ): Promise<Result<{ access: Access }>> {
-  const issuer = guard.outsiders.issuerOf(token);
+  const issuer = cache.federated.issuerOf(token);
   if (issuer !== undefined) {
-    const verified = await guard.outsiders.verify(issuer, token);
-    // An outsider's token that does not speak of access itself has to be exchanged at /token.
-    if (!verified.ok || verified.outsider.access === undefined)
+    const verified = await cache.federated.verify(issuer, token);
+    // A federated token that says nothing of access has to be exchanged at /token.
+    if (!verified.ok || verified.identity.access === undefined)
       return verified.ok ? failure("TOKEN_INVALID") : verified;
-    const { principal, access } = verified.outsider;
+    const { principal, access } = verified.identity;
     // Their issuer may take the key back, before a token ends that may last for years.
-    const { clock, settings } = guard.registry;
+    const { clock, settings } = cache.registry;
     const until = Math.min(principal.endsAtMs ?? 0, clock.now() + settings.tokenTtlMs);
-    return remember(guard, header, bearerAccess(accessOf(principal, "bearer"), access), until);
+    return remember(cache, header, bearerAccess(accessOf(principal, "bearer"), access), until);
   }
-  const verified = await verifyAccessToken(guard.registry, guard.keys, token);
+  const verified = await verifyAccessToken(cache.registry, cache.keys, token);
   if (!verified.ok) return verified;
   const { claims } = verified;
-  if (claims.isExpired) return isUpload ? continueUpload(guard, claims) : failure("TOKEN_INVALID");
-  return remember(guard, header, accessOfClaims(claims), claims.expiresAtMs);
+  if (claims.isExpired) return isUpload ? continueUpload(cache, claims) : failure("TOKEN_INVALID");
+  return remember(cache, header, accessOfClaims(claims), claims.expiresAtMs);
 }
 
 /** What keeping somebody's access takes, apart from the header, in bytes. */
 const keptBytes = 1024;
 
-function remember(guard: Guard, header: string, access: Access, until: number): Result<{ access: Access }> {
-  guard.bearers.set(header, { access, until, bytes: keptBytes + 4 * header.length });
+function remember(
+  cache: AuthCache,
+  header: string,
+  access: Access,
+  until: number,
+): Result<{ access: Access }> {
+  cache.bearers.set(header, { access, until, bytes: keptBytes + 4 * header.length });
   return { ok: true, access };
 }
 
@@ -178,17 +182,17 @@ function remember(guard: Guard, header: string, access: Access, until: number): 
  * A push that outlives its token goes on, within `UPLOAD_TTL`, if the credentials that the token was issued for are
  * still good, and their account still may do what the token says.
  */
-async function continueUpload(guard: Guard, claims: TokenClaims): Promise<Result<{ access: Access }>> {
-  const { registry } = guard;
+async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Result<{ access: Access }>> {
+  const { registry } = cache;
   if (registry.clock.now() > claims.expiresAtMs + registry.settings.uploadTtlMs)
     return failure("TOKEN_INVALID");
   const granted = accessOfClaims(claims);
-  // An outsider's account is not ours to ask about; the token was ours, and is taken for the upload it began.
-  const recalled: Result<{ principal: Principal }> = isOutsider(claims.account)
-    ? { ok: true, principal: guard.outsiders.recall(claims.account) }
-    : await recall(registry, claims.account, claims.tokenId, claims.version);
-  if (!recalled.ok) return recalled;
-  const today = accessOf(recalled.principal, "bearer");
+  // There is no account to ask about for a federated identity. The token was issued here, and counts for its upload.
+  const reloaded: Result<{ principal: Principal }> = isFederated(claims.account)
+    ? { ok: true, principal: cache.federated.reload(claims.account) }
+    : await reload(registry, claims.account, claims.tokenId, claims.version);
+  if (!reloaded.ok) return reloaded;
+  const today = accessOf(reloaded.principal, "bearer");
   const may: Access["may"] = (verb, repository) =>
     granted.may(verb, repository) && today.may(verb, repository);
   return { ok: true, access: { ...granted, may } };
@@ -208,4 +212,33 @@ function bearerAccess(access: Access, entries: AccessEntry[]): Access {
   const denied = new Map(entries.map((entry) => [entry.name, entry.denied ?? []]));
   const isFinal: Access["isFinal"] = (verb, repository) => denied.get(repository)?.includes(verb) ?? false;
   return { ...access, isAdministrator: false, mayList: includesCatalog(entries), isFinal };
+}
+
+/** The scheme, in lower case, and what follows it; `undefined` unless there are just these two. */
+export function parseAuthorization(header: string): { scheme: string; value: string } | undefined {
+  const [scheme, value, ...more] = header.trim().split(/[ \t]+/);
+  if (scheme === undefined || value === undefined || more.length > 0) return undefined;
+  return { scheme: scheme.toLowerCase(), value };
+}
+
+/** A user name and a password. */
+export type Credentials = { name: string; password: string };
+
+const maxLength = 16 * 1024;
+
+/**
+ * Reads what follows `Basic`; `undefined` when it is not base64 of UTF-8 with a colon in it. The password may contain
+ * colons, the name may not. A token of another issuer, shown as password, may be several kilobytes long.
+ */
+export function parseBasic(value: string): Credentials | undefined {
+  if (value.length > maxLength || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(value)) return undefined;
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
+      Buffer.from(value, "base64"),
+    );
+    const colon = text.indexOf(":");
+    return colon < 0 ? undefined : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+  } catch {
+    return undefined;
+  }
 }

@@ -1,21 +1,57 @@
 /**
- * Whether the caller may do what a route does with a repository, and what a caller is told who may not.
+ * Whether a caller may do what a route does, and what callers are told who may not: in a challenge they learn where to get
+ * a token, and for what.
  *
- * A repository that the caller may not see answers as one that does not exist would: the same, before any look-up.
+ * A repository that the caller may not see is answered for like one that does not exist: in the same way, and before any
+ * look-up.
+ *
+ * Sources: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3; Fetch, "`Origin` header"; Fetch
+ * Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
  */
-import { failure } from "../../oci/errors.ts";
-import type { Verb } from "../../oci/grant.ts";
-import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
-import type { AccessEntry } from "../../oci/scope.ts";
-import { isPublic, knownVisibility } from "../../registry/repositories.ts";
-import type { Context, Refusal } from "../context.ts";
-import type { Access } from "./access.ts";
-import { audit } from "./audit.ts";
-import { bearerChallenge } from "./challenge.ts";
-import { guardOf } from "./guard.ts";
-import { networkName } from "./limits.ts";
 
-/** Whether nobody in particular asks. */
+import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
+import { type Failure, failure } from "../../oci/errors.ts";
+import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import { type AccessEntry, formatScope } from "../../oci/scope.ts";
+import { isPublic, knownVisibility } from "../../registry/repositories.ts";
+import type { Settings } from "../../settings/settings.ts";
+import type { Access, Context, Credential, Refusal } from "../context.ts";
+import { isRead, type Route } from "../route.ts";
+import { audit } from "./audit.ts";
+import { authCacheOf } from "./auth-cache.ts";
+import { networkName } from "./limits.ts";
+import { isFederated, reload } from "./principal.ts";
+
+/** Access by grants: every set must allow what is done. */
+export function accessByGrants(account: string, credential: Credential, grantSets: Grant[][]): Access {
+  return {
+    account,
+    credential,
+    may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
+    isAdministrator: grantSets.every(isAdministrator),
+    mayList: true,
+    isFinal: () => true,
+  };
+}
+
+/** A caller without a credential. */
+export const anonymous: Access = {
+  account: "anonymous",
+  credential: "none",
+  may: () => false,
+  isAdministrator: false,
+  mayList: false,
+  isFinal: () => true,
+};
+
+/** A caller that may read the metrics, and nothing else. */
+export const scraper: Access = { ...anonymous, account: "metrics", credential: "scraper" };
+
+/** Any caller of an open registry. */
+export const openToAll: Access = accessByGrants("anonymous", "open", [everything]);
+
+/** Whether the caller has no credential. */
 export function isAnonymous(access: Access): boolean {
   return access.account === "anonymous" && access.credential !== "open";
 }
@@ -28,53 +64,53 @@ export async function refusalFor(
 ): Promise<Refusal | undefined> {
   const { access } = context;
   // Before anything else, as even a refusal may cost a look-up.
-  if (verb === "pull" && isGuessing(context)) return { failure: failure("TOOMANYREQUESTS") };
+  if (verb === "pull" && hasTooManyMisses(context)) return failure("TOOMANYREQUESTS");
   if (access.may(verb, repository)) return undefined;
   if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;
   return deny(context, repository, verb);
 }
 
-/** Whether an anonymous caller has asked in vain too often. */
-export function isGuessing({ registry, access, network }: Caller): boolean {
-  return isAnonymous(access) && guardOf(registry).misses.isReached(networkName(network));
+/** Whether an anonymous caller has asked too often for what does not exist. */
+export function hasTooManyMisses({ registry, access, network }: Caller): boolean {
+  return isAnonymous(access) && authCacheOf(registry).misses.isReached(networkName(network));
 }
 
 type Caller = Pick<Context, "registry" | "access" | "network">;
 
-/** How many questions of one caller, whether a repository is public, are under way in an isolate at most. */
-const mostQuestions = 32;
+/** How many look-ups of whether a repository is public one caller may have in flight in an isolate. */
+const mostLookups = 32;
 
 /**
- * Whether a repository is public. Callers that ask about one after the other that is not, and that they may not pull
- * otherwise, are believed to be guessing, and the ledgers are not asked for them any more.
+ * Whether a repository is public. A caller who asks about many repositories that are not, and that they may not pull
+ * either, is taken to be guessing names: the ledgers are not asked on their behalf for a while.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, network } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { misses, questions } = guardOf(registry);
+  const { misses, visibilityLookups } = authCacheOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
   const who = isAnonymous(access) ? networkName(network) : `account ${access.account}`;
   // What is being asked may be in vain, and is counted only afterwards.
-  const asking = questions.get(who) ?? 0;
-  if (misses.isReached(who) || asking >= mostQuestions) return false;
-  questions.set(who, asking + 1);
+  const asking = visibilityLookups.get(who) ?? 0;
+  if (misses.isReached(who) || asking >= mostLookups) return false;
+  visibilityLookups.set(who, asking + 1);
   try {
     const answer = await isPublic(registry, repository);
     if (!answer) await misses.count(who);
     return answer;
   } finally {
-    const left = (questions.get(who) ?? 1) - 1;
-    if (left === 0) questions.delete(who);
-    else questions.set(who, left);
+    const left = (visibilityLookups.get(who) ?? 1) - 1;
+    if (left === 0) visibilityLookups.delete(who);
+    else visibilityLookups.set(who, left);
   }
 }
 
 /**
- * Whether the caller may read a blob from a repository in order to mount it elsewhere. With a bearer token, the token
- * itself must say so: it was issued for what it names, and may be in the hands of somebody who is to have no more.
+ * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must say so itself:
+ * it was issued for what it names, and its holder is to have no more than that.
  *
- * `isNamed`: the caller named the source. What was found for a caller who named none is no guess of theirs.
+ * `isNamed`: the caller named the source. Where the registry found the source itself, it does not count as a guess.
  */
 export async function mayPullFrom(
   context: Context,
@@ -89,7 +125,7 @@ function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal
   const { access } = context;
   if (!isAnonymous(access) && access.isFinal(verb, repository)) {
     if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
-    return { failure: failure("DENIED", { repository, action: verb }) };
+    return failure("DENIED", { repository, action: verb });
   }
   return challenge(context, scopesFor(context.url, repository, verb));
 }
@@ -105,7 +141,7 @@ export function challenge({ registry, access, url, request }: Context, scopes: A
     isForOther ? "insufficient_scope" : undefined,
   );
   return {
-    failure: failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
+    ...failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
     headers: { "WWW-Authenticate": header },
   };
 }
@@ -118,4 +154,114 @@ function scopesFor(url: URL, repository: RepositoryName, verb: Verb): AccessEntr
   const from = source === null ? undefined : parseRepositoryName(source);
   if (from !== undefined) scopes.push({ type: "repository", name: from, actions: ["pull"] });
   return scopes;
+}
+
+/** The `WWW-Authenticate` of a route that takes bearer tokens. */
+export function bearerChallenge(
+  settings: Settings,
+  url: URL,
+  headers: Headers,
+  scopes: AccessEntry[],
+  error?: "invalid_token" | "insufficient_scope",
+): string {
+  const realm = settings.authRealm ?? `${originOf(settings, url, headers)}/token`;
+  const parts = [`realm="${realm}"`, `service="${settings.service}"`];
+  if (scopes.length > 0) parts.push(`scope="${scopes.map(formatScope).join(" ")}"`);
+  if (error !== undefined) parts.push(`error="${error}"`);
+  return `Bearer ${parts.join(",")}`;
+}
+
+/** The `WWW-Authenticate` of a route that takes passwords and generated tokens alone. */
+export function basicChallenge(settings: Settings): string {
+  return `Basic realm="${settings.service}", charset="UTF-8"`;
+}
+
+/** How long an account's grants are kept for lists, in milliseconds. */
+const grantsTtlMs = 60_000;
+
+/**
+ * Which repositories a list shows: those that the caller's account may pull, by its grants of the last minute. A bearer
+ * token for a list says only that its holder may list. Anything that is done with one repository, the token itself must
+ * allow.
+ *
+ * For federated identities, which have no account here, and for tokens that were issued before a change of the account's
+ * password, only what the token itself says counts.
+ */
+export async function pullGrants(context: Context): Promise<(repository: RepositoryName) => boolean> {
+  const { access, registry } = context;
+  const own = (repository: RepositoryName) => access.may("pull", repository);
+  if (access.credential !== "bearer" || isAnonymous(access) || isFederated(access.account)) return own;
+  const { subjects } = authCacheOf(registry);
+  const now = registry.clock.now();
+  const key = `${access.account} ${access.tokenId ?? ""} ${access.version ?? ""}`;
+  const known = subjects.get(key);
+  if (known !== undefined && known.until > now) return (repository) => known.access.may("pull", repository);
+  const reloaded = await reload(registry, access.account, access.tokenId, access.version);
+  if (!reloaded.ok) return own;
+  const full = accessByGrants(access.account, "bearer", reloaded.principal.grantSets);
+  const bytes = 1024 + 4 * JSON.stringify(reloaded.principal.grantSets).length;
+  subjects.set(key, { access: full, until: now + grantsTtlMs, bytes });
+  return (repository) => full.may("pull", repository);
+}
+
+/**
+ * The origin that the client asked for: the request's own, or the one that a trusted proxy forwards. Where something in
+ * front terminates TLS without saying so, `PUBLIC_SCHEME` gives the scheme. Of several values of a header the last
+ * counts, as the proxy itself has added it.
+ */
+export function originOf(settings: Settings, url: URL, headers: Headers): string {
+  const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
+  const said = forwarded(settings, headers, "X-Forwarded-Proto");
+  const scheme = said === "https" || said === "http" ? said : requested;
+  const host = forwarded(settings, headers, "X-Forwarded-Host");
+  const byProxy = host === undefined ? undefined : parseOrigin(`${scheme}://${host}`);
+  return (byProxy ?? new URL(`${scheme}://${url.host}`)).origin;
+}
+
+/** A request that is not authenticated yet. */
+type Received = { settings: Settings; request: Request; url: URL; route: Route | undefined };
+
+/**
+ * Why a request is refused, whoever sent it: by its host, or by the site that made a browser send it. `undefined` if it
+ * is not. Errors: `HOST_UNKNOWN`, `SITE_FOREIGN`.
+ *
+ * A browser sends whatever any page tells it to send, with the passwords it knows and from inside its network. Without
+ * CORS headers a page of another site cannot read the answers, but sending the request may be all it wants. And a page
+ * that lets a name of its own resolve to this machine (DNS rebinding) would be a page of this very registry.
+ */
+export function refusalByOrigin({ settings, request, url, route }: Received): Failure | undefined {
+  const { headers, method } = request;
+  if (settings.access === "open") {
+    // A page may have led a browser to the proxy under another name, or past the proxy: both names must be known.
+    const stranger = [url.hostname, ...forwardedHosts(settings, headers)].find(
+      (host) => !isOpenHost(settings, host),
+    );
+    if (stranger !== undefined) return failure("HOST_UNKNOWN", { host: stranger });
+  }
+  if (isRead(route, method)) return undefined;
+  const site = headers.get("Sec-Fetch-Site") ?? "none";
+  if (site !== "none" && site !== "same-origin") return failure("SITE_FOREIGN", { site });
+  const asked = originOf(settings, url, headers);
+  const origin = headers.get("Origin") ?? asked;
+  if (origin !== asked && origin !== settings.publicUrl) {
+    return failure("SITE_FOREIGN", { origin, expected: settings.publicUrl ?? asked });
+  }
+  return undefined;
+}
+
+/** The host in `X-Forwarded-Host`, if a trusted proxy sets it; what does not parse is returned as it is. */
+function forwardedHosts(settings: Settings, headers: Headers): string[] {
+  const host = forwarded(settings, headers, "X-Forwarded-Host");
+  if (host === undefined) return [];
+  return [parseOrigin(`http://${host}`)?.hostname ?? host.slice(0, 100)];
+}
+
+/** The last value of a header that a trusted proxy sets; `undefined` where it is missing or empty. */
+function forwarded({ trustForwarded }: Settings, headers: Headers, header: string): string | undefined {
+  const values = trustForwarded ? headers.get(header)?.trim() : undefined;
+  return values ? values.split(",").at(-1)?.trim() : undefined;
+}
+
+function isOpenHost({ openHosts }: Settings, host: string): boolean {
+  return isLoopbackHost(host) || openHosts.includes(withoutFinalDot(host));
 }

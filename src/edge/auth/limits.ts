@@ -4,7 +4,7 @@
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import { ByteLru } from "../../registry/lru.ts";
+import { ByteLru } from "../../registry/caches.ts";
 
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
 const refusalMs = 60_000;
@@ -51,8 +51,8 @@ export class FailureLimit {
   readonly #clock: Clock;
   readonly #refusedUntil = new ByteLru<number>(1024 * 1024, () => 300);
 
-  constructor(env: Partial<Pick<Env, LimitName>>, name: LimitName, clock: Clock) {
-    this.#limit = env[name] ?? new MemoryLimit(perMinute[name], clock);
+  constructor(bound: Pick<Env, LimitName>, name: LimitName, clock: Clock) {
+    this.#limit = bound[name] ?? new MemoryLimit(perMinute[name], clock);
     this.#clock = clock;
   }
 

@@ -3,14 +3,14 @@
  */
 import type { Account } from "../../objects/api.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import type { Guard } from "./guard.ts";
+import type { AuthCache } from "./auth-cache.ts";
+import type { Slot } from "./login-throttle.ts";
 import { hashSecret, isGeneratedSecret } from "./passwords.ts";
-import type { Place } from "./places.ts";
 import {
   accountPrincipal,
   adminName,
   adminPrincipal,
-  outsiderName,
+  federatedUser,
   type Principal,
   principalOfToken,
 } from "./principal.ts";
@@ -23,31 +23,31 @@ import {
  * Costs one call to the catalog at most, or two for a generated token.
  */
 export async function logIn(
-  guard: Guard,
+  cache: AuthCache,
   name: string,
   password: string,
   network: string | undefined,
 ): Promise<Result<{ principal: Principal }>> {
-  if (name === outsiderName) return guard.outsiders.exchange(password);
-  if (isGeneratedSecret(password)) return logInByToken(guard, password, name);
-  const { registry, passwords } = guard;
+  if (name === federatedUser) return cache.federated.exchange(password);
+  if (isGeneratedSecret(password)) return logInByToken(cache, password, name);
+  const { registry, passwords } = cache;
   if (name === adminName) {
     const { adminPassword } = registry.settings;
     // An unset password is compared with itself, and is wrong: as long as it takes for a set one.
     const isRight = passwords.isSame(password, adminPassword ?? password) && adminPassword !== undefined;
     return isRight ? { ok: true, principal: await adminPrincipal(registry) } : failure("LOGIN_FAILED");
   }
-  const loggedIn = await logInByAccountPassword(guard, name, password, network);
+  const loggedIn = await logInByAccountPassword(cache, name, password, network);
   return loggedIn.ok ? { ok: true, principal: accountPrincipal(loggedIn.account) } : loggedIn;
 }
 
 /** Who shows this generated token; `name`: it must be this account's. Error: `LOGIN_FAILED`. */
 export async function logInByToken(
-  guard: Guard,
+  cache: AuthCache,
   secret: string,
   name?: string,
 ): Promise<Result<{ principal: Principal }>> {
-  const { registry } = guard;
+  const { registry } = cache;
   if (!isGeneratedSecret(secret)) return failure("LOGIN_FAILED");
   const day = Math.floor(registry.clock.now() / 86_400_000);
   const token = await registry.catalog().tokenBySecret(hashSecret(secret), day);
@@ -57,51 +57,51 @@ export async function logInByToken(
 
 /**
  * The account of this name, if this is its password. Costs one call to the catalog; under pressure none for a name that
- * is no account's. A password that was right lately needs no place.
+ * no account has. A password that was right within the last minute needs no slot.
  *
- * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` where too much is derived already.
+ * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` where too many passwords are being derived.
  */
 async function logInByAccountPassword(
-  guard: Guard,
+  cache: AuthCache,
   name: string,
   password: string,
   network: string | undefined,
 ): Promise<Result<{ account: Account }>> {
-  const { registry, gate, passwords } = guard;
-  const beganAt = registry.clock.now();
+  const { registry, throttle, passwords } = cache;
+  const arrivedAt = registry.clock.now();
   const refuse = async () => {
-    await gate.untilTold(beganAt);
+    await throttle.waitBeforeRefusal(arrivedAt);
     return failure("TOOMANYREQUESTS");
   };
-  let place = gate.enter(network);
-  const isUnderPressure = place === undefined;
+  let slot = throttle.acquire(network);
+  const isUnderPressure = slot === undefined;
   try {
-    if (isUnderPressure && !(await gate.mayBeKnown(name))) return await refuse();
+    if (isUnderPressure && !(await throttle.mayBeKnown(name))) return await refuse();
     const account = await registry.catalog().account(name);
     if (!passwords.isRemembered(password, account?.password, registry.clock.now())) {
-      if (isUnderPressure && account !== undefined) place = gate.enterFirstTry(network, name);
-      if (place === undefined) return await refuse();
-      if (!(await isRight(guard, place, password, account))) {
-        await gate.countFailure(network);
+      if (isUnderPressure && account !== undefined) slot = throttle.acquireForFirstAttempt(network, name);
+      if (slot === undefined) return await refuse();
+      if (!(await isRight(cache, slot, password, account))) {
+        await throttle.countFailure(network);
         return isUnderPressure ? await refuse() : failure("LOGIN_FAILED");
       }
     }
     return account === undefined || account.isDisabled ? failure("LOGIN_FAILED") : { ok: true, account };
   } finally {
-    place?.leave();
+    slot?.release();
   }
 }
 
 async function isRight(
-  { registry, passwords }: Guard,
-  place: Place,
+  { registry, passwords }: AuthCache,
+  slot: Slot,
   password: string,
   account: Account | undefined,
 ): Promise<boolean> {
   try {
-    await place.turn();
+    await slot.start();
     return await passwords.isRight(password, account?.password, registry.clock.now());
   } finally {
-    place.leave();
+    slot.release();
   }
 }

@@ -3,7 +3,7 @@
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { PasswordHash } from "../../objects/api.ts";
-import { ByteLru } from "../../registry/lru.ts";
+import { ByteLru } from "../../registry/caches.ts";
 
 /** The most that the platform accepts. OWASP asks for more; that is why generated tokens are the better choice. */
 const iterations = 100_000;

@@ -23,16 +23,16 @@ export type Principal = {
 export const adminName = "admin";
 
 /** The user name under which tokens of other issuers are shown as passwords. */
-export const outsiderName = "oidc";
+export const federatedUser = "oidc";
 
 /** How the subject of another issuer is called. No account here has a colon in its name. */
-export function outsiderAccount(issuer: string, subject: string): string {
-  return `${outsiderName}:${issuer}:${subject}`;
+export function federatedAccount(issuer: string, subject: string): string {
+  return `${federatedUser}:${issuer}:${subject}`;
 }
 
 /** Whether this is the name of another issuer's subject. */
-export function isOutsider(account: string): boolean {
-  return account.startsWith(`${outsiderName}:`);
+export function isFederated(account: string): boolean {
+  return account.startsWith(`${federatedUser}:`);
 }
 
 /** Who shows this generated token, as it is kept. Error: `LOGIN_FAILED`. */
@@ -62,7 +62,7 @@ export async function principalOfToken(
  * Error: `TOKEN_INVALID` when the account or the generated token is gone, when the account is disabled or was since,
  * or when its password has changed.
  */
-export async function recall(
+export async function reload(
   registry: Registry,
   account: string,
   tokenId: string | undefined,
@@ -70,8 +70,8 @@ export async function recall(
 ): Promise<Result<{ principal: Principal }>> {
   if (tokenId !== undefined) {
     const token = await registry.catalog().token(tokenId);
-    const recalled = token?.account === account ? await principalOfToken(registry, token) : undefined;
-    return recalled?.ok ? recalled : failure("TOKEN_INVALID");
+    const reloaded = token?.account === account ? await principalOfToken(registry, token) : undefined;
+    return reloaded?.ok ? reloaded : failure("TOKEN_INVALID");
   }
   const principal = await enabledPrincipal(registry, account);
   return principal?.version === version && principal !== undefined

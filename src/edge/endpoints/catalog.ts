@@ -2,15 +2,15 @@
 import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { listRepositories } from "../../registry/repositories.ts";
-import { pullGrants } from "../auth/subject-grants.ts";
+import { pullGrants } from "../auth/authorise.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
-import { linkHeader } from "./link-header.ts";
+import { linkHeader } from "../respond.ts";
 
 /** Lists, in ASCII order, the repositories that the caller may pull. */
 export async function catalog(context: Context): Promise<Answer> {
   const { registry, url } = context;
   const page = parsePage(url.searchParams);
-  if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
+  if (page === undefined) return failure("PAGE_INVALID", { n: url.searchParams.get("n") });
   const { entries, more, last } = await listRepositories(registry, "", page, await pullGrants(context));
   const names = entries.map((entry) => entry.name);
   return jsonReply({ repositories: names }, linkHeader(url, page, more, last));

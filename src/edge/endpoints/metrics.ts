@@ -1,9 +1,7 @@
 /** `/metrics`: what was counted, for Prometheus. */
 import { expose, expositionType } from "../../metrics/exposition.ts";
 import { meter, type Sample } from "../../metrics/meter.ts";
-import { reportCounts } from "../../objects/report.ts";
-import { countStorage } from "../../registry/storage.ts";
-import { countWebhooks } from "../../registry/webhook-counts.ts";
+import { countStorage, countWebhooks } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 
@@ -14,7 +12,7 @@ const build: Sample = { family: "stowage_build_info", labels: [version], value: 
  * that has counted of requests; among many isolates that would be the count of one that nobody chose.
  */
 export async function metrics({ registry }: Context): Promise<Answer> {
-  await reportCounts(registry.env, registry.clock.now());
+  await registry.reportCounts();
   const kept = await Promise.all([
     registry.catalog().counts(),
     countWebhooks(registry),

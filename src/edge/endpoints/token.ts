@@ -8,17 +8,20 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
-import { accessByGrants, anonymous } from "../auth/access.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
-import { logInByPassword } from "../auth/authenticate.ts";
-import { isGuessing, mayEverybodyPull } from "../auth/authorise.ts";
-import { type Credentials, parseAuthorization, parseBasic } from "../auth/basic.ts";
-import { basicChallenge } from "../auth/challenge.ts";
-import { guardOf } from "../auth/guard.ts";
-import { isOutsider, type Principal, recall } from "../auth/principal.ts";
+import { authCacheOf } from "../auth/auth-cache.ts";
+import { type Credentials, logInByPassword, parseAuthorization, parseBasic } from "../auth/authenticate.ts";
+import {
+  accessByGrants,
+  anonymous,
+  basicChallenge,
+  hasTooManyMisses,
+  mayEverybodyPull,
+} from "../auth/authorise.ts";
+import { isFederated, type Principal, reload } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
+import { readBody } from "../body.ts";
 import { type Answer, type Context, jsonReply } from "../context.ts";
-import { readBody } from "../read-body.ts";
 
 const maxFormBytes = 64 * 1024;
 
@@ -38,7 +41,7 @@ export async function postToken(context: Context): Promise<Answer> {
   const { request } = context;
   const length = parseContentLength(request.headers.get("Content-Length"));
   const body = await readBody(request.body, length, maxFormBytes);
-  if (!body.ok) return { failure: failure("REQUEST_INVALID", `the body is ${body.reason}`) };
+  if (!body.ok) return failure("REQUEST_INVALID", `the body is ${body.reason}`);
   const form = new URLSearchParams(new TextDecoder().decode(body.bytes));
   const wantsRefresh = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
@@ -52,13 +55,13 @@ export async function postToken(context: Context): Promise<Answer> {
       return issue(context, await askerOfRefreshToken(context, shown), form.getAll("scope"), false, shown);
     }
     default:
-      return { failure: failure("GRANT_UNSUPPORTED") };
+      return failure("GRANT_UNSUPPORTED");
   }
 }
 
 /** Publishes the keys. */
 export async function jwks({ registry }: Context): Promise<Answer> {
-  const keys = await guardOf(registry).keys.publicJwks();
+  const keys = await authCacheOf(registry).keys.publicJwks();
   return jsonReply({ keys }, { "Cache-Control": "public, max-age=300" });
 }
 
@@ -72,14 +75,14 @@ async function askerOfHeader(context: Context): Promise<Asker> {
 }
 
 function askerOfPassword({ registry, network }: Context, credentials: Credentials): Promise<Asker> {
-  return logInByPassword(guardOf(registry), credentials, network);
+  return logInByPassword(authCacheOf(registry), credentials, network);
 }
 
 async function askerOfRefreshToken({ registry }: Context, token: string): Promise<Asker> {
-  const verified = await verifyRefreshToken(registry, guardOf(registry).keys, token);
+  const verified = await verifyRefreshToken(registry, authCacheOf(registry).keys, token);
   if (!verified.ok) return verified;
   const { account, tokenId, version } = verified.claims;
-  return recall(registry, account, tokenId, version);
+  return reload(registry, account, tokenId, version);
 }
 
 async function issue(
@@ -93,19 +96,19 @@ async function issue(
   if (!asker.ok) {
     const isRefused = asker.error === "LOGIN_FAILED" || asker.error === "TOKEN_INVALID";
     const headers = { "WWW-Authenticate": basicChallenge(registry.settings) };
-    return isRefused ? { failure: asker, headers } : { failure: asker };
+    return isRefused ? { ...asker, headers } : asker;
   }
-  const { keys } = guardOf(registry);
+  const { keys } = authCacheOf(registry);
   const { principal } = asker;
   const asked = parseScopes(scopes);
-  if (principal === undefined && asked.length > 0 && isGuessing(context)) {
-    return { failure: failure("TOOMANYREQUESTS") };
+  if (principal === undefined && asked.length > 0 && hasTooManyMisses(context)) {
+    return failure("TOOMANYREQUESTS");
   }
   const access = await grant(context, principal, asked);
   noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);
   const issued = await issueAccessToken(registry, keys, principal, access);
   // Tokens of other issuers are not prolonged.
-  const isOurs = principal !== undefined && !isOutsider(principal.account);
+  const isOurs = principal !== undefined && !isFederated(principal.account);
   const refresh =
     refreshToken ?? (wantsRefresh && isOurs ? await issueRefreshToken(registry, keys, principal) : undefined);
   return jsonReply({

@@ -6,8 +6,8 @@ import type { Refused } from "../../contract/schemas.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength, parsePage } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import { readBody } from "../body.ts";
 import type { Context } from "../context.ts";
-import { readBody } from "../read-body.ts";
 
 const maxJsonBytes = 256 * 1024;
 
@@ -122,7 +122,7 @@ function refuse(name: string, value: unknown, schema: v.GenericSchema | undefine
   if (refused !== undefined && "error" in refused && (typeof value === "string" || !refused.isForTexts)) {
     // What is no text is not said again: it may be anything.
     const isSaid = refused.member !== undefined && typeof value === "string";
-    return failure(refused.error, isSaid ? { [refused.member ?? ""]: value } : undefined);
+    return isSaid ? failure(refused.error, { [refused.member ?? ""]: value }) : failure(refused.error);
   }
   return invalidField(name, refused?.expected ?? "as documented");
 }

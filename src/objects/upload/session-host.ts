@@ -1,18 +1,18 @@
 /** What upload sessions share, and what administrators are told of one. */
-import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
 import type { Tx } from "../sql.ts";
+import type { ObjectBindings } from "../stubs.ts";
 import type { OpenSession } from "../upload-channel.ts";
 import { expiryMs, type UploadTables } from "./schema.ts";
 import type { UploadStore } from "./store.ts";
 
 /** What sessions share: the object that keeps them. */
 export type SessionHost = {
-  env: Env;
+  objects: ObjectBindings;
   clock: Clock;
   settings: Settings;
   bucket: Bucket;

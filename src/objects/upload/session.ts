@@ -70,8 +70,7 @@ export class Session implements Remembered {
     const ended = await this.#endedWithoutThis(session, started);
     if (ended !== undefined) return ended;
     if (!this.#store.exists()) return { ok: true, offset: 0 };
-    const row = this.#row;
-    return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: row.offset };
+    return isOver(this.#row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, offset: this.#row.offset };
   }
 
   async cancel(session: UploadSession, started: boolean): Promise<Result> {
@@ -80,7 +79,8 @@ export class Session implements Remembered {
       const known = await this.#wake(session, started);
       if (!known.ok) return known;
       await this.#discard("cancelled");
-      await repositoryStub(this.#host.env, session.repository).cancelSession(session.repository, session.id);
+      const { repository } = session;
+      await repositoryStub(this.#host.objects, repository).cancelSession(repository, session.id);
       return { ok: true };
     });
   }
@@ -211,7 +211,7 @@ export class Session implements Remembered {
     const known = this.#store.exists() ? this.#row.state : "none";
     if (started && known === "none") return failure("BLOB_UPLOAD_UNKNOWN");
     if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
-    const { state } = await repositoryStub(this.#host.env, session.repository).sessionState(session.id);
+    const { state } = await repositoryStub(this.#host.objects, session.repository).sessionState(session.id);
     if (state === "open") return undefined;
     // Where the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
     if (known === "finishing" && state === "cancelled") await this.#handOver().catch(() => {});
@@ -223,7 +223,7 @@ export class Session implements Remembered {
   async #isStillThere({ session, digest }: UploadWrite): Promise<boolean> {
     const row = this.#store.exists() ? this.#row : undefined;
     if (row?.state !== "finished" || row.digest === null || row.digest !== digest) return false;
-    return isStillLinked(this.#host.env, session.repository, row.digest);
+    return isStillLinked(this.#host.objects, session.repository, row.digest);
   }
 
   #renew(): void {
@@ -289,8 +289,8 @@ export class Session implements Remembered {
    * they are its content.
    */
   async #handOver(): Promise<void> {
-    const { digest, key } = this.#row;
-    if (digest !== null) await shardStub(this.#host.env, digest).doom(digest, key, this.#host.clock.now());
+    const [{ digest, key }, { objects, clock }] = [this.#row, this.#host];
+    if (digest !== null) await shardStub(objects, digest).doom(digest, key, clock.now());
     meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, (tx) => this.#store.clearBytes(tx));
   }

@@ -276,7 +276,7 @@ test("a signal ends a request, and the answer's body", async () => {
   );
 });
 
-test("an address that nothing listens at is not tried for long", async () => {
+test("an address that nothing listens at is tried again, as a server may be starting", async () => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
@@ -286,5 +286,5 @@ test("an address that nothing listens at is not tried for long", async () => {
     kind: "unreachable",
     message: `cannot reach http://127.0.0.1:${port}: nothing listens there`,
   });
-  assert.deepEqual(timing.pauses, []);
+  assert.equal(timing.pauses.length, 5);
 });

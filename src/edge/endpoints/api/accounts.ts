@@ -2,15 +2,15 @@
 import type { accounts } from "../../../contract/accounts.ts";
 import type { Account, AccountPut } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
-import { guardOf } from "../../auth/guard.ts";
+import { authCacheOf } from "../../auth/auth-cache.ts";
 import { hashPassword } from "../../auth/passwords.ts";
-import { adminName, outsiderName } from "../../auth/principal.ts";
+import { adminName, federatedUser } from "../../auth/principal.ts";
 import type { Context } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { invalidField } from "../../operations/parse-call.ts";
 
 const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-const reservedNames: string[] = [adminName, outsiderName, "anonymous"];
+const reservedNames: string[] = [adminName, federatedUser, "anonymous"];
 
 /** What is shown of an account. */
 function view({ name, grants, isDisabled, createdAtMs, password }: Account) {
@@ -47,7 +47,7 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
       if (!derived.ok) return derived;
       const { grants, disabled: isDisabled = false } = body;
       const isNew = await registry.catalog().putAccount({ name, grants, isDisabled, ...derived.derived });
-      guardOf(registry).gate.addName(name);
+      authCacheOf(registry).throttle.addName(name);
       const stored = await registry.catalog().account(name);
       if (stored === undefined) return failure("ACCOUNT_UNKNOWN");
       const password = body.password === undefined ? "" : ", password";
@@ -70,12 +70,12 @@ async function derivePassword(
   password: string | undefined,
 ): Promise<Result<{ derived: Pick<AccountPut, "password"> }>> {
   if (password === undefined) return { ok: true, derived: {} };
-  const place = guardOf(registry).gate.enterNewPassword(network);
-  if (place === undefined) return failure("TOOMANYREQUESTS");
+  const slot = authCacheOf(registry).throttle.acquireForNewPassword(network);
+  if (slot === undefined) return failure("TOOMANYREQUESTS");
   try {
-    await place.turn();
+    await slot.start();
     return { ok: true, derived: { password: await hashPassword(password) } };
   } finally {
-    place.leave();
+    slot.release();
   }
 }

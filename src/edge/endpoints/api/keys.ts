@@ -1,6 +1,6 @@
 /** `/api/v1/keys` */
 import type { keys } from "../../../contract/keys.ts";
-import { guardOf } from "../../auth/guard.ts";
+import { authCacheOf } from "../../auth/auth-cache.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const keyHandlers: HandlersOf<typeof keys> = {
@@ -8,7 +8,7 @@ export const keyHandlers: HandlersOf<typeof keys> = {
     // Tokens in flight stay good: the keys before it go on verifying.
     POST: async ({ registry }) => {
       const rotated = await registry.catalog().rotateSigningKey();
-      await guardOf(registry).keys.replace(rotated);
+      await authCacheOf(registry).keys.replace(rotated);
       const verifying = rotated.map(({ kid }) => kid);
       const [signing = ""] = verifying;
       return { status: 200, body: { signing, verifying }, audited: { key: signing } };

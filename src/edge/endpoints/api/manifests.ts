@@ -1,7 +1,7 @@
 /** `/api/v1/repositories/{name}/manifests` */
 import type { manifests } from "../../../contract/manifests.ts";
-import { listManifests, restoreManifest } from "../../../registry/undo.ts";
-import { eventOrigin } from "../../event-origin.ts";
+import { listManifests, restoreManifest } from "../../../registry/restore.ts";
+import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const manifestHandlers: HandlersOf<typeof manifests> = {

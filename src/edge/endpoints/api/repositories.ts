@@ -3,8 +3,8 @@ import type { repositories } from "../../../contract/repositories.ts";
 import type { ListedRepository } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
-import { pullGrants } from "../../auth/subject-grants.ts";
-import { eventOrigin } from "../../event-origin.ts";
+import { pullGrants } from "../../auth/authorise.ts";
+import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 /** Of how many tags the pulls are told. */

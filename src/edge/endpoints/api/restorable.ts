@@ -1,6 +1,6 @@
 /** `/api/v1/restorable` */
 import type { restorable } from "../../../contract/restorable.ts";
-import { listRestorable } from "../../../registry/undo.ts";
+import { listRestorable } from "../../../registry/restore.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const restorableHandlers: HandlersOf<typeof restorable> = {

@@ -1,8 +1,8 @@
 /** `/api/v1/repositories/{name}/tags` */
 import type { tags } from "../../../contract/tags.ts";
 import { failure } from "../../../oci/errors.ts";
-import { restoreTag, tagHistory } from "../../../registry/undo.ts";
-import { eventOrigin } from "../../event-origin.ts";
+import { restoreTag, tagHistory } from "../../../registry/restore.ts";
+import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const tagHandlers: HandlersOf<typeof tags> = {

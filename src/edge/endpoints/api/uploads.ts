@@ -1,6 +1,6 @@
 /** `/api/v1/uploads` */
 import type { uploads } from "../../../contract/uploads.ts";
-import { dropUpload, listOpenUploads } from "../../../registry/open-uploads.ts";
+import { dropUpload, listOpenUploads } from "../../../registry/uploads.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const uploadHandlers: HandlersOf<typeof uploads> = {

@@ -5,7 +5,7 @@ import { type Failure, failure } from "../../../oci/errors.ts";
 import type { RegistryEvent } from "../../../oci/event.ts";
 import { targetProblem } from "../../../oci/webhook-target.ts";
 import type { Registry } from "../../../registry/registry.ts";
-import { eventOrigin } from "../../event-origin.ts";
+import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { findWebhook, hostOf } from "./find-webhook.ts";
 

@@ -1,0 +1,43 @@
+/**
+ * What the registry says of itself: `/`, for whoever finds it; `/v2/`, whether this is a registry (distribution-spec:
+ * Determining Support); `/healthz`, whether the Worker runs, and `/readyz`, whether all that it needs answers. All but
+ * `/v2/` are open to everybody.
+ */
+import { checkHealth } from "../../registry/monitoring.ts";
+import { version } from "../../version.ts";
+import { type Answer, type Context, jsonReply } from "../context.ts";
+
+/** Says that this is a registry. */
+export async function base(_: Context): Promise<Answer> {
+  return jsonReply({});
+}
+
+/** Says in a sentence what this is, or in JSON to those who ask for that. */
+export async function root({ request }: Pick<Context, "request">): Promise<Answer> {
+  const headers = { Vary: "Accept" };
+  if (request.headers.get("Accept")?.includes("application/json")) {
+    return jsonReply({ name: "stowage", version, api: "/v2/" }, headers);
+  }
+  return {
+    status: 200,
+    headers: { ...headers, "Content-Type": "text/plain; charset=utf-8" },
+    body: `This is Stowage ${version}, a registry of container images: docker and other clients push to it and pull from it.\n`,
+  };
+}
+
+/** Says that the Worker runs, and which release; asks nothing. */
+export async function healthz(): Promise<Answer> {
+  return jsonReply({ status: "ok", version });
+}
+
+/** Says of each part whether it answers, and in what time; 503 if one does not. */
+export async function readyz({ registry }: Pick<Context, "registry">): Promise<Answer> {
+  const [checks, disk] = await Promise.all([checkHealth(registry), registry.space?.state()]);
+  const isReady = checks.every(({ ok }) => ok);
+  // With a full disk everything but pushes works, so requests should still come here.
+  const storage = disk === undefined ? undefined : disk.isLow ? "low" : "ok";
+  return {
+    ...jsonReply({ status: isReady ? "ok" : "unavailable", storage, checks }),
+    status: isReady ? 200 : 503,
+  };
+}

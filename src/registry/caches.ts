@@ -1,0 +1,202 @@
+/**
+ * What an isolate keeps in memory between requests: where the blobs and manifests of repositories are, for 30 s; bytes by
+ * digest; and the newest position of each tag that it has seen. Bytes are looked up only after the repository was found
+ * to have them, so a digest alone opens nothing.
+ */
+import type { Clock } from "../clock.ts";
+import type { Digest } from "../oci/digest.ts";
+import { errorCatalogue, type Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/replica.ts";
+
+/**
+ * A cache bounded by the bytes of what it holds, which drops what was used least recently.
+ */
+export class ByteLru<V> {
+  readonly #maxBytes: number;
+  readonly #sizeOf: (value: V) => number;
+  readonly #entries = new Map<string, V>();
+  #bytes = 0;
+
+  /** `maxBytes` bounds the sum of `sizeOf` over the entries; a value larger than an eighth of it is not kept. */
+  constructor(maxBytes: number, sizeOf: (value: V) => number) {
+    this.#maxBytes = maxBytes;
+    this.#sizeOf = sizeOf;
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.size === 0;
+  }
+
+  /** The value, which thereby is the one used last. */
+  get(key: string): V | undefined {
+    const value = this.#entries.get(key);
+    if (value === undefined) return undefined;
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    return value;
+  }
+
+  set(key: string, value: V): void {
+    this.delete(key);
+    const size = this.#sizeOf(value);
+    if (size > this.#maxBytes / 8) return;
+    this.#entries.set(key, value);
+    this.#bytes += size;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#bytes <= this.#maxBytes) break;
+      this.delete(oldest);
+    }
+  }
+
+  delete(key: string): void {
+    const value = this.#entries.get(key);
+    if (value === undefined) return;
+    this.#entries.delete(key);
+    this.#bytes -= this.#sizeOf(value);
+  }
+}
+
+/** How long a location or media type is used without asking again, in milliseconds. */
+const linkTtlMs = 30_000;
+
+/** How long the replica is not asked for what this isolate saw deleted: it may still have it. */
+const deletionTtlMs = 150_000;
+
+const linkCacheBytes = 8 * 1024 * 1024;
+const manifestCacheBytes = 16 * 1024 * 1024;
+const configCacheBytes = 8 * 1024 * 1024;
+
+/** Blobs up to this size are kept in memory when they are read whole. */
+export const smallBlobBytes = 64 * 1024;
+
+type Expiring<T> = { value: T; until: number };
+
+/** The caches of one isolate. */
+export class IsolateCache {
+  readonly #clock: Clock;
+  readonly #links = new ByteLru<Expiring<BlobLocation>>(linkCacheBytes, () => 400);
+  readonly #mediaTypes = new ByteLru<Expiring<string>>(linkCacheBytes, () => 400);
+  readonly #deletions = new ByteLru<number>(linkCacheBytes, () => 300);
+  readonly #manifests = new ByteLru<Uint8Array>(manifestCacheBytes, (bytes) => bytes.byteLength + 200);
+  readonly #smallBlobs = new ByteLru<Uint8Array>(configCacheBytes, (bytes) => bytes.byteLength + 200);
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Where a blob is that the repository links. */
+  blob(repository: string, digest: string): BlobLocation | undefined {
+    if (this.wasDeleted(repository, digest)) return undefined;
+    return this.#fresh(this.#links.get(`${repository}@${digest}`));
+  }
+
+  setBlob(repository: string, location: BlobLocation): void {
+    if (this.wasDeleted(repository, location.digest)) return;
+    this.#links.set(`${repository}@${location.digest}`, this.#expiring(location));
+  }
+
+  forgetBlob(repository: string, digest: string): void {
+    this.#links.delete(`${repository}@${digest}`);
+  }
+
+  /** A manifest of the repository, without its plan. */
+  manifest(repository: string, digest: string): Omit<ManifestRow, "plan"> | undefined {
+    if (this.wasDeleted(repository, digest)) return undefined;
+    const mediaType = this.#fresh(this.#mediaTypes.get(`${repository}@${digest}`));
+    const bytes = mediaType === undefined ? undefined : this.#manifests.get(digest);
+    return mediaType === undefined || bytes === undefined ? undefined : { mediaType, bytes };
+  }
+
+  /** Keeps a manifest, and where its blobs are. */
+  setManifest(repository: string, digest: string, row: ManifestRow): void {
+    if (this.wasDeleted(repository, digest)) return;
+    this.#mediaTypes.set(`${repository}@${digest}`, this.#expiring(row.mediaType));
+    this.#manifests.set(digest, row.bytes);
+    for (const location of row.plan) this.setBlob(repository, location);
+  }
+
+  /** The bytes of a small blob. Ask {@link blob} first. */
+  smallBlob(digest: string): Uint8Array | undefined {
+    return this.#smallBlobs.get(digest);
+  }
+
+  setSmallBlob(digest: string, bytes: Uint8Array): void {
+    this.#smallBlobs.set(digest, bytes);
+  }
+
+  /** Notes that a blob or manifest was deleted here: for a while only the ledger is asked about it. */
+  noteDeletion(repository: string, digest: string): void {
+    const key = `${repository}@${digest}`;
+    this.#deletions.set(key, this.#clock.now() + deletionTtlMs);
+    this.#links.delete(key);
+    this.#mediaTypes.delete(key);
+  }
+
+  /**
+   * Notes the result of deleting a blob or manifest. One that was not there counts as deleted: the answer to an earlier
+   * deletion may have been lost, and the replica may still have the row.
+   */
+  noteDeletionResult(repository: string, digest: string, deleted: Result): void {
+    if (deleted.ok || errorCatalogue[deleted.error].status === 404) this.noteDeletion(repository, digest);
+  }
+
+  /** Notes that a whole repository was deleted here. */
+  noteRepositoryDeletion(repository: string): void {
+    this.#deletions.set(repository, this.#clock.now() + deletionTtlMs);
+  }
+
+  /** Takes {@link noteDeletion} back: it was pushed again. */
+  notePush(repository: string, digest: string): void {
+    this.#deletions.delete(`${repository}@${digest}`);
+    this.#mediaTypes.delete(`${repository}@${digest}`);
+  }
+
+  /** Whether this isolate deleted it lately, so that the replica may be behind. */
+  wasDeleted(repository: string, digest: string): boolean {
+    if (this.#deletions.isEmpty) return false;
+    const now = this.#clock.now();
+    return (
+      (this.#deletions.get(`${repository}@${digest}`) ?? 0) > now ||
+      (this.#deletions.get(repository) ?? 0) > now
+    );
+  }
+
+  #expiring<T>(value: T): Expiring<T> {
+    return { value, until: this.#clock.now() + linkTtlMs };
+  }
+
+  #fresh<T>(entry: Expiring<T> | undefined): T | undefined {
+    return entry !== undefined && entry.until > this.#clock.now() ? entry.value : undefined;
+  }
+}
+
+const tagCacheBytes = 4 * 1024 * 1024;
+
+/**
+ * The newest position of each tag that this isolate has seen, so that it never answers with an older one: the replica's
+ * rows may lag, and carry the ledger's sequence number.
+ */
+export class TagsSeen {
+  readonly #newest = new ByteLru<TagRow>(tagCacheBytes, () => 500);
+
+  /** Notes where a tag points, as the ledger or the replica said; returns the newest that is known. */
+  note(repository: RepositoryName, tag: Tag, row: TagRow): TagRow {
+    const key = `${repository}:${tag}`;
+    const known = this.#newest.get(key);
+    if (known !== undefined && known.sequence >= row.sequence) return known;
+    const { digest, sequence } = row;
+    this.#newest.set(key, { digest, sequence });
+    return row;
+  }
+
+  /** Where the replica says that a tag points, or where it was seen to point later; `undefined` when unknown. */
+  async fromReplica(
+    replica: Replica | undefined,
+    repository: RepositoryName,
+    tag: Tag,
+  ): Promise<Digest | undefined> {
+    const row = await replica?.tag(repository, tag);
+    return row && this.note(repository, tag, row).digest;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * What monitoring asks for: whether every part of the registry answers, how full the disk of one machine is, and how the
+ * deliveries of webhooks go.
+ */
+
+import type { Sample } from "../metrics/meter.ts";
+import type { Digest } from "../oci/digest.ts";
+import { type RegistryEvent, registryItself } from "../oci/event.ts";
+import type { RepositoryName } from "../oci/name.ts";
+import type { DiskState } from "../storage/disk-space.ts";
+import type { Registry } from "./registry.ts";
+import type { WaitUntil } from "./shared-calls.ts";
+import { mapAtOnce } from "./walk.ts";
+
+/** What one part answered, and how long it took. */
+export type Check = { part: string; ok: boolean; milliseconds: number };
+
+/** How long a part may take. */
+const limitMs = 3000;
+
+/** How long an isolate takes the last answers for those of now: anybody may ask. */
+const rememberedMs = 5000;
+
+const nobody = "health-check" as RepositoryName;
+const nothing = `sha256:${"0".repeat(64)}` as Digest;
+
+/** Asks each binding for something that is not there, which reads, and writes nothing. */
+function parts(registry: Registry): Record<string, () => Promise<unknown>> {
+  const { replica } = registry;
+  const session = {
+    id: "00000000-0000-0000-0000-000000000000",
+    repository: nobody,
+    algorithm: "sha256",
+  } as const;
+  return {
+    ...(replica && { replica: () => replica.ping() }),
+    bucket: () => registry.bucket.sizeOf("health-check"),
+    catalog: () => registry.catalog().repository(nobody),
+    repository: () => registry.ledger(nobody).info(),
+    blobs: () => registry.shard(nothing).locate(nothing),
+    upload: () => registry.upload(session.id).status(session, false),
+    webhooks: () => registry.webhooks().pullPatterns(),
+    "webhook queue": () => registry.webhookQueue("health-check").state(),
+  };
+}
+
+const lastChecks = new WeakMap<Registry, { checks: Check[]; until: number }>();
+
+/** Checks all parts at once. */
+export async function checkHealth(registry: Registry): Promise<Check[]> {
+  const now = registry.clock.now();
+  const last = lastChecks.get(registry);
+  if (last !== undefined && last.until > now) return last.checks;
+  const checks = await Promise.all(
+    Object.entries(parts(registry)).map(async ([part, ask]): Promise<Check> => {
+      const startedAt = performance.now();
+      const ok = await answersInTime(ask);
+      return { part, ok, milliseconds: Math.round((performance.now() - startedAt) * 10) / 10 };
+    }),
+  );
+  lastChecks.set(registry, { checks, until: now + rememberedMs });
+  return checks;
+}
+
+async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(false), limitMs);
+  });
+  const answered = ask().then(
+    () => true,
+    () => false,
+  );
+  try {
+    return await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** How long a sum of what is stored counts, in milliseconds: the shards read through their tables for it. */
+const storedKeptMs = 60_000;
+
+const lastSums = new WeakMap<Registry, { bytes: number; until: number }>();
+
+/** The disk, and what is stored on it. */
+export async function countStorage(registry: Registry): Promise<Sample[]> {
+  const disk = await registry.space?.state();
+  if (disk === undefined) return [];
+  return [
+    { family: "stowage_disk_free_bytes", labels: [], value: disk.freeBytes },
+    { family: "stowage_disk_size_bytes", labels: [], value: disk.totalBytes },
+    { family: "stowage_disk_reserve_bytes", labels: [], value: disk.reserveBytes },
+    { family: "stowage_stored_bytes", labels: [], value: await storedBytes(registry) },
+  ];
+}
+
+async function storedBytes(registry: Registry): Promise<number> {
+  const now = registry.clock.now();
+  const last = lastSums.get(registry);
+  if (last !== undefined && last.until > now) return last.bytes;
+  const usages = await mapAtOnce(registry.shardNames, (name) => registry.shardNamed(name).usage());
+  const bytes = usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
+  lastSums.set(registry, { bytes, until: now + storedKeptMs });
+  return bytes;
+}
+
+/** Logs that the disk has become low, and lets webhooks know; and logs when it is not any more. */
+export function tellStorage(registry: Registry, waitUntil: WaitUntil): void {
+  const disk = registry.space?.takeNews();
+  if (disk === undefined) return;
+  const { isLow, ...facts } = disk;
+  console.warn(JSON.stringify({ event: isLow ? "storage low" : "storage ok", ...facts }));
+  if (isLow) waitUntil(sendLow(registry, disk));
+}
+
+async function sendLow(registry: Registry, { isLow: _, ...disk }: DiskState): Promise<void> {
+  const { publicUrl = "" } = registry.settings;
+  const host = publicUrl === "" ? "" : new URL(publicUrl).host;
+  const event: RegistryEvent = {
+    id: crypto.randomUUID(),
+    type: "storage.low",
+    time: new Date(registry.clock.now()).toISOString(),
+    repository: "",
+    target: { disk },
+    origin: { ...registryItself, url: publicUrl, host, instance: registry.instance },
+  };
+  await registry
+    .webhooks()
+    .accept("", [event])
+    .catch((error) => console.warn(JSON.stringify({ event: "storage not told", error: String(error) })));
+}
+
+/** The samples of all webhooks. A queue that does not answer has none. */
+export async function countWebhooks(registry: Registry): Promise<Sample[]> {
+  const webhooks = await registry.webhooks().listWebhooks();
+  const counted = await Promise.all(
+    webhooks.map(async ({ id }) => {
+      try {
+        return await countQueue(registry, id);
+      } catch (error) {
+        console.warn(JSON.stringify({ event: "webhook not counted", webhook: id, error: String(error) }));
+        return [];
+      }
+    }),
+  );
+  return counted.flat();
+}
+
+async function countQueue(registry: Registry, id: string): Promise<Sample[]> {
+  const { waiting, deadLetters, tries } = await registry.webhookQueue(id).counts();
+  return [
+    ...Object.entries(tries).map(
+      ([outcome, value]): Sample => ({
+        family: "stowage_webhook_deliveries_total",
+        labels: [id, outcome],
+        value,
+      }),
+    ),
+    { family: "stowage_webhook_events_waiting", labels: [id], value: waiting },
+    { family: "stowage_webhook_dead_letters", labels: [id], value: deadLetters },
+  ];
+}
