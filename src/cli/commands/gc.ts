@@ -13,7 +13,7 @@ type Collected = { freed: Freed; keptForSeconds: number };
 const mostWaitSeconds = 60;
 
 /** Collection. */
-export const collectionCommands: Command[] = [
+export const gcCommands: Command[] = [
   {
     name: "gc",
     arguments: [],
