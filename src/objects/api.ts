@@ -16,8 +16,7 @@ import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { ReplicaKey } from "../storage/keys.ts";
-import type { BlobLocation, ManifestRow, TagRow } from "../storage/replica.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
@@ -124,7 +123,7 @@ export interface LedgerApi extends Maintained {
   /** Lets every row of the replica be written anew, in batches, by the alarm. */
   rebuildReplica(): Promise<void>;
   /** Removes those of these rows from the replica that it should not have; returns which. Only the Worker calls it. */
-  dropStrayRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
+  dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
   listReferrers(
     subject: AnyDigest,
     artifactType: string | undefined,

@@ -36,8 +36,8 @@ export interface Maintained {
 /** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
 export type TagMove = {
   sequence: number;
-  from: string | null;
-  to: string | null;
+  from: Digest | null;
+  to: Digest | null;
   atMs: number;
   actor: string;
 };

@@ -87,7 +87,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     rateLimits: env,
     clock,
     settings: parseSettings(env),
-    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name).repairReplica(key)),
     bucket: openBucket(env),
     space: openDiskSpace(env),
     cache: new IsolateCache(clock),

@@ -3,7 +3,6 @@
  * replica of which no ledger knows.
  */
 
-import type { RepositoryName } from "../../oci/name.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { uploadOfKey } from "../../storage/keys.ts";
@@ -85,11 +84,10 @@ export async function scrubReplica(
   const page = await replica?.list(cursor === "" ? undefined : cursor);
   if (page === undefined) return { report, next: undefined };
   report.checked.keys += page.rows.length;
-  for (const [name, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
-    const repository = name as RepositoryName;
+  for (const [repository, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
     const keys = rows.map((row) => row.key);
     try {
-      for (const { kind, ...id } of await repositoryStub(objects, repository).dropStrayRows(
+      for (const { kind, ...id } of await repositoryStub(objects, repository).dropOrphanedRows(
         repository,
         keys,
       )) {
