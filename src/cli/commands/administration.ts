@@ -2,7 +2,7 @@
 import { isVerb, verbs } from "../../oci/grant.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { formatGrants, quote, repositoryName } from "../words.ts";
+import { formatGrants, quote, repositoryName } from "../format.ts";
 
 const defaultLimit = 50;
 const pageSize = 1000;

@@ -5,8 +5,8 @@ import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
+import { counted, quote, repositoryName } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { counted, quote, repositoryName } from "../words.ts";
 
 const named = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
