@@ -9,7 +9,7 @@
  * earlier one is set already, and none is moved to a later time: it comes, finds nothing due, and sets itself right.
  */
 import type { Clock } from "../clock.ts";
-import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
+import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "../rpc/scrub-report.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: what it is about, and since when, in milliseconds since 1970. */

@@ -2,10 +2,11 @@
  * The audit log: who did what, or was refused, from where. Each entry is a line in the log, and a row in the catalog,
  * which keeps the latest. No secret is ever in it.
  */
-import type { AuditEntry, NewAuditEntry } from "../../objects/api.ts";
+
 import type { AuditKind } from "../../oci/audit.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { WaitUntil } from "../../registry/shared-calls.ts";
+import type { AuditEntry, NewAuditEntry } from "../../rpc/api.ts";
 import { type Access, type Context, cut } from "../context.ts";
 
 /** What happened; the rest of the entry is known from the request. `kind`: if it is not what follows from the rest. */
