@@ -10,7 +10,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
-import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
+import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "../rpc/scrub-report.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: what it is about, and since when, in milliseconds since 1970. */

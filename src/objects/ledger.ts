@@ -10,7 +10,6 @@ import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import type {
   LedgerApi,
   LinkOutcome,
@@ -24,12 +23,13 @@ import type {
   RepositoryInfo,
   ResolvedTag,
   SessionState,
-} from "./api.ts";
-import type { NumberedLease } from "./blob-shard-api.ts";
+} from "../rpc/api.ts";
+import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
+import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
-import { emptyReport, type ScrubStep } from "./scrub/report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method promises. */
 export class Ledger extends LedgerObject implements LedgerApi {

@@ -8,18 +8,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { settingsOf } from "../settings/settings.ts";
-import { openDiskSpace } from "../storage/disk-space.ts";
-import { uploadOfKey } from "../storage/keys.ts";
-import { openBucket } from "../storage/open-bucket.ts";
-import { type DueJob, type DueRow, DueTable } from "./due.ts";
-import { reportIfDue } from "./report.ts";
-import { transaction } from "./sql.ts";
-import { ActiveWrite } from "./upload/active-write.ts";
-import { adoptJob, cleanJob, sessionJob, UploadTables, uploadColumns } from "./upload/schema.ts";
-import { Session } from "./upload/session.ts";
-import type { SessionHost } from "./upload/session-host.ts";
-import { SessionMemory } from "./upload/session-memory.ts";
+import { reportIfDue } from "../rpc/report-counts.ts";
 import {
   answerWrite,
   type OpenSession,
@@ -27,7 +16,18 @@ import {
   type UploadApi,
   type UploadSession,
   type UploadStatus,
-} from "./upload-channel.ts";
+} from "../rpc/upload-channel.ts";
+import { settingsOf } from "../settings/settings.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
+import { uploadOfKey } from "../storage/keys.ts";
+import { openBucket } from "../storage/open-bucket.ts";
+import { type DueJob, type DueRow, DueTable } from "./due.ts";
+import { transaction } from "./sql.ts";
+import { ActiveWrite } from "./upload/active-write.ts";
+import { adoptJob, cleanJob, sessionJob, UploadTables, uploadColumns } from "./upload/schema.ts";
+import { Session } from "./upload/session.ts";
+import type { SessionHost } from "./upload/session-host.ts";
+import { SessionMemory } from "./upload/session-memory.ts";
 
 /** How long what a session came to may wait for that of others, in milliseconds. */
 const outcomeDelayMs = 250;

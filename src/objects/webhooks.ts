@@ -8,12 +8,12 @@ import { type Clock, systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
+import { webhookQueueStub } from "../rpc/stubs.ts";
+import type { Attention, Webhook, WebhookChange, WebhooksApi } from "../rpc/webhooks-api.ts";
 import { settingsOf } from "../settings/settings.ts";
 import { type DueJob, DueTable } from "./due.ts";
 import { type Tx, transaction } from "./sql.ts";
-import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
-import type { Attention, Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
 
 const passOnJob = "pass-on";
 const batchSize = 100;

@@ -4,10 +4,10 @@
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
-import type { WebhooksApi } from "../objects/webhooks-api.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { WebhooksApi } from "../rpc/webhooks-api.ts";
 import { ByteLru } from "./caches.ts";
 
 /** How long pulls of the same manifest are not told again, in milliseconds. */

@@ -9,11 +9,11 @@
 import { log } from "../../log.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { Adoption, NumberedLease } from "../../rpc/blob-shard-api.ts";
+import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { Adoption, NumberedLease } from "../blob-shard-api.ts";
 import type { DueRow } from "../due.ts";
 import type { Tx } from "../sql.ts";
-import { repositoryStub } from "../stubs.ts";
 import { dropJob } from "./deletion.ts";
 import type { ShardParts } from "./parts.ts";
 

@@ -4,12 +4,12 @@
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
+import { Tally } from "../../rpc/tally.ts";
 import { type Settings, settingsOf } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
 import { type Tx, transaction } from "../sql.ts";
-import { Tally } from "../tally.ts";
 import { shardColumns } from "./schema.ts";
 import { ShardStore } from "./store.ts";
 

@@ -9,8 +9,8 @@
 import { createHash } from "node:crypto";
 import { log } from "../../log.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
+import type { WebhooksApi } from "../../rpc/webhooks-api.ts";
 import { eachRow, hasRow, hasTable, oneRow, type Tx, takeBytes, transaction } from "../sql.ts";
-import type { WebhooksApi } from "../webhooks-api.ts";
 import { tellBacklogLater } from "./backlog.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 

@@ -1,7 +1,7 @@
 /**
  * What a scrub looked at, put right, and could not put right. Plain data, as it crosses RPC.
  */
-import { log } from "../../log.ts";
+import { log } from "../log.ts";
 
 /** Something that was not as it should be. */
 export type Finding = {
