@@ -1,7 +1,7 @@
 /** `audit` */
 import { type Command, exitCodes } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { quote } from "../words.ts";
+import { quote } from "../format.ts";
 
 const defaultLimit = 50;
 const pageSize = 1000;

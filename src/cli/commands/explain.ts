@@ -2,7 +2,7 @@
 import { isVerb, verbs } from "../../oci/grant.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { formatGrants, quote, repositoryName } from "../words.ts";
+import { formatGrants, quote, repositoryName } from "../format.ts";
 
 /** Says whether an account may do something. */
 export const explainCommand: Command = {

@@ -3,8 +3,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Freed } from "../../contract/gc.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
+import { counted } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { counted } from "../words.ts";
 
 /** What collection came to. */
 type Collected = { freed: Freed; keptForSeconds: number };

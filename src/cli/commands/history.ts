@@ -3,7 +3,7 @@ import { parseDigest } from "../../oci/digest.ts";
 import { parseTag } from "../../oci/name.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { quote, repositoryName } from "../words.ts";
+import { quote, repositoryName } from "../format.ts";
 
 const named = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);

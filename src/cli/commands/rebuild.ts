@@ -1,6 +1,6 @@
 /** `rebuild` */
 import { type Command, exitCodes } from "../command.ts";
-import { counted } from "../words.ts";
+import { counted } from "../format.ts";
 
 /** Has the replica written anew. */
 export const rebuildCommand: Command = {

@@ -1,8 +1,8 @@
 /** `scrub` */
 import type { Finding, ScrubReport } from "../../contract/scrub.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { counted } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { counted } from "../words.ts";
 
 /** Reads and compares what is stored. */
 export const scrubCommand: Command = {

@@ -1,5 +1,5 @@
 /**
- * What of a request's head goes to workerd. The front writes it anew, so that workerd sees one request where the front
+ * What of a request's head goes to workerd. The reverse proxy writes it anew, so that workerd sees one request where the reverse proxy
  * saw one: nothing that the two could read differently is passed on.
  *
  * Sources: RFC 9110, 7.2, 7.6.1, 9.3.7, 10.1.1; RFC 9112, 3.2, 6.1.
@@ -30,7 +30,7 @@ export type HeadOptions = { trustForwarded: boolean; secret: string | undefined 
 /** The parser bounds the bytes of names and values, of which there may be thousands. Clients send some twenty. */
 const mostHeaders = 200;
 
-/** What is between the client and the front alone, or is written anew. */
+/** What is between the client and the reverse proxy alone, or is written anew. */
 const dropped = new Set([
   "connection",
   "keep-alive",
@@ -148,7 +148,7 @@ function ownHost({ socket }: IncomingMessage): string {
   return `${address.includes(":") ? `[${address.replace(/%.*$/, "")}]` : address}:${localPort}`;
 }
 
-/** Leaves out the fields that `Connection` names: they were meant for the front alone. */
+/** Leaves out the fields that `Connection` names: they were meant for the reverse proxy alone. */
 function without(connection: string, fields: string): string {
   const named = new Set(connection.split(",").map((name) => name.trim().toLowerCase()));
   return fields

@@ -113,7 +113,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       client.write(`${put(10)}hello`);
       await until("the head of the answer", () => client.text.endsWith("\r\n\r\n"));
       client.write("world");
-      // The front has read it once it answers somebody else.
+      // The reverse proxy has read it once it answers somebody else.
       assert.equal(statusOf(await talk(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")), 200);
       passed[0]?.socket.write("no");
       await until("the answer", () => client.text.endsWith("no"));

@@ -1,12 +1,12 @@
-/** What the front lets clients take: deadlines, and caps on connections and buffers. */
+/** What the reverse proxy lets clients take: deadlines, and caps on connections and buffers. */
 
 import { mebibyte, second } from "../../units.ts";
 
 const minute = 60 * second;
 const kibibyte = 1024;
 
-/** The deadlines and caps of a front. Times are milliseconds, sizes are bytes. */
-export interface FrontLimits {
+/** The deadlines and caps of a reverse proxy. Times are milliseconds, sizes are bytes. */
+export interface ProxyLimits {
   /** From the first byte of a connection, or of a request, to the end of its headers; also for the TLS handshake. */
   headersMs: number;
   /** How long a connection may be without a request. Longer than Go's clients (90 s) and nginx (60 s) keep theirs. */
@@ -34,7 +34,7 @@ export interface FrontLimits {
 }
 
 /** What holds unless a test says otherwise. */
-export const defaultLimits: FrontLimits = {
+export const defaultLimits: ProxyLimits = {
   headersMs: 15 * second,
   idleMs: 100 * second,
   headerBytes: 32 * kibibyte,

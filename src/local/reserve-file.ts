@@ -1,33 +1,33 @@
 /**
- * A file that takes room in the data directory, and is given up where another program has filled the volume, with the
- * reserve that pushes leave (storage/disk-space.ts). For without any room no database can be opened or written: nothing
- * could be pulled any more, and nothing deleted to make room.
+ * A file that reserves room in the data directory. It is deleted when another program has filled the volume, including the
+ * reserve that pushes leave (storage/disk-space.ts): without any room no database can be opened or written, so that
+ * nothing could be pulled, nor deleted to make room.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, rmSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { usualReserve } from "../storage/disk-space.ts";
 import { mebibyte } from "../units.ts";
-import { hasNoRoom } from "./free-space.ts";
+import { hasNoRoom } from "./files.ts";
 
 const mostBytes = 16 * mebibyte;
-const lookEveryMs = 500;
+const updateEveryMs = 500;
 
-/** The file. It is half the reserve, 16 MiB at most, and there for as long as there is room for both. */
-export class Ballast {
+/** The file. It has half the size of the reserve, 16 MiB at most, and exists while there is room for both. */
+export class ReserveFile {
   readonly #dataDirectory: string;
   readonly #path: string;
   readonly #reserveBytes: number | undefined;
 
-  /** `reserveBytes`: the reserve; `undefined` for the usual one. Where there is none, there is no such file either. */
+  /** `reserveBytes`: the reserve; `undefined` for the usual one. Without a reserve there is no file. */
   constructor(dataDirectory: string, reserveBytes: number | undefined) {
     this.#dataDirectory = dataDirectory;
-    this.#path = join(dataDirectory, "ballast");
+    this.#path = join(dataDirectory, "reserve");
     this.#reserveBytes = reserveBytes;
   }
 
-  /** Gives the file up, or makes it, if it is time for that; returns how many bytes were given up, if any were. */
-  look(): number {
+  /** Deletes or writes the file, if it is time for that. Returns how many bytes were freed; 0 for none. */
+  update(): number {
     const { bavail, bsize, blocks } = statfsSync(this.#dataDirectory);
     const freeBytes = bavail * bsize;
     const reserveBytes = this.#reserveBytes ?? usualReserve(blocks * bsize);
@@ -41,22 +41,22 @@ export class Ballast {
     return 0;
   }
 
-  /** Looks now, which may throw, and twice a second from then on. `onGivenUp` gets how many bytes were given up. */
-  keep(onGivenUp: (bytes: number) => void): void {
-    const look = () => {
-      const bytes = this.look();
-      if (bytes > 0) onGivenUp(bytes);
+  /** Updates the file now, which may throw, and twice a second from then on. `onFreed` gets how many bytes were freed. */
+  keep(onFreed: (bytes: number) => void): void {
+    const update = () => {
+      const bytes = this.update();
+      if (bytes > 0) onFreed(bytes);
     };
-    look();
-    // A volume that cannot be looked at now, or that nobody may write to, is no reason to end.
+    update();
+    // The server goes on when the volume cannot be measured, or not be written to.
     setInterval(() => {
       try {
-        look();
+        update();
       } catch {}
-    }, lookEveryMs).unref();
+    }, updateEveryMs).unref();
   }
 
-  /** Bytes that no file system makes smaller. */
+  /** Random bytes, which no file system compresses. */
   #write(sizeBytes: number): void {
     const file = openSync(this.#path, "w", 0o600);
     try {

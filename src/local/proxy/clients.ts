@@ -1,8 +1,8 @@
-/** The requests of each connection: one is answered at a time, in their order. Source: RFC 9112, 9.3.2. */
+/** The requests of each connection: they are answered one at a time, in their order. Source: RFC 9112, 9.3.2. */
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Passage, ProxiedRequest } from "./proxied-request.ts";
+import { ProxiedRequest, type ProxyContext } from "./proxied-request.ts";
 import { endWith, refusalText, tlsHandshake, whyMalformed, wrongProtocol } from "./refusals.ts";
 
 interface Waiting {
@@ -14,21 +14,21 @@ interface Waiting {
 interface Client {
   current: ProxiedRequest | undefined;
   waiting: Waiting[];
-  /** What is said after the answers to those: that what came next is no request. */
-  lastWords: string | undefined;
+  /** What is sent after the last answer where something that is not a request came next. */
+  closingText: string | undefined;
 }
 
-/** Has the server pass on what it reads. Returns the requests in flight. */
-export function serveClients(server: Server, passage: Passage): ReadonlySet<ProxiedRequest> {
+/** Passes on what the server reads. Returns the requests in flight. */
+export function serveClients(server: Server, context: ProxyContext): ReadonlySet<ProxiedRequest> {
   const clients = new WeakMap<Duplex, Client>();
   const inFlight = new Set<ProxiedRequest>();
 
   const clientOf = (socket: Socket): Client => {
     const known = clients.get(socket);
     if (known !== undefined) return known;
-    const client: Client = { current: undefined, waiting: [], lastWords: undefined };
+    const client: Client = { current: undefined, waiting: [], closingText: undefined };
     clients.set(socket, client);
-    // Not every runtime's parser minds that nothing follows.
+    // Not every runtime's parser reports the end of the stream.
     socket.on("end", () => client.current?.onHalfClose());
     return client;
   };
@@ -40,7 +40,7 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
   const accept = (isExpecting: boolean) => (incoming: IncomingMessage, response: ServerResponse) => {
     const { socket } = incoming;
     const client = clientOf(socket);
-    const request = new ProxiedRequest(passage, incoming, response);
+    const request = new ProxiedRequest(context, incoming, response);
     response.on("close", () => {
       request.end();
       inFlight.delete(request);
@@ -48,19 +48,19 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
       if (!socket.writable) return;
       const next = client.waiting.shift();
       if (next !== undefined) start(client, next);
-      else if (client.lastWords !== undefined) endWith(socket, client.lastWords);
+      else if (client.closingText !== undefined) endWith(socket, client.closingText);
     });
-    // After an answer that was the last, nothing is to be answered.
+    // The last answer has been sent: requests that follow are not answered.
     if (!socket.writable) return;
     const waiting = { incoming, request, isExpecting };
     if (client.current === undefined) start(client, waiting);
-    else if (client.waiting.length < passage.limits.pipelined) client.waiting.push(waiting);
+    else if (client.waiting.length < context.limits.pipelined) client.waiting.push(waiting);
     else socket.destroy();
   };
 
   server.on("request", accept(false));
   server.on("checkContinue", accept(true));
-  // Node would refuse it, and then read the body to its end, however long that takes.
+  // Node would refuse the request and then read its body to the end, however long that takes.
   server.on("checkExpectation", accept(false));
   server.on("connect", (_, socket) => endWith(socket, refusalText(405, "this is no proxy")));
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
@@ -74,8 +74,8 @@ export function serveClients(server: Server, passage: Passage): ReadonlySet<Prox
     if (client?.current === undefined) endWith(socket, text);
     else if (!client.current.isWhole) client.current.fail(status, message);
     else {
-      // Those that were understood are answered, and what is broken is none of them.
-      client.lastWords = text;
+      // The requests that were understood are still answered.
+      client.closingText = text;
       if (client.waiting.at(-1)?.incoming.complete === false) client.waiting.pop();
       socket.pause();
     }

@@ -4,17 +4,17 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import type { Socket } from "node:net";
 import type { TlsIdentity } from "../tls-files.ts";
 import { connectionCap } from "./descriptors.ts";
-import type { FrontLimits } from "./limits.ts";
+import type { ProxyLimits } from "./limits.ts";
 import { endWith, refusalText, tlsHandshake, unavailable, wrongProtocol } from "./refusals.ts";
 
 /** A certificate with the chain to its issuer, and its key, both in PEM. */
-export type FrontIdentity = Pick<TlsIdentity, "cert" | "key">;
+export type ProxyIdentity = Pick<TlsIdentity, "cert" | "key">;
 
 /** A server that is not listening yet. */
 export interface Listener {
   server: HttpServer | HttpsServer;
   /** Has connections from now on use another certificate. Throws where it cannot be used, or TLS is not spoken. */
-  renew(identity: FrontIdentity): void;
+  renew(identity: ProxyIdentity): void;
 }
 
 /** A client that has vanished from the network is given up after this and a few probes. */
@@ -23,12 +23,12 @@ const keepAliveMs = 60_000;
 const mostRefusals = 16;
 const warnEveryMs = 60_000;
 
-const tlsOptions = ({ cert, key }: FrontIdentity) => ({ cert, key, minVersion: "TLSv1.2" as const });
+const tlsOptions = ({ cert, key }: ProxyIdentity) => ({ cert, key, minVersion: "TLSv1.2" as const });
 
 /** Makes a server: of HTTPS with an identity, of HTTP without. */
 export function createListener(
-  identity: FrontIdentity | undefined,
-  limits: FrontLimits,
+  identity: ProxyIdentity | undefined,
+  limits: ProxyLimits,
   warn: (message: string) => void,
 ): Listener {
   const options = {
@@ -66,7 +66,7 @@ export function createListener(
 /** Stands between the listening socket and the server: too many connections, and plain HTTP where TLS is spoken. */
 function admit(
   server: HttpServer | HttpsServer,
-  { connections = connectionCap() }: FrontLimits,
+  { connections = connectionCap() }: ProxyLimits,
   greetingMs: number | undefined,
   warn: (message: string) => void,
 ): void {

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { defaultLimits } from "../../../src/local/front/limits.ts";
-import { Pace, type Wait } from "../../../src/local/front/pace.ts";
+import { defaultLimits } from "../../../src/local/proxy/limits.ts";
+import { StallDetector, type Wait } from "../../../src/local/proxy/stall-detector.ts";
 
 /** The second, since its start, in which a pace is over that moves by so many bytes a second. */
 function endOf(wait: Wait, bytesPerSecond: number, lastSecond = 1000): number | undefined {
-  const pace = new Pace(defaultLimits);
+  const pace = new StallDetector(defaultLimits);
   for (let second = 0; second <= lastSecond; second++) {
     if (pace.isOver(wait, 5_000_000 + second * 1000)) return second;
     pace.received += bytesPerSecond;
@@ -31,7 +31,7 @@ for (const [what, wait, bytesPerSecond, end] of cases) {
 }
 
 test("what workerd takes is not held against the client", () => {
-  const pace = new Pace(defaultLimits);
+  const pace = new StallDetector(defaultLimits);
   assert(!pace.isOver("body", 0));
   assert(!pace.isOver("workerd", 59_000));
   assert(!pace.isOver("body", 500_000));

@@ -1,6 +1,8 @@
 /**
  * What collection took away, counted and logged: nothing is deleted without a line that says why.
  */
+
+import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
 import type { Freed } from "./upkeep.ts";
 
@@ -54,5 +56,5 @@ export function logDeletion(deletion: Deletion): void {
   const { what, reason, sizeBytes } = deletion;
   meter.add("stowage_deletions_total", [what, reason]);
   if (sizeBytes !== undefined) meter.add("stowage_freed_bytes_total", [reason], sizeBytes);
-  console.log(JSON.stringify({ event: "deleted", ...deletion }));
+  log("info", "deleted", deletion);
 }

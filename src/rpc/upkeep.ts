@@ -2,7 +2,7 @@
  * What the objects do and say for upkeep: collection, scrub, usage and undo. Plain data, as it crosses RPC.
  */
 import type { Digest } from "../oci/digest.ts";
-import type { ScrubStep } from "./scrub/report.ts";
+import type { ScrubStep } from "./scrub-report.ts";
 
 /**
  * What collection took away: manifests by policy, links of blobs that nothing referenced, objects in the bucket with

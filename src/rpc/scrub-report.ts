@@ -1,6 +1,7 @@
 /**
  * What a scrub looked at, put right, and could not put right. Plain data, as it crosses RPC.
  */
+import { log } from "../log.ts";
 
 /** Something that was not as it should be. */
 export type Finding = {
@@ -59,9 +60,8 @@ export function addReport(sum: ScrubReport, piece: ScrubReport): void {
 
 /** Logs what a scrub found, a line each. */
 export function logFindings({ repaired, problems, refused, unchecked }: ScrubReport): void {
-  for (const finding of repaired) console.warn(JSON.stringify({ event: "scrub repaired", ...finding }));
-  for (const finding of refused)
-    console.warn(JSON.stringify({ event: "manifest would be refused", ...finding }));
-  for (const finding of unchecked) console.warn(JSON.stringify({ event: "scrub left out", ...finding }));
-  for (const finding of problems) console.error(JSON.stringify({ event: "scrub found", ...finding }));
+  for (const finding of repaired) log("warn", "scrub repaired", finding);
+  for (const finding of refused) log("warn", "manifest would be refused", finding);
+  for (const finding of unchecked) log("warn", "scrub left out", finding);
+  for (const finding of problems) log("error", "scrub found", finding);
 }

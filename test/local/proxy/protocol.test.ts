@@ -1,4 +1,4 @@
-/** What the front makes of requests as bytes: strict about what it reads, and alone in saying what workerd reads. */
+/** What the reverse proxy makes of requests as bytes: strict about what it reads, and alone in saying what workerd reads. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import test, { describe } from "node:test";
@@ -143,7 +143,7 @@ function answerWhole(passed: Passed): void {
 }
 
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
-  describe(`the front under ${runtime}`, () => {
+  describe(`the reverse proxy under ${runtime}`, () => {
     test("refuses what is malformed or of two meanings, and passes none of it on", async (t) => {
       const { path, passed } = await startUpstream(t, answerAll);
       const { port } = await startFrontProcess(t, runtime, { upstream: { path } });

@@ -1,16 +1,16 @@
 /** One request on its way to workerd, and its answer on the way back. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerHead } from "./answer-parser.ts";
-import type { FrontLimits } from "./limits.ts";
-import { Pace, type Wait } from "./pace.ts";
+import type { ProxyLimits } from "./limits.ts";
 import { type Refusal, refusal, unavailable } from "./refusals.ts";
 import { requestHead } from "./request-head.ts";
+import { StallDetector, type Wait } from "./stall-detector.ts";
 import type { Connection, Exchange, Upstream } from "./upstream.ts";
 
-/** What all requests of a front have in common. */
-export interface Passage {
+/** What all requests of a reverse proxy have in common. */
+export interface ProxyContext {
   upstream: Upstream;
-  limits: FrontLimits;
+  limits: ProxyLimits;
   trustForwarded: boolean;
   /** What tells workerd that a request is from here; `undefined` where nobody else can send one. */
   secret: string | undefined;
@@ -18,18 +18,18 @@ export interface Passage {
   isStopping: boolean;
 }
 
-/** A body is held until its client has leave to send it, sent on, or read for nothing once it is known to be in vain. */
+/** A body is held until its client may send it, sent on, or read and dropped once it is known to be refused. */
 type BodyState = "held" | "sent on" | "drained" | "complete";
 
 /** Answers of this size are written at once with their heads. */
 const smallBytes = 16 * 1024;
-/** Methods that may be repeated, whatever became of the first try. */
+/** Methods that may be repeated, whatever the outcome of the first try. */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
 const allMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** A request, from its head to the end of its answer. */
 export class ProxiedRequest implements Exchange {
-  readonly #passage: Passage;
+  readonly #context: ProxyContext;
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #method: string;
@@ -37,7 +37,7 @@ export class ProxiedRequest implements Exchange {
   #text = "";
   #isChunked = false;
   #body: BodyState = "complete";
-  /** Whether workerd has all of the request, so that what it answers is all that its connection is still for. */
+  /** Whether workerd has all of the request, so that its connection only waits for the answer. */
   #isPassedOn = false;
   #continueTimer: NodeJS.Timeout | undefined;
   #isReading = false;
@@ -45,13 +45,13 @@ export class ProxiedRequest implements Exchange {
   #isRepeated = false;
   #head: AnswerHead | undefined;
   #isAnswered = false;
-  readonly #pace: Pace;
+  readonly #stalls: StallDetector;
   #drainedFrom = 0;
   #isUnread = false;
 
-  constructor(passage: Passage, request: IncomingMessage, response: ServerResponse) {
-    this.#passage = passage;
-    this.#pace = new Pace(passage.limits);
+  constructor(context: ProxyContext, request: IncomingMessage, response: ServerResponse) {
+    this.#context = context;
+    this.#stalls = new StallDetector(context.limits);
     this.#request = request;
     this.#response = response;
     this.#method = request.method ?? "";
@@ -59,7 +59,7 @@ export class ProxiedRequest implements Exchange {
 
   /** Sends it on, or refuses it. `isExpecting`: the client waits for leave to send the body. */
   start(isExpecting: boolean): void {
-    const head = requestHead(this.#request, this.#passage);
+    const head = requestHead(this.#request, this.#context);
     if (!head.ok) {
       this.#cut(refusal(head.status, head.reason, true));
       return;
@@ -75,7 +75,7 @@ export class ProxiedRequest implements Exchange {
     this.#send(false);
     if (this.#body === "sent on") this.#readBody();
     else if (this.#body === "held") {
-      this.#continueTimer = setTimeout(() => this.#continue(), this.#passage.limits.continueMs);
+      this.#continueTimer = setTimeout(() => this.#continue(), this.#context.limits.continueMs);
     }
   }
 
@@ -129,7 +129,7 @@ export class ProxiedRequest implements Exchange {
     const size = piece.byteLength;
     let isWaiting = false;
     response.write(lasts ? piece : Buffer.from(piece), () => {
-      this.#pace.sent += size;
+      this.#stalls.sent += size;
       if (!isWaiting) return;
       this.#isUnread = false;
       this.#connection?.resume();
@@ -167,7 +167,7 @@ export class ProxiedRequest implements Exchange {
       return;
     }
     const mayRepeat = isUntouched && !this.#isRepeated && this.#text !== "" && safeMethods.has(this.#method);
-    if (mayRepeat && this.#pace.received === 0 && this.#body === "complete") {
+    if (mayRepeat && this.#stalls.received === 0 && this.#body === "complete") {
       this.#isRepeated = true;
       this.#send(true);
     } else this.#refuse(refusal(503, unavailable));
@@ -176,7 +176,7 @@ export class ProxiedRequest implements Exchange {
   /** Ends it if its client is too slow. `now`: milliseconds since some time. */
   sweep(now: number): void {
     const wait = this.#waitsFor();
-    if (!this.#pace.isOver(wait, now)) return;
+    if (!this.#stalls.isOver(wait, now)) return;
     if (wait === "body") this.fail(408, "the body took too long");
     else this.#request.socket.destroy();
   }
@@ -189,7 +189,7 @@ export class ProxiedRequest implements Exchange {
   }
 
   #send(isNew: boolean): void {
-    this.#connection = this.#passage.upstream.take(isNew);
+    this.#connection = this.#context.upstream.take(isNew);
     this.#connection.begin(this.#text, this.#method, this);
   }
 
@@ -211,11 +211,11 @@ export class ProxiedRequest implements Exchange {
   }
 
   #onData(piece: Buffer): void {
-    this.#pace.received += piece.byteLength;
+    this.#stalls.received += piece.byteLength;
     if (this.#body === "drained") {
-      const drained = this.#pace.received - this.#drainedFrom;
+      const drained = this.#stalls.received - this.#drainedFrom;
       // What it still sends stays in its own kernel, until the time to see the answer is over.
-      if (drained > this.#passage.limits.drainBytes) this.#request.pause();
+      if (drained > this.#context.limits.drainBytes) this.#request.pause();
       return;
     }
     if (this.#connection?.write(piece, this.#isChunked, this.#unblock) !== false) return;
@@ -241,7 +241,7 @@ export class ProxiedRequest implements Exchange {
   #drain(): void {
     const wasHeld = this.#body === "held";
     this.#body = "drained";
-    this.#drainedFrom = this.#pace.received;
+    this.#drainedFrom = this.#stalls.received;
     clearTimeout(this.#continueTimer);
     // Whether the client sends it all the same, nobody knows: RFC 9110, 10.1.1.
     if (wasHeld) this.#response.shouldKeepAlive = false;
@@ -252,7 +252,7 @@ export class ProxiedRequest implements Exchange {
   #writeHead(): void {
     const head = this.#head;
     if (head === undefined) return;
-    if (this.#passage.isStopping) this.#response.shouldKeepAlive = false;
+    if (this.#context.isStopping) this.#response.shouldKeepAlive = false;
     this.#response.writeHead(head.status, head.reason, head.headers);
   }
 

@@ -1,8 +1,8 @@
-/** What the front answers by itself. */
+/** What the reverse proxy answers by itself. */
 import type { Duplex } from "node:stream";
 import { errorCatalogue } from "../../oci/errors.ts";
 
-/** A refusal of the front's own. */
+/** A refusal of the reverse proxy's own. */
 export interface Refusal {
   status: number;
   headers: string[];
@@ -36,7 +36,7 @@ export function refusalText(status: number, message: string): string {
   return `HTTP/1.1 ${status} ${reasons[status] ?? ""}\r\n${lines.join("")}\r\n${body}`;
 }
 
-/** To whoever speaks TLS to a port of plain HTTP, or the other way round: in plain text, and in few bytes. */
+/** The answer to TLS on a port of plain HTTP, or the other way round: short, and in plain text. */
 export function wrongProtocol(isTls: boolean): string {
   const [spoken, asked] = isTls ? ["HTTPS", "HTTP"] : ["HTTP", "HTTPS"];
   return `HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\nThis registry speaks ${spoken}, and was asked for ${asked}.\n`;
@@ -46,19 +46,19 @@ export function wrongProtocol(isTls: boolean): string {
 export const tlsHandshake = 0x16;
 
 /**
- * Says a last thing to a client. It may leave its side open for ever, and the server has no deadline for it any more, so
- * the connection ends with it.
+ * Sends a last text to a client and closes the connection: the client could leave its side open for ever, and the server
+ * has no deadline for it any more.
  */
 export function endWith(socket: Duplex, text: string): void {
   socket.end(text, () => socket.destroy());
 }
 
-/** What the front says of a failure of the parser, by its status. */
+/** What the reverse proxy says of a failure of the parser, by its status. */
 export function whyMalformed(code: string | undefined): { status: number; message: string } {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, message: "the headers are too large" };
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return { status: 408, message: "the request took too long" };
   return { status: 400, message: "the request is malformed" };
 }
 
-/** What the front says while workerd does not answer. */
+/** What the reverse proxy says while workerd does not answer. */
 export const unavailable = errorCatalogue.UNAVAILABLE.message;

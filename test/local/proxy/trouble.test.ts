@@ -1,10 +1,10 @@
-/** What the front does when workerd is away, and when there are too many connections. */
+/** What the reverse proxy does when workerd is away, and when there are too many connections. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { join } from "node:path";
 import test, { describe } from "node:test";
-import { connectionCap } from "../../../src/local/front/descriptors.ts";
+import { connectionCap } from "../../../src/local/proxy/descriptors.ts";
 import { temporaryDirectory, until } from "../program.ts";
 import {
   answerAll,

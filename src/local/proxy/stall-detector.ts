@@ -1,5 +1,5 @@
 /** Whether a client is too slow. */
-import type { FrontLimits } from "./limits.ts";
+import type { ProxyLimits } from "./limits.ts";
 
 /**
  * What a request waits for: its client, to send a body that is wanted, or one that is not, or to take the answer; or
@@ -7,9 +7,9 @@ import type { FrontLimits } from "./limits.ts";
  */
 export type Wait = "body" | "drain" | "answer" | "workerd";
 
-/** Goes by bytes that were counted meanwhile, looked at once in a while. Times are milliseconds since some time. */
-export class Pace {
-  readonly #limits: FrontLimits;
+/** Decides by the bytes that were counted since it last looked. Times are milliseconds since some time. */
+export class StallDetector {
+  readonly #limits: ProxyLimits;
   /** Bytes of the body that came, and of the answer that left, in all. */
   received = 0;
   sent = 0;
@@ -19,7 +19,7 @@ export class Pace {
   #windowAt = 0;
   #windowReceived = 0;
 
-  constructor(limits: FrontLimits) {
+  constructor(limits: ProxyLimits) {
     this.#limits = limits;
   }
 

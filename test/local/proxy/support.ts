@@ -1,9 +1,9 @@
-/** A front before a server that tests script, under each runtime, and requests as bytes. */
+/** A reverse proxy before a server that tests script, under each runtime, and requests as bytes. */
 import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import type { FrontLimits } from "../../../src/local/front/limits.ts";
+import type { ProxyLimits } from "../../../src/local/proxy/limits.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "../program.ts";
 
 export { runtimes } from "../program.ts";
@@ -11,7 +11,7 @@ export type Runtime = keyof typeof runtimes;
 
 const deadlineMs = 20_000;
 
-/** What the front passed on on one connection, and a way to answer it. */
+/** What the reverse proxy passed on on one connection, and a way to answer it. */
 export interface Passed {
   text: string;
   socket: Socket;
@@ -56,26 +56,26 @@ export async function startUpstream(t: TestContext, onData: (passed: Passed) => 
   return { path, passed, server };
 }
 
-/** What a front is started with; see fixture-front.ts. */
+/** What a reverse proxy is started with; see fixture-proxy.ts. */
 export interface FixtureOptions {
   upstream: { path: string };
   trustForwarded?: boolean;
-  limits?: Partial<FrontLimits>;
+  limits?: Partial<ProxyLimits>;
   tls?: { certFile: string; keyFile: string };
 }
 
-/** Starts a front in a process of its own, which may have so many files open. Returns its port and its process. */
+/** Starts a reverse proxy in a process of its own, which may have so many files open. Returns its port and its process. */
 export async function startFrontProcess(
   t: TestContext,
   runtime: Runtime,
   options: FixtureOptions,
   files?: number,
 ) {
-  const file = join(import.meta.dirname, "fixture-front.ts");
+  const file = join(import.meta.dirname, "fixture-proxy.ts");
   const command = [...runtimes[runtime], file, JSON.stringify(options)];
   const limited = ["sh", "-c", `ulimit -n ${files} && exec "$@"`, "sh", ...command];
   const program = startProgram(t, files === undefined ? command : limited);
-  const port = await until("the front", () => {
+  const port = await until("the reverse proxy", () => {
     if (program.hasEnded) throw new Error(program.stderr);
     return Number(/^(\d+)\n/.exec(program.stdout)?.[1]) || undefined;
   });

@@ -8,15 +8,15 @@
 import { once } from "node:events";
 import type { Channel } from "../channels.ts";
 import { serveClients } from "./clients.ts";
-import { defaultLimits, type FrontLimits } from "./limits.ts";
-import { createListener, type FrontIdentity } from "./listener.ts";
-import type { Passage, ProxiedRequest } from "./proxied-request.ts";
+import { defaultLimits, type ProxyLimits } from "./limits.ts";
+import { createListener, type ProxyIdentity } from "./listener.ts";
+import type { ProxiedRequest, ProxyContext } from "./proxied-request.ts";
 import { Upstream } from "./upstream.ts";
 
-/** Where the front listens, and where it passes requests on to. */
-export interface FrontOptions {
-  /** With it, the front speaks TLS; without, plain HTTP. */
-  identity: FrontIdentity | undefined;
+/** Where the reverse proxy listens, and where it passes requests on to. */
+export interface ProxyOptions {
+  /** With it, the reverse proxy speaks TLS; without, plain HTTP. */
+  identity: ProxyIdentity | undefined;
   host: string;
   /** 0 is any free port. */
   port: number;
@@ -29,11 +29,11 @@ export interface FrontOptions {
   /** Gets what an operator should know, in a sentence; at most once a minute. */
   warn?: (message: string) => void;
   /** For tests. */
-  limits?: Partial<FrontLimits>;
+  limits?: Partial<ProxyLimits>;
 }
 
 /** The listener. */
-export interface Front {
+export interface ReverseProxy {
   /** The port it listens on. */
   port: number;
   /** Refuses connections from now on; requests that are there go on. */
@@ -45,20 +45,20 @@ export interface Front {
    */
   flush(timeoutMs: number): Promise<boolean>;
   /** Has connections from now on use another certificate; those there are go on. Throws where it cannot be used. */
-  renew(identity: FrontIdentity): void;
+  renew(identity: ProxyIdentity): void;
 }
 
 /** How often `flush` looks whether all is gone. */
 const flushPollMs = 10;
 
 /** Starts listening. Rejects with the system's error where that is not possible. */
-export async function startFront(options: FrontOptions): Promise<Front> {
+export async function startProxy(options: ProxyOptions): Promise<ReverseProxy> {
   const { identity, host, port, secret, trustForwarded = false, warn = () => {} } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const upstream = new Upstream(options.upstream);
-  const passage: Passage = { upstream, limits, trustForwarded, secret, isStopping: false };
+  const context: ProxyContext = { upstream, limits, trustForwarded, secret, isStopping: false };
   const { server, renew } = createListener(identity, limits, warn);
-  const requests = serveClients(server, passage);
+  const requests = serveClients(server, context);
   server.listen({ host, port, exclusive: true });
   await once(server, "listening");
   const address = server.address();
@@ -70,7 +70,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   return {
     port: typeof address === "object" && address !== null ? address.port : port,
     stopListening: () => {
-      passage.isStopping = true;
+      context.isStopping = true;
       server.close(() => {
         clearInterval(sweep);
         upstream.close();

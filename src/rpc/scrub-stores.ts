@@ -3,13 +3,13 @@
  * replica of which no ledger knows.
  */
 
-import type { Settings } from "../../settings/settings.ts";
-import type { Bucket } from "../../storage/bucket.ts";
-import { uploadOfKey } from "../../storage/keys.ts";
-import type { Replica } from "../../storage/replica.ts";
-import { namedShardStub, type ObjectBindings, repositoryStub, shardNames, uploadStub } from "../stubs.ts";
-import { logDeletion } from "../tally.ts";
-import { emptyReport, type ScrubReport, type ScrubStep } from "./report.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Bucket } from "../storage/bucket.ts";
+import { uploadOfKey } from "../storage/keys.ts";
+import type { Replica } from "../storage/replica.ts";
+import { emptyReport, type ScrubReport, type ScrubStep } from "./scrub-report.ts";
+import { namedShardStub, type ObjectBindings, repositoryStub, shardNames, uploadStub } from "./stubs.ts";
+import { logDeletion } from "./tally.ts";
 
 /** What is compared with each other: the bucket and the replica, with what the objects know of them. */
 export type Stores = {
