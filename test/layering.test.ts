@@ -39,6 +39,7 @@ const common = [
   "clock.ts",
   "log.ts",
   "machine.ts",
+  "timeout.ts",
   "units.ts",
   "version.ts",
 ];
