@@ -88,7 +88,7 @@ export interface LedgerApi extends Maintained {
   deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
   /**
    * Asked by shards before they drop this repository as a holder of digests. Those that are not linked here are
-   * `voided`, with a promise: none of them will be linked on the lease that is asked about, nor on an earlier one.
+   * `voided`: none of them will ever be linked on the lease that is asked about, or on an earlier one.
    */
   holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
   sessionState(session: string): Promise<SessionState>;

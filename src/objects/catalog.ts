@@ -33,8 +33,8 @@ import { CountStore } from "./catalog/count-store.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { type DueJob, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
+import { scrubStores } from "./scrub/orphans.ts";
 import { scrubJob } from "./scrub/report.ts";
-import { scrubStores } from "./scrub/strays.ts";
 import { transaction } from "./sql.ts";
 
 const dayMs = 24 * 3600 * 1000;
@@ -47,7 +47,7 @@ const maxPulledRepositories = 1000;
 
 const listedColumns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs";
 
-/** The catalog; see {@link CatalogApi} for what each method promises. */
+/** The catalog; see {@link CatalogApi} for what each method does. */
 export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #sql: SqlStorage;
   readonly #clock: Clock;

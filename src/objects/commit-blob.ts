@@ -1,6 +1,6 @@
 /**
- * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
- * links them while the lease runs. Neither step holds anything while the other is awaited.
+ * How verified bytes become a blob of a repository: the shard adopts them and gives the repository a lease, in
+ * which it links them. Neither step holds anything while the other is awaited.
  */
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";

@@ -29,7 +29,7 @@ import { LedgerObject } from "./ledger/object.ts";
 import { emptyReport, type ScrubStep } from "./scrub/report.ts";
 import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
-/** The ledger; see {@link LedgerApi} for what each method promises. */
+/** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends LedgerObject implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 

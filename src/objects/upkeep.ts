@@ -1,5 +1,5 @@
 /**
- * What the objects do and say for upkeep: collection, scrub, usage and undo. Plain data, as it crosses RPC.
+ * What the objects do and say for upkeep: collection, scrub, usage and restoring. Plain data, as it crosses RPC.
  */
 import type { Digest } from "../oci/digest.ts";
 import type { ScrubStep } from "./scrub/report.ts";

@@ -31,7 +31,7 @@ import {
 /** How long what a session came to may wait for that of others, in milliseconds. */
 const outcomeDelayMs = 250;
 
-/** The sessions; see {@link UploadApi} for what each method promises. */
+/** The sessions; see {@link UploadApi} for what each method does. */
 export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #host: SessionHost;
   readonly #sessions = new SessionMemory((id) => new Session(this.#host, id));

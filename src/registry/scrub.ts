@@ -1,6 +1,8 @@
 /**
  * Scrub and rebuild, over all of the registry.
  */
+
+import { scrubBucket, scrubReplica } from "../objects/scrub/orphans.ts";
 import {
   addReport,
   emptyReport,
@@ -9,7 +11,6 @@ import {
   type ScrubReport,
   type ScrubStep,
 } from "../objects/scrub/report.ts";
-import { scrubBucket, scrubReplica } from "../objects/scrub/strays.ts";
 import type { Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { Registry } from "./registry.ts";

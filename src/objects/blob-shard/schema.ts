@@ -38,7 +38,7 @@ const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
  * The highest version of a holder that was dropped, above which new ones begin; and the keys that could not be read,
  * about which it is not known yet whether that is the store's fault or theirs.
  */
-const promises = `
+const droppedHolders = `
   CREATE TABLE dropped_holders (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
   CREATE TABLE read_failures (
     key TEXT PRIMARY KEY,
@@ -47,7 +47,7 @@ const promises = `
   ) WITHOUT ROWID;
 `;
 
-/** What had a row in `due` for each holder and each stray key has its time in a column. */
+/** What had a row in `due` for each holder and each scheduled deletion has its time in a column. */
 const dueByThemselves = `
   ALTER TABLE holders ADD COLUMN ask_at INTEGER;
   UPDATE holders SET ask_at = due.at FROM due
@@ -68,7 +68,7 @@ export const shardSchema: Schema = [
   reasons,
   byKey,
   faults,
-  promises,
+  droppedHolders,
   dueByThemselves,
   DueTable.dropIndex,
 ];

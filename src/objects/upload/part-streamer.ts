@@ -69,7 +69,7 @@ export class PartStreamer {
 
   /** Lets the part end while the next one is written; at most one is ending. */
   async #endPart(): Promise<void> {
-    await this.#settle();
+    await this.#waitForPart();
     const part = this.#part;
     const sizeBytes = this.#partBytes;
     this.#part = undefined;
@@ -82,7 +82,7 @@ export class PartStreamer {
     );
   }
 
-  async #settle(): Promise<void> {
+  async #waitForPart(): Promise<void> {
     await this.#ending;
     this.#ending = undefined;
     if (this.#failure !== undefined) throw this.#failure;
@@ -91,7 +91,7 @@ export class PartStreamer {
   /** Stores what was written, and returns what was too little for a part and nobody has kept yet. */
   async tail(): Promise<Uint8Array> {
     await this.#endPart();
-    await this.#settle();
+    await this.#waitForPart();
     return Buffer.concat(this.#takeLittle());
   }
 

@@ -24,7 +24,7 @@ import type { Remembered } from "./session-memory.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { WriteLock } from "./write-lock.ts";
 
-/** A session; see {@link UploadApi} for what its methods promise. */
+/** A session; see {@link UploadApi} for what its methods do. */
 export class Session implements Remembered {
   readonly #host: SessionHost;
   readonly #id: string;
