@@ -67,6 +67,8 @@ export type WriteOperation = Declaration & {
   readonly body?: BodySchema;
   /** Whether no body at all stands for one without fields. */
   readonly isBodyOptional?: true;
+  /** Whether it works from cursor to cursor, and may be called again with any of them: a client repeats a broken call. */
+  readonly isRepeatable?: true;
 };
 
 /** Any operation. */

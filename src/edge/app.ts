@@ -17,7 +17,7 @@ import { SettingError, type Settings } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
-import { type Answer, cut } from "./context.ts";
+import { type Answer, cut, isRefusal } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
 import { isProbe } from "./route.ts";
@@ -55,7 +55,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     };
     answer =
       url === null
-        ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
+        ? failure("REQUEST_INVALID", "the Host header is malformed")
         : await dispatch(
             { ...known, url, hold: (promise) => held.push(promise), received },
             route,
@@ -71,7 +71,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // something was waited for: what came from memory has taken no time, and lets others at once have theirs.
   if (performance.now() > startedAt) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
-  const failed = "failure" in answer ? answer.failure : undefined;
+  const failed = isRefusal(answer) ? answer : undefined;
   // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
   // sends: it may never see why it was refused.
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
@@ -124,15 +124,15 @@ function answerError(error: unknown, requestId: string): Answer {
   const event = { event: "request failed", requestId, error: String(error) };
   if (passing.some((kind) => error instanceof kind)) {
     console.warn(JSON.stringify(event));
-    return { failure: failure("UNAVAILABLE") };
+    return failure("UNAVAILABLE");
   }
   if (error instanceof SettingError) {
     console.error(JSON.stringify(event));
-    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+    return failure("UNKNOWN", `the variable ${error.variable} has a wrong value`);
   }
   const stack = error instanceof Error ? error.stack : undefined;
   console.error(JSON.stringify({ ...event, stack }));
-  return { failure: failure("UNKNOWN", { requestId }) };
+  return failure("UNKNOWN", { requestId });
 }
 
 /** What is known of a request once it is answered. */

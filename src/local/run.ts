@@ -186,7 +186,7 @@ function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number):
  */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
   const parsed = parseFlags(args);
-  if (parsed.kind === "error") fail(parsed.message, usageExitCode);
+  if (!parsed.ok) fail(parsed.reason, usageExitCode);
   if (parsed.kind === "text") {
     process.stdout.write(parsed.text);
     return;

@@ -2,6 +2,7 @@
  * What the shards of blobs say to the ledgers and to the Worker; see api.ts.
  */
 import type { Digest } from "../oci/digest.ts";
+import type { Rejection, Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { Maintained, ShardUsage } from "./upkeep.ts";
@@ -31,7 +32,7 @@ export interface BlobShardApi extends Maintained {
   adopt(
     blob: BlobLocation,
     repository: RepositoryName,
-  ): Promise<{ ok: true; adoption: Adoption } | { ok: false; reason: "tombstoned" | "missing" }>;
+  ): Promise<Result<{ adoption: Adoption }, Rejection<"tombstoned" | "missing">>>;
   /** Gives a repository a lease on a digest whose bytes are there: a mount. */
   lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
   /** Where the bytes of a digest are now. */

@@ -5,6 +5,7 @@
  * The bytes themselves are kept as they came; nothing here writes them.
  */
 import type { AnyDigest } from "./digest.ts";
+import type { Rejection, Result } from "./errors.ts";
 import type { ReferenceDescriptor } from "./event.ts";
 import {
   isAnnotations,
@@ -29,7 +30,7 @@ import { isMediaType, isSchema1Type, kindOfMediaType } from "./media-type.ts";
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 /** The manifest's facts, or what is wrong with it in words for its author. */
-export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };
+export type ManifestReading = Result<{ facts: ManifestFacts }, Rejection>;
 
 /**
  * Reads a manifest that is pushed with this `Content-Type` (without parameters; `undefined` for none).

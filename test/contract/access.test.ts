@@ -73,12 +73,14 @@ function expected(access: AccessRule, caller: Caller, isOwn: boolean): Outcome {
   }
 }
 
-let repositories = 0;
+await registry.pushImage(admin, "walked/app", "v1");
+let deleted = 0;
 
-/** A path of an operation: below a repository of its own that has a tag, and of an account and a token of these names. */
-async function pathOf({ path }: Located, account: string, tokenId: string): Promise<string> {
-  const name = `walked/r${repositories++}`;
-  if (path.includes("{name}")) await registry.pushImage(admin, name, "v1");
+/** A path of an operation: of a repository that has a tag, and of an account and a token of these names. */
+async function pathOf({ method, path }: Located, account: string, tokenId: string): Promise<string> {
+  const isDeletion = method === "DELETE" && path.endsWith("{name}");
+  const name = isDeletion ? `walked/deleted-${deleted++}` : "walked/app";
+  if (isDeletion) await registry.pushImage(admin, name, "v1");
   const values: Record<string, string> = {
     name,
     tag: "v1",
@@ -140,7 +142,7 @@ test("a repository that may not be seen answers as one that does not exist", asy
   for (const located of operations.filter(({ path }) => path.includes("{name}"))) {
     const answers = await Promise.all(
       ["walked/hidden", "walked/absent"].map(async (name) => {
-        const path = (await pathOf(located, "", "")).replace(/walked\/r\d+/, name);
+        const path = (await pathOf(located, "", "")).replace(/walked\/[a-z0-9-]+/, name);
         const { status, text } = await registry.call(located.method, path, optionsFor(located, as));
         return [status, text.replaceAll(name, "NAME").replace(/"requestId":"[^"]*"/, "")];
       }),

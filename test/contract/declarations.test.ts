@@ -57,6 +57,14 @@ test("nothing is served below /api that is not declared", () => {
   assert.deepEqual(served, declared);
 });
 
+test("what may be repeated goes on from a cursor", () => {
+  const repeatable = operations.filter(({ operation }) => "isRepeatable" in operation);
+  assert(repeatable.length > 0);
+  for (const { operation } of repeatable) {
+    assert("body" in operation && Object.hasOwn(operation.body?.entries ?? {}, "cursor"), operation.id);
+  }
+});
+
 test("summaries are a line without an end, details are sentences", () => {
   for (const { operation } of operations) {
     const { id, summary, details = "Is.", answers } = operation;

@@ -19,24 +19,19 @@ export async function managementRefusal(
   const { access, registry, request, params } = context;
   if (rule === "scraper" && access.credential === "scraper") return undefined;
   if (access.credential === "none" || access.credential === "bearer") {
-    return {
-      failure: failure("UNAUTHORIZED"),
-      headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
-    };
+    return { ...failure("UNAUTHORIZED"), headers: { "WWW-Authenticate": basicChallenge(registry.settings) } };
   }
   if (typeof rule === "object") return repositoryRefusal(context, rule.repository);
   if (access.isAdministrator || rule === "any account" || isOwn(context, rule)) return undefined;
   const target = Object.values(params).join("/") || "*";
   audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });
-  return { failure: failure("DENIED") };
+  return failure("DENIED");
 }
 
 async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
   const { name = "" } = context.params;
   const repository = parseRepositoryName(name);
-  return repository === undefined
-    ? { failure: failure("NAME_INVALID", { name }) }
-    : refusalFor(context, repository, verb);
+  return repository === undefined ? failure("NAME_INVALID", { name }) : refusalFor(context, repository, verb);
 }
 
 function isOwn(

@@ -7,6 +7,7 @@
 import type { IncomingMessage } from "node:http";
 import { secretHeader } from "../../machine.ts";
 import { parseOrigin } from "../../oci/address.ts";
+import type { Rejection, Result } from "../../oci/errors.ts";
 import { clientAddress } from "./client-address.ts";
 
 /** In which the Worker is told where the client is. What a client says in it is dropped. */
@@ -18,9 +19,10 @@ export type Framing = "none" | "length" | "chunked";
 type RefusedHead = 400 | 417 | 431 | 501 | 505;
 
 /** A head for workerd, or why there is none: a status, and what was wrong. */
-export type RequestHead =
-  | { ok: true; text: string; framing: Framing; path: string }
-  | { ok: false; status: RefusedHead; reason: string };
+export type RequestHead = Result<
+  { text: string; framing: Framing; path: string },
+  Rejection & { status: RefusedHead }
+>;
 
 /** What is known about the connection. */
 export type HeadOptions = { trustForwarded: boolean; secret: string | undefined };

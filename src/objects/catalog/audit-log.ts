@@ -1,10 +1,10 @@
 /**
- * How the catalog keeps the audit log: three kinds of entries, none of which displaces another.
+ * The audit log, as the catalog keeps it: three kinds of entries, none of which displaces another.
  */
 
 import { type AuditKind, auditKinds } from "../../oci/audit.ts";
 import type { AuditEntry, KeptAuditEntry, NewAuditEntry, Page } from "../api.ts";
-import { takeBytes } from "../sql.ts";
+import { eachRow, oneRow, type Tx, takeBytes } from "../sql.ts";
 
 /** How many rows of each kind are kept. */
 const maxRows = 10_000;
@@ -18,24 +18,22 @@ const pageBytes = 1024 * 1024;
 type Row = { id: number; entry: string; bytes: number };
 
 /** The audit log in SQL. */
-export class AuditStore {
+export class AuditLog {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
   }
 
-  add(entries: readonly NewAuditEntry[]): void {
+  add(tx: Tx, entries: readonly NewAuditEntry[]): void {
     for (const { kind, ...entry } of entries) {
-      const { id } = this.#sql
-        .exec<{ id: number }>(
-          "INSERT INTO audit (kind, actor, entry) VALUES (?, ?, ?) RETURNING id",
-          kind,
-          entry.actor,
-          JSON.stringify(entry),
-        )
-        .one();
-      if (id % rowsBetweenTrims === 0) for (const each of auditKinds) this.#trim(each);
+      const { id } = tx.writeOne<{ id: number }>(
+        "INSERT INTO audit (kind, actor, entry) VALUES (?, ?, ?) RETURNING id",
+        kind,
+        entry.actor,
+        JSON.stringify(entry),
+      );
+      if (id % rowsBetweenTrims === 0) for (const each of auditKinds) this.#trim(tx, each);
     }
   }
 
@@ -43,12 +41,11 @@ export class AuditStore {
    * Deletes what is too much of a kind, of whoever has most of it, from the oldest on: an actor who writes many rows
    * displaces their own.
    */
-  #trim(kind: AuditKind): void {
-    const { count } = this.#sql
-      .exec<{ count: number }>("SELECT count(*) AS count FROM audit WHERE kind = ?", kind)
-      .one();
+  #trim(tx: Tx, kind: AuditKind): void {
+    const query = "SELECT count(*) AS count FROM audit WHERE kind = ?";
+    const { count } = oneRow<{ count: number }>(tx.sql, query, kind);
     if (count <= maxRows) return;
-    this.#sql.exec(
+    tx.write(
       `DELETE FROM audit WHERE id IN (
          SELECT id FROM (
            SELECT id, row_number() OVER (PARTITION BY actor ORDER BY id DESC) AS place FROM audit WHERE kind = ?
@@ -64,23 +61,15 @@ export class AuditStore {
     const last = rows.at(-1)?.id ?? before;
     return {
       entries: rows.map(({ id, entry }) => ({ id, ...(JSON.parse(entry) as AuditEntry) })),
-      more: this.#before(kind, last, 1).toArray().length > 0,
+      more: Array.from(this.#before(kind, last, 1)).length > 0,
     };
   }
 
-  #before(kind: AuditKind | undefined, before: number, limit: number): SqlStorageCursor<Row> {
-    const columns = "id, entry, length(CAST(entry AS BLOB)) AS bytes";
+  #before(kind: AuditKind | undefined, before: number, limit: number): Iterable<Row> {
+    const rows = "SELECT id, entry, length(CAST(entry AS BLOB)) AS bytes FROM audit";
+    const order = "ORDER BY id DESC LIMIT ?";
     return kind === undefined
-      ? this.#sql.exec<Row>(
-          `SELECT ${columns} FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?`,
-          before,
-          limit,
-        )
-      : this.#sql.exec<Row>(
-          `SELECT ${columns} FROM audit WHERE kind = ? AND id < ? ORDER BY id DESC LIMIT ?`,
-          kind,
-          before,
-          limit,
-        );
+      ? eachRow<Row>(this.#sql, `${rows} WHERE id < ? ${order}`, before, limit)
+      : eachRow<Row>(this.#sql, `${rows} WHERE kind = ? AND id < ? ${order}`, kind, before, limit);
   }
 }

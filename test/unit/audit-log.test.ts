@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { NewAuditEntry } from "../../src/objects/api.ts";
-import { AuditStore } from "../../src/objects/catalog/audit-store.ts";
+import { AuditLog } from "../../src/objects/catalog/audit-log.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
 import { transaction } from "../../src/objects/sql.ts";
@@ -10,10 +10,13 @@ import { memoryStorage } from "../support/sqlite.ts";
 
 const maxRows = 10_000;
 
-function makeStore(): AuditStore {
+/** A log, and how entries are added to it. */
+function makeLog() {
   const storage = memoryStorage();
   transaction(storage, (tx) => applySchema(tx, catalogSchema));
-  return new AuditStore(storage.sql);
+  const log = new AuditLog(storage.sql);
+  const add = (entries: NewAuditEntry[]) => transaction(storage, (tx) => log.add(tx, entries));
+  return { log, add };
 }
 
 function entry(kind: AuditKind, actor: string, target: string, detail = ""): NewAuditEntry {
@@ -27,10 +30,10 @@ function entries(count: number, kind: AuditKind, actor: string): NewAuditEntry[]
 }
 
 /** Everything of a kind, oldest first. */
-function all(store: AuditStore, kind?: AuditKind): string[] {
+function all(log: AuditLog, kind?: AuditKind): string[] {
   const targets: string[] = [];
   for (let before = Number.MAX_SAFE_INTEGER; ; ) {
-    const page = store.list(kind, before, 1000);
+    const page = log.list(kind, before, 1000);
     targets.unshift(...page.entries.map(({ target }) => target).reverse());
     before = page.entries.at(-1)?.id ?? 0;
     if (!page.more) return targets;
@@ -44,22 +47,22 @@ const kinds: [displacing: AuditKind, kept: AuditKind[]][] = [
 ];
 for (const [displacing, others] of kinds) {
   test(`however many entries of the kind ${displacing} there are, they displace none of the others`, () => {
-    const store = makeStore();
-    for (const kind of others) store.add(entries(150, kind, "admin"));
-    store.add(entries(2 * maxRows, displacing, "mallory"));
-    for (const kind of others) assert.equal(all(store, kind).length, 150, kind);
-    assert.equal(all(store, displacing).length, maxRows);
-    assert.equal(all(store, displacing).at(-1), `mallory ${2 * maxRows - 1}`, "the latest are kept");
+    const { log, add } = makeLog();
+    for (const kind of others) add(entries(150, kind, "admin"));
+    add(entries(2 * maxRows, displacing, "mallory"));
+    for (const kind of others) assert.equal(all(log, kind).length, 150, kind);
+    assert.equal(all(log, displacing).length, maxRows);
+    assert.equal(all(log, displacing).at(-1), `mallory ${2 * maxRows - 1}`, "the latest are kept");
   });
 }
 
 test("an actor who fills a kind displaces their own entries, and another one nobody who has fewer", () => {
-  const store = makeStore();
-  store.add(entries(300, "refusal", "alice"));
-  store.add(entries(maxRows, "refusal", "mallory"));
-  store.add(entries(maxRows, "refusal", "eve"));
-  store.add(entries(200, "refusal", "bob"));
-  const left = all(store, "refusal");
+  const { log, add } = makeLog();
+  add(entries(300, "refusal", "alice"));
+  add(entries(maxRows, "refusal", "mallory"));
+  add(entries(maxRows, "refusal", "eve"));
+  add(entries(200, "refusal", "bob"));
+  const left = all(log, "refusal");
   const of = (actor: string) => left.filter((target) => target.startsWith(`${actor} `)).length;
   assert.deepEqual([of("alice"), of("bob")], [300, 200]);
   assert(Math.abs(of("mallory") - of("eve")) <= 200, `${of("mallory")} and ${of("eve")}`);
@@ -67,34 +70,33 @@ test("an actor who fills a kind displaces their own entries, and another one nob
 });
 
 test("where each actor has one entry, the oldest go", () => {
-  const store = makeStore();
-  for (let actor = 0; actor < maxRows + 200; actor++)
-    store.add([entry("use", `job-${actor}`, String(actor))]);
-  assert.equal(all(store, "use")[0], "200");
+  const { log, add } = makeLog();
+  for (let actor = 0; actor < maxRows + 200; actor++) add([entry("use", `job-${actor}`, String(actor))]);
+  assert.equal(all(log, "use")[0], "200");
 });
 
 test("a list has all kinds or one, newest first, and goes on from an id", () => {
-  const store = makeStore();
-  store.add([entry("use", "a", "1"), entry("refusal", "a", "2"), entry("use", "a", "3")]);
-  assert.deepEqual(all(store), ["1", "2", "3"]);
-  assert.deepEqual(all(store, "use"), ["1", "3"]);
-  assert.deepEqual(all(store, "administration"), []);
-  const first = store.list("use", Number.MAX_SAFE_INTEGER, 1);
+  const { log, add } = makeLog();
+  add([entry("use", "a", "1"), entry("refusal", "a", "2"), entry("use", "a", "3")]);
+  assert.deepEqual(all(log), ["1", "2", "3"]);
+  assert.deepEqual(all(log, "use"), ["1", "3"]);
+  assert.deepEqual(all(log, "administration"), []);
+  const first = log.list("use", Number.MAX_SAFE_INTEGER, 1);
   assert.deepEqual([first.entries.map(({ target }) => target), first.more], [["3"], true]);
-  const second = store.list("use", first.entries[0]?.id ?? 0, 1);
+  const second = log.list("use", first.entries[0]?.id ?? 0, 1);
   assert.deepEqual([second.entries.map(({ target }) => target), second.more], [["1"], false]);
   assert(!Object.hasOwn(first.entries[0] ?? {}, "kind"));
 });
 
 test("a page ends by its bytes, and the next one goes on from there", () => {
-  const store = makeStore();
+  const { log, add } = makeLog();
   const large = Array.from({ length: 300 }, (_, number) =>
     entry("use", "a", `${number}`, "\u{1F600}".repeat(2500)),
   );
-  store.add(large);
-  const page = store.list(undefined, Number.MAX_SAFE_INTEGER, 1000);
+  add(large);
+  const page = log.list(undefined, Number.MAX_SAFE_INTEGER, 1000);
   assert(page.more && Buffer.byteLength(JSON.stringify(page.entries)) < 1.1 * 1024 * 1024);
-  assert.equal(all(store).length, large.length);
+  assert.equal(all(log).length, large.length);
 });
 
 test("entries of before are cut, and belong to the kinds that they are of", () => {
@@ -116,14 +118,14 @@ test("entries of before are cut, and belong to the kinds that they are of", () =
     sql.exec("INSERT INTO audit (entry) VALUES (?)", JSON.stringify(kept));
   }
   transaction(storage, (tx) => applySchema(tx, catalogSchema));
-  const store = new AuditStore(sql);
-  const page = store.list(undefined, Number.MAX_SAFE_INTEGER, 1000);
+  const log = new AuditLog(sql);
+  const page = log.list(undefined, Number.MAX_SAFE_INTEGER, 1000);
   assert.equal(page.entries.length, before.length);
   assert(JSON.stringify(page).length < 4000);
   assert.equal(page.entries.at(-1)?.detail, `grants ${long}`.slice(0, 1000));
   assert(!Object.hasOwn(page.entries.at(-2) ?? {}, "detail"), "what an entry has not is not added");
   const actions = (kind: AuditKind) =>
-    store.list(kind, 99, 99).entries.map(({ action }) => action.slice(0, 14));
+    log.list(kind, 99, 99).entries.map(({ action }) => action.slice(0, 14));
   assert.deepEqual(actions("administration"), ["keys.rotate", "account.create"]);
   assert.deepEqual(actions("use"), ["token for push", "push"]);
   assert.deepEqual(actions("refusal"), ["push", "PUT /api/v1/éé"]);

@@ -1,8 +1,9 @@
 /**
- * How the catalog keeps accounts and their tokens.
+ * Accounts and their generated tokens, as the catalog keeps them.
  */
 import type { Grant } from "../../oci/grant.ts";
 import type { Account, AccountPut, Page, PasswordHash, TokenPut, TokenRecord } from "../api.ts";
+import { eachRow, firstRow, readRows, type Tx } from "../sql.ts";
 import { NameFilter } from "./name-filter.ts";
 
 type AccountRow = {
@@ -25,7 +26,7 @@ type TokenRow = {
 };
 
 /** Accounts and tokens in SQL. */
-export class AccountStore {
+export class Accounts {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
@@ -33,21 +34,21 @@ export class AccountStore {
   }
 
   account(name: string): Account | undefined {
-    const [row] = this.#sql.exec<AccountRow>("SELECT * FROM accounts WHERE name = ?", name).toArray();
+    const row = firstRow<AccountRow>(this.#sql, "SELECT * FROM accounts WHERE name = ?", name);
     return row && toAccount(row);
   }
 
   accounts(last: string, limit: number): Page<Account> {
-    const rows = this.#sql
-      .exec<AccountRow>("SELECT * FROM accounts WHERE name > ? ORDER BY name LIMIT ?", last, limit + 1)
-      .toArray();
+    const query = "SELECT * FROM accounts WHERE name > ? ORDER BY name LIMIT ?";
+    const rows = readRows<AccountRow>(this.#sql, query, last, limit + 1);
     return { entries: rows.slice(0, limit).map(toAccount), more: rows.length > limit };
   }
 
   /** The names of all accounts. */
   names(): NameFilter {
     const filter = new NameFilter();
-    for (const { name } of this.#sql.exec<{ name: string }>("SELECT name FROM accounts")) filter.add(name);
+    const names = eachRow<{ name: string }>(this.#sql, "SELECT name FROM accounts");
+    for (const { name } of names) filter.add(name);
     return filter;
   }
 
@@ -55,12 +56,12 @@ export class AccountStore {
    * Makes or changes an account; without a new password the old one stays. A new account, a new password, and being
    * disabled each give it a version that no account had before. Returns whether it is new.
    */
-  put({ name, password, grants, isDisabled }: AccountPut, now: number): boolean {
+  put(tx: Tx, { name, password, grants, isDisabled }: AccountPut, now: number): boolean {
     const before = this.account(name);
     const endsWhatWasIssued = before === undefined || password !== undefined || isDisabled;
-    const version = endsWhatWasIssued ? this.#nextVersion(now) : before.version;
+    const version = endsWhatWasIssued ? this.#nextVersion(tx, now) : before.version;
     const passwordText = password === undefined ? null : JSON.stringify(password);
-    this.#sql.exec(
+    tx.write(
       `INSERT INTO accounts (name, password, grants, disabled, version, created_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
          password = coalesce(excluded.password, password),
@@ -76,24 +77,22 @@ export class AccountStore {
   }
 
   /** Later than all before it, and than those of accounts that were deleted before this was counted: these are times. */
-  #nextVersion(now: number): number {
-    return this.#sql
-      .exec<{ version: number }>(
-        "UPDATE latest_version SET version = max(version + 1, ?) WHERE id = 1 RETURNING version",
-        now,
-      )
-      .one().version;
+  #nextVersion(tx: Tx, now: number): number {
+    return tx.writeOne<{ version: number }>(
+      "UPDATE latest_version SET version = max(version + 1, ?) WHERE id = 1 RETURNING version",
+      now,
+    ).version;
   }
 
   /** Deletes an account with its tokens. Returns whether there was one. */
-  delete(name: string): boolean {
-    this.#sql.exec("DELETE FROM tokens WHERE account = ?", name);
-    return this.#sql.exec("DELETE FROM accounts WHERE name = ? RETURNING name", name).toArray().length > 0;
+  delete(tx: Tx, name: string): boolean {
+    tx.write("DELETE FROM tokens WHERE account = ?", name);
+    return tx.write("DELETE FROM accounts WHERE name = ? RETURNING name", name).length > 0;
   }
 
   /** Adds a token; once, however often it is asked for. */
-  addToken(token: TokenPut): void {
-    this.#sql.exec(
+  addToken(tx: Tx, token: TokenPut): void {
+    tx.write(
       `INSERT OR IGNORE INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
       token.id,
@@ -107,34 +106,27 @@ export class AccountStore {
   }
 
   tokens(account: string): TokenRecord[] {
-    return this.#sql
-      .exec<TokenRow>("SELECT * FROM tokens WHERE account = ? ORDER BY created_at, id", account)
-      .toArray()
-      .map(toToken);
+    const query = "SELECT * FROM tokens WHERE account = ? ORDER BY created_at, id";
+    return readRows<TokenRow>(this.#sql, query, account).map(toToken);
   }
 
   token(id: string): TokenRecord | undefined {
-    const [row] = this.#sql.exec<TokenRow>("SELECT * FROM tokens WHERE id = ?", id).toArray();
+    const row = firstRow<TokenRow>(this.#sql, "SELECT * FROM tokens WHERE id = ?", id);
     return row && toToken(row);
   }
 
   tokenBySecret(secretHash: string): TokenRecord | undefined {
-    const [row] = this.#sql
-      .exec<TokenRow>("SELECT * FROM tokens WHERE secret_hash = ?", secretHash)
-      .toArray();
+    const row = firstRow<TokenRow>(this.#sql, "SELECT * FROM tokens WHERE secret_hash = ?", secretHash);
     return row && toToken(row);
   }
 
-  deleteToken(account: string, id: string): boolean {
-    return (
-      this.#sql.exec("DELETE FROM tokens WHERE account = ? AND id = ? RETURNING id", account, id).toArray()
-        .length > 0
-    );
+  deleteToken(tx: Tx, account: string, id: string): boolean {
+    return tx.write("DELETE FROM tokens WHERE account = ? AND id = ? RETURNING id", account, id).length > 0;
   }
 
   /** Notes the day on which a token was used; written once a day. */
-  touchToken(id: string, day: number): void {
-    this.#sql.exec(
+  touchToken(tx: Tx, id: string, day: number): void {
+    tx.write(
       "UPDATE tokens SET last_used_day = ? WHERE id = ? AND coalesce(last_used_day, 0) < ?",
       day,
       id,
