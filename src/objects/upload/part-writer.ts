@@ -35,7 +35,7 @@ export class PartWriter {
     this.#keptTail = this.#filled;
   }
 
-  /** Takes bytes; they are copied. Throws when a part could not be stored. */
+  /** Takes bytes, which are copied. Throws if a part could not be stored. */
   async write(bytes: Uint8Array): Promise<void> {
     let rest = bytes;
     while (rest.byteLength > 0) {
