@@ -38,6 +38,7 @@ export const gc = {
         ),
       }),
       isBodyOptional: true,
+      isRepeatable: true,
       answers: {
         200: {
           description: "What was freed",

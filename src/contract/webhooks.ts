@@ -142,7 +142,7 @@ const optionalSettings = {
 
 // What is wrong with a URL that is one, the handler says: it depends on a setting.
 const givenUrl = must(
-  "a URL",
+  `a URL of at most ${maxUrlLength} characters`,
   v.pipe(
     v.string(),
     v.maxLength(maxUrlLength),

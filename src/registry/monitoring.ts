@@ -3,6 +3,7 @@
  * deliveries of webhooks go.
  */
 
+import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
@@ -110,7 +111,7 @@ export function tellStorage(registry: Registry, waitUntil: WaitUntil): void {
   const disk = registry.space?.takeNews();
   if (disk === undefined) return;
   const { isLow, ...facts } = disk;
-  console.warn(JSON.stringify({ event: isLow ? "storage low" : "storage ok", ...facts }));
+  log("warn", isLow ? "storage low" : "storage ok", facts);
   if (isLow) waitUntil(sendLow(registry, disk));
 }
 
@@ -128,7 +129,7 @@ async function sendLow(registry: Registry, { isLow: _, ...disk }: DiskState): Pr
   await registry
     .webhooks()
     .accept("", [event])
-    .catch((error) => console.warn(JSON.stringify({ event: "storage not told", error: String(error) })));
+    .catch((error) => log("warn", "storage not told", { error: String(error) }));
 }
 
 /** The samples of all webhooks. A queue that does not answer has none. */
@@ -139,7 +140,7 @@ export async function countWebhooks(registry: Registry): Promise<Sample[]> {
       try {
         return await countQueue(registry, id);
       } catch (error) {
-        console.warn(JSON.stringify({ event: "webhook not counted", webhook: id, error: String(error) }));
+        log("warn", "webhook not counted", { webhook: id, error: String(error) });
         return [];
       }
     }),

@@ -3,10 +3,11 @@
  * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
  */
 import type { Clock } from "../clock.ts";
-import type { WebhooksApi } from "../objects/webhooks-api.ts";
+import { log } from "../log.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { WebhooksApi } from "../rpc/webhooks-api.ts";
 import { ByteLru } from "./caches.ts";
 
 /** How long pulls of the same manifest are not told again, in milliseconds. */
@@ -64,7 +65,7 @@ export class PullEvents {
         { id, type: "manifest.pull", time, repository, target, origin },
       ]);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "pull not told", repository, error: String(error) }));
+      log("warn", "pull not told", { repository, error: String(error) });
     }
   }
 

@@ -4,9 +4,12 @@
 
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
-import type { BlobShardApi } from "../objects/blob-shard-api.ts";
-import { reportCounts } from "../objects/report.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../rpc/api.ts";
+import type { BlobShardApi } from "../rpc/blob-shard-api.ts";
+import { reportCounts } from "../rpc/report-counts.ts";
 import {
   catalogStub,
   namedShardStub,
@@ -17,13 +20,10 @@ import {
   uploadStub,
   webhookQueueStub,
   webhooksStub,
-} from "../objects/stubs.ts";
-import type { UploadApi } from "../objects/upload-channel.ts";
-import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { Result } from "../oci/errors.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
+} from "../rpc/stubs.ts";
+import type { UploadApi } from "../rpc/upload-channel.ts";
+import type { WebhookQueueApi, WebhooksApi } from "../rpc/webhooks-api.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
@@ -86,8 +86,8 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     objects: env,
     rateLimits: env,
     clock,
-    settings: parseSettings(env),
-    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
+    settings: settingsOf(env),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name).repairReplica(key)),
     bucket: openBucket(env),
     space: openDiskSpace(env),
     cache: new IsolateCache(clock),

@@ -1,11 +1,12 @@
 /**
  * Repositories as wholes: lists, settings, deletion.
  */
-import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../objects/api.ts";
+
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
 import type { Registry } from "./registry.ts";
 
 /** How many rows of the catalog are looked at for one page of a caller who may see few of them. */

@@ -5,7 +5,7 @@
  * which may have read the ledger before the request began; it joins the waiting batch. So each answer was read after its
  * request arrived, and is linearizable.
  */
-import { Unreachable } from "../objects/stubs.ts";
+import { Unreachable } from "../rpc/stubs.ts";
 
 /** Keeps a promise going after the answer was sent. */
 export type WaitUntil = (promise: Promise<unknown>) => void;

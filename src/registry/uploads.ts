@@ -1,13 +1,14 @@
 /**
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
-import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { namedUploadStub, uploadPools } from "../objects/stubs.ts";
-import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
+
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { commitBlob, commitMount } from "../rpc/commit-blob.ts";
+import { namedUploadStub, uploadPools } from "../rpc/stubs.ts";
+import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../rpc/upload-channel.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import type { Registry } from "./registry.ts";

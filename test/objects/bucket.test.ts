@@ -7,11 +7,11 @@ import test from "node:test";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { ByteRange } from "../../src/oci/http.ts";
 import type { MultipartUpload, StoredPage, StoredPart } from "../../src/storage/bucket.ts";
-import { temporaryData } from "../support/bucket-under-test.ts";
 import type { BucketCall } from "../support/bucket-worker.ts";
 import { fetchOnce } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { serve } from "../support/registry.ts";
+import { temporaryData } from "../support/temporary.ts";
 
 const dataDirectory = temporaryData();
 const entry = join(import.meta.dirname, "../support/bucket-worker.ts");

@@ -7,8 +7,9 @@ import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from "nod
 import { join } from "node:path";
 import test from "node:test";
 import { foldersOf } from "../../src/local/data-layout.ts";
-import { bucketUnderTest, temporaryData } from "../support/bucket-under-test.ts";
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { content, digestOf, mebibyte } from "../support/content.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 import { scrub } from "../support/upkeep.ts";
 

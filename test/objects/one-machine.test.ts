@@ -4,9 +4,9 @@ import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { Machine } from "../../src/machine.ts";
-import { temporaryData } from "../support/bucket-under-test.ts";
 import { content } from "../support/content.ts";
 import { rowsIn } from "../support/sqlite.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { hourMs, serveTimed } from "../support/timed-registry.ts";
 
 const machine: Machine = { blobShards: 1, uploadPools: 4 };

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { bucketUnderTest, temporaryData } from "../support/bucket-under-test.ts";
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { head, OpenRequest } from "../support/raw.ts";
 import { until } from "../support/registry.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
 
 const isOnDisk = bucketUnderTest.kind === "disk";

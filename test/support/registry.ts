@@ -4,12 +4,13 @@ import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Machine } from "../../src/machine.ts";
-import { shardOf, uploadObjectOf } from "../../src/objects/stubs.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
-import { bucketUnderTest, temporaryData } from "./bucket-under-test.ts";
+import { shardOf, uploadObjectOf } from "../../src/rpc/stubs.ts";
+import { bucketUnderTest } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
 import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
+import { makeData, removeData } from "./temporary.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
 
@@ -100,11 +101,12 @@ export async function serve(options: InstanceOptions = {}): Promise<TestRegistry
     },
   });
   const { bucket = bucketUnderTest.kind, machine = bucketUnderTest.machine } = options;
-  const { dataDirectory = temporaryData() } = options;
+  const { dataDirectory = makeData() } = options;
   const vars = { LOG_FORMAT: "none", ...options.vars };
   const instance = await startInstance({ stderr, ...options, bucket, machine, dataDirectory, vars });
   const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket), machine);
   after(() => registry.end());
+  if (options.dataDirectory === undefined) after(() => removeData(dataDirectory));
   // Beside a test that failed, what the registry said of its own work.
   process.once("exit", (code) => {
     if (code !== 0) process.stderr.write(errors.join(""));

@@ -1,16 +1,22 @@
 /** Tables in memory, as objects see theirs: for tests of what is kept, without a Worker. */
-import { DatabaseSync, type SQLInputValue } from "node:sqlite";
+import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 
 /** SQL of its own. A text of several statements takes no bindings, as in a Worker only the last may. */
 function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");
+  const statements = new Map<string, StatementSync>();
+  const prepare = (text: string) => {
+    const statement = statements.get(text) ?? database.prepare(text);
+    statements.set(text, statement);
+    return statement;
+  };
   const exec = (text: string, ...bindings: SQLInputValue[]) => {
     if (bindings.length === 0 && /;\s*\S/.test(text)) {
       database.exec(text);
       return cursorOf([]);
     }
-    const rows = database.prepare(text).all(...bindings);
-    const [{ changes } = { changes: 0 }] = database.prepare("SELECT changes() AS changes").all();
+    const rows = prepare(text).all(...bindings);
+    const [{ changes } = { changes: 0 }] = prepare("SELECT changes() AS changes").all();
     return cursorOf(rows, Number(changes));
   };
   return { exec } as unknown as SqlStorage;

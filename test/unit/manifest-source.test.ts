@@ -116,33 +116,42 @@ const worst: Record<string, string> = {
   "a key that does not end": filled("\\u0061", '{"', ""),
 };
 
-/** How long the thread works on something, in microseconds: the best of some, as other programs are in its way. */
+/** How long the thread works on something, in microseconds of processor time. */
 function microseconds(work: () => void): number {
-  const times = Array.from({ length: 9 }, () => {
-    const begun = process.threadCpuUsage();
-    work();
-    return process.threadCpuUsage(begun).user;
-  });
-  return Math.min(...times);
+  const begun = process.threadCpuUsage();
+  work();
+  return process.threadCpuUsage(begun).user;
 }
 
 /** Looking at each character of 4 MiB takes some 4 ms. Reading a manifest may take 50. */
 const yardstick = "x".repeat(size);
 const mostTimes = 12;
 
+/** Other programs are in the way of some tries: the first that is short enough shows what it takes. */
+const mostTries = 9;
+
+let sum = 0;
+const lookings = Array.from({ length: mostTries }, () =>
+  microseconds(() => {
+    for (let at = 0; at < yardstick.length; at++) sum += yardstick.charCodeAt(at);
+  }),
+);
+const bound = mostTimes * Math.min(...lookings);
+
 for (const [what, text] of Object.entries(worst)) {
-  test(`4 MiB of ${what} take no longer than they may`, () => {
-    let sum = 0;
-    const looking = microseconds(() => {
-      for (let at = 0; at < yardstick.length; at++) sum += yardstick.charCodeAt(at);
-    });
-    const reading = microseconds(() => {
-      try {
-        readSource(text, true);
-      } catch {
-        // More than a manifest may have.
-      }
-    });
-    assert(sum > 0 && reading < mostTimes * looking, `${reading} µs beside ${looking} µs`);
+  test(`to read a manifest of 4 MiB of ${what} takes at most ${mostTimes} times what looking at each character does`, () => {
+    const readings: number[] = [];
+    do {
+      const reading = microseconds(() => {
+        try {
+          readSource(text, true);
+        } catch {
+          // More than a manifest may have.
+        }
+      });
+      readings.push(reading);
+      if (sum > 0 && reading < bound) return;
+    } while (readings.length < mostTries);
+    assert.fail(`${readings.join(", ")} µs, where ${bound} are allowed`);
   });
 }

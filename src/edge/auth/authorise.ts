@@ -64,7 +64,7 @@ export async function refusalFor(
 ): Promise<Refusal | undefined> {
   const { access } = context;
   // Before anything else, as even a refusal may cost a look-up.
-  if (verb === "pull" && hasTooManyMisses(context)) return { failure: failure("TOOMANYREQUESTS") };
+  if (verb === "pull" && hasTooManyMisses(context)) return failure("TOOMANYREQUESTS");
   if (access.may(verb, repository)) return undefined;
   if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;
   return deny(context, repository, verb);
@@ -125,7 +125,7 @@ function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal
   const { access } = context;
   if (!isAnonymous(access) && access.isFinal(verb, repository)) {
     if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
-    return { failure: failure("DENIED", { repository, action: verb }) };
+    return failure("DENIED", { repository, action: verb });
   }
   return challenge(context, scopesFor(context.url, repository, verb));
 }
@@ -141,7 +141,7 @@ export function challenge({ registry, access, url, request }: Context, scopes: A
     isForOther ? "insufficient_scope" : undefined,
   );
   return {
-    failure: failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
+    ...failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
     headers: { "WWW-Authenticate": header },
   };
 }

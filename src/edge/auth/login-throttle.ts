@@ -3,9 +3,9 @@
  * are few at a time and spaced out, and accounts that exist still get in while somebody asks for as many as they can.
  */
 import type { Clock } from "../../clock.ts";
-import { NameFilter } from "../../objects/catalog/name-filter.ts";
 import { ByteLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { NameFilter } from "../../rpc/name-filter.ts";
 import { FailureLimit } from "./limits.ts";
 
 /** How many slots there are, and the time from one start to the next, in milliseconds. */

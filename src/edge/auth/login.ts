@@ -1,8 +1,9 @@
 /**
  * Logging in: by the password of an account, by a generated token, or by a token of another issuer.
  */
-import type { Account } from "../../objects/api.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Account } from "../../rpc/api.ts";
 import type { AuthCache } from "./auth-cache.ts";
 import type { Slot } from "./login-throttle.ts";
 import { hashSecret, isGeneratedSecret } from "./passwords.ts";

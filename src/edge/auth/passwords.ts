@@ -2,8 +2,8 @@
  * Passwords and generated tokens: making, keeping and checking them.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { PasswordHash } from "../../objects/api.ts";
 import { ByteLru } from "../../registry/caches.ts";
+import type { PasswordHash } from "../../rpc/api.ts";
 
 /** The most that the platform accepts. OWASP asks for more; that is why generated tokens are the better choice. */
 const iterations = 100_000;

@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { Writable } from "node:stream";
 import { after } from "node:test";
 import { importJWK, type JWK, SignJWT } from "jose";
-import type { SigningKey } from "../../../src/objects/api.ts";
 import type { Grant } from "../../../src/oci/grant.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
+import type { SigningKey } from "../../../src/rpc/api.ts";
 import type { VariableName, Variables } from "../../../src/settings/settings.ts";
 import { Answer, deadlineMs, type ErrorEntry, fetchOnce, type PushedImage } from "../../support/client.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
 import { checkByContract } from "../../support/contract.ts";
 import { type Instance, startInstance } from "../../support/miniflare/instance.ts";
+import { makeData, removeData } from "../../support/temporary.ts";
 
 /** A user name and a password, or a bearer token. */
 export type Credential = { name: string; password: string } | string;
@@ -290,8 +291,10 @@ export async function serveClosed(
         done();
       },
     });
+  const dataDirectory = makeData();
   const instance = await startInstance({
     entry,
+    dataDirectory,
     stdout: capture(),
     stderr: capture(),
     miniflare: {
@@ -313,5 +316,6 @@ export async function serveClosed(
   });
   const registry = new AuthRegistry(instance, logged);
   after(() => registry.end(hasAdmin));
+  after(() => removeData(dataDirectory));
   return registry;
 }

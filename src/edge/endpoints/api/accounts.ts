@@ -1,7 +1,7 @@
 /** `/api/v1/accounts` */
 import type { accounts } from "../../../contract/accounts.ts";
-import type { Account, AccountPut } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
+import type { Account, AccountPut } from "../../../rpc/api.ts";
 import { authCacheOf } from "../../auth/auth-cache.ts";
 import { hashPassword } from "../../auth/passwords.ts";
 import { adminName, federatedUser } from "../../auth/principal.ts";
