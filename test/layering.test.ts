@@ -39,6 +39,7 @@ const common = [
   "clock.ts",
   "log.ts",
   "machine.ts",
+  "timeout.ts",
   "units.ts",
   "version.ts",
 ];
@@ -77,6 +78,15 @@ test("imports point one way: worker, edge, registry, rpc, storage, and worker, o
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);
   assert.deepEqual(wrong, []);
+});
+
+test("the command line imports the types of the contract alone, whose schemas need a package", () => {
+  const values = /^import (?!type )[^;]*from "[^"]*\/contract\//m;
+  const wrong = files.filter(({ path, text }) => layerOf(path) === "cli" && values.test(text));
+  assert.deepEqual(
+    wrong.map(({ path }) => path),
+    [],
+  );
 });
 
 test("imports name files that there are", () => {
@@ -138,7 +148,7 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
   [
     "rows are written in transactions, which one file makes",
     /\btransactionSync\(|\.exec[<(](?!\w+\))/,
-    (path) => path === "objects/sql.ts" || !path.startsWith("objects/") || path.startsWith("objects/catalog"),
+    (path) => path === "objects/sql.ts" || !path.startsWith("objects/"),
   ],
   ["a transaction takes no async callback", /\btransaction\([\w.#]+, async\b/],
   [

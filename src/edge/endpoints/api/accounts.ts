@@ -45,7 +45,7 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
       }
       const derived = await derivePassword(call, body.password);
       if (!derived.ok) return derived;
-      const { grants, disabled: isDisabled = false } = body;
+      const { grants, disabled: isDisabled } = body;
       const isNew = await registry.catalog().putAccount({ name, grants, isDisabled, ...derived.derived });
       authCacheOf(registry).throttle.addName(name);
       const stored = await registry.catalog().account(name);
