@@ -20,8 +20,7 @@ import { drain } from "../storage/streams.ts";
 import { type Answer, cut, isRefusal } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
-import { isProbe } from "./route.ts";
-import { findRoute, unrouted } from "./router.ts";
+import { findRoute, isProbe, unrouted } from "./router.ts";
 
 /** The Worker as the runtime calls it. */
 export const worker = {

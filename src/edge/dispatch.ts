@@ -1,7 +1,8 @@
 /**
  * From a route to its endpoint: who asks, whether they may, and whether the route knows the method.
  */
-import { failure, isAbsence } from "../oci/errors.ts";
+import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
+import { parseContentLength } from "../oci/http.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf } from "./auth/auth-cache.ts";
@@ -17,9 +18,9 @@ import {
 } from "./auth/authorise.ts";
 import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
-import { type Access, type Answer, type Context, isRefusal } from "./context.ts";
-import { answerWithRoom } from "./disk-room.ts";
-import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
+import { type Access, type Answer, type Context, isRefusal, type RepositoryContext } from "./context.ts";
+import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
+import { isRead, methodOf } from "./router.ts";
 
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;
@@ -33,7 +34,12 @@ export async function dispatch(
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
   const { registry, request, url, network } = unknown;
-  const refusal = refusalByOrigin({ settings: registry.settings, request, url, route });
+  const refusal = refusalByOrigin({
+    settings: registry.settings,
+    request,
+    url,
+    isRead: isRead(route, request.method),
+  });
   if (refusal !== undefined) return refusal;
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
@@ -104,6 +110,29 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
     await authCacheOf(context.registry).misses.count(networkName(context.network));
   }
   return answer;
+}
+
+/**
+ * Lets an endpoint answer. One that stores something is refused where the disk of one machine has no room for it: before
+ * its bytes are read, or as soon as it fails for want of room. Error: `DISK_FULL`.
+ */
+async function answerWithRoom(endpoint: RepositoryEndpoint, context: RepositoryContext): Promise<Answer> {
+  const { space } = context.registry;
+  if (endpoint.stores !== true || space === undefined) return endpoint.answer(context);
+  const length = parseContentLength(context.request.headers.get("Content-Length")) ?? 0;
+  if (!(await space.hasRoom(length))) return failure("DISK_FULL");
+  try {
+    const answer = await endpoint.answer(context);
+    return hasFailed(answer) && (await space.explains(answer)) ? failure("DISK_FULL") : answer;
+  } catch (error) {
+    if (await space.explains(error)) return failure("DISK_FULL");
+    throw error;
+  }
+}
+
+/** Whether the registry could not do what was asked, through no fault of the client's. */
+function hasFailed(answer: Answer): boolean {
+  return isRefusal(answer) && errorCatalogue[answer.error].status >= 500;
 }
 
 async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {

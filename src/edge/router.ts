@@ -5,7 +5,7 @@
  * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
  */
 import { IttyRouter } from "itty-router";
-import { methodOf, type Route } from "./route.ts";
+import type { Route } from "./route.ts";
 import { routes } from "./routes.ts";
 
 /** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
@@ -66,4 +66,24 @@ function decode(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** What there is for a method among those of a route; GET also answers HEAD. */
+export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
+  const name = method === "HEAD" ? "GET" : method;
+  return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
+/**
+ * Whether a request only reads, and only what a browser may be led to read. What the management API shows, it would fetch with a
+ * password that it knows.
+ */
+export function isRead(route: Route | undefined, method: string): boolean {
+  const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
+  return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+}
+
+/** Whether monitoring asks for it all day. */
+export function isProbe(route: Route | undefined): boolean {
+  return route !== undefined && "isProbe" in route && route.isProbe === true;
 }

@@ -17,7 +17,6 @@ import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { isPublic, knownVisibility } from "../../registry/repositories.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access, Context, Credential, Refusal } from "../context.ts";
-import { isRead, type Route } from "../route.ts";
 import { audit } from "./audit.ts";
 import { authCacheOf } from "./auth-cache.ts";
 import { networkName } from "./limits.ts";
@@ -218,8 +217,8 @@ export function originOf(settings: Settings, url: URL, headers: Headers): string
   return (byProxy ?? new URL(`${scheme}://${url.host}`)).origin;
 }
 
-/** A request that is not authenticated yet. */
-type Received = { settings: Settings; request: Request; url: URL; route: Route | undefined };
+/** A request that is not authenticated yet. `isRead`: it reads what anybody may have a browser read. */
+type Received = { settings: Settings; request: Request; url: URL; isRead: boolean };
 
 /**
  * Why a request is refused, whoever sent it: by its host, or by the site that made a browser send it. `undefined` if it
@@ -229,8 +228,8 @@ type Received = { settings: Settings; request: Request; url: URL; route: Route |
  * CORS headers a page of another site cannot read the answers, but sending the request may be all it wants. And a page
  * that lets a name of its own resolve to this machine (DNS rebinding) would be a page of this very registry.
  */
-export function refusalByOrigin({ settings, request, url, route }: Received): Failure | undefined {
-  const { headers, method } = request;
+export function refusalByOrigin({ settings, request, url, isRead }: Received): Failure | undefined {
+  const { headers } = request;
   if (settings.access === "open") {
     // A page may have led a browser to the proxy under another name, or past the proxy: both names must be known.
     const stranger = [url.hostname, ...forwardedHosts(settings, headers)].find(
@@ -238,7 +237,7 @@ export function refusalByOrigin({ settings, request, url, route }: Received): Fa
     );
     if (stranger !== undefined) return failure("HOST_UNKNOWN", { host: stranger });
   }
-  if (isRead(route, method)) return undefined;
+  if (isRead) return undefined;
   const site = headers.get("Sec-Fetch-Site") ?? "none";
   if (site !== "none" && site !== "same-origin") return failure("SITE_FOREIGN", { site });
   const asked = originOf(settings, url, headers);
