@@ -3,10 +3,9 @@
  * machines, text for a terminal), counts in the isolate's meter, and a data point where Analytics Engine is bound.
  */
 import type { Env } from "../bindings.ts";
-import { log, writeLine } from "../log.ts";
+import { cut, log, writeLine } from "../log.ts";
 import { secretHeader } from "../machine.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
-import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import { tellStorage } from "../registry/monitoring.ts";
@@ -17,9 +16,9 @@ import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
-import { type Answer, cut, isRefusal } from "./context.ts";
+import type { Answer } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
-import { type Asked, respond, type Sent } from "./respond.ts";
+import { type Asked, isRefusal, respond, type Sent } from "./respond.ts";
 import { findRoute, isProbe, unrouted } from "./router.ts";
 
 /** The Worker as the runtime calls it. */
@@ -47,8 +46,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const network = networkOf(address);
-    const known = { request, params, registry, address, network, requestId, waitUntil };
+    const known = { request, params, registry, address, requestId, waitUntil };
     const received = (sizeBytes: number) => {
       bytesIn = sizeBytes;
     };

@@ -18,7 +18,8 @@ import {
 } from "./auth/authorise.ts";
 import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
-import { type Access, type Answer, type Context, isRefusal, type RepositoryContext } from "./context.ts";
+import type { Access, Answer, Context, RepositoryContext } from "./context.ts";
+import { isRefusal } from "./respond.ts";
 import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
 import { isRead, methodOf } from "./router.ts";
 
@@ -33,7 +34,7 @@ export async function dispatch(
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
-  const { registry, request, url, network } = unknown;
+  const { registry, request, url, address } = unknown;
   const refusal = refusalByOrigin({
     settings: registry.settings,
     request,
@@ -49,7 +50,7 @@ export async function dispatch(
 
   const authenticated = await authenticate(authCacheOf(registry), {
     authorization: request.headers.get("Authorization"),
-    network,
+    address,
     isUpload: route.name === "upload",
     isScrape: route.name === "metrics",
   });
@@ -107,7 +108,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   note(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
   if (isRefusal(answer) && isAbsence(answer.error) && isAnonymous(access)) {
-    await authCacheOf(context.registry).misses.count(networkName(context.network));
+    await authCacheOf(context.registry).misses.count(networkName(context.address));
   }
   return answer;
 }

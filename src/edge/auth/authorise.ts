@@ -70,11 +70,11 @@ export async function refusalFor(
 }
 
 /** Whether an anonymous caller has asked too often for what does not exist. */
-export function hasTooManyMisses({ registry, access, network }: Caller): boolean {
-  return isAnonymous(access) && authCacheOf(registry).misses.isReached(networkName(network));
+export function hasTooManyMisses({ registry, access, address }: Caller): boolean {
+  return isAnonymous(access) && authCacheOf(registry).misses.isReached(networkName(address));
 }
 
-type Caller = Pick<Context, "registry" | "access" | "network">;
+type Caller = Pick<Context, "registry" | "access" | "address">;
 
 /** How many look-ups of whether a repository is public one caller may have in flight in an isolate. */
 const mostLookups = 32;
@@ -84,12 +84,12 @@ const mostLookups = 32;
  * either, is taken to be guessing names: the ledgers are not asked on their behalf for a while.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
-  const { registry, access, network } = caller;
+  const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses, visibilityLookups } = authCacheOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
-  const who = isAnonymous(access) ? networkName(network) : `account ${access.account}`;
+  const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // What is being asked may be in vain, and is counted only afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
   if (misses.isReached(who) || asking >= mostLookups) return false;

@@ -21,7 +21,8 @@ import {
 import { isFederated, type Principal, reload } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
 import { readBody } from "../body.ts";
-import { type Answer, type Context, jsonReply } from "../context.ts";
+import type { Answer, Context } from "../context.ts";
+import { jsonReply } from "../respond.ts";
 
 const maxFormBytes = 64 * 1024;
 
@@ -74,8 +75,8 @@ async function askerOfHeader(context: Context): Promise<Asker> {
   return askerOfPassword(context, credentials);
 }
 
-function askerOfPassword({ registry, network }: Context, credentials: Credentials): Promise<Asker> {
-  return logInByPassword(authCacheOf(registry), credentials, network);
+function askerOfPassword({ registry, address }: Context, credentials: Credentials): Promise<Asker> {
+  return logInByPassword(authCacheOf(registry), credentials, address);
 }
 
 async function askerOfRefreshToken({ registry }: Context, token: string): Promise<Asker> {
