@@ -17,9 +17,8 @@ import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
 import type { Answer } from "./context.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, findRoute, isProbe, unrouted } from "./dispatch.ts";
 import { type Asked, isRefusal, respond, type Sent } from "./respond.ts";
-import { findRoute, isProbe, unrouted } from "./router.ts";
 
 /** The Worker as the runtime calls it. */
 export const worker = {
@@ -216,7 +215,7 @@ export function countRequest(env: Env, record: RequestRecord): void {
   if (bytesOut > 0) meter.add("stowage_response_bytes_total", [route], bytesOut);
   meter.observe("stowage_request_duration_seconds", [route, method], milliseconds / 1000);
   // A point takes 16 KB, and what a client names need not be a name.
-  const repository = cut(params.name ?? "", 300);
+  const repository = (params.name ?? "").slice(0, mostCharacters);
   env.ANALYTICS?.writeDataPoint({
     indexes: [repository.slice(0, 96)],
     blobs: [route, method, String(status), repository, account ?? "", error ?? ""],

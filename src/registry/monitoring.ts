@@ -9,6 +9,7 @@ import type { Digest } from "../oci/digest.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { DiskState } from "../storage/disk-space.ts";
+import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -64,19 +65,11 @@ export async function checkHealth(registry: Registry): Promise<Check[]> {
 }
 
 async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
   const answered = ask().then(
     () => true,
     () => false,
   );
-  try {
-    return await Promise.race([answered, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return withTimeout(answered, limitMs, false);
 }
 
 /** How long a sum of what is stored counts, in milliseconds: the shards read through their tables for it. */

@@ -8,7 +8,7 @@ import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { WebhooksApi } from "../rpc/webhooks-api.ts";
-import { ByteLru } from "./caches.ts";
+import { ExpiringLru } from "./caches.ts";
 
 /** How long pulls of the same manifest are not told again, in milliseconds. */
 const sampleMs = 60_000;
@@ -26,12 +26,13 @@ export type Pull = { repository: RepositoryName; target: EventTarget & { digest:
 export class PullEvents {
   readonly #clock: Clock;
   readonly #webhooks: () => WebhooksApi;
-  readonly #toldUntil = new ByteLru<number>(1024 * 1024, () => entryBytes);
+  readonly #told: ExpiringLru<true>;
   #patterns: string[] = [];
   #reliableUntil = 0;
 
   constructor(clock: Clock, webhooks: () => WebhooksApi) {
     this.#clock = clock;
+    this.#told = new ExpiringLru(clock, 1024 * 1024, () => entryBytes);
     this.#webhooks = webhooks;
   }
 
@@ -42,9 +43,8 @@ export class PullEvents {
 
   /** Whether {@link tell} has anything to do, which is seldom. */
   isDue(repository: RepositoryName, digest: string): boolean {
-    const now = this.#clock.now();
-    if (now >= this.#reliableUntil) return true;
-    return this.#isWanted(repository) && now >= (this.#toldUntil.get(keyOf(repository, digest)) ?? 0);
+    if (this.#clock.now() >= this.#reliableUntil) return true;
+    return this.#isWanted(repository) && !this.#told.has(keyOf(repository, digest));
   }
 
   /** Tells of a pull, if it is due and wanted. Never throws: what cannot be told is left out. */
@@ -57,8 +57,8 @@ export class PullEvents {
         this.#patterns = await this.#webhooks().pullPatterns();
       }
       const key = keyOf(repository, target.digest);
-      if (!this.#isWanted(repository) || now < (this.#toldUntil.get(key) ?? 0)) return;
-      this.#toldUntil.set(key, now + sampleMs);
+      if (!this.#isWanted(repository) || this.#told.has(key)) return;
+      this.#told.set(key, true, sampleMs);
       const id = crypto.randomUUID();
       const time = new Date(now).toISOString();
       await this.#webhooks().accept(repository, [

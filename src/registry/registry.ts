@@ -28,7 +28,7 @@ import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
-import { ByteLru, IsolateCache, TagsSeen } from "./caches.ts";
+import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
 
@@ -46,13 +46,13 @@ export interface Registry {
   /** The room on the disk, where blobs are in files. */
   readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
-  /** Look-ups of tags, in lanes of repositories; `null`: there is none. */
+  /** Look-ups of tags, by repository; `null`: there is none. */
   readonly tagLookups: SharedCalls<Tag, ResolvedTag | null>;
-  /** Lists of tags, in lanes of pages: all who ask for the same one. */
+  /** Lists of tags, by page: all who ask for the same one share a call. */
   readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
   readonly tagsSeen: TagsSeen;
   /** Which repositories everybody may pull, as far as it was asked lately. */
-  readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
+  readonly visibilities: ExpiringLru<{ isPublic: boolean }>;
   /** Names this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
@@ -94,7 +94,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     tagLookups: new SharedCalls(),
     tagLists: new SharedCalls(),
     tagsSeen: new TagsSeen(),
-    visibilities: new ByteLru(1024 * 1024, () => 300),
+    visibilities: new ExpiringLru(clock, 1024 * 1024, () => 300),
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     ledger: (name) => repositoryStub(env, name),

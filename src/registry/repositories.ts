@@ -42,22 +42,17 @@ export async function listRepositories(
 const visibilityTtlMs = 30_000;
 
 /** Whether everybody may pull a repository, if the isolate knows without asking. */
-export function knownVisibility(
-  { visibilities, clock }: Registry,
-  repository: RepositoryName,
-): boolean | undefined {
-  const known = visibilities.get(repository);
-  return known !== undefined && known.until > clock.now() ? known.isPublic : undefined;
+export function knownVisibility({ visibilities }: Registry, repository: RepositoryName): boolean | undefined {
+  return visibilities.get(repository)?.isPublic;
 }
 
 /** Whether everybody may pull a repository. One that does not exist is not public. */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
-  const { visibilities, clock } = registry;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const info = await registry.ledger(repository).info();
   const answer = info?.visibility === "public";
-  visibilities.set(repository, { isPublic: answer, until: clock.now() + visibilityTtlMs });
+  registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
 }
 

@@ -11,6 +11,7 @@ import { namedUploadStub, uploadPools } from "../rpc/stubs.ts";
 import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../rpc/upload-channel.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
+import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -129,7 +130,7 @@ function fixed(stream: ReadableStream | null, length: number): FixedBody {
   );
   return {
     bytes: { stream: readable, sizeBytes: length },
-    broke: () => Promise.race([isBroken, scheduler.wait(breakMs).then(() => false)]),
+    broke: () => withTimeout(isBroken, breakMs, false),
   };
 }
 

@@ -4,15 +4,45 @@
 import { networkOf } from "../../oci/address.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access } from "../context.ts";
-import type { AuthCache } from "./auth-cache.ts";
-import { accessByGrants, anonymous, openToAll, scraper } from "./authorise.ts";
-import { networkName } from "./limits.ts";
-import { logIn, logInByToken } from "./login.ts";
-import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
+import { accessByGrants, anonymous, type CachedAccess, openToAll, scraper } from "./authorise.ts";
+import { FederatedIdentities } from "./federated.ts";
+import { FailureLimit, networkName } from "./limits.ts";
+import { type LoginCache, logIn, logInByToken } from "./login.ts";
+import { LoginThrottle } from "./login-throttle.ts";
+import { hashSecret, isGeneratedSecret, PasswordChecker, tokenPrefix } from "./passwords.ts";
 import { federatedUser, isFederated, type Principal, reload } from "./principal.ts";
-import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
+import { KeyRing, type TokenClaims, verifyAccessToken } from "./tokens.ts";
+
+/** What authentication keeps in the memory of an isolate. */
+export type AuthCache = LoginCache & {
+  keys: KeyRing;
+  /** What verified bearer tokens allow, by the `Authorization` header that they came in. */
+  bearers: ExpiringLru<CachedAccess>;
+  loginFailures: FailureLimit;
+};
+
+const caches = new WeakMap<Registry, AuthCache>();
+
+/** The authentication cache of this registry. */
+export function authCacheOf(registry: Registry): AuthCache {
+  const known = caches.get(registry);
+  if (known !== undefined) return known;
+  const cache: AuthCache = {
+    registry,
+    keys: new KeyRing(registry),
+    federated: new FederatedIdentities(registry),
+    passwords: new PasswordChecker(registry.clock),
+    throttle: new LoginThrottle(registry),
+    bearers: new ExpiringLru(registry.clock, 4 * 1024 * 1024, ({ bytes }) => bytes),
+    loginFailures: new FailureLimit(registry.rateLimits, "LOGIN_FAILURES", registry.clock),
+  };
+  caches.set(registry, cache);
+  return cache;
+}
 
 /** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
 export function checkConfigured({ access, adminPassword, issuers }: Settings): Result {
@@ -48,8 +78,7 @@ export async function authenticate(
   const { authorization } = request;
   if (authorization === null) return { ok: true, access: anonymous };
   const known = cache.bearers.get(authorization);
-  if (known !== undefined && known.until > cache.registry.clock.now())
-    return { ok: true, access: known.access };
+  if (known !== undefined) return { ok: true, access: known.access };
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
@@ -175,7 +204,7 @@ function remember(
   access: Access,
   until: number,
 ): Result<{ access: Access }> {
-  cache.bearers.set(header, { access, until, bytes: keptBytes + 4 * header.length });
+  cache.bearers.setUntil(header, { access, bytes: keptBytes + 4 * header.length }, until);
   return { ok: true, access };
 }
 

@@ -14,12 +14,13 @@ import { type Failure, failure } from "../../oci/errors.ts";
 import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { isPublic, knownVisibility } from "../../registry/repositories.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access, Context, Credential, Refusal } from "../context.ts";
 import { audit } from "./audit.ts";
-import { authCacheOf } from "./auth-cache.ts";
-import { networkName } from "./limits.ts";
+import { FailureLimit, networkName } from "./limits.ts";
 import { isFederated, reload } from "./principal.ts";
 
 /** Access by grants: every set must allow what is done. */
@@ -69,9 +70,41 @@ export async function refusalFor(
   return deny(context, repository, verb);
 }
 
+/** What authorisation keeps in the memory of an isolate. */
+type AuthorisationCache = {
+  /** Counts what callers ask for and does not exist. */
+  misses: FailureLimit;
+  /** How many look-ups of whether a repository is public are in flight, by caller. */
+  visibilityLookups: Map<string, number>;
+  /** Everything that an account may do, for lists. */
+  subjects: ExpiringLru<CachedAccess>;
+};
+
+/** What a caller may do, and how much memory it takes. */
+export type CachedAccess = { access: Access; bytes: number };
+
+const caches = new WeakMap<Registry, AuthorisationCache>();
+
+function cacheOf(registry: Registry): AuthorisationCache {
+  const known = caches.get(registry);
+  if (known !== undefined) return known;
+  const cache: AuthorisationCache = {
+    misses: new FailureLimit(registry.rateLimits, "ANONYMOUS_MISSES", registry.clock),
+    visibilityLookups: new Map(),
+    subjects: new ExpiringLru(registry.clock, 1024 * 1024, ({ bytes }) => bytes),
+  };
+  caches.set(registry, cache);
+  return cache;
+}
+
+/** Counts that an anonymous caller asked for what does not exist: who does so again and again guesses, or is broken. */
+export async function countMiss({ registry, access, address }: Caller): Promise<void> {
+  if (isAnonymous(access)) await cacheOf(registry).misses.count(networkName(address));
+}
+
 /** Whether an anonymous caller has asked too often for what does not exist. */
 export function hasTooManyMisses({ registry, access, address }: Caller): boolean {
-  return isAnonymous(access) && authCacheOf(registry).misses.isReached(networkName(address));
+  return isAnonymous(access) && cacheOf(registry).misses.isReached(networkName(address));
 }
 
 type Caller = Pick<Context, "registry" | "access" | "address">;
@@ -87,7 +120,7 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { misses, visibilityLookups } = authCacheOf(registry);
+  const { misses, visibilityLookups } = cacheOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // What is being asked may be in vain, and is counted only afterwards.
@@ -190,16 +223,15 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
   const { access, registry } = context;
   const own = (repository: RepositoryName) => access.may("pull", repository);
   if (access.credential !== "bearer" || isAnonymous(access) || isFederated(access.account)) return own;
-  const { subjects } = authCacheOf(registry);
-  const now = registry.clock.now();
+  const { subjects } = cacheOf(registry);
   const key = `${access.account} ${access.tokenId ?? ""} ${access.version ?? ""}`;
   const known = subjects.get(key);
-  if (known !== undefined && known.until > now) return (repository) => known.access.may("pull", repository);
+  if (known !== undefined) return (repository) => known.access.may("pull", repository);
   const reloaded = await reload(registry, access.account, access.tokenId, access.version);
   if (!reloaded.ok) return own;
   const full = accessByGrants(access.account, "bearer", reloaded.principal.grantSets);
   const bytes = 1024 + 4 * JSON.stringify(reloaded.principal.grantSets).length;
-  subjects.set(key, { access: full, until: now + grantsTtlMs, bytes });
+  subjects.set(key, { access: full, bytes }, grantsTtlMs);
   return (repository) => full.may("pull", repository);
 }
 

@@ -9,8 +9,13 @@ import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
-import { authCacheOf } from "../auth/auth-cache.ts";
-import { type Credentials, logInByPassword, parseAuthorization, parseBasic } from "../auth/authenticate.ts";
+import {
+  authCacheOf,
+  type Credentials,
+  logInByPassword,
+  parseAuthorization,
+  parseBasic,
+} from "../auth/authenticate.ts";
 import {
   accessByGrants,
   anonymous,

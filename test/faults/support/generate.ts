@@ -60,7 +60,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 6, arbitrary: faultyChange },
     { weight: 1, arbitrary: shortLife },
     { weight: 1, arbitrary: renewal },
-    { weight: 2, arbitrary: endedGrace },
+    { weight: 3, arbitrary: endedGrace },
     { weight: 2, arbitrary: rebirth },
     { weight: 1, arbitrary: repeatedAdoption },
     { weight: 1, arbitrary: slowMove },

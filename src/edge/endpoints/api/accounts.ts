@@ -4,7 +4,7 @@ import type { accounts } from "../../../contract/accounts.ts";
 import { networkOf } from "../../../oci/address.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { Account, AccountPut } from "../../../rpc/api.ts";
-import { authCacheOf } from "../../auth/auth-cache.ts";
+import { authCacheOf } from "../../auth/authenticate.ts";
 import { hashPassword } from "../../auth/passwords.ts";
 import { adminName, federatedUser } from "../../auth/principal.ts";
 import type { Context } from "../../context.ts";
@@ -47,7 +47,7 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
       }
       const derived = await derivePassword(call, body.password);
       if (!derived.ok) return derived;
-      const { grants, disabled: isDisabled = false } = body;
+      const { grants, disabled: isDisabled } = body;
       const isNew = await registry.catalog().putAccount({ name, grants, isDisabled, ...derived.derived });
       authCacheOf(registry).throttle.addName(name);
       const stored = await registry.catalog().account(name);
