@@ -137,7 +137,7 @@ export type RequestRecord = {
   method: string;
   route: string;
   params: Record<string, string>;
-  /** What was asked for where there is no such route; else the route and its params say it. */
+  /** The path, where no route matched; otherwise the route and its params say it. */
   path: string | undefined;
   account: string | undefined;
   status: number;

@@ -65,7 +65,7 @@ function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
     await Promise.allSettled(held);
     await writer.close();
   };
-  // A client that has gone needs no answer.
+  // The client may have disconnected.
   send().catch(() => {});
   return readable;
 }

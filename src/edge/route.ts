@@ -20,7 +20,7 @@ export type PublicRoute = {
   methods: Partial<Record<Method, Endpoint>>;
 };
 
-/** A route that tells what the registry is and whether it works, even where nobody can be let in. */
+/** A route that says whether the registry works, also where it has no credential configured. */
 export type HealthRoute = {
   name: string;
   path: string;

@@ -44,7 +44,7 @@ export function authCacheOf(registry: Registry): AuthCache {
   return cache;
 }
 
-/** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
+/** Whether the registry has any credential configured. Error: `DENIED`, which says what to set. */
 export function checkConfigured({ access, adminPassword, issuers }: Settings): Result {
   if (access === "open" || adminPassword !== undefined || issuers.length > 0) return { ok: true };
   return failure(

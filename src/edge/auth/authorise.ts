@@ -123,7 +123,7 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   const { misses, visibilityLookups } = cacheOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
-  // What is being asked may be in vain, and is counted only afterwards.
+  // A look-up that is still in flight may turn out to be a miss, which is only counted afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
   if (misses.isReached(who) || asking >= mostLookups) return false;
   visibilityLookups.set(who, asking + 1);

@@ -1,5 +1,5 @@
 /**
- * Limits on trying: failed logins, and what callers ask for in vain.
+ * Limits on failures: of logins, and of requests for what does not exist.
  */
 
 import type { Env } from "../../bindings.ts";
