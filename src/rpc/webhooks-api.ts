@@ -75,10 +75,10 @@ export type DeadLetter = {
   reason: string;
 };
 
-/** How a webhook fares. `dropped`: dead letters that are gone, as there were too many. */
+/** The state of a webhook's queue. `dropped`: dead letters that were discarded, as there were too many. */
 export type QueueState = { waiting: number; deadLetters: number; dropped: number };
 
-/** How many tries to deliver came to what. */
+/** How many deliveries were attempted, by outcome. */
 export type TryCounts = Record<Delivery["outcome"], number>;
 
 /** The queue of one webhook. */
@@ -86,7 +86,7 @@ export interface WebhookQueueApi {
   /** Learns what the webhook now is, and takes events over, in their order. One that is waiting is not taken twice. */
   receive(webhook: Webhook, events: RegistryEvent[]): Promise<void>;
   state(): Promise<QueueState>;
-  /** How it fares, with all tries since it was made. */
+  /** Its state, with all attempts since the webhook was made. */
   counts(): Promise<QueueState & { tries: TryCounts }>;
   /** The latest tries, newest first. */
   deliveries(limit: number): Promise<Delivery[]>;
