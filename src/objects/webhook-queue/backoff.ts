@@ -1,6 +1,6 @@
 /**
- * When a failed event is sent again: after a second, then each time after twice as long, up to an hour. The waits add
- * up to a day; they are counted, not timed, so that a registry that was off for a weekend gives nothing up for it.
+ * When a failed event is sent again: after a second, then after twice as long each time, up to an hour. The waits add
+ * up to a day. Tries are counted, not timed, so that a registry that was off for a weekend gives nothing up.
  */
 
 const firstWaitMs = 1_000;
@@ -9,7 +9,7 @@ const longestWaitMs = 3_600_000;
 /** How often an event is tried before it is given up. */
 export const maxAttempts = 36;
 
-/** How long to wait after an event has failed this often, once at least; `undefined` when it is given up. */
+/** How long to wait after an event has failed this often (at least once); `undefined` if it is given up. */
 export function waitMs(attempts: number): number | undefined {
   return attempts >= maxAttempts ? undefined : Math.min(firstWaitMs * 2 ** (attempts - 1), longestWaitMs);
 }

@@ -50,7 +50,7 @@ export async function sendEvent(
     return { isDelivered: status >= 200 && status < 300, status, ...(answer === "" ? {} : { answer }) };
   } catch (error) {
     const isLate = error instanceof Error && error.name === "TimeoutError";
-    // workerd's own words for a name or a port at which nobody is say nothing of that.
+    // workerd's message for a name or a port at which nobody listens does not say that.
     const broke = `${new URL(webhook.url).host} cannot be reached, or broke the connection off`;
     return { isDelivered: false, error: isLate ? `no answer within ${timeoutMs} ms` : broke };
   }
