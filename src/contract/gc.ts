@@ -35,6 +35,7 @@ export const gc = {
             yesOrNo,
             v.description("Whether what is deleted or unreferenced goes at once. Left out, it is `false`."),
           ),
+          false,
         ),
       }),
       isBodyOptional: true,

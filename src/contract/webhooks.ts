@@ -146,6 +146,7 @@ const givenUrl = must(
   v.pipe(
     v.string(),
     v.maxLength(maxUrlLength),
+    v.metadata({ jsonSchema: { format: "uri" } }),
     v.description("Where to send events: https, and no private address, unless `WEBHOOK_ALLOW_PRIVATE=yes`."),
   ),
 );

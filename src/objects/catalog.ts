@@ -9,9 +9,6 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind } from "../oci/audit.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
-import { openBucket } from "../storage/open-bucket.ts";
-import { openReplica } from "../storage/replica.ts";
 import type {
   Account,
   AccountPut,
@@ -26,7 +23,12 @@ import type {
   TagPulls,
   TokenPut,
   TokenRecord,
-} from "./api.ts";
+} from "../rpc/api.ts";
+import { scrubJob } from "../rpc/scrub-report.ts";
+import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
+import { openBucket } from "../storage/open-bucket.ts";
+import { openReplica } from "../storage/replica.ts";
 import { Accounts } from "./catalog/accounts.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
@@ -35,8 +37,6 @@ import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
-import { type Stores, scrubStores } from "./scrub/orphans.ts";
-import { scrubJob } from "./scrub/report.ts";
 import { type Tx, transaction } from "./sql.ts";
 
 /** Of how many repositories the pulls are among the counts. */
@@ -58,7 +58,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     super(ctx, env);
     const { storage } = ctx;
     this.#clock = clock;
-    const settings = parseSettings(env);
+    const settings = settingsOf(env);
     this.#settings = settings;
     this.#accounts = new Accounts(storage.sql);
     this.#keys = new Keys(storage, clock, settings.refreshTtlMs);

@@ -4,11 +4,12 @@
  * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
  * object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
  */
+
+import { log } from "../log.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import type {
   LedgerApi,
   LinkOutcome,
@@ -22,12 +23,13 @@ import type {
   RepositoryInfo,
   ResolvedTag,
   SessionState,
-} from "./api.ts";
-import type { NumberedLease } from "./blob-shard-api.ts";
+} from "../rpc/api.ts";
+import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
+import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
-import { emptyReport, type ScrubStep } from "./scrub/report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends LedgerObject implements LedgerApi {
@@ -52,7 +54,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
     this.change(undefined, (tx) => this.deleteAll(tx, origin));
-    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor: origin.actor }));
+    log("info", "repository deleted", { repository: name, actor: origin.actor });
     return { ok: true };
   }
 

@@ -2,7 +2,8 @@
  * Scrub and rebuild, over all of the registry.
  */
 
-import { scrubBucket, scrubReplica } from "../objects/scrub/orphans.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
 import {
   addReport,
   emptyReport,
@@ -10,9 +11,8 @@ import {
   logFindings,
   type ScrubReport,
   type ScrubStep,
-} from "../objects/scrub/report.ts";
-import type { Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+} from "../rpc/scrub-report.ts";
+import { scrubBucket, scrubReplica } from "../rpc/scrub-stores.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, type Phase, walk } from "./walk.ts";
 

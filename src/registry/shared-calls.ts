@@ -5,7 +5,8 @@
  * which may have read the ledger before the request began; it joins the waiting batch. So each answer was read after its
  * request arrived, and is linearizable.
  */
-import { Unreachable } from "../objects/stubs.ts";
+import { Unreachable } from "../rpc/stubs.ts";
+import { withTimeout } from "../timeout.ts";
 
 /** Keeps a promise going after the answer was sent. */
 export type WaitUntil = (promise: Promise<unknown>) => void;
@@ -39,7 +40,7 @@ export class SharedCalls<Item, Answer> {
     const calls = this.#calls.get(key) ?? { inFlight: undefined, waiting: undefined };
     this.#calls.set(key, calls);
     const batch = this.#join(key, calls, item, call, waitUntil);
-    const answers = await withTimeout(batch.answers);
+    const answers = await withTimeout(batch.answers, timeoutMs, undefined);
     if (answers === "failed") throw new Unreachable("a call that requests shared");
     const answer = answers?.get(item);
     if (answer !== undefined) return answer;
@@ -73,7 +74,7 @@ export class SharedCalls<Item, Answer> {
     batch: Batch<Item, Answer>,
     call: Call<Item, Answer>,
   ): Promise<Map<Item, Answer>> {
-    if (calls.inFlight !== undefined) await withTimeout(calls.inFlight);
+    if (calls.inFlight !== undefined) await withTimeout(calls.inFlight, timeoutMs, undefined);
     // From here on nobody joins: what arrives later opens the next batch.
     if (calls.waiting === batch) calls.waiting = undefined;
     const items = [...batch.items];
@@ -90,16 +91,5 @@ export class SharedCalls<Item, Answer> {
       if (calls.inFlight === settled) calls.inFlight = undefined;
       if (calls.inFlight === undefined && calls.waiting === undefined) this.#calls.delete(key);
     }
-  }
-}
-
-/** Waits for a promise of another request, but not for ever; `undefined` when it took too long. */
-async function withTimeout<T>(promise: Promise<T>): Promise<T | undefined> {
-  const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), timeoutMs);
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -11,6 +11,8 @@
  * `Ledger` alone writes it (objects/ledger/outbox.ts). On one machine there is none: KV would be one more
  * database on the same disk, and the ledgers answer as fast.
  */
+
+import { log } from "../log.ts";
 import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
 
@@ -121,15 +123,13 @@ export class Replica {
     try {
       value = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
     } catch (error) {
-      console.warn(
-        JSON.stringify({ event: "replica read failed", repository, ...key, error: String(error) }),
-      );
+      log("warn", "replica read failed", { repository, ...key, error: String(error) });
       return undefined;
     }
     if (value === null) return undefined;
     const row = attempt(() => decode(new Uint8Array(value)));
     if (row === undefined) {
-      console.error(JSON.stringify({ event: "replica row damaged", repository, ...key }));
+      log("error", "replica row damaged", { repository, ...key });
       // If that fails, the next reader, or a scrub, comes upon it again.
       await this.#repair(repository, key).catch(() => {});
     }

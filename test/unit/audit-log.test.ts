@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { NewAuditEntry } from "../../src/objects/api.ts";
 import { AuditLog } from "../../src/objects/catalog/audit-log.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import type { AuditKind } from "../../src/oci/audit.ts";
+import type { NewAuditEntry } from "../../src/rpc/api.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const maxRows = 10_000;

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { hasRow } from "../../src/objects/sql.ts";
-import type { Attention } from "../../src/objects/webhooks-api.ts";
 import { registryItself } from "../../src/oci/event.ts";
+import type { Attention } from "../../src/rpc/webhooks-api.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
 /** A ledger's events, before somebody who answers so; what was handed over is counted. */

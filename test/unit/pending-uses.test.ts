@@ -2,66 +2,66 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PendingUses } from "../../src/objects/ledger/blobs.ts";
-import { type Digest, digestOfContent } from "../../src/oci/digest.ts";
-import { content, encode } from "../support/content.ts";
+import type { Digest } from "../../src/oci/digest.ts";
 
 const startMs = 1_700_000_000_000;
 const leaseMs = 60_000;
 const waitMs = 5 * leaseMs;
-const blob: Digest = digestOfContent(content(), "sha256");
-const another: Digest = digestOfContent(content(), "sha256");
 /** What the ledger has written down of a blob. */
-const known = startMs - 1;
+const writtenMs = startMs - 1;
 
-/** Clients that came for a blob at these times, and manifests of so many of them. */
-function pendingUses(cameAt: number[], manifests: number): PendingUses {
-  const clock = { nowMs: 0, now: () => clock.nowMs };
-  const pending = new PendingUses(clock, leaseMs);
-  for (const at of cameAt) {
+const digest = (number: number) => `sha256:${number.toString(16).padStart(64, "0")}` as Digest;
+const blob = digest(0);
+const another = digest(1);
+
+/** Clients that were told of a blob this long after the start, and how many manifests have come that name it. */
+function usesOf(toldAt: number[], manifests: number): PendingUses {
+  const clock = { nowMs: startMs, now: () => clock.nowMs };
+  const uses = new PendingUses(clock, leaseMs);
+  for (const at of toldAt) {
     clock.nowMs = startMs + at;
-    pending.expect(blob);
+    uses.expect(blob);
   }
-  for (let count = 0; count < manifests; count++) pending.fulfil([blob, another]);
-  return pending;
+  for (let count = 0; count < manifests; count++) uses.fulfil([blob, another]);
+  return uses;
 }
 
-const cases: Record<string, { cameAt: number[]; manifests: number; keptUntil: number }> = {
-  "a client whose manifest has not come is waited for to the end": {
-    cameAt: [1000],
+const cases: Record<string, { toldAt: number[]; manifests: number; keptUntil: number }> = {
+  "for a client whose manifest has not come, for five leases": {
+    toldAt: [1000],
     manifests: 0,
     keptUntil: startMs + 1000 + waitMs,
   },
-  "of several clients, the last counts whose manifest has not come": {
-    cameAt: [1000, 2000],
+  "for the last of several, when the manifest of one has come": {
+    toldAt: [1000, 2000],
     manifests: 1,
     keptUntil: startMs + 2000 + waitMs,
   },
-  "a client whose manifest has come is waited for a lease from when it came": {
-    cameAt: [1000, 2000],
+  "for a lease after the last was told, when all manifests have come": {
+    toldAt: [1000, 2000],
     manifests: 2,
     keptUntil: startMs + 2000 + leaseMs,
   },
-  "more manifests than clients change nothing": {
-    cameAt: [1000],
+  "no shorter for more manifests than clients": {
+    toldAt: [1000],
     manifests: 3,
     keptUntil: startMs + 1000 + leaseMs,
   },
-  "where no client came, what was written down counts": {
-    cameAt: [],
+  "as was written down, where nobody is remembered": {
+    toldAt: [],
     manifests: 1,
-    keptUntil: known + waitMs,
+    keptUntil: writtenMs + waitMs,
   },
 };
 
-for (const [name, { cameAt, manifests, keptUntil }] of Object.entries(cases)) {
-  test(name, () => {
-    assert.equal(pendingUses(cameAt, manifests).lastUse(blob, known) + waitMs, keptUntil);
+for (const [name, { toldAt, manifests, keptUntil }] of Object.entries(cases)) {
+  test(`a blob is kept ${name}`, () => {
+    assert.equal(usesOf(toldAt, manifests).lastUse(blob, writtenMs) + waitMs, keptUntil);
   });
 }
 
-test("of more blobs than are remembered, what was written down counts", () => {
-  const pending = pendingUses([1000], 0);
-  for (let number = 0; number < 10_000; number++)
-    pending.expect(digestOfContent(encode({ number }), "sha256"));
-  assert.equal(pending.lastUse(blob, known), known);
+test("a blob is kept as was written down, where there are more blobs than are remembered", () => {
+  const uses = usesOf([1000], 0);
+  for (let number = 1; number <= 10_000; number++) uses.expect(digest(number));
+  assert.equal(uses.lastUse(blob, writtenMs), writtenMs);
 });

@@ -7,6 +7,7 @@ import { parseTag } from "../../oci/name.ts";
 import { version } from "../../version.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
+import { counted, quote } from "../format.ts";
 import { Layers } from "../layers.ts";
 import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";
@@ -15,7 +16,6 @@ import { Copy } from "../transfer/copy.ts";
 import type { Destination, Root, Source } from "../transfer/ends.ts";
 import { layoutContent, layoutDestination, localSource } from "../transfer/local.ts";
 import { remoteDestination, remoteSource } from "../transfer/remote.ts";
-import { counted, quote } from "../words.ts";
 
 const platformFlag = {
   name: "platform",

@@ -192,15 +192,14 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
   const own = (repository: RepositoryName) => access.may("pull", repository);
   if (access.credential !== "bearer" || isAnonymous(access) || isFederated(access.account)) return own;
   const { subjects } = authCacheOf(registry);
-  const now = registry.clock.now();
   const key = `${access.account} ${access.tokenId ?? ""} ${access.version ?? ""}`;
   const known = subjects.get(key);
-  if (known !== undefined && known.until > now) return (repository) => known.access.may("pull", repository);
+  if (known !== undefined) return (repository) => known.access.may("pull", repository);
   const reloaded = await reload(registry, access.account, access.tokenId, access.version);
   if (!reloaded.ok) return own;
   const full = accessByGrants(access.account, "bearer", reloaded.principal.grantSets);
   const bytes = 1024 + 4 * JSON.stringify(reloaded.principal.grantSets).length;
-  subjects.set(key, { access: full, until: now + grantsTtlMs, bytes });
+  subjects.set(key, { access: full, bytes }, grantsTtlMs);
   return (repository) => full.may("pull", repository);
 }
 

@@ -2,9 +2,9 @@
  * Accounts and their generated tokens, as the catalog keeps them.
  */
 import type { Grant } from "../../oci/grant.ts";
-import type { Account, AccountPut, Page, PasswordHash, TokenPut, TokenRecord } from "../api.ts";
+import type { Account, AccountPut, Page, PasswordHash, TokenPut, TokenRecord } from "../../rpc/api.ts";
+import { NameFilter } from "../../rpc/name-filter.ts";
 import { eachRow, firstRow, readRows, type Tx } from "../sql.ts";
-import { NameFilter } from "./name-filter.ts";
 
 type AccountRow = {
   name: string;

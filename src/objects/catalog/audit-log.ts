@@ -3,7 +3,7 @@
  */
 
 import { type AuditKind, auditKinds } from "../../oci/audit.ts";
-import type { AuditEntry, KeptAuditEntry, NewAuditEntry, Page } from "../api.ts";
+import type { AuditEntry, KeptAuditEntry, NewAuditEntry, Page } from "../../rpc/api.ts";
 import { eachRow, oneRow, type Tx, takeBytes } from "../sql.ts";
 
 /** How many rows of each kind are kept. */

@@ -3,8 +3,8 @@
  */
 import { exportJWK, generateKeyPair } from "jose";
 import type { Clock } from "../../clock.ts";
+import type { SigningKey } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
-import type { SigningKey } from "../api.ts";
 import { firstRow, oneRow, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
 
 /** How long a key signs, in milliseconds. */

@@ -4,8 +4,8 @@
  */
 import type { FamilyName } from "../../metrics/families.ts";
 import type { Report, Sample, UploadNews } from "../../metrics/meter.ts";
+import type { Backlog } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
-import type { Backlog } from "../api.ts";
 import { oneRow, readRows, type Tx } from "../sql.ts";
 
 /** Uploads live for less, whatever `UPLOAD_TTL` says. In milliseconds. */

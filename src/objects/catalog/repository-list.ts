@@ -4,8 +4,8 @@
  */
 import type { PullCount } from "../../metrics/meter.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { ListedRepository, Page, RepositoryInfo, TagPulls } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
-import type { ListedRepository, Page, RepositoryInfo, TagPulls } from "../api.ts";
 import { firstRow, oneRow, readRows, type Tx } from "../sql.ts";
 
 /** A tag that nobody pulled for so long is not counted any more, in milliseconds. */

@@ -3,9 +3,9 @@
  * told of failures alone, for the metrics.
  */
 
+import { catalogStub } from "../../rpc/stubs.ts";
 import type { DueTable } from "../due.ts";
 import { type Tx, transaction } from "../sql.ts";
-import { catalogStub } from "../stubs.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
 /** The job of the `due` table that tells the catalog. As long as it is there, the catalog may know of a backlog. */

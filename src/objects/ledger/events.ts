@@ -7,9 +7,10 @@
  */
 
 import { createHash } from "node:crypto";
+import { log } from "../../log.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
+import type { WebhooksApi } from "../../rpc/webhooks-api.ts";
 import { eachRow, hasRow, hasTable, oneRow, type Tx, takeBytes, transaction } from "../sql.ts";
-import type { WebhooksApi } from "../webhooks-api.ts";
 import { tellBacklogLater } from "./backlog.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
@@ -150,7 +151,7 @@ export class EventLog implements Feature {
       this.#change((tx) => this.#host.due.clear(tx, eventsJob, ""));
       this.#hasFailed = false;
     } catch (error) {
-      console.warn(JSON.stringify({ event: "events not handed over", repository, error: String(error) }));
+      log("warn", "events not handed over", { repository, error: String(error) });
       this.#hasFailed = true;
       this.#change((tx) => {
         this.#host.due.set(tx, eventsJob, "", this.#host.clock.now() + retryMs);

@@ -6,12 +6,12 @@
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { Tally } from "../../rpc/tally.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Replica } from "../../storage/replica.ts";
 import type { DueColumn, DueJob, DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 import { hasRow, type TransactionalStorage, type Tx } from "../sql.ts";
-import type { Tally } from "../tally.ts";
 
 /** What all features work with. */
 export type LedgerHost = {

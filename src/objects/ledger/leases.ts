@@ -2,7 +2,7 @@
  * The leases on which a ledger will link nothing any more. A shard that asks whether the repository holds a digest, and
  * hears "no", drops the holder; a link that was on its way must then find that its lease is void.
  */
-import type { NumberedLease } from "../blob-shard-api.ts";
+import type { NumberedLease } from "../../rpc/blob-shard-api.ts";
 import { hasRow, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 

@@ -2,9 +2,9 @@
 import type { AnyDigest, Digest } from "../../oci/digest.ts";
 import { annotationsOf } from "../../oci/manifest.ts";
 import type { Tag } from "../../oci/name.ts";
-import type { ManifestEntry, Page, Referrer } from "../api.ts";
+import type { ManifestEntry, Page, Referrer } from "../../rpc/api.ts";
+import type { Amount, RepositoryUsage } from "../../rpc/upkeep.ts";
 import { oneRow, readRows, takeBytes } from "../sql.ts";
-import type { Amount, RepositoryUsage } from "../upkeep.ts";
 import type { Manifests } from "./manifests.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {

@@ -12,6 +12,7 @@
  *
  * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
+import { log } from "../../log.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName, Tag } from "../../oci/name.ts";
 import type { Replica, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
@@ -216,8 +217,7 @@ export class Outbox implements Feature {
       else await replica.put(repository, key, value);
       return { mark, isKnown: true, isDelete: value === undefined };
     } catch (error) {
-      const failed = { event: "replica write failed", repository, ...key, error: String(error) };
-      console.warn(JSON.stringify(failed));
+      log("warn", "replica write failed", { repository, ...key, error: String(error) });
       return { mark, isKnown: false, isDelete: value === undefined };
     }
   }

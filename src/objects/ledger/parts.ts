@@ -4,13 +4,13 @@
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import { parseSettings } from "../../settings/settings.ts";
+import { webhooksStub } from "../../rpc/stubs.ts";
+import { Tally } from "../../rpc/tally.ts";
+import { settingsOf } from "../../settings/settings.ts";
 import { openReplica } from "../../storage/replica.ts";
 import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema } from "../schema.ts";
 import type { Tx } from "../sql.ts";
-import { webhooksStub } from "../stubs.ts";
-import { Tally } from "../tally.ts";
 import { BacklogReports } from "./backlog.ts";
 import { Blobs } from "./blobs.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
@@ -33,7 +33,7 @@ export type LedgerParts = ReturnType<typeof makeParts>;
 
 /** Puts the parts of a ledger together. They touch no table before they are asked. */
 export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock) {
-  const settings = parseSettings(env);
+  const settings = settingsOf(env);
   const columns: Record<string, DueColumn> = {};
   const host: LedgerHost = {
     env,

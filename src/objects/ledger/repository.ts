@@ -1,10 +1,10 @@
 /** What a ledger knows of its repository as a whole, and how it tells the catalog. */
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
-import type { RepositoryChange, RepositoryInfo } from "../api.ts";
+import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
+import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
 import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
-import { catalogStub } from "../stubs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { Digest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
-import type { ManifestStat } from "../api.ts";
+import type { ManifestStat } from "../../rpc/api.ts";
 import { type DueRow, type DueTable, jobOn } from "../due.ts";
 import { type Tx, takeBytes, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";

@@ -3,7 +3,7 @@
  * one takes no more chunks.
  */
 import type { Digest } from "../../oci/digest.ts";
-import type { SessionState } from "../api.ts";
+import type { SessionState } from "../../rpc/api.ts";
 import type { DueRow } from "../due.ts";
 import { firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";

@@ -7,10 +7,10 @@
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
+import { namedShardStub, shardOf } from "../../rpc/stubs.ts";
+import { logDeletion } from "../../rpc/tally.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { oneRow, readRows, type Tx, transaction } from "../sql.ts";
-import { namedShardStub, shardOf } from "../stubs.ts";
-import { logDeletion } from "../tally.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";

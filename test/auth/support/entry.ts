@@ -4,7 +4,7 @@
  */
 
 import type { Env } from "../../../src/bindings.ts";
-import { catalogStub } from "../../../src/objects/stubs.ts";
+import { catalogStub } from "../../../src/rpc/stubs.ts";
 import worker from "../../../src/worker.ts";
 import { CallCounter } from "../../support/call-counter.ts";
 import { holdClock, moveClock } from "../../support/moved-clock.ts";

@@ -124,12 +124,12 @@ const ofDelays: Bugs = {
     to: "return waiting.open.at(-1) ?? 0;",
   },
   "a push is acknowledged for a link however long ago it was made": {
-    file: "src/objects/commit-blob.ts",
+    file: "src/rpc/commit-blob.ts",
     from: "if (clock.now() < adoption.leaseUntil) return { ok: true };",
     to: "if (clock.now() > 0) return { ok: true };",
   },
   "a push that is repeated is acknowledged for a blob that was deleted": {
-    file: "src/objects/commit-blob.ts",
+    file: "src/rpc/commit-blob.ts",
     from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
     to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
