@@ -21,8 +21,7 @@ import type {
 import { type Settings, settingsOf } from "../settings/settings.ts";
 import { DueTable } from "./due.ts";
 import { type Tx, transaction } from "./sql.ts";
-import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
-import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
+import { type Attempt, maxAttempts, sendEvent, waitMs } from "./webhook-queue/send.ts";
 import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
 
 /** How every request is sent. The global function must be called without `this`. */
