@@ -2,9 +2,11 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { isGeneratedSecret } from "../../src/edge/auth/passwords.ts";
-import { admin, type CallOptions, expectProblem, serveClosed } from "./support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 await registry.account("alice", grants);
 const dayPattern = /^\d{4}-\d\d-\d\d$/;
@@ -12,8 +14,8 @@ const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 type View = Record<string, unknown>;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("accounts", () => {
   test("are made, shown, changed and deleted", async () => {
@@ -108,7 +110,7 @@ describe("accounts", () => {
     }
   });
 
-  const bodies: [string, CallOptions][] = [
+  const bodies: [string, RequestOptions][] = [
     ["nothing", {}],
     ["no JSON", { body: "{" }],
     ["bytes that are no text", { body: new Uint8Array([0x7b, 0xff, 0x7d]) }],

@@ -1,11 +1,13 @@
 /** Who guesses passwords, with a new name each time, is in nobody's way. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
+import { expectError } from "../support/answer.ts";
+import type { Credential } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
 const maxAddressFailures = 20;
 
-const registry = await serveClosed({}, { maxAddressFailures });
+const registry = await startClosedRegistry({}, { maxAddressFailures });
 const grants = [{ repository: "team/**", verbs: ["pull" as const] }];
 const names = ["alice", "bob", "carol", "dave", "erin", "frank", "grace"];
 const accounts = new Map<string, { name: string; password: string }>();
@@ -40,7 +42,7 @@ type LogIn = { method: string; path: string; as?: Credential; form?: [string, st
 
 function send({ method, path, ...options }: LogIn, address?: string) {
   const headers: Record<string, string> = address === undefined ? {} : { "CF-Connecting-IP": address };
-  return registry.call(method, path, { ...options, headers });
+  return registry.send(method, path, { ...options, headers });
 }
 
 function logIn(as: Credential, address?: string) {
@@ -116,7 +118,7 @@ describe("many guesses at once", () => {
 
   test("stop no account's first try, no token, no administrator and no new account", async () => {
     const { secret } = await registry.generateToken("alice");
-    const bearer = await registry.bearer(admin, "repository:team/app:pull");
+    const bearer = await registry.as(admin).bearer("repository:team/app:pull");
     let isOver = false;
     const flooding = Promise.all(
       Array.from({ length: 40 }, async () => {
@@ -147,7 +149,7 @@ describe("an address that failed too often", () => {
 
   test("goes on with what needs no derivation", async () => {
     const { secret } = await registry.generateToken("bob");
-    const bearer = await registry.bearer(admin, "repository:team/app:pull");
+    const bearer = await registry.as(admin).bearer("repository:team/app:pull");
     const { name } = account("bob");
     for (const as of [account("alice"), secret, { name, password: secret }, bearer, admin]) {
       assert.equal((await logIn(as, address)).status, 200, JSON.stringify(as));
@@ -215,7 +217,7 @@ test("a password that is remembered keeps no place", async () => {
 test("new passwords are bounded, too", async () => {
   const answers = await Promise.all(
     Array.from({ length: 200 }, (_, number) =>
-      registry.call("PUT", `/api/v1/accounts/many-${number}`, {
+      registry.send("PUT", `/api/v1/accounts/many-${number}`, {
         as: admin,
         json: { password: crypto.randomUUID(), grants },
         headers: { "CF-Connecting-IP": "203.0.113.3" },

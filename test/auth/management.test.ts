@@ -2,26 +2,21 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
+import { expectError, expectProblem } from "../support/answer.ts";
+import type { Credential, RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { content, digestOf, unknownDigest } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import {
-  admin,
-  type CallOptions,
-  type Credential,
-  expectError,
-  expectProblem,
-  serveClosed,
-} from "./support/registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const alice = await registry.account("alice", grants);
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 type View = Record<string, unknown>;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("who may use it", () => {
   const cases: [string, string, unknown?][] = [
@@ -53,15 +48,15 @@ describe("who may use it", () => {
 
   test("not others than administrators", async () => {
     await registry.account("dora", grants);
-    await registry.pushImage(admin, "team/app", "v1");
+    await registry.as(admin).pushImage("team/app", "v1");
     for (const [method, path, json] of cases) {
       expectProblem(await send(method, path, json, alice), 403, "DENIED");
     }
   });
 
   test("nobody without a credential, or with a bearer token", async () => {
-    const bearer = await registry.bearer(admin, "repository:team/app:*", "registry:catalog:*");
-    for (const as of [undefined, bearer, await registry.bearer(undefined)]) {
+    const bearer = await registry.as(admin).bearer("repository:team/app:*", "registry:catalog:*");
+    for (const as of [undefined, bearer, await registry.bearer()]) {
       for (const [method, path, json] of [...cases, ["GET", "/repositories"] as const]) {
         const refused = await send(method, path, json, as);
         expectProblem(refused, 401, "UNAUTHORIZED");
@@ -85,11 +80,9 @@ describe("who may use it", () => {
     for (const [method, path, body] of cases) {
       expectProblem(await send(method, path, body, { name: "alice", password: secret }), 403, "DENIED");
     }
-    const token = await registry.bearer(
-      { name: "alice", password: secret },
-      "repository:team/app:*",
-      "repository:a:*",
-    );
+    const token = await registry
+      .as({ name: "alice", password: secret })
+      .bearer("repository:team/app:*", "repository:a:*");
     assert.deepEqual(
       (decodeJwt(token).access as { actions: string[] }[]).map(({ actions }) => actions),
       [["pull", "push"], []],
@@ -150,14 +143,14 @@ describe("who may use it", () => {
     const refused = await api("POST", "/accounts");
     expectProblem(refused, 405, "METHOD_UNSUPPORTED");
     assert.equal(refused.header("Allow"), "GET, HEAD");
-    assert.equal((await registry.call("GET", "/v2/api/v1/accounts")).status, 404);
+    assert.equal((await registry.send("GET", "/v2/api/v1/accounts")).status, 404);
   });
 });
 
 describe("repositories", () => {
   test("are described and searched", async () => {
-    await registry.pushImage(admin, "search/one", "v1");
-    await registry.pushImage(admin, "search/two", "v1");
+    await registry.as(admin).pushImage("search/one", "v1");
+    await registry.as(admin).pushImage("search/two", "v1");
     const json = { visibility: "public", description: "The <b>FINEST</b> 'app' %_" };
     const changed = await api("PATCH", "/repositories/search/one", { json });
     assert.deepEqual([changed.status, changed.json()], [200, { name: "search/one", ...json }]);
@@ -204,7 +197,7 @@ describe("repositories", () => {
   });
 
   test("are deleted with all they hold, and take no pushes until that is done", async () => {
-    const image = await registry.pushImage(admin, "doomed/app", "v1");
+    const image = await registry.as(admin).pushImage("doomed/app", "v1");
     await registry.must(200, "GET", "/v2/doomed/app/manifests/v1", { as: admin });
     assert.equal((await api("DELETE", "/repositories/doomed/app")).status, 202);
     expectProblem(await api("DELETE", "/repositories/doomed/app"), 404, "NAME_UNKNOWN");
@@ -214,9 +207,9 @@ describe("repositories", () => {
     const body = content();
     const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
     const put = { as: admin, headers, body: image.manifest };
-    expectError(await registry.call("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
+    expectError(await registry.send("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
     const digest = digestOf(body);
-    const push = await registry.call("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
+    const push = await registry.send("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
       as: admin,
       body,
     });
@@ -283,7 +276,7 @@ describe("the audit log", () => {
     await api("DELETE", `/accounts/eve/tokens/${id}`);
     await api("DELETE", "/accounts/eve");
     const { signing } = (await api("POST", "/keys/rotate")).json<{ signing: string }>();
-    await registry.pushImage(admin, "audited/app", "v1");
+    await registry.as(admin).pushImage("audited/app", "v1");
     await registry.setVisibility("audited/app", "public");
     await api("DELETE", "/repositories/audited/app");
     registry.secrets.add(secret);
@@ -305,7 +298,7 @@ describe("the audit log", () => {
   });
 
   test("says what came of a push or delete with a password", async () => {
-    await registry.pushImage(admin, "audited/pushes", "v1");
+    await registry.as(admin).pushImage("audited/pushes", "v1");
     const wrong = { as: admin, body: "no JSON" };
     await registry.must(400, "PUT", "/v2/audited/pushes/manifests/wrong", wrong);
     await registry.must(404, "DELETE", "/v2/audited/pushes/manifests/none", { as: admin });
@@ -325,7 +318,9 @@ describe("the audit log", () => {
   });
 
   test("says who was given leave to write, and who was refused it", async () => {
-    const bearer = await registry.bearer(alice, "repository:team/x:pull,push,delete", "repository:b/x:push");
+    const bearer = await registry
+      .as(alice)
+      .bearer("repository:team/x:pull,push,delete", "repository:b/x:push");
     await registry.must(403, "POST", "/v2/b/x/blobs/uploads/", { as: bearer });
     await registry.must(403, "DELETE", "/v2/team/x/manifests/v1", { as: alice });
     await registry.must(403, "PUT", "/api/v1/accounts/alice", { as: alice, json: {} });
@@ -346,7 +341,7 @@ describe("the audit log", () => {
   test("says who changed content with a password, once for each change", async () => {
     await registry.account("grace", [{ repository: "graced/*", verbs: ["pull", "push", "delete"] }]);
     const { secret } = await registry.generateToken("grace");
-    const image = await registry.pushImage(secret, "graced/app", "v1");
+    const image = await registry.as(secret).pushImage("graced/app", "v1");
     await registry.must(200, "HEAD", "/v2/graced/app/manifests/v1", { as: secret });
     await registry.must(202, "DELETE", `/v2/graced/app/manifests/${image.digest}`, { as: secret });
     const expected = ["grace delete graced/app done", "grace push graced/app done"];
