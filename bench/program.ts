@@ -1,4 +1,4 @@
-/** The local server as users run it: a process of its own, with the front that clients meet. */
+/** The local server as users run it: a process of its own, with the reverse proxy that clients meet. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";

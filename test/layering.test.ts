@@ -30,14 +30,16 @@ function withoutComments(text: string): string {
 }
 
 /** Each layer may use those after it. */
-const layers = ["worker.ts", "edge", "registry", "objects", "storage"];
+const layers = ["worker.ts", "edge", "registry", "objects", "rpc", "storage"];
 const common = [
   "oci",
   "metrics",
   "settings",
   "bindings.ts",
   "clock.ts",
+  "log.ts",
   "machine.ts",
+  "timeout.ts",
   "units.ts",
   "version.ts",
 ];
@@ -49,6 +51,8 @@ function layerOf(path: string): string {
 function mayImport({ from, to }: Import): boolean {
   const [user, used] = [layerOf(from), layerOf(to)];
   if (user === used) return true;
+  // What runs in the Worker reaches objects by rpc/ alone.
+  if (used === "objects") return user === "worker.ts";
   if (user === "local") return used !== "worker.ts" && used !== "cli";
   if (used === "version.ts") return true;
   if (user === "contract" || user === "client") return used === "oci";
@@ -69,7 +73,7 @@ test("every file belongs to a layer", () => {
   );
 });
 
-test("imports point one way: worker, edge, registry, objects, storage; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
+test("imports point one way: worker, edge, registry, rpc, storage, and worker, objects, rpc; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
   const imports = files.flatMap((file) => file.imports);
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);
@@ -123,7 +127,7 @@ test("a circle is found wherever it begins", () => {
 
 /** Where HTTP is spoken: at the edge, and between the Worker and an upload, whose bytes are a request's body. */
 function speaksHttp(path: string): boolean {
-  return /^(edge|local)\/|^worker\.ts$|^objects\/(api|upload|upload-channel)\.ts$/.test(path);
+  return /^(edge|local)\/|^worker\.ts$|^objects\/upload\.ts$|^rpc\/(api|upload-channel)\.ts$/.test(path);
 }
 
 const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolean][] = [
@@ -141,6 +145,11 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
   [
     "bindings come by argument, so that tests can wrap them",
     /import\s*\{[^}]*\benv\b[^}]*\}\s*from\s*"cloudflare:workers"/,
+  ],
+  [
+    "every line of the log is written by log.ts",
+    /\bconsole\./,
+    (path) => /^(log\.ts|cli\/|local\/)/.test(path),
   ],
   ["no object blocks the others while it waits", /\bblockConcurrencyWhile\b/],
   ["the clock is passed in", /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/, (path) => /^local\//.test(path)],

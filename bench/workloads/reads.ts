@@ -44,7 +44,7 @@ function spreadOf({ figure }: Load): Comparison {
 /** Each kind of read at full speed, of each registry in turn. */
 export const reads: Workload = {
   name: "reads",
-  shows: `small reads a second on ${connections} connections, by wrk, front included; ${tagCount} tags`,
+  shows: `small reads a second on ${connections} connections, by wrk, reverse proxy included; ${tagCount} tags`,
   run: async ({ repetitions, isQuick, peers, progress }) => {
     if (!hasWrk()) {
       progress("wrk is not installed: nothing is measured");

@@ -50,9 +50,9 @@ type ListsIn<Answer> = {
 
 type EntryOf<List> = List extends readonly (infer Entry)[] ? Entry : never;
 
-/** The paths whose work goes on from cursor to cursor. */
+/** The paths whose work goes on from cursor to cursor, and whose calls may be repeated. */
 type PathsOfWork = {
-  [P in PathsWith<"POST">]: AnswerAt<P, "POST"> extends { cursor?: string | undefined } ? P : never;
+  [P in PathsWith<"POST">]: OperationAt<P, "POST"> extends { isRepeatable: true } ? P : never;
 }[PathsWith<"POST">];
 
 /**

@@ -68,6 +68,11 @@ export class FlagValues {
     this.#values = values;
   }
 
+  /** The same without some flags. */
+  without(names: readonly string[]): FlagValues {
+    return new FlagValues(new Map([...this.#values].filter(([name]) => !names.includes(name))));
+  }
+
   /** All that followed the flag, for one that takes the rest. */
   rest(name: string): string[] {
     return this.list(name);

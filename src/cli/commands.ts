@@ -1,15 +1,21 @@
 /** Every command, as a table. */
 import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
-import { administrationCommands } from "./commands/administration.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { backupCommands } from "./commands/backup.ts";
-import { collectionCommands } from "./commands/collection.ts";
+import { copyCommands } from "./commands/copy.ts";
+import { explainCommand } from "./commands/explain.ts";
+import { gcCommands } from "./commands/gc.ts";
+import { historyCommands } from "./commands/history.ts";
+import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { proxyCommands } from "./commands/proxy.ts";
+import { rebuildCommand } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
+import { scrubCommand } from "./commands/scrub.ts";
 import { tokenCommands } from "./commands/tokens.ts";
-import { upkeepCommands } from "./commands/upkeep.ts";
 import { uploadCommands } from "./commands/uploads.ts";
+import { usageCommand } from "./commands/usage.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
@@ -18,11 +24,17 @@ export const commands: Command[] = [
   ...repositoryCommands,
   ...manifestCommands,
   ...webhookCommands,
-  ...administrationCommands,
-  ...collectionCommands,
-  ...upkeepCommands,
+  explainCommand,
+  auditCommand,
+  keysCommand,
+  ...gcCommands,
+  usageCommand,
+  scrubCommand,
+  rebuildCommand,
+  ...historyCommands,
   ...uploadCommands,
   ...backupCommands,
+  ...copyCommands,
   ...proxyCommands,
 ];
 

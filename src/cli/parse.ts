@@ -4,8 +4,8 @@ import { version } from "../version.ts";
 import { type Command, type Flag, FlagValues } from "./command.ts";
 import { commands, commonFlags, flagsOf } from "./commands.ts";
 import { UsageError } from "./errors.ts";
+import { quote } from "./format.ts";
 import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
-import { quote } from "./words.ts";
 
 /** What is to be done: run a command, or print a text. */
 export type Parsed =

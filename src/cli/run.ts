@@ -6,10 +6,10 @@ import { adminName, exitCodes, type FlagValues } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
 import { isExpected, UsageError } from "./errors.ts";
+import { quote } from "./format.ts";
 import { Output } from "./output.ts";
 import { parse } from "./parse.ts";
 import { Progress } from "./progress.ts";
-import { quote } from "./words.ts";
 
 const defaultUrl = "http://127.0.0.1:5000";
 const maxSecretBytes = 64 * 1024;

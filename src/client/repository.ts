@@ -99,7 +99,8 @@ export class RemoteRepository {
   }
 
   /**
-   * Stores a manifest under its digest or a tag.
+   * Stores a manifest under its digest or a tag. The answer says whether the registry lists it with its subject, where it
+   * has one; else {@link addReferrer} does.
    *
    * @param tags that are pointed at it in the same request, where the registry knows how: Stowage does
    */
@@ -108,7 +109,7 @@ export class RemoteRepository {
     mediaType: string,
     bytes: Uint8Array,
     { tags = [], signal }: Options & { tags?: readonly string[] } = {},
-  ): Promise<void> {
+  ): Promise<{ isListed: boolean }> {
     const query = tags.length === 0 ? "" : `?${new URLSearchParams(tags.map((tag) => ["tag", tag]))}`;
     const response = await this.#send(`manifests/${reference}${query}`, [201], `manifest ${reference}`, {
       method: "PUT",
@@ -118,6 +119,22 @@ export class RemoteRepository {
       signal,
     });
     await discard(response);
+    return { isListed: response.headers.has("OCI-Subject") };
+  }
+
+  /**
+   * Adds a manifest to the index that stands for the referrers of another one, where the registry has no list of its own.
+   * Source: distribution-spec, "Pushing Manifests with Subject", "Referrers Tag Schema".
+   */
+  async addReferrer(subject: Digest, referrer: Descriptor, options: Options = {}): Promise<void> {
+    const tag = referrersTag(subject);
+    const index = await this.manifest(tag, options);
+    const known =
+      index === undefined ? [] : readDescriptors(parse<{ manifests?: unknown }>(index.bytes)?.manifests);
+    if (known.some(({ digest }) => digest === referrer.digest)) return;
+    const manifests = [...known, referrer];
+    const json = JSON.stringify({ schemaVersion: 2, mediaType: imageIndexType, manifests });
+    await this.putManifest(tag, imageIndexType, new TextEncoder().encode(json), options);
   }
 
   /** Deletes a tag, or a manifest by its digest. */

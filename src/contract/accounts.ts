@@ -22,6 +22,7 @@ export const accountPut = v.strictObject({
   ),
   disabled: v.exactOptional(
     v.pipe(yesOrNo, v.description("`true` lets the account in no more. Left out, it is `false`.")),
+    false,
   ),
   password: v.exactOptional(
     must(

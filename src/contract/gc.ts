@@ -35,9 +35,11 @@ export const gc = {
             yesOrNo,
             v.description("Whether what is deleted or unreferenced goes at once. Left out, it is `false`."),
           ),
+          false,
         ),
       }),
       isBodyOptional: true,
+      isRepeatable: true,
       answers: {
         200: {
           description: "What was freed",

@@ -18,7 +18,7 @@ import type { parameters } from "./parameters.ts";
  *
  * A generated token is given away for less than all that its account may, so it does not speak for the account here.
  */
-export type Access =
+export type AccessRule =
   | "administrator"
   | "own account"
   | "own token"
@@ -46,7 +46,7 @@ type Declaration = {
   readonly summary: string;
   /** More for the documents, in sentences. */
   readonly details?: string;
-  readonly access: Access;
+  readonly access: AccessRule;
   readonly query?: { readonly [name: string]: GenericSchema };
   readonly page?: Paging;
   /** By status. */
@@ -67,6 +67,8 @@ export type WriteOperation = Declaration & {
   readonly body?: BodySchema;
   /** Whether no body at all stands for one without fields. */
   readonly isBodyOptional?: true;
+  /** Whether it works from cursor to cursor, and may be called again with any of them: a client repeats a broken call. */
+  readonly isRepeatable?: true;
 };
 
 /** Any operation. */

@@ -15,6 +15,7 @@ export const replica = {
       audit: { action: "replica.rebuild", target: "*" },
       body: v.strictObject({ cursor: givenCursor }),
       isBodyOptional: true,
+      isRepeatable: true,
       answers: {
         200: {
           description: "What was begun",

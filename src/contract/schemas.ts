@@ -5,13 +5,19 @@ import type { ErrorName } from "../oci/errors.ts";
 import { isPattern, maxGrants, maxPatternLength, verbs } from "../oci/grant.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
 
+/** The errors that say which value is wrong by themselves. */
+type RefusedError = Extract<
+  ErrorName,
+  "NAME_INVALID" | "TAG_INVALID" | "DIGEST_INVALID" | "BLOB_UPLOAD_UNKNOWN"
+>;
+
 /**
  * How a wrong value is refused: with what it must be instead, or by an error of its own, whose detail is the value
  * under the name of `member`. `isForTexts`: what is no text is refused as not documented.
  */
 export type Refused =
   | { expected: string }
-  | { error: ErrorName; member?: string; isForTexts?: true; expected?: string };
+  | { error: RefusedError; member?: string; isForTexts?: true; expected?: string };
 
 /** A value that is refused like this. */
 export function refusedAs<S extends v.GenericSchema>(refused: Refused, schema: S) {

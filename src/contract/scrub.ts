@@ -51,6 +51,7 @@ export const scrub = {
       audit: { action: "scrub", target: "*" },
       body: v.strictObject({ cursor: givenCursor }),
       isBodyOptional: true,
+      isRepeatable: true,
       answers: { 200: { description: "What was found", body: scrubReport } },
     },
   },

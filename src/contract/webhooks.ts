@@ -142,10 +142,11 @@ const optionalSettings = {
 
 // What is wrong with a URL that is one, the handler says: it depends on a setting.
 const givenUrl = must(
-  "a URL",
+  `a URL of at most ${maxUrlLength} characters`,
   v.pipe(
     v.string(),
     v.maxLength(maxUrlLength),
+    v.metadata({ jsonSchema: { format: "uri" } }),
     v.description("Where to send events: https, and no private address, unless `WEBHOOK_ALLOW_PRIVATE=yes`."),
   ),
 );

@@ -3,21 +3,21 @@
  * machines, text for a terminal), counts in the isolate's meter, and a data point where Analytics Engine is bound.
  */
 import type { Env } from "../bindings.ts";
-import { systemClock } from "../clock.ts";
+import { log, writeLine } from "../log.ts";
 import { secretHeader } from "../machine.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
-import { Unreachable } from "../objects/stubs.ts";
 import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import { tellStorage } from "../registry/monitoring.ts";
 import { type Registry, registryOf } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
-import { SettingError, type Settings } from "../settings/settings.ts";
+import { Unreachable } from "../rpc/stubs.ts";
+import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
-import { type Answer, cut } from "./context.ts";
+import { type Answer, cut, isRefusal } from "./context.ts";
 import { dispatch } from "./dispatch.ts";
 import { type Asked, respond, type Sent } from "./respond.ts";
 import { isProbe } from "./route.ts";
@@ -55,7 +55,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     };
     answer =
       url === null
-        ? { failure: failure("REQUEST_INVALID", "the Host header is malformed") }
+        ? failure("REQUEST_INVALID", "the Host header is malformed")
         : await dispatch(
             { ...known, url, hold: (promise) => held.push(promise), received },
             route,
@@ -71,7 +71,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // something was waited for: what came from memory has taken no time, and lets others at once have theirs.
   if (performance.now() > startedAt) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
-  const failed = "failure" in answer ? answer.failure : undefined;
+  const failed = isRefusal(answer) ? answer : undefined;
   // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
   // sends: it may never see why it was refused.
   if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
@@ -91,8 +91,8 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     bytesOut,
     milliseconds: performance.now() - startedAt,
   };
-  const { logFormat = "json", logsProbes = true } = registry?.settings ?? {};
-  if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(logFormat, record);
+  const logsProbes = registry?.settings.logsProbes ?? true;
+  if (logsProbes || response.status >= 400 || !isProbe(route)) logRequest(record);
   countRequest(env, record);
   if (registry !== undefined) {
     if (meter.isReportDue(registry.clock.now(), reportEveryMs))
@@ -121,18 +121,18 @@ function addressOf({ settings }: Registry, request: Request): string {
 const passing = [Unreachable, BucketFailed, ReplicaFailed];
 
 function answerError(error: unknown, requestId: string): Answer {
-  const event = { event: "request failed", requestId, error: String(error) };
+  const facts = { requestId, error: String(error) };
   if (passing.some((kind) => error instanceof kind)) {
-    console.warn(JSON.stringify(event));
-    return { failure: failure("UNAVAILABLE") };
+    log("warn", "request failed", facts);
+    return failure("UNAVAILABLE");
   }
   if (error instanceof SettingError) {
-    console.error(JSON.stringify(event));
-    return { failure: failure("UNKNOWN", `the variable ${error.variable} has a wrong value`) };
+    log("error", "request failed", facts);
+    return failure("UNKNOWN", `the variable ${error.variable} has a wrong value`);
   }
   const stack = error instanceof Error ? error.stack : undefined;
-  console.error(JSON.stringify({ ...event, stack }));
-  return { failure: failure("UNKNOWN", { requestId }) };
+  log("error", "request failed", { ...facts, stack });
+  return failure("UNKNOWN", { requestId });
 }
 
 /** What is known of a request once it is answered. */
@@ -158,8 +158,7 @@ export type RequestRecord = {
 const mostCharacters = 300;
 
 /** Writes the line. */
-export function logRequest(format: Settings["logFormat"], record: RequestRecord): void {
-  if (format === "none") return;
+export function logRequest(record: RequestRecord): void {
   const fields = {
     method: record.method,
     route: record.route,
@@ -174,14 +173,11 @@ export function logRequest(format: Settings["logFormat"], record: RequestRecord)
     milliseconds: Math.round(record.milliseconds * 10) / 10,
     requestId: record.requestId,
   };
-  console.log(
-    format === "json"
-      ? JSON.stringify({ time: new Date(systemClock.now()).toISOString(), ...fields })
-      : toText(fields),
-  );
+  writeLine("info", fields, () => wordsOf(fields));
 }
 
-function toText(fields: Record<string, string | number | undefined>): string {
+/** What a terminal shows of a request. */
+function wordsOf(fields: Record<string, string | number | undefined>): string[] {
   const {
     method,
     route,
@@ -199,25 +195,16 @@ function toText(fields: Record<string, string | number | undefined>): string {
   const what = [path, repository, reference].filter(Boolean).join(" ");
   const bytes = Number(bytesIn) + Number(bytesOut);
   return [
-    new Date(systemClock.now()).toISOString().slice(11, 23),
-    status,
+    String(status),
     String(method).padEnd(6),
     String(route).padEnd(9),
     what,
-    account ?? "",
+    String(account ?? ""),
     `${bytes} B`,
     `${milliseconds} ms`,
-    error ?? "",
-    requestId,
-  ]
-    .filter((word) => word !== "")
-    .map((word) => printable(String(word)))
-    .join("  ");
-}
-
-/** Names come from clients: what would move a terminal's cursor or end the line is shown as its code. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+    String(error ?? ""),
+    String(requestId),
+  ];
 }
 
 const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);

@@ -1,9 +1,10 @@
 /** Reading a body whole, within a bound. */
 import type { Clock } from "../clock.ts";
+import type { Rejection, Result } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
 
 /** The body, or why it could not be had. */
-export type WholeBody = { ok: true; bytes: Uint8Array } | { ok: false; reason: "too large" | "broken off" };
+export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off">>;
 
 /**
  * Reads at most `maxBytes` into memory; of a body announced or found to be larger, no more than that is read.

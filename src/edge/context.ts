@@ -74,10 +74,15 @@ export type Reply = {
 };
 
 /** An error, with the headers that go with it. */
-export type Refusal = { failure: Failure; headers?: HeaderMap };
+export type Refusal = Failure & { headers?: HeaderMap };
 
 /** What an endpoint gives back; edge/respond.ts writes it. */
 export type Answer = Reply | Refusal;
+
+/** Whether an answer is an error. */
+export function isRefusal(answer: Answer): answer is Refusal {
+  return "error" in answer;
+}
 
 /** An answer in JSON. */
 export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {

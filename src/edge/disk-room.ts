@@ -4,7 +4,7 @@
  */
 import { errorCatalogue, failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
-import type { Answer, RepositoryContext } from "./context.ts";
+import { type Answer, isRefusal, type RepositoryContext } from "./context.ts";
 import type { RepositoryEndpoint } from "./route.ts";
 
 /** Lets an endpoint answer, if there is room for what it stores. Error: `DISK_FULL`. */
@@ -15,17 +15,17 @@ export async function answerWithRoom(
   const { space } = context.registry;
   if (endpoint.stores !== true || space === undefined) return endpoint.answer(context);
   const length = parseContentLength(context.request.headers.get("Content-Length")) ?? 0;
-  if (!(await space.hasRoom(length))) return { failure: failure("DISK_FULL") };
+  if (!(await space.hasRoom(length))) return failure("DISK_FULL");
   try {
     const answer = await endpoint.answer(context);
-    return hasFailed(answer) && (await space.explains(answer)) ? { failure: failure("DISK_FULL") } : answer;
+    return hasFailed(answer) && (await space.explains(answer)) ? failure("DISK_FULL") : answer;
   } catch (error) {
-    if (await space.explains(error)) return { failure: failure("DISK_FULL") };
+    if (await space.explains(error)) return failure("DISK_FULL");
     throw error;
   }
 }
 
 /** Whether the registry could not do what was asked, through no fault of the client's. */
 function hasFailed(answer: Answer): boolean {
-  return "failure" in answer && errorCatalogue[answer.failure.error].status >= 500;
+  return isRefusal(answer) && errorCatalogue[answer.error].status >= 500;
 }

@@ -1,7 +1,7 @@
 /**
  * From a route to its endpoint: who asks, whether they may, and whether the route knows the method.
  */
-import { failure } from "../oci/errors.ts";
+import { failure, isAbsence } from "../oci/errors.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf } from "./auth/auth-cache.ts";
@@ -17,7 +17,7 @@ import {
 } from "./auth/authorise.ts";
 import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
-import type { Access, Answer, Context } from "./context.ts";
+import { type Access, type Answer, type Context, isRefusal } from "./context.ts";
 import { answerWithRoom } from "./disk-room.ts";
 import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
 
@@ -34,11 +34,11 @@ export async function dispatch(
 ): Promise<Answer> {
   const { registry, request, url, network } = unknown;
   const refusal = refusalByOrigin({ settings: registry.settings, request, url, route });
-  if (refusal !== undefined) return { failure: refusal };
+  if (refusal !== undefined) return refusal;
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
-  if (!configured.ok) return { failure: configured };
-  if (route === undefined) return { failure: failure("ROUTE_UNKNOWN", { path: url.pathname }) };
+  if (!configured.ok) return configured;
+  if (route === undefined) return failure("ROUTE_UNKNOWN", { path: url.pathname });
   if (route.of === "public") return answerPlainly({ ...unknown, access: anonymous }, route.methods);
 
   const authenticated = await authenticate(authCacheOf(registry), {
@@ -50,14 +50,14 @@ export async function dispatch(
   if (!authenticated.ok) {
     const { settings } = registry;
     if (authenticated.error !== "LOGIN_FAILED" && authenticated.error !== "TOKEN_INVALID") {
-      return { failure: authenticated };
+      return authenticated;
     }
     const isStale = authenticated.error === "TOKEN_INVALID";
     const header =
       route.of === "management"
         ? basicChallenge(settings)
         : bearerChallenge(settings, url, request.headers, [], isStale ? "invalid_token" : undefined);
-    return { failure: authenticated, headers: { "WWW-Authenticate": header } };
+    return { ...authenticated, headers: { "WWW-Authenticate": header } };
   }
   const { access } = authenticated;
   onAccess(access);
@@ -77,7 +77,7 @@ export async function dispatch(
 
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
   const repository = parseRepositoryName(context.params.name ?? "");
-  if (repository === undefined) return { failure: failure("NAME_INVALID", { name: context.params.name }) };
+  if (repository === undefined) return failure("NAME_INVALID", { name: context.params.name });
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
   const { access, request } = context;
@@ -85,7 +85,7 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   const isAskedByPusher = isContent && request.method === "HEAD" && access.may("push", repository);
   const refusal = await refusalFor(context, repository, isAskedByPusher ? "push" : endpoint.needs);
   if (refusal !== undefined) return refusal;
-  // Leave to write by a token was noted when the token was issued.
+  // Writes with a token were audited when the token was issued.
   const isNoted = isContent && endpoint.needs !== "pull" && access.credential === "password";
   const note = (outcome: Outcome) => {
     if (isNoted) audit(context, { action: endpoint.needs, target: repository, ...outcome });
@@ -98,13 +98,9 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
     note({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
     throw error;
   }
-  note(
-    "failure" in answer
-      ? { outcome: "failed", detail: answer.failure.error }
-      : { outcome: "done", kind: "use" },
-  );
+  note(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
   // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
-  if ("failure" in answer && answer.failure.error.endsWith("_UNKNOWN") && isAnonymous(access)) {
+  if (isRefusal(answer) && isAbsence(answer.error) && isAnonymous(access)) {
     await authCacheOf(context.registry).misses.count(networkName(context.network));
   }
   return answer;
@@ -129,5 +125,5 @@ function answerPlainly<C extends Pick<Context, "request">>(
 function methodUnsupported(methods: object, method: string): Answer {
   const names = Object.keys(methods);
   const allowed = names.includes("GET") ? ["GET", "HEAD", ...names.filter((name) => name !== "GET")] : names;
-  return { failure: failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
+  return { ...failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
 }

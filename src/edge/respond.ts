@@ -5,7 +5,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
-import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
+import { type Answer, type HeaderMap, isRefusal, type Refusal, type Reply } from "./context.ts";
 
 /** On every answer. */
 const commonHeaders: HeaderMap = {
@@ -24,7 +24,7 @@ export type Sent = { response: Response; digest: string | undefined; bytesOut: n
 
 /** Writes an answer. */
 export function respond(answer: Answer, { format, method, requestId, held }: Asked): Sent {
-  const reply = "failure" in answer ? errorReply(answer, format, requestId) : answer;
+  const reply = isRefusal(answer) ? errorReply(answer, format, requestId) : answer;
   const { status } = reply;
   // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
   const headers: HeaderMap = { ...commonHeaders, ...reply.headers };
@@ -56,17 +56,17 @@ function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
   return readable;
 }
 
-function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, requestId: string): Reply {
-  const { status } = errorCatalogue[failure.error];
+function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): Reply {
+  const { status } = errorCatalogue[refusal.error];
   const retry: HeaderMap =
     status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
   const [contentType, body] =
     format === "oci"
-      ? ["application/json", ociErrors(failure)]
-      : ["application/problem+json", problem(failure, requestId)];
+      ? ["application/json", ociErrors(refusal)]
+      : ["application/problem+json", problem(refusal, requestId)];
   return {
     status,
-    headers: { "Content-Type": contentType, ...retry, ...headers },
+    headers: { "Content-Type": contentType, ...retry, ...refusal.headers },
     body: JSON.stringify(body),
   };
 }
@@ -75,7 +75,7 @@ function errorReply({ failure, headers = {} }: Refusal, format: ErrorFormat, req
 function ociErrors({ error, detail }: Failure): object {
   const { code, message } = errorCatalogue[error];
   // Clients show the message and nothing else.
-  const said = detail === undefined ? "" : textOf(detail);
+  const said = textOf(detail);
   const isShort = said !== "" && said.length <= mostSaid;
   return {
     errors: [
@@ -97,7 +97,7 @@ const mostSaid = 300;
  */
 function problem({ error, detail }: Failure, requestId: string): object {
   const { status, message } = errorCatalogue[error];
-  const members = typeof detail === "object" && detail !== null ? detail : {};
+  const members = typeof detail === "object" ? detail : {};
   const text = textOf(detail);
   return {
     ...members,
@@ -111,9 +111,8 @@ function problem({ error, detail }: Failure, requestId: string): object {
 }
 
 /** A detail for people: its text, or `name: value, …`. */
-function textOf(detail: unknown): string {
-  if (typeof detail === "string") return detail;
-  if (typeof detail !== "object" || detail === null) return "";
+function textOf(detail: Failure["detail"]): string {
+  if (typeof detail !== "object") return detail ?? "";
   return Object.entries(detail)
     .map(([name, value]) => `${name}: ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");

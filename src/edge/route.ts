@@ -1,7 +1,7 @@
 /**
  * What a route is: a pattern, and for each method what it needs and who answers.
  */
-import type { Access } from "../contract/operation.ts";
+import type { AccessRule } from "../contract/operation.ts";
 import type { Verb } from "../oci/grant.ts";
 import type { AccessEntry } from "../oci/scope.ts";
 import type { Answer, Context, RepositoryContext } from "./context.ts";
@@ -73,7 +73,7 @@ export type ManagementRoute = {
 };
 
 /** Who may call a method of the management API, and who answers. `scraper`: who has the token for the metrics. */
-export type ManagementEndpoint = { access: Access | "scraper"; answer: Endpoint };
+export type ManagementEndpoint = { access: AccessRule | "scraper"; answer: Endpoint };
 
 /** What there is for a method among those of a route; GET also answers HEAD. */
 export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {

@@ -14,7 +14,7 @@ export type Channel = { path: string } | { host: string; port: number };
 
 /** What the two know of each other. */
 export interface Channels {
-  /** Where workerd listens, for the front. */
+  /** Where workerd listens, for the reverse proxy. */
   worker: Channel;
   /** Where the server listens, for the Worker. */
   fsync: Channel;

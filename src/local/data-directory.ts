@@ -8,7 +8,7 @@
 import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { writeIfRoom } from "./free-space.ts";
+import { writeIfRoom } from "./files.ts";
 import { messageOf } from "./message-of.ts";
 
 /** A data directory that this process holds. */

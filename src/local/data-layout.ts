@@ -2,7 +2,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
-import { writeWhole } from "./whole-file.ts";
+import { writeAtomically } from "./files.ts";
 
 /** The folders of a data directory. */
 export interface DataFolders {
@@ -33,8 +33,8 @@ const newShards = 1;
 /** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
 const uploadPools = 4;
 
-/** What earlier releases kept for Miniflare, and nothing reads: copies, and what is made anew. */
-const obsolete = ["kv", "cache", "workflows", "r2"];
+/** What earlier releases kept and nothing reads: copies for Miniflare, and the reserve file under its old name. */
+const obsolete = ["kv", "cache", "workflows", "r2", "ballast"];
 
 /** Where the folders of a data directory are. */
 export function foldersOf(dataDirectory: string): DataFolders {
@@ -42,13 +42,13 @@ export function foldersOf(dataDirectory: string): DataFolders {
 }
 
 /**
- * Makes the folders, and removes those that nothing reads any more. The file `bucket` says that blobs are in files, as
- * in earlier releases, which could have them elsewhere. The number of shards stands after it, so that those releases,
- * which know of no such number, refuse the directory: they would not find its digests, and take its bytes for strays.
+ * Makes the folders, and removes what nothing reads any more. The file `bucket` says that blobs are in files, as in
+ * earlier releases, which could have them elsewhere. The number of shards follows it, so that releases that do not know
+ * that number refuse the directory: they would not find its digests, and take its bytes for orphans.
  *
  * @throws DataLayoutError if the blobs are not in files, or the file says something else
  */
-export function settleLayout(dataDirectory: string): DataLayout {
+export function prepareLayout(dataDirectory: string): DataLayout {
   const folders = foldersOf(dataDirectory);
   const record = join(dataDirectory, "bucket");
   const { bucket, blobShards } = readRecord(record) ?? guess(dataDirectory, folders);
@@ -60,11 +60,11 @@ export function settleLayout(dataDirectory: string): DataLayout {
   }
   // Before the folders: without the record, they would pass for those of a release that had another number of shards.
   if (!existsSync(record)) {
-    writeWhole(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
+    writeAtomically(record, blobShards === maxBlobShards ? "disk\n" : `disk shards=${blobShards}\n`);
   }
   for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
   syncDirectory(dataDirectory);
-  for (const folder of obsolete) rmSync(join(dataDirectory, folder), { recursive: true, force: true });
+  for (const name of obsolete) rmSync(join(dataDirectory, name), { recursive: true, force: true });
   return { folders, machine: { blobShards, uploadPools } };
 }
 

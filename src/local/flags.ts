@@ -1,6 +1,7 @@
 /** The flags of `npm start` and `deno task start`. */
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
+import type { Rejection, Result } from "../oci/errors.ts";
 import {
   parseSettings,
   SettingError,
@@ -29,10 +30,7 @@ export interface Flags {
 }
 
 /** Flags, a text that was asked for, or one line that says what is wrong. */
-export type FlagsResult =
-  | { kind: "flags"; flags: Flags }
-  | { kind: "text"; text: string }
-  | { kind: "error"; message: string };
+export type FlagsResult = Result<{ kind: "flags"; flags: Flags } | { kind: "text"; text: string }, Rejection>;
 
 const help = `Runs the registry on this machine.
 
@@ -133,7 +131,7 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     if (!Object.hasOwn(options, name))
       throw new FlagError(`there is no flag ${rawName}; --help shows the flags`);
     const text = texts[name];
-    if (text !== undefined) return { kind: "text", text };
+    if (text !== undefined) return { ok: true, kind: "text", text };
     if (name === "allow-shared-data") {
       if (value !== undefined) throw new FlagError(`${rawName} takes no value`);
       isDataShared = true;
@@ -160,7 +158,7 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   const port = parsePort(values.port);
   const flags: Flags = { host, port, dataDirectory: values.data, isDataShared, vars: settings };
   if (tls !== undefined) flags.tls = tls;
-  return { kind: "flags", flags };
+  return { ok: true, kind: "flags", flags };
 }
 
 function tlsFiles(certFile: string, keyFile: string): TlsFiles | undefined {
@@ -191,7 +189,7 @@ export function parseFlags(
     return parse(args, environment);
   } catch (error) {
     if (!(error instanceof FlagError) && !(error instanceof SettingError)) throw error;
-    return { kind: "error", message: error.message };
+    return { ok: false, reason: error.message };
   }
 }
 

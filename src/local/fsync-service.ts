@@ -11,7 +11,7 @@ import { secretHeader } from "../machine.ts";
 import type { StoredPage } from "../storage/bucket.ts";
 import { type CommitRequest, type DiskFile, isPartName, parseCommitRequest } from "../storage/disk-files.ts";
 import type { Channels } from "./channels.ts";
-import { measureVolume } from "./free-space.ts";
+import { measureVolume } from "./files.ts";
 
 /** A thousand uploads that begin at once each ask for a connection; of more than this, some are refused. */
 const backlog = 4096;

@@ -1,16 +1,16 @@
 /** The local server from its flags to its exit. */
 import { constants } from "node:os";
 import { parseSettings } from "../settings/settings.ts";
-import { Ballast } from "./ballast.ts";
 import { type Channels, openChannels } from "./channels.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
-import { type DataLayout, DataLayoutError, settleLayout } from "./data-layout.ts";
+import { type DataLayout, DataLayoutError, prepareLayout } from "./data-layout.ts";
 import { type Flags, parseFlags } from "./flags.ts";
-import { type Front, startFront } from "./front/front.ts";
 import { serveFsync } from "./fsync-service.ts";
 import { messageOf } from "./message-of.ts";
 import { whyNotListen } from "./port.ts";
+import { type ReverseProxy, startProxy } from "./proxy/proxy.ts";
 import { readyLine, readyMessage, urlOf, usableUrl } from "./ready-message.ts";
+import { ReserveFile } from "./reserve-file.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, type TlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
@@ -62,7 +62,7 @@ interface Prepared {
 interface Running {
   data: DataDirectory;
   runtime: Runtime;
-  front: Front;
+  proxy: ReverseProxy;
   tls: TlsFiles | undefined;
 }
 
@@ -71,8 +71,8 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
   const data = openDataDirectory(dataDirectory, { isShared: isDataShared });
-  new Ballast(data.path, parseSettings(vars).diskReserveBytes).keep((bytes) =>
-    write(`the volume of ${data.path} is full: ${bytes} bytes that were kept for this are given up`),
+  new ReserveFile(data.path, parseSettings(vars).diskReserveBytes).keep((bytes) =>
+    write(`the volume of ${data.path} is full: ${bytes} bytes that were reserved for this are freed`),
   );
   if (!(await endLeftOver(data.path))) {
     throw new StartError(`a workerd that was left running on ${data.path} does not end`);
@@ -81,7 +81,7 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, layout: settleLayout(data.path), identity, channels: await openChannels(data.path) };
+  return { data, layout: prepareLayout(data.path), identity, channels: await openChannels(data.path) };
 }
 
 async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
@@ -107,7 +107,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
       onFailure: (reason) => fail(`workerd ${reason}, and is not started again`),
     },
   );
-  const front = await startFront({
+  const proxy = await startProxy({
     identity,
     host: addressOf(flags.host),
     port: flags.port,
@@ -116,7 +116,7 @@ async function serve(flags: Flags, prepared: Prepared, entry: string | undefined
     trustForwarded: vars.TRUST_FORWARDED === "yes",
     warn: (message) => write(message),
   });
-  return { data, runtime, front, tls: flags.tls };
+  return { data, runtime, proxy, tls: flags.tls };
 }
 
 function logFormat({ vars }: Flags): "json" | "text" {
@@ -128,10 +128,10 @@ function addressOf(host: string): string {
 }
 
 /** Reads the certificate again, for the connections from now on. One that cannot be used leaves the old one. */
-function renewCertificate(files: TlsFiles, front: Front): void {
+function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
   try {
     const identity = readTlsFiles(files);
-    front.renew(identity);
+    proxy.renew(identity);
     write(`the certificate was read again${identity.warning === undefined ? "" : `: ${identity.warning}`}`);
   } catch (error) {
     write(`the certificate stays what it was: ${messageOf(error)}`);
@@ -139,7 +139,7 @@ function renewCertificate(files: TlsFiles, front: Front): void {
 }
 
 /** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
-function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number): void {
+function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number): void {
   let askedAt: number | undefined;
   const end = (exitCode: number) => {
     data.release();
@@ -150,9 +150,9 @@ function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number):
       write(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
     const deadline = performance.now() + drainMs;
-    front.stopListening();
+    proxy.stopListening();
     const finished = await runtime.stop(drainMs);
-    const drained = finished && (await front.flush(Math.max(0, Math.ceil(deadline - performance.now()))));
+    const drained = finished && (await proxy.flush(Math.max(0, Math.ceil(deadline - performance.now()))));
     clearTimeout(notice);
     if (!drained) write("requests that were still in flight have been cut off");
     end(0);
@@ -170,7 +170,7 @@ function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number):
   process.on("SIGHUP", () => {
     // The end of a terminal, as of every server; with a certificate it is the custom to read that again.
     if (tls === undefined) void ask(128 + constants.signals.SIGHUP);
-    else renewCertificate(tls, front);
+    else renewCertificate(tls, proxy);
   });
   watchRunner(() => {
     if (askedAt === undefined) void ask(1);
@@ -186,7 +186,7 @@ function stopWhenAsked({ data, runtime, front, tls }: Running, drainMs: number):
  */
 export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
   const parsed = parseFlags(args);
-  if (parsed.kind === "error") fail(parsed.message, usageExitCode);
+  if (!parsed.ok) fail(parsed.reason, usageExitCode);
   if (parsed.kind === "text") {
     process.stdout.write(parsed.text);
     return;
@@ -200,7 +200,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
     const running = await serve(flags, prepared, options.entry);
     const served = {
       host: flags.host,
-      port: running.front.port,
+      port: running.proxy.port,
       isTls: flags.tls !== undefined,
       name: prepared.identity?.name,
     };

@@ -10,6 +10,8 @@ const fatal = /^\*\*\* (?:Fatal )?(.*)$/;
 /** Said of alarms whose time passed while the server was off, as they run. Nothing is wrong with that. */
 const lateAlarm = /^warning: NOSENTRY SQLite alarm overdue/;
 const stack = /;? ?stack: .*$/;
+/** How the Worker's own lines begin: as JSON, or with the time (log.ts). */
+const ofWorker = /^(?:\{|\d\d:\d\d:\d\d\.\d{3} {2})/;
 
 /** Writes one line about the server itself: JSON where all lines are. */
 export function serverLine(format: Settings["logFormat"], message: string, event = "server"): string {
@@ -30,7 +32,7 @@ export function runtimeLog(
   to: { stdout: Writable; stderr: Writable },
 ): (line: string, stream: "stdout" | "stderr") => void {
   return (line, stream) => {
-    if (stream === "stdout" || line.startsWith("{")) {
+    if (stream === "stdout" || ofWorker.test(line)) {
       to[stream].write(`${visible(line)}\n`);
       return;
     }

@@ -2,7 +2,7 @@
 import { lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
-import { writeIfRoom } from "./free-space.ts";
+import { writeIfRoom } from "./files.ts";
 
 const prefix = join(tmpdir(), "stowage-");
 

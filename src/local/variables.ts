@@ -1,10 +1,10 @@
 /** What the Worker's variables are on one machine, where they differ from a deployment's. */
 import type { Variables } from "../settings/settings.ts";
-import { addressHeader } from "./front/request-head.ts";
+import { addressHeader } from "./proxy/request-head.ts";
 
 /**
  * The variables given, and those that follow from them: without any credential the registry is open to everybody; and
- * the client's address is what the front says, as no proxy of a platform stands in front.
+ * the client's address is what the reverse proxy says, as no proxy of a platform stands in front.
  */
 export function localVariables(given: Variables): Variables {
   const hasCredential = Boolean(given.ADMIN_PASSWORD) || (given.TOKEN_ISSUERS ?? "[]") !== "[]";

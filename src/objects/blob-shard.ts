@@ -10,6 +10,10 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { Adoption, BlobShardApi } from "../rpc/blob-shard-api.ts";
+import { reportIfDue } from "../rpc/report-counts.ts";
+import { emptyReport, type ScrubStep, scrubJob } from "../rpc/scrub-report.ts";
+import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "../rpc/upkeep.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import {
@@ -26,12 +30,8 @@ import { askAgain, askHolders, askTime, grantLease, type HolderId } from "./blob
 import { makeShardParts, type ShardParts } from "./blob-shard/parts.ts";
 import { scrubDigests } from "./blob-shard/scrub.ts";
 import { isTombstone } from "./blob-shard/store.ts";
-import type { Adoption, BlobShardApi } from "./blob-shard-api.ts";
 import { type DueJob, jobOn } from "./due.ts";
-import { reportIfDue } from "./report.ts";
-import { emptyReport, type ScrubStep, scrubJob } from "./scrub/report.ts";
 import type { Tx } from "./sql.ts";
-import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "./upkeep.ts";
 
 const nothing = { objects: 0, bytes: 0 };
 

@@ -9,7 +9,8 @@
  * earlier one is set already, and none is moved to a later time: it comes, finds nothing due, and sets itself right.
  */
 import type { Clock } from "../clock.ts";
-import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "./scrub/report.ts";
+import { log } from "../log.ts";
+import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "../rpc/scrub-report.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: what it is about, and since when, in milliseconds since 1970. */
@@ -269,7 +270,7 @@ export class DueTable {
     try {
       await job(given);
     } catch (error) {
-      console.error(JSON.stringify({ event: "job failed", kind, error: String(error) }));
+      log("error", "job failed", { kind, error: String(error) });
     }
     this.#postpone(kind, given);
   }

@@ -2,14 +2,14 @@
  * The ledger of one repository: what decides which manifests, tags, referrers and blob links there are.
  *
  * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
- * object's SQL is in repository/; this file is the list of its transactions.
+ * object's features are the rooms of ledger/ (parts.ts); this file is the list of its transactions.
  */
+
+import { log } from "../log.ts";
 import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
-import type { ReplicaKey } from "../storage/keys.ts";
-import type { BlobLocation, ManifestRow } from "../storage/replica.ts";
 import type {
   LedgerApi,
   LinkOutcome,
@@ -23,32 +23,16 @@ import type {
   RepositoryInfo,
   ResolvedTag,
   SessionState,
-} from "./api.ts";
-import type { NumberedLease } from "./blob-shard-api.ts";
-import { announceJob, changeInfo } from "./ledger/announce.ts";
-import { LedgerBase } from "./ledger/base.ts";
-import { voidLeases } from "./ledger/leases.ts";
-import {
-  closeSession,
-  link,
-  markBlobRows,
-  recordLink,
-  removeBlob,
-  removeEverything,
-  renewIfOld,
-} from "./ledger/links.ts";
-import { removeManifest, removeTag, storeManifest } from "./ledger/manifests.ts";
-import { rebuildLater } from "./ledger/rebuild.ts";
-import { writeMeta } from "./ledger/schema.ts";
-import { dropStrays, scrubLedger } from "./ledger/scrub.ts";
-import { restoreManifest, restoreTag } from "./ledger/tag-history.ts";
-import { renewUntagged } from "./ledger/untagged.ts";
-import { listManifests, readUsage } from "./ledger/usage.ts";
-import { emptyReport, type ScrubStep } from "./scrub/report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
+} from "../rpc/api.ts";
+import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
+import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
+import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
+import { LedgerObject } from "./ledger/object.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method promises. */
-export class Ledger extends LedgerBase implements LedgerApi {
+export class Ledger extends LedgerObject implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -59,22 +43,18 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
+    const { repository } = this.parts;
     const before = this.meta;
-    this.change(undefined, (tx) => changeInfo(tx, this.parts, before, change, origin));
-    await this.announce();
+    this.change(undefined, (tx) => repository.change(tx, before, change, origin));
+    await repository.announce();
     return this.info();
   }
 
   async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { name } = this.meta;
-    this.change(undefined, (tx) => {
-      writeMeta(tx, "deleting", "yes");
-      removeEverything(tx, this.parts);
-      this.parts.events.record(tx, "repository.delete", origin, {});
-      this.parts.due.set(tx, announceJob, "", this.parts.clock.now());
-    });
-    console.log(JSON.stringify({ event: "repository deleted", repository: name, actor: origin.actor }));
+    this.change(undefined, (tx) => this.deleteAll(tx, origin));
+    log("info", "repository deleted", { repository: name, actor: origin.actor });
     return { ok: true };
   }
 
@@ -84,51 +64,51 @@ export class Ledger extends LedgerBase implements LedgerApi {
     if (!this.exists) return undefined;
     if (renew) {
       this.expectPush();
-      renewIfOld(this.parts, digest);
+      this.parts.blobs.renewIfOld(digest);
     }
     return this.parts.blobs.location(digest);
   }
 
   async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
     if (this.meta?.isDeleting) return "deleting";
+    const { clock, leases, sessions, blobs } = this.parts;
     return this.change(repository, (tx) => {
-      const now = this.parts.clock.now();
-      if (now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)) return "lease-ended";
-      if (session !== undefined && !closeSession(tx, this.parts, session, adoption.digest))
-        return "session-closed";
+      const now = clock.now();
+      if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
+      if (session !== undefined && !sessions.close(tx, session, adoption.digest)) return "session-closed";
       this.found(tx, origin);
-      if (link(tx, this.parts, adoption, now)) recordLink(tx, this.parts, adoption, origin, from);
+      if (blobs.link(tx, adoption, now)) blobs.recordLink(tx, adoption, origin, from);
       return "linked";
     });
   }
 
   async relocateBlob(location: BlobLocation): Promise<void> {
     if (!this.exists) return;
+    const { blobs } = this.parts;
     this.change(undefined, (tx) => {
-      const known = this.parts.blobs.read(location.digest);
-      if (known !== undefined) link(tx, this.parts, location, known.renewedAtMs);
+      const known = blobs.read(location.digest);
+      if (known !== undefined) blobs.link(tx, location, known.renewedAtMs);
     });
   }
 
   async repairReplica(key: ReplicaKey): Promise<void> {
     if (!this.exists) return;
+    const { outbox, blobs } = this.parts;
     this.change(undefined, (tx) => {
-      if (key.kind !== "blob") this.parts.outbox.mark(tx, key);
-      else if (this.parts.blobs.read(key.digest)?.isReplicated === true)
-        markBlobRows(tx, this.parts, key.digest);
+      if (key.kind !== "blob") outbox.mark(tx, key);
+      else if (blobs.read(key.digest)?.isReplicated === true) blobs.markRows(tx, key.digest);
     });
   }
 
   async deleteBlob(digest: Digest, origin: Origin): Promise<Result> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    return this.change(undefined, (tx) => removeBlob(tx, this.parts, name, digest, origin));
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.unlinking.remove(tx, digest, origin));
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
     const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
     const unlinked = leases.filter(({ digest }) => !held.has(digest));
-    if (unlinked.length > 0) this.change(repository, (tx) => voidLeases(tx, this.parts, unlinked));
+    if (unlinked.length > 0) this.change(repository, (tx) => this.parts.leases.add(tx, unlinked));
     return { voided: unlinked.map(({ digest }) => digest) };
   }
 
@@ -136,12 +116,12 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async sessionState(session: string): Promise<SessionState> {
     this.expectPush();
-    return this.meta === undefined ? { state: "open" } : this.parts.blobs.sessionState(session);
+    return this.meta === undefined ? { state: "open" } : this.parts.sessions.state(session);
   }
 
   async cancelSession(repository: RepositoryName, session: string): Promise<void> {
     this.change(repository, (tx) => {
-      closeSession(tx, this.parts, session, null);
+      this.parts.sessions.close(tx, session, null);
     });
   }
 
@@ -149,9 +129,9 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async putManifest(put: ManifestPut): Promise<Result> {
     if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
-    return this.change(put.repository, (tx) => {
-      return storeManifest(tx, this.parts, put, () => this.found(tx, put.origin));
-    });
+    return this.change(put.repository, (tx) =>
+      this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
+    );
   }
 
   async manifest(digest: Digest): Promise<ManifestRow | undefined> {
@@ -160,7 +140,7 @@ export class Ledger extends LedgerBase implements LedgerApi {
 
   async statManifest(digest: Digest): Promise<ManifestStat | undefined> {
     if (!this.exists) return undefined;
-    renewUntagged(this.parts, digest);
+    this.parts.untagged.renew(digest);
     return this.parts.manifests.stat(digest);
   }
 
@@ -169,16 +149,14 @@ export class Ledger extends LedgerBase implements LedgerApi {
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
-  async deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    return this.change(undefined, (tx) => removeManifest(tx, this.parts, name, digest, origin, "asked for"));
+  async deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: Tag[] }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.deleted.remove(tx, digest, origin));
   }
 
   async deleteTag(tag: Tag, origin: Origin): Promise<Result> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    return this.change(undefined, (tx) => removeTag(tx, this.parts, name, tag, origin));
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.tags.remove(tx, tag, origin));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
@@ -198,10 +176,10 @@ export class Ledger extends LedgerBase implements LedgerApi {
     limit: number,
   ): Promise<Page<Referrer>> {
     if (!this.exists) return { entries: [], more: false };
-    return this.parts.manifests.referrers(subject, artifactType, last, limit);
+    return listReferrers(this.sql, this.parts.manifests, subject, artifactType, last, limit);
   }
 
-  // ── History and undo ─────────────────────────────────────────────────────────────────────────────────────────
+  // ── History and restoring ─────────────────────────────────────────────────────────────────────────────────────────
 
   async tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
@@ -214,17 +192,16 @@ export class Ledger extends LedgerBase implements LedgerApi {
     origin: Origin,
   ): Promise<Result<{ digest: Digest; sequence: number }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => restoreTag(tx, this.parts, tag, wanted, origin));
+    return this.change(undefined, (tx) => this.parts.deleted.restoreTag(tx, tag, wanted, origin));
   }
 
-  async restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    return this.change(undefined, (tx) => restoreManifest(tx, this.parts, name, digest, origin));
+  async restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: Tag[] }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.deleted.restore(tx, digest, origin));
   }
 
   async restorable(limit: number): Promise<Restorable> {
-    return this.exists ? this.parts.trash.list(limit) : { count: 0, manifests: [] };
+    return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,15 +211,14 @@ export class Ledger extends LedgerBase implements LedgerApi {
   }
 
   async rebuildReplica(): Promise<void> {
-    if (this.exists) this.change(undefined, (tx) => rebuildLater(tx, this.parts));
+    if (this.exists) this.change(undefined, (tx) => this.parts.rebuilding.begin(tx));
   }
 
   async scrub(after: string): Promise<ScrubStep> {
-    if (this.meta === undefined || !this.exists) return { report: emptyReport(), next: undefined };
-    return scrubLedger(this.env, this.parts, this.meta.name, after);
+    return this.exists ? this.parts.scrub.step(after) : { report: emptyReport(), next: undefined };
   }
 
-  async dropStrayRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
-    return dropStrays(this.parts, this.meta !== undefined, repository, keys);
+  async dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
+    return this.parts.scrub.dropOrphans(this.meta !== undefined, repository, keys);
   }
 }

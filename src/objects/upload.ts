@@ -5,20 +5,10 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { parseSettings } from "../settings/settings.ts";
-import { openDiskSpace } from "../storage/disk-space.ts";
-import { uploadOfKey } from "../storage/keys.ts";
-import { openBucket } from "../storage/open-bucket.ts";
-import { type DueJob, type DueRow, DueTable } from "./due.ts";
-import { reportIfDue } from "./report.ts";
-import { transaction } from "./sql.ts";
-import { ActiveWrite } from "./upload/active-write.ts";
-import { adoptJob, cleanJob, sessionJob, UploadTables, uploadColumns } from "./upload/schema.ts";
-import { Session } from "./upload/session.ts";
-import type { SessionHost } from "./upload/session-host.ts";
-import { SessionMemory } from "./upload/session-memory.ts";
+import { reportIfDue } from "../rpc/report-counts.ts";
 import {
   answerWrite,
   type OpenSession,
@@ -26,7 +16,18 @@ import {
   type UploadApi,
   type UploadSession,
   type UploadStatus,
-} from "./upload-channel.ts";
+} from "../rpc/upload-channel.ts";
+import { settingsOf } from "../settings/settings.ts";
+import { openDiskSpace } from "../storage/disk-space.ts";
+import { uploadOfKey } from "../storage/keys.ts";
+import { openBucket } from "../storage/open-bucket.ts";
+import { type DueJob, type DueRow, DueTable } from "./due.ts";
+import { transaction } from "./sql.ts";
+import { ActiveWrite } from "./upload/active-write.ts";
+import { adoptJob, cleanJob, sessionJob, UploadTables, uploadColumns } from "./upload/schema.ts";
+import { Session } from "./upload/session.ts";
+import type { SessionHost } from "./upload/session-host.ts";
+import { SessionMemory } from "./upload/session-memory.ts";
 
 /** How long what a session came to may wait for that of others, in milliseconds. */
 const outcomeDelayMs = 250;
@@ -41,7 +42,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     this.#host = {
       objects: env,
       clock,
-      settings: parseSettings(env),
+      settings: settingsOf(env),
       bucket: openBucket(env),
       space: openDiskSpace(env),
       storage: ctx.storage,
@@ -63,9 +64,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       );
       return answerWrite(request, result, active.receivedBytes);
     } catch (error) {
-      console.error(
-        JSON.stringify({ event: "upload failed", upload: write.session.id, error: String(error) }),
-      );
+      log("error", "upload failed", { upload: write.session.id, error: String(error) });
       return answerWrite(request, failure("UNAVAILABLE"), active.receivedBytes);
     }
   }

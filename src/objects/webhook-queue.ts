@@ -9,13 +9,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { RegistryEvent } from "../oci/event.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
-import type { Page } from "./api.ts";
-import { DueTable } from "./due.ts";
-import { type Tx, transaction } from "./sql.ts";
-import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
-import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
-import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
+import type { Page } from "../rpc/api.ts";
 import type {
   DeadLetter,
   Delivery,
@@ -23,7 +17,13 @@ import type {
   TryCounts,
   Webhook,
   WebhookQueueApi,
-} from "./webhooks-api.ts";
+} from "../rpc/webhooks-api.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
+import { DueTable } from "./due.ts";
+import { type Tx, transaction } from "./sql.ts";
+import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
+import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
+import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
 
 /** The way of every request. The global function minds what it is called on. */
 const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
@@ -50,7 +50,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#clock = clock;
-    this.#settings = parseSettings(env);
+    this.#settings = settingsOf(env);
     this.#store = new QueueStore(ctx.storage);
     this.#due = new DueTable(ctx.storage, clock);
     if (this.#store.exists() || this.#store.isEmptied()) void this.#due.wake();

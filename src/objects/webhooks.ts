@@ -5,14 +5,15 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import { log } from "../log.ts";
 import type { RegistryEvent } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
-import { parseSettings } from "../settings/settings.ts";
+import { webhookQueueStub } from "../rpc/stubs.ts";
+import type { Attention, Webhook, WebhookChange, WebhooksApi } from "../rpc/webhooks-api.ts";
+import { settingsOf } from "../settings/settings.ts";
 import { type DueJob, DueTable } from "./due.ts";
 import { type Tx, transaction } from "./sql.ts";
-import { webhookQueueStub } from "./stubs.ts";
 import { WebhookStore } from "./webhooks/store.ts";
-import type { Attention, Webhook, WebhookChange, WebhooksApi } from "./webhooks-api.ts";
 
 const passOnJob = "pass-on";
 const batchSize = 100;
@@ -57,7 +58,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     );
     // Pulls do not come from ledgers.
     const isListening = listeners.some(({ events: types }) => types.some((type) => type !== "manifest.pull"));
-    return { isListening, quietMs: isListening ? 0 : parseSettings(this.env).eventQuietMs };
+    return { isListening, quietMs: isListening ? 0 : settingsOf(this.env).eventQuietMs };
   }
 
   async pullPatterns(): Promise<string[]> {
@@ -127,7 +128,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
       while (!(await this.#tell(id)));
       transaction(this.ctx.storage, (tx) => this.#due.clear(tx, passOnJob, id));
     } catch (error) {
-      console.warn(JSON.stringify({ event: "events not passed on", webhook: id, error: String(error) }));
+      log("warn", "events not passed on", { webhook: id, error: String(error) });
       const againAt = this.#clock.now() + retryMs;
       transaction(this.ctx.storage, (tx) => this.#due.set(tx, passOnJob, id, againAt));
     } finally {

@@ -133,13 +133,42 @@ export const errorCatalogue = {
 /** The name of an entry of the catalogue. */
 export type ErrorName = keyof typeof errorCatalogue;
 
-/** A refusal: what was wrong, by its name in the catalogue, with details for the client. */
-export type Failure = { ok: false; error: ErrorName; detail?: unknown };
+/** What is said besides an error's name: a sentence, facts by their names, or a list of what it is about. */
+type Detail = string | { readonly [fact: string]: unknown } | readonly object[];
 
-/** What an operation comes to: its result, or the error the client gets. Plain data, so it may cross RPC. */
-export type Result<T extends object = object> = ({ ok: true } & T) | Failure;
+/** The facts that code goes by: these errors never come without them. */
+interface NeededDetails {
+  /** Where the upload stands: how many bytes it has. */
+  BLOB_UPLOAD_RANGE: { offset: number };
+  /** How long the blob is. */
+  RANGE_UNSATISFIABLE: { sizeBytes: number };
+}
+
+type FailureOf<Name extends ErrorName> = Name extends keyof NeededDetails
+  ? { ok: false; error: Name; detail: NeededDetails[Name] }
+  : { ok: false; error: Name; detail?: Detail };
+
+/** What went wrong, by its name in the catalogue, with details that the client is shown. */
+export type Failure = { [Name in ErrorName]: FailureOf<Name> }[ErrorName];
+
+/** Why something is not accepted, in words that follow a name: `must be a whole number`. */
+export type Rejection<Reason = string> = { ok: false; reason: Reason };
+
+/**
+ * What an operation comes to: its result, or why there is none, which is the error that the client gets unless it says
+ * otherwise. Plain data, so it may cross RPC.
+ */
+export type Result<T extends object = object, No extends { ok: false } = Failure> = ({ ok: true } & T) | No;
 
 /** Makes a failure. `detail` is shown to the client as it is. */
-export function failure(error: ErrorName, detail?: unknown): Failure {
-  return detail === undefined ? { ok: false, error } : { ok: false, error, detail };
+export function failure<Name extends ErrorName>(
+  error: Name,
+  ...[detail]: Name extends keyof NeededDetails ? [NeededDetails[Name]] : [detail?: Detail]
+): FailureOf<Name> {
+  return (detail === undefined ? { ok: false, error } : { ok: false, error, detail }) as FailureOf<Name>;
+}
+
+/** Whether an error says that what was asked for is not there. */
+export function isAbsence(error: ErrorName): boolean {
+  return errorCatalogue[error].status === 404;
 }

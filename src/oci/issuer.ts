@@ -4,6 +4,7 @@
  * Public issuers of CI tokens serve everyone, so an issuer's word alone grants nothing: each rule compares at least
  * one claim that says whose token it is, exactly; and no rule reaches beyond the repositories set for its issuer.
  */
+import type { Rejection, Result } from "./errors.ts";
 import { type Grant, isPattern, matchesPattern, parseGrants } from "./grant.ts";
 
 /** From claims to grants: applies if all claims in `owner` are equal and those in `claims` match their patterns. */
@@ -30,7 +31,7 @@ class Wrong extends Error {
 }
 
 /** The variable, or what is wrong with it in words that quote no value. */
-export type ParsedIssuers = { ok: true; issuers: TrustedIssuer[] } | { ok: false; reason: string };
+export type ParsedIssuers = Result<{ issuers: TrustedIssuer[] }, Rejection>;
 
 /** Reads the variable. */
 export function parseIssuers(text: string): ParsedIssuers {

@@ -20,7 +20,7 @@ export type Requirement = "blob" | "manifest" | "content";
  * A digest that a manifest names. One without a requirement (a layer that lies elsewhere, and whatever a manifest of
  * unknown type names) only keeps alive what it names.
  */
-export type Reference = { digest: string; required?: Requirement };
+export type Reference = { digest: AnyDigest; required?: Requirement };
 
 /** What the registry knows of a manifest besides its bytes. */
 export type ManifestFacts = {

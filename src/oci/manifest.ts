@@ -4,6 +4,8 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  * The bytes themselves are kept as they came; nothing here writes them.
  */
+import type { AnyDigest } from "./digest.ts";
+import type { Rejection, Result } from "./errors.ts";
 import type { ReferenceDescriptor } from "./event.ts";
 import {
   isAnnotations,
@@ -28,7 +30,7 @@ import { isMediaType, isSchema1Type, kindOfMediaType } from "./media-type.ts";
 export const maxManifestBytes = 4 * 1024 * 1024;
 
 /** The manifest's facts, or what is wrong with it in words for its author. */
-export type ManifestReading = { ok: true; facts: ManifestFacts } | { ok: false; reason: string };
+export type ManifestReading = Result<{ facts: ManifestFacts }, Rejection>;
 
 /**
  * Reads a manifest that is pushed with this `Content-Type` (without parameters; `undefined` for none).
@@ -85,8 +87,8 @@ function readLeniently(manifest: Json, mediaType: string): ManifestFacts {
  * with, and is not kept by it.
  */
 function withNamed(facts: ManifestFacts, { digests, subjects }: ManifestSource): ManifestFacts {
-  const required = new Set<string>(facts.references.map(({ digest }) => digest));
-  const named = new Set<string>([...digests, ...subjects.filter((digest) => digest !== facts.subject)]);
+  const required = new Set<AnyDigest>(facts.references.map(({ digest }) => digest));
+  const named = new Set<AnyDigest>([...digests, ...subjects.filter((digest) => digest !== facts.subject)]);
   const others = Array.from(named.difference(required), (digest) => ({ digest }));
   return { ...facts, references: [...facts.references, ...others] };
 }

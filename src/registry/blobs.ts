@@ -1,6 +1,8 @@
 /**
  * Pulling and deleting blobs.
  */
+
+import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
 import { algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
@@ -154,7 +156,7 @@ async function readAnywhere<T>(
 
 /** What cannot be put right now, the next pull tries again, or a scrub does: the bytes are there. */
 function leaveToScrub(error: unknown): void {
-  console.warn(JSON.stringify({ event: "location not corrected", error: String(error) }));
+  log("warn", "location not corrected", { error: String(error) });
 }
 
 /** Unlinks a blob from a repository. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`, `NAME_UNKNOWN`. */

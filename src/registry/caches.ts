@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
-import { errorCatalogue, type Result } from "../oci/errors.ts";
+import { isAbsence, type Result } from "../oci/errors.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
 import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/replica.ts";
 
@@ -57,6 +57,47 @@ export class ByteLru<V> {
   }
 }
 
+type Expiring<V> = { value: V; until: number };
+
+/** A {@link ByteLru} whose entries count for a time. */
+export class ExpiringLru<V> {
+  readonly #clock: Clock;
+  readonly #entries: ByteLru<Expiring<V>>;
+
+  /** As for {@link ByteLru}; `sizeOf` is the size of an entry with its key. */
+  constructor(clock: Clock, maxBytes: number, sizeOf: (value: V) => number) {
+    this.#clock = clock;
+    this.#entries = new ByteLru(maxBytes, ({ value }) => sizeOf(value));
+  }
+
+  get isEmpty(): boolean {
+    return this.#entries.isEmpty;
+  }
+
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    return entry !== undefined && entry.until > this.#clock.now() ? entry.value : undefined;
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** Keeps a value for so many milliseconds from now. */
+  set(key: string, value: V, ttlMs: number): void {
+    this.setUntil(key, value, this.#clock.now() + ttlMs);
+  }
+
+  /** Keeps a value until then, in milliseconds since 1970. */
+  setUntil(key: string, value: V, until: number): void {
+    this.#entries.set(key, { value, until });
+  }
+
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+}
+
 /** How long a location or media type is used without asking again, in milliseconds. */
 const linkTtlMs = 30_000;
 
@@ -70,30 +111,29 @@ const configCacheBytes = 8 * 1024 * 1024;
 /** Blobs up to this size are kept in memory when they are read whole. */
 export const smallBlobBytes = 64 * 1024;
 
-type Expiring<T> = { value: T; until: number };
-
 /** The caches of one isolate. */
 export class IsolateCache {
-  readonly #clock: Clock;
-  readonly #links = new ByteLru<Expiring<BlobLocation>>(linkCacheBytes, () => 400);
-  readonly #mediaTypes = new ByteLru<Expiring<string>>(linkCacheBytes, () => 400);
-  readonly #deletions = new ByteLru<number>(linkCacheBytes, () => 300);
+  readonly #links: ExpiringLru<BlobLocation>;
+  readonly #mediaTypes: ExpiringLru<string>;
+  readonly #deletions: ExpiringLru<true>;
   readonly #manifests = new ByteLru<Uint8Array>(manifestCacheBytes, (bytes) => bytes.byteLength + 200);
   readonly #smallBlobs = new ByteLru<Uint8Array>(configCacheBytes, (bytes) => bytes.byteLength + 200);
 
   constructor(clock: Clock) {
-    this.#clock = clock;
+    this.#links = new ExpiringLru(clock, linkCacheBytes, () => 400);
+    this.#mediaTypes = new ExpiringLru(clock, linkCacheBytes, () => 400);
+    this.#deletions = new ExpiringLru(clock, linkCacheBytes, () => 300);
   }
 
   /** Where a blob is that the repository links. */
   blob(repository: string, digest: string): BlobLocation | undefined {
     if (this.wasDeleted(repository, digest)) return undefined;
-    return this.#fresh(this.#links.get(`${repository}@${digest}`));
+    return this.#links.get(`${repository}@${digest}`);
   }
 
   setBlob(repository: string, location: BlobLocation): void {
     if (this.wasDeleted(repository, location.digest)) return;
-    this.#links.set(`${repository}@${location.digest}`, this.#expiring(location));
+    this.#links.set(`${repository}@${location.digest}`, location, linkTtlMs);
   }
 
   forgetBlob(repository: string, digest: string): void {
@@ -103,7 +143,7 @@ export class IsolateCache {
   /** A manifest of the repository, without its plan. */
   manifest(repository: string, digest: string): Omit<ManifestRow, "plan"> | undefined {
     if (this.wasDeleted(repository, digest)) return undefined;
-    const mediaType = this.#fresh(this.#mediaTypes.get(`${repository}@${digest}`));
+    const mediaType = this.#mediaTypes.get(`${repository}@${digest}`);
     const bytes = mediaType === undefined ? undefined : this.#manifests.get(digest);
     return mediaType === undefined || bytes === undefined ? undefined : { mediaType, bytes };
   }
@@ -111,7 +151,7 @@ export class IsolateCache {
   /** Keeps a manifest, and where its blobs are. */
   setManifest(repository: string, digest: string, row: ManifestRow): void {
     if (this.wasDeleted(repository, digest)) return;
-    this.#mediaTypes.set(`${repository}@${digest}`, this.#expiring(row.mediaType));
+    this.#mediaTypes.set(`${repository}@${digest}`, row.mediaType, linkTtlMs);
     this.#manifests.set(digest, row.bytes);
     for (const location of row.plan) this.setBlob(repository, location);
   }
@@ -128,7 +168,7 @@ export class IsolateCache {
   /** Notes that a blob or manifest was deleted here: for a while only the ledger is asked about it. */
   noteDeletion(repository: string, digest: string): void {
     const key = `${repository}@${digest}`;
-    this.#deletions.set(key, this.#clock.now() + deletionTtlMs);
+    this.#deletions.set(key, true, deletionTtlMs);
     this.#links.delete(key);
     this.#mediaTypes.delete(key);
   }
@@ -138,12 +178,12 @@ export class IsolateCache {
    * deletion may have been lost, and the replica may still have the row.
    */
   noteDeletionResult(repository: string, digest: string, deleted: Result): void {
-    if (deleted.ok || errorCatalogue[deleted.error].status === 404) this.noteDeletion(repository, digest);
+    if (deleted.ok || isAbsence(deleted.error)) this.noteDeletion(repository, digest);
   }
 
   /** Notes that a whole repository was deleted here. */
   noteRepositoryDeletion(repository: string): void {
-    this.#deletions.set(repository, this.#clock.now() + deletionTtlMs);
+    this.#deletions.set(repository, true, deletionTtlMs);
   }
 
   /** Takes {@link noteDeletion} back: it was pushed again. */
@@ -155,19 +195,7 @@ export class IsolateCache {
   /** Whether this isolate deleted it lately, so that the replica may be behind. */
   wasDeleted(repository: string, digest: string): boolean {
     if (this.#deletions.isEmpty) return false;
-    const now = this.#clock.now();
-    return (
-      (this.#deletions.get(`${repository}@${digest}`) ?? 0) > now ||
-      (this.#deletions.get(repository) ?? 0) > now
-    );
-  }
-
-  #expiring<T>(value: T): Expiring<T> {
-    return { value, until: this.#clock.now() + linkTtlMs };
-  }
-
-  #fresh<T>(entry: Expiring<T> | undefined): T | undefined {
-    return entry !== undefined && entry.until > this.#clock.now() ? entry.value : undefined;
+    return this.#deletions.has(`${repository}@${digest}`) || this.#deletions.has(repository);
   }
 }
 

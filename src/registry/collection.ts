@@ -1,11 +1,12 @@
 /**
  * Collection, usage and the replica, over all of the registry: what administrators ask for by hand.
  */
-import { addFreed, nothingFreed } from "../objects/tally.ts";
-import type { Amount, Freed, Maintained, RepositoryUsage } from "../objects/upkeep.ts";
+
 import type { Result } from "../oci/errors.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { addFreed, nothingFreed } from "../rpc/tally.ts";
+import type { Amount, Freed, Maintained, RepositoryUsage } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, eachShard, mapAtOnce, walk } from "./walk.ts";
 

@@ -1,15 +1,17 @@
 /**
  * Pushing, pulling and deleting manifests, by tag and by digest.
  */
+
+import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
-import type { ManifestStat, Page, Referrer, ResolvedTag } from "../objects/api.ts";
-import { Unreachable } from "../objects/stubs.ts";
 import { type AnyDigest, algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import { readManifest } from "../oci/manifest.ts";
 import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { ManifestStat, Page, Referrer, ResolvedTag } from "../rpc/api.ts";
+import { Unreachable } from "../rpc/stubs.ts";
 import type { ManifestRow } from "../storage/replica.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
@@ -88,7 +90,7 @@ async function readFromLedger(
   const row = await registry.ledger(repository).manifest(digest);
   if (row === undefined) return failure("MANIFEST_UNKNOWN", { digest });
   if (digestOfContent(row.bytes, algorithmOf(digest)) === digest) return { ok: true, row };
-  console.error(JSON.stringify({ event: "manifest damaged", repository, digest }));
+  log("error", "manifest damaged", { repository, digest });
   return failure("UNAVAILABLE", { digest });
 }
 

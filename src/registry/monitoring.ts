@@ -3,11 +3,13 @@
  * deliveries of webhooks go.
  */
 
+import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import type { Digest } from "../oci/digest.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
 import type { DiskState } from "../storage/disk-space.ts";
+import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -63,19 +65,11 @@ export async function checkHealth(registry: Registry): Promise<Check[]> {
 }
 
 async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<boolean>((resolve) => {
-    timer = setTimeout(() => resolve(false), limitMs);
-  });
   const answered = ask().then(
     () => true,
     () => false,
   );
-  try {
-    return await Promise.race([answered, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return withTimeout(answered, limitMs, false);
 }
 
 /** How long a sum of what is stored counts, in milliseconds: the shards read through their tables for it. */
@@ -110,7 +104,7 @@ export function tellStorage(registry: Registry, waitUntil: WaitUntil): void {
   const disk = registry.space?.takeNews();
   if (disk === undefined) return;
   const { isLow, ...facts } = disk;
-  console.warn(JSON.stringify({ event: isLow ? "storage low" : "storage ok", ...facts }));
+  log("warn", isLow ? "storage low" : "storage ok", facts);
   if (isLow) waitUntil(sendLow(registry, disk));
 }
 
@@ -128,7 +122,7 @@ async function sendLow(registry: Registry, { isLow: _, ...disk }: DiskState): Pr
   await registry
     .webhooks()
     .accept("", [event])
-    .catch((error) => console.warn(JSON.stringify({ event: "storage not told", error: String(error) })));
+    .catch((error) => log("warn", "storage not told", { error: String(error) }));
 }
 
 /** The samples of all webhooks. A queue that does not answer has none. */
@@ -139,7 +133,7 @@ export async function countWebhooks(registry: Registry): Promise<Sample[]> {
       try {
         return await countQueue(registry, id);
       } catch (error) {
-        console.warn(JSON.stringify({ event: "webhook not counted", webhook: id, error: String(error) }));
+        log("warn", "webhook not counted", { webhook: id, error: String(error) });
         return [];
       }
     }),

@@ -3,11 +3,12 @@
  * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
  */
 import type { Clock } from "../clock.ts";
-import type { WebhooksApi } from "../objects/webhooks-api.ts";
+import { log } from "../log.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
 import { matchesPattern } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/name.ts";
-import { ByteLru } from "./caches.ts";
+import type { WebhooksApi } from "../rpc/webhooks-api.ts";
+import { ExpiringLru } from "./caches.ts";
 
 /** How long pulls of the same manifest are not told again, in milliseconds. */
 const sampleMs = 60_000;
@@ -25,12 +26,13 @@ export type Pull = { repository: RepositoryName; target: EventTarget & { digest:
 export class PullEvents {
   readonly #clock: Clock;
   readonly #webhooks: () => WebhooksApi;
-  readonly #toldUntil = new ByteLru<number>(1024 * 1024, () => entryBytes);
+  readonly #told: ExpiringLru<true>;
   #patterns: string[] = [];
   #reliableUntil = 0;
 
   constructor(clock: Clock, webhooks: () => WebhooksApi) {
     this.#clock = clock;
+    this.#told = new ExpiringLru(clock, 1024 * 1024, () => entryBytes);
     this.#webhooks = webhooks;
   }
 
@@ -41,9 +43,8 @@ export class PullEvents {
 
   /** Whether {@link tell} has anything to do, which is seldom. */
   isDue(repository: RepositoryName, digest: string): boolean {
-    const now = this.#clock.now();
-    if (now >= this.#reliableUntil) return true;
-    return this.#isWanted(repository) && now >= (this.#toldUntil.get(keyOf(repository, digest)) ?? 0);
+    if (this.#clock.now() >= this.#reliableUntil) return true;
+    return this.#isWanted(repository) && !this.#told.has(keyOf(repository, digest));
   }
 
   /** Tells of a pull, if it is due and wanted. Never throws: what cannot be told is left out. */
@@ -56,15 +57,15 @@ export class PullEvents {
         this.#patterns = await this.#webhooks().pullPatterns();
       }
       const key = keyOf(repository, target.digest);
-      if (!this.#isWanted(repository) || now < (this.#toldUntil.get(key) ?? 0)) return;
-      this.#toldUntil.set(key, now + sampleMs);
+      if (!this.#isWanted(repository) || this.#told.has(key)) return;
+      this.#told.set(key, true, sampleMs);
       const id = crypto.randomUUID();
       const time = new Date(now).toISOString();
       await this.#webhooks().accept(repository, [
         { id, type: "manifest.pull", time, repository, target, origin },
       ]);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "pull not told", repository, error: String(error) }));
+      log("warn", "pull not told", { repository, error: String(error) });
     }
   }
 

@@ -4,9 +4,12 @@
 
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../objects/api.ts";
-import type { BlobShardApi } from "../objects/blob-shard-api.ts";
-import { reportCounts } from "../objects/report.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../rpc/api.ts";
+import type { BlobShardApi } from "../rpc/blob-shard-api.ts";
+import { reportCounts } from "../rpc/report-counts.ts";
 import {
   catalogStub,
   namedShardStub,
@@ -17,18 +20,15 @@ import {
   uploadStub,
   webhookQueueStub,
   webhooksStub,
-} from "../objects/stubs.ts";
-import type { UploadApi } from "../objects/upload-channel.ts";
-import type { WebhookQueueApi, WebhooksApi } from "../objects/webhooks-api.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { Result } from "../oci/errors.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
-import { parseSettings, type Settings } from "../settings/settings.ts";
+} from "../rpc/stubs.ts";
+import type { UploadApi } from "../rpc/upload-channel.ts";
+import type { WebhookQueueApi, WebhooksApi } from "../rpc/webhooks-api.ts";
+import { type Settings, settingsOf } from "../settings/settings.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
-import { ByteLru, IsolateCache, TagsSeen } from "./caches.ts";
+import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
 
@@ -52,7 +52,7 @@ export interface Registry {
   readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
   readonly tagsSeen: TagsSeen;
   /** Which repositories everybody may pull, as far as it was asked lately. */
-  readonly visibilities: ByteLru<{ isPublic: boolean; until: number }>;
+  readonly visibilities: ExpiringLru<{ isPublic: boolean }>;
   /** Names this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
@@ -86,15 +86,15 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     objects: env,
     rateLimits: env,
     clock,
-    settings: parseSettings(env),
-    replica: openReplica(env, (name, key) => repositoryStub(env, name as RepositoryName).repairReplica(key)),
+    settings: settingsOf(env),
+    replica: openReplica(env, (name, key) => repositoryStub(env, name).repairReplica(key)),
     bucket: openBucket(env),
     space: openDiskSpace(env),
     cache: new IsolateCache(clock),
     tagLookups: new SharedCalls(),
     tagLists: new SharedCalls(),
     tagsSeen: new TagsSeen(),
-    visibilities: new ByteLru(1024 * 1024, () => 300),
+    visibilities: new ExpiringLru(clock, 1024 * 1024, () => 300),
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     ledger: (name) => repositoryStub(env, name),

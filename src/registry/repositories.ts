@@ -1,11 +1,12 @@
 /**
  * Repositories as wholes: lists, settings, deletion.
  */
-import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../objects/api.ts";
+
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
 import type { Registry } from "./registry.ts";
 
 /** How many rows of the catalog are looked at for one page of a caller who may see few of them. */
@@ -41,22 +42,17 @@ export async function listRepositories(
 const visibilityTtlMs = 30_000;
 
 /** Whether everybody may pull a repository, if the isolate knows without asking. */
-export function knownVisibility(
-  { visibilities, clock }: Registry,
-  repository: RepositoryName,
-): boolean | undefined {
-  const known = visibilities.get(repository);
-  return known !== undefined && known.until > clock.now() ? known.isPublic : undefined;
+export function knownVisibility({ visibilities }: Registry, repository: RepositoryName): boolean | undefined {
+  return visibilities.get(repository)?.isPublic;
 }
 
 /** Whether everybody may pull a repository. One that does not exist is not public. */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
-  const { visibilities, clock } = registry;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const info = await registry.ledger(repository).info();
   const answer = info?.visibility === "public";
-  visibilities.set(repository, { isPublic: answer, until: clock.now() + visibilityTtlMs });
+  registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
 }
 

@@ -1,6 +1,9 @@
 /**
  * Scrub and rebuild, over all of the registry.
  */
+
+import type { Result } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/name.ts";
 import {
   addReport,
   emptyReport,
@@ -8,10 +11,8 @@ import {
   logFindings,
   type ScrubReport,
   type ScrubStep,
-} from "../objects/scrub/report.ts";
-import { scrubBucket, scrubReplica } from "../objects/scrub/strays.ts";
-import type { Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+} from "../rpc/scrub-report.ts";
+import { scrubBucket, scrubReplica } from "../rpc/scrub-stores.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, type Phase, walk } from "./walk.ts";
 

@@ -4,9 +4,10 @@
  * The id is `<uuid>.<issued>.<flags>.<signature>`. The signature also covers repository and account, so that an id is
  * worth nothing elsewhere. It is renewed with each answer, and holds for `UPLOAD_TTL` from then.
  */
-import type { UploadSession } from "../objects/upload-channel.ts";
+
 import type { DigestAlgorithm } from "../oci/digest.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import type { UploadSession } from "../rpc/upload-channel.ts";
 import type { Registry } from "./registry.ts";
 
 /** A session that a client named, once its signature was checked. */

@@ -5,7 +5,8 @@
  * which may have read the ledger before the request began; it joins the waiting batch. So each answer was read after its
  * request arrived, and is linearizable.
  */
-import { Unreachable } from "../objects/stubs.ts";
+import { Unreachable } from "../rpc/stubs.ts";
+import { withTimeout } from "../timeout.ts";
 
 /** Keeps a promise going after the answer was sent. */
 export type WaitUntil = (promise: Promise<unknown>) => void;
@@ -23,7 +24,7 @@ type Call<Item, Answer> = (items: Item[]) => Promise<Answer[]>;
  * How long a request waits for another request's call before it makes its own, in milliseconds. A request that ends
  * takes its I/O with it, and what it promised may then never settle.
  */
-const patienceMs = 2_000;
+const timeoutMs = 2_000;
 
 /** The calls of one kind of one isolate. No answer may be `undefined`. */
 export class SharedCalls<Item, Answer> {
@@ -38,7 +39,7 @@ export class SharedCalls<Item, Answer> {
     const lane = this.#lanes.get(laneName) ?? { inFlight: undefined, waiting: undefined };
     this.#lanes.set(laneName, lane);
     const batch = this.#join(laneName, lane, item, call, waitUntil);
-    const answers = await withPatience(batch.answers);
+    const answers = await withTimeout(batch.answers, timeoutMs, undefined);
     if (answers === "failed") throw new Unreachable("a call that requests shared");
     const answer = answers?.get(item);
     if (answer !== undefined) return answer;
@@ -72,7 +73,7 @@ export class SharedCalls<Item, Answer> {
     batch: Batch<Item, Answer>,
     call: Call<Item, Answer>,
   ): Promise<Map<Item, Answer>> {
-    if (lane.inFlight !== undefined) await withPatience(lane.inFlight);
+    if (lane.inFlight !== undefined) await withTimeout(lane.inFlight, timeoutMs, undefined);
     // From here on nobody joins: what arrives later opens the next batch.
     if (lane.waiting === batch) lane.waiting = undefined;
     const items = [...batch.items];
@@ -89,16 +90,5 @@ export class SharedCalls<Item, Answer> {
       if (lane.inFlight === settled) lane.inFlight = undefined;
       if (lane.inFlight === undefined && lane.waiting === undefined) this.#lanes.delete(laneName);
     }
-  }
-}
-
-/** Waits for a promise of another request, but not for ever; `undefined` when it took too long. */
-async function withPatience<T>(promise: Promise<T>): Promise<T | undefined> {
-  const { promise: timeout, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => resolve(undefined), patienceMs);
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,15 +1,17 @@
 /**
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
-import { commitBlob, commitMount } from "../objects/commit-blob.ts";
-import { namedUploadStub, uploadPools } from "../objects/stubs.ts";
-import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../objects/upload-channel.ts";
+
 import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { RepositoryName } from "../oci/name.ts";
+import { commitBlob, commitMount } from "../rpc/commit-blob.ts";
+import { namedUploadStub, uploadPools } from "../rpc/stubs.ts";
+import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../rpc/upload-channel.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
+import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -128,7 +130,7 @@ function fixed(stream: ReadableStream | null, length: number): FixedBody {
   );
   return {
     bytes: { stream: readable, sizeBytes: length },
-    broke: () => Promise.race([isBroken, scheduler.wait(breakMs).then(() => false)]),
+    broke: () => withTimeout(isBroken, breakMs, false),
   };
 }
 

@@ -1,10 +1,11 @@
 /**
  * How settings are written: durations, sizes, numbers, words and texts. Each says what it accepts.
  */
+import type { Rejection, Result } from "../oci/errors.ts";
 import { day, gibibyte, hour, kibibyte, mebibyte, minute, second } from "../units.ts";
 
 /** The value of a text, or that it is not accepted. `reason`: what is wrong, where {@link SettingType.expects} would not help. */
-export type Parsed<T> = { ok: true; value: T } | { ok: false; reason?: string };
+export type Parsed<T> = Result<{ value: T }, Rejection<string | undefined>>;
 
 /** How a setting is written. */
 export type SettingType<T> = {
@@ -131,7 +132,7 @@ export function parsedBy<T>(
   };
 }
 
-const refused: Parsed<never> = { ok: false };
+const refused: Parsed<never> = { ok: false, reason: undefined };
 
 function accept<T>(value: T): Parsed<T> {
   return { ok: true, value };

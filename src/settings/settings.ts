@@ -1,4 +1,5 @@
 /** The settings as the code reads them: parsed, with the types that follow from the table. */
+import { setLogFormat } from "../log.ts";
 import { type Setting, settingTable } from "./table.ts";
 
 type SettingTable = typeof settingTable;
@@ -55,4 +56,20 @@ export function parseSettings(variables: Variables): Settings {
   ) as Settings;
   // Who keeps nothing that is unreferenced does not keep its bytes either.
   return settings.gcGraceMs === 0 ? { ...settings, deleteDelayMs: 0 } : settings;
+}
+
+const parsed = new WeakMap<object, Settings>();
+
+/**
+ * The settings of an environment, which are parsed once. From then on the isolate's log has the form that they say.
+ *
+ * @throws SettingError naming the first variable that is wrong.
+ */
+export function settingsOf(env: Variables): Settings {
+  const known = parsed.get(env);
+  if (known !== undefined) return known;
+  const settings = parseSettings(env);
+  setLogFormat(settings.logFormat);
+  parsed.set(env, settings);
+  return settings;
 }

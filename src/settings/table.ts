@@ -265,7 +265,7 @@ export const settingTable = {
     "LOG_FORMAT",
     "json",
     oneOf("json", "text", "none"),
-    "one line a request; on one machine `--log` sets it, to `text` by default",
+    "the form of the log, which has a line a request; `none`: what somebody should look at, alone; on one machine `--log` sets it, to `text` by default",
   ),
   logsProbes: setting(
     "LOG_PROBES",

@@ -10,7 +10,8 @@
 import type { Env } from "../bindings.ts";
 import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
-import { parseSettings } from "../settings/settings.ts";
+import { log } from "../log.ts";
+import { settingsOf } from "../settings/settings.ts";
 import { mebibyte } from "../units.ts";
 import { BucketFailed } from "./bucket.ts";
 import { openFsyncService } from "./fsync.ts";
@@ -210,7 +211,7 @@ export class DiskSpace {
       if ((account.measured?.look ?? 0) < look) account.measured = { ...volume, atMs, look, writtenBytes };
       this.#noteState(volume.freeBytes);
     } catch (error) {
-      console.warn(JSON.stringify({ event: "disk not measured", error: String(error) }));
+      log("warn", "disk not measured", { error: String(error) });
     }
   }
 
@@ -227,5 +228,5 @@ export function openDiskSpace(env: Env): DiskSpace | undefined {
   const fsync = openFsyncService(env);
   if (fsync === undefined) return undefined;
   const measure = async () => (await fsync.fetch("https://fsync/?space")).json<Volume>();
-  return new DiskSpace(measure, parseSettings(env).diskReserveBytes);
+  return new DiskSpace(measure, settingsOf(env).diskReserveBytes);
 }

@@ -2,11 +2,52 @@
  * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
  * and a miss says nothing; only the ledger says no.
  *
+ * | key                        | value                                             |
+ * | -------------------------- | ------------------------------------------------- |
+ * | `manifest/<name>@<digest>` | {@link ManifestRow}: bytes, media type, pull plan |
+ * | `tag/<name>:<tag>`         | {@link TagRow}                                    |
+ * | `blob/<name>@<digest>`     | {@link BlobLocation}                              |
+ *
  * `Ledger` alone writes it (objects/ledger/outbox.ts). On one machine there is none: KV would be one more
  * database on the same disk, and the ledgers answer as fast.
  */
+
+import { log } from "../log.ts";
 import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
-import { parseReplicaKey, type ReplicaKey, replicaKey } from "./keys.ts";
+import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
+
+/** What a row of the replica is about. */
+export type ReplicaKey =
+  | { kind: "manifest"; digest: Digest }
+  | { kind: "tag"; tag: Tag }
+  | { kind: "blob"; digest: Digest };
+
+/** A {@link ReplicaKey} of texts. */
+type ReplicaKeyText = { kind: "tag"; tag: string } | { kind: "manifest" | "blob"; digest: string };
+
+/**
+ * The KV key of a row of the replica.
+ *
+ * It has at most 512 bytes: the longest name (255) with the longest digest (135) fits. `@` and `:` cannot occur in a
+ * repository name, so no two keys coincide.
+ */
+export function replicaKey(repository: string, key: ReplicaKeyText): string {
+  return key.kind === "tag" ? `tag/${repository}:${key.tag}` : `${key.kind}/${repository}@${key.digest}`;
+}
+
+/** What a key of {@link replicaKey} is about; `undefined` for a key of somebody else's. */
+function parseReplicaKey(text: string): ReplicaRowName | undefined {
+  const [, kind, name = "", mark, id = ""] = /^(manifest|tag|blob)\/([^@:]+)([@:])(.+)$/.exec(text) ?? [];
+  const repository = parseRepositoryName(name);
+  if (repository === undefined) return undefined;
+  if (kind === "tag") {
+    const tag = mark === ":" ? parseTag(id) : undefined;
+    return tag && { repository, key: { kind, tag } };
+  }
+  const digest = mark === "@" ? parseDigest(id) : undefined;
+  const isContent = digest !== undefined && (kind === "manifest" || kind === "blob");
+  return isContent ? { repository, key: { kind, digest } } : undefined;
+}
 
 /** Where the bytes of a blob are, for a repository that links it. */
 export type BlobLocation = { digest: Digest; key: string; sizeBytes: number };
@@ -24,10 +65,10 @@ export type ReplicaValue =
   | { kind: "blob"; row: BlobLocation };
 
 /** Which row it is: whose, and what about. */
-export type ReplicaRowName = { repository: string; key: ReplicaKey };
+export type ReplicaRowName = { repository: RepositoryName; key: ReplicaKey };
 
 /** Has a row written anew. */
-type Repair = (repository: string, key: ReplicaKey) => Promise<void>;
+type Repair = (repository: RepositoryName, key: ReplicaKey) => Promise<void>;
 
 /** KV could not list its rows. It may be asked again. */
 export class ReplicaFailed extends Error {
@@ -49,15 +90,15 @@ export class Replica {
   }
 
   /** The manifest of this digest; `undefined` when the replica does not know. */
-  async manifest(repository: string, digest: string): Promise<ManifestRow | undefined> {
+  async manifest(repository: RepositoryName, digest: Digest): Promise<ManifestRow | undefined> {
     return this.#read(repository, { kind: "manifest", digest }, (value) => {
       const row = decodeManifestRow(value);
-      return digestOfContent(row.bytes, algorithmOf(digest as Digest)) === digest ? row : undefined;
+      return digestOfContent(row.bytes, algorithmOf(digest)) === digest ? row : undefined;
     });
   }
 
   /** The tag; `undefined` when the replica does not know. */
-  async tag(repository: string, tag: string): Promise<TagRow | undefined> {
+  async tag(repository: RepositoryName, tag: Tag): Promise<TagRow | undefined> {
     return this.#read(repository, { kind: "tag", tag }, (value) => {
       const row: TagRow = JSON.parse(new TextDecoder().decode(value));
       return parseDigest(row.digest) !== undefined && Number.isFinite(row.sequence) ? row : undefined;
@@ -65,7 +106,7 @@ export class Replica {
   }
 
   /** Where a linked blob is; `undefined` when the replica does not know. */
-  async blob(repository: string, digest: string): Promise<BlobLocation | undefined> {
+  async blob(repository: RepositoryName, digest: Digest): Promise<BlobLocation | undefined> {
     return this.#read(repository, { kind: "blob", digest }, (value) => {
       const location: BlobLocation = JSON.parse(new TextDecoder().decode(value));
       return location.digest === digest && isLocation(location) ? location : undefined;
@@ -74,7 +115,7 @@ export class Replica {
 
   /** Reads a row. `decode` returns `undefined`, or throws, for what nobody wrote there. */
   async #read<T>(
-    repository: string,
+    repository: RepositoryName,
     key: ReplicaKey,
     decode: (value: Uint8Array) => T | undefined,
   ): Promise<T | undefined> {
@@ -82,15 +123,13 @@ export class Replica {
     try {
       value = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
     } catch (error) {
-      console.warn(
-        JSON.stringify({ event: "replica read failed", repository, ...key, error: String(error) }),
-      );
+      log("warn", "replica read failed", { repository, ...key, error: String(error) });
       return undefined;
     }
     if (value === null) return undefined;
     const row = attempt(() => decode(new Uint8Array(value)));
     if (row === undefined) {
-      console.error(JSON.stringify({ event: "replica row damaged", repository, ...key }));
+      log("error", "replica row damaged", { repository, ...key });
       // If that fails, the next reader, or a scrub, comes upon it again.
       await this.#repair(repository, key).catch(() => {});
     }
@@ -103,7 +142,7 @@ export class Replica {
   }
 
   /** Writes a row. */
-  async put(repository: string, key: ReplicaKey, value: ReplicaValue): Promise<void> {
+  async put(repository: RepositoryName, key: ReplicaKey, value: ReplicaValue): Promise<void> {
     await this.#kv.put(replicaKey(repository, key), encode(value));
   }
 
@@ -112,7 +151,7 @@ export class Replica {
    * what was written a minute ago.
    */
   async isRight(
-    repository: string,
+    repository: RepositoryName,
     key: ReplicaKey,
     expected: () => ReplicaValue | undefined,
   ): Promise<boolean> {
@@ -138,7 +177,7 @@ export class Replica {
   }
 
   /** Removes a row. */
-  async delete(repository: string, key: ReplicaKey): Promise<void> {
+  async delete(repository: RepositoryName, key: ReplicaKey): Promise<void> {
     await this.#kv.delete(replicaKey(repository, key));
   }
 }

@@ -2,6 +2,7 @@
  * Reading the bodies of requests: fast, into one large buffer, over and over. Default reads come in pieces of 4 KiB and
  * are more than ten times slower.
  */
+import { withTimeout } from "../timeout.ts";
 
 /** The body ended before its length, or its connection broke. */
 export class BodyBroke extends Error {
@@ -62,7 +63,7 @@ async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer
 }
 
 /** How long a client may take to send the next 256 KiB, in milliseconds. */
-const patienceMs = 60_000;
+const drainTimeoutMs = 60_000;
 
 /**
  * Reads a body that was refused to its end, and throws it away; until nothing comes any more, and unless somebody else
@@ -73,18 +74,14 @@ const patienceMs = 60_000;
  */
 export async function drain(body: ReadableStream | null): Promise<void> {
   if (body === null || body.locked) return;
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const inTime = <T>(read: Promise<T>) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => reject(new Error("nothing came")), patienceMs);
-    return Promise.race([read, late]);
+  const inTime = async (read: Promise<Reading>) => {
+    const reading = await withTimeout(read, drainTimeoutMs, undefined);
+    if (reading === undefined) throw new BodyBroke("nothing came");
+    return reading;
   };
   try {
     for await (const _ of readPieces(body, inTime));
   } catch {
     // The client has gone or stalls, or the body was read before.
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -19,7 +19,7 @@ class Captured extends Writable {
 export async function call(
   args: string[],
   environment: Record<string, string> = {},
-  stdin = "",
+  stdin: string | Uint8Array = "",
 ): Promise<Outcome> {
   const stdout = new Captured();
   const stderr = new Captured();

@@ -47,8 +47,8 @@ test("the local server takes the flags that the pages give it", () => {
   for (const { line, words } of calls) {
     const parsed = parseFlags(words, { ADMIN_PASSWORD: "so that it may listen anywhere" });
     // The page's `$(cat issuers.json)` is the shell's to read.
-    const isRight = parsed.kind !== "error" || /TOKEN_ISSUERS is wrong: it must be JSON/.test(parsed.message);
-    assert(isRight, `${line}: ${parsed.kind === "error" ? parsed.message : ""}`);
+    const isRight = parsed.ok || /TOKEN_ISSUERS is wrong: it must be JSON/.test(parsed.reason);
+    assert(isRight, `${line}: ${parsed.ok ? "" : parsed.reason}`);
   }
 });
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { commands } from "../../src/cli/commands.ts";
+import { isWithin, parseDuration, parseGrant } from "../../src/cli/format.ts";
 import { formatTable } from "../../src/cli/output.ts";
-import { isWithin, parseDuration, parseGrant } from "../../src/cli/words.ts";
 import { version } from "../../src/version.ts";
 import { assertRefused, call } from "./command-line.ts";
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import test from "node:test";
-import { startFront } from "../../src/local/front/front.ts";
+import { startProxy } from "../../src/local/proxy/proxy.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { buildImage, dockerPrograms, imageId, removeImages, startDocker } from "./support/docker.ts";
@@ -20,15 +20,15 @@ test("docker pushes while the ledger refuses blobs for a while, by its own retri
     stderr: new Writable({ write: (_chunk, _encoding, done) => done() }),
   });
   const upstreamPort = Number(new URL(instance.url).port);
-  const front = await startFront({
+  const proxy = await startProxy({
     identity: undefined,
     host: "127.0.0.1",
     port: 0,
     upstream: { host: "127.0.0.1", port: upstreamPort },
   });
-  t.after(() => front.stopListening());
+  t.after(() => proxy.stopListening());
   const docker = await startDocker(t);
-  const name = `127.0.0.1:${front.port}/overload/image`;
+  const name = `127.0.0.1:${proxy.port}/overload/image`;
   await buildImage(t, docker, name, [100_000, 50_000]);
   const id = await imageId(docker, name);
 

@@ -1,7 +1,7 @@
 /** Who may call what: every operation, by callers of every kind, as its declaration says. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import type { Access } from "../../src/contract/operation.ts";
+import type { AccessRule } from "../../src/contract/operation.ts";
 import { apiRoot } from "../../src/contract/operation.ts";
 import type { Credential, RequestOptions } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
@@ -57,7 +57,7 @@ const callers: Record<string, Caller | (() => Promise<Caller>)> = {
 /** What a caller gets: let in, told to log in, or refused. */
 type Outcome = "let in" | 401 | 403;
 
-function expected(access: Access, caller: Caller, isOwn: boolean): Outcome {
+function expected(access: AccessRule, caller: Caller, isOwn: boolean): Outcome {
   if (caller.as === undefined || (typeof caller.as === "string" && caller.token === undefined)) return 401;
   const refusedUnless = (isAllowed: boolean): Outcome =>
     isAllowed || caller.isAdministrator === true ? "let in" : 403;
@@ -74,12 +74,14 @@ function expected(access: Access, caller: Caller, isOwn: boolean): Outcome {
   }
 }
 
-let repositories = 0;
+await registry.as(admin).pushImage("walked/app", "v1");
+let deleted = 0;
 
-/** A path of an operation: below a repository of its own that has a tag, and of an account and a token of these names. */
-async function pathOf({ path }: Located, account: string, tokenId: string): Promise<string> {
-  const name = `walked/r${repositories++}`;
-  if (path.includes("{name}")) await registry.as(admin).pushImage(name, "v1");
+/** A path of an operation: of a repository that has a tag, and of an account and a token of these names. */
+async function pathOf({ method, path }: Located, account: string, tokenId: string): Promise<string> {
+  const isDeletion = method === "DELETE" && path.endsWith("{name}");
+  const name = isDeletion ? `walked/deleted-${deleted++}` : "walked/app";
+  if (isDeletion) await registry.as(admin).pushImage(name, "v1");
   const values: Record<string, string> = {
     name,
     tag: "v1",
@@ -141,7 +143,7 @@ test("a repository that may not be seen answers as one that does not exist", asy
   for (const located of operations.filter(({ path }) => path.includes("{name}"))) {
     const answers = await Promise.all(
       ["walked/hidden", "walked/absent"].map(async (name) => {
-        const path = (await pathOf(located, "", "")).replace(/walked\/r\d+/, name);
+        const path = (await pathOf(located, "", "")).replace(/walked\/[a-z0-9-]+/, name);
         const { status, text } = await registry.send(located.method, path, optionsFor(located, as));
         return [status, text.replaceAll(name, "NAME").replace(/"requestId":"[^"]*"/, "")];
       }),

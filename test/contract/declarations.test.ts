@@ -49,6 +49,22 @@ test("a request for an operation finds its route", () => {
   }
 });
 
+test("nothing is served below /api that is not declared", () => {
+  const served = routes
+    .filter(({ path }) => path.startsWith("/api"))
+    .flatMap(({ name, methods }) => Object.keys(methods).map((method) => `${method} ${name}`));
+  const declared = operations.map(({ method, name }) => `${method} ${name}`);
+  assert.deepEqual(served, declared);
+});
+
+test("what may be repeated goes on from a cursor", () => {
+  const repeatable = operations.filter(({ operation }) => "isRepeatable" in operation);
+  assert(repeatable.length > 0);
+  for (const { operation } of repeatable) {
+    assert("body" in operation && Object.hasOwn(operation.body?.entries ?? {}, "cursor"), operation.id);
+  }
+});
+
 test("summaries are a line without an end, details are sentences", () => {
   for (const { operation } of operations) {
     const { id, summary, details = "Is.", answers } = operation;

@@ -18,6 +18,7 @@ import {
   repository,
   repositoryDetails,
   repositoryPatch,
+  visibility,
 } from "../../src/contract/repositories.ts";
 import { restorableIn } from "../../src/contract/restorable.ts";
 import { amount, grant, verb } from "../../src/contract/schemas.ts";
@@ -44,6 +45,7 @@ const definitions = {
   Token: token,
   TokenPost: tokenPost,
   NewToken: newToken,
+  Visibility: visibility,
   Repository: repository,
   ListedRepository: listedRepository,
   RepositoryDetails: repositoryDetails,

@@ -169,6 +169,9 @@ export async function commands(api: Api): Promise<void> {
   const params = { account: "a" };
   // @ts-expect-error The field is of another type.
   await api.send("PUT", "/accounts/{account}", { params, body: { grants: "" } });
+  for await (const { freed } of api.work("/gc", {})) freed satisfies object;
+  // @ts-expect-error What may not be repeated is not worked through.
+  for await (const _ of api.work("/keys/rotate", {})) return;
   // @ts-expect-error The answer has no such list.
   await api.list("/accounts", "tokens", {});
 }

@@ -1,8 +1,8 @@
 /** How the documents say who may call an operation. */
-import type { Access } from "../../src/contract/operation.ts";
+import type { AccessRule } from "../../src/contract/operation.ts";
 
 /** For whom an operation is, as an entry of a table. */
-export function audienceOf(access: Access): string {
+export function audienceOf(access: AccessRule): string {
   if (typeof access === "object") return `\`${access.repository}\` on the repository`;
   switch (access) {
     case "administrator":
@@ -17,6 +17,6 @@ export function audienceOf(access: Access): string {
 }
 
 /** For whom an operation is, as a sentence. */
-export function audienceSentence(access: Access): string {
+export function audienceSentence(access: AccessRule): string {
   return typeof access === "object" ? `Needs ${audienceOf(access)}.` : `For ${audienceOf(access)}.`;
 }

@@ -9,7 +9,7 @@ import { randomInt } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { settleLayout } from "../../src/local/data-layout.ts";
+import { prepareLayout } from "../../src/local/data-layout.ts";
 import { freePort, type Server, serverCommands, startServer } from "../clients/support/server.ts";
 import { startProgram, temporaryDirectory, until } from "../local/program.ts";
 import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
@@ -88,7 +88,7 @@ function sumOf(pushers: Pusher[]) {
 async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Promise<string> {
   const vars = { GC_GRACE: "0s" };
   // As the local server has divided it.
-  const { machine } = settleLayout(dataDirectory);
+  const { machine } = prepareLayout(dataDirectory);
   const { registry, advance, runAlarm } = await startTimedRegistry({
     dataDirectory,
     bucket: "disk",

@@ -7,6 +7,7 @@ import {
   letGo,
   pushBlob,
   pushImage,
+  reader,
   runAlarms,
   runCase,
   smallBlob,
@@ -122,6 +123,20 @@ cases[
     { do: "evict", of: "UPLOADS" },
   ],
 };
+
+cases["nothing is linked on a lease of which its ledger said no, when the upload that asks for it has died"] =
+  {
+    steps: [
+      fault("LEDGERS.linkBlob", "held"),
+      { do: "leave upload", repository: 0, at: 0, blob: largeBlob, isClosed: true, isCancelled: false },
+      { do: "evict", of: "UPLOADS" },
+      advance(60),
+      { do: "collect now" },
+      letGo("all"),
+      { do: "pull blob", ...reader, blob: largeBlob },
+    ],
+    settings: { ledgersBehindSeconds: 30 },
+  };
 
 const ways: PushWay[] = ["post", "post and put", "streamed", "chunked"];
 for (const way of ways) {

@@ -1,3 +1,3 @@
 import { runTogether } from "../support/together.ts";
 
-await runTogether(["auth/**/*.test.ts"]);
+await runTogether(["api/**/*.test.ts", "auth/**/*.test.ts"]);

@@ -10,7 +10,7 @@ import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, unt
 
 const main = join(import.meta.dirname, "..", "..", "src", "local", "main.ts");
 
-test("over loopback nobody gets past the front, and nobody else to the fsync service", async (t) => {
+test("over loopback nobody gets past the reverse proxy, and nobody else to the fsync service", async (t) => {
   const data = temporaryDirectory(t);
   const env = { STOWAGE_CHANNELS: "tcp" };
   const command = [...runtimes.node, main, "--port", "0", "--data", data, "--log", "none"];
@@ -24,7 +24,7 @@ test("over loopback nobody gets past the front, and nobody else to the fsync ser
   const path = `/v2/team/app/blobs/uploads/?digest=${digestOf(blob)}`;
   // What a client says to be the secret is not passed on.
   const pushed = await fetch(url + path, { method: "POST", body: blob, headers: { [secretHeader]: "none" } });
-  assert.equal(pushed.status, 201, "the Worker and the fsync service are reached through the front");
+  assert.equal(pushed.status, 201, "the Worker and the fsync service are reached through the reverse proxy");
   for (const port of ports) {
     for (const headers of [{}, { [secretHeader]: "none" }, { [secretHeader]: "" }]) {
       const answer = await fetch(`http://127.0.0.1:${port}/v2/?limit=1`, { headers });

@@ -2,31 +2,31 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { settleLayout } from "../../src/local/data-layout.ts";
+import { prepareLayout } from "../../src/local/data-layout.ts";
 import { temporaryDirectory } from "./program.ts";
 
 test("a new data directory has its blobs in files and one shard, and keeps to that", (t) => {
   const directory = temporaryDirectory(t);
-  const layout = settleLayout(directory);
+  const layout = prepareLayout(directory);
   const folders = { objects: join(directory, "do"), files: join(directory, "files") };
   assert.deepEqual(layout, { folders, machine: { blobShards: 1, uploadPools: 4 } });
-  assert.deepEqual(settleLayout(directory), layout);
+  assert.deepEqual(prepareLayout(directory), layout);
 });
 
 test("a data directory of the time when there was one number of shards keeps it", (t) => {
   const earlier = temporaryDirectory(t);
   writeFileSync(join(earlier, "bucket"), "disk\n");
-  assert.equal(settleLayout(earlier).machine.blobShards, 256);
+  assert.equal(prepareLayout(earlier).machine.blobShards, 256);
   const unrecorded = temporaryDirectory(t);
   mkdirSync(join(unrecorded, "files"));
-  assert.equal(settleLayout(unrecorded).machine.blobShards, 256);
+  assert.equal(prepareLayout(unrecorded).machine.blobShards, 256);
   // It opens in the release that wrote it.
   assert.equal(readFileSync(join(unrecorded, "bucket"), "utf8"), "disk\n");
 });
 
 test("a release that knows of one number of shards alone refuses a directory with another", (t) => {
   const directory = temporaryDirectory(t);
-  settleLayout(directory);
+  prepareLayout(directory);
   // Such a release takes `disk` and `r2`, and nothing else.
   assert.equal(readFileSync(join(directory, "bucket"), "utf8"), "disk shards=1\n");
 });
@@ -36,19 +36,20 @@ test("a record that cannot be read is refused", (t) => {
   for (const text of ["tape", "disk shards=3", "disk shards=512", "disk shards=", "disk shards=1 more", ""]) {
     writeFileSync(join(directory, "bucket"), `${text}\n`);
     assert.throws(
-      () => settleLayout(directory),
+      () => prepareLayout(directory),
       /must say how blobs are kept, such as: disk shards=1$/,
       text,
     );
   }
 });
 
-test("what earlier releases kept for Miniflare goes, and nothing else", (t) => {
+test("what earlier releases kept and nothing reads is removed, and nothing else", (t) => {
   const directory = temporaryDirectory(t);
   for (const folder of ["kv", "cache", "workflows", "r2", "files", "do"]) {
     mkdirSync(join(directory, folder, "within"), { recursive: true });
   }
-  settleLayout(directory);
+  writeFileSync(join(directory, "ballast"), "the reserve file of earlier releases");
+  prepareLayout(directory);
   assert.deepEqual(readdirSync(directory).sort(), ["bucket", "do", "files"]);
   assert(existsSync(join(directory, "files", "within")) && existsSync(join(directory, "do", "within")));
 });
@@ -58,7 +59,7 @@ test("blobs in Miniflare's R2 are refused with what to do, and stay", (t) => {
   writeFileSync(join(recorded, "bucket"), "r2\n");
   for (const directory of [recorded, guessed]) {
     mkdirSync(join(directory, "r2"));
-    assert.throws(() => settleLayout(directory), {
+    assert.throws(() => prepareLayout(directory), {
       name: "DataLayoutError",
       message: /`stowage export`.*`stowage import`/,
     });

@@ -40,7 +40,7 @@ const accepted: [args: string[], difference: Partial<Flags>][] = [
 
 test("flags that make sense are parsed", () => {
   for (const [args, difference] of accepted) {
-    assert.deepEqual(parseFlags(args), { kind: "flags", flags: { ...defaults, ...difference } });
+    assert.deepEqual(parseFlags(args), { ok: true, kind: "flags", flags: { ...defaults, ...difference } });
   }
 });
 
@@ -72,26 +72,30 @@ const refused: [args: string[], message: RegExp][] = [
 test("flags that make no sense get one line that says why", () => {
   for (const [args, message] of refused) {
     const result = parseFlags(args);
-    assert(result.kind === "error", args.join(" "));
-    assert.match(result.message, message);
-    assert.doesNotMatch(result.message, /\n/);
+    assert(!result.ok, args.join(" "));
+    assert.match(result.reason, message);
+    assert.doesNotMatch(result.reason, /\n/);
   }
 });
 
 test("--help and --version win over the flags before them", () => {
   const help = parseFlags(["--port", "1", "--help"]);
-  assert(help.kind === "text");
+  assert(help.ok && help.kind === "text");
   assert.match(help.text, /--port PORT .*--version .*Exit codes: /s);
-  assert.deepEqual(parseFlags(["--port", "x", "--version"]), { kind: "text", text: `stowage ${version}\n` });
+  assert.deepEqual(parseFlags(["--port", "x", "--version"]), {
+    ok: true,
+    kind: "text",
+    text: `stowage ${version}\n`,
+  });
 });
 
 test("secrets come from the environment, and one that is too short is refused without being told", () => {
   const accepted = parseFlags(["--host", "0.0.0.0"], { ADMIN_PASSWORD: "twelve chars" });
-  assert.equal(accepted.kind, "flags");
+  assert(accepted.ok);
   for (const host of ["127.0.0.1", "0.0.0.0"]) {
     assert.deepEqual(parseFlags(["--host", host], { ADMIN_PASSWORD: "eleven char" }), {
-      kind: "error",
-      message: "ADMIN_PASSWORD is wrong: it has 11 characters, and must have at least 12",
+      ok: false,
+      reason: "ADMIN_PASSWORD is wrong: it has 11 characters, and must have at least 12",
     });
   }
 });

@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { settleLayout } from "../../src/local/data-layout.ts";
+import { prepareLayout } from "../../src/local/data-layout.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
 import type { Answer } from "../support/answer.ts";
 import { Client, type PushedImage } from "../support/client.ts";
@@ -64,7 +64,7 @@ class FullRegistry {
     await this.client.must(200, "POST", "/api/v1/gc", { timeoutMs: 60_000 });
   }
 
-  /** Starts with so many images on a volume that somebody else fills, until the ballast is given up. */
+  /** Starts with so many images on a volume that somebody else fills, until the reserve file is deleted. */
   async startFilledByOthers(images: number): Promise<void> {
     await this.warmUp();
     for (let count = 0; count < images; count++) assert.equal(await this.push(mebibyte), undefined);
@@ -281,9 +281,9 @@ if (mayMount(import.meta.filename)) {
   test("a first start that found no room is made up for by the next one", (t) => {
     const volume = new SmallVolume(t, 1);
     volume.fillUp();
-    assert.throws(() => settleLayout(volume.path), { code: "ENOSPC" });
+    assert.throws(() => prepareLayout(volume.path), { code: "ENOSPC" });
     volume.giveBack();
-    assert.equal(settleLayout(volume.path).machine.blobShards, 1);
-    assert.equal(settleLayout(volume.path).machine.blobShards, 1);
+    assert.equal(prepareLayout(volume.path).machine.blobShards, 1);
+    assert.equal(prepareLayout(volume.path).machine.blobShards, 1);
   });
 }

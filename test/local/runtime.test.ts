@@ -3,7 +3,7 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import test from "node:test";
 import { openChannels } from "../../src/local/channels.ts";
-import { settleLayout } from "../../src/local/data-layout.ts";
+import { prepareLayout } from "../../src/local/data-layout.ts";
 import { serveFsync } from "../../src/local/fsync-service.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
 import { workerdPid } from "../../src/local/workerd/process.ts";
@@ -22,7 +22,7 @@ test("a workerd that is started again and never listens keeps no server from sto
   const stand = `#!/bin/sh\n[ -e '${isHanging}' ] || exec /usr/bin/setpriv "$@"\necho $$ > '${started}'\nexec sleep 600\n`;
   writeFileSync(join(bin, "setpriv"), stand);
   chmodSync(join(bin, "setpriv"), 0o755);
-  const { folders } = settleLayout(data);
+  const { folders } = prepareLayout(data);
   const channels = await openChannels(data);
   t.after(await serveFsync(folders.files, channels, () => {}));
   const options = {

@@ -6,10 +6,11 @@ import { Agent, request as httpsRequest, type RequestOptions } from "node:https"
 import { join } from "node:path";
 import test from "node:test";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { startFront } from "../../src/local/front/front.ts";
 import { signal } from "../../src/local/processes.ts";
+import { startProxy } from "../../src/local/proxy/proxy.ts";
 import { readTlsFiles } from "../../src/local/tls-files.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
+import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 import {
   answerAll,
   type Passed,
@@ -18,8 +19,7 @@ import {
   startUpstream,
   talk,
   untilClosed,
-} from "./front/support.ts";
-import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
+} from "./proxy/support.ts";
 
 const main = join(import.meta.dirname, "fixture-main.ts");
 const fixture = (name: string) => join(import.meta.dirname, "tls", name);
@@ -99,17 +99,17 @@ test("clients are sent to get tokens where they came from", async () => {
   assert.equal(challenge, `Bearer realm="https://${new URL(registry.url).host}/token",service="stowage"`);
 });
 
-/** A front with TLS of its own, before a server that does as it is told. */
-async function frontOf(t: test.TestContext, onData: (passed: Passed) => void) {
+/** A reverse proxy with TLS of its own, before a server that does as it is told. */
+async function proxyOf(t: test.TestContext, onData: (passed: Passed) => void) {
   const { path, passed } = await startUpstream(t, onData);
   const identity = readTlsFiles({ certFile, keyFile });
-  const front = await startFront({ identity, host: "127.0.0.1", port: 0, upstream: { path } });
-  t.after(() => front.stopListening());
-  return { front, port: front.port, passed };
+  const proxy = await startProxy({ identity, host: "127.0.0.1", port: 0, upstream: { path } });
+  t.after(() => proxy.stopListening());
+  return { proxy, port: proxy.port, passed };
 }
 
 test("a client that ends its side first gets its answer; HTTP/1.1 is all that is agreed on", async (t) => {
-  const { port } = await frontOf(t, answerAll);
+  const { port } = await proxyOf(t, answerAll);
   const options = { port, host: "127.0.0.1", ca, ALPNProtocols: ["h2", "http/1.1"], allowHalfOpen: true };
   const client = connectTls(options);
   client.end("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -131,7 +131,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
 }
 
 test("a new certificate counts for new connections, and those there are go on", async (t) => {
-  const { front, port } = await frontOf(t, answerAll);
+  const { proxy, port } = await proxyOf(t, answerAll);
   const agent = new Agent({ ca, keepAlive: true, maxSockets: 1 });
   t.after(() => agent.destroy());
   const host = { host: "127.0.0.1", port, agent };
@@ -144,8 +144,8 @@ test("a new certificate counts for new connections, and those there are go on", 
     return seen;
   };
   const before = await fingerprint(host);
-  assert.throws(() => front.renew({ cert: "none", key: "none" }));
-  front.renew(readTlsFiles({ certFile: fixture("renewed.crt"), keyFile }));
+  assert.throws(() => proxy.renew({ cert: "none", key: "none" }));
+  proxy.renew(readTlsFiles({ certFile: fixture("renewed.crt"), keyFile }));
   assert.deepEqual(await fingerprint(host), before, "the connection goes on");
   const [, after] = await fingerprint({ rejectUnauthorized: false });
   assert.notEqual(after, before[1]);

@@ -280,7 +280,7 @@ test("an object that cannot be asked keeps a scrub from no other, and is named",
   const renewed = await registry.patch(location, content(1));
   await advance(2 * hourMs);
   for (const operation of [
-    "repository.dropStrayRows",
+    "repository.dropOrphanedRows",
     "session.ownsKey",
     "repository.scrub",
     "shard.scrub",

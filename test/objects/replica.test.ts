@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
+import type { BlobLocation } from "../../src/storage/replica.ts";
 import { expectError } from "../support/answer.ts";
 import {
   configType,
@@ -14,11 +14,12 @@ import {
   rangeParts,
 } from "../support/content.ts";
 import { until } from "../support/registry.ts";
+import { textReplica } from "../support/text-replica.ts";
 import { startTimedRegistry } from "../support/timed-registry.ts";
 
 const { registry, advance, runAlarm } = await startTimedRegistry();
 const kv = await registry.kv();
-const replica = new Replica(kv as unknown as KVNamespace);
+const replica = textReplica(kv as unknown as KVNamespace);
 
 /** Longer than an isolate remembers anything of the replica. */
 const forgetMs = 200_000;
@@ -191,7 +192,7 @@ test("tags may be read from the replica first, where that is set", async () => {
   const image = await edge.registry.pushImage("edge", "latest");
   await edge.registry.pullImage("edge", "latest", image);
   const moved = await edge.registry.pushImage("edge", "latest");
-  const rows = new Replica((await edge.registry.kv()) as unknown as KVNamespace);
+  const rows = textReplica((await edge.registry.kv()) as unknown as KVNamespace);
   await until("the move", async () => (await rows.tag("edge", "latest"))?.digest === moved.digest);
   await edge.registry.pullImage("edge", "latest", moved);
   const path = "/v2/edge/manifests/latest";

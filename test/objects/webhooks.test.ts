@@ -379,6 +379,14 @@ test("an event that goes on failing for a day is a dead letter, which can be rea
   assert.equal(distributionEvents(sink).at(-1)?.id, letter.event);
   assert.deepEqual(await deadLettersOf(id), []);
   assert.equal(await statusOf("POST", `${path}/replay`), 404);
+  const audit = (await registry.must(200, "GET", "/api/v1/audit")).json<{
+    entries: Record<string, unknown>[];
+  }>();
+  const noted = audit.entries.filter(({ action }) => action === "webhook.replay");
+  assert.deepEqual(
+    noted.map(({ target, outcome, detail }) => [target, outcome, detail]),
+    [[id, "done", letter.event]],
+  );
 });
 
 test("what waits survives the loss of every object's memory", async () => {

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { importJWK, type JWK, SignJWT } from "jose";
-import type { SigningKey } from "../../src/objects/api.ts";
 import type { Grant } from "../../src/oci/grant.ts";
+import type { SigningKey } from "../../src/rpc/api.ts";
 import type { VariableName, Variables } from "../../src/settings/settings.ts";
 import { fetchOnce } from "./client.ts";
 import { type Started, startRegistryAs, TestRegistry } from "./registry.ts";

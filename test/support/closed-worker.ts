@@ -4,7 +4,7 @@
  */
 
 import type { Env } from "../../src/bindings.ts";
-import { catalogStub } from "../../src/objects/stubs.ts";
+import { catalogStub } from "../../src/rpc/stubs.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "./call-counter.ts";
 import { holdClock, moveClock } from "./moved-clock.ts";

@@ -37,7 +37,7 @@ function takeFault(operation: string, when: Fault["when"]): boolean {
 
 type Method = (...args: unknown[]) => unknown;
 
-/** What a call comes to. It is disposed of, as src/objects/stubs.ts does, which sees only what wraps it. */
+/** What a call comes to. It is disposed of, as src/rpc/stubs.ts does, which sees only what wraps it. */
 async function settled(pending: unknown): Promise<unknown> {
   try {
     return await pending;

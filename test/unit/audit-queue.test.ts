@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
 import { AuditQueue } from "../../src/edge/auth/audit.ts";
-import type { NewAuditEntry } from "../../src/objects/api.ts";
 import type { Registry } from "../../src/registry/registry.ts";
+import type { NewAuditEntry } from "../../src/rpc/api.ts";
 
 /** A book, what the catalog was told in each call, and pauses that end when they are told to. */
 function makeBook() {

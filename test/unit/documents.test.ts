@@ -45,7 +45,9 @@ test("the page of logs has every event that the code logs", () => {
     .filter((name) => name.endsWith(".ts"))
     .map((name) => textOf(join("src", name)));
   const logged = sources
-    .flatMap((source) => [...source.matchAll(/\bevent: (?:\w+ \? )?"([a-z ]+)"(?: : "([a-z ]+)")?/g)])
+    .flatMap((source) => [
+      ...source.matchAll(/(?:\bevent: |\blog\("\w+", )(?:\w+ \? )?"([a-z ]+)"(?: : "([a-z ]+)")?/g),
+    ])
     .flatMap(([, event, other]) => [event, other])
     .filter((event) => event !== undefined);
   assert(logged.length > 20);

@@ -29,5 +29,5 @@ test("every answer that blames the client has a code of the specification", () =
 
 test("a failure without detail has no such field", () => {
   assert.deepEqual(failure("DENIED"), { ok: false, error: "DENIED" });
-  assert.deepEqual(failure("DENIED", 0), { ok: false, error: "DENIED", detail: 0 });
+  assert.deepEqual(failure("DENIED", ""), { ok: false, error: "DENIED", detail: "" });
 });

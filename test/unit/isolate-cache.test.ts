@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type Digest, parseDigest } from "../../src/oci/digest.ts";
+import type { RepositoryName } from "../../src/oci/name.ts";
 import { IsolateCache } from "../../src/registry/caches.ts";
 import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
 import { content, digestOf, unknownDigest } from "../support/content.ts";
@@ -69,9 +70,10 @@ test("what is kept of a manifest is what is counted: not the row that it came in
   } as unknown as KVNamespace;
   const replica = new Replica(kv);
   const pushed = { ...row(), plan: Array<BlobLocation>(1000).fill(location) };
-  const pushedAs = digestOf(pushed.bytes);
-  await replica.put("a", { kind: "manifest", digest: pushedAs }, { kind: "manifest", row: pushed });
-  const read = await replica.manifest("a", pushedAs);
+  const pushedAs = digestOf(pushed.bytes) as Digest;
+  const name = "a" as RepositoryName;
+  await replica.put(name, { kind: "manifest", digest: pushedAs }, { kind: "manifest", row: pushed });
+  const read = await replica.manifest(name, pushedAs);
   assert(read !== undefined);
   const { cache } = cacheWithClock();
   cache.setManifest("a", "m", read);

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { ListedRepository } from "../../src/objects/api.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { listRepositories } from "../../src/registry/repositories.ts";
+import type { ListedRepository } from "../../src/rpc/api.ts";
 
 /** A catalog of so many private repositories, and a public one after them. */
 function registryOf(privates: number): Registry {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { LoginThrottle } from "../../src/edge/auth/login-throttle.ts";
-import { NameFilter } from "../../src/objects/catalog/name-filter.ts";
 import type { Registry } from "../../src/registry/registry.ts";
+import { NameFilter } from "../../src/rpc/name-filter.ts";
 
 const minute = 60_000;
 

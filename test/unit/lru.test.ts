@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { ByteLru } from "../../src/registry/caches.ts";
+import { ByteLru, ExpiringLru } from "../../src/registry/caches.ts";
 
 test("what was used least recently goes first", () => {
   const cache = new ByteLru<string>(24, (value) => value.length);
@@ -46,4 +46,19 @@ test("whatever happens, it holds no more than its bytes, and nothing but what wa
       }
     }),
   );
+});
+
+test("what expires is there for its time and no longer, and may be set anew", () => {
+  let now = 1000;
+  const cache = new ExpiringLru<string>({ now: () => now }, 80, () => 8);
+  cache.set("a", "one", 500);
+  cache.setUntil("b", "two", 1499);
+  now = 1499;
+  assert.deepEqual([cache.get("a"), cache.has("a"), cache.get("b")], ["one", true, undefined]);
+  now = 1500;
+  assert(!cache.has("a"));
+  cache.set("a", "again", 1);
+  assert.equal(cache.get("a"), "again");
+  cache.delete("a");
+  assert(!cache.has("a"));
 });

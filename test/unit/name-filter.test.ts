@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { NameFilter } from "../../src/objects/catalog/name-filter.ts";
+import { NameFilter } from "../../src/rpc/name-filter.ts";
 
 const numbered = (count: number, prefix: string) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 

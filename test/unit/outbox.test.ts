@@ -1,26 +1,19 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { DueTable } from "../../src/objects/due.ts";
-import { Outbox } from "../../src/objects/ledger/outbox.ts";
-import { createSchema } from "../../src/objects/ledger/schema.ts";
-import { transaction } from "../../src/objects/sql.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
-import { memoryStorage } from "../support/sqlite.ts";
+import { hasRow } from "../../src/objects/sql.ts";
+import type { RepositoryName, Tag } from "../../src/oci/name.ts";
+import { memoryLedger } from "../support/ledger.ts";
 
-test("where there is no replica, nothing is written for it", () => {
-  const storage = memoryStorage();
-  transaction(storage, (tx) => createSchema(tx, "any" as RepositoryName, 0));
-  const clock = { now: () => 0 };
-  const due = new DueTable(storage, clock);
-  const outbox = new Outbox(storage.sql, due, clock, false, 1);
-  transaction(storage, (tx) => {
-    outbox.mark(tx, { kind: "tag", tag: "latest" });
-    outbox.markAll(tx, "blob", "SELECT 'a' AS id");
-  });
-  assert(outbox.isEmpty());
-  assert(!due.has("outbox"));
-  assert.deepEqual(
-    transaction(storage, (tx) => outbox.claim(tx)),
-    [],
+test("where there is no replica, nothing is written for it", async () => {
+  const { outbox, due, sql, change } = memoryLedger();
+  const { claimed } = change((tx) =>
+    outbox.claimAfter(tx, () => {
+      outbox.mark(tx, { kind: "tag", tag: "latest" as Tag });
+      outbox.markAll(tx, "blob", "SELECT 'a' AS id");
+    }),
   );
+  assert.deepEqual(claimed, []);
+  await outbox.flush("team/app" as RepositoryName);
+  assert(!hasRow(sql, "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM flights"));
+  assert(!due.has("outbox"));
 });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { logRequest, type RequestRecord } from "../../src/edge/app.ts";
+import { setLogFormat } from "../../src/log.ts";
 
 const record: RequestRecord = {
   requestId: "06fc0f99-d373-48c9-acc2-9fe79c760320",
@@ -20,7 +21,8 @@ const record: RequestRecord = {
 function linesOf(t: TestContext, format: "json" | "text" | "none", logged: RequestRecord): string[] {
   const lines: string[] = [];
   t.mock.method(console, "log", (line: string) => lines.push(line));
-  logRequest(format, logged);
+  setLogFormat(format);
+  logRequest(logged);
   return lines;
 }
 

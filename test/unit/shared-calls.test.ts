@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { ResolvedTag } from "../../src/objects/api.ts";
-import { Unreachable } from "../../src/objects/stubs.ts";
 import { parseDigest } from "../../src/oci/digest.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
 import { SharedCalls } from "../../src/registry/shared-calls.ts";
+import type { ResolvedTag } from "../../src/rpc/api.ts";
+import { Unreachable } from "../../src/rpc/stubs.ts";
 import { unknownDigest } from "../support/content.ts";
 
 const repository = parseRepositoryName("a") as RepositoryName;

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
-import type { ManifestPut } from "../../src/objects/api.ts";
+import type { Digest } from "../../src/oci/digest.ts";
+import { registryItself } from "../../src/oci/event.ts";
+import type { RepositoryName } from "../../src/oci/name.ts";
+import type { ManifestPut } from "../../src/rpc/api.ts";
 import {
   catalogStub,
   repositoryStub,
@@ -10,11 +13,8 @@ import {
   Unreachable,
   uploadObjectOf,
   webhooksStub,
-} from "../../src/objects/stubs.ts";
-import type { Webhook } from "../../src/objects/webhooks-api.ts";
-import type { Digest } from "../../src/oci/digest.ts";
-import { registryItself } from "../../src/oci/event.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+} from "../../src/rpc/stubs.ts";
+import type { Webhook } from "../../src/rpc/webhooks-api.ts";
 import { content, unknownDigest } from "../support/content.ts";
 
 /** Objects whose first call fails in this way, after it has done what it was asked for; and what they were asked. */

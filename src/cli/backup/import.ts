@@ -8,8 +8,8 @@ import { unlessUnknown } from "../api.ts";
 import { type Attempts, attemptEach } from "../attempts.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
+import { quote } from "../format.ts";
 import { retry } from "../retry.ts";
-import { quote } from "../words.ts";
 import type { Layout, LayoutManifest } from "./layout.ts";
 
 /** How much was pushed, of how many manifests. */

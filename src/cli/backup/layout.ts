@@ -55,6 +55,14 @@ export class Layout {
     return join(this.directory, "blobs", algorithmOf(digest), hexOf(digest));
   }
 
+  /** Whether there is a layout at all. */
+  async isThere(): Promise<boolean> {
+    return await access(join(this.directory, "index.json")).then(
+      () => true,
+      () => false,
+    );
+  }
+
   async has(digest: Digest): Promise<boolean> {
     return await access(this.pathOf(digest)).then(
       () => true,

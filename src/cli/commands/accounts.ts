@@ -10,7 +10,7 @@ import {
   type Invocation,
 } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { formatGrants, parseGrant, pathSegment } from "../words.ts";
+import { formatGrants, parseGrant, pathSegment } from "../format.ts";
 
 const passwordFlags: Flag[] = [
   {

@@ -6,8 +6,8 @@ import { importAll } from "../backup/import.ts";
 import { findLayouts } from "../backup/layout.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { CommandError } from "../errors.ts";
+import { counted, repositoryName } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { counted, repositoryName } from "../words.ts";
 
 const repositoryFlag = {
   name: "repository",

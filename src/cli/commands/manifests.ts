@@ -4,8 +4,8 @@ import { parseTag } from "../../oci/name.ts";
 import { attemptEach, showFailures } from "../attempts.ts";
 import { type Command, exitCodes, type Flag, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
+import { quote, repositoryName } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { quote, repositoryName } from "../words.ts";
 
 /** What references a manifest: the word for it, how it is joined to a repository's name, and whether a text is one. */
 type ReferenceKind = { word: "tag" | "digest"; joint: ":" | "@"; isOne: (text: string) => boolean };

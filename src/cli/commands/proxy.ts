@@ -7,6 +7,7 @@ import { isLoopbackHost, parseOrigin } from "../../oci/address.ts";
 import { version } from "../../version.ts";
 import { type Command, exitCodes, type FlagValues, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
+import { parseByteSize, quote } from "../format.ts";
 import { Layers } from "../layers.ts";
 import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";
@@ -16,7 +17,6 @@ import { KnownUploads } from "../proxy/known-uploads.ts";
 import { runOnce } from "../proxy/once.ts";
 import { RegistryProxy } from "../proxy/proxy.ts";
 import { type ListenOptions, listen } from "../proxy/server.ts";
-import { parseByteSize, quote } from "../words.ts";
 
 const defaultListen = "127.0.0.1:5001";
 /** What the platform lets through, with room for what is around it. */

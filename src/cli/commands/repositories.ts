@@ -1,7 +1,7 @@
 /** `repo …` */
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { repositoryName } from "../words.ts";
+import { repositoryName } from "../format.ts";
 
 const path = "/repositories/{name}";
 

@@ -2,7 +2,7 @@
 import type { Grant } from "../../oci/grant.ts";
 import { adminName, type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../words.ts";
+import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../format.ts";
 
 const path = "/accounts/{account}/tokens";
 

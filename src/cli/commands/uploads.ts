@@ -1,7 +1,7 @@
 /** `upload list`, `upload drop` */
 import { type Command, exitCodes } from "../command.ts";
+import { pathSegment } from "../format.ts";
 import { formatBytes } from "../progress.ts";
-import { pathSegment } from "../words.ts";
 
 /** Uploads that are under way. */
 export const uploadCommands: Command[] = [

@@ -6,7 +6,7 @@ import { type EventFormat, eventFormats } from "../../oci/event-format.ts";
 import { isPattern } from "../../oci/grant.ts";
 import { type Command, exitCodes, type Flag, type FlagValues } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { pathSegment, quote } from "../words.ts";
+import { pathSegment, quote } from "../format.ts";
 
 const path = "/webhooks/{webhook}";
 

@@ -2,10 +2,12 @@
  * The audit log: who did what, or was refused, from where. Each entry is a line in the log, and a row in the catalog,
  * which keeps the latest. No secret is ever in it.
  */
-import type { AuditEntry, NewAuditEntry } from "../../objects/api.ts";
+
+import { log } from "../../log.ts";
 import type { AuditKind } from "../../oci/audit.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { WaitUntil } from "../../registry/shared-calls.ts";
+import type { AuditEntry, NewAuditEntry } from "../../rpc/api.ts";
 import { type Access, type Context, cut } from "../context.ts";
 
 /** What happened; the rest of the entry is known from the request. `kind`: if it is not what follows from the rest. */
@@ -29,7 +31,7 @@ export function audit(
   const entries = events.map(({ outcome, kind = kindOf(access, outcome), ...event }): NewAuditEntry => {
     return { kind, ...cutFields({ time, actor: access.account, address, requestId, outcome, ...event }) };
   });
-  for (const { kind: _, ...entry } of entries) console.log(JSON.stringify({ event: "audit", ...entry }));
+  for (const { kind: _, ...entry } of entries) log("info", "audit", entry);
   auditQueueOf(registry).add(entries, waitUntil);
 }
 

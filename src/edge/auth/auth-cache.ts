@@ -1,7 +1,7 @@
 /**
  * What authentication keeps in the memory of an isolate: keys, verified tokens, limits.
  */
-import { ByteLru } from "../../registry/caches.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Access } from "../context.ts";
 import { FederatedIdentities } from "./federated.ts";
@@ -10,8 +10,8 @@ import { LoginThrottle } from "./login-throttle.ts";
 import { PasswordChecker } from "./passwords.ts";
 import { KeyRing } from "./tokens.ts";
 
-/** What a caller may do; until when that counts, in milliseconds since 1970; and how much memory it takes. */
-export type CachedAccess = { access: Access; until: number; bytes: number };
+/** What a caller may do, and how much memory it takes. */
+export type CachedAccess = { access: Access; bytes: number };
 
 /** The authentication cache of one isolate. */
 export type AuthCache = {
@@ -24,9 +24,9 @@ export type AuthCache = {
   /** Limits the derivations of passwords. */
   throttle: LoginThrottle;
   /** What verified bearer tokens allow, by the `Authorization` header that they came in. */
-  bearers: ByteLru<CachedAccess>;
+  bearers: ExpiringLru<CachedAccess>;
   /** Everything that an account may do, for mounts and lists. */
-  subjects: ByteLru<CachedAccess>;
+  subjects: ExpiringLru<CachedAccess>;
   loginFailures: FailureLimit;
   misses: FailureLimit;
 };
@@ -41,11 +41,11 @@ export function authCacheOf(registry: Registry): AuthCache {
     registry,
     keys: new KeyRing(registry),
     federated: new FederatedIdentities(registry),
-    passwords: new PasswordChecker(),
+    passwords: new PasswordChecker(registry.clock),
     visibilityLookups: new Map(),
     throttle: new LoginThrottle(registry),
-    bearers: new ByteLru(4 * 1024 * 1024, ({ bytes }) => bytes),
-    subjects: new ByteLru(1024 * 1024, ({ bytes }) => bytes),
+    bearers: new ExpiringLru(registry.clock, 4 * 1024 * 1024, ({ bytes }) => bytes),
+    subjects: new ExpiringLru(registry.clock, 1024 * 1024, ({ bytes }) => bytes),
     loginFailures: new FailureLimit(registry.rateLimits, "LOGIN_FAILURES", registry.clock),
     misses: new FailureLimit(registry.rateLimits, "ANONYMOUS_MISSES", registry.clock),
   };

@@ -47,8 +47,7 @@ export async function authenticate(
   const { authorization } = request;
   if (authorization === null) return { ok: true, access: anonymous };
   const known = cache.bearers.get(authorization);
-  if (known !== undefined && known.until > cache.registry.clock.now())
-    return { ok: true, access: known.access };
+  if (known !== undefined) return { ok: true, access: known.access };
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
@@ -174,7 +173,7 @@ function remember(
   access: Access,
   until: number,
 ): Result<{ access: Access }> {
-  cache.bearers.set(header, { access, until, bytes: keptBytes + 4 * header.length });
+  cache.bearers.setUntil(header, { access, bytes: keptBytes + 4 * header.length }, until);
   return { ok: true, access };
 }
 

@@ -64,7 +64,7 @@ export async function refusalFor(
 ): Promise<Refusal | undefined> {
   const { access } = context;
   // Before anything else, as even a refusal may cost a look-up.
-  if (verb === "pull" && hasTooManyMisses(context)) return { failure: failure("TOOMANYREQUESTS") };
+  if (verb === "pull" && hasTooManyMisses(context)) return failure("TOOMANYREQUESTS");
   if (access.may(verb, repository)) return undefined;
   if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;
   return deny(context, repository, verb);
@@ -125,7 +125,7 @@ function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal
   const { access } = context;
   if (!isAnonymous(access) && access.isFinal(verb, repository)) {
     if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
-    return { failure: failure("DENIED", { repository, action: verb }) };
+    return failure("DENIED", { repository, action: verb });
   }
   return challenge(context, scopesFor(context.url, repository, verb));
 }
@@ -141,7 +141,7 @@ export function challenge({ registry, access, url, request }: Context, scopes: A
     isForOther ? "insufficient_scope" : undefined,
   );
   return {
-    failure: failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
+    ...failure(isForOther ? "SCOPE_INSUFFICIENT" : "UNAUTHORIZED"),
     headers: { "WWW-Authenticate": header },
   };
 }
@@ -192,15 +192,14 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
   const own = (repository: RepositoryName) => access.may("pull", repository);
   if (access.credential !== "bearer" || isAnonymous(access) || isFederated(access.account)) return own;
   const { subjects } = authCacheOf(registry);
-  const now = registry.clock.now();
   const key = `${access.account} ${access.tokenId ?? ""} ${access.version ?? ""}`;
   const known = subjects.get(key);
-  if (known !== undefined && known.until > now) return (repository) => known.access.may("pull", repository);
+  if (known !== undefined) return (repository) => known.access.may("pull", repository);
   const reloaded = await reload(registry, access.account, access.tokenId, access.version);
   if (!reloaded.ok) return own;
   const full = accessByGrants(access.account, "bearer", reloaded.principal.grantSets);
   const bytes = 1024 + 4 * JSON.stringify(reloaded.principal.grantSets).length;
-  subjects.set(key, { access: full, until: now + grantsTtlMs, bytes });
+  subjects.set(key, { access: full, bytes }, grantsTtlMs);
   return (repository) => full.may("pull", repository);
 }
 

@@ -3,6 +3,7 @@
  * rules that `TOKEN_ISSUERS` sets for them.
  */
 import { createLocalJWKSet, decodeJwt, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from "jose";
+import { log } from "../../log.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Grant } from "../../oci/grant.ts";
 import { grantsOfClaims, type TrustedIssuer } from "../../oci/issuer.ts";
@@ -105,9 +106,7 @@ export class FederatedIdentities {
       if (error instanceof errors.JWKSNoMatchingKey) return undefined;
       // No request is made here, so an error is about the token or, rarely, about a broken key of the issuer.
       if (!(error instanceof errors.JOSEError)) {
-        console.warn(
-          JSON.stringify({ event: "key not usable", issuer: issuer.issuer, error: String(error) }),
-        );
+        log("warn", "key not usable", { issuer: issuer.issuer, error: String(error) });
       }
       return "invalid";
     }
@@ -189,7 +188,7 @@ class IssuerKeys {
       return jwks;
     } catch (error) {
       this.#failedAt.set(name, now);
-      console.warn(JSON.stringify({ event: "keys not fetched", issuer: name, error: String(error) }));
+      log("warn", "keys not fetched", { issuer: name, error: String(error) });
       return kept?.jwks;
     }
   }

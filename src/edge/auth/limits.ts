@@ -4,7 +4,7 @@
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import { ByteLru } from "../../registry/caches.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
 
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
 const refusalMs = 60_000;
@@ -22,22 +22,20 @@ type LimitName = keyof typeof perMinute;
 /** A limit of the platform's kind, in the isolate's memory: on one machine there is one isolate, and no other count. */
 export class MemoryLimit {
   readonly #most: number;
-  readonly #clock: Clock;
   /** The keys that were counted last, some 3,500 of them. */
-  readonly #counts = new ByteLru<{ count: number; until: number }>(1024 * 1024, () => 300);
+  readonly #counts: ExpiringLru<{ count: number }>;
 
   constructor(most: number, clock: Clock) {
     this.#most = most;
-    this.#clock = clock;
+    this.#counts = new ExpiringLru(clock, 1024 * 1024, () => 300);
   }
 
   /** Counts a key. It has success until it was counted too often within a minute. */
   async limit({ key }: { key: string }): Promise<{ success: boolean }> {
-    const now = this.#clock.now();
     const known = this.#counts.get(key);
-    const counted = known !== undefined && known.until > now ? known : { count: 0, until: now + refusalMs };
+    const counted = known ?? { count: 0 };
     counted.count++;
-    if (counted !== known) this.#counts.set(key, counted);
+    if (known === undefined) this.#counts.set(key, counted, refusalMs);
     return { success: counted.count <= this.#most };
   }
 }
@@ -48,24 +46,23 @@ export class MemoryLimit {
  */
 export class FailureLimit {
   readonly #limit: Pick<RateLimit, "limit">;
-  readonly #clock: Clock;
-  readonly #refusedUntil = new ByteLru<number>(1024 * 1024, () => 300);
+  readonly #refused: ExpiringLru<true>;
 
   constructor(bound: Pick<Env, LimitName>, name: LimitName, clock: Clock) {
     this.#limit = bound[name] ?? new MemoryLimit(perMinute[name], clock);
-    this.#clock = clock;
+    this.#refused = new ExpiringLru(clock, 1024 * 1024, () => 300);
   }
 
   /** Whether this key is refused now. */
   isReached(key: string): boolean {
-    return (this.#refusedUntil.get(key) ?? 0) > this.#clock.now();
+    return this.#refused.has(key);
   }
 
   /** Counts a failure. Returns whether the key is refused from here on. */
   async count(key: string): Promise<boolean> {
     // Where the platform cannot count, nobody is refused for it.
     const { success } = await this.#limit.limit({ key }).catch(() => ({ success: true }));
-    if (!success) this.#refusedUntil.set(key, this.#clock.now() + refusalMs);
+    if (!success) this.#refused.set(key, true, refusalMs);
     return !success;
   }
 }

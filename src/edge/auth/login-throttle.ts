@@ -3,9 +3,9 @@
  * are few at a time and spaced out, and accounts that exist still get in while somebody asks for as many as they can.
  */
 import type { Clock } from "../../clock.ts";
-import { NameFilter } from "../../objects/catalog/name-filter.ts";
-import { ByteLru } from "../../registry/caches.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { NameFilter } from "../../rpc/name-filter.ts";
 import { FailureLimit } from "./limits.ts";
 
 /** How many slots there are, and the time from one start to the next, in milliseconds. */
@@ -92,7 +92,7 @@ export class LoginThrottle {
   readonly #shared: Slots;
   readonly #accounts: Slots;
   readonly #failures: FailureLimit;
-  readonly #attemptedUntil = new ByteLru<number>(1024 * 1024, () => 300);
+  readonly #attempted: ExpiringLru<true>;
   #names: { filter: NameFilter; readAt: number } | undefined;
   #askedAt = Number.NEGATIVE_INFINITY;
 
@@ -100,6 +100,7 @@ export class LoginThrottle {
     this.#registry = registry;
     this.#shared = new Slots(registry.clock, sharedSlots);
     this.#accounts = new Slots(registry.clock, accountSlots);
+    this.#attempted = new ExpiringLru(registry.clock, 1024 * 1024, () => 300);
     this.#failures = new FailureLimit(registry.rateLimits, "ADDRESS_LOGIN_FAILURES", registry.clock);
   }
 
@@ -112,10 +113,9 @@ export class LoginThrottle {
   /** A slot for an account that exists, for its first attempt in a minute from this network. */
   acquireForFirstAttempt(network: string | undefined, name: string): Slot | undefined {
     const key = `${network ?? ""} ${name}`;
-    const now = this.#registry.clock.now();
-    if ((this.#attemptedUntil.get(key) ?? 0) > now) return undefined;
+    if (this.#attempted.has(key)) return undefined;
     const slot = this.#accounts.acquire(network);
-    if (slot !== undefined) this.#attemptedUntil.set(key, now + firstAttemptEveryMs);
+    if (slot !== undefined) this.#attempted.set(key, true, firstAttemptEveryMs);
     return slot;
   }
 

@@ -1,8 +1,9 @@
 /**
  * Logging in: by the password of an account, by a generated token, or by a token of another issuer.
  */
-import type { Account } from "../../objects/api.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Account } from "../../rpc/api.ts";
 import type { AuthCache } from "./auth-cache.ts";
 import type { Slot } from "./login-throttle.ts";
 import { hashSecret, isGeneratedSecret } from "./passwords.ts";
@@ -78,7 +79,7 @@ async function logInByAccountPassword(
   try {
     if (isUnderPressure && !(await throttle.mayBeKnown(name))) return await refuse();
     const account = await registry.catalog().account(name);
-    if (!passwords.isRemembered(password, account?.password, registry.clock.now())) {
+    if (!passwords.isRemembered(password, account?.password)) {
       if (isUnderPressure && account !== undefined) slot = throttle.acquireForFirstAttempt(network, name);
       if (slot === undefined) return await refuse();
       if (!(await isRight(cache, slot, password, account))) {
@@ -93,14 +94,14 @@ async function logInByAccountPassword(
 }
 
 async function isRight(
-  { registry, passwords }: AuthCache,
+  { passwords }: AuthCache,
   slot: Slot,
   password: string,
   account: Account | undefined,
 ): Promise<boolean> {
   try {
     await slot.start();
-    return await passwords.isRight(password, account?.password, registry.clock.now());
+    return await passwords.isRight(password, account?.password);
   } finally {
     slot.release();
   }

@@ -14,35 +14,30 @@ import { basicChallenge, refusalFor } from "./authorise.ts";
 export async function managementRefusal(
   context: Context,
   route: string,
-  right: ManagementEndpoint["access"],
+  rule: ManagementEndpoint["access"],
 ): Promise<Refusal | undefined> {
   const { access, registry, request, params } = context;
-  if (right === "scraper" && access.credential === "scraper") return undefined;
+  if (rule === "scraper" && access.credential === "scraper") return undefined;
   if (access.credential === "none" || access.credential === "bearer") {
-    return {
-      failure: failure("UNAUTHORIZED"),
-      headers: { "WWW-Authenticate": basicChallenge(registry.settings) },
-    };
+    return { ...failure("UNAUTHORIZED"), headers: { "WWW-Authenticate": basicChallenge(registry.settings) } };
   }
-  if (typeof right === "object") return repositoryRefusal(context, right.repository);
-  if (access.isAdministrator || right === "any account" || isOwn(context, right)) return undefined;
+  if (typeof rule === "object") return repositoryRefusal(context, rule.repository);
+  if (access.isAdministrator || rule === "any account" || isOwn(context, rule)) return undefined;
   const target = Object.values(params).join("/") || "*";
   audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });
-  return { failure: failure("DENIED") };
+  return failure("DENIED");
 }
 
 async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
   const { name = "" } = context.params;
   const repository = parseRepositoryName(name);
-  return repository === undefined
-    ? { failure: failure("NAME_INVALID", { name }) }
-    : refusalFor(context, repository, verb);
+  return repository === undefined ? failure("NAME_INVALID", { name }) : refusalFor(context, repository, verb);
 }
 
 function isOwn(
   { access, params }: Context,
-  right: "administrator" | "scraper" | "own account" | "own token",
+  rule: "administrator" | "scraper" | "own account" | "own token",
 ): boolean {
-  if (right === "administrator" || right === "scraper" || params.account !== access.account) return false;
-  return access.tokenId === undefined || (right === "own token" && params.token === access.tokenId);
+  if (rule === "administrator" || rule === "scraper" || params.account !== access.account) return false;
+  return access.tokenId === undefined || (rule === "own token" && params.token === access.tokenId);
 }

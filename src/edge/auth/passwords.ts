@@ -2,8 +2,9 @@
  * Passwords and generated tokens: making, keeping and checking them.
  */
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import type { PasswordHash } from "../../objects/api.ts";
-import { ByteLru } from "../../registry/caches.ts";
+import type { Clock } from "../../clock.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
+import type { PasswordHash } from "../../rpc/api.ts";
 
 /** The most that the platform accepts. OWASP asks for more; that is why generated tokens are the better choice. */
 const iterations = 100_000;
@@ -35,21 +36,25 @@ const nobody: PasswordHash = { salt: "AAAAAAAAAAAAAAAAAAAAAA", hash: "", iterati
 
 /** Checks passwords; the right ones are remembered under a key of this isolate alone. */
 export class PasswordChecker {
-  readonly #remembered = new ByteLru<number>(1024 * 1024, () => 150);
+  readonly #remembered: ExpiringLru<true>;
   #key: Buffer | undefined;
 
+  constructor(clock: Clock) {
+    this.#remembered = new ExpiringLru(clock, 1024 * 1024, () => 150);
+  }
+
   /** Whether this was the password within the last minute, which costs no derivation to tell. */
-  isRemembered(password: string, kept: PasswordHash | undefined, now: number): boolean {
-    return kept !== undefined && (this.#remembered.get(this.#memoryOf(password, kept)) ?? 0) > now;
+  isRemembered(password: string, kept: PasswordHash | undefined): boolean {
+    return kept !== undefined && this.#remembered.has(this.#memoryOf(password, kept));
   }
 
   /** Whether this is the password. `undefined` for an account without one takes as long, and is never right. */
-  async isRight(password: string, kept: PasswordHash | undefined, now: number): Promise<boolean> {
-    if (this.isRemembered(password, kept, now)) return true;
+  async isRight(password: string, kept: PasswordHash | undefined): Promise<boolean> {
+    if (this.isRemembered(password, kept)) return true;
     const { salt, hash, iterations: rounds } = kept ?? nobody;
     const derived = await derive(password, Buffer.from(salt, "base64url"), rounds);
     const isRight = kept !== undefined && this.isSame(derived.toString("base64url"), hash);
-    if (isRight) this.#remembered.set(this.#memoryOf(password, kept), now + rememberedMs);
+    if (isRight) this.#remembered.set(this.#memoryOf(password, kept), true, rememberedMs);
     return isRight;
   }
 

@@ -2,10 +2,10 @@
  * Who somebody is, once a password or token has shown it.
  */
 import { createHmac } from "node:crypto";
-import type { Account, TokenRecord } from "../../objects/api.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { everything, type Grant } from "../../oci/grant.ts";
 import type { Registry } from "../../registry/registry.ts";
+import type { Account, TokenRecord } from "../../rpc/api.ts";
 
 /** Somebody. What they may do is what every set of grants allows. */
 export type Principal = {

@@ -3,10 +3,10 @@
  * are. Source: Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 9068 for `at+jwt`.
  */
 import { errors, importJWK, type JWK, type JWTPayload, jwtVerify, SignJWT } from "jose";
-import type { SigningKey } from "../../objects/api.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, parseAccessClaim } from "../../oci/scope.ts";
 import type { Registry } from "../../registry/registry.ts";
+import type { SigningKey } from "../../rpc/api.ts";
 import { maxRefreshTtlMs, maxTokenTtlMs } from "../../settings/table.ts";
 import type { Principal } from "./principal.ts";
 

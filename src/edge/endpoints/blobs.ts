@@ -29,10 +29,10 @@ export async function pullBlob({
   params,
 }: RepositoryContext): Promise<Answer> {
   const digest = parseDigest(params.digest ?? "");
-  if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
+  if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const isHead = request.method === "HEAD";
   const found = await findBlob(registry, repository, digest, isHead && access.may("push", repository));
-  if (!found.ok) return { failure: found };
+  if (!found.ok) return found;
   const { location } = found;
   const size = location.sizeBytes;
   const headers = {
@@ -47,7 +47,7 @@ export async function pullBlob({
   const range = isRanged ? parseRange(request.headers.get("Range"), size) : "whole";
   if (range === "unsatisfiable") {
     return {
-      failure: failure("RANGE_UNSATISFIABLE", { sizeBytes: size }),
+      ...failure("RANGE_UNSATISFIABLE", { sizeBytes: size }),
       headers: { "Content-Range": `bytes */${size}` },
     };
   }
@@ -55,7 +55,7 @@ export async function pullBlob({
     return pullRanges(registry, repository, location, range, headers);
   const [only] = range === "whole" ? [] : range;
   const read = await readBlob(registry, repository, location, only);
-  if (!read.ok) return { failure: read };
+  if (!read.ok) return read;
   if (only === undefined) return { status: 200, headers, body: read.body, contentLength: size };
   return {
     status: 206,
@@ -73,7 +73,7 @@ async function pullRanges(
   headers: HeaderMap,
 ): Promise<Answer> {
   const read = await readBlobRanges(registry, repository, location, ranges);
-  if (!read.ok) return { failure: read };
+  if (!read.ok) return read;
   const reply = multipartReply(ranges, read.pieces, location.sizeBytes, blobType);
   return { ...reply, headers: { ...headers, ...reply.headers } };
 }
@@ -82,11 +82,8 @@ async function pullRanges(
 export async function removeBlob(context: RepositoryContext): Promise<Answer> {
   const { registry, repository, params } = context;
   const digest = parseDigest(params.digest ?? "");
-  if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
+  if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context));
   if (deleted.ok) return { status: 202, headers: { "Docker-Content-Digest": digest } };
-  return {
-    failure: deleted,
-    ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}),
-  };
+  return { ...deleted, ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}) };
 }

@@ -10,7 +10,7 @@ import { linkHeader } from "../respond.ts";
 export async function catalog(context: Context): Promise<Answer> {
   const { registry, url } = context;
   const page = parsePage(url.searchParams);
-  if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
+  if (page === undefined) return failure("PAGE_INVALID", { n: url.searchParams.get("n") });
   const { entries, more, last } = await listRepositories(registry, "", page, await pullGrants(context));
   const names = entries.map((entry) => entry.name);
   return jsonReply({ repositories: names }, linkHeader(url, page, more, last));

@@ -37,7 +37,7 @@ function parseReference(text = ""): Result<{ reference: Reference }> {
 export async function pullManifest(context: RepositoryContext): Promise<Answer> {
   const { request, repository, access, params } = context;
   const parsed = parseReference(params.reference);
-  if (!parsed.ok) return { failure: parsed };
+  if (!parsed.ok) return parsed;
   const { reference } = parsed;
   if (reference.digest === undefined) return pullTag(context, reference.tag, false);
   return serve(context, reference.digest, request.method === "HEAD" && access.may("push", repository));
@@ -48,7 +48,7 @@ async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean
   const { request, registry, repository, access, waitUntil } = context;
   const acceptStale = !access.may("push", repository);
   const resolved = await resolveTag(registry, repository, tag, { acceptStale, isRepeated, waitUntil });
-  if (!resolved.ok) return { failure: resolved };
+  if (!resolved.ok) return resolved;
   const { digest, stat, isStale } = resolved;
   const headers: HeaderMap = {
     ...contentHeaders(digest, stat?.mediaType ?? "", "revalidate"),
@@ -62,7 +62,7 @@ async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean
   }
   const content = await readManifestContent(registry, repository, digest);
   // The tag moved and the manifest was deleted, since it was resolved or since the replica learnt of it.
-  if (!content.ok) return isRepeated ? { failure: failure("UNAVAILABLE") } : pullTag(context, tag, true);
+  if (!content.ok) return isRepeated ? failure("UNAVAILABLE") : pullTag(context, tag, true);
   notePull(context, content, tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
 }
@@ -73,7 +73,7 @@ async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: 
   const found = mustBeCurrent
     ? await statManifest(registry, repository, digest)
     : await readManifestContent(registry, repository, digest);
-  if (!found.ok) return { failure: found };
+  if (!found.ok) return found;
   const headers = contentHeaders(digest, found.mediaType, "immutable");
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
     return { status: 304, headers };
@@ -102,15 +102,14 @@ function notePull(
 export async function putManifest(context: RepositoryContext): Promise<Answer> {
   const { request, registry, params, url } = context;
   const parsed = parseReference(params.reference);
-  if (!parsed.ok) return { failure: parsed };
+  if (!parsed.ok) return parsed;
   const { digest, tag } = parsed.reference;
   const tags = tag === undefined ? parseTags(url.searchParams.getAll("tag")) : [tag];
-  if (tags === undefined)
-    return { failure: failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") }) };
+  if (tags === undefined) return failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") });
   const length = parseContentLength(request.headers.get("Content-Length"));
-  if (length !== undefined && length > maxManifestBytes) return { failure: failure("MANIFEST_TOO_LARGE") };
+  if (length !== undefined && length > maxManifestBytes) return failure("MANIFEST_TOO_LARGE");
   const leave = await bodyBudgetOf(registry).enter(length ?? maxManifestBytes);
-  if (leave === undefined) return { failure: failure("UNAVAILABLE") };
+  if (leave === undefined) return failure("UNAVAILABLE");
   try {
     return await takeManifest(context, digest, tags, length);
   } finally {
@@ -126,8 +125,7 @@ async function takeManifest(
 ): Promise<Answer> {
   const { request, registry, repository } = context;
   const body = await readBody(request.body, length, maxManifestBytes);
-  if (!body.ok)
-    return { failure: body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID") };
+  if (!body.ok) return body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID");
   context.received(body.bytes.byteLength);
   const pushed = await pushManifest(registry, {
     repository,
@@ -137,7 +135,7 @@ async function takeManifest(
     contentType: mediaTypeOfHeader(request.headers.get("Content-Type")),
     origin: eventOrigin(context),
   });
-  if (!pushed.ok) return { failure: pushed };
+  if (!pushed.ok) return pushed;
   return {
     status: 201,
     headers: {
@@ -158,12 +156,12 @@ function parseTags(texts: string[]): Tag[] | undefined {
 export async function removeManifest(context: RepositoryContext): Promise<Answer> {
   const { registry, repository, params } = context;
   const parsed = parseReference(params.reference);
-  if (!parsed.ok) return { failure: parsed };
+  if (!parsed.ok) return parsed;
   const { digest, tag } = parsed.reference;
   const origin = eventOrigin(context);
   const deleted =
     tag === undefined
       ? await deleteManifest(registry, repository, digest, origin)
       : await deleteTag(registry, repository, tag, origin);
-  return deleted.ok ? { status: 202 } : { failure: deleted };
+  return deleted.ok ? { status: 202 } : deleted;
 }

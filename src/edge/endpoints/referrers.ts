@@ -10,9 +10,9 @@ import { linkHeader } from "../respond.ts";
 /** Lists the manifests whose subject is a digest, as an image index. Never 404: a subject may come later. */
 export async function referrers({ registry, repository, params, url }: RepositoryContext): Promise<Answer> {
   const subject = parseAnyDigest(params.digest ?? "");
-  if (subject === undefined) return { failure: failure("DIGEST_INVALID", { digest: params.digest }) };
+  if (subject === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const page = parsePage(url.searchParams);
-  if (page === undefined) return { failure: failure("PAGE_INVALID", { n: url.searchParams.get("n") }) };
+  if (page === undefined) return failure("PAGE_INVALID", { n: url.searchParams.get("n") });
   const artifactType = url.searchParams.get("artifactType") || undefined;
   const { entries, more } = await listReferrers(registry, repository, subject, artifactType, page);
   const filters: HeaderMap = artifactType === undefined ? {} : { "OCI-Filters-Applied": "artifactType" };

@@ -41,7 +41,7 @@ export async function postToken(context: Context): Promise<Answer> {
   const { request } = context;
   const length = parseContentLength(request.headers.get("Content-Length"));
   const body = await readBody(request.body, length, maxFormBytes);
-  if (!body.ok) return { failure: failure("REQUEST_INVALID", `the body is ${body.reason}`) };
+  if (!body.ok) return failure("REQUEST_INVALID", `the body is ${body.reason}`);
   const form = new URLSearchParams(new TextDecoder().decode(body.bytes));
   const wantsRefresh = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
@@ -55,7 +55,7 @@ export async function postToken(context: Context): Promise<Answer> {
       return issue(context, await askerOfRefreshToken(context, shown), form.getAll("scope"), false, shown);
     }
     default:
-      return { failure: failure("GRANT_UNSUPPORTED") };
+      return failure("GRANT_UNSUPPORTED");
   }
 }
 
@@ -96,13 +96,13 @@ async function issue(
   if (!asker.ok) {
     const isRefused = asker.error === "LOGIN_FAILED" || asker.error === "TOKEN_INVALID";
     const headers = { "WWW-Authenticate": basicChallenge(registry.settings) };
-    return isRefused ? { failure: asker, headers } : { failure: asker };
+    return isRefused ? { ...asker, headers } : asker;
   }
   const { keys } = authCacheOf(registry);
   const { principal } = asker;
   const asked = parseScopes(scopes);
   if (principal === undefined && asked.length > 0 && hasTooManyMisses(context)) {
-    return { failure: failure("TOOMANYREQUESTS") };
+    return failure("TOOMANYREQUESTS");
   }
   const access = await grant(context, principal, asked);
   noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);

@@ -23,7 +23,7 @@ export async function openUpload(context: RepositoryContext): Promise<Answer> {
   const digestText = query.get("digest");
   if (digestText !== null) return pushAtOnce(context, digestText);
   const algorithm = query.get("digest-algorithm") ?? "sha256";
-  if (!isDigestAlgorithm(algorithm)) return { failure: failure("DIGEST_INVALID", { algorithm }) };
+  if (!isDigestAlgorithm(algorithm)) return failure("DIGEST_INVALID", { algorithm });
   return opened(context, newSession(context.repository, algorithm));
 }
 
@@ -34,9 +34,9 @@ async function mountOrOpen(
 ): Promise<Answer> {
   const { registry, repository } = context;
   const digest = parseDigest(mount);
-  if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: mount }) };
+  if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
   const from = fromText ? parseRepositoryName(fromText) : undefined;
-  if (fromText && from === undefined) return { failure: failure("NAME_INVALID", { from: fromText }) };
+  if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
   const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
   const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
@@ -45,9 +45,9 @@ async function mountOrOpen(
 async function pushAtOnce(context: RepositoryContext, digestText: string): Promise<Answer> {
   const { registry, repository } = context;
   const digest = parseDigest(digestText);
-  if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
+  if (digest === undefined) return failure("DIGEST_INVALID", { digest: digestText });
   const body = readUploadBody(context.request);
-  if (!body.ok) return { failure: body };
+  if (!body.ok) return body;
   const closed = await closeUpload(
     registry,
     newSession(repository, algorithmOf(digest)),
@@ -56,7 +56,7 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
     eventOrigin(context),
     context,
   );
-  return closed.ok ? stored(context, digest) : { failure: closed };
+  return closed.ok ? stored(context, digest) : closed;
 }
 
 /** Takes a chunk, of announced length or not. */
@@ -65,7 +65,7 @@ export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   const session = await sessionOf(context);
   if (session === undefined) return unknownSession;
   const body = readUploadBody(request);
-  if (!body.ok) return { failure: body };
+  if (!body.ok) return body;
   const pushed = await pushChunk(registry, session, body.body, eventOrigin(context), context);
   if (!pushed.ok) return refused(context, session, pushed);
   return {
@@ -81,9 +81,9 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   if (session === undefined) return unknownSession;
   const digestText = url.searchParams.get("digest");
   const digest = parseDigest(digestText ?? "");
-  if (digest === undefined) return { failure: failure("DIGEST_INVALID", { digest: digestText }) };
+  if (digest === undefined) return failure("DIGEST_INVALID", { digest: digestText });
   const body = readUploadBody(request);
-  if (!body.ok) return { failure: body };
+  if (!body.ok) return body;
   const origin = eventOrigin(context);
   const closed = await closeUpload(registry, session, body.body, digest, origin, context);
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
@@ -94,7 +94,7 @@ export async function getUpload(context: RepositoryContext): Promise<Answer> {
   const session = await sessionOf(context);
   if (session === undefined) return unknownSession;
   const status = await uploadStatus(context.registry, session);
-  if (!status.ok) return { failure: status };
+  if (!status.ok) return status;
   const started = session.started || status.offset > 0;
   return { status: 204, headers: await sessionHeaders(context, { ...session, started }, status.offset) };
 }
@@ -104,10 +104,10 @@ export async function cancel(context: RepositoryContext): Promise<Answer> {
   const session = await sessionOf(context);
   if (session === undefined) return unknownSession;
   const cancelled = await cancelUpload(context.registry, session);
-  return cancelled.ok ? { status: 204 } : { failure: cancelled };
+  return cancelled.ok ? { status: 204 } : cancelled;
 }
 
-const unknownSession: Answer = { failure: failure("BLOB_UPLOAD_UNKNOWN") };
+const unknownSession: Answer = failure("BLOB_UPLOAD_UNKNOWN");
 
 function sessionOf({
   registry,
@@ -143,10 +143,10 @@ function stored({ repository }: RepositoryContext, digest: Digest): Answer {
 
 /** A refused chunk says where the upload stands, so that the client can go on. */
 async function refused(context: RepositoryContext, session: NamedSession, refusal: Failure): Promise<Answer> {
-  if (refusal.error !== "BLOB_UPLOAD_RANGE") return { failure: refusal };
-  const { offset } = refusal.detail as { offset: number };
+  if (refusal.error !== "BLOB_UPLOAD_RANGE") return refusal;
+  const { offset } = refusal.detail;
   const started = session.started || offset > 0;
-  return { failure: refusal, headers: await sessionHeaders(context, { ...session, started }, offset) };
+  return { ...refusal, headers: await sessionHeaders(context, { ...session, started }, offset) };
 }
 
 /** The body and what the headers say of it. Errors: `BLOB_UPLOAD_INVALID`, `SIZE_INVALID` when they disagree. */

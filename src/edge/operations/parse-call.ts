@@ -122,7 +122,7 @@ function refuse(name: string, value: unknown, schema: v.GenericSchema | undefine
   if (refused !== undefined && "error" in refused && (typeof value === "string" || !refused.isForTexts)) {
     // What is no text is not said again: it may be anything.
     const isSaid = refused.member !== undefined && typeof value === "string";
-    return failure(refused.error, isSaid ? { [refused.member ?? ""]: value } : undefined);
+    return isSaid ? failure(refused.error, { [refused.member ?? ""]: value }) : failure(refused.error);
   }
   return invalidField(name, refused?.expected ?? "as documented");
 }

@@ -24,10 +24,10 @@ export type AnyHandler = (call: Omit<Context, "params"> & ParsedCall) => Promise
 /** Lets a handler answer the call of an operation. */
 export async function perform(context: Context, operation: Operation, handler: AnyHandler): Promise<Answer> {
   const parsed = await parseCall(context, operation);
-  if (!parsed.ok) return { failure: parsed };
+  if (!parsed.ok) return parsed;
   const { call } = parsed;
   const reply = await handler({ ...context, ...call });
-  if ("ok" in reply) return { failure: reply };
+  if ("ok" in reply) return reply;
   if ("audit" in operation && operation.audit !== "none") {
     const { action, detail, ...named } = reply.audited ?? {};
     const entry = entryOf(operation.audit, action, { ...call.params, ...named });

@@ -14,7 +14,7 @@ import { join, sep } from "node:path";
 import type { Readable } from "node:stream";
 import { type Channels, workerdAddress } from "../channels.ts";
 import type { DataFolders } from "../data-layout.ts";
-import { writeIfRoom } from "../free-space.ts";
+import { writeIfRoom } from "../files.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
 import { workerdFile } from "./binary.ts";
 import { names } from "./config.ts";

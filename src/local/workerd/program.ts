@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeWhole } from "../whole-file.ts";
+import { writeAtomically } from "../files.ts";
 import { workerdFile } from "./binary.ts";
 import { buildWorker, endBundler, projectDirectory } from "./bundle.ts";
 import { workerdConfig } from "./config.ts";
@@ -80,8 +80,8 @@ export async function buildProgram(): Promise<Uint8Array> {
   const sources = hashSources();
   const program = await compileProgram();
   mkdirSync(built, { recursive: true });
-  writeWhole(programFile, program);
-  writeWhole(sourcesFile, sources);
+  writeAtomically(programFile, program);
+  writeAtomically(sourcesFile, sources);
   return program;
 }
 

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import type { WorkerOptions } from "miniflare";
 import type { Unstable_Config } from "wrangler";
 import { cacheDirectory } from "../compile-cache.ts";
-import { writeWhole } from "../whole-file.ts";
+import { writeAtomically } from "../files.ts";
 import { projectDirectory } from "./bundle.ts";
 
 /** The Worker's name, variables and Miniflare options as wrangler.toml has them: plain data. */
@@ -56,7 +56,7 @@ function readKept(file: string): WranglerOptions | undefined {
 function keep(file: string, options: WranglerOptions): void {
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeWhole(file, JSON.stringify(options));
+    writeAtomically(file, JSON.stringify(options));
   } catch {
     // Another user's installation, or a disk that is read-only: the next start asks wrangler again.
   }

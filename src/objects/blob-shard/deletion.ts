@@ -3,9 +3,9 @@
  * Tombstones are kept for a while, and the bytes are deleted once more when they go.
  */
 import type { Digest } from "../../oci/digest.ts";
+import { logDeletion } from "../../rpc/tally.ts";
 import type { DueRow } from "../due.ts";
 import type { Tx } from "../sql.ts";
-import { logDeletion } from "../tally.ts";
 import type { ShardParts } from "./parts.ts";
 import { isTombstone, type ScheduledDeletion } from "./store.ts";
 

@@ -5,13 +5,15 @@
  * What a repository answers is about leases, by their numbers. With "no" it also guarantees that it will never link on
  * one of them, however late that link or this answer comes. So no clock decides who is dropped.
  */
+
+import { log } from "../../log.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { Adoption, NumberedLease } from "../../rpc/blob-shard-api.ts";
+import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import type { Adoption, NumberedLease } from "../blob-shard-api.ts";
 import type { DueRow } from "../due.ts";
 import type { Tx } from "../sql.ts";
-import { repositoryStub } from "../stubs.ts";
 import { dropJob } from "./deletion.ts";
 import type { ShardParts } from "./parts.ts";
 
@@ -88,7 +90,7 @@ export async function askHolders(shard: ShardParts, rows: DueRow<HolderId>[]): P
       });
     } catch (error) {
       // They are postponed; the other repositories' go on.
-      console.warn(JSON.stringify({ event: "holder not asked", repository, error: String(error) }));
+      log("warn", "holder not asked", { repository, error: String(error) });
     }
   }
 }

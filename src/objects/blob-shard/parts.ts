@@ -4,12 +4,12 @@
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import { parseSettings, type Settings } from "../../settings/settings.ts";
+import { Tally } from "../../rpc/tally.ts";
+import { type Settings, settingsOf } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
 import { type Tx, transaction } from "../sql.ts";
-import { Tally } from "../tally.ts";
 import { shardColumns } from "./schema.ts";
 import { ShardStore } from "./store.ts";
 
@@ -38,7 +38,7 @@ export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: C
   return {
     env,
     clock,
-    settings: parseSettings(env),
+    settings: settingsOf(env),
     bucket: openBucket(env),
     due: new DueTable(storage, clock, shardColumns),
     store: new ShardStore(storage),

@@ -3,9 +3,9 @@
  * digest, or cannot be found out, keeps it from no other.
  */
 import type { RepositoryName } from "../../oci/name.ts";
+import { emptyReport, type ScrubReport, type ScrubStep } from "../../rpc/scrub-report.ts";
+import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { emptyReport, type ScrubReport, type ScrubStep } from "../scrub/report.ts";
-import { repositoryStub } from "../stubs.ts";
 import { examine } from "./faults.ts";
 import { askUnasked } from "./holders.ts";
 import type { ShardParts } from "./parts.ts";

@@ -3,6 +3,7 @@
  */
 import type { Digest } from "../../oci/digest.ts";
 import type { RepositoryName } from "../../oci/name.ts";
+import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema } from "../schema.ts";
 import {
@@ -15,7 +16,6 @@ import {
   type Tx,
   transaction,
 } from "../sql.ts";
-import type { Amount, ShardUsage } from "../upkeep.ts";
 import { shardSchema } from "./schema.ts";
 
 /**

@@ -3,17 +3,15 @@
  * the metrics, and hears nothing of what succeeds, which is nearly everything.
  */
 
-import type { Env } from "../../bindings.ts";
-import type { Clock } from "../../clock.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import { catalogStub } from "../../rpc/stubs.ts";
 import type { DueTable } from "../due.ts";
-import { type TransactionalStorage, type Tx, transaction } from "../sql.ts";
-import { catalogStub } from "../stubs.ts";
+import { type Tx, transaction } from "../sql.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
 
 /** The job of the `due` table that tells the catalog. As long as it is there, the catalog may know of a backlog. */
-export const backlogJob = "backlog";
+const backlogJob = "backlog";
 
-/** A failure that is over sooner is nobody's business. */
+/** A failure that is over sooner is not reported. */
 const firstAfterMs = 10_000;
 const againAfterMs = 60_000;
 
@@ -22,21 +20,33 @@ export function tellBacklogLater(tx: Tx, due: DueTable, now: number): void {
   if (due.at(backlogJob, "") === undefined) due.set(tx, backlogJob, "", now + firstAfterMs);
 }
 
-/** What hands over rows and events, and when it is tried again. */
-type HandOver = { storage: TransactionalStorage; outbox: Queue; events: Queue; due: DueTable; clock: Clock };
+/** What has rows or events to hand over. */
 type Queue = { backlog(): number };
 
-/** Tells the catalog what is left to hand over, and again later until that is nothing. */
-export async function tellBacklog(
-  env: Env,
-  repository: RepositoryName,
-  { storage, outbox, events, due, clock }: HandOver,
-): Promise<void> {
-  const backlog = { replica: outbox.backlog(), events: events.backlog() };
-  await catalogStub(env).putBacklog(repository, backlog);
-  const isOver = backlog.replica === 0 && backlog.events === 0;
-  transaction(storage, (tx) => {
-    if (isOver) due.clear(tx, backlogJob, "");
-    else due.set(tx, backlogJob, "", clock.now() + againAfterMs);
-  });
+/** How the catalog hears of it. */
+export class BacklogReports implements Feature {
+  readonly tables = {};
+  readonly steps = {};
+  readonly jobs = { [backlogJob]: { atDeletion: "drained", run: () => this.#tell() } } as const;
+
+  readonly #host: LedgerHost;
+  readonly #queues: { outbox: Queue; events: Queue };
+
+  constructor(host: LedgerHost, queues: { outbox: Queue; events: Queue }) {
+    this.#host = host;
+    this.#queues = queues;
+  }
+
+  /** Tells the catalog what is left to hand over, and again later until that is nothing. */
+  async #tell(): Promise<void> {
+    const { env, storage, due, clock, name } = this.#host;
+    const { outbox, events } = this.#queues;
+    const backlog = { replica: outbox.backlog(), events: events.backlog() };
+    await catalogStub(env).putBacklog(name(), backlog);
+    const isOver = backlog.replica === 0 && backlog.events === 0;
+    transaction(storage, (tx) => {
+      if (isOver) due.clear(tx, backlogJob, "");
+      else due.set(tx, backlogJob, "", clock.now() + againAfterMs);
+    });
+  }
 }

@@ -7,37 +7,15 @@
  */
 
 import { createHash } from "node:crypto";
-import type { Clock } from "../../clock.ts";
+import { log } from "../../log.ts";
 import type { EventTarget, EventType, Origin, RegistryEvent } from "../../oci/event.ts";
-import type { DueTable } from "../due.ts";
-import {
-  eachRow,
-  hasRow,
-  hasTable,
-  oneRow,
-  type TransactionalStorage,
-  type Tx,
-  takeBytes,
-  transaction,
-} from "../sql.ts";
-import type { WebhooksApi } from "../webhooks-api.ts";
+import type { WebhooksApi } from "../../rpc/webhooks-api.ts";
+import { eachRow, hasRow, hasTable, oneRow, type Tx, takeBytes, transaction } from "../sql.ts";
 import { tellBacklogLater } from "./backlog.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
 
 /** The job of the `due` table that hands events over. */
-export const eventsJob = "events";
-
-/** SQL of the table, for the ledger's schema. An event holds all but the repository's name. */
-export const eventsSchema = `
-  CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
-`;
-
-/** Events leave in their order, so that a number may be used again: the count of them was a row more for each. */
-export const plainEvents = `
-  CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
-  INSERT INTO plain_events SELECT sequence, event FROM events;
-  DROP TABLE events;
-  ALTER TABLE plain_events RENAME TO events;
-`;
+const eventsJob = "events";
 
 const batchSize = 100;
 const retryMs = 5_000;
@@ -45,16 +23,35 @@ const retryMs = 5_000;
 /** How long events wait for others while somebody listens, so that a burst of pushes is one call. */
 const gatherMs = 250;
 /** Whoever writes an event hands it over at once; where the object died before it did, the alarm does, after this time. */
-const rescueMs = 30_000;
+const alarmAfterMs = 30_000;
+
+/** What an event log works with. */
+type EventHost = Pick<LedgerHost, "storage" | "sql" | "due" | "clock" | "name">;
 
 /** The events of one ledger that are not handed over yet. */
-export class EventLog {
-  readonly #storage: TransactionalStorage;
-  readonly #sql: SqlStorage;
-  readonly #due: DueTable;
-  readonly #clock: Clock;
+export class EventLog implements Feature {
+  readonly tables = { events: "drained" } as const;
+
+  readonly steps = {
+    // An event holds all but the repository's name.
+    3: `
+  CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
+`,
+    // Events leave in their order, so that a number may be used again: the count of them was a row more for each.
+    7: `
+  CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
+  INSERT INTO plain_events SELECT sequence, event FROM events;
+  DROP TABLE events;
+  ALTER TABLE plain_events RENAME TO events;
+`,
+  };
+
+  readonly jobs = { [eventsJob]: { atDeletion: "kept", run: () => this.flush(this.#host.name()) } } as const;
+
+  readonly #host: EventHost;
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
+  /** Until then no event is written: nobody is going to listen. */
   #quietUntil = 0;
   /** When to ask again, if somebody comes who is going to push. */
   #askAfter = 0;
@@ -63,17 +60,14 @@ export class EventLog {
   #flushing: Promise<void> | undefined;
   #hasFailed = false;
 
-  constructor(storage: TransactionalStorage, due: DueTable, clock: Clock, webhooks: () => WebhooksApi) {
-    this.#storage = storage;
-    this.#sql = storage.sql;
-    this.#due = due;
-    this.#clock = clock;
+  constructor(host: EventHost, webhooks: () => WebhooksApi) {
+    this.#host = host;
     this.#webhooks = webhooks;
   }
 
-  /** Writes an event down, unless nobody listens. */
+  /** Writes an event down, unless nobody is going to listen. */
   record(tx: Tx, type: EventType, origin: Origin, target: EventTarget): void {
-    const now = this.#clock.now();
+    const now = this.#host.clock.now();
     if (now < this.#quietUntil) return;
     const event = {
       id: eventId(type, origin, target),
@@ -83,23 +77,24 @@ export class EventLog {
       origin,
     };
     tx.write("INSERT INTO events (event) VALUES (?)", JSON.stringify(event));
-    if (this.#due.at(eventsJob, "") === undefined) this.#due.set(tx, eventsJob, "", now + rescueMs);
+    if (this.#host.due.at(eventsJob, "") === undefined)
+      this.#host.due.set(tx, eventsJob, "", now + alarmAfterMs);
   }
 
   /** Whether all events are handed over. */
   isEmpty(): boolean {
-    return !hasRow(this.#sql, "SELECT 1 FROM events LIMIT 1");
+    return !hasRow(this.#host.sql, "SELECT 1 FROM events LIMIT 1");
   }
 
   /** How many events could not be handed over; those that merely wait for others are not among them. */
   backlog(): number {
     if (!this.#hasFailed) return 0;
-    return oneRow<{ count: number }>(this.#sql, "SELECT count(*) AS count FROM events").count;
+    return oneRow<{ count: number }>(this.#host.sql, "SELECT count(*) AS count FROM events").count;
   }
 
   /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
   async ask(repository: string): Promise<void> {
-    if (this.#isAsking || this.#isListening || this.#clock.now() < this.#askAfter) return;
+    if (this.#isAsking || this.#isListening || this.#host.clock.now() < this.#askAfter) return;
     this.#isAsking = true;
     try {
       await this.#tell(repository, []);
@@ -111,7 +106,7 @@ export class EventLog {
   }
 
   async #tell(repository: string, events: RegistryEvent[]): Promise<void> {
-    const askedAt = this.#clock.now();
+    const askedAt = this.#host.clock.now();
     const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
     this.#isListening = isListening;
     this.#quietUntil = askedAt + quietMs;
@@ -152,29 +147,29 @@ export class EventLog {
         const last = batch.at(-1)?.sequence ?? 0;
         this.#change((tx) => tx.write("DELETE FROM events WHERE sequence <= ?", last));
       }
-      this.#change((tx) => this.#due.clear(tx, eventsJob, ""));
+      this.#change((tx) => this.#host.due.clear(tx, eventsJob, ""));
       this.#hasFailed = false;
     } catch (error) {
-      console.warn(JSON.stringify({ event: "events not handed over", repository, error: String(error) }));
+      log("warn", "events not handed over", { repository, error: String(error) });
       this.#hasFailed = true;
       this.#change((tx) => {
-        this.#due.set(tx, eventsJob, "", this.#clock.now() + retryMs);
-        tellBacklogLater(tx, this.#due, this.#clock.now());
+        this.#host.due.set(tx, eventsJob, "", this.#host.clock.now() + retryMs);
+        tellBacklogLater(tx, this.#host.due, this.#host.clock.now());
       });
     }
   }
 
   #change(work: (tx: Tx) => void): void {
-    transaction(this.#storage, work);
+    transaction(this.#host.storage, work);
   }
 
   #exists(): boolean {
-    return hasTable(this.#sql, "events");
+    return hasTable(this.#host.sql, "events");
   }
 
   #batch(): { sequence: number; event: string }[] {
     const found = eachRow<{ sequence: number; event: string }>(
-      this.#sql,
+      this.#host.sql,
       "SELECT sequence, event FROM events ORDER BY sequence LIMIT ?",
       batchSize,
     );

@@ -1,174 +1,254 @@
 /**
- * How a ledger takes manifests in and gives them up, and the tags that move with them.
+ * Manifests: rows, bytes, and what they reference.
  */
-
+import type { AnyDigest, Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import { type Origin, registryItself } from "../../oci/event.ts";
 import { describeReferences } from "../../oci/manifest.ts";
-import type { RepositoryName } from "../../oci/name.ts";
-import type { ManifestPut } from "../api.ts";
-import type { DueRow } from "../due.ts";
-import type { Tx } from "../sql.ts";
-import { logDeletion } from "../tally.ts";
-import { unlinkLater } from "./links.ts";
-import type { LedgerParts } from "./parts.ts";
-import { hasUnread, reread } from "./reread.ts";
-import { historyJob } from "./tag-store.ts";
-import { purgeJob } from "./trash-store.ts";
-import { untaggedJob, untaggedLater } from "./untagged.ts";
+import type { ManifestFacts, Reference } from "../../oci/manifest-fields.ts";
+import type { ManifestPut, ManifestStat } from "../../rpc/api.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
+import { eachRow, firstRow, hasRow, inPieces, readRows, type Tx } from "../sql.ts";
+import type { Blobs } from "./blobs.ts";
+import type { EventLog } from "./events.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Tags } from "./tags.ts";
+import type { Untagged } from "./untagged.ts";
 
-const unreached = "nothing reached it for UNTAGGED_TTL";
+const bytesPerRow = 1024 * 1024;
 
-/**
- * Stores a manifest and points tags at it. Error: `MANIFEST_BLOB_UNKNOWN`, with all that
- * is missing; nothing is changed then. `accept` is called once it is sure that there is none.
- */
-export function storeManifest(tx: Tx, parts: LedgerParts, put: ManifestPut, accept = () => {}): Result {
-  const { manifests, trash, blobs, promises, outbox, clock } = parts;
-  const { digest, facts, origin } = put;
-  const now = clock.now();
-  // The same bytes may have been pushed as another media type, under which they named something else.
-  const isKnown = manifests.stat(digest)?.mediaType === facts.mediaType;
-  // Also of one that is here: it may have been stored under other rules, or its children deleted since.
-  const missing = put.sparse ? [] : manifests.missing(facts.references);
-  if (missing.length > 0) {
-    return failure(
-      "MANIFEST_BLOB_UNKNOWN",
-      missing.map((each) => ({ digest: each })),
-    );
-  }
-  accept();
-  const linkedLately = blobs.reference(
-    tx,
-    facts.references.map((reference) => reference.digest),
+/** The manifests. */
+export class Manifests implements Feature {
+  readonly tables = {
+    manifests: "emptied",
+    manifest_bytes: "emptied",
+    manifest_references: "emptied",
+  } as const;
+
+  readonly steps = {
+    1: `
+  -- Bytes lie apart, in rows of at most 1 MiB: a row holds 2 MB.
+  CREATE TABLE IF NOT EXISTS manifests (
+    digest TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    artifact_type TEXT,
+    subject TEXT,
+    pushed_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS manifests_by_subject ON manifests (subject, digest) WHERE subject IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS manifest_bytes (
+    digest TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    bytes BLOB NOT NULL,
+    PRIMARY KEY (digest, part)
   );
-  for (const blob of linkedLately) outbox.mark(tx, { kind: "blob", digest: blob });
-  if (!isKnown) {
-    trash.forget(tx, digest);
-    const referencedBefore = manifests.delete(tx, digest);
-    manifests.write(tx, digest, put.bytes, facts, now);
-    unlinkLater(tx, parts, referencedBefore);
+
+  -- What each manifest names: blobs, and manifests of an index. The subject is not among them.
+  CREATE TABLE IF NOT EXISTS manifest_references (
+    manifest TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (manifest, digest)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS references_by_digest ON manifest_references (digest);
+`,
+  };
+
+  readonly jobs = {};
+
+  readonly #host: LedgerHost;
+  readonly #blobs: Blobs;
+  readonly #tags: Tags;
+  readonly #outbox: Outbox;
+  readonly #events: EventLog;
+  readonly #untagged: Untagged;
+
+  constructor(
+    host: LedgerHost,
+    rooms: { blobs: Blobs; tags: Tags; outbox: Outbox; events: EventLog; untagged: Untagged },
+  ) {
+    this.#host = host;
+    this.#blobs = rooms.blobs;
+    this.#tags = rooms.tags;
+    this.#outbox = rooms.outbox;
+    this.#events = rooms.events;
+    this.#untagged = rooms.untagged;
   }
-  if (!isKnown || linkedLately.length > 0) outbox.mark(tx, { kind: "manifest", digest });
-  // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
-  if (!isKnown) promises.keep(facts.references.map((reference) => reference.digest));
-  recordPush(tx, parts, put);
-  for (const tag of put.tags) moveTag(tx, parts, tag, digest, origin);
-  untaggedLater(tx, parts, [digest]);
-  return { ok: true };
-}
 
-/** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */
-function recordPush(
-  tx: Tx,
-  { events }: LedgerParts,
-  { digest, bytes, facts, tags, origin }: ManifestPut,
-): void {
-  const { mediaType } = facts;
-  const references = describeReferences(bytes, mediaType);
-  const target = { digest, mediaType, sizeBytes: bytes.byteLength, references };
-  for (const tag of tags) events.record(tx, "manifest.push", origin, { ...target, tag });
-  if (tags.length === 0) events.record(tx, "manifest.push", origin, target);
-}
+  beforeDeletion(tx: Tx): void {
+    this.#outbox.markAll(tx, "manifest", "SELECT digest AS id FROM manifests");
+  }
 
-/**
- * Takes a manifest away, with the tags that point at it. It may come back for as long as what it references is kept
- * anyway. Error: `MANIFEST_UNKNOWN`.
- */
-export function removeManifest(
-  tx: Tx,
-  parts: LedgerParts,
-  repository: RepositoryName,
-  digest: string,
-  origin: Origin,
-  reason: string,
-): Result<{ tags: string[] }> {
-  const { manifests, trash, tags, outbox, events, due, clock, graceMs } = parts;
-  const stat = manifests.stat(digest);
-  if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
-  // It may be restored, with all that it names.
-  if (hasUnread(parts)) reread(tx, parts, stat);
-  const pointing = tags.pointingAt(digest);
-  for (const tag of pointing) moveTag(tx, parts, tag, undefined, origin);
-  const isKept = graceMs > 0;
-  const referenced = isKept ? manifests.withdraw(tx, digest) : manifests.delete(tx, digest);
-  if (isKept) {
+  // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  has(digest: Digest): boolean {
+    return hasRow(this.#host.sql, "SELECT 1 FROM manifests WHERE digest = ?", digest);
+  }
+
+  stat(digest: Digest): ManifestStat | undefined {
+    const query = "SELECT digest, media_type AS mediaType, size AS sizeBytes FROM manifests WHERE digest = ?";
+    return firstRow<ManifestStat>(this.#host.sql, query, digest);
+  }
+
+  /** The manifest, with where the blobs are that it names and this repository links. */
+  read(digest: Digest): ManifestRow | undefined {
+    const stat = this.stat(digest);
+    if (stat === undefined) return undefined;
     const { mediaType, sizeBytes } = stat;
-    trash.write(tx, digest, { mediaType, sizeBytes, tags: pointing });
-    due.set(tx, purgeJob, digest, clock.now() + graceMs);
+    return { mediaType, bytes: this.bytes(digest, sizeBytes), plan: this.#plan(digest) };
   }
-  unlinkLater(tx, parts, referenced);
-  untaggedLater(tx, parts, [...referenced, ...manifests.withSubject(digest)]);
-  outbox.mark(tx, { kind: "manifest", digest });
-  events.record(tx, "manifest.delete", origin, { digest });
-  logDeletion({
-    what: "manifest",
-    reason,
-    repository,
-    digest,
-    actor: origin.actor,
-    tags: pointing.slice(0, 100),
-  });
-  return { ok: true, tags: pointing };
+
+  /** The bytes of a manifest, which may be one that was deleted and can come back. */
+  bytes(digest: Digest, sizeBytes: number): Uint8Array {
+    const bytes = new Uint8Array(sizeBytes);
+    let filled = 0;
+    const query = "SELECT bytes FROM manifest_bytes WHERE digest = ? ORDER BY part";
+    for (const row of eachRow<{ bytes: ArrayBuffer }>(this.#host.sql, query, digest)) {
+      bytes.set(new Uint8Array(row.bytes), filled);
+      filled += row.bytes.byteLength;
+    }
+    return bytes;
+  }
+
+  #plan(digest: Digest): BlobLocation[] {
+    const query = `SELECT blobs.digest, blobs.key, blobs.size AS sizeBytes
+      FROM manifest_references JOIN blobs ON blobs.digest = manifest_references.digest
+      WHERE manifest_references.manifest = ?`;
+    return readRows<BlobLocation>(this.#host.sql, query, digest);
+  }
+
+  /** Manifests after `last`, in the order of their digests. */
+  page(last: string, limit: number): ManifestStat[] {
+    const query = `SELECT digest, media_type AS mediaType, size AS sizeBytes FROM manifests
+      WHERE digest > ? ORDER BY digest LIMIT ?`;
+    return readRows<ManifestStat>(this.#host.sql, query, last, limit);
+  }
+
+  /** What KV should say of a manifest, tag or blob, as the ledger says it now; `undefined` where there should be no row. */
+  replicaValue(key: ReplicaKey): ReplicaValue | undefined {
+    switch (key.kind) {
+      case "manifest": {
+        const row = this.read(key.digest);
+        return row && { kind: "manifest", row };
+      }
+      case "tag": {
+        const row = this.#tags.read(key.tag);
+        return row && { kind: "tag", row };
+      }
+      case "blob": {
+        const row = this.#blobs.location(key.digest);
+        return row && { kind: "blob", row };
+      }
+    }
+  }
+
+  /** Which references this repository does not have as what they are required to be. */
+  missing(references: Reference[]): AnyDigest[] {
+    const query = `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
+        WHEN 'blob' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
+        WHEN 'manifest' THEN value ->> 'digest' NOT IN (SELECT digest FROM manifests)
+        WHEN 'content' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
+          AND value ->> 'digest' NOT IN (SELECT digest FROM manifests)
+      END`;
+    const found = inPieces(references, (json) =>
+      readRows<{ digest: AnyDigest }>(this.#host.sql, query, json),
+    );
+    return [...new Set(found.map(({ digest }) => digest))];
+  }
+
+  // ── Storing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Stores a manifest and points tags at it. Error: `MANIFEST_BLOB_UNKNOWN`, with all that is missing; nothing is changed
+   * then. `accept` is called once it is sure that there is none.
+   */
+  store(tx: Tx, put: ManifestPut, accept = () => {}): Result {
+    const { digest, facts, tags, origin } = put;
+    // The same bytes may have been pushed as another media type, under which they named something else.
+    const isKnown = this.stat(digest)?.mediaType === facts.mediaType;
+    // Also of one that is here: it may have been stored under other rules, or its children deleted since.
+    const missing = put.sparse ? [] : this.missing(facts.references);
+    if (missing.length > 0) {
+      return failure(
+        "MANIFEST_BLOB_UNKNOWN",
+        missing.map((each) => ({ digest: each })),
+      );
+    }
+    accept();
+    const referenced = facts.references.map((reference) => reference.digest);
+    const linkedLately = this.#blobs.reference(tx, referenced);
+    for (const blob of linkedLately) this.#outbox.mark(tx, { kind: "blob", digest: blob });
+    if (!isKnown) this.#replace(tx, put);
+    if (!isKnown || linkedLately.length > 0) this.#outbox.mark(tx, { kind: "manifest", digest });
+    // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
+    if (!isKnown) this.#blobs.pending.fulfil(referenced);
+    this.#recordPush(tx, put);
+    for (const tag of tags) this.#tags.move(tx, tag, digest, origin);
+    // A tag reaches it.
+    if (tags.length === 0) this.#untagged.removeLater(tx, [digest]);
+    return { ok: true };
+  }
+
+  #replace(tx: Tx, { digest, bytes, facts }: ManifestPut): void {
+    forgetDeletion(tx, digest);
+    const referencedBefore = this.withdraw(tx, digest);
+    deleteBytes(tx, digest);
+    this.#write(tx, digest, bytes, facts);
+    if (referencedBefore.length > 0) this.#blobs.releaseUnnamed(tx, referencedBefore);
+  }
+
+  #write(tx: Tx, digest: Digest, bytes: Uint8Array, facts: ManifestFacts): void {
+    const { mediaType, artifactType = null, subject = null } = facts;
+    const add = `INSERT INTO manifests (digest, media_type, size, artifact_type, subject, pushed_at)
+      VALUES (?, ?, ?, ?, ?, ?)`;
+    tx.write(add, digest, mediaType, bytes.byteLength, artifactType, subject, this.#host.clock.now());
+    for (let offset = 0; offset < bytes.byteLength; offset += bytesPerRow) {
+      const part = bytes.slice(offset, offset + bytesPerRow);
+      const addPart = "INSERT INTO manifest_bytes (digest, part, bytes) VALUES (?, ?, ?)";
+      tx.write(addPart, digest, offset / bytesPerRow, part);
+    }
+    this.addReferences(tx, digest, facts.references);
+  }
+
+  /** Notes what a manifest names; returns what was not noted of it before. */
+  addReferences(tx: Tx, manifest: Digest, references: Reference[]): AnyDigest[] {
+    const digests = references.map((reference) => reference.digest);
+    const add = `INSERT OR IGNORE INTO manifest_references (manifest, digest)
+      SELECT ?, value FROM json_each(?) RETURNING digest`;
+    const added = inPieces(digests, (json) => tx.write<{ digest: AnyDigest }>(add, manifest, json));
+    return added.map(({ digest }) => digest);
+  }
+
+  /** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */
+  #recordPush(tx: Tx, { digest, bytes, facts, tags, origin }: ManifestPut): void {
+    const { mediaType } = facts;
+    const references = describeReferences(bytes, mediaType);
+    const target = { digest, mediaType, sizeBytes: bytes.byteLength, references };
+    for (const tag of tags) this.#events.record(tx, "manifest.push", origin, { ...target, tag });
+    if (tags.length === 0) this.#events.record(tx, "manifest.push", origin, target);
+  }
+
+  /** Takes a manifest away, but for its bytes; returns what it referenced, and its subject. */
+  withdraw(tx: Tx, digest: Digest): AnyDigest[] {
+    const ofReferences = "DELETE FROM manifest_references WHERE manifest = ? RETURNING digest";
+    const references = tx.write<{ digest: AnyDigest }>(ofReferences, digest);
+    const ofManifest = "DELETE FROM manifests WHERE digest = ? RETURNING subject";
+    const [manifest] = tx.write<{ subject: AnyDigest | null }>(ofManifest, digest);
+    const digests = references.map((reference) => reference.digest);
+    return manifest?.subject == null ? digests : [...digests, manifest.subject];
+  }
+}
+
+/** Deletes the bytes of a manifest. */
+export function deleteBytes(tx: Tx, digest: Digest): void {
+  tx.write("DELETE FROM manifest_bytes WHERE digest = ?", digest);
 }
 
 /**
- * Removes those of the manifests that are due which still nothing reaches; none as long as there are some that may name
- * them.
+ * Forgets that a manifest was deleted (deleted-manifests.ts), whatever becomes of its bytes: it is there again, or may not
+ * come back any more. Returns whether it was.
  */
-export function removeUntagged(tx: Tx, parts: LedgerParts, repository: RepositoryName, rows: DueRow[]): void {
-  const { settings, manifests, due, tally } = parts;
-  if (hasUnread(parts)) return;
-  for (const { id: digest } of rows) {
-    due.clear(tx, untaggedJob, digest);
-    if (settings.untaggedTtlMs === undefined || manifests.isReached(digest)) continue;
-    const removed = removeManifest(tx, parts, repository, digest, registryItself, unreached);
-    if (removed.ok) tally.add({ manifests: 1 });
-  }
-}
-
-/** Deletes a tag, and nothing but the tag. Error: `MANIFEST_UNKNOWN`. */
-export function removeTag(
-  tx: Tx,
-  parts: LedgerParts,
-  repository: RepositoryName,
-  tag: string,
-  origin: Origin,
-): Result {
-  if (!moveTag(tx, parts, tag, undefined, origin)) return failure("MANIFEST_UNKNOWN", { tag });
-  logDeletion({ what: "tag", reason: "asked for", repository, tag, actor: origin.actor });
-  return { ok: true };
-}
-
-/** Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything. */
-export function moveTag(
-  tx: Tx,
-  parts: LedgerParts,
-  tag: string,
-  digest: string | undefined,
-  origin: Origin,
-): boolean {
-  const { tags, outbox, clock, due, settings } = parts;
-  const now = clock.now();
-  const from = tags.read(tag)?.digest;
-  if (!tags.move(tx, tag, digest, origin.actor, now)) return false;
-  outbox.mark(tx, { kind: "tag", tag });
-  if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
-  if (from !== undefined) untaggedLater(tx, parts, [from]);
-  recordMove(tx, parts, tag, from, digest, origin);
-  return true;
-}
-
-function recordMove(
-  tx: Tx,
-  { events }: LedgerParts,
-  tag: string,
-  from: string | undefined,
-  to: string | undefined,
-  origin: Origin,
-): void {
-  const before = from === undefined ? {} : { previousDigest: from };
-  if (to === undefined) events.record(tx, "tag.delete", origin, { tag, ...before });
-  else
-    events.record(tx, from === undefined ? "tag.create" : "tag.move", origin, { tag, digest: to, ...before });
+export function forgetDeletion(tx: Tx, digest: Digest): boolean {
+  tx.write("DELETE FROM deleted_tags WHERE digest = ?", digest);
+  return tx.write("DELETE FROM deleted_manifests WHERE digest = ? RETURNING digest", digest).length > 0;
 }

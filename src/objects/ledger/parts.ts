@@ -1,85 +1,96 @@
 /**
- * What a ledger is made of: its stores, its outbox, what it does later, and the settings that they go by.
+ * The features of a ledger, put together.
  */
-
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import { parseSettings, type Settings } from "../../settings/settings.ts";
-import { openReplica, type Replica } from "../../storage/replica.ts";
-import { DueTable } from "../due.ts";
-import type { TransactionalStorage } from "../sql.ts";
-import { webhooksStub } from "../stubs.ts";
-import { Tally } from "../tally.ts";
-import { BlobLinkStore, unlinkColumn, unlinkJob } from "./blob-link-store.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { webhooksStub } from "../../rpc/stubs.ts";
+import { Tally } from "../../rpc/tally.ts";
+import { settingsOf } from "../../settings/settings.ts";
+import { openReplica } from "../../storage/replica.ts";
+import { type DueColumn, DueTable } from "../due.ts";
+import { applySchema } from "../schema.ts";
+import type { Tx } from "../sql.ts";
+import { BacklogReports } from "./backlog.ts";
+import { Blobs } from "./blobs.ts";
+import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
-import { VoidLeaseStore } from "./leases.ts";
-import { ManifestStore } from "./manifest-store.ts";
-import { batchColumn, lostBatchJob, Outbox } from "./outbox.ts";
-import { Promises } from "./promises.ts";
-import { ReplicaWriter } from "./replica-writer.ts";
-import { TagStore } from "./tag-store.ts";
-import { TrashStore } from "./trash-store.ts";
+import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
+import { VoidLeases } from "./leases.ts";
+import { Manifests } from "./manifests.ts";
+import { Outbox } from "./outbox.ts";
+import { Rebuilding } from "./rebuild.ts";
+import { RepositoryRecord } from "./repository.ts";
+import { Rereading } from "./reread.ts";
+import { LedgerScrub } from "./scrub.ts";
+import { ClosedSessions } from "./sessions.ts";
+import { Tags } from "./tags.ts";
+import { Unlinking } from "./unlinking.ts";
+import { Untagged } from "./untagged.ts";
 
-/** The parts of a ledger. */
-export type LedgerParts = {
-  storage: TransactionalStorage;
-  sql: SqlStorage;
-  clock: Clock;
-  settings: Settings;
-  due: DueTable;
-  /** `undefined` on one machine. */
-  replica: Replica | undefined;
-  outbox: Outbox;
-  writer: ReplicaWriter;
-  events: EventLog;
-  blobs: BlobLinkStore;
-  manifests: ManifestStore;
-  trash: TrashStore;
-  tags: TagStore;
-  leases: VoidLeaseStore;
-  /** What collection has taken away here. */
-  tally: Tally;
-  promises: Promises;
-  /** How long what nothing references is kept. */
-  graceMs: number;
-  /** How long who was told that a blob is there may rely on it, also where an administrator ends all grace. */
-  promiseMs: number;
-};
+/** The features of a ledger by their names; `features`: all of them, in the order in which what is due is done. */
+export type LedgerParts = ReturnType<typeof makeParts>;
 
 /** Puts the parts of a ledger together. They touch no table before they are asked. */
-export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock): LedgerParts {
-  const { sql } = storage;
-  const settings = parseSettings(env);
-  const due = new DueTable(storage, clock, { [unlinkJob]: unlinkColumn, [lostBatchJob]: batchColumn });
-  const replica = openReplica(env);
-  const stores = {
-    blobs: new BlobLinkStore(sql),
-    manifests: new ManifestStore(sql),
-    trash: new TrashStore(sql),
-    tags: new TagStore(sql),
-    leases: new VoidLeaseStore(sql),
-  };
-  const outbox = new Outbox(sql, due, clock, replica !== undefined, settings.replicaRepeatMs);
-  const writer = new ReplicaWriter({ storage, clock, due, replica, outbox, ...stores });
-  const events = new EventLog(storage, due, clock, () => webhooksStub(env));
-  const graceMs = settings.gcGraceMs;
-  // A push takes longer than the lease of one of its blobs.
-  const promiseMs = 5 * settings.leaseMs;
-  const promises = new Promises(clock, { openMs: promiseMs, leastMs: settings.leaseMs });
-  const memory = { promises, tally: new Tally() };
-  return {
+export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock) {
+  const settings = settingsOf(env);
+  const columns: Record<string, DueColumn> = {};
+  const host: LedgerHost = {
+    env,
     storage,
-    sql,
+    sql: storage.sql,
     clock,
     settings,
-    due,
-    replica,
-    outbox,
-    writer,
-    events,
-    ...stores,
-    ...memory,
-    graceMs,
-    promiseMs,
+    due: new DueTable(storage, clock, columns),
+    replica: openReplica(env),
+    tally: new Tally(),
+    name: () => repository.name(),
   };
+  const events = new EventLog(host, () => webhooksStub(env));
+  const repository = new RepositoryRecord(host, events);
+  const outbox: Outbox = new Outbox(host, (key) => manifests.replicaValue(key));
+  const untagged = new Untagged(host);
+  const blobs = new Blobs(host, outbox, events);
+  const tags = new Tags(host, outbox, events, untagged);
+  const manifests: Manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
+  const rereading = new Rereading(host, manifests, blobs, outbox);
+  const rooms = { manifests, rereading, tags, blobs, untagged, outbox, events };
+  const deleted = new DeletedManifests(host, rooms);
+  const unlinking = new Unlinking(host, blobs, outbox, events);
+  const sessions = new ClosedSessions(host);
+  const leases = new VoidLeases(host);
+  const scrub = new LedgerScrub(host, rooms);
+  const rebuilding = new Rebuilding(host, outbox);
+  const backlog = new BacklogReports(host, { outbox, events });
+  const features: Feature[] = [
+    outbox,
+    repository,
+    manifests,
+    rereading,
+    untagged,
+    deleted,
+    blobs,
+    unlinking,
+    sessions,
+    leases,
+    tags,
+    scrub,
+    rebuilding,
+    events,
+    // After those that it speaks of.
+    backlog,
+  ];
+  Object.assign(columns, columnsOf(features));
+  return { ...host, ...rooms, repository, deleted, unlinking, sessions, leases, scrub, rebuilding, features };
+}
+
+/** Makes the tables of a ledger, and keeps the name of its repository, which an object does not know of itself. */
+export function createLedger(
+  tx: Tx,
+  { features, repository, tags }: LedgerParts,
+  name: RepositoryName,
+): void {
+  applySchema(tx, schemaOf(features));
+  tags.beginSequence(tx);
+  repository.write(tx, "name", name);
 }

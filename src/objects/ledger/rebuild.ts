@@ -1,13 +1,13 @@
 /**
  * Writing the whole replica of a repository anew, from the ledger, in batches that hold nobody up.
  */
+import { type DueRow, jobOn } from "../due.ts";
+import { oneRow, type Tx, transaction } from "../sql.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import type { Outbox } from "./outbox.ts";
 
-import type { DueRow } from "../due.ts";
-import { firstRow, type Tx } from "../sql.ts";
-import type { LedgerParts } from "./parts.ts";
-
-/** The job of the `due` table that marks a batch of rows as changed. */
-export const rebuildJob = "rebuild";
+/** The job that marks a batch of rows as changed. */
+const rebuildJob = "rebuild";
 
 const batchRows = 1000;
 
@@ -18,26 +18,45 @@ const kinds = [
   { kind: "blob", column: "digest", rows: "blobs WHERE replicated = 1" },
 ] as const;
 
-/** Lets every row of the replica be written anew. */
-export function rebuildLater(tx: Tx, { due, clock }: LedgerParts): void {
-  for (const { kind } of kinds) due.set(tx, rebuildJob, `${kind} `, clock.now());
-}
+/** How the replica is rebuilt. */
+export class Rebuilding implements Feature {
+  readonly tables = {};
+  readonly steps = {};
+  readonly jobs = {
+    [rebuildJob]: {
+      atDeletion: "emptied",
+      run: jobOn(async (due) => transaction(this.#host.storage, (tx) => this.#markPages(tx, due))),
+    },
+  } as const;
 
-/** Marks the next batch of each kind that is due. */
-export function markPage(tx: Tx, { outbox, due, clock }: LedgerParts, dueRows: DueRow[]): void {
-  for (const { id } of dueRows) {
-    due.clear(tx, rebuildJob, id);
-    const space = id.indexOf(" ");
-    const known = kinds.find(({ kind }) => kind === id.slice(0, space));
-    if (known === undefined) continue;
-    const { kind, column, rows } = known;
-    const page = `SELECT ${column} AS id FROM ${rows} AND ${column} > ? ORDER BY ${column} LIMIT ${batchRows}`;
-    outbox.markAll(tx, kind, page, id.slice(space + 1));
-    const last = firstRow<{ id: string | null }>(
-      tx.sql,
-      `SELECT max(id) AS id FROM (${page})`,
-      id.slice(space + 1),
-    );
-    if (last?.id != null) due.set(tx, rebuildJob, `${kind} ${last.id}`, clock.now());
+  readonly #host: LedgerHost;
+  readonly #outbox: Outbox;
+
+  constructor(host: LedgerHost, outbox: Outbox) {
+    this.#host = host;
+    this.#outbox = outbox;
+  }
+
+  /** Has every row of the replica written anew. */
+  begin(tx: Tx): void {
+    const { due, clock } = this.#host;
+    for (const { kind } of kinds) due.set(tx, rebuildJob, `${kind} `, clock.now());
+  }
+
+  /** Marks the next batch of each kind that is due. */
+  #markPages(tx: Tx, dueRows: DueRow[]): void {
+    const { sql, due, clock } = this.#host;
+    for (const { id } of dueRows) {
+      due.clear(tx, rebuildJob, id);
+      const space = id.indexOf(" ");
+      const known = kinds.find(({ kind }) => kind === id.slice(0, space));
+      if (known === undefined) continue;
+      const { kind, column, rows } = known;
+      const after = id.slice(space + 1);
+      const page = `SELECT ${column} AS id FROM ${rows} AND ${column} > ? ORDER BY ${column} LIMIT ${batchRows}`;
+      this.#outbox.markAll(tx, kind, page, after);
+      const last = oneRow<{ id: string | null }>(sql, `SELECT max(id) AS id FROM (${page})`, after).id;
+      if (last !== null) due.set(tx, rebuildJob, `${kind} ${last}`, clock.now());
+    }
   }
 }

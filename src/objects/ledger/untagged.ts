@@ -2,70 +2,95 @@
  * The policy on manifests that nothing reaches: no tag, no index, no subject that is there. By default they stay, as
  * they may be pulled by digest; under `UNTAGGED_TTL` they go.
  */
+import type { AnyDigest, Digest } from "../../oci/digest.ts";
+import { type DueRow, jobOn } from "../due.ts";
+import { hasRow, readRows, type Tx, transaction } from "../sql.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import type { RepositoryRecord } from "./repository.ts";
 
-import type { Digest } from "../../oci/digest.ts";
-import type { DueRow } from "../due.ts";
-import { type Tx, transaction } from "../sql.ts";
-import type { LedgerParts } from "./parts.ts";
-import { writeMeta } from "./schema.ts";
-
-/** The job of the `due` table that removes one manifest. */
+/** The job that removes one manifest (deleted-manifests.ts). */
 export const untaggedJob = "untagged";
 
 /** The job that looks for manifests which were there before the policy was. */
-export const untaggedScanJob = "untagged-scan";
+const scanJob = "untagged-scan";
 
 const scanBatch = 500;
 
-/** Lets those of the digests go, later, that are manifests which nothing reaches. */
-export function untaggedLater(
-  tx: Tx,
-  { settings, manifests, due, clock, graceMs }: LedgerParts,
-  digests: string[],
-): void {
-  const { untaggedTtlMs } = settings;
-  if (untaggedTtlMs === undefined) return;
-  for (const digest of digests) {
-    if (!manifests.has(digest) || manifests.isReached(digest)) continue;
-    // What an index that was deleted names must be there as long as the index may come back.
-    due.set(tx, untaggedJob, digest, clock.now() + Math.max(untaggedTtlMs, graceMs));
+/** Which manifests are due to be removed. */
+export class Untagged implements Feature {
+  readonly tables = {};
+  readonly steps = {};
+
+  readonly jobs = {
+    [scanJob]: {
+      atDeletion: "emptied",
+      run: jobOn<Digest | "">(async (due) => transaction(this.#host.storage, (tx) => this.#scan(tx, due))),
+    },
+  } as const;
+
+  readonly #host: LedgerHost;
+
+  constructor(host: LedgerHost) {
+    this.#host = host;
   }
-}
 
-/** Keeps a manifest that nothing reaches for another while: a client is told that it is there. */
-export function renewUntagged(parts: LedgerParts, digest: Digest): void {
-  const { storage, settings, due, clock } = parts;
-  const at = settings.untaggedTtlMs === undefined ? undefined : due.at(untaggedJob, digest);
-  const halfMs = (settings.untaggedTtlMs ?? 0) / 2;
-  // Written at most twice in the time.
-  if (at === undefined || at >= clock.now() + halfMs) return;
-  transaction(storage, (tx) => untaggedLater(tx, parts, [digest]));
-}
+  /** Whether a tag, an index, or its subject being there gives somebody a way to a manifest. */
+  isReached(digest: Digest): boolean {
+    const ways = `SELECT 1 FROM tags WHERE digest = ?
+      UNION ALL SELECT 1 FROM manifest_references WHERE digest = ?
+      UNION ALL SELECT 1 FROM manifests JOIN manifests AS subjects ON subjects.digest = manifests.subject
+        WHERE manifests.digest = ? LIMIT 1`;
+    return hasRow(this.#host.sql, ways, digest, digest, digest);
+  }
 
-/**
- * Begins to look for manifests that nothing reaches, where that was never done under the policy as it is now; `done`
- * is the one under which it was. Returns whether it begins.
- */
-export function scanIfNew(tx: Tx, { settings, due, clock }: LedgerParts, done: string | undefined): boolean {
-  const policy = String(settings.untaggedTtlMs ?? "never");
-  if (policy === (done ?? "never")) return false;
-  writeMeta(tx, "untagged-ttl", policy);
-  if (settings.untaggedTtlMs !== undefined) due.set(tx, untaggedScanJob, "", clock.now());
-  return true;
-}
+  /** Has those of the digests removed, later, that are manifests which nothing reaches. */
+  removeLater(tx: Tx, digests: AnyDigest[]): void {
+    const { sql, settings, due, clock } = this.#host;
+    const { untaggedTtlMs, gcGraceMs } = settings;
+    if (untaggedTtlMs === undefined) return;
+    const isManifest = "SELECT digest FROM manifests WHERE digest = ?";
+    for (const { digest } of digests.flatMap((each) => readRows<{ digest: Digest }>(sql, isManifest, each))) {
+      // What an index that was deleted names must be there as long as the index may come back.
+      if (!this.isReached(digest))
+        due.set(tx, untaggedJob, digest, clock.now() + Math.max(untaggedTtlMs, gcGraceMs));
+    }
+  }
 
-/** Goes on looking for manifests that nothing reaches and that are not due, in batches. */
-export function scanUntagged(tx: Tx, parts: LedgerParts, rows: DueRow[]): void {
-  const { manifests, due, clock } = parts;
-  for (const { id: after } of rows) {
-    const digests = manifests.page(after, scanBatch);
-    untaggedLater(
-      tx,
-      parts,
-      digests.filter((digest) => due.at(untaggedJob, digest) === undefined),
-    );
-    due.clear(tx, untaggedScanJob, after);
-    const last = digests.at(-1);
-    if (last !== undefined) due.set(tx, untaggedScanJob, last, clock.now());
+  /** Keeps a manifest that nothing reaches for another while: a client is told that it is there. */
+  renew(digest: Digest): void {
+    const { storage, settings, due, clock } = this.#host;
+    const at = settings.untaggedTtlMs === undefined ? undefined : due.at(untaggedJob, digest);
+    const halfMs = (settings.untaggedTtlMs ?? 0) / 2;
+    // Written at most twice in the time.
+    if (at === undefined || at >= clock.now() + halfMs) return;
+    transaction(storage, (tx) => this.removeLater(tx, [digest]));
+  }
+
+  /** Begins to look for manifests that nothing reaches, where that was never done under the policy as it is now. */
+  scanIfNew(repository: RepositoryRecord): void {
+    const { storage, settings, due, clock } = this.#host;
+    const policy = String(settings.untaggedTtlMs ?? "never");
+    if (policy === (repository.meta?.untaggedTtl ?? "never")) return;
+    transaction(storage, (tx) => {
+      repository.write(tx, "untagged-ttl", policy);
+      if (settings.untaggedTtlMs !== undefined) due.set(tx, scanJob, "", clock.now());
+    });
+    repository.reload();
+  }
+
+  /** Goes on looking for manifests that nothing reaches and that are not due, in batches. */
+  #scan(tx: Tx, rows: DueRow<Digest | "">[]): void {
+    const { sql, due, clock } = this.#host;
+    const page = "SELECT digest FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";
+    for (const { id: after } of rows) {
+      const digests = readRows<{ digest: Digest }>(sql, page, after, scanBatch).map(({ digest }) => digest);
+      this.removeLater(
+        tx,
+        digests.filter((digest) => due.at(untaggedJob, digest) === undefined),
+      );
+      due.clear(tx, scanJob, after);
+      const last = digests.at(-1);
+      if (last !== undefined) due.set(tx, scanJob, last, clock.now());
+    }
   }
 }

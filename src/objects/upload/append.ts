@@ -3,12 +3,12 @@
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
+import type { UploadWrite } from "../../rpc/upload-channel.ts";
 import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import { type TransactionalStorage, transaction } from "../sql.ts";
-import type { UploadWrite } from "../upload-channel.ts";
 import { type ActiveWrite, Stopped } from "./active-write.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";

@@ -1,12 +1,12 @@
 /** What upload sessions share, and what administrators are told of one. */
 import type { Clock } from "../../clock.ts";
+import type { ObjectBindings } from "../../rpc/stubs.ts";
+import type { OpenSession } from "../../rpc/upload-channel.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
 import type { Tx } from "../sql.ts";
-import type { ObjectBindings } from "../stubs.ts";
-import type { OpenSession } from "../upload-channel.ts";
 import { expiryMs, type UploadTables } from "./schema.ts";
 import type { UploadStore } from "./store.ts";
 

@@ -8,12 +8,12 @@
 import { meter } from "../../metrics/meter.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { commitBlob, isStillLinked } from "../../rpc/commit-blob.ts";
+import { repositoryStub, shardStub } from "../../rpc/stubs.ts";
+import { logDeletion } from "../../rpc/tally.ts";
+import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../../rpc/upload-channel.ts";
 import { newBlobKey } from "../../storage/keys.ts";
-import { commitBlob, isStillLinked } from "../commit-blob.ts";
 import type { Tx } from "../sql.ts";
-import { repositoryStub, shardStub } from "../stubs.ts";
-import { logDeletion } from "../tally.ts";
-import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../upload-channel.ts";
 import type { ActiveWrite } from "./active-write.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble, deleteGivenUp, ownsKey } from "./assemble.ts";

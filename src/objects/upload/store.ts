@@ -4,9 +4,9 @@
  */
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
+import type { UploadSession } from "../../rpc/upload-channel.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
 import { eachRow, hasRow, oneRow, readRows, type Tx } from "../sql.ts";
-import type { UploadSession } from "../upload-channel.ts";
 import type { UploadTables } from "./schema.ts";
 
 /**

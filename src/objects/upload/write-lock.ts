@@ -2,6 +2,7 @@
  * The lock on writing to an upload: one request at a time.
  */
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { withTimeout } from "../../timeout.ts";
 
 /** How long a request waits for another one that is writing, in milliseconds: a lost connection ends in less. */
 const timeoutMs = 1_000;
@@ -40,10 +41,6 @@ export class WriteLock {
 
   /** Waits until nobody writes, for a second at most. */
   async waitShortly(): Promise<void> {
-    if (this.#held === undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, timeoutMs);
-    await Promise.race([this.#held, promise]);
-    clearTimeout(timer);
+    if (this.#held !== undefined) await withTimeout(this.#held, timeoutMs, undefined);
   }
 }

@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto";
 import type { RegistryEvent } from "../../oci/event.ts";
 import { formatEvent } from "../../oci/event-format.ts";
 import { targetProblem } from "../../oci/webhook-target.ts";
-import type { Webhook } from "../webhooks-api.ts";
+import type { Webhook } from "../../rpc/webhooks-api.ts";
 
 /** How it is sent. `now` is in milliseconds since 1970. */
 export type SendOptions = {

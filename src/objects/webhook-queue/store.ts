@@ -2,7 +2,8 @@
  * How the queue of a webhook keeps events: those that wait, by repository; the latest tries; and those given up.
  */
 import type { RegistryEvent } from "../../oci/event.ts";
-import type { Page } from "../api.ts";
+import type { Page } from "../../rpc/api.ts";
+import type { DeadLetter, Delivery, QueueState, TryCounts, Webhook } from "../../rpc/webhooks-api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import {
@@ -15,7 +16,6 @@ import {
   type Tx,
   transaction,
 } from "../sql.ts";
-import type { DeadLetter, Delivery, QueueState, TryCounts, Webhook } from "../webhooks-api.ts";
 
 const tables = `
   CREATE TABLE webhook (only INTEGER PRIMARY KEY CHECK (only = 1), value TEXT NOT NULL, dropped INTEGER NOT NULL);

@@ -2,6 +2,7 @@
  * How webhooks are kept, and the events that their queues have not taken over yet.
  */
 import type { RegistryEvent } from "../../oci/event.ts";
+import type { Webhook } from "../../rpc/webhooks-api.ts";
 import { DueTable } from "../due.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import {
@@ -13,7 +14,6 @@ import {
   takeBytes,
   transaction,
 } from "../sql.ts";
-import type { Webhook } from "../webhooks-api.ts";
 
 const tables = `
   -- A webhook as JSON, with the secret that signs what is sent to it.

@@ -4,8 +4,8 @@
  * POST /.test/overload/<calls> says for how many; GET /.test/overload answers how many of them are still to come.
  */
 import type { Env } from "../../../src/bindings.ts";
-import type { LedgerApi } from "../../../src/objects/api.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
+import type { LedgerApi } from "../../../src/rpc/api.ts";
 import worker from "../../../src/worker.ts";
 
 export { BlobShard as Blobs } from "../../../src/objects/blob-shard.ts";

@@ -24,7 +24,7 @@ const sharedLayers = [
   content(11 * mebibyte),
 ];
 
-/** A client of a server that may be killed: the front says 503 where workerd has ended, which says nothing of the request. */
+/** A client of a server that may be killed: the reverse proxy says 503 where workerd has ended, which says nothing of the request. */
 class BrokenOffClient extends Client {
   protected override check(method: string, path: string, answer: Answer): void {
     if (answer.status === 503) throw new Error(`${method} ${path} is not answered`);

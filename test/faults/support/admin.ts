@@ -1,14 +1,11 @@
 /** What administrators ask for while clients push and pull: it must be in nobody's way. */
+import type { Finding, ScrubReport } from "../../../src/contract/scrub.ts";
 import { blobs } from "./contents.ts";
 import { badBlobs, requireNamed } from "./damage.ts";
 import { jsonOf } from "./location.ts";
 import type { AdminStep } from "./program.ts";
 import { readEverything } from "./reads.ts";
 import type { Run } from "./run.ts";
-
-/** What a scrub reports, as far as it is checked. */
-type Finding = { what: string; repository?: string; digest?: string; detail?: string };
-type Report = { repaired: Finding[]; problems: Finding[]; cursor?: string };
 
 /** Does what an administrator asks for. */
 export async function administrate(run: Run, step: AdminStep): Promise<void> {
@@ -51,7 +48,7 @@ export async function scrub(run: Run): Promise<Finding[]> {
  * Nothing may be lost, and nothing stray, whatever went wrong before. Returns what may be wrong for a while: rows of the
  * replica as long as locations see it late, and holders as long as their shards have not heard.
  */
-function checkReports(run: Run, reports: Report[]): Finding[] {
+function checkReports(run: Run, reports: ScrubReport[]): Finding[] {
   const problems = reports
     .flatMap((report) => report.problems)
     .filter((each) => !isAskedFor(run, each) && !run.damage.isOf(each.digest));
@@ -86,8 +83,8 @@ function isLeaving(run: Run, { what, repository, digest }: Finding): boolean {
 }
 
 /** Asks until there is no more to do; where a fault cut it short, not at all. */
-async function askInPages(run: Run, path: string, fields: object = {}): Promise<Report[]> {
-  const reports: Report[] = [];
+async function askInPages(run: Run, path: string, fields: object = {}): Promise<ScrubReport[]> {
+  const reports: ScrubReport[] = [];
   for (let cursor: string | undefined = ""; cursor !== undefined; ) {
     const body = new TextEncoder().encode(JSON.stringify(cursor === "" ? fields : { ...fields, cursor }));
     const options = { as: "administrator", headers: { "Content-Type": "application/json" }, body } as const;
@@ -97,7 +94,7 @@ async function askInPages(run: Run, path: string, fields: object = {}): Promise<
       return [];
     }
     run.require(reply.status === 200, `${path} is answered with ${reply.status}`);
-    const report = jsonOf<Report>(reply);
+    const report = jsonOf<ScrubReport>(reply);
     // What could not be looked at is said, and may be all right.
     const isUnknown = ({ detail = "" }: Finding) => faults.length > 0 && detail.includes("could not be");
     reports.push({ ...report, problems: report.problems?.filter((each) => !isUnknown(each)) });

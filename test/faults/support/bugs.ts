@@ -30,19 +30,19 @@ const ofFailures: Bugs = {
     },
   ],
   "collection ignores that a blob's grace was renewed": {
-    file: "src/objects/ledger/links.ts",
+    file: "src/objects/ledger/unlinking.ts",
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);",
     to: "",
   },
   "a deletion forgets who waits for a blob": {
-    file: "src/objects/ledger/promises.ts",
-    from: "return made.open.at(-1) ?? made.last + leastMs - openMs;",
-    to: "return made.last + leastMs - openMs;",
+    file: "src/objects/ledger/blobs.ts",
+    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
+    to: "return waiting.last + this.#leaseMs - this.waitMs;",
   },
-  "who tags a manifest that is there uses up what others were promised": {
+  "who tags a manifest that is there uses up what others wait for": {
     file: "src/objects/ledger/manifests.ts",
-    from: "if (!isKnown) promises.keep",
-    to: "promises.keep",
+    from: "if (!isKnown) this.#blobs.pending.fulfil",
+    to: "this.#blobs.pending.fulfil",
   },
   "an adoption that is repeated drops its own key": {
     file: "src/objects/blob-shard.ts",
@@ -76,7 +76,7 @@ const ofFailures: Bugs = {
 /** A ledger's "no" is no promise any more. */
 const linksOnVoidLeases: Replacement = {
   file: "src/objects/ledger.ts",
-  from: "now >= adoption.leaseUntil || this.parts.leases.isVoid(adoption)",
+  from: "now >= adoption.leaseUntil || leases.isVoid(adoption)",
   to: "now >= adoption.leaseUntil",
 };
 
@@ -119,17 +119,17 @@ const ofDelays: Bugs = {
     to: "due.set(tx, dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
   },
   "another client's manifest takes a blob from a push that has yet to be answered": {
-    file: "src/objects/ledger/promises.ts",
-    from: "return made.open.at(-1) ?? made.last + leastMs - openMs;",
-    to: "return made.open.at(-1) ?? 0;",
+    file: "src/objects/ledger/blobs.ts",
+    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
+    to: "return waiting.open.at(-1) ?? 0;",
   },
   "a push is acknowledged for a link however long ago it was made": {
-    file: "src/objects/commit-blob.ts",
+    file: "src/rpc/commit-blob.ts",
     from: "if (clock.now() < adoption.leaseUntil) return { ok: true };",
     to: "if (clock.now() > 0) return { ok: true };",
   },
   "a push that is repeated is acknowledged for a blob that was deleted": {
-    file: "src/objects/commit-blob.ts",
+    file: "src/rpc/commit-blob.ts",
     from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
     to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
@@ -161,7 +161,7 @@ const ofDamage: Bugs = {
   },
   "rows of the replica are believed unhashed": {
     file: "src/storage/replica.ts",
-    from: "digestOfContent(row.bytes, algorithmOf(digest as Digest)) === digest ? row : undefined",
+    from: "digestOfContent(row.bytes, algorithmOf(digest)) === digest ? row : undefined",
     to: "row",
   },
 };

@@ -2,7 +2,7 @@
  * What was damaged in the stores behind the registry's back, and what must hold all the same: no wrong bytes are taken
  * for right ones, nothing else is affected, a scrub says what is wrong, and a push of the same content puts it right.
  */
-import { replicaKey } from "../../../src/storage/keys.ts";
+import { replicaKey } from "../../../src/storage/replica.ts";
 import { blobs, type Content } from "./contents.ts";
 import type { Reply } from "./location.ts";
 import { abridged } from "./location.ts";

@@ -3,8 +3,8 @@
  * over: not in the bucket, and not in the replica.
  */
 
-import { replicaKey } from "../../../src/storage/keys.ts";
-import { Replica } from "../../../src/storage/replica.ts";
+import { replicaKey } from "../../../src/storage/replica.ts";
+import { textReplica } from "../../support/text-replica.ts";
 import { administrate, scrub } from "./admin.ts";
 import { blobs } from "./contents.ts";
 import { badBlobs, requireNamed } from "./damage.ts";
@@ -108,7 +108,7 @@ function checkBucket(run: Run): void {
 async function checkReplica(run: Run): Promise<void> {
   const rows = run.world.kv.rows();
   // Nothing lags any more, so that a location sees what there is.
-  const replica = new Replica(run.world.kv.binding(0));
+  const replica = textReplica(run.world.kv.binding(0));
   const keys = new Set(run.world.bucket.keys());
   for (const repository of run.repositories) {
     const name = run.name(repository);

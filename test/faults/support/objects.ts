@@ -199,7 +199,7 @@ export class WorldObjects {
     }
   }
 
-  /** Calls a method. The call is disposed of, as src/objects/stubs.ts does, which sees only what wraps it. */
+  /** Calls a method. The call is disposed of, as src/rpc/stubs.ts does, which sees only what wraps it. */
   async #deliver(binding: ObjectBinding, name: string, method: string, args: unknown[]): Promise<unknown> {
     const stub = this.#stub(binding, name);
     const remote = Reflect.get(stub, method) as (

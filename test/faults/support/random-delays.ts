@@ -111,6 +111,22 @@ export const lateLink: fc.Arbitrary<Step[]> = fc
     { do: "pull blob", repository: where.repository, at: where.at, blob: where.blob },
   ]);
 
+/** A link that comes when its ledger has said that it holds nothing, and whose upload's object has died meanwhile. */
+export const orphanedLink: fc.Arbitrary<Step[]> = fc
+  .record({ leave: leaveUploadStep, seconds: fc.constantFrom(60, 70) })
+  .map(({ leave, seconds }) => {
+    const { repository, at, blob } = leave;
+    return [
+      delay("LEDGERS.linkBlob", "held"),
+      { ...leave, isClosed: true, isCancelled: false },
+      { do: "evict", of: "UPLOADS" },
+      { do: "advance", seconds },
+      { do: "collect now" },
+      { do: "let go", of: "LEDGERS.linkBlob" },
+      { do: "pull blob", repository, at, blob },
+    ];
+  });
+
 /** A ledger's word that it gave a blob up, which its shard hears when the blob is there again. */
 export const oldAnswer: fc.Arbitrary<Step[]> = fc
   .record({

@@ -93,7 +93,8 @@ export const endedGrace: fc.Arbitrary<Step[]> = fc
       { do: "push blob", ...target, blob: again, way: pushWay, pauseSeconds: 0 },
       ...putAgain,
       { do: "delete manifest", ...target, manifest: image },
-      { do: "advance", seconds: later },
+      // Longer than any lease: what else keeps it is seen.
+      { do: "advance", seconds: isTagged ? 70 : later },
       { do: "collect now" },
       { do: "pull blob", repository, blob: again, at: place === 0 ? 1 : 0 },
     ];

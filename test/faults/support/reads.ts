@@ -1,5 +1,5 @@
 /** Reading as clients do, and holding each answer to what the model says. */
-import { replicaKey } from "../../../src/storage/keys.ts";
+import { replicaKey } from "../../../src/storage/replica.ts";
 import { ask } from "./ask.ts";
 import { blobs, type Content } from "./contents.ts";
 import { pullDamaged } from "./damage.ts";

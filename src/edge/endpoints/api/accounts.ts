@@ -1,7 +1,7 @@
 /** `/api/v1/accounts` */
 import type { accounts } from "../../../contract/accounts.ts";
-import type { Account, AccountPut } from "../../../objects/api.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
+import type { Account, AccountPut } from "../../../rpc/api.ts";
 import { authCacheOf } from "../../auth/auth-cache.ts";
 import { hashPassword } from "../../auth/passwords.ts";
 import { adminName, federatedUser } from "../../auth/principal.ts";
@@ -45,7 +45,7 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
       }
       const derived = await derivePassword(call, body.password);
       if (!derived.ok) return derived;
-      const { grants, disabled: isDisabled = false } = body;
+      const { grants, disabled: isDisabled } = body;
       const isNew = await registry.catalog().putAccount({ name, grants, isDisabled, ...derived.derived });
       authCacheOf(registry).throttle.addName(name);
       const stored = await registry.catalog().account(name);

@@ -1,8 +1,8 @@
 /** `/api/v1/webhooks/{webhook}/dead-letters` */
 import type { deadLetters } from "../../../contract/dead-letters.ts";
-import type { DeadLetter } from "../../../objects/webhooks-api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { formatEvent } from "../../../oci/event-format.ts";
+import type { DeadLetter } from "../../../rpc/webhooks-api.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { findWebhook } from "./find-webhook.ts";
 

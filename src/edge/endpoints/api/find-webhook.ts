@@ -1,7 +1,8 @@
 /** What the handlers of webhooks and of their dead letters have in common. */
-import type { Webhook } from "../../../objects/webhooks-api.ts";
+
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { Registry } from "../../../registry/registry.ts";
+import type { Webhook } from "../../../rpc/webhooks-api.ts";
 
 /** The webhook of an id. Error: `WEBHOOK_UNKNOWN`. */
 export async function findWebhook(registry: Registry, id: string): Promise<Result<{ webhook: Webhook }>> {

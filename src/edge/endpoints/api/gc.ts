@@ -5,7 +5,7 @@ import type { HandlersOf } from "../../operations/handler.ts";
 
 export const gcHandlers: HandlersOf<typeof gc> = {
   "/gc": {
-    POST: async ({ registry, body: { cursor, now = false } }) => {
+    POST: async ({ registry, body: { cursor, now } }) => {
       const collected = await collect(registry, cursor, now);
       if (!collected.ok) return collected;
       const { freed, keptUntilMs } = collected;

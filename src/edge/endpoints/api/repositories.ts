@@ -1,8 +1,8 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
-import type { ListedRepository } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
+import type { ListedRepository } from "../../../rpc/api.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";

@@ -1,8 +1,8 @@
 /** `/api/v1/accounts/{account}/tokens` */
 import type { tokens } from "../../../contract/tokens.ts";
-import type { TokenRecord } from "../../../objects/api.ts";
 import { failure } from "../../../oci/errors.ts";
 import type { Registry } from "../../../registry/registry.ts";
+import type { TokenRecord } from "../../../rpc/api.ts";
 import { generateSecret, hashSecret } from "../../auth/passwords.ts";
 import { adminName } from "../../auth/principal.ts";
 import type { HandlersOf } from "../../operations/handler.ts";

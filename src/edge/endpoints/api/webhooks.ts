@@ -1,10 +1,10 @@
 /** `/api/v1/webhooks` */
 import type { webhooks } from "../../../contract/webhooks.ts";
-import type { QueueState, Webhook } from "../../../objects/webhooks-api.ts";
 import { type Failure, failure } from "../../../oci/errors.ts";
 import type { RegistryEvent } from "../../../oci/event.ts";
 import { targetProblem } from "../../../oci/webhook-target.ts";
 import type { Registry } from "../../../registry/registry.ts";
+import type { QueueState, Webhook } from "../../../rpc/webhooks-api.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { findWebhook, hostOf } from "./find-webhook.ts";

@@ -1,0 +1,142 @@
+/** Archives of `docker save`, old and new, and image layouts in a tar file. */
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdtemp, open, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { algorithmOf, type Digest, digestOf, digestOfContent, hexOf } from "../../oci/digest.ts";
+import { isObject } from "../../oci/manifest-fields.ts";
+import { imageManifestType } from "../../oci/media-type.ts";
+import { CommandError } from "../errors.ts";
+import { descriptorIn, type LocalContent, type Place, readPlace } from "./local.ts";
+import { readBlock, readTar, type TarEntry } from "./tar.ts";
+
+const configType = "application/vnd.oci.image.config.v1+json";
+const layerType = "application/vnd.oci.image.layer.v1.tar";
+const maxJsonBytes = 16 * 1024 * 1024;
+
+/** Opens an archive. */
+export async function archiveContent(path: string): Promise<LocalContent> {
+  const file = await open(path);
+  try {
+    const entries = await readTar(file, path);
+    const json = async (name: string): Promise<unknown> => {
+      const entry = entries.get(name);
+      if (entry === undefined || entry.size > maxJsonBytes) return undefined;
+      const text = (await readBlock(file, entry.offset, entry.size)).toString();
+      try {
+        return JSON.parse(text);
+      } catch {
+        throw new CommandError(`${name} in ${path} is no JSON`);
+      }
+    };
+    const index = await json("index.json");
+    if (isObject(index) && Array.isArray(index.manifests)) return ofLayout(path, entries, index.manifests);
+    const saved = await json("manifest.json");
+    if (Array.isArray(saved)) return await ofSaved(path, entries, saved);
+    throw new CommandError(`${path} is neither an archive of docker save nor an image layout`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** An archive that comes on stdin is kept in a file until all of it is sent. */
+export async function spooledArchive(
+  stdin: Readable,
+): Promise<{ content: LocalContent; remove: () => Promise<void> }> {
+  const directory = await mkdtemp(join(tmpdir(), "stowage-"));
+  const remove = () => rm(directory, { recursive: true, force: true });
+  try {
+    const path = join(directory, "archive.tar");
+    await pipeline(stdin, createWriteStream(path, { mode: 0o600 }));
+    return { content: { ...(await archiveContent(path)), name: "what is on stdin" }, remove };
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+function ofLayout(path: string, entries: Map<string, TarEntry>, listed: unknown[]): LocalContent {
+  const index = new Map<Digest, { digest: Digest; mediaType: string; names: string[] }>();
+  for (const { descriptor, names } of listed.flatMap((each) => descriptorIn(each) ?? [])) {
+    const { digest, mediaType } = descriptor;
+    const known = index.get(digest) ?? { digest, mediaType, names: [] };
+    known.names.push(...names);
+    index.set(digest, known);
+  }
+  return {
+    name: path,
+    index: [...index.values()],
+    find: async (digest) => {
+      const entry = entries.get(`blobs/${algorithmOf(digest)}/${hexOf(digest)}`);
+      return entry === undefined ? undefined : { path, ...entry };
+    },
+    read: readPlace,
+  };
+}
+
+type Saved = { Config: string; RepoTags?: string[] | null; Layers: string[] };
+
+function isSaved(value: unknown): value is Saved {
+  return isObject(value) && typeof value.Config === "string" && Array.isArray(value.Layers);
+}
+
+/** An archive of before docker 25: the configuration and the layers, without a manifest, which is made here. */
+async function ofSaved(
+  path: string,
+  entries: Map<string, TarEntry>,
+  saved: unknown[],
+): Promise<LocalContent> {
+  const places = new Map<Digest, Place>();
+  const manifests = new Map<Digest, Uint8Array>();
+  const index: LocalContent["index"] = [];
+  const add = async (name: string, mediaType: string) => {
+    const entry = entries.get(name);
+    if (entry === undefined) throw new CommandError(`${path} has no ${name}, which its manifest.json names`);
+    const digest = await digestOfEntry(path, entry);
+    places.set(digest, { path, ...entry });
+    return { mediaType, digest, size: entry.size };
+  };
+  for (const image of saved) {
+    if (!isSaved(image)) throw new CommandError(`manifest.json in ${path} is not as docker writes it`);
+    const config = await add(image.Config, configType);
+    const layers = [];
+    for (const name of image.Layers) layers.push(await add(name, await layerTypeOf(path, entries.get(name))));
+    const json = JSON.stringify({ schemaVersion: 2, mediaType: imageManifestType, config, layers });
+    const bytes = new TextEncoder().encode(json);
+    const digest = digestOfContent(bytes, "sha256");
+    manifests.set(digest, bytes);
+    index.push({ digest, mediaType: imageManifestType, names: image.RepoTags ?? [] });
+  }
+  return {
+    name: path,
+    index,
+    find: async (digest) => {
+      const manifest = manifests.get(digest);
+      return manifest === undefined
+        ? places.get(digest)
+        : { path: digest, offset: 0, size: manifest.byteLength };
+    },
+    read: async (place) => manifests.get(place.path as Digest) ?? (await readPlace(place)),
+  };
+}
+
+async function digestOfEntry(path: string, { offset, size }: TarEntry): Promise<Digest> {
+  const hash = createHash("sha256");
+  if (size > 0) {
+    for await (const piece of createReadStream(path, { start: offset, end: offset + size - 1 }))
+      hash.update(piece);
+  }
+  return digestOf("sha256", hash.digest("hex"));
+}
+
+/** Layers are as they were stored, compressed or not. */
+async function layerTypeOf(path: string, entry: TarEntry | undefined): Promise<string> {
+  if (entry === undefined) return layerType;
+  const file = await open(path);
+  const start = await readBlock(file, entry.offset, Math.min(4, entry.size)).finally(() => file.close());
+  if (start.readUInt16BE(0) === 0x1f8b) return `${layerType}+gzip`;
+  return start.byteLength === 4 && start.readUInt32LE(0) === 0xfd2fb528 ? `${layerType}+zstd` : layerType;
+}

@@ -1,0 +1,214 @@
+/** The copying itself: every manifest after what it references, under the same digests. What is there is not sent. */
+import { type Descriptor, readDescriptors } from "../../client/descriptor.ts";
+import type { BlobSource } from "../../client/push-blob.ts";
+import { type Digest, parseDigest } from "../../oci/digest.ts";
+import { annotationsOf, readManifest } from "../../oci/manifest.ts";
+import type { ManifestFacts } from "../../oci/manifest-fields.ts";
+import { kindOfMediaType } from "../../oci/media-type.ts";
+import { CommandError } from "../errors.ts";
+import type { Layers } from "../layers.ts";
+import type { Destination, Manifest, Root, Source, Subject } from "./ends.ts";
+
+/** What a copy came to; with `--dry-run`, what it would come to. */
+export type CopyReport = {
+  tags: string[];
+  manifests: number;
+  blobs: number;
+  mounted: number;
+  bytes: number;
+};
+
+/** How a copy is done. `platform`: the one image of an index that is wanted. */
+export type CopyOptions = { platform?: string | undefined; isDryRun: boolean; layers: Layers };
+
+const blobsAtOnce = 4;
+/** An index in an index is as deep as anybody goes. */
+const maxDepth = 10;
+
+/** Copies from one source to one destination. */
+export class Copy {
+  readonly report: CopyReport = { tags: [], manifests: 0, blobs: 0, mounted: 0, bytes: 0 };
+  readonly #source: Source;
+  readonly #destination: Destination;
+  readonly #options: CopyOptions;
+  /** What is at the destination, or on its way there. */
+  readonly #manifests = new Set<Digest>();
+  readonly #blobs = new Set<Digest>();
+
+  constructor(source: Source, destination: Destination, options: CopyOptions) {
+    this.#source = source;
+    this.#destination = destination;
+    this.#options = options;
+  }
+
+  /** Copies some roots, one after the other, with all that they reference and what refers to them. */
+  async run(roots: readonly Root[]): Promise<void> {
+    for (const root of roots) {
+      const { platform } = this.#options;
+      await this.#copyRoot(platform === undefined ? root : await this.#choose(root, platform));
+    }
+    if (!this.#options.isDryRun) await this.#destination.finish?.();
+  }
+
+  async #copyRoot(root: Root): Promise<void> {
+    const missing: string[] = [];
+    for (const tag of root.tags) {
+      if ((await this.#destination.tagged(tag)) !== root.digest) missing.push(tag);
+    }
+    await this.#copyManifest(root.digest, root.mediaType, missing, undefined, 0);
+    this.report.tags.push(...missing);
+  }
+
+  /** The image of an index that is for a platform, in the place of the index. */
+  async #choose(root: Root, platform: string): Promise<Root> {
+    if (kindOfMediaType(root.mediaType) !== "index") return root;
+    const { bytes } = await this.#read(root.digest, root.mediaType);
+    const { manifests } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: unknown };
+    const all = readDescriptors(manifests);
+    const found = all.find((each) => platformsOf(each).includes(platform));
+    if (found !== undefined) return { digest: found.digest, mediaType: found.mediaType, tags: root.tags };
+    const known = all.flatMap((each) => platformsOf(each).slice(0, 1)).join(", ");
+    throw new CommandError(`${this.#source.name} has no image for ${platform}; there are ${known}`);
+  }
+
+  /** Copies a manifest with what it references, then what refers to it. */
+  async #copyManifest(
+    digest: Digest,
+    mediaType: string,
+    tags: readonly string[],
+    subject: Digest | undefined,
+    depth: number,
+  ): Promise<void> {
+    if (depth > maxDepth) throw new CommandError(`${digest}: manifests in manifests go too deep`);
+    const isNew = !this.#manifests.has(digest);
+    this.#manifests.add(digest);
+    const isThere = !isNew || (await this.#destination.hasManifest(digest));
+    if (!isThere || tags.length > 0) {
+      const manifest = await this.#read(digest, mediaType);
+      const facts = factsOf(manifest);
+      if (!isThere) await this.#copyReferences(manifest, facts, depth);
+      await this.#put(manifest, facts, tags, subject);
+    }
+    if (!isNew) return;
+    for (const referrer of await this.#source.referrers(digest)) {
+      await this.#copyManifest(referrer.digest, referrer.mediaType, [], digest, depth + 1);
+    }
+    for (const signature of await this.#source.signatures(digest)) {
+      if (!this.#manifests.has(signature.digest)) await this.#copyRoot(signature);
+    }
+  }
+
+  async #put(
+    manifest: Manifest,
+    { artifactType, subject: named }: ManifestFacts,
+    tags: readonly string[],
+    subject: Digest | undefined,
+  ): Promise<void> {
+    this.report.manifests++;
+    if (this.#options.isDryRun) return;
+    const { digest, mediaType, bytes } = manifest;
+    const target = subject ?? parseDigest(named ?? "");
+    const annotations = annotationsOf(bytes);
+    const referrer: Descriptor = {
+      mediaType,
+      digest,
+      size: bytes.byteLength,
+      ...(artifactType === undefined ? {} : { artifactType }),
+      ...(annotations === undefined ? {} : { annotations }),
+    };
+    const about: Subject | undefined = target === undefined ? undefined : { digest: target, referrer };
+    await this.#destination.putManifest(manifest, tags, about);
+  }
+
+  async #copyReferences(manifest: Manifest, { references }: ManifestFacts, depth: number): Promise<void> {
+    const known = new Map(descriptorsIn(manifest).map((each) => [each.digest as string, each]));
+    const blobs: { digest: Digest; size: number | undefined; isRequired: boolean }[] = [];
+    for (const { digest: text, required } of references) {
+      const digest = parseDigest(text);
+      const descriptor = known.get(text);
+      if (digest === undefined) continue;
+      const kind = descriptor === undefined ? "other" : kindOfMediaType(descriptor.mediaType);
+      if (required === "manifest" || (required === undefined && kind !== "other")) {
+        const child = descriptor?.mediaType ?? manifest.mediaType;
+        await this.#copyManifest(digest, child, [], undefined, depth + 1);
+      } else {
+        blobs.push({ digest, size: descriptor?.size, isRequired: required !== undefined });
+      }
+    }
+    const left = blobs.filter(({ digest }) => !this.#blobs.has(digest)).reverse();
+    const work = async () => {
+      for (let next = left.pop(); next !== undefined; next = left.pop()) {
+        await this.#copyBlob(next.digest, next.size, next.isRequired);
+      }
+    };
+    // All of them end before one's failure is told, so that nothing goes on behind it.
+    const ended = await Promise.allSettled(Array.from({ length: blobsAtOnce }, work));
+    for (const each of ended) if (each.status === "rejected") throw each.reason;
+  }
+
+  async #copyBlob(digest: Digest, described: number | undefined, isRequired: boolean): Promise<void> {
+    if (this.#blobs.has(digest)) return;
+    this.#blobs.add(digest);
+    if (await this.#destination.hasBlob(digest)) return;
+    const size = described ?? (await this.#source.blobSize(digest));
+    // What a manifest names and need not have may be elsewhere, or nowhere.
+    if (size === undefined || (!isRequired && (await this.#source.blobSize(digest)) === undefined)) return;
+    this.report.blobs++;
+    if (this.#options.isDryRun) {
+      this.report.bytes += size;
+      return;
+    }
+    const { repository } = this.#source;
+    const isSame =
+      repository !== undefined && repository.registry.origin === this.#destination.registry?.origin;
+    const layer = this.#options.layers.begin(digest.slice(0, 19), size);
+    try {
+      const open = (): Promise<BlobSource> => this.#source.openBlob(digest, size);
+      const onBytes = (count: number) => {
+        layer.add(count);
+        this.report.bytes += count;
+      };
+      const outcome = await this.#destination.putBlob(
+        digest,
+        open,
+        onBytes,
+        isSame ? repository.name : undefined,
+      );
+      if (outcome === "mounted") this.report.mounted++;
+      layer.done(`${digest.slice(0, 19)} ${outcome}`);
+    } catch (error) {
+      layer.forget();
+      throw error;
+    }
+  }
+
+  async #read(digest: Digest, mediaType: string): Promise<Manifest> {
+    const manifest = await this.#source.manifest(digest, mediaType);
+    if (manifest !== undefined) return manifest;
+    throw new CommandError(`${this.#source.name} has no manifest ${digest}`);
+  }
+}
+
+function factsOf({ digest, mediaType, bytes }: Manifest): ManifestFacts {
+  const reading = readManifest(bytes, mediaType);
+  if (reading.ok) return reading.facts;
+  throw new CommandError(`the manifest ${digest} cannot be copied: ${reading.reason}`);
+}
+
+/** The descriptors of what a manifest is made of. In one of unknown type, they may be anything. */
+function descriptorsIn({ bytes }: Manifest): Descriptor[] {
+  const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
+  return [
+    ...readDescriptors([json.config]),
+    ...readDescriptors(json.layers),
+    ...readDescriptors(json.manifests),
+  ];
+}
+
+/** How a platform is written: `linux/arm64`, or with its variant `linux/arm/v7`. */
+function platformsOf({ platform }: Descriptor): string[] {
+  if (platform === undefined) return [];
+  const { os, architecture, variant } = platform;
+  const plain = `${os}/${architecture}`;
+  return variant === undefined ? [plain] : [`${plain}/${variant}`, plain];
+}

@@ -1,0 +1,57 @@
+/** What a copy goes from and to: repositories, image layouts, archives. */
+import type { Descriptor } from "../../client/descriptor.ts";
+import type { BlobSource } from "../../client/push-blob.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+
+/** A manifest, and what it is. */
+export type Manifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
+
+/** What is copied: a manifest, and the tags that it gets. */
+export type Root = { digest: Digest; mediaType: string; tags: string[] };
+
+/** Where content comes from. */
+export type Source = {
+  /** As people call it. */
+  name: string;
+  /** The manifests that are meant. */
+  roots(): Promise<Root[]>;
+  /** A manifest; `undefined` where there is none. */
+  manifest(digest: Digest, mediaType: string): Promise<Manifest | undefined>;
+  /** How large a blob is; `undefined` where there is none. */
+  blobSize(digest: Digest): Promise<number | undefined>;
+  openBlob(digest: Digest, size: number): Promise<BlobSource>;
+  /** What refers to a manifest: signatures and the like. */
+  referrers(digest: Digest): Promise<Descriptor[]>;
+  /** Manifests that stand for others by their tags: signatures as cosign stores them. */
+  signatures(digest: Digest): Promise<Root[]>;
+  /** The repository that it is, if it is one of a registry. */
+  repository?: { registry: URL; name: RepositoryName };
+};
+
+/** What came of a blob. */
+export type BlobOutcome = "sent" | "mounted";
+
+/** Where content goes. */
+export type Destination = {
+  name: string;
+  /** The digest that a tag points at; `undefined` where there is no such tag. */
+  tagged(tag: string): Promise<Digest | undefined>;
+  hasManifest(digest: Digest): Promise<boolean>;
+  hasBlob(digest: Digest): Promise<boolean>;
+  /** @param from a repository of the same registry that has it */
+  putBlob(
+    digest: Digest,
+    open: () => Promise<BlobSource>,
+    onBytes: (count: number) => void,
+    from: RepositoryName | undefined,
+  ): Promise<BlobOutcome>;
+  /** Stores a manifest, under tags if there are any. `subject`: what it refers to. */
+  putManifest(manifest: Manifest, tags: readonly string[], subject: Subject | undefined): Promise<void>;
+  /** What is written last. */
+  finish?(): Promise<void>;
+  registry?: URL;
+};
+
+/** What a manifest refers to, and how it is listed there. */
+export type Subject = { digest: Digest; referrer: Descriptor };

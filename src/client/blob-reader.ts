@@ -1,0 +1,70 @@
+/** A blob of a repository as one that is pushed elsewhere: read by ranges, and again where a connection breaks. */
+import type { Digest } from "../oci/digest.ts";
+import { RegistryError } from "./errors.ts";
+import type { BlobSource } from "./push-blob.ts";
+import type { RemoteRepository } from "./repository.ts";
+import { defaultPolicy, pauseAfter, systemTiming, type Timing } from "./retry.ts";
+
+/**
+ * Opens a blob of a repository.
+ *
+ * @param size what its descriptor says
+ */
+export function blobReader(
+  repository: RemoteRepository,
+  digest: Digest,
+  size: number,
+  { signal, timing = systemTiming }: { signal?: AbortSignal | undefined; timing?: Timing } = {},
+): BlobSource {
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  let position = 0;
+  let rest: Uint8Array = new Uint8Array();
+
+  const close = async () => {
+    const closed = reader;
+    reader = undefined;
+    rest = new Uint8Array();
+    await closed?.cancel().catch(() => {});
+  };
+
+  const next = async (offset: number): Promise<Uint8Array | undefined> => {
+    if (reader === undefined || position !== offset) {
+      await close();
+      const opened = await repository.openBlob(digest, { range: { offset }, signal });
+      if (opened === undefined)
+        throw new RegistryError("refused", `blob ${digest}: it is not there`, { status: 404 });
+      reader = opened.body.getReader();
+      position = offset;
+    }
+    if (rest.byteLength > 0) return rest;
+    const { value, done } = await reader.read();
+    return done ? undefined : value;
+  };
+
+  return {
+    size,
+    close,
+    read: async (buffer, offset) => {
+      let length = 0;
+      for (let failures = 0; length < buffer.byteLength; ) {
+        try {
+          const piece = await next(offset + length);
+          if (piece === undefined) return length;
+          const taken = Math.min(piece.byteLength, buffer.byteLength - length);
+          buffer.set(piece.subarray(0, taken), length);
+          rest = piece.subarray(taken);
+          length += taken;
+          position += taken;
+          failures = 0;
+        } catch (error) {
+          await close();
+          signal?.throwIfAborted();
+          // What a registry refuses it has thought about; the transport has tried again where that helps.
+          if (error instanceof RegistryError || ++failures >= defaultPolicy.attempts) throw error;
+          await timing.sleep(pauseAfter(failures, defaultPolicy, timing) ?? 0, signal);
+        }
+      }
+      return length;
+    },
+  };
+}

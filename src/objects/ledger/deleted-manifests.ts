@@ -1,0 +1,225 @@
+/**
+ * Manifests that are deleted, because somebody asks for it or by the policy on untagged ones. For as long as what they
+ * reference is kept anyway they may come back: their bytes stay where they were, and nothing else of the ledger knows
+ * them.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import { type Origin, registryItself } from "../../oci/event.ts";
+import { readStoredManifest } from "../../oci/manifest.ts";
+import type { Tag } from "../../oci/name.ts";
+import { logDeletion } from "../../rpc/tally.ts";
+import type { Restorable, TagRestore } from "../../rpc/upkeep.ts";
+import { type DueRow, jobOn } from "../due.ts";
+import { firstRow, oneRow, readRows, type Tx, transaction } from "../sql.ts";
+import type { Blobs } from "./blobs.ts";
+import type { EventLog } from "./events.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import { deleteBytes, forgetDeletion, type Manifests } from "./manifests.ts";
+import type { Outbox } from "./outbox.ts";
+import { hasUnread, type Rereading } from "./reread.ts";
+import type { Tags } from "./tags.ts";
+import { type Untagged, untaggedJob } from "./untagged.ts";
+
+/** The job that forgets a deleted manifest, once it may not come back any more. */
+const purgeJob = "purge";
+
+/** A deleted manifest. `tags`: those that pointed at it, and went with it. */
+type DeletedManifest = { mediaType: string; sizeBytes: number; tags: Tag[] };
+
+/** The rooms that a deletion changes. */
+type Rooms = {
+  manifests: Manifests;
+  rereading: Rereading;
+  tags: Tags;
+  blobs: Blobs;
+  untagged: Untagged;
+  outbox: Outbox;
+  events: EventLog;
+};
+
+/** How manifests go, and come back. */
+export class DeletedManifests implements Feature {
+  readonly tables = { deleted_manifests: "emptied", deleted_tags: "emptied" } as const;
+
+  readonly steps = {
+    // tags is a JSON array.
+    2: `
+  CREATE TABLE deleted_manifests (
+    digest TEXT PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    tags TEXT NOT NULL
+  ) WITHOUT ROWID;
+`,
+    // The tags in rows of their own: together they may be more than a value holds.
+    4: `
+  CREATE TABLE deleted_tags (digest TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (digest, tag)) WITHOUT ROWID;
+  INSERT INTO deleted_tags (digest, tag)
+    SELECT DISTINCT deleted_manifests.digest, value FROM deleted_manifests, json_each(deleted_manifests.tags);
+  ALTER TABLE deleted_manifests DROP COLUMN tags;
+`,
+  };
+
+  readonly jobs = {
+    [untaggedJob]: {
+      atDeletion: "emptied",
+      run: jobOn<Digest>(async (due) =>
+        transaction(this.#host.storage, (tx) => this.#removeUntagged(tx, due)),
+      ),
+    },
+    [purgeJob]: {
+      atDeletion: "emptied",
+      run: jobOn<Digest>(async (due) => transaction(this.#host.storage, (tx) => this.#purge(tx, due))),
+    },
+  } as const;
+
+  readonly #host: LedgerHost;
+  readonly #rooms: Rooms;
+
+  constructor(host: LedgerHost, rooms: Rooms) {
+    this.#host = host;
+    this.#rooms = rooms;
+  }
+
+  // ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes a manifest away, with the tags that point at it. Error: `MANIFEST_UNKNOWN`. */
+  remove(tx: Tx, digest: Digest, origin: Origin, reason = "asked for"): Result<{ tags: Tag[] }> {
+    const { due, name } = this.#host;
+    const { manifests, rereading, tags, blobs, untagged, outbox, events } = this.#rooms;
+    const stat = manifests.stat(digest);
+    if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+    // It may be restored, with all that it names.
+    if (hasUnread(due)) rereading.reread(tx, stat);
+    const pointing = tags.pointingAt(digest);
+    for (const tag of pointing) tags.move(tx, tag, undefined, origin);
+    const referenced = manifests.withdraw(tx, digest);
+    this.#keep(tx, digest, { ...stat, tags: pointing });
+    blobs.releaseUnnamed(tx, referenced);
+    untagged.removeLater(tx, [...referenced, ...this.#referrersOf(digest)]);
+    outbox.mark(tx, { kind: "manifest", digest });
+    events.record(tx, "manifest.delete", origin, { digest });
+    const shownTags = pointing.slice(0, 100);
+    const { actor } = origin;
+    logDeletion({ what: "manifest", reason, repository: name(), digest, actor, tags: shownTags });
+    return { ok: true, tags: pointing };
+  }
+
+  /** Keeps what is needed to bring a manifest back, for the grace time; or deletes its bytes, where there is none. */
+  #keep(tx: Tx, digest: Digest, { mediaType, sizeBytes, tags }: DeletedManifest): void {
+    const { due, clock, settings } = this.#host;
+    if (settings.gcGraceMs === 0) {
+      deleteBytes(tx, digest);
+      return;
+    }
+    const add = "INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size) VALUES (?, ?, ?)";
+    tx.write(add, digest, mediaType, sizeBytes);
+    for (const tag of tags)
+      tx.write("INSERT OR IGNORE INTO deleted_tags (digest, tag) VALUES (?, ?)", digest, tag);
+    due.set(tx, purgeJob, digest, clock.now() + settings.gcGraceMs);
+  }
+
+  #referrersOf(digest: Digest): Digest[] {
+    const query = "SELECT digest FROM manifests WHERE subject = ?";
+    return readRows<{ digest: Digest }>(this.#host.sql, query, digest).map((each) => each.digest);
+  }
+
+  /**
+   * Removes those of the manifests that are due which still nothing reaches; none as long as there are some that may name
+   * them.
+   */
+  #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
+    const { settings, due, tally } = this.#host;
+    if (hasUnread(due)) return;
+    for (const { id: digest } of rows) {
+      due.clear(tx, untaggedJob, digest);
+      if (settings.untaggedTtlMs === undefined || this.#rooms.untagged.isReached(digest)) continue;
+      const removed = this.remove(tx, digest, registryItself, "nothing reached it for UNTAGGED_TTL");
+      if (removed.ok) tally.add({ manifests: 1 });
+    }
+  }
+
+  /** Forgets manifests that did not come back, with their bytes. One that did is left as it is. */
+  #purge(tx: Tx, rows: DueRow<Digest>[]): void {
+    for (const { id: digest } of rows) {
+      if (forgetDeletion(tx, digest)) deleteBytes(tx, digest);
+      this.#host.due.clear(tx, purgeJob, digest);
+    }
+  }
+
+  /** Ends the grace of deleted manifests, so that they go now: of at most so many. Returns of how many. */
+  endGrace(tx: Tx, limit: number): number {
+    return this.#host.due.hasten(tx, purgeJob, limit);
+  }
+
+  // ── Restoring ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** How many can come back, and the first of them, each with the first of its tags. */
+  list(limit: number): Restorable {
+    const { sql } = this.#host;
+    const { count } = oneRow<{ count: number }>(sql, "SELECT count(*) AS count FROM deleted_manifests");
+    const query = "SELECT digest, size AS sizeBytes FROM deleted_manifests ORDER BY digest LIMIT ?";
+    const found = readRows<{ digest: Digest; sizeBytes: number }>(sql, query, limit);
+    const ofTags = "SELECT tag FROM deleted_tags WHERE digest = ? ORDER BY tag LIMIT ?";
+    const manifests = found.map((each) => ({
+      ...each,
+      tags: readRows<{ tag: Tag }>(sql, ofTags, each.digest, limit).map(({ tag }) => tag),
+    }));
+    return { count, manifests };
+  }
+
+  /**
+   * Puts a deleted manifest back, with those of its tags that do not exist meanwhile.
+   *
+   * Errors: `MANIFEST_UNKNOWN` when it was not deleted, or too long ago; `MANIFEST_BLOB_UNKNOWN` when what it references
+   * was deleted too: that must come back first.
+   */
+  restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
+    const { settings, name } = this.#host;
+    const { manifests, tags } = this.#rooms;
+    if (manifests.has(digest)) return { ok: true, tags: [] };
+    const deleted = this.#read(digest);
+    if (deleted === undefined) return failure("MANIFEST_UNKNOWN", { digest });
+    const bytes = manifests.bytes(digest, deleted.sizeBytes);
+    const facts = readStoredManifest(bytes, deleted.mediaType);
+    const free = deleted.tags.filter((tag) => tags.read(tag) === undefined);
+    const sparse = settings.sparseManifests === "accept";
+    const put = { repository: name(), digest, bytes, facts, tags: free, origin, sparse };
+    const stored = manifests.store(tx, put);
+    return stored.ok ? { ok: true, tags: free } : stored;
+  }
+
+  #read(digest: Digest): DeletedManifest | undefined {
+    const { sql } = this.#host;
+    const query = "SELECT media_type AS mediaType, size AS sizeBytes FROM deleted_manifests WHERE digest = ?";
+    const found = firstRow<Omit<DeletedManifest, "tags"> & Record<string, SqlStorageValue>>(
+      sql,
+      query,
+      digest,
+    );
+    if (found === undefined) return undefined;
+    const tags = readRows<{ tag: Tag }>(sql, "SELECT tag FROM deleted_tags WHERE digest = ?", digest);
+    return { ...found, tags: tags.map(({ tag }) => tag) };
+  }
+
+  /**
+   * Points a tag at what it pointed at before.
+   *
+   * Errors: `TAG_MOVE_UNKNOWN` when its history does not have that; `MANIFEST_UNKNOWN` when the manifest is gone.
+   */
+  restoreTag(
+    tx: Tx,
+    tag: Tag,
+    wanted: TagRestore,
+    origin: Origin,
+  ): Result<{ digest: Digest; sequence: number }> {
+    const { tags, manifests } = this.#rooms;
+    const digest = tags.digestBefore(tag, wanted);
+    if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
+    if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
+    tags.move(tx, tag, digest, origin);
+    const { sequence = 0 } = tags.read(tag) ?? {};
+    return { ok: true, digest, sequence };
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * How the object of a ledger lives, whatever the ledger holds: it is made by the first write, runs its changes as
+ * transactions that start what they left to be done, does by its alarm what is due, and goes once a deletion is known
+ * everywhere.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "../../bindings.ts";
+import { type Clock, systemClock } from "../../clock.ts";
+import type { Origin } from "../../oci/event.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import { reportIfDue } from "../../rpc/report-counts.ts";
+import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.ts";
+import type { DueJob, DueTable } from "../due.ts";
+import { applySchema } from "../schema.ts";
+import { hasTable, type Tx, transaction } from "../sql.ts";
+import { deleteContent, endDeletion, isDrained, jobsOf, remembersAny, schemaOf } from "./feature.ts";
+import { createLedger, type LedgerParts, makeParts } from "./parts.ts";
+import type { Meta } from "./repository.ts";
+
+/** The object without its transactions. */
+export abstract class LedgerObject extends DurableObject<Env> {
+  protected readonly parts: LedgerParts;
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    this.parts = makeParts(ctx.storage, env, clock);
+    const { features, repository, due } = this.parts;
+    // It may be of an earlier release.
+    if (hasTable(this.sql, "meta")) transaction(ctx.storage, (tx) => applySchema(tx, schemaOf(features)));
+    repository.reload();
+    if (repository.meta !== undefined) void due.wake();
+  }
+
+  /** What is kept of the repository as a whole; `undefined` until the first write. */
+  protected get meta(): Meta | undefined {
+    return this.parts.repository.meta;
+  }
+
+  /** Whether there is a repository: something was pushed, and it was not deleted. */
+  protected get exists(): boolean {
+    return this.meta?.isFounded === true && !this.meta.isDeleting;
+  }
+
+  protected get sql(): SqlStorage {
+    return this.ctx.storage.sql;
+  }
+
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#run((due, jobs) => due.runAlarm(jobs, invocation));
+  }
+
+  async collect({ budgetMs, endsGrace }: CollectHow): Promise<Collected> {
+    const { tally } = this.parts;
+    let more = false;
+    let keptUntilMs = 0;
+    const freed = await tally.during(async () => {
+      if (endsGrace && this.exists)
+        ({ more, keptUntilMs } = transaction(this.ctx.storage, (tx) => this.#endGrace(tx)));
+      await this.#run(async (due, jobs) => {
+        more = (await due.run(jobs, budgetMs)) || more;
+      });
+    });
+    return { freed, more, keptUntilMs };
+  }
+
+  /** Ends the grace of what was deleted, or is not referenced, so that it goes now. `more`: there may be more of it. */
+  #endGrace(tx: Tx): { more: boolean; keptUntilMs: number } {
+    const { unlinking, deleted } = this.parts;
+    const { ended, keptUntilMs } = unlinking.endGrace(tx, endedAtOnce);
+    return { more: ended + deleted.endGrace(tx, endedAtOnce) >= endedAtOnce, keptUntilMs };
+  }
+
+  /** Does what is due, in such a run. */
+  async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
+    const { due, outbox, untagged, repository, features, clock } = this.parts;
+    if (this.meta === undefined) return;
+    untagged.scanIfNew(repository);
+    await run(due, jobsOf(features));
+    // The run before this one may have ended with the deletion of the ledger.
+    if (this.meta === undefined) return;
+    // What the jobs marked.
+    await outbox.flush(this.meta.name);
+    due.arm();
+    reportIfDue(this.env, clock.now(), (promise) => this.ctx.waitUntil(promise));
+    await this.#forgetIfOver();
+  }
+
+  /** Once a deletion is known everywhere, the name is free; and once nothing is remembered of it, the object goes. */
+  async #forgetIfOver(): Promise<void> {
+    const { repository, features, due } = this.parts;
+    if (this.meta === undefined || this.exists || !isDrained(this.sql, features)) return;
+    if (this.meta.isDeleting) {
+      transaction(this.ctx.storage, (tx) => endDeletion(tx, features));
+      repository.reload();
+    }
+    if (remembersAny(this.sql, features)) return;
+    repository.clear();
+    due.forget();
+    await this.ctx.storage.deleteAll();
+  }
+
+  /** To be called by what comes before a push: the ledger then knows in time whether somebody listens to its events. */
+  protected expectPush(): void {
+    if (this.meta !== undefined) this.ctx.waitUntil(this.parts.events.ask(this.meta.name));
+  }
+
+  /**
+   * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
+   * without, there must be one.
+   */
+  protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
+    const existed = this.exists;
+    const { due, outbox, events, repository } = this.parts;
+    const { result, claimed } = transaction(this.ctx.storage, (tx) => {
+      if (this.meta === undefined && name !== undefined) createLedger(tx, this.parts, name);
+      return outbox.claimAfter(tx, () => work(tx));
+    });
+    if (!repository.isCurrent) repository.reload();
+    due.arm();
+    if (this.meta !== undefined) {
+      const flushing = [outbox.flush(this.meta.name, claimed), events.flushSoon(this.meta.name)];
+      this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
+    }
+    if (this.exists && !existed) this.ctx.waitUntil(repository.announce().catch(() => {}));
+    return result;
+  }
+
+  /** To be called with the first blob or manifest: from then on there is a repository. */
+  protected found(tx: Tx, origin: Origin): void {
+    if (!this.exists) this.parts.repository.found(tx, origin);
+  }
+
+  /** Deletes the repository with all it holds. */
+  protected deleteAll(tx: Tx, origin: Origin): void {
+    const { features, repository } = this.parts;
+    deleteContent(tx, features);
+    repository.markDeleted(tx, origin);
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * What a ledger says of its repository as a whole, and how the catalog hears of that.
+ */
+import type { Origin } from "../../oci/event.ts";
+import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
+import { catalogStub } from "../../rpc/stubs.ts";
+import { DueTable } from "../due.ts";
+import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
+import type { EventLog } from "./events.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+
+/** The job of the `due` table that tells the catalog. */
+const announceJob = "announce";
+
+/**
+ * What is kept. `isFounded`: something was pushed to it; until then the ledger only remembers sessions that were
+ * cancelled. `isDeleting`: it is gone, but KV may not know yet.
+ */
+export type Meta = RepositoryInfo & {
+  isFounded: boolean;
+  isDeleting: boolean;
+  /** The `UNTAGGED_TTL`, in milliseconds, under which the manifests were last looked through. */
+  untaggedTtl: string | undefined;
+};
+
+type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl";
+
+/** The repository's record. */
+export class RepositoryRecord implements Feature {
+  readonly tables = { meta: "kept", due: "kept", schema_version: "kept" } as const;
+
+  readonly steps = {
+    1: `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+${DueTable.schema}`,
+    8: `${DueTable.dropIndex};`,
+  };
+
+  readonly jobs = { [announceJob]: { atDeletion: "drained", run: () => this.announce() } } as const;
+
+  readonly #host: LedgerHost;
+  readonly #events: EventLog;
+  #announcing: Promise<void> = Promise.resolve();
+  /** As it was read last; `undefined` until the ledger's first write. */
+  meta: Meta | undefined;
+  /** Whether that is what is kept now. */
+  isCurrent = false;
+
+  constructor(host: LedgerHost, events: EventLog) {
+    this.#host = host;
+    this.#events = events;
+  }
+
+  /** The name of the repository. There must be a ledger. */
+  name(): RepositoryName {
+    if (this.meta === undefined) throw new Error("there is no ledger");
+    return this.meta.name;
+  }
+
+  /** Reads what is kept. */
+  reload(): void {
+    const { sql } = this.#host;
+    this.meta = hasTable(sql, "meta") ? readMeta(sql) : undefined;
+    this.isCurrent = true;
+  }
+
+  /** To be called when the object deletes all that it keeps. */
+  clear(): void {
+    this.meta = undefined;
+  }
+
+  /** Keeps a value. */
+  write(tx: Tx, key: MetaKey, value: string): void {
+    tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+    this.isCurrent = false;
+  }
+
+  /** With the first blob or manifest the repository exists, and the catalog hears of it. */
+  found(tx: Tx, origin: Origin): void {
+    const { due, settings, clock } = this.#host;
+    this.write(tx, "founded", "yes");
+    this.#events.record(tx, "repository.create", origin, {});
+    due.scrubLater(tx, settings.scrubEveryMs);
+    due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** Changes what is said of the repository. */
+  change(tx: Tx, before: RepositoryInfo, change: RepositoryChange, origin: Origin): void {
+    const { due, clock } = this.#host;
+    const { visibility, description } = { ...before, ...change };
+    this.write(tx, "visibility", visibility);
+    this.write(tx, "description", description);
+    if (visibility !== before.visibility)
+      this.#events.record(tx, "repository.visibility", origin, { visibility });
+    due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** Notes that the repository is deleted. */
+  markDeleted(tx: Tx, origin: Origin): void {
+    this.write(tx, "deleting", "yes");
+    this.#events.record(tx, "repository.delete", origin, {});
+    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
+  }
+
+  afterDeletion(tx: Tx): void {
+    tx.write("DELETE FROM meta WHERE key != 'name'");
+    this.isCurrent = false;
+  }
+
+  /** Tells the catalog what there is to list. What changed meanwhile is told again. */
+  announce(): Promise<void> {
+    // One at a time: of two calls, the later one could come first.
+    const announced = this.#announcing.then(() => this.#announceNow());
+    this.#announcing = announced.catch(() => {});
+    return announced;
+  }
+
+  async #announceNow(): Promise<void> {
+    const told = this.meta;
+    if (told === undefined) return;
+    const { env, storage, due } = this.#host;
+    const { name, visibility, description, isDeleting } = told;
+    const catalog = catalogStub(env);
+    await (isDeleting
+      ? catalog.removeRepository(name)
+      : catalog.putRepository({ name, visibility, description }));
+    if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
+    transaction(storage, (tx) => due.clear(tx, announceJob, ""));
+  }
+}
+
+function readMeta(sql: SqlStorage): Meta {
+  const found = readRows<{ key: MetaKey; value: string }>(sql, "SELECT key, value FROM meta");
+  const values = new Map(found.map(({ key, value }) => [key, value]));
+  return {
+    name: values.get("name") as RepositoryName,
+    visibility: values.get("visibility") === "public" ? "public" : "private",
+    description: values.get("description") ?? "",
+    isFounded: values.get("founded") === "yes",
+    isDeleting: values.get("deleting") === "yes",
+    untaggedTtl: values.get("untagged-ttl"),
+  };
+}

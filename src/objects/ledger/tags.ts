@@ -1,0 +1,198 @@
+/**
+ * Tags and their history. Every move of a tag is kept for a while, so that it can be undone, and has a sequence number,
+ * by which readers know which of two answers is newer.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import type { Origin } from "../../oci/event.ts";
+import type { Tag } from "../../oci/name.ts";
+import type { Page, ResolvedTag } from "../../rpc/api.ts";
+import { logDeletion } from "../../rpc/tally.ts";
+import type { TagMove, TagRestore } from "../../rpc/upkeep.ts";
+import type { TagRow } from "../../storage/replica.ts";
+import { eachRow, firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";
+import type { EventLog } from "./events.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Untagged } from "./untagged.ts";
+
+/** The job that forgets old moves. */
+const historyJob = "forget-history";
+
+const forgetBatch = 500;
+
+/** The least time between two rounds of forgetting: a move may be kept for so much longer. */
+const roundMs = 3_600_000;
+
+/** The tags. */
+export class Tags implements Feature {
+  readonly tables = { tags: "emptied", tag_history: "emptied last" } as const;
+
+  readonly steps = {
+    1: `
+  CREATE TABLE IF NOT EXISTS tags (
+    tag TEXT PRIMARY KEY,
+    digest TEXT NOT NULL,
+    sequence INTEGER NOT NULL,
+    moved_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS tags_by_digest ON tags (digest);
+  -- Every move; to_digest is null where the tag was deleted. Its key is the ledger's sequence number.
+  CREATE TABLE IF NOT EXISTS tag_history (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    tag TEXT NOT NULL,
+    from_digest TEXT,
+    to_digest TEXT,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS tag_history_by_tag ON tag_history (tag, sequence);
+`,
+  };
+
+  readonly jobs = {
+    [historyJob]: {
+      atDeletion: "emptied",
+      run: async () => transaction(this.#host.storage, (tx) => this.#forgetHistory(tx)),
+    },
+  } as const;
+
+  readonly #host: LedgerHost;
+  readonly #outbox: Outbox;
+  readonly #events: EventLog;
+  readonly #untagged: Untagged;
+
+  constructor(host: LedgerHost, outbox: Outbox, events: EventLog, untagged: Untagged) {
+    this.#host = host;
+    this.#outbox = outbox;
+    this.#events = events;
+    this.#untagged = untagged;
+  }
+
+  beforeDeletion(tx: Tx): void {
+    this.#outbox.markAll(tx, "tag", "SELECT tag AS id FROM tags");
+  }
+
+  /**
+   * Has sequence numbers begin at the clock's milliseconds: a repository of this name may have been deleted, and numbers
+   * that were seen then must be lower.
+   */
+  beginSequence(tx: Tx): void {
+    const now = this.#host.clock.now();
+    tx.write("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
+    tx.write("DELETE FROM tag_history");
+  }
+
+  read(tag: Tag): TagRow | undefined {
+    return firstRow<TagRow>(this.#host.sql, "SELECT digest, sequence FROM tags WHERE tag = ?", tag);
+  }
+
+  /** The tags that exist of those asked for, with what they point at. */
+  resolve(tags: Tag[]): Map<Tag, ResolvedTag> {
+    const query = `SELECT tags.tag, tags.digest, tags.sequence, manifests.media_type AS mediaType, manifests.size AS sizeBytes
+      FROM json_each(?) AS wanted JOIN tags ON tags.tag = wanted.value
+      JOIN manifests ON manifests.digest = tags.digest`;
+    const found = eachRow<ResolvedTag & { tag: Tag }>(this.#host.sql, query, JSON.stringify(tags));
+    return new Map(Array.from(found, ({ tag, ...resolved }) => [tag, resolved]));
+  }
+
+  /** The tags that point at a digest. */
+  pointingAt(digest: Digest): Tag[] {
+    const query = "SELECT tag FROM tags WHERE digest = ?";
+    return readRows<{ tag: Tag }>(this.#host.sql, query, digest).map(({ tag }) => tag);
+  }
+
+  /** A page of tags after `last`, in ASCII order. */
+  page(last: string, limit: number): Page<Tag> {
+    const query = "SELECT tag FROM tags WHERE tag > ? ORDER BY tag LIMIT ?";
+    const found = readRows<{ tag: Tag }>(this.#host.sql, query, last, limit + 1).map(({ tag }) => tag);
+    return { entries: found.slice(0, limit), more: found.length > limit };
+  }
+
+  /** A page of the moves of a tag, newest first, from before the one with this sequence number. */
+  history(tag: Tag, before: number, limit: number): Page<TagMove> {
+    const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
+      WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`;
+    const moves = readRows<TagMove>(this.#host.sql, query, tag, before, limit + 1);
+    return { entries: moves.slice(0, limit), more: moves.length > limit };
+  }
+
+  /**
+   * What a tag pointed at: after the move with this sequence number; this digest, if it ever did; or the last one that
+   * it does not point at now. `undefined` where its history does not have that, or it pointed at nothing then.
+   */
+  digestBefore(tag: Tag, { sequence, digest }: TagRestore): Digest | undefined {
+    const { sql } = this.#host;
+    const current = this.read(tag)?.digest;
+    if (digest !== undefined) {
+      const moves = "SELECT 1 FROM tag_history WHERE tag = ? AND (from_digest = ? OR to_digest = ?) LIMIT 1";
+      const hasPointed = current === digest || hasRow(sql, moves, tag, digest, digest);
+      return hasPointed ? digest : undefined;
+    }
+    if (sequence === undefined) {
+      const last = `SELECT from_digest AS digest FROM tag_history
+        WHERE tag = ? AND from_digest IS NOT NULL AND from_digest IS NOT ? ORDER BY sequence DESC LIMIT 1`;
+      return firstRow<{ digest: Digest }>(sql, last, tag, current ?? null)?.digest;
+    }
+    const [move] = this.history(tag, sequence + 1, 1).entries;
+    return move?.sequence === sequence ? (move.to ?? undefined) : undefined;
+  }
+
+  // ── Moving ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything. */
+  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin): boolean {
+    const { due, clock, settings } = this.#host;
+    const now = clock.now();
+    const from = this.read(tag)?.digest;
+    if (from === digest) return false;
+    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor) VALUES (?, ?, ?, ?, ?)
+      RETURNING sequence`;
+    const { sequence } = tx.writeOne<{ sequence: number }>(
+      add,
+      tag,
+      from ?? null,
+      digest ?? null,
+      now,
+      origin.actor,
+    );
+    const point = "INSERT OR REPLACE INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?)";
+    if (digest === undefined) tx.write("DELETE FROM tags WHERE tag = ?", tag);
+    else tx.write(point, tag, digest, sequence, now);
+    this.#outbox.mark(tx, { kind: "tag", tag });
+    if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
+    if (from !== undefined) this.#untagged.removeLater(tx, [from]);
+    this.#recordMove(tx, tag, from, digest, origin);
+    return true;
+  }
+
+  /** Deletes a tag, and nothing but the tag. Error: `MANIFEST_UNKNOWN`. */
+  remove(tx: Tx, tag: Tag, origin: Origin): Result {
+    if (!this.move(tx, tag, undefined, origin)) return failure("MANIFEST_UNKNOWN", { tag });
+    const { actor } = origin;
+    logDeletion({ what: "tag", reason: "asked for", repository: this.#host.name(), tag, actor });
+    return { ok: true };
+  }
+
+  #recordMove(tx: Tx, tag: Tag, from: Digest | undefined, to: Digest | undefined, origin: Origin): void {
+    const before = from === undefined ? {} : { previousDigest: from };
+    if (to === undefined) this.#events.record(tx, "tag.delete", origin, { tag, ...before });
+    else {
+      const type = from === undefined ? "tag.create" : "tag.move";
+      this.#events.record(tx, type, origin, { tag, digest: to, ...before });
+    }
+  }
+
+  /** Forgets the moves that are too old, the oldest first, some at a time. */
+  #forgetHistory(tx: Tx): void {
+    const { sql, due, clock, settings } = this.#host;
+    const now = clock.now();
+    const forget = `DELETE FROM tag_history WHERE at < ? AND sequence IN
+      (SELECT sequence FROM tag_history ORDER BY sequence LIMIT ?) RETURNING 1`;
+    const isAll = tx.write(forget, now - settings.tagHistoryMs, forgetBatch).length < forgetBatch;
+    const first = "SELECT at FROM tag_history ORDER BY sequence LIMIT 1";
+    const oldest = firstRow<{ at: number }>(sql, first)?.at;
+    if (oldest === undefined) due.clear(tx, historyJob, "");
+    else due.set(tx, historyJob, "", isAll ? Math.max(oldest + settings.tagHistoryMs, now + roundMs) : now);
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * How a ledger gives blobs up: those that nothing references and nobody waits for, or one that somebody deletes.
+ *
+ * Nothing here deletes bytes. The shards are told, ask again, and decide.
+ */
+import type { Digest } from "../../oci/digest.ts";
+import { failure, type Result } from "../../oci/errors.ts";
+import { type Origin, registryItself } from "../../oci/event.ts";
+import { namedShardStub, shardOf } from "../../rpc/stubs.ts";
+import { logDeletion } from "../../rpc/tally.ts";
+import { type DueRow, jobOn } from "../due.ts";
+import { oneRow, readRows, type Tx, transaction } from "../sql.ts";
+import type { Blobs } from "./blobs.ts";
+import type { EventLog } from "./events.ts";
+import type { Feature, LedgerHost } from "./feature.ts";
+import type { Outbox } from "./outbox.ts";
+import { hasUnread } from "./reread.ts";
+
+/** The job that tells the shards what the repository holds no longer. */
+const releaseJob = "release";
+
+const unused = `FROM blobs WHERE unlink_at > ?
+  AND NOT EXISTS (SELECT 1 FROM manifest_references WHERE manifest_references.digest = blobs.digest)
+  AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.subject = blobs.digest)`;
+
+/** How blobs go. */
+export class Unlinking implements Feature {
+  readonly tables = {};
+  readonly steps = {};
+
+  readonly jobs = {
+    unlink: {
+      atDeletion: "kept",
+      run: jobOn<Digest>(async (due) => transaction(this.#host.storage, (tx) => this.#unlinkUnused(tx, due))),
+      // A blob that a manifest was seen to reference is not due.
+      column: { table: "blobs", id: "digest", at: "unlink_at", isDue: "unlink_at IS NOT NULL" },
+    },
+    [releaseJob]: { atDeletion: "drained", run: jobOn<Digest>((due) => this.#release(due)) },
+  } as const;
+
+  readonly #host: LedgerHost;
+  readonly #blobs: Blobs;
+  readonly #outbox: Outbox;
+  readonly #events: EventLog;
+
+  constructor(host: LedgerHost, blobs: Blobs, outbox: Outbox, events: EventLog) {
+    this.#host = host;
+    this.#blobs = blobs;
+    this.#outbox = outbox;
+    this.#events = events;
+  }
+
+  beforeDeletion(tx: Tx): void {
+    const releaseAll = "INSERT OR REPLACE INTO due (kind, id, at) SELECT ?, digest, ? FROM blobs";
+    tx.write(releaseAll, releaseJob, this.#host.clock.now());
+  }
+
+  /**
+   * Unlinks a blob that no manifest references. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`; `UNAVAILABLE` as long as that
+   * is not sure.
+   */
+  remove(tx: Tx, digest: Digest, origin: Origin): Result {
+    const { due, name } = this.#host;
+    if (this.#blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
+    if (this.#blobs.isNamed(digest)) {
+      const manifests = this.#blobs.manifestsNaming(digest).slice(0, 10);
+      return failure("BLOB_REFERENCED", { digest, manifests });
+    }
+    if (hasUnread(due)) return failure("UNAVAILABLE");
+    this.#unlink(tx, digest, origin);
+    logDeletion({ what: "blob", reason: "asked for", repository: name(), digest, actor: origin.actor });
+    return { ok: true };
+  }
+
+  #unlink(tx: Tx, digest: Digest, origin: Origin): void {
+    const { due, clock } = this.#host;
+    this.#blobs.delete(tx, digest);
+    this.#events.record(tx, "blob.delete", origin, { digest });
+    this.#outbox.mark(tx, { kind: "blob", digest });
+    due.set(tx, releaseJob, digest, clock.now());
+  }
+
+  /**
+   * Unlinks those of the blobs that are due which still nothing references. As long as there are manifests that may name
+   * them, all are left, and come again.
+   */
+  #unlinkUnused(tx: Tx, rows: DueRow<Digest>[]): void {
+    const { due, clock, settings, tally, name } = this.#host;
+    const blobs = this.#blobs;
+    if (hasUnread(due)) return;
+    for (const { id: digest } of rows) {
+      const keepUntil = (blobs.read(digest)?.renewedAtMs ?? 0) + settings.gcGraceMs;
+      if (blobs.isNamed(digest)) blobs.unlinkFrom(tx, digest, null);
+      else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);
+      else {
+        this.#unlink(tx, digest, registryItself);
+        tally.add({ links: 1 });
+        const reason = "nothing referenced it for GC_GRACE";
+        logDeletion({ what: "blob", reason, repository: name(), digest });
+      }
+    }
+  }
+
+  /**
+   * Ends the grace of blobs that nothing references, so that they go now: of at most so many. Those that a client waits to
+   * use are left, until a time in milliseconds since 1970. Returns of how many.
+   */
+  endGrace(tx: Tx, limit: number): { ended: number; keptUntilMs: number } {
+    const { sql, clock } = this.#host;
+    const { waitMs } = this.#blobs.pending;
+    const now = clock.now();
+    const before = now - waitMs;
+    const goes = `SELECT digest ${unused} AND renewed_at <= ? LIMIT ?` as const;
+    const ended = readRows<{ digest: Digest }>(sql, goes, now, before, limit).map(({ digest }) => digest);
+    this.#blobs.renew(tx, ended, 0);
+    for (const digest of ended) this.#blobs.unlinkFrom(tx, digest, now);
+    const stays = `SELECT max(renewed_at) AS at ${unused} AND renewed_at > ?` as const;
+    const latest = oneRow<{ at: number | null }>(sql, stays, now, before).at;
+    return { ended: ended.length, keptUntilMs: latest === null ? 0 : latest + waitMs };
+  }
+
+  /** Tells the shards what the repository holds no longer. */
+  async #release(rows: DueRow<Digest>[]): Promise<void> {
+    const { env, storage, due, name } = this.#host;
+    const byShard = Map.groupBy(rows, ({ id }) => shardOf(env, id));
+    for (const [shard, group] of byShard) {
+      const digests = group.map(({ id }) => id);
+      await namedShardStub(env, shard).release(name(), digests);
+      transaction(storage, (tx) => {
+        for (const digest of digests) due.clear(tx, releaseJob, digest);
+      });
+    }
+  }
+}

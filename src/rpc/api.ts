@@ -1,0 +1,299 @@
+/**
+ * What the objects say to each other and to the Worker: plain data, as it crosses RPC.
+ *
+ * No method awaits another object, except for those of `Upload` and of {@link Maintained}, which nobody but the Worker
+ * calls.
+ *
+ * A call whose answer was lost may have been carried out. Beside each interface stands which of its methods may then
+ * be called again: those of which a second time changes nothing that the first did not, undoes nothing that somebody
+ * else did in between, and answers as the first would have. What is not listed is never repeated (stubs.ts).
+ */
+import type { Report, Sample } from "../metrics/meter.ts";
+import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
+import type { AnyDigest, Digest } from "../oci/digest.ts";
+import type { Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
+import type { Grant } from "../oci/grant.ts";
+import type { ManifestFacts } from "../oci/manifest-fields.ts";
+import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
+import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
+
+/**
+ * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
+ * mounted from.
+ */
+export type LinkRequest = {
+  repository: RepositoryName;
+  adoption: Adoption;
+  origin: Origin;
+  session?: string;
+  from?: RepositoryName;
+};
+
+/** What linking came to. `lease-ended`: adopt again, then link again. */
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
+
+/** What the ledger knows of an upload session that needed no `Upload` object. */
+export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
+
+/** A manifest to store. */
+export type ManifestPut = {
+  repository: RepositoryName;
+  digest: Digest;
+  bytes: Uint8Array;
+  facts: ManifestFacts;
+  tags: Tag[];
+  origin: Origin;
+  /** Whether references to what the repository does not have are accepted. */
+  sparse: boolean;
+};
+
+/** What is said of a manifest without its bytes. */
+export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
+
+/** A manifest as it is listed. */
+export type ManifestEntry = ManifestStat & {
+  tags: string[];
+  artifactType?: string;
+  subject?: string;
+  pushedAtMs: number;
+};
+
+/** A tag as the ledger resolves it. */
+export type ResolvedTag = ManifestStat & TagRow;
+
+/** An entry of the referrers API. */
+export type Referrer = {
+  mediaType: string;
+  digest: string;
+  size: number;
+  artifactType?: string;
+  annotations?: Record<string, string>;
+};
+
+/** A page of a list, and whether there is more after it. */
+export type Page<T> = { entries: T[]; more: boolean };
+
+/** The ledger of one repository. */
+export interface LedgerApi extends Maintained {
+  /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
+  locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
+  linkBlob(request: LinkRequest): Promise<LinkOutcome>;
+  /** Corrects the location of a linked blob, as its shard gave it. */
+  relocateBlob(location: BlobLocation): Promise<void>;
+  /** Writes the replica's rows about a linked blob, or of a manifest, anew: one of them is not right. */
+  repairReplica(key: ReplicaKey): Promise<void>;
+  deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
+  /**
+   * Asked by shards before they drop this repository as a holder of digests. Those that are not linked here are
+   * `voided`, with a promise: none of them will be linked on the lease that is asked about, nor on an earlier one.
+   */
+  holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
+  sessionState(session: string): Promise<SessionState>;
+  cancelSession(repository: RepositoryName, session: string): Promise<void>;
+  putManifest(put: ManifestPut): Promise<Result>;
+  manifest(digest: Digest): Promise<ManifestRow | undefined>;
+  statManifest(digest: Digest): Promise<ManifestStat | undefined>;
+  /** Resolves tags; `null` in the place of one that does not exist. */
+  resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]>;
+  deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
+  deleteTag(tag: Tag, origin: Origin): Promise<Result>;
+  listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
+  /** Who may pull; `undefined` where there is no such repository. */
+  info(): Promise<RepositoryInfo | undefined>;
+  setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
+  /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
+  deleteRepository(origin: Origin): Promise<Result>;
+  /** The moves of a tag, newest first, from before the one with this sequence number. */
+  tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
+  restoreTag(
+    tag: Tag,
+    wanted: TagRestore,
+    origin: Origin,
+  ): Promise<Result<{ digest: Digest; sequence: number }>>;
+  /** Puts a deleted manifest back, with those of its tags that do not exist. */
+  restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
+  listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  /** What was deleted and can come back; of the manifests at most `limit`, and of the tags of each. */
+  restorable(limit: number): Promise<Restorable>;
+  /** What it holds; `undefined` where there is no such repository. */
+  usage(): Promise<RepositoryUsage | undefined>;
+  /** Lets every row of the replica be written anew, in batches, by the alarm. */
+  rebuildReplica(): Promise<void>;
+  /** Removes those of these rows from the replica that it should not have; returns which. Only the Worker calls it. */
+  dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
+  listReferrers(
+    subject: AnyDigest,
+    artifactType: string | undefined,
+    last: string,
+    limit: number,
+  ): Promise<Page<Referrer>>;
+}
+
+/** The calls of {@link LedgerApi} that may be repeated. */
+export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
+  "locateBlob",
+  "linkBlob",
+  "relocateBlob",
+  "repairReplica",
+  "holds",
+  "sessionState",
+  "cancelSession",
+  "manifest",
+  "statManifest",
+  "resolveTags",
+  "listTags",
+  "info",
+  "tagHistory",
+  "listManifests",
+  "restorable",
+  "usage",
+  "rebuildReplica",
+  "listReferrers",
+  "scrub",
+]);
+
+/** Who may pull a repository: those with a grant, or everybody. */
+export type Visibility = "private" | "public";
+
+/** What people see of a repository in lists. */
+export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
+
+/** A repository as the catalog lists it, with how often its manifests were pulled. */
+export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
+
+/** How often a tag was pulled, and when it was last. */
+export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
+
+/** What can be changed of {@link RepositoryInfo}; what is left out stays. */
+export type RepositoryChange = { visibility?: Visibility; description?: string };
+
+/** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
+export type PasswordHash = { salt: string; hash: string; iterations: number };
+
+/**
+ * An account. `version` is another one whenever what was issued for its password is to end: with each password, when
+ * it is disabled, and when it is made anew under the same name.
+ */
+export type Account = {
+  name: string;
+  grants: Grant[];
+  isDisabled: boolean;
+  version: number;
+  createdAtMs: number;
+  password?: PasswordHash;
+};
+
+/** An account to make or change; without `password` the old one stays. */
+export type AccountPut = { name: string; password?: PasswordHash; grants: Grant[]; isDisabled: boolean };
+
+/** A generated token of an account. Without `grants` it may what its account may. Days are counted from 1970. */
+export type TokenRecord = {
+  id: string;
+  account: string;
+  description: string;
+  createdAtMs: number;
+  grants?: Grant[];
+  expiresAtMs?: number;
+  lastUsedDay?: number;
+};
+
+/** A token to keep; of its secret only the SHA-256, in hexadecimal. */
+export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string };
+
+/** A key that signs tokens: both halves as JWK. */
+export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
+
+/** What was done or refused, by whom, to what, from where. */
+export type AuditEntry = {
+  time: string;
+  actor: string;
+  action: string;
+  target: string;
+  outcome: AuditOutcome;
+  address: string;
+  requestId: string;
+  detail?: string;
+  /** How often it was refused within a moment, if more than once; the rest is of the first time. */
+  times?: number;
+};
+
+/** An entry to keep. */
+export type NewAuditEntry = AuditEntry & { kind: AuditKind };
+
+/** An entry as it is kept. The ids of all kinds together rise. */
+export type KeptAuditEntry = AuditEntry & { id: number };
+
+/** How much a ledger could not hand over yet: rows of the replica, and events. */
+export type Backlog = { replica: number; events: number };
+
+/** What there is one of in a registry. */
+export interface CatalogApi {
+  /** The secret that signs upload sessions, made on first use. */
+  sessionSecret(): Promise<Uint8Array>;
+  putRepository(info: RepositoryInfo): Promise<void>;
+  removeRepository(repository: RepositoryName): Promise<void>;
+  /** A page of repositories after `last` whose name or description contains `query`. */
+  listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
+  /** A repository as it is listed; `undefined` where it is not. */
+  repository(name: RepositoryName): Promise<ListedRepository | undefined>;
+
+  /** Adds up what an isolate counted, each report once. */
+  addCounts(report: Report, now: number): Promise<void>;
+  /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
+  putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
+  /** The ids of upload sessions that were heard of as open, at most so many: of those that have an object each. */
+  openUploads(limit: number): Promise<string[]>;
+  /** The sums of what all isolates counted, and what the objects said of themselves. */
+  counts(): Promise<Sample[]>;
+  /** The tags of a repository that are pulled most. */
+  tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]>;
+
+  account(name: string): Promise<Account | undefined>;
+  listAccounts(last: string, limit: number): Promise<Page<Account>>;
+  /** The names of all accounts, as the bytes of a `NameFilter`. */
+  accountNames(): Promise<Uint8Array<ArrayBuffer>>;
+  /** Returns whether the account is new. */
+  putAccount(account: AccountPut): Promise<boolean>;
+  /** Deletes an account with its tokens. Returns whether there was one. */
+  deleteAccount(name: string): Promise<boolean>;
+  addToken(token: TokenPut): Promise<void>;
+  token(id: string): Promise<TokenRecord | undefined>;
+  /** The token with this hash, whoever's it is. `day`: noted as the day of its last use, written once a day. */
+  tokenBySecret(secretHash: string, day: number): Promise<TokenRecord | undefined>;
+  listTokens(account: string): Promise<TokenRecord[]>;
+  deleteToken(account: string, id: string): Promise<boolean>;
+
+  /** The keys that sign and verify, newest first. A new one is made where there is none, or the newest is too old. */
+  signingKeys(): Promise<SigningKey[]>;
+  /** Makes a new key that signs from now on; those before it go on verifying. */
+  rotateSigningKey(): Promise<SigningKey[]>;
+
+  audit(entries: NewAuditEntry[]): Promise<void>;
+  /** The entries from before an id, of one kind or of all, newest first. */
+  listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>>;
+}
+
+/** The calls of {@link CatalogApi} that may be repeated. */
+export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
+  "sessionSecret",
+  "putRepository",
+  "removeRepository",
+  "listRepositories",
+  "repository",
+  "addCounts",
+  "putBacklog",
+  "openUploads",
+  "counts",
+  "tagPulls",
+  "account",
+  "listAccounts",
+  "token",
+  "tokenBySecret",
+  "accountNames",
+  "listTokens",
+  "signingKeys",
+  "listAudit",
+]);

@@ -1,0 +1,113 @@
+/**
+ * The parts of a scrub that begin with what the stores have: keys in the bucket that nobody knows, and rows of the
+ * replica of which no ledger knows.
+ */
+
+import type { Settings } from "../settings/settings.ts";
+import type { Bucket } from "../storage/bucket.ts";
+import { uploadOfKey } from "../storage/keys.ts";
+import type { Replica } from "../storage/replica.ts";
+import { emptyReport, type ScrubReport, type ScrubStep } from "./scrub-report.ts";
+import { namedShardStub, type ObjectBindings, repositoryStub, shardNames, uploadStub } from "./stubs.ts";
+import { logDeletion } from "./tally.ts";
+
+/** What is compared with each other: the bucket and the replica, with what the objects know of them. */
+export type Stores = {
+  objects: ObjectBindings;
+  bucket: Bucket;
+  replica: Replica | undefined;
+  settings: Pick<Settings, "gcGraceMs">;
+};
+
+const keysAStep = 500;
+const objectsAtOnce = 16;
+
+/**
+ * Checks a page of the bucket's keys. One that is older than the grace, and that no shard and no open upload knows,
+ * is deleted. Uploads are asked before shards, as keys go from those to these; keys are never used twice, so that
+ * what nobody knows now, nobody will.
+ */
+export async function scrubBucket(
+  { objects, bucket, settings }: Stores,
+  cursor: string,
+  now: number,
+): Promise<ScrubStep> {
+  const report = emptyReport();
+  const page = await bucket.list(cursor === "" ? undefined : cursor, keysAStep);
+  report.checked.keys += page.objects.length;
+  const oldest = now - settings.gcGraceMs;
+  const old = page.objects.filter((object) => object.storedAtMs <= oldest).map((object) => object.key);
+  let unknown = await notOfUploads(objects, old, report);
+  const shards = shardNames(objects);
+  for (let start = 0; start < shards.length && unknown.length > 0; start += objectsAtOnce) {
+    const names = shards.slice(start, start + objectsAtOnce);
+    const asked = unknown;
+    const answers = await Promise.all(names.map((name) => namedShardStub(objects, name).unknownKeys(asked)));
+    unknown = asked.filter((key) => answers.every((answer) => answer.includes(key)));
+  }
+  if (unknown.length > 0) await bucket.delete(unknown);
+  for (const key of unknown) {
+    logDeletion({ what: "blob bytes", reason: "no shard and no upload knows the key", key });
+    report.repaired.push({ what: "stray key", key, detail: "deleted: no shard and no upload knows it" });
+  }
+  return { report, next: page.cursor };
+}
+
+/** Those of the keys that no upload says to be its own. Those of an upload that cannot be asked are left. */
+async function notOfUploads(objects: ObjectBindings, keys: string[], report: ScrubReport): Promise<string[]> {
+  const unknown: string[] = [];
+  for (let start = 0; start < keys.length; start += objectsAtOnce) {
+    const group = keys.slice(start, start + objectsAtOnce);
+    const answers = await Promise.all(
+      group.map(async (key) => {
+        const upload = uploadOfKey(key);
+        if (upload === undefined) return false;
+        return uploadStub(objects, upload)
+          .ownsKey(key)
+          .catch((error) => {
+            report.unchecked.push({ what: "key", key, detail: String(error) });
+            return true;
+          });
+      }),
+    );
+    unknown.push(...group.filter((_, index) => answers[index] !== true));
+  }
+  return unknown;
+}
+
+/** Checks a page of the replica's rows, if there is one: the ledgers remove those that they do not know. */
+export async function scrubReplica(
+  { objects, replica }: Pick<Stores, "objects" | "replica">,
+  cursor: string,
+): Promise<ScrubStep> {
+  const report = emptyReport();
+  const page = await replica?.list(cursor === "" ? undefined : cursor);
+  if (page === undefined) return { report, next: undefined };
+  report.checked.keys += page.rows.length;
+  for (const [repository, rows] of Map.groupBy(page.rows, (row) => row.repository)) {
+    const keys = rows.map((row) => row.key);
+    try {
+      for (const { kind, ...id } of await repositoryStub(objects, repository).dropOrphanedRows(
+        repository,
+        keys,
+      )) {
+        report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
+      }
+    } catch (error) {
+      report.unchecked.push({ what: "replica", repository, detail: String(error) });
+    }
+  }
+  return { report, next: page.cursor };
+}
+
+const inReplica = "replica ";
+
+/** The next piece of both, one after the other, as an object's own scrub goes through them; `""`: the first. */
+export async function scrubStores(stores: Stores, after: string, now: number): Promise<ScrubStep> {
+  if (!after.startsWith(inReplica)) {
+    const step = await scrubBucket(stores, after, now);
+    return { ...step, next: step.next ?? inReplica };
+  }
+  const step = await scrubReplica(stores, after.slice(inReplica.length));
+  return { ...step, next: step.next && `${inReplica}${step.next}` };
+}

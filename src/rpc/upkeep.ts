@@ -1,0 +1,72 @@
+/**
+ * What the objects do and say for upkeep: collection, scrub, usage and undo. Plain data, as it crosses RPC.
+ */
+import type { Digest } from "../oci/digest.ts";
+import type { ScrubStep } from "./scrub-report.ts";
+
+/**
+ * What collection took away: manifests by policy, links of blobs that nothing referenced, objects in the bucket with
+ * their bytes, and uploads that were cut short.
+ */
+export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
+
+/**
+ * How an object collects: for how long it works on each kind of job, in milliseconds, and whether what is deleted or
+ * unreferenced is due at once, as an administrator asks for.
+ */
+export type CollectHow = { budgetMs: number; endsGrace: boolean };
+
+/**
+ * What collection came to. `more`: some of what is due is left. `keptUntilMs`: some of what would go otherwise stays
+ * until then, as a push may rely on it; 0 where nothing does.
+ */
+export type Collected = { freed: Freed; more: boolean; keptUntilMs: number };
+
+/** How many jobs an object makes due at a time when their grace ends. */
+export const endedAtOnce = 500;
+
+/** What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these. */
+export interface Maintained {
+  /** Does what is due. */
+  collect(how: CollectHow): Promise<Collected>;
+  /** Does a piece of a scrub: what comes after the piece that ended with `after`; `""`: the first. */
+  scrub(after: string): Promise<ScrubStep>;
+}
+
+/** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
+export type TagMove = {
+  sequence: number;
+  from: Digest | null;
+  to: Digest | null;
+  atMs: number;
+  actor: string;
+};
+
+/** What of a tag's history to put back: a digest, what a move led to, or, with neither, what was before what is now. */
+export type TagRestore = { digest?: Digest; sequence?: number };
+
+/** Manifests that were deleted and can come back: how many, and some of them, with the first tags that went with each. */
+export type Restorable = {
+  count: number;
+  manifests: { digest: Digest; sizeBytes: number; tags: string[] }[];
+};
+
+/**
+ * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
+ * `stored`: each once.
+ */
+export type RepositoryUsage = {
+  manifests: number;
+  tags: number;
+  blobs: number;
+  /** What its blobs weigh, each once. */
+  blobBytes: number;
+  logical: Amount;
+  stored: Amount;
+};
+
+/** How many things, of how many bytes together. */
+export type Amount = { objects: number; bytes: number };
+
+/** What a shard stores: bytes of digests, and bytes that are on their way out, as far as their size is known. */
+export type ShardUsage = { blobs: Amount; leaving: Amount };

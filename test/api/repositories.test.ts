@@ -1,0 +1,84 @@
+/** `/api/v1/repositories`, field by field. */
+import assert from "node:assert/strict";
+import test, { describe } from "node:test";
+import { expectError, expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
+import { content, digestOf } from "../support/content.ts";
+
+const registry = await startClosedRegistry();
+
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
+
+describe("repositories", () => {
+  test("are described and searched", async () => {
+    await registry.as(admin).pushImage("search/one", "v1");
+    await registry.as(admin).pushImage("search/two", "v1");
+    const json = { visibility: "public", description: "The <b>FINEST</b> 'app' %_" };
+    const changed = await api("PATCH", "/repositories/search/one", { json });
+    assert.deepEqual([changed.status, changed.json()], [200, { name: "search/one", ...json }]);
+    const search = async (query: string) => {
+      const answer = await api("GET", `/repositories?${new URLSearchParams({ query })}`);
+      return answer.json<{ repositories: { name: string }[] }>().repositories.map(({ name }) => name);
+    };
+    assert.deepEqual(await search("search/"), ["search/one", "search/two"]);
+    assert.deepEqual(await search("finest"), ["search/one"]);
+    assert.deepEqual(await search("'app' %_"), ["search/one"]);
+    assert.deepEqual(await search("%"), ["search/one"]);
+    assert.deepEqual(await search("' OR 1=1 --"), []);
+    const page = await api("GET", "/repositories?query=search&n=1");
+    assert.deepEqual(page.json<{ repositories: unknown[] }>().repositories, [
+      { name: "search/one", ...json, pulls: 0 },
+    ]);
+    assert.equal(
+      page.header("Link"),
+      '</api/v1/repositories?query=search&n=1&last=search%2Fone>; rel="next"',
+    );
+  });
+
+  const bodies: [string, unknown][] = [
+    ["another visibility", { visibility: "secret" }],
+    ["a visibility that is null", { visibility: null }],
+    ["a long description", { description: "a".repeat(1001) }],
+    ["a description that is a number", { description: 1 }],
+    ["another field", { name: "search/three" }],
+  ];
+  for (const [what, json] of bodies) {
+    test(`are not changed by ${what}`, async () => {
+      expectProblem(await api("PATCH", "/repositories/search/one", { json }), 400, "REQUEST_INVALID");
+    });
+  }
+
+  test("that are not there are not found, or no names", async () => {
+    const unknown = await api("PATCH", "/repositories/not/there", { json: {} });
+    assert.equal(expectProblem(unknown, 404, "NAME_UNKNOWN"), "repository: not/there");
+    assert.equal(unknown.json<{ repository: string }>().repository, "not/there");
+    expectProblem(await api("DELETE", "/repositories/not/there"), 404, "NAME_UNKNOWN");
+    expectProblem(await api("DELETE", "/repositories/Not/There"), 400, "NAME_INVALID");
+    expectProblem(await api("DELETE", "/repositories/a%252fb"), 400, "NAME_INVALID");
+    expectProblem(await api("DELETE", "/repositories/not%2fthere"), 404, "NAME_UNKNOWN");
+  });
+
+  test("are deleted with all they hold, and take no pushes until that is done", async () => {
+    const image = await registry.as(admin).pushImage("doomed/app", "v1");
+    await registry.must(200, "GET", "/v2/doomed/app/manifests/v1", { as: admin });
+    assert.equal((await api("DELETE", "/repositories/doomed/app")).status, 202);
+    expectProblem(await api("DELETE", "/repositories/doomed/app"), 404, "NAME_UNKNOWN");
+    for (const path of ["manifests/v1", `manifests/${image.digest}`, `blobs/${image.config}`, "tags/list"]) {
+      await registry.must(404, "GET", `/v2/doomed/app/${path}`, { as: admin });
+    }
+    const body = content();
+    const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
+    const put = { as: admin, headers, body: image.manifest };
+    expectError(await registry.send("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
+    const digest = digestOf(body);
+    const push = await registry.send("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
+      as: admin,
+      body,
+    });
+    expectError(push, 409, "DENIED");
+    const list = await registry.must(200, "GET", "/v2/_catalog", { as: admin });
+    assert(!list.text.includes("doomed"));
+  });
+});

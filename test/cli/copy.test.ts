@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test, { after } from "node:test";
+import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import type { Client } from "../support/client.ts";
+import { content, describe, digestOf, encode, imageIndex } from "../support/content.ts";
+import { startRegistry } from "../support/registry.ts";
+import { tarOf } from "../support/tar.ts";
+import { assertRefused, call } from "./command-line.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "stowage-copy-"));
+after(() => rmSync(directory, { recursive: true, force: true }));
+const [one, two] = await Promise.all([startRegistry(), startRegistry()]);
+const environment = { DOCKER_CONFIG: directory };
+
+type Report = { tags: string[]; manifests: number; blobs: number; mounted: number; bytes: number };
+
+async function report(...args: string[]): Promise<Report> {
+  const { code, stdout, stderr } = await call([...args, "--json"], environment);
+  assert.equal(code, 0, `${args.join(" ")}: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+const at = ({ url }: Client, rest: string) => `${new URL(url).host}/${rest}`;
+
+/** An index of two images, with a signature that refers to it, one as cosign stores them, and one of a signature. */
+async function pushSigned(registry: Client, repository: string) {
+  const shared = content(5000);
+  const images = [];
+  for (const architecture of ["amd64", "arm64"]) {
+    const image = await registry.pushImage(repository, `only-${architecture}`, [shared, content(3000)]);
+    images.push({
+      ...image,
+      entry: { ...describe(image.manifest, imageManifestType), platform: { os: "linux", architecture } },
+    });
+  }
+  const index = imageIndex(images.map(({ entry }) => entry));
+  await registry.pushManifest(repository, "v1.0", index, imageIndexType);
+  const subject = describe(index, imageIndexType);
+  const signature = imageIndex([], { subject, artifactType: "application/vnd.example.signature" });
+  await registry.pushManifest(repository, digestOf(signature), signature, imageIndexType);
+  const above = imageIndex([], {
+    subject: describe(signature, imageIndexType),
+    artifactType: "application/vnd.example.note",
+  });
+  await registry.pushManifest(repository, digestOf(above), above, imageIndexType);
+  const cosign = `${digestOf(index).replace(":", "-")}.sig`;
+  await registry.pushImage(repository, cosign, [content(50)]);
+  return { index, images, signature, above, cosign };
+}
+
+async function referrersOf(registry: Client, repository: string, digest: string): Promise<string[]> {
+  const answer = await registry.must(200, "GET", `/v2/${repository}/referrers/${digest}`);
+  return answer.json<{ manifests: { digest: string }[] }>().manifests.map((each) => each.digest);
+}
+
+test("an index is copied with its images and all that refers to it, and a second time nothing is sent", async () => {
+  const { index, images, signature, above, cosign } = await pushSigned(one, "team/app");
+  const words = ["copy", at(one, "team/app:v1.0"), at(two, "copies/app:v1.0")];
+  const planned = await report(...words, "--dry-run");
+  assert.equal((await two.get("/v2/copies/app/tags/list")).status, 404);
+  const first = await report(...words);
+  assert.deepEqual(first, planned);
+  // Two configurations, three layers, and those of the signature.
+  assert.deepEqual([first.manifests, first.blobs, first.tags.sort()], [6, 7, [cosign, "v1.0"].sort()]);
+  const copied = await two.must(200, "GET", "/v2/copies/app/manifests/v1.0");
+  assert.deepEqual(copied.bytes, index);
+  for (const image of images) {
+    const { bytes } = await two.must(200, "GET", `/v2/copies/app/manifests/${image.digest}`);
+    assert.deepEqual(bytes, image.manifest);
+  }
+  assert.deepEqual(await referrersOf(two, "copies/app", digestOf(index)), [digestOf(signature)]);
+  assert.deepEqual(await referrersOf(two, "copies/app", digestOf(signature)), [digestOf(above)]);
+  assert.deepEqual(await report(...words), { ...first, tags: [], manifests: 0, blobs: 0, bytes: 0 });
+});
+
+test("what is missing is sent, and nothing else", async () => {
+  const image = await one.pushImage("team/new", "v1", [content(4000), content(2000)]);
+  const [there] = image.layers;
+  const bytes = (await one.must(200, "GET", `/v2/team/new/blobs/${there}`)).bytes;
+  await two.pushBlob("copies/new", bytes);
+  const {
+    manifests,
+    blobs,
+    bytes: sent,
+  } = await report("copy", at(one, "team/new:v1"), at(two, "copies/new:v1"));
+  assert.deepEqual([manifests, blobs, sent < 4000], [1, 2, true]);
+  await two.pullImage("copies/new", "v1", image);
+  const tagged = await report("copy", at(one, "team/new:v1"), at(two, "copies/new:v2"));
+  assert.deepEqual([tagged.manifests, tagged.blobs, tagged.tags], [1, 0, ["v2"]]);
+});
+
+test("within a registry blobs are mounted", async () => {
+  const image = await one.pushImage("team/mounted", "v1", [content(4000)]);
+  const { blobs, mounted } = await report(
+    "copy",
+    at(one, "team/mounted:v1"),
+    at(one, "elsewhere/mounted:v1"),
+  );
+  assert.deepEqual([blobs, mounted], [2, 2]);
+  await one.pullImage("elsewhere/mounted", "v1", image);
+});
+
+test("one image of an index, and all tags like a pattern", async () => {
+  const { images } = await pushSigned(one, "team/many");
+  await report("copy", at(one, "team/many:v1.0"), at(two, "copies/one:v1"), "--platform", "linux/arm64");
+  const { bytes } = await two.must(200, "GET", "/v2/copies/one/manifests/v1");
+  assert.deepEqual(bytes, images[1]?.manifest);
+  const wrong = await call(
+    ["copy", at(one, "team/many:v1.0"), at(two, "x:v1"), "--platform", "linux/s390x"],
+    environment,
+  );
+  assertRefused(wrong, 1, /has no image for linux\/s390x; there are linux\/amd64, linux\/arm64/);
+  const { tags } = await report("copy", at(one, "team/many"), at(two, "copies/many"), "--tags", "only-*");
+  assert.deepEqual(tags, ["only-amd64", "only-arm64"]);
+});
+
+test("to a layout and back: everything is as it was, and the layout is one", async () => {
+  const { index, signature, cosign } = await pushSigned(one, "team/layout");
+  const layout = join(directory, "layout");
+  const there = await report("copy", at(one, "team/layout:v1.0"), `oci:${layout}`);
+  assert.deepEqual(there.tags.sort(), [cosign, "v1.0"].sort());
+  for (const name of readdirSync(join(layout, "blobs", "sha256"))) {
+    const hash = createHash("sha256").update(readFileSync(join(layout, "blobs", "sha256", name)));
+    assert.equal(hash.digest("hex"), name);
+  }
+  assert.deepEqual(await report("copy", at(one, "team/layout:v1.0"), `oci:${layout}`), {
+    ...there,
+    tags: [],
+    manifests: 0,
+    blobs: 0,
+    bytes: 0,
+  });
+  const back = await report("push", layout, at(two, "copies/layout"));
+  assert.deepEqual(back.tags.sort(), [cosign, "v1.0"].sort());
+  assert.deepEqual((await two.must(200, "GET", "/v2/copies/layout/manifests/v1.0")).bytes, index);
+  assert.deepEqual(await referrersOf(two, "copies/layout", digestOf(index)), [digestOf(signature)]);
+  const only = await report("copy", `oci:${layout}:v1.0`, at(two, "copies/only:v2"));
+  assert(only.tags.includes("v2"));
+});
+
+/** An image as `docker save` writes it: of before docker 25, or since. */
+function savedImage(isOld: boolean) {
+  const layers = [tarOf({ "a.txt": encode("one") }), tarOf({ "b.txt": content(2000) })];
+  const rootfs = { type: "layers", diff_ids: layers.map((layer) => digestOf(layer)) };
+  const config = encode({ architecture: "amd64", os: "linux", config: {}, rootfs });
+  const type = "application/vnd.oci.image.layer.v1.tar";
+  const manifest = encode({
+    schemaVersion: 2,
+    mediaType: imageManifestType,
+    config: describe(config, "application/vnd.oci.image.config.v1+json"),
+    layers: layers.map((layer) => describe(layer, type)),
+  });
+  const hex = (bytes: Uint8Array) => digestOf(bytes).slice("sha256:".length);
+  if (isOld) {
+    const names = layers.map((layer) => `${hex(layer)}/layer.tar`);
+    const saved = [
+      { Config: `${hex(config)}.json`, RepoTags: ["team/app:v1", "team/app:v2"], Layers: names },
+    ];
+    const files = Object.fromEntries(names.map((name, at) => [name, layers[at] ?? new Uint8Array()]));
+    return {
+      manifest,
+      archive: tarOf({ [`${hex(config)}.json`]: config, ...files, "manifest.json": encode(saved) }),
+    };
+  }
+  const named = {
+    ...describe(manifest, imageManifestType),
+    annotations: { "org.opencontainers.image.ref.name": "v1" },
+  };
+  const blobs = [config, manifest, ...layers].map((each) => [`blobs/sha256/${hex(each)}`, each]);
+  const files = {
+    ...Object.fromEntries(blobs),
+    "index.json": encode({ schemaVersion: 2, manifests: [named] }),
+  };
+  return { manifest, archive: tarOf({ ...files, "oci-layout": encode({ imageLayoutVersion: "1.0.0" }) }) };
+}
+
+for (const isOld of [true, false]) {
+  const which = isOld ? "of before docker 25" : "of docker 25 and later";
+  test(`an archive ${which} is pushed from a file and from stdin`, async () => {
+    const { manifest, archive } = savedImage(isOld);
+    const file = join(directory, `saved-${isOld}.tar`);
+    writeFileSync(file, archive);
+    const repository = `saved/${isOld ? "old" : "new"}`;
+    const { tags, blobs } = await report("push", file, at(two, repository));
+    assert.deepEqual([tags, blobs], [isOld ? ["v1", "v2"] : ["v1"], 3]);
+    assert.deepEqual((await two.must(200, "GET", `/v2/${repository}/manifests/v1`)).bytes, manifest);
+    const piped = await call(["push", "-", at(two, `${repository}/piped:v3`)], environment, archive);
+    assert.equal(piped.code, 0, piped.stderr);
+    assert.deepEqual((await two.must(200, "GET", `/v2/${repository}/piped/manifests/v3`)).bytes, manifest);
+  });
+}
+
+test("bad input is one line: names, files, archives, destinations", async () => {
+  const noArchive = join(directory, "none.tar");
+  writeFileSync(noArchive, content(2000));
+  const empty = join(directory, "empty.tar");
+  writeFileSync(empty, tarOf({ "a.txt": encode("a") }));
+  const noLayout = join(directory, "none");
+  mkdirSync(noLayout);
+  const many = join(directory, "layout");
+  const to = at(two, "bad:v1");
+  const cases: [args: string[], code: number, message: RegExp][] = [
+    [["copy", "app", to], 2, /"app" is no image/],
+    [["copy", at(one, "team/app@sha256:12"), to], 2, /is no image/],
+    [
+      ["copy", at(one, "team/app:v1.0"), at(two, `x@${digestOf(content())}`)],
+      2,
+      /a destination has no digest/,
+    ],
+    [["copy", at(one, "team/app:v1.0"), to, "--tags", "v*"], 2, /--tags names tags/],
+    [["copy", at(one, "team/app:none"), to], 1, /there is no .*team\/app:none/],
+    [["copy", "127.0.0.1:2/app:v1", to], 1, /cannot reach http:\/\/127\.0\.0\.1:2: /],
+    [["push", noArchive, to], 1, /is no tar archive/],
+    [["push", empty, to], 1, /is neither an archive of docker save nor an image layout/],
+    [["push", noLayout, to], 1, /no such file/i],
+    [["push", join(directory, "absent"), to], 1, /cannot read .*absent: /],
+    [["push", many, to], 2, /images: leave the tag out/],
+    [["push", "-", to, "--username", "a", "--password-stdin"], 2, /the archive is on stdin/],
+  ];
+  for (const [args, code, message] of cases) assertRefused(await call(args, environment), code, message);
+  assert.equal((await two.get("/v2/bad/tags/list")).status, 404);
+});
+
+test("a blob that is damaged at its source is not reported as copied", async () => {
+  const image = await one.pushImage("team/damaged", "v1", [content(4000)]);
+  const layout = join(directory, "damaged");
+  await report("copy", at(one, "team/damaged:v1"), `oci:${layout}`);
+  writeFileSync(join(layout, "blobs", String(image.layers[0]).replace(":", "/")), content(4000));
+  const refused = await call(["push", layout, at(two, "damaged")], environment);
+  assert.equal(refused.code, 1);
+  assert.match(
+    refused.stderr,
+    /^stowage: blob sha256:\w+: the digest is malformed, .* not that of the content/m,
+  );
+  assert.equal((await two.get("/v2/damaged/manifests/v1")).status, 404);
+});
