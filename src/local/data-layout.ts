@@ -44,7 +44,7 @@ export function foldersOf(dataDirectory: string): DataFolders {
 /**
  * Makes the folders, and removes what nothing reads any more. The file `bucket` says that blobs are in files, as in
  * earlier releases, which could have them elsewhere. The number of shards follows it, so that releases that do not know
- * that number refuse the directory: they would not find its digests, and take its bytes for orphans.
+ * that number refuse the directory: they would not find its digests, and take its bytes for orphaned objects.
  *
  * @throws DataLayoutError if the blobs are not in files, or the file says something else
  */

@@ -41,7 +41,7 @@ type AdoptionOutcome = Awaited<ReturnType<BlobShardApi["adopt"]>>;
 type Rejection = Exclude<Condition, "good"> | "tombstoned";
 type Rejected = Map<string, Rejection>;
 
-/** The shard; see {@link BlobShardApi} for what each method promises. */
+/** The shard; see {@link BlobShardApi} for what each method does. */
 export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   readonly #parts: ShardParts;
 

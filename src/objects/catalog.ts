@@ -42,7 +42,7 @@ import { type Tx, transaction } from "./sql.ts";
 /** Of how many repositories the pulls are among the counts. */
 const maxPulledRepositories = 1000;
 
-/** The catalog; see {@link CatalogApi} for what each method promises. */
+/** The catalog; see {@link CatalogApi} for what each method does. */
 export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #clock: Clock;
   readonly #settings: Settings;

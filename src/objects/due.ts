@@ -1,12 +1,13 @@
 /**
- * What an object has to do later: rows that are due at a time, whose earliest is the object's alarm.
+ * What an object has to do later. Each thing is a row that is due at a time; the alarm is set to the earliest.
  *
  * The platform runs an alarm at least once, perhaps late, and gives up after six failures in a row. So the runner
- * catches everything, postpones what failed, and arms the next alarm when it is done; where it died in a run before this
- * one, it arms before it works.
+ * catches every error, postpones what failed, and sets the next alarm when it is done. If the previous run died, it
+ * sets the next alarm before it does anything else.
  *
- * An alarm that is set is a row in the bill, and on one machine several writes to a disk. So none is set where an
- * earlier one is set already, and none is moved to a later time: it comes, finds nothing due, and sets itself right.
+ * Setting an alarm is billed as a row, and on one machine it is several writes to a disk. So no alarm is set if an
+ * earlier one is set already, and none is moved to a later time: the early alarm finds nothing due, and sets the right
+ * one.
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
@@ -17,20 +18,20 @@ import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sq
 export type DueRow<Id extends string = string> = { id: Id; at: number };
 
 /**
- * Does the jobs of one kind. It must take each row away or move it into the future; rows that nobody touches are
- * postponed, and those that others made due anew meanwhile come again. Whatever it throws changes nothing of that.
+ * Does the jobs of one kind. It must remove each row or move it into the future. Rows that it leaves as they are, are
+ * postponed; rows that others made due meanwhile come again. That is so even if it throws.
  */
 export type DueJob = (rows: DueRow[]) => Promise<void>;
 
-/** A job on rows whose ids are of a kind: nobody but its own code writes them. */
+/** A job whose rows have ids of one type. Only the code of the job writes such rows, so the type is not checked. */
 export function jobOn<Id extends string>(job: (rows: DueRow<Id>[]) => Promise<void>): DueJob {
   return (given) => job(given as DueRow<Id>[]);
 }
 
 /**
- * A table whose rows are due by themselves, at the time in a column of theirs, without a row in `due` for each: a push
- * writes some of them for every blob. `id` is SQL for what a row is about, `isDue` for which rows are due at all; there
- * must be an index that finds those, by their time.
+ * A table that says in a column of its own when a row is due, so that no row in `due` is needed: a push writes some of
+ * these for every blob. `id` is SQL for the id that the job gets, `isDue` for which rows are due at all. There must be
+ * an index that finds those by their time.
  */
 export type DueColumn = { table: string; id: string; at: string; isDue: string };
 
@@ -39,7 +40,9 @@ const postponeMs = 30_000;
 const jobBudgetMs = 10_000;
 const farFuture = Number.MAX_SAFE_INTEGER;
 
-/** An alarm that did not come for so long will not come: the local runtime keeps the time of one that it gave up. */
+/**
+ * An alarm that is so late will not come any more: the local runtime still tells the time of an alarm that it gave up.
+ */
 const lostMs = 300_000;
 
 /** The table `due(kind, id, at)` of an object, rows of other tables that are due, and the alarm. */
@@ -48,10 +51,10 @@ export class DueTable {
   readonly #clock: Clock;
   readonly #columns: Record<string, DueColumn>;
   #armedAt: number | undefined;
-  /** Whether it is not known yet which alarm is set. */
+  /** Whether the object is still finding out which alarm is set. */
   #isWaking = false;
   #running: Promise<unknown> = Promise.resolve();
-  /** How many runs of the alarm are under way, or wait for another run. */
+  /** How many runs of the alarm are under way or waiting. */
   #alarmRuns = 0;
 
   /** `columns`: the kinds of jobs whose rows are in other tables. */
@@ -76,12 +79,12 @@ export class DueTable {
     CREATE INDEX IF NOT EXISTS due_by_kind ON due (kind, at);
   `;
 
-  /** SQL for data of earlier releases: an index that is written with each row, and that nothing needs. */
+  /** SQL that drops an index of earlier releases, which was written with each row and which nothing needs. */
   static readonly dropIndex = "DROP INDEX IF EXISTS due_by_time";
 
-  /** Makes a job due at a time, in milliseconds since 1970, whenever it was due before. */
+  /** Makes a job due at a time, in milliseconds since 1970, which replaces the time it had. */
   set(tx: Tx, kind: string, id: string, at: number): void {
-    // Objects of which nearly all that is due is so by itself get the table with its first row.
+    // In objects that rarely need the table, its first row makes it.
     if (!this.#hasTable() && this.#isThere()) tx.write(DueTable.schema);
     tx.write(
       "INSERT INTO due (kind, id, at) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at = excluded.at",
@@ -118,8 +121,8 @@ export class DueTable {
   }
 
   /**
-   * To be called when the object comes to life, before anything else is: learns which alarm is set, and sets one where
-   * one is missing.
+   * To be called first of all when the object is constructed: finds out which alarm is set, and sets one if there is
+   * none.
    */
   async wake(): Promise<void> {
     this.#isWaking = true;
@@ -133,11 +136,10 @@ export class DueTable {
   }
 
   /**
-   * Sees to an alarm that comes no later than the earliest row. To be called after every change, outside its
-   * transaction. While the object wakes, that ends with it; while an alarm runs, the run sees to it when it ends, and is
-   * repeated if it does not come to that.
+   * Makes sure that an alarm is set that comes no later than the earliest row. To be called after every change, outside
+   * its transaction. It does nothing while the object wakes or an alarm runs, as both do the same when they end.
    *
-   * `by`: when something else is going to be due soon, for which the alarm would have to be moved.
+   * `by`: when something else will soon be due for which the alarm would otherwise have to be moved.
    */
   arm(by = farFuture): void {
     if (this.#isWaking || this.#alarmRuns > 0) return;
@@ -154,7 +156,7 @@ export class DueTable {
     this.#armedAt = undefined;
   }
 
-  /** When the first row is due, of whatever kind. */
+  /** When the first row of any kind is due. */
   #earliest(): number | undefined {
     const ofColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
     const times = [this.#earliestInTable(), ...ofColumns].filter((at) => at !== undefined);
@@ -163,7 +165,7 @@ export class DueTable {
 
   #earliestInTable(): number | undefined {
     if (!this.#hasTable()) return undefined;
-    // A look at the index for each kind that there is.
+    // One look-up in the index for each kind.
     const earliest = `WITH RECURSIVE kinds(kind) AS (
         SELECT min(kind) FROM due
         UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
@@ -172,14 +174,14 @@ export class DueTable {
     return firstRow<{ at: number | null }>(this.#sql, earliest)?.at ?? undefined;
   }
 
-  /** Whether there is a job of this kind, due whenever. */
+  /** Whether there is a job of this kind, no matter when it is due. */
   has(kind: string): boolean {
     return hasRow(this.#sql, "SELECT 1 FROM due WHERE kind = ? LIMIT 1", kind);
   }
 
   /**
-   * Runs what is due now, kind by kind in the order given, each for as long as the budget says. One run at a time: a
-   * second one waits for the first. Returns whether something is due still. Never throws.
+   * Runs what is due now, kind by kind in the given order, each within the budget. A second run waits for the first to
+   * end. Returns whether something is still due. Never throws.
    */
   async run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
     const isLeft = await this.#inTurn(() => this.#runAlone(jobs, budgetMs));
@@ -187,13 +189,13 @@ export class DueTable {
     return isLeft;
   }
 
-  /** Runs what is due, as {@link run} does, for the alarm that is used up by that. */
+  /** Runs what is due, as {@link run} does, when the alarm has gone off. */
   async runAlarm(jobs: Record<string, DueJob>, invocation: AlarmInvocationInfo | undefined): Promise<void> {
     this.#alarmRuns++;
     try {
       await this.#inTurn(async () => {
         this.#armedAt = undefined;
-        // The platform repeats what dies, but not for ever.
+        // The platform repeats a run that died, but not for ever.
         if (invocation?.isRetry === true) await this.#armForNextTry();
         await this.#runAlone(jobs, jobBudgetMs);
       });
@@ -205,7 +207,7 @@ export class DueTable {
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const running = this.#running.then(work);
-    // One that failed fails its caller alone.
+    // A failure is for the caller of that run, not for the next one.
     this.#running = running.catch(() => {});
     return running;
   }
@@ -216,7 +218,7 @@ export class DueTable {
   }
 
   async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
-    // The run before this one may have ended with the deletion of all that the object kept.
+    // The previous run may have ended with the deletion of everything.
     if (!this.#isThere()) return false;
     let kinds = this.#kindsDue(jobs);
     for (const [kind, job] of Object.entries(jobs)) {
@@ -227,7 +229,7 @@ export class DueTable {
         if (found.length === 0) break;
         await this.#attempt(kind, job, found);
       }
-      // One kind of job leads to the next.
+      // A job may have made another kind due.
       kinds = this.#kindsDue(jobs);
     }
     return kinds.size > 0;
@@ -237,18 +239,18 @@ export class DueTable {
     if (this.#isThere()) this.arm();
   }
 
-  /** Those of the jobs of which something is due: most alarms are about one, and an object may have a dozen. */
+  /** The kinds of jobs of which something is due: most alarms are about one kind, and an object may have a dozen. */
   #kindsDue(jobs: Record<string, DueJob>): Set<string> {
     const now = this.#clock.now();
     return new Set(Object.keys(jobs).filter((kind) => this.#dueRows(kind, now, 1).length > 0));
   }
 
-  /** Lets an object's own scrub begin in a while, unless it has begun, or there is none. */
+  /** Schedules an object's own scrub, unless it is scheduled or turned off. */
   scrubLater(tx: Tx, everyMs: number | undefined): void {
     if (everyMs !== undefined && !this.has(scrubJob)) this.set(tx, scrubJob, "", this.#clock.now() + everyMs);
   }
 
-  /** Does the next piece of an object's own scrub, logs what it finds, and says when the one after that is due. */
+  /** Does the next piece of an object's own scrub, logs what it finds, and schedules the piece after that. */
   async scrub(
     given: DueRow[],
     everyMs: number | undefined,
@@ -275,7 +277,7 @@ export class DueTable {
     this.#postpone(kind, given);
   }
 
-  /** Moves those of the rows that are as they were: who touched one has also said when it is due. */
+  /** Postpones those of the rows that nobody has changed: who changed one has also said when it is due. */
   #postpone(kind: string, given: DueRow[]): void {
     const { table, id, at, isDue } = this.#columnOf(kind);
     const postpone = `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${at} <= ?2
@@ -297,7 +299,7 @@ export class DueTable {
     return hasRow(this.#sql, named, JSON.stringify(tables));
   }
 
-  /** The rows of a kind that are due by a time, the first ones first. */
+  /** The rows of a kind that are due by a time, the earliest first. */
   #dueRows(kind: string, by: number, limit: number): DueRow[] {
     if (this.#columns[kind] === undefined && !this.#hasTable()) return [];
     const { table, id, at, isDue } = this.#columnOf(kind);

@@ -31,7 +31,7 @@ import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.t
 import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
 
-/** The ledger; see {@link LedgerApi} for what each method promises. */
+/** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends LedgerObject implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 

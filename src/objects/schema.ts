@@ -1,17 +1,17 @@
 /**
  * How the tables of an object change from one release to the next.
  *
- * A schema is a list of steps, the oldest first; an object that opens data of an earlier release takes the steps it
- * has not taken. Steps are only ever added at the end: what a release wrote, all later ones must open.
+ * A schema is a list of steps, the oldest first. An object that opens data of an earlier release takes the steps that
+ * are new to it. Steps are only ever added at the end: every later release must be able to open what a release wrote.
  */
 import { firstRow, hasTable, type Tx } from "./sql.ts";
 
-/** Steps that make or change tables, each a list of SQL statements; the first must bear with tables that exist. */
+/** Steps that make or change tables, each a list of SQL statements. The first step must tolerate tables that exist. */
 export type Schema = readonly string[];
 
 const versionTable = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)";
 
-/** How many steps the object's data has taken; 0 where it is new, or older than this count. */
+/** How many steps the object's data has taken; 0 if it is new, or older than this count. */
 function schemaVersion(sql: SqlStorage): number {
   if (!hasTable(sql, "schema_version")) return 0;
   return firstRow<{ version: number }>(sql, "SELECT version FROM schema_version")?.version ?? 0;
@@ -20,7 +20,7 @@ function schemaVersion(sql: SqlStorage): number {
 /**
  * Takes the steps that the object's data has not taken.
  *
- * @throws Error where the data was written by a later release, which this one could damage.
+ * @throws Error if the data was written by a later release, which this one could damage.
  */
 export function applySchema(tx: Tx, schema: Schema): void {
   const version = schemaVersion(tx.sql);
@@ -35,8 +35,8 @@ export function applySchema(tx: Tx, schema: Schema): void {
 }
 
 /**
- * Makes the tables of a new object as all steps together would: in objects that are many and live for a push, each table
- * that a later step replaces is rows of their bill.
+ * Makes the tables of a new object at once, as all steps together would. In objects that are many and live for one
+ * push, each table that a later step replaces would be billed as rows.
  */
 export function createWhole(tx: Tx, schema: Schema, whole: string): void {
   tx.write(whole);

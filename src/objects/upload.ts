@@ -1,6 +1,6 @@
 /**
- * The upload sessions that have received bytes: one, or, on one machine, those of a pool. Each is as alone in it as it
- * would be in an object of its own: what they share is one database, and an alarm.
+ * The upload sessions that have received bytes: one, or on one machine those of a pool. Sessions of a pool share a
+ * database and an alarm, and nothing else.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -29,10 +29,10 @@ import { Session } from "./upload/session.ts";
 import type { SessionHost } from "./upload/session-host.ts";
 import { SessionMemory } from "./upload/session-memory.ts";
 
-/** How long what a session came to may wait for that of others, in milliseconds. */
+/** How long the outcome of a session may wait to be written together with those of others, in milliseconds. */
 const outcomeDelayMs = 250;
 
-/** The sessions; see {@link UploadApi} for what each method promises. */
+/** The sessions; see {@link UploadApi} for what each method does. */
 export class Upload extends DurableObject<Env> implements UploadApi {
   readonly #host: SessionHost;
   readonly #sessions = new SessionMemory((id) => new Session(this.#host, id));
@@ -110,7 +110,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     };
     await due.runAlarm(jobs, invocation);
     this.#report();
-    // The run before this one may have ended with the deletion of all.
+    // The previous run may have ended with the deletion of everything.
     if (!tables.exist() || !tables.areEmpty() || this.#sessions.used.length > 0) return;
     due.forget();
     // In this order: an alarm that finds nothing does no harm, and an object without one is not woken any more. At once,

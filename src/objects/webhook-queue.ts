@@ -38,7 +38,7 @@ const recordedWithinMs = 250;
 /** How many repositories' events are on their way at once. */
 const repositoriesAtOnce = 4;
 
-/** The queue; see {@link WebhookQueueApi} for what each method promises. */
+/** The queue; see {@link WebhookQueueApi} for what each method does. */
 export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi {
   readonly #clock: Clock;
   readonly #settings: Settings;

@@ -25,7 +25,7 @@ const maxWebhooks = 100;
 /** How far the clocks of two objects may be apart, in milliseconds: an event must not seem older than its webhook. */
 const clockSkewMs = 250;
 
-/** The webhooks; see {@link WebhooksApi} for what each method promises. */
+/** The webhooks; see {@link WebhooksApi} for what each method does. */
 export class Webhooks extends DurableObject<Env> implements WebhooksApi {
   readonly #clock: Clock;
   readonly #due: DueTable;

@@ -46,9 +46,9 @@ export interface Registry {
   /** The room on the disk, where blobs are in files. */
   readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
-  /** Look-ups of tags, in lanes of repositories; `null`: there is none. */
+  /** Look-ups of tags, by repository; `null`: there is none. */
   readonly tagLookups: SharedCalls<Tag, ResolvedTag | null>;
-  /** Lists of tags, in lanes of pages: all who ask for the same one. */
+  /** Lists of tags, by page: all who ask for the same one share a call. */
   readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
   readonly tagsSeen: TagsSeen;
   /** Which repositories everybody may pull, as far as it was asked lately. */

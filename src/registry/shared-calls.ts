@@ -1,7 +1,7 @@
 /**
  * Calls of ledgers that requests share: many clients that pull one tag, or list one repository, at once are one call.
  *
- * In a lane, an isolate has at most one call in flight and one batch waiting. A request never joins the call in flight,
+ * Under one key, an isolate has at most one call in flight and one batch waiting. A request never joins the call in flight,
  * which may have read the ledger before the request began; it joins the waiting batch. So each answer was read after its
  * request arrived, and is linearizable.
  */
@@ -12,7 +12,8 @@ import { withTimeout } from "../timeout.ts";
 export type WaitUntil = (promise: Promise<unknown>) => void;
 
 type Batch<Item, Answer> = { items: Set<Item>; answers: Promise<Map<Item, Answer> | "failed"> };
-type Lane<Item, Answer> = {
+/** The calls under one key. */
+type Calls<Item, Answer> = {
   inFlight: Promise<unknown> | undefined;
   waiting: Batch<Item, Answer> | undefined;
 };
@@ -22,23 +23,23 @@ type Call<Item, Answer> = (items: Item[]) => Promise<Answer[]>;
 
 /**
  * How long a request waits for another request's call before it makes its own, in milliseconds. A request that ends
- * takes its I/O with it, and what it promised may then never settle.
+ * takes its I/O with it, so that what others wait for may never come.
  */
 const timeoutMs = 2_000;
 
 /** The calls of one kind of one isolate. No answer may be `undefined`. */
 export class SharedCalls<Item, Answer> {
-  readonly #lanes = new Map<string, Lane<Item, Answer>>();
+  readonly #calls = new Map<string, Calls<Item, Answer>>();
 
   /**
-   * Asks for an item. Requests of one lane share calls: they must all bring the same `call`.
+   * Asks for an item. Requests with one key share calls: they must all bring the same `call`.
    *
    * @throws Unreachable when the ledger is.
    */
-  async ask(laneName: string, item: Item, call: Call<Item, Answer>, waitUntil: WaitUntil): Promise<Answer> {
-    const lane = this.#lanes.get(laneName) ?? { inFlight: undefined, waiting: undefined };
-    this.#lanes.set(laneName, lane);
-    const batch = this.#join(laneName, lane, item, call, waitUntil);
+  async ask(key: string, item: Item, call: Call<Item, Answer>, waitUntil: WaitUntil): Promise<Answer> {
+    const calls = this.#calls.get(key) ?? { inFlight: undefined, waiting: undefined };
+    this.#calls.set(key, calls);
+    const batch = this.#join(key, calls, item, call, waitUntil);
     const answers = await withTimeout(batch.answers, timeoutMs, undefined);
     if (answers === "failed") throw new Unreachable("a call that requests shared");
     const answer = answers?.get(item);
@@ -50,45 +51,45 @@ export class SharedCalls<Item, Answer> {
 
   /** The batch that will answer for this item. Who opens one also sends it, within its own request. */
   #join(
-    laneName: string,
-    lane: Lane<Item, Answer>,
+    key: string,
+    calls: Calls<Item, Answer>,
     item: Item,
     call: Call<Item, Answer>,
     waitUntil: WaitUntil,
   ): Batch<Item, Answer> {
-    if (lane.waiting !== undefined) {
-      lane.waiting.items.add(item);
-      return lane.waiting;
+    if (calls.waiting !== undefined) {
+      calls.waiting.items.add(item);
+      return calls.waiting;
     }
     const { promise, resolve } = Promise.withResolvers<Map<Item, Answer> | "failed">();
     const batch: Batch<Item, Answer> = { items: new Set([item]), answers: promise };
-    lane.waiting = batch;
-    waitUntil(this.#send(laneName, lane, batch, call).then(resolve, () => resolve("failed")));
+    calls.waiting = batch;
+    waitUntil(this.#send(key, calls, batch, call).then(resolve, () => resolve("failed")));
     return batch;
   }
 
   async #send(
-    laneName: string,
-    lane: Lane<Item, Answer>,
+    key: string,
+    calls: Calls<Item, Answer>,
     batch: Batch<Item, Answer>,
     call: Call<Item, Answer>,
   ): Promise<Map<Item, Answer>> {
-    if (lane.inFlight !== undefined) await withTimeout(lane.inFlight, timeoutMs, undefined);
+    if (calls.inFlight !== undefined) await withTimeout(calls.inFlight, timeoutMs, undefined);
     // From here on nobody joins: what arrives later opens the next batch.
-    if (lane.waiting === batch) lane.waiting = undefined;
+    if (calls.waiting === batch) calls.waiting = undefined;
     const items = [...batch.items];
     const answered = call(items);
     const settled = answered.then(
       () => undefined,
       () => undefined,
     );
-    lane.inFlight = settled;
+    calls.inFlight = settled;
     try {
       const answers = await answered;
       return new Map(answers.map((answer, index) => [items[index] as Item, answer]));
     } finally {
-      if (lane.inFlight === settled) lane.inFlight = undefined;
-      if (lane.inFlight === undefined && lane.waiting === undefined) this.#lanes.delete(laneName);
+      if (calls.inFlight === settled) calls.inFlight = undefined;
+      if (calls.inFlight === undefined && calls.waiting === undefined) this.#calls.delete(key);
     }
   }
 }

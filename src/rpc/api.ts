@@ -1,12 +1,11 @@
 /**
- * What the objects say to each other and to the Worker: plain data, as it crosses RPC.
+ * What the objects ask of each other, and the Worker of them: plain data, as it crosses RPC.
  *
- * No method awaits another object, except for those of `Upload` and of {@link Maintained}, which nobody but the Worker
- * calls.
+ * No method awaits another object, except those of `Upload` and of {@link Maintained}, which only the Worker calls.
  *
- * A call whose answer was lost may have been carried out. Beside each interface stands which of its methods may then
- * be called again: those of which a second time changes nothing that the first did not, undoes nothing that somebody
- * else did in between, and answers as the first would have. What is not listed is never repeated (stubs.ts).
+ * A call whose answer was lost may have been carried out. Beside each interface is a list of those methods that may
+ * then be called again: a second call changes nothing that the first did not change, undoes nothing that somebody else
+ * did in between, and gives the same answer. A method that is not listed is never called again (stubs.ts).
  */
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
@@ -21,8 +20,8 @@ import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
- * A wish to link an adopted blob. `session` is the upload session that it closes; `from` the repository that it is
- * mounted from.
+ * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
+ * blob is mounted from.
  */
 export type LinkRequest = {
   repository: RepositoryName;
@@ -32,7 +31,7 @@ export type LinkRequest = {
   from?: RepositoryName;
 };
 
-/** What linking came to. `lease-ended`: adopt again, then link again. */
+/** The outcome of linking. `lease-ended`: adopt again, then link again. */
 export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
 
 /** What the ledger knows of an upload session that needed no `Upload` object. */
@@ -50,7 +49,7 @@ export type ManifestPut = {
   sparse: boolean;
 };
 
-/** What is said of a manifest without its bytes. */
+/** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
 
 /** A manifest as it is listed. */
@@ -83,12 +82,12 @@ export interface LedgerApi extends Maintained {
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
   /** Corrects the location of a linked blob, as its shard gave it. */
   relocateBlob(location: BlobLocation): Promise<void>;
-  /** Writes the replica's rows about a linked blob, or of a manifest, anew: one of them is not right. */
+  /** Has the replica's rows about a linked blob, or the row of a manifest, written again: one of them is wrong. */
   repairReplica(key: ReplicaKey): Promise<void>;
   deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
   /**
    * Asked by shards before they drop this repository as a holder of digests. Those that are not linked here are
-   * `voided`, with a promise: none of them will be linked on the lease that is asked about, nor on an earlier one.
+   * `voided`: none of them will ever be linked on the lease that is asked about, or on an earlier one.
    */
   holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
   sessionState(session: string): Promise<SessionState>;
@@ -104,7 +103,7 @@ export interface LedgerApi extends Maintained {
   /** Who may pull; `undefined` where there is no such repository. */
   info(): Promise<RepositoryInfo | undefined>;
   setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
-  /** Deletes the repository with all it holds. Until its replica rows are gone, its name takes no pushes. */
+  /** Deletes the repository with all it holds. Its name takes no pushes until its replica rows are gone. */
   deleteRepository(origin: Origin): Promise<Result>;
   /** The moves of a tag, newest first, from before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
@@ -116,13 +115,13 @@ export interface LedgerApi extends Maintained {
   /** Puts a deleted manifest back, with those of its tags that do not exist. */
   restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
-  /** What was deleted and can come back; of the manifests at most `limit`, and of the tags of each. */
+  /** The deleted manifests that can be restored: at most `limit` of them, each with at most `limit` tags. */
   restorable(limit: number): Promise<Restorable>;
   /** What it holds; `undefined` where there is no such repository. */
   usage(): Promise<RepositoryUsage | undefined>;
-  /** Lets every row of the replica be written anew, in batches, by the alarm. */
+  /** Has every row of the replica written again, in batches, by the alarm. */
   rebuildReplica(): Promise<void>;
-  /** Removes those of these rows from the replica that it should not have; returns which. Only the Worker calls it. */
+  /** Removes those of these rows from the replica that should not be there; returns which. Only the Worker calls it. */
   dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
   listReferrers(
     subject: AnyDigest,

@@ -1,6 +1,6 @@
 /**
- * How verified bytes become a blob of a repository: the shard adopts them and lends them to the repository, which
- * links them while the lease runs. Neither step holds anything while the other is awaited.
+ * How verified bytes become a blob of a repository: the shard adopts them and gives the repository a lease, in which
+ * the ledger links them. Neither holds a lock while the other is awaited.
  */
 import type { Clock } from "../clock.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -20,10 +20,10 @@ type Committer = { objects: ObjectBindings; clock: Clock };
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
  *
- * Errors: `BLOB_UPLOAD_UNKNOWN` when the session has ended otherwise, or the bytes were given up for deletion;
+ * Errors: `BLOB_UPLOAD_UNKNOWN` if the session has ended in another way, or the bytes are going to be deleted;
  * `REPOSITORY_DELETING`.
  *
- * @throws Unreachable when an object cannot be reached; nothing is lost and the commit may be repeated.
+ * @throws Unreachable if an object cannot be reached; nothing is lost, and the commit may be repeated.
  */
 export async function commitBlob(
   committer: Committer,
@@ -56,10 +56,10 @@ export async function commitMount(
 }
 
 /**
- * Whether a blob that was committed is in the repository still, which then keeps it for another while: who repeats a
+ * Whether a blob that was committed is still in the repository. If so, it is kept for another while: whoever repeats a
  * push relies on it.
  *
- * @throws Unreachable when the ledger cannot be reached.
+ * @throws Unreachable if the ledger cannot be reached.
  */
 export async function isStillLinked(
   objects: ObjectBindings,
@@ -81,7 +81,7 @@ async function linkAdopted(
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
     switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
-        // A new link is safe from collection for a lease. What is heard of later may have gone, and is made again.
+        // A new link is safe from collection for a lease. After that, the blob may have gone: it is linked again.
         if (clock.now() < adoption.leaseUntil) return { ok: true };
         break;
       case "session-closed":

@@ -1,17 +1,15 @@
-/**
- * How what an isolate counted reaches the catalog, which has the sum of all isolates.
- */
+/** How the counts of an isolate reach the catalog, which adds up those of all isolates. */
 import type { Env } from "../bindings.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";
 
 /**
- * Reports what was counted since the last report, but for uploads that were not open for so long yet. What may not have
- * arrived is reported again, before the next one.
+ * Reports what was counted since the last report, except uploads that have not been open for long enough. A report that
+ * may not have arrived is sent again, before the next one.
  */
 export async function reportCounts(env: Env, now: number, openForMs = 0): Promise<void> {
-  // They wait in memory for a disk that has room.
+  // The counts wait in memory until the disk has room.
   if (await openDiskSpace(env)?.isDire()) return;
   const reports = meter.take(now, openForMs);
   for (const [index, report] of reports.entries()) {
@@ -24,7 +22,7 @@ export async function reportCounts(env: Env, now: number, openForMs = 0): Promis
   }
 }
 
-/** Lets what was counted reach the catalog where that is due, in nobody's way. */
+/** Reports what was counted, if it is time for that, without making anybody wait. */
 export function reportIfDue(env: Env, now: number, waitUntil: (promise: Promise<void>) => void): void {
   if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now, reportEveryMs));
 }

@@ -48,7 +48,11 @@ export async function scrubBucket(
   if (unknown.length > 0) await bucket.delete(unknown);
   for (const key of unknown) {
     logDeletion({ what: "blob bytes", reason: "no shard and no upload knows the key", key });
-    report.repaired.push({ what: "stray key", key, detail: "deleted: no shard and no upload knows it" });
+    report.repaired.push({
+      what: "orphaned object",
+      key,
+      detail: "deleted: no shard and no upload knows it",
+    });
   }
   return { report, next: page.cursor };
 }
@@ -91,7 +95,7 @@ export async function scrubReplica(
         repository,
         keys,
       )) {
-        report.repaired.push({ what: `stray replica of ${kind}`, repository, ...id });
+        report.repaired.push({ what: `orphaned replica of ${kind}`, repository, ...id });
       }
     } catch (error) {
       report.unchecked.push({ what: "replica", repository, detail: String(error) });

@@ -1,6 +1,4 @@
-/**
- * How the objects are reached, by the names that decide which one it is.
- */
+/** How the objects are reached: by names. */
 import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf } from "../oci/digest.ts";
@@ -27,8 +25,8 @@ export class Unreachable extends Error {
 }
 
 /**
- * A stub whose calls fail as {@link Unreachable}. Those that are `repeatable` are tried once more where the platform says
- * that this helps. A stub that failed is broken for good, so each try takes a new one.
+ * A stub whose calls fail with {@link Unreachable}. Those that are `repeatable` are tried once more if the platform
+ * says that this helps. A stub that failed is broken for good, so each try takes a new one.
  */
 function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: () => T): T {
   return new Proxy({} as T, {
@@ -51,8 +49,8 @@ function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: (
 }
 
 /**
- * Calls a method of a stub; what comes back is plain data. The call is disposed of, as one that failed would keep both
- * objects in memory until it is collected as garbage.
+ * Calls a method of a stub, and disposes of the call. A call that failed would otherwise keep both objects in memory
+ * until it is garbage collected. What comes back is plain data.
  */
 async function call(stub: object, method: string | symbol, args: unknown[]): Promise<unknown> {
   const remote = Reflect.get(stub, method) as (...args: unknown[]) => Promise<unknown> & Partial<Disposable>;
@@ -74,7 +72,7 @@ type Division = Pick<Env, "MACHINE">;
 
 const machines = new WeakMap<Division, Machine>();
 
-/** How the work is divided between objects; read once an isolate. */
+/** How the work is divided between objects. It is read once in an isolate. */
 function machineOf(env: Division): Machine {
   const known = machines.get(env) ?? parseMachine(env);
   machines.set(env, known);
@@ -85,7 +83,7 @@ function byteName(byte: number): string {
   return byte.toString(16).padStart(2, "0");
 }
 
-/** The names of all shards, in order: the first of the bytes that each decides about, in hexadecimal. */
+/** The names of all shards, in order. Each is the first of the bytes that the shard decides about, in hexadecimal. */
 export function shardNames(env: Division): string[] {
   const { blobShards } = machineOf(env);
   return Array.from({ length: blobShards }, (_, index) => byteName(index * (maxBlobShards / blobShards)));
@@ -107,7 +105,7 @@ export function namedShardStub(env: ObjectBindings, name: string): BlobShardApi 
   return reliable(repeatableShardCalls, () => env.BLOB_SHARDS.getByName(name) as unknown as BlobShardApi);
 }
 
-/** The name of the object that keeps an upload session: the session's id, or on one machine that of a pool. */
+/** The name of the object that keeps an upload session: the id of the session, or on one machine the name of a pool. */
 export function uploadObjectOf(env: Division, session: string): string {
   const { uploadPools } = machineOf(env);
   if (uploadPools === 0) return session;
@@ -121,12 +119,14 @@ export function uploadPools(env: Division): string[] | undefined {
   return count === 0 ? undefined : Array.from({ length: count }, (_, index) => `pool-${index}`);
 }
 
-/** What keeps upload sessions, by the name of {@link uploadPools}; or one session, by its id. */
+/**
+ * The object that keeps upload sessions, by a name of {@link uploadPools}; or the one of a single session, by its id.
+ */
 export function namedUploadStub(env: ObjectBindings, name: string): UploadApi {
   return reliable(repeatableUploadCalls, () => env.UPLOADS.getByName(name) as unknown as UploadApi);
 }
 
-/** What keeps the upload session with this id. */
+/** The object that keeps the upload session with this id. */
 export function uploadStub(env: ObjectBindings, session: string): UploadApi {
   return namedUploadStub(env, uploadObjectOf(env, session));
 }
@@ -136,7 +136,7 @@ export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
 }
 
-/** What knows who listens. */
+/** The object that knows the webhooks. */
 export function webhooksStub(env: ObjectBindings): WebhooksApi {
   return reliable(
     repeatableWebhooksCalls,

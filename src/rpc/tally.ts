@@ -1,17 +1,14 @@
-/**
- * What collection took away, counted and logged: nothing is deleted without a line that says why.
- */
-
+/** Counts and logs what collection has deleted: nothing is deleted without a log line that says why. */
 import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
 import type { Freed } from "./upkeep.ts";
 
-/** Nothing taken away yet. */
+/** Nothing deleted yet. */
 export function nothingFreed(): Freed {
   return { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
 }
 
-/** Adds up what was taken away in several places. */
+/** Adds up what was deleted in several places. */
 export function addFreed(...reports: Freed[]): Freed {
   const sum = nothingFreed();
   for (const report of reports) {
@@ -20,16 +17,16 @@ export function addFreed(...reports: Freed[]): Freed {
   return sum;
 }
 
-/** What one object has taken away since its memory began. */
+/** What one object has deleted since it was constructed. */
 export class Tally {
   #sum = nothingFreed();
 
-  /** Counts what was taken away. */
+  /** Counts what was deleted. */
   add(freed: Partial<Freed>): void {
     this.#sum = addFreed(this.#sum, { ...nothingFreed(), ...freed });
   }
 
-  /** Runs work; resolves with what was taken away from its beginning to its end. */
+  /** Runs work; resolves with what was deleted from its beginning to its end. */
   async during(work: () => Promise<unknown>): Promise<Freed> {
     const before = this.#sum;
     await work();
@@ -40,8 +37,8 @@ export class Tally {
 }
 
 /**
- * What is logged of a deletion: what it was, whose, and why; `what` and `reason` in words that are always the same, as
- * they are labels of the counts too.
+ * What is logged of a deletion: what it was, whose, and why. `what` and `reason` are from a fixed set of words, as they
+ * are labels of metrics too.
  */
 export type Deletion = {
   what: string;

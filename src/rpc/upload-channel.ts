@@ -1,10 +1,10 @@
 /**
- * What an `Upload` object says to the Worker (see api.ts), and how a request's bytes reach it: as the body of a request
- * to it, with what they are in a header. A stream as an argument of RPC would be half as fast.
+ * What the Worker asks of an `Upload` object (see api.ts), and how a request's bytes reach it: as the body of a request
+ * to it, with their description in a header. A stream as an argument of RPC would be half as fast.
  *
- * The result comes back in a header too, at once; the body of the answer ends when the object has read all that the
- * client sends, although it was refused. A connection that nobody reads from is reset, and its client may never see
- * why it was refused.
+ * The result comes back in a header too, at once. The body of the answer ends when the object has read all that the
+ * client sends, even if it was refused: a connection that nobody reads from is reset, and its client may never see why
+ * it was refused.
  */
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
@@ -24,7 +24,7 @@ export type UploadWrite = {
   offset?: number;
   /** How many bytes the client says that it sends. */
   length?: number;
-  /** Present: close the upload, the content of which is this. */
+  /** If present: closes the upload, whose content has this digest. */
   digest?: Digest;
   /** Who sends it. */
   origin: Origin;
@@ -34,8 +34,8 @@ export type UploadWrite = {
 export type UploadStatus = { offset: number };
 
 /**
- * A session that takes bytes. Bytes that its writer has sent count once they are stored; `opened` is not known where an
- * earlier release opened it. Times are milliseconds since 1970.
+ * A session that takes bytes. Bytes count once they are stored. `opened` is unknown if an earlier release opened it.
+ * Times are milliseconds since 1970.
  */
 export type OpenSession = UploadSession & {
   offset: number;
@@ -52,7 +52,7 @@ export interface UploadApi {
   cancel(session: UploadSession, started: boolean): Promise<Result>;
   /** The sessions of this object that take bytes, at most so many. */
   openSessions(limit: number): Promise<OpenSession[]>;
-  /** Cancels a session, whoever's it is. Error: `BLOB_UPLOAD_UNKNOWN`. */
+  /** Cancels a session of anybody. Error: `BLOB_UPLOAD_UNKNOWN`. */
   drop(id: string): Promise<Result<{ repository: RepositoryName }>>;
   /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
   ownsKey(key: string): Promise<boolean>;

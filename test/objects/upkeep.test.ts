@@ -41,7 +41,7 @@ test("a scrub deletes keys that nobody knows, after the grace, and none of an op
   const { repaired } = await scrub(registry);
   assert.deepEqual(
     repaired.map(({ what }) => what),
-    ["stray key", "stray key"],
+    ["orphaned object", "orphaned object"],
   );
   assert(!registry.stored.blobKeys().includes("blobs/stray"));
   await runAlarm("UPLOADS", uploadId(kept));
@@ -207,8 +207,8 @@ test("a scrub puts the replica right: rows that are gone, old or nobody's", asyn
   assert.deepEqual(repaired.map(({ what, repository }) => `${what} ${repository}`).sort(), [
     "replica of manifest replica",
     "replica of tag replica",
-    "stray replica of tag no-repository",
-    "stray replica of tag replica",
+    "orphaned replica of tag no-repository",
+    "orphaned replica of tag replica",
   ]);
   await runAlarm("LEDGERS", "replica");
   await until("the repair", async () => {

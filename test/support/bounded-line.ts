@@ -10,7 +10,13 @@ import type { AddressInfo } from "node:net";
 export const platformBytes = 100_000_000;
 
 /** What went over a line. */
-export type LineTraffic = { bodyBytes: number; largestBody: number; cuts: number; requests: string[] };
+export type LineTraffic = {
+  bodyBytes: number;
+  largestBody: number;
+  cuts: number;
+  refused: number;
+  requests: string[];
+};
 
 /** A line, and where it begins. */
 export type BoundedLine = {
@@ -37,11 +43,11 @@ export async function openLine({
   maxBytes = platformBytes,
   port = 0,
 }: LineOptions): Promise<BoundedLine> {
-  const traffic: LineTraffic = { bodyBytes: 0, largestBody: 0, cuts: 0, requests: [] };
+  const traffic: LineTraffic = { bodyBytes: 0, largestBody: 0, cuts: 0, refused: 0, requests: [] };
   const cuts: number[] = [];
   const server = createServer({ requestTimeout: 0 }, (incoming, answer) => {
     traffic.requests.push(`${incoming.method} ${incoming.url?.replace(/\?.*$/, "")}`);
-    if (Number(incoming.headers["content-length"] ?? 0) > maxBytes) return refuse(incoming, answer);
+    if (Number(incoming.headers["content-length"] ?? 0) > maxBytes) return refuse(incoming, answer, traffic);
     carry(new URL(to), incoming, answer, maxBytes, traffic, cuts);
   });
   server.listen(port, "127.0.0.1");
@@ -62,7 +68,8 @@ export async function openLine({
 }
 
 /** As the platform says it. */
-function refuse(incoming: IncomingMessage, answer: ServerResponse): void {
+function refuse(incoming: IncomingMessage, answer: ServerResponse, traffic: LineTraffic): void {
+  traffic.refused++;
   const page =
     "<html><head><title>413 Request Entity Too Large</title></head><body>cloudflare</body></html>\r\n";
   answer.writeHead(413, { "Content-Type": "text/html", "Content-Length": page.length, Connection: "close" });
@@ -92,7 +99,7 @@ function carry(
     if (bytes > maxBytes) {
       outgoing.destroy();
       incoming.removeAllListeners("data");
-      return refuse(incoming, answer);
+      return refuse(incoming, answer, traffic);
     }
     if (cuts[0] !== undefined && traffic.bodyBytes >= cuts[0]) {
       cuts.shift();

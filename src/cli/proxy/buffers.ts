@@ -1,7 +1,7 @@
 /** The memory in which chunks are kept until the registry has them: a fixed amount, however many pushes there are. */
 
 /** How much memory all chunks together take; two at least are there. */
-const budgetBytes = 256 * 1024 * 1024;
+const budgetBytes = 160 * 1024 * 1024;
 
 /** Buffers of one size, which are used again and again. */
 export class ChunkBuffers {

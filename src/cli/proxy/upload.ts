@@ -195,7 +195,9 @@ export class UploadRequest {
     if (response.status !== 201 && !isUnclear) return await this.#refused(response);
     const blob = await this.#blob(isUnclear || this.#upload.isCut);
     if (isUnclear && blob?.status !== 200) return await this.#refused(response);
-    const stored = parseContentLength(blob?.headers.get("Content-Length") ?? null);
+    // Whose token has ended meanwhile is not told; the registry has compared the digest.
+    const length = blob?.status === 200 ? blob.headers.get("Content-Length") : null;
+    const stored = parseContentLength(length);
     if (this.#upload.isCut && stored !== undefined && stored !== size) {
       const message = `the registry took ${size} bytes for ${this.#digest}, and has ${stored}`;
       this.#upload.layer?.failed(message);

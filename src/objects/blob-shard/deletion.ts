@@ -12,7 +12,7 @@ import { isTombstone, type ScheduledDeletion } from "./store.ts";
 /** The job of the `due` table that gives up a digest which nobody holds. */
 export const dropJob = "drop";
 
-/** Bytes to delete. Without a size, the bucket is asked for it before. */
+/** Bytes to delete. If their size is not given, the bucket is asked for it before they are deleted. */
 type Unwanted = { key: string; digest: Digest; sizeBytes?: number };
 
 /** Schedules the deletion of a key's bytes, for good: from now on nothing adopts them. */
@@ -29,7 +29,7 @@ export function writeTombstone(
   store.clearReadFailures(tx, key);
 }
 
-/** Gives up digests that nobody holds. Until now their bytes could be leased again. */
+/** Gives up digests that nobody holds. Until then, their bytes can still be leased. */
 export function dropUnheld(tx: Tx, shard: ShardParts, rows: DueRow<Digest>[]): void {
   const { store, due } = shard;
   for (const { id: digest } of rows) {
@@ -42,10 +42,10 @@ export function dropUnheld(tx: Tx, shard: ShardParts, rows: DueRow<Digest>[]): v
 }
 
 /**
- * Ends the delay of what nobody holds, and of tombstones, so that they go now; of at most so many of each. Returns of how
- * many.
+ * Ends the delay of digests that nobody holds, and of tombstones, so that they go now. Ends at most `limit` of each;
+ * returns how many in all.
  *
- * On one machine this includes uploads that the process before this one left behind: they cannot be under way.
+ * On one machine this includes uploads that the previous process left behind: they cannot be under way.
  */
 export function endDelays(tx: Tx, { due, env, settings, since }: ShardParts, limit: number): number {
   const cutShort =
@@ -68,7 +68,7 @@ export function endCutShort(tx: Tx, shard: ShardParts, rows: DueRow[]): void {
 /** A key that nothing may adopt any more. */
 type Tombstone = { key: string } & ScheduledDeletion;
 
-/** The deletion of a key, if it still is to be deleted. Whatever was due, the content of a digest is not deleted. */
+/** The deletion of a key, if it is still to be deleted. The content of a digest is never deleted, whatever was due. */
 function pendingDeletion(tx: Tx, { store }: ShardParts, key: string): ScheduledDeletion | undefined {
   const deletion = store.scheduledDeletion(key);
   if (deletion === undefined || !store.isContent(key)) return deletion;
@@ -90,7 +90,7 @@ function tombstonesOf(shard: ShardParts, rows: DueRow[]): Tombstone[] {
 export async function deleteTombstoned(shard: ShardParts, rows: DueRow[]): Promise<void> {
   const { bucket, store, clock, settings, tally } = shard;
   const tombstones = tombstonesOf(shard, rows);
-  // Damaged bytes may have no size that can be told. They go all the same.
+  // The size of damaged bytes may be unknown. They are deleted all the same.
   const sizes = await Promise.all(
     tombstones.map(({ key, sizeBytes }) => sizeBytes ?? bucket.sizeOf(key).catch(() => 0)),
   );

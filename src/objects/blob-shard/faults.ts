@@ -1,9 +1,9 @@
 /**
  * What is wrong with the stored bytes of digests.
  *
- * Bytes that are absent, of another size or of another digest are at fault at once. Bytes that could not be read may be
- * in order while the store is out of reach: they are at fault after three tries over an hour or more, each of which
- * found another key that could be read. What is at fault is replaced by the next push of the digest, and not leased.
+ * Bytes that are missing, or of another size or digest, are faulty at once. Bytes that could not be read may be in
+ * order while the store is out of reach: they are faulty after three tries over an hour or more, during each of which
+ * another key could be read. Faulty bytes are not leased, and the next push of the digest replaces them.
  */
 import type { Digest } from "../../oci/digest.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
@@ -11,19 +11,19 @@ import type { DueRow } from "../due.ts";
 import { canReadOthers, faultOf } from "../scrub/verify.ts";
 import type { ShardParts } from "./parts.ts";
 
-/** The job of the `due` table that reads a digest once more, which could not be read. */
+/** The job of the `due` table that tries again to read a digest. */
 export const readAgainJob = "read-again";
 
 const readAgainMs = 30 * 60_000;
 const triesNeeded = 3;
 const spanNeededMs = 3_600_000;
 
-/** How much is read again at once. */
+/** How many bytes one run of the job reads. */
 const bytesAtOnce = 256 * 1024 * 1024;
 
 /**
- * Reads the bytes of a digest and notes what is wrong with them. Returns that in words; `undefined`: nothing, or they
- * are its bytes no more. Never throws.
+ * Reads the bytes of a digest and notes what is wrong with them. Returns that in words; `undefined` if nothing is, or
+ * if the digest has other bytes by now. Never throws.
  */
 export async function examine(shard: ShardParts, blob: BlobLocation): Promise<string | undefined> {
   const { store, bucket, due, transaction } = shard;
@@ -69,7 +69,7 @@ function isCurrent({ store }: ShardParts, blob: BlobLocation): boolean {
   return store.blob(blob.digest)?.key === blob.key;
 }
 
-/** Reads digests again that could not be read. What is too much for once is postponed. */
+/** Reads digests again that could not be read. What is too much for one run is postponed. */
 export async function readAgain(shard: ShardParts, rows: DueRow<Digest>[]): Promise<void> {
   let leftBytes = bytesAtOnce;
   for (const { id: digest } of rows) {
@@ -80,10 +80,12 @@ export async function readAgain(shard: ShardParts, rows: DueRow<Digest>[]): Prom
   }
 }
 
-/** Whether the bytes of a digest can be leased: as far as their size tells, or, where they were in doubt, all of them. */
+/**
+ * Whether the bytes of a digest can be leased. That is judged by their size, or by all of them if they were in doubt.
+ */
 export type Condition = "good" | "wrong" | "unreadable";
 
-/** In what condition the bytes of a digest are that it has already. Never throws. */
+/** The condition of the bytes that a digest has. Never throws. */
 export async function conditionOf(shard: ShardParts, blob: BlobLocation): Promise<Condition> {
   const { store, bucket } = shard;
   const isInDoubt = store.readFailures(blob.key) !== undefined;

@@ -1,9 +1,9 @@
 /**
- * Which repositories hold a digest: each gets a lease, in which it may link the digest, and is asked later whether it
- * did, and again when it has said that it gave the digest up.
+ * Which repositories hold a digest. Each gets a lease, in which it may link the digest. It is asked later whether it
+ * did so, and again when it says that it gave the digest up.
  *
- * What a repository answers is about leases, by their numbers. With "no" it also guarantees that it will never link on
- * one of them, however late that link or this answer comes. So no clock decides who is dropped.
+ * A repository answers about leases, by their numbers. With a "no" it guarantees that it will never link on that lease,
+ * however late the link or the answer arrives. So no clock decides who is dropped.
  */
 
 import { log } from "../../log.ts";
@@ -18,8 +18,8 @@ import { dropJob } from "./deletion.ts";
 import type { ShardParts } from "./parts.ts";
 
 /**
- * When a holder is asked whose lease ends at a time. Nearly all have linked by then, and a push that did not can wait:
- * so all leases that end within sixty times the length of one are asked about at once, by one alarm.
+ * When to ask a holder whose lease ends at a time. Nearly all have linked by then, and those that did not can wait. So
+ * all leases that end within sixty times the length of one are asked about together, by one alarm.
  */
 export function askTime({ settings }: ShardParts, leasedUntil: number): number {
   const slotMs = 60 * settings.leaseMs;
@@ -27,8 +27,8 @@ export function askTime({ settings }: ShardParts, leasedUntil: number): number {
 }
 
 /**
- * Gives a repository time to link. What it is told ends earlier than what is kept, as clocks differ, so that it is not
- * asked while it may still link.
+ * Gives a repository a lease: time to link. It is told an earlier end than the one that is kept, because clocks differ,
+ * so that it is not asked while it may still link.
  */
 export function grantLease(
   tx: Tx,
@@ -62,7 +62,7 @@ export function askAgain(
   store.touchHolder(tx, digest, repository, Math.max(clock.now(), holder.leasedUntil));
 }
 
-/** Has a holder asked that nothing asks otherwise. Returns false where it will be asked anyway. */
+/** Has a holder asked, unless it will be asked anyway; then it returns false. */
 export function askUnasked(
   tx: Tx,
   { store, clock }: ShardParts,

@@ -1,6 +1,4 @@
-/**
- * What a shard is made of: its store, what it does later, the bucket, and the settings that they go by.
- */
+/** The parts of a shard: its store, its due table, the bucket, and the settings. */
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
@@ -21,9 +19,9 @@ export type ShardParts = {
   bucket: Bucket;
   due: DueTable;
   store: ShardStore;
-  /** When the first shard of the isolate came to life. On one machine no upload that began before is under way. */
+  /** When the first shard of the isolate was constructed. On one machine, no upload that began before is under way. */
   since: number;
-  /** What collection has taken away here. */
+  /** What collection has deleted here. */
   tally: Tally;
   /** Runs one transaction. */
   transaction: <T>(work: (tx: Tx) => T) => T;
@@ -32,7 +30,7 @@ export type ShardParts = {
 /** An object that failed is constructed again in the same isolate, where uploads go on. */
 let isolateSince: number | undefined;
 
-/** Puts the parts of a shard together. Its tables are not made by that. */
+/** Puts the parts of a shard together. This does not make its tables. */
 export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: Clock): ShardParts {
   isolateSince ??= clock.now();
   return {

@@ -22,23 +22,23 @@ const tables = `
   ) WITHOUT ROWID;
 `;
 
-/** Why a key's bytes go, and how many they are: for what is logged and reported. */
+/** Why a key's bytes are deleted, and how many they are: for the log and the metrics. */
 const reasons = `
   ALTER TABLE stray_keys ADD COLUMN reason TEXT NOT NULL DEFAULT 'not needed';
   ALTER TABLE stray_keys ADD COLUMN size INTEGER;
 `;
 
-/** For the question whose a key is. */
+/** For finding the digest of a key. */
 const byKey = "CREATE INDEX blobs_by_key ON blobs (key)";
 
-/** A scrub found other bytes than the digest's: they are kept until better ones come. */
+/** A scrub found bytes that are not the digest's. They are kept until a push brings the right ones. */
 const faults = "ALTER TABLE blobs ADD COLUMN faulty INTEGER NOT NULL DEFAULT 0";
 
 /**
- * The highest version of a holder that was dropped, above which new ones begin; and the keys that could not be read,
- * about which it is not known yet whether that is the store's fault or theirs.
+ * The highest version of a holder that was dropped, above which new versions begin; and the keys that could not be
+ * read, for as long as it is not known whether the store is at fault or they are.
  */
-const promises = `
+const droppedHolders = `
   CREATE TABLE dropped_holders (only INTEGER PRIMARY KEY CHECK (only = 1), version INTEGER NOT NULL);
   CREATE TABLE read_failures (
     key TEXT PRIMARY KEY,
@@ -47,7 +47,7 @@ const promises = `
   ) WITHOUT ROWID;
 `;
 
-/** What had a row in `due` for each holder and each stray key has its time in a column. */
+/** What had a row in `due` for each holder and each scheduled deletion has its time in a column. */
 const dueByThemselves = `
   ALTER TABLE holders ADD COLUMN ask_at INTEGER;
   UPDATE holders SET ask_at = due.at FROM due
@@ -68,12 +68,12 @@ export const shardSchema: Schema = [
   reasons,
   byKey,
   faults,
-  promises,
+  droppedHolders,
   dueByThemselves,
   DueTable.dropIndex,
 ];
 
-/** The jobs of a shard that are due by the rows that they are about. */
+/** The jobs of a shard whose rows say themselves when they are due. */
 export const shardColumns: Record<"holder" | "doom" | "delete" | "forget", DueColumn> = {
   holder: { table: "holders", id: "digest || ' ' || repository", at: "ask_at", isDue: "ask_at IS NOT NULL" },
   doom: { table: "stray_keys", id: "key", at: "due_at", isDue: "state = 'doomed'" },

@@ -1,6 +1,6 @@
 /**
- * A shard's part of a scrub: its digests' bytes, and whether their holders know them as it does. What is wrong with one
- * digest, or cannot be found out, keeps it from no other.
+ * A shard's part of a scrub: the bytes of its digests, and whether their holders agree with it. A digest that is wrong,
+ * or that cannot be checked, does not keep others from being checked.
  */
 import type { RepositoryName } from "../../oci/name.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "../../rpc/scrub-report.ts";
@@ -17,7 +17,7 @@ const maxBytes = 256 * 1024 * 1024;
 /** The most holders of a digest that are asked. */
 const maxHolders = 1000;
 
-/** Checks the digests after one. Nothing is decided here: what is wrong with a holder, the ledger is asked about. */
+/** Checks the digests after one. It decides nothing: if a holder seems wrong, its ledger is asked. */
 export async function scrubDigests(shard: ShardParts, after: string): Promise<ScrubStep> {
   const report = emptyReport();
   const blobs = shard.store.page(after, maxDigests);
@@ -34,7 +34,7 @@ export async function scrubDigests(shard: ShardParts, after: string): Promise<Sc
 async function scrubDigest(shard: ShardParts, blob: BlobLocation, report: ScrubReport): Promise<void> {
   const { store } = shard;
   const fault = await examine(shard, blob);
-  // What changed its bytes or went away meanwhile is another matter.
+  // If the digest got other bytes or went away meanwhile, there is nothing to report.
   if (store.blob(blob.digest)?.key !== blob.key) return;
   report.checked.blobs++;
   report.checked.bytes += blob.sizeBytes;

@@ -19,23 +19,25 @@ import {
 import { shardSchema } from "./schema.ts";
 
 /**
- * A repository's hold on a digest. The version grows with each lease and whenever the repository may have given it up;
- * it never begins again, also where the hold was dropped in between. `leasedUntil`: when its last lease ends; `askAt`:
- * when it is asked whether it holds the digest still, `null`: it said so, and nothing has happened since.
+ * A repository's hold on a digest. The version grows with each lease, and whenever the repository may have given the
+ * digest up. Versions never begin again, even if the hold was dropped in between. `leasedUntil`: when the last lease
+ * ends. `askAt`: when to ask whether it still holds the digest; `null` if it said so, and nothing has happened since.
  */
 export type Holder = { version: number; leasedUntil: number; askAt: number | null };
 
-/** What a scrub found of a digest's bytes: they are not there, or others; or they could not be read, time and again. */
+/** What is wrong with the bytes of a digest: they are missing or others; or they could not be read, repeatedly. */
 export type Fault = "wrong" | "unreadable";
 
 /** How often the bytes of a digest could not be read, and since when, in milliseconds since 1970. */
 export type ReadFailures = { tries: number; since: number };
 
 /**
- * An object in the bucket that is no digest's content, and is going to be deleted. `doomed`: its upload is under way, or
- * was cut short, and it may still be adopted; `tombstone`: nothing may adopt it any more; `deleted`: its bytes were
- * deleted once, and will be once more. `reason`: why its bytes go, for the log; `sizeBytes`: how many they are, `null`
- * where nobody knows; `dueAt`: when it gets into the next state.
+ * An object in the bucket that is no digest's content, and is going to be deleted. States: `doomed`, its upload is
+ * under way or was cut short, and it may still be adopted; `tombstone`, nothing may adopt it any more; `deleted`, its
+ * bytes were deleted once, and will be once more.
+ *
+ * `reason`: why its bytes go, for the log. `sizeBytes`: how many they are, `null` if unknown. `dueAt`: when it gets
+ * into the next state.
  */
 export type ScheduledDeletion = {
   digest: Digest;
@@ -62,12 +64,12 @@ export class ShardStore {
     if (this.exists()) transaction(storage, (tx) => applySchema(tx, shardSchema));
   }
 
-  /** Whether the shard was ever told of a digest. Asking one that was not stores nothing. */
+  /** Whether the shard ever heard of a digest. Asking a shard that has not stores nothing. */
   exists(): boolean {
     return hasTable(this.#sql, "blobs");
   }
 
-  /** Makes the tables, where there are none. */
+  /** Makes the tables if there are none. */
   create(tx: Tx): void {
     if (!this.exists()) applySchema(tx, shardSchema);
   }
@@ -95,18 +97,18 @@ export class ShardStore {
     return (Object.keys(faultCodes) as Fault[]).find((fault) => faultCodes[fault] === row?.faulty);
   }
 
-  /** Notes what a scrub found. Other bytes for the digest have no fault, until one is found. */
+  /** Notes what a scrub found. If the digest gets other bytes, they have no fault until one is found. */
   setFault(tx: Tx, digest: string, fault: Fault | undefined): void {
     const wanted = fault === undefined ? 0 : faultCodes[fault];
     tx.write("UPDATE blobs SET faulty = ? WHERE digest = ? AND faulty != ?", wanted, digest, wanted);
   }
 
-  /** How often a key could not be read of late; `undefined` where it could. */
+  /** How often a key could not be read lately; `undefined` if it could. */
   readFailures(key: string): ReadFailures | undefined {
     return firstRow<ReadFailures>(this.#sql, "SELECT tries, since FROM read_failures WHERE key = ?", key);
   }
 
-  /** Counts one more time that a key could not be read. */
+  /** Counts that a key could not be read once more. */
   addReadFailure(tx: Tx, key: string, now: number): void {
     tx.write(
       "INSERT INTO read_failures (key, tries, since) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET tries = tries + 1",
@@ -151,8 +153,8 @@ export class ShardStore {
   }
 
   /**
-   * Renews a repository's hold; returns its new version, which is the clock's milliseconds or more: so it is higher than
-   * all before it also where the shard was put back to an earlier state.
+   * Renews a repository's hold. Returns its new version, which is at least the clock's milliseconds: so it is higher
+   * than all earlier versions even if the shard was put back to an earlier state.
    */
   hold(
     tx: Tx,
@@ -173,7 +175,7 @@ export class ShardStore {
     ).version;
   }
 
-  /** Gives a repository's hold, if it has one, a new version, and has it asked at a time. */
+  /** Gives a repository's hold, if there is one, a new version, and has it asked at a time. */
   touchHolder(tx: Tx, digest: string, repository: string, askAt: number): void {
     tx.write(
       "UPDATE holders SET version = version + 1, ask_at = ? WHERE digest = ? AND repository = ?",
@@ -183,7 +185,7 @@ export class ShardStore {
     );
   }
 
-  /** Has a holder asked at a time; `null`: not before something happens. */
+  /** Has a holder asked at a time; `null`: not until something happens. */
   askHolder(tx: Tx, digest: string, repository: string, askAt: number | null): void {
     tx.write("UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?", askAt, digest, repository);
   }
@@ -197,14 +199,14 @@ export class ShardStore {
     );
   }
 
-  /** Has holders asked at once whose last lease has ended, at most so many; returns how many. */
+  /** Has at most `limit` holders asked at once whose last lease has ended; returns how many. */
   askAfterLeases(tx: Tx, now: number, limit: number): number {
     const ended = `UPDATE holders SET ask_at = ?1 WHERE ask_at IS NOT NULL AND (digest, repository) IN (
       SELECT digest, repository FROM holders WHERE ask_at > ?1 AND drop_after <= ?1 LIMIT ?2) RETURNING 1`;
     return tx.write(ended, now, limit).length;
   }
 
-  /** When the last of the leases ends that are under way; 0 where none is. */
+  /** When the last of the running leases ends; 0 if none is running. */
   leasedUntil(now: number): number {
     const last = "SELECT max(drop_after) AS until FROM holders WHERE ask_at > ?1 AND drop_after > ?1";
     return oneRow<{ until: number | null }>(this.#sql, last, now).until ?? 0;
@@ -219,7 +221,7 @@ export class ShardStore {
     ).map((row) => row.repository);
   }
 
-  /** Drops a repository's hold. If it gets another one, that has a higher version than this had. */
+  /** Drops a repository's hold. If it gets another one, that will have a higher version. */
   dropHolder(tx: Tx, digest: string, repository: string): void {
     tx.write(
       `INSERT INTO dropped_holders (only, version)
@@ -255,7 +257,7 @@ export class ShardStore {
     tx.write("DELETE FROM stray_keys WHERE key = ?", key);
   }
 
-  /** What is stored. Of keys that are on their way out, the size may not be known. */
+  /** How much is stored. The size of keys that are going to be deleted may not be known. */
   usage(): ShardUsage {
     const sum = (table: string) =>
       oneRow<Amount>(this.#sql, `SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`);

@@ -1,9 +1,9 @@
 /**
- * The ledger's events: written in the transaction of what happened, and handed to `Webhooks` in their order.
+ * The ledger's events. They are written in the transaction of what happened, and handed to `Webhooks` in order.
  *
- * With its answer, `Webhooks` says for how long nobody is going to listen, as whoever makes a webhook waits for that
- * long. In that time none is written. Requests that come before a push let the ledger ask, so that it knows in time; else
- * the first event of a burst is written, and handed over to hear that nobody wanted it.
+ * `Webhooks` answers for how long nobody will listen: whoever makes a webhook waits for that long. During that time no
+ * event is written. Requests that come before a push have the ledger ask, so that it knows in time. Otherwise the first
+ * event of a burst is written, and handed over only to learn that nobody wants it.
  */
 
 import { createHash } from "node:crypto";
@@ -22,7 +22,7 @@ const retryMs = 5_000;
 
 /** How long events wait for others while somebody listens, so that a burst of pushes is one call. */
 const gatherMs = 250;
-/** Whoever writes an event hands it over at once; where the object died before it did, the alarm does, after this time. */
+/** Whoever writes an event hands it over at once. If the object dies before that, the alarm does so after this time. */
 const alarmAfterMs = 30_000;
 
 /** What an event log works with. */
@@ -37,7 +37,8 @@ export class EventLog implements Feature {
     3: `
   CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
 `,
-    // Events leave in their order, so that a number may be used again: the count of them was a row more for each.
+    // Events are deleted in order, so that their numbers may be used again: AUTOINCREMENT wrote one more row for each
+    // event.
     7: `
   CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
   INSERT INTO plain_events SELECT sequence, event FROM events;
@@ -53,7 +54,7 @@ export class EventLog implements Feature {
   #isListening = false;
   /** Until then no event is written: nobody is going to listen. */
   #quietUntil = 0;
-  /** When to ask again, if somebody comes who is going to push. */
+  /** When to ask again, if a push is coming. */
   #askAfter = 0;
   #isAsking = false;
   #isGathering = false;
@@ -86,20 +87,20 @@ export class EventLog implements Feature {
     return !hasRow(this.#host.sql, "SELECT 1 FROM events LIMIT 1");
   }
 
-  /** How many events could not be handed over; those that merely wait for others are not among them. */
+  /** How many events could not be handed over. Events that merely wait for others are not counted. */
   backlog(): number {
     if (!this.#hasFailed) return 0;
     return oneRow<{ count: number }>(this.#host.sql, "SELECT count(*) AS count FROM events").count;
   }
 
-  /** Asks who listens, where that is not known for long: somebody is going to push. Never throws. */
+  /** Asks who listens, unless that is known: a push is coming. Never throws. */
   async ask(repository: string): Promise<void> {
     if (this.#isAsking || this.#isListening || this.#host.clock.now() < this.#askAfter) return;
     this.#isAsking = true;
     try {
       await this.#tell(repository, []);
     } catch {
-      // Events are written then, and handed over as they would be otherwise.
+      // Then events are written, and handed over as usual.
     } finally {
       this.#isAsking = false;
     }
@@ -113,14 +114,14 @@ export class EventLog implements Feature {
     this.#askAfter = askedAt + quietMs / 2;
   }
 
-  /** Hands events over, in a moment if somebody listened last time. What fails, the alarm repeats. Never throws. */
+  /** Hands events over, after a moment if somebody listened last time. The alarm repeats what fails. Never throws. */
   async flushSoon(repository: string): Promise<void> {
     if (this.#isGathering) return;
     this.#isGathering = true;
     try {
       while (this.#exists() && !this.#hasFailed && !this.isEmpty()) {
         if (this.#isListening) await scheduler.wait(gatherMs);
-        // A deleted repository may have told its last, and be gone.
+        // A deleted repository may have handed over its last event, and be gone.
         if (!this.#exists()) return;
         await this.flush(repository, 1);
       }
@@ -129,9 +130,9 @@ export class EventLog implements Feature {
     }
   }
 
-  /** Hands events over, one batch after the other, so many at most. Never throws. */
+  /** Hands events over, at most so many batches. Never throws. */
   flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
-    // Who is at it also takes what was written meanwhile.
+    // A call that is under way also takes what was written meanwhile.
     this.#flushing ??= this.#handOver(repository, maxBatches).finally(() => {
       this.#flushing = undefined;
     });
@@ -178,8 +179,8 @@ export class EventLog implements Feature {
 }
 
 /**
- * The id of an event, a UUID. What one request did has the same id each time that its transaction is repeated, as it is
- * when an answer was lost between objects.
+ * The id of an event, a UUID. If a transaction is repeated because an answer between objects was lost, its events have
+ * the same ids again.
  */
 function eventId(type: EventType, { requestId }: Origin, { digest, tag }: EventTarget): string {
   if (requestId === "") return crypto.randomUUID();

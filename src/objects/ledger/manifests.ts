@@ -73,6 +73,7 @@ export class Manifests implements Feature {
     this.#outbox = rooms.outbox;
     this.#events = rooms.events;
     this.#untagged = rooms.untagged;
+    rooms.outbox.readValue = (key) => this.replicaValue(key);
   }
 
   beforeDeletion(tx: Tx): void {

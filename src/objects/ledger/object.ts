@@ -1,7 +1,7 @@
 /**
- * How the object of a ledger lives, whatever the ledger holds: it is made by the first write, runs its changes as
- * transactions that start what they left to be done, does by its alarm what is due, and goes once a deletion is known
- * everywhere.
+ * The life of a ledger object, whatever the ledger holds. The first write creates the ledger. Changes run as
+ * transactions, after which what they left to do begins. The alarm does what is due. The object is deleted once a
+ * deletion is known everywhere.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
@@ -25,7 +25,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
     const { features, repository, due } = this.parts;
-    // It may be of an earlier release.
+    // The tables may be of an earlier release.
     if (hasTable(this.sql, "meta")) transaction(ctx.storage, (tx) => applySchema(tx, schemaOf(features)));
     repository.reload();
     if (repository.meta !== undefined) void due.wake();
@@ -63,20 +63,22 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return { freed, more, keptUntilMs };
   }
 
-  /** Ends the grace of what was deleted, or is not referenced, so that it goes now. `more`: there may be more of it. */
+  /**
+   * Ends the grace of deleted manifests and unreferenced blobs, so that they go now. `more`: there may be more of them.
+   */
   #endGrace(tx: Tx): { more: boolean; keptUntilMs: number } {
     const { unlinking, deleted } = this.parts;
     const { ended, keptUntilMs } = unlinking.endGrace(tx, endedAtOnce);
     return { more: ended + deleted.endGrace(tx, endedAtOnce) >= endedAtOnce, keptUntilMs };
   }
 
-  /** Does what is due, in such a run. */
+  /** Does what is due, by such a run. */
   async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
     const { due, outbox, untagged, repository, features, clock } = this.parts;
     if (this.meta === undefined) return;
     untagged.scanIfNew(repository);
     await run(due, jobsOf(features));
-    // The run before this one may have ended with the deletion of the ledger.
+    // The previous run may have ended with the deletion of the ledger.
     if (this.meta === undefined) return;
     // What the jobs marked.
     await outbox.flush(this.meta.name);
@@ -85,7 +87,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.#forgetIfOver();
   }
 
-  /** Once a deletion is known everywhere, the name is free; and once nothing is remembered of it, the object goes. */
+  /** Frees the name once a deletion is known everywhere, and deletes the object once it has nothing to remember. */
   async #forgetIfOver(): Promise<void> {
     const { repository, features, due } = this.parts;
     if (this.meta === undefined || this.exists || !isDrained(this.sql, features)) return;
@@ -99,14 +101,17 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.ctx.storage.deleteAll();
   }
 
-  /** To be called by what comes before a push: the ledger then knows in time whether somebody listens to its events. */
+  /**
+   * To be called by requests that come before a push, so that the ledger knows in time whether somebody listens to its
+   * events.
+   */
   protected expectPush(): void {
     if (this.meta !== undefined) this.ctx.waitUntil(this.parts.events.ask(this.meta.name));
   }
 
   /**
-   * Runs one transaction, and starts what it left to be done. With a name it makes the ledger if there is none;
-   * without, there must be one.
+   * Runs one transaction, and starts what it left to do. With a name, it creates the ledger if there is none; without
+   * one, there must be a ledger.
    */
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;

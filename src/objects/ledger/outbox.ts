@@ -80,18 +80,17 @@ export class Outbox implements Feature {
 
   readonly #host: LedgerHost;
   readonly #repeatMs: number;
-  readonly #readValue: (key: ReplicaKey) => ReplicaValue | undefined;
+  /** What KV should say as a row is written; `undefined`: there should be no row. Set by what has the manifests. */
+  readValue: (key: ReplicaKey) => ReplicaValue | undefined = () => undefined;
   /** The rows that are being written, by their names. */
   readonly #inFlight = new Set<string>();
   readonly #batchesUnderWay = new Set<number>();
   /** What the transaction that is under way has marked, and that has no row. */
   #fresh: Map<string, RowName> | undefined;
 
-  /** `readValue` says what KV should have; `undefined`: no row. */
-  constructor(host: LedgerHost, readValue: (key: ReplicaKey) => ReplicaValue | undefined) {
+  constructor(host: LedgerHost) {
     this.#host = host;
     this.#repeatMs = host.settings.replicaRepeatMs;
-    this.#readValue = readValue;
   }
 
   /** Marks a row as changed. */
@@ -212,7 +211,7 @@ export class Outbox implements Feature {
 
   async #write(replica: Replica, repository: RepositoryName, mark: Mark): Promise<Outcome> {
     const key = keyOf(mark);
-    const value = this.#readValue(key);
+    const value = this.readValue(key);
     try {
       if (value === undefined) await replica.delete(repository, key);
       else await replica.put(repository, key, value);

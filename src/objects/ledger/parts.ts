@@ -48,11 +48,11 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
-  const outbox: Outbox = new Outbox(host, (key) => manifests.replicaValue(key));
+  const outbox = new Outbox(host);
   const untagged = new Untagged(host);
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
-  const manifests: Manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
+  const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const rooms = { manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, rooms);

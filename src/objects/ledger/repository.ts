@@ -1,6 +1,4 @@
-/**
- * What a ledger says of its repository as a whole, and how the catalog hears of that.
- */
+/** What a ledger knows of its repository as a whole, and how it tells the catalog. */
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
@@ -14,13 +12,13 @@ import type { Feature, LedgerHost } from "./feature.ts";
 const announceJob = "announce";
 
 /**
- * What is kept. `isFounded`: something was pushed to it; until then the ledger only remembers sessions that were
- * cancelled. `isDeleting`: it is gone, but KV may not know yet.
+ * What is kept. `isFounded`: something was pushed to it; before that, the ledger only remembers cancelled sessions.
+ * `isDeleting`: the repository is deleted, but KV may not know yet.
  */
 export type Meta = RepositoryInfo & {
   isFounded: boolean;
   isDeleting: boolean;
-  /** The `UNTAGGED_TTL`, in milliseconds, under which the manifests were last looked through. */
+  /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
 };
 
@@ -76,7 +74,7 @@ ${DueTable.schema}`,
     this.isCurrent = false;
   }
 
-  /** With the first blob or manifest the repository exists, and the catalog hears of it. */
+  /** Makes the repository exist, with its first blob or manifest, and has the catalog told. */
   found(tx: Tx, origin: Origin): void {
     const { due, settings, clock } = this.#host;
     this.write(tx, "founded", "yes");
@@ -85,7 +83,7 @@ ${DueTable.schema}`,
     due.set(tx, announceJob, "", clock.now());
   }
 
-  /** Changes what is said of the repository. */
+  /** Changes the visibility or the description. */
   change(tx: Tx, before: RepositoryInfo, change: RepositoryChange, origin: Origin): void {
     const { due, clock } = this.#host;
     const { visibility, description } = { ...before, ...change };
@@ -108,9 +106,9 @@ ${DueTable.schema}`,
     this.isCurrent = false;
   }
 
-  /** Tells the catalog what there is to list. What changed meanwhile is told again. */
+  /** Tells the catalog what to list. If it changes meanwhile, the catalog is told again. */
   announce(): Promise<void> {
-    // One at a time: of two calls, the later one could come first.
+    // One call at a time: otherwise the second could arrive first.
     const announced = this.#announcing.then(() => this.#announceNow());
     this.#announcing = announced.catch(() => {});
     return announced;

@@ -26,7 +26,7 @@ export class ActiveWrite {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    // Most are never stopped while somebody listens.
+    // Most writes are never stopped, and nobody listens.
     this.#stop.promise.catch(() => {});
   }
 

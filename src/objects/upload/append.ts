@@ -1,6 +1,4 @@
-/**
- * Taking in the bytes of one request.
- */
+/** Receiving the bytes of one request. */
 
 import { failure, type Result } from "../../oci/errors.ts";
 import type { UploadWrite } from "../../rpc/upload-channel.ts";
@@ -21,18 +19,19 @@ export type UploadParts = {
   store: UploadStore;
   bucket: Bucket;
   settings: Settings;
-  /** The room for it, where that is watched. */
+  /** The room on the disk, if that is watched. */
   space: DiskSpace | undefined;
 };
 
 /**
- * Appends a body to an open upload. What came before it broke off, or before it proved too long, is kept, and the
- * client may go on from there. Of what came before it was stopped, whole parts are kept: whoever stopped it was told
+ * Appends a body to an open upload. If the body breaks off or is too long, what came before that is kept, and the
+ * client may go on from there. If it is stopped by another request, only whole parts are kept: that request was told
  * where the upload stands without the rest.
  *
- * Errors: that of whoever stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`, `BLOB_UPLOAD_INVALID` when it broke off.
+ * Errors: that of the request that stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`;
+ * `BLOB_UPLOAD_INVALID` if it broke off.
  *
- * @throws whatever the bucket throws; then only what stood before the request, and whole parts of it, are kept.
+ * @throws whatever the bucket throws; then only whole parts of this request are kept.
  */
 export async function appendBody(
   parts: UploadParts,

@@ -11,9 +11,9 @@ import type { RunningHash } from "./running-hash.ts";
 import { isOver, type UploadRow } from "./store.ts";
 
 /**
- * Stores the whole upload under its key and verifies it. May be repeated after it was cut short anywhere.
+ * Stores the whole upload under its key and verifies it. If it is cut short anywhere, it may be repeated.
  *
- * Errors: `DIGEST_INVALID` when the content has another digest; what is stored is then worthless.
+ * Errors: `DIGEST_INVALID` if the content has another digest; what is stored is then worthless.
  *
  * @throws whatever the bucket throws; it may be called again.
  */

@@ -1,8 +1,8 @@
 /**
- * The memory that uploads use: part buffers, counted over the whole isolate, as objects of a class share one.
+ * The memory that uploads use: part buffers, counted over the whole isolate, which the objects of a class share.
  *
- * An upload always gets the one buffer that it fills. A second one, so that it can read on while the first is being
- * stored, it gets only while the budget has room.
+ * An upload always gets the buffer that it fills. It gets a second one, to read on while the first is being stored,
+ * only while the budget has room.
  */
 let bytesInUse = 0;
 
@@ -11,7 +11,7 @@ export function partBufferBytes(): number {
   return bytesInUse;
 }
 
-/** Takes a buffer in any case. It must be given back. */
+/** Takes a buffer, whatever the budget. It must be given back. */
 export function takeBuffer(sizeBytes: number): Uint8Array {
   bytesInUse += sizeBytes;
   return new Uint8Array(sizeBytes);

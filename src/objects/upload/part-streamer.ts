@@ -1,6 +1,6 @@
 /**
- * Streams the bytes of one request into parts of a bucket that takes parts of any size, and holds none in memory. What
- * is too little for a part is held until the request ends, and kept then in one piece.
+ * Streams the bytes of one request into parts of a bucket that takes parts of any size, and holds no part in memory.
+ * What is too little for a part is held until the request ends, and is then kept in one piece.
  */
 import type { OpenPart } from "../../storage/bucket.ts";
 
@@ -14,10 +14,10 @@ export type PartStreamerOptions = {
   addPart: (etag: string, sizeBytes: number) => void;
 };
 
-/** What is less than this becomes the tail, so that many small chunks do not become many small files. */
+/** Less than this becomes the tail, so that many small chunks do not become many small files. */
 const leastPartBytes = 1024 * 1024;
 
-/** After this many bytes a part ends, and what it holds is kept whatever becomes of the request. */
+/** After this many bytes a part ends. Its bytes are kept, whatever becomes of the request. */
 const mostPartBytes = 64 * 1024 * 1024;
 
 /** Writes to one upload for the time of one request. {@link close} must be called in the end. */
@@ -36,7 +36,7 @@ export class PartStreamer {
     this.#options = options;
   }
 
-  /** Takes bytes; they may be changed once this is through. Throws when a part could not be stored. */
+  /** Takes bytes, which may be changed once this has resolved. Throws if a part could not be stored. */
   async write(bytes: Uint8Array): Promise<void> {
     if (!this.#hasBegun) {
       if (this.#options.tailLength() + this.#littleBytes + bytes.byteLength < leastPartBytes) {
@@ -69,7 +69,7 @@ export class PartStreamer {
 
   /** Lets the part end while the next one is written; at most one is ending. */
   async #endPart(): Promise<void> {
-    await this.#settle();
+    await this.#waitForPart();
     const part = this.#part;
     const sizeBytes = this.#partBytes;
     this.#part = undefined;
@@ -82,7 +82,7 @@ export class PartStreamer {
     );
   }
 
-  async #settle(): Promise<void> {
+  async #waitForPart(): Promise<void> {
     await this.#ending;
     this.#ending = undefined;
     if (this.#failure !== undefined) throw this.#failure;
@@ -91,7 +91,7 @@ export class PartStreamer {
   /** Stores what was written, and returns what was too little for a part and nobody has kept yet. */
   async tail(): Promise<Uint8Array> {
     await this.#endPart();
-    await this.#settle();
+    await this.#waitForPart();
     return Buffer.concat(this.#takeLittle());
   }
 

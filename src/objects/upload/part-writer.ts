@@ -35,7 +35,7 @@ export class PartWriter {
     this.#keptTail = this.#filled;
   }
 
-  /** Takes bytes; they are copied. Throws when a part could not be stored. */
+  /** Takes bytes, which are copied. Throws if a part could not be stored. */
   async write(bytes: Uint8Array): Promise<void> {
     let rest = bytes;
     while (rest.byteLength > 0) {
@@ -48,7 +48,7 @@ export class PartWriter {
   }
 
   async #storeFullPart(): Promise<void> {
-    await this.#settle();
+    await this.#waitForPart();
     const full = this.#part;
     // A bucket in the same process (Miniflare's) always has work ready, and would keep the runtime from every other
     // request and timer until the upload ends.
@@ -58,7 +58,7 @@ export class PartWriter {
     });
     const next = this.#spare ?? tryTakeBuffer(this.#partBytes, this.#budgetBytes);
     if (next === undefined) {
-      await this.#settle();
+      await this.#waitForPart();
       this.#part = full;
     } else {
       this.#part = next;
@@ -68,7 +68,7 @@ export class PartWriter {
     this.#keptTail = 0;
   }
 
-  async #settle(): Promise<void> {
+  async #waitForPart(): Promise<void> {
     await this.#storing;
     this.#storing = undefined;
     if (this.#failure !== undefined) throw this.#failure;
@@ -76,7 +76,7 @@ export class PartWriter {
 
   /** Waits for what is being stored, and returns the bytes after it that nobody has kept yet. */
   async tail(): Promise<Uint8Array> {
-    await this.#settle();
+    await this.#waitForPart();
     return this.#part.subarray(this.#keptTail, this.#filled);
   }
 

@@ -3,10 +3,13 @@ import { type DueColumn, DueTable } from "../due.ts";
 import { applySchema, createWhole, type Schema } from "../schema.ts";
 import { hasRow, readRows, type TransactionalStorage, type Tx, transaction } from "../sql.ts";
 
-/** The job that ends a session that nobody came back to, and forgets one that has ended: a column of the session's. */
+/**
+ * The job that ends a session that nobody came back to, and forgets one that has ended. Its time is a column of the
+ * session.
+ */
 export const sessionJob = "session";
 
-/** The jobs of the `due` table that delete what a session left that was given up, and adopt what it verified. */
+/** The jobs of the `due` table that delete what an abandoned session left, and adopt what a session verified. */
 export const cleanJob = "clean";
 export const adoptJob = "adopt";
 
@@ -14,8 +17,8 @@ export const adoptJob = "adopt";
 export const adoptAgainMs = 30_000;
 
 /**
- * How long after a request its session expires, at most: a little longer than it must live, so that this is not written
- * with every chunk.
+ * How long after a request its session expires, at most. This is a little longer than it must live, so that it is not
+ * written with every chunk.
  */
 export function expiryMs(uploadTtlMs: number): number {
   return uploadTtlMs * (1 + 1 / 24);
@@ -97,7 +100,7 @@ const pieces = `
 
 const byTime = "CREATE INDEX sessions_by_time ON sessions (due_at);";
 
-/** Each session is due by itself, and its bytes are in one table. */
+/** Each session has the time when it is due, and its bytes are in one table. */
 const fewerTables = `
   ALTER TABLE sessions ADD COLUMN due_at INTEGER NOT NULL DEFAULT 0;
   UPDATE sessions SET due_at = due.at FROM due WHERE due.kind = '${sessionJob}' AND due.id = sessions.id;
@@ -119,7 +122,7 @@ export const uploadSchema: Schema = [
   DueTable.dropIndex,
 ];
 
-/** What these steps make; the `due` table comes with its first row, which most objects never have. */
+/** What these steps make. The `due` table comes with its first row, which most objects never have. */
 export const wholeUpload = `
   CREATE TABLE sessions (
     id TEXT PRIMARY KEY,
@@ -138,12 +141,12 @@ export const wholeUpload = `
   ${pieces}
 `;
 
-/** The jobs that are due by the rows that they are about. */
+/** The jobs whose rows say themselves when they are due. */
 export const uploadColumns: Record<string, DueColumn> = {
   [sessionJob]: { table: "sessions", id: "id", at: "due_at", isDue: "true" },
 };
 
-/** The tables of an object. There are none before a session of it takes bytes. */
+/** The tables of an object. There are none until a session of it takes bytes. */
 export class UploadTables {
   readonly #sql: SqlStorage;
 

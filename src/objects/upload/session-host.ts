@@ -16,7 +16,7 @@ export type SessionHost = {
   clock: Clock;
   settings: Settings;
   bucket: Bucket;
-  /** The room for bytes, where that is watched. */
+  /** The room on the disk, if that is watched. */
   space: DiskSpace | undefined;
   storage: DurableObjectStorage;
   /** Runs one transaction. */
@@ -30,8 +30,9 @@ export type SessionHost = {
 };
 
 /**
- * Describes a session; `undefined` where it takes no bytes. `isWriting`: a client is sending some now; `activeAtMs`: when
- * its last request ended, if that is remembered; else it may have been up to a twenty-fourth of `UPLOAD_TTL` after what is told.
+ * Describes a session; `undefined` if it does not take bytes. `isWriting`: a client is sending some now. `activeAtMs`:
+ * when its last request ended, if that is remembered; otherwise the time that is told may be too early by up to a
+ * twenty-fourth of `UPLOAD_TTL`.
  */
 export function describeSession(
   { clock, settings }: SessionHost,

@@ -1,18 +1,18 @@
 /** Sessions in memory. */
 
-/** What is kept of a session in memory while nobody uses it: its running hash, which saves reading its bytes again. */
+/** What is kept in memory of a session that nobody uses: its running hash, which saves reading its bytes again. */
 export interface Remembered {
   /** How many use it now. */
   users: number;
-  /** Whether nobody uses it, nor anything that somebody began. */
+  /** Whether nothing of it is under way. */
   isAtRest: boolean;
   hash: unknown;
 }
 
-/** Of so many sessions that nobody uses now the hash is kept; each takes some 3 KB. */
+/** The hashes of so many idle sessions are kept; each takes some 3 KB. */
 const mostAtRest = 1000;
 
-/** The sessions that somebody uses now, and of the others those with a hash that were used last. */
+/** The sessions that are in use, and those that were used last of the idle ones with a hash. */
 export class SessionMemory<T extends Remembered> {
   readonly #make: (id: string) => T;
   readonly #used = new Map<string, T>();
@@ -24,7 +24,7 @@ export class SessionMemory<T extends Remembered> {
     this.#make = make;
   }
 
-  /** Those that somebody uses now. */
+  /** The sessions that are in use. */
   get used(): T[] {
     return Array.from(this.#used.values());
   }

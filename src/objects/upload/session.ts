@@ -24,16 +24,16 @@ import type { Remembered } from "./session-memory.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
 import { WriteLock } from "./write-lock.ts";
 
-/** A session; see {@link UploadApi} for what its methods promise. */
+/** A session; see {@link UploadApi} for what its methods do. */
 export class Session implements Remembered {
   readonly #host: SessionHost;
   readonly #id: string;
   readonly #store: UploadStore;
   readonly #parts: UploadParts;
   readonly #lock: WriteLock;
-  /** What the writer receives, while it does. */
+  /** The request that writes to it now. */
   #active: ActiveWrite | undefined;
-  /** How it ended, until that is kept: the answer does not wait for that, as the ledger knows it already. */
+  /** How it ended, until that is written: the answer does not wait for it, as the ledger knows already. */
   #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
   #activeAtMs: number | undefined;
   /** How many requests use it now. */
@@ -94,7 +94,7 @@ export class Session implements Remembered {
     return this.#store.exists() && ownsKey(this.#row, key);
   }
 
-  /** Does what is due UPLOAD_TTL after its last request: it expires, or is forgotten. */
+  /** Does what is due UPLOAD_TTL after its last request: ends the session, or forgets it. */
   async expire(): Promise<void> {
     if (this.#lock.isHeld || this.#outcome !== undefined) this.#renew();
     else if (isOver(this.#row)) await this.#forget();
@@ -102,7 +102,7 @@ export class Session implements Remembered {
     else await this.#discard("nobody came back to it for UPLOAD_TTL");
   }
 
-  /** Adopts what was verified, where that failed before. */
+  /** Has verified bytes adopted, after that failed before. */
   async adopt(): Promise<void> {
     if (this.#row.state === "finishing") await this.#lock.run(() => this.#finish());
     else this.#host.change((tx) => this.#host.due.clear(tx, adoptJob, this.#id));
@@ -121,7 +121,7 @@ export class Session implements Remembered {
 
   async #forget(): Promise<void> {
     if (this.#host.due.at(cleanJob, this.#id) !== undefined) return;
-    // A put that was thought to have failed may have landed since: bytes are deleted once more.
+    // A put that seemed to fail may have landed since, so bytes are deleted once more.
     await deleteGivenUp(this.#row, this.#host.bucket);
     this.#host.change((tx) => this.#store.delete(tx));
   }

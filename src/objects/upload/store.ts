@@ -1,6 +1,6 @@
 /**
- * How upload sessions keep where they stand: their parts in the bucket, and the bytes after the last whole part. An
- * object keeps one session, or, on one machine, one of many.
+ * The rows of upload sessions: where each stands, its parts in the bucket, and the bytes after the last whole part. An
+ * object keeps one session, or on one machine many.
  */
 import type { Digest } from "../../oci/digest.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
@@ -35,7 +35,7 @@ export function isOver({ state }: UploadRow): boolean {
 
 const bytesPerRow = 1024 * 1024;
 
-/** A session that is not kept yet. */
+/** A session that is not written yet. */
 type Begun = { session: UploadSession; row: UploadRow; opened: Opened; whenKept: () => void };
 
 /** Who opened a session, and when; and when it is due to expire. */
@@ -55,8 +55,8 @@ export class UploadStore {
   }
 
   /**
-   * Begins a session. It is kept, and `whenKept` called, with the first that is kept of it: so a small chunk is one
-   * transaction.
+   * Begins a session. It is written, and `whenKept` called, with the first bytes or state of it, so that a small chunk
+   * is one transaction.
    */
   begin(
     session: UploadSession,
@@ -68,7 +68,7 @@ export class UploadStore {
     this.#begun = { session, row, opened, whenKept };
   }
 
-  /** Keeps a session that was begun, if it is not kept yet. To be called before anything of it is stored elsewhere. */
+  /** Writes a session that was begun, unless it is written. To be called before anything of it is stored elsewhere. */
   keep(tx: Tx): void {
     if (this.#begun === undefined) return;
     const { session, row, opened, whenKept } = this.#begun;
@@ -125,7 +125,7 @@ export class UploadStore {
     );
   }
 
-  /** Who opened the session, which is open, and when; of one that an earlier release opened it is not known. */
+  /** Who opened the session, which must be open, and when; unknown if an earlier release opened it. */
   opened(): Opened | undefined {
     if (this.#begun !== undefined) return this.#begun.opened;
     const { origin } = oneRow<{ origin: string | null }>(
@@ -151,7 +151,7 @@ export class UploadStore {
     tx.write("UPDATE sessions SET state = ?, digest = ? WHERE id = ?", state, digest, this.#id);
   }
 
-  /** Notes that the session has all its bytes: what they are said to be, and who says so. */
+  /** Notes that the session has all its bytes: their claimed digest, and who claims it. */
   close(tx: Tx, digest: Digest, origin: Origin): void {
     this.keep(tx);
     tx.write(
@@ -162,7 +162,7 @@ export class UploadStore {
     );
   }
 
-  /** Who closed the session; of one that an earlier release closed it is not known. */
+  /** Who closed the session; unknown if an earlier release closed it. */
   origin(): Origin {
     const { origin } = oneRow<{ origin: string | null }>(
       this.#sql,
@@ -241,7 +241,7 @@ export class UploadStore {
     return oneRow<{ length: number }>(this.#sql, sum, this.#id).length;
   }
 
-  /** Forgets bytes and parts, once they belong to somebody else or are deleted. */
+  /** Forgets bytes and parts, when they belong to somebody else or are deleted. */
   clearBytes(tx: Tx): void {
     tx.write("DELETE FROM session_pieces WHERE session = ?", this.#id);
   }

@@ -207,7 +207,7 @@ test("chunks have a fixed amount of memory: who has one goes on, and the others 
   buffers.give(third);
   buffers.give(fourth);
   assert.deepEqual([buffers.taken, buffers.isShort], [0, false]);
-  assert.equal(new ChunkBuffers(32 * 1024 * 1024).limit, 8);
+  assert.equal(new ChunkBuffers(32 * 1024 * 1024).limit, 5);
   const grown = new ChunkBuffers(10);
   const small = await grown.take();
   grown.growTo(20);

@@ -56,13 +56,13 @@ const ofFailures: Bugs = {
   },
   "a look-up of a tag joins one that began before it": {
     file: "src/registry/shared-calls.ts",
-    from: `    if (lane.waiting === batch) lane.waiting = undefined;
+    from: `    if (calls.waiting === batch) calls.waiting = undefined;
     const items = [...batch.items];
     const answered = call(items);
 `,
     to: `    const items = [...batch.items];
     const answered = call(items).finally(() => {
-      if (lane.waiting === batch) lane.waiting = undefined;
+      if (calls.waiting === batch) calls.waiting = undefined;
     });
 `,
   },
