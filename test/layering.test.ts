@@ -80,6 +80,15 @@ test("imports point one way: worker, edge, registry, rpc, storage, and worker, o
   assert.deepEqual(wrong, []);
 });
 
+test("the command line imports the types of the contract alone, whose schemas need a package", () => {
+  const values = /^import (?!type )[^;]*from "[^"]*\/contract\//m;
+  const wrong = files.filter(({ path, text }) => layerOf(path) === "cli" && values.test(text));
+  assert.deepEqual(
+    wrong.map(({ path }) => path),
+    [],
+  );
+});
+
 test("imports name files that there are", () => {
   const paths = new Set(files.map((file) => file.path));
   const dangling = files.flatMap((file) => file.imports).filter(({ to }) => !paths.has(to));

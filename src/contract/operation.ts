@@ -9,14 +9,15 @@ import type { Verb } from "../oci/grant.ts";
 import type { parameters } from "./parameters.ts";
 
 /**
- * Who may call an operation. An administrator may call all; besides:
- * - `administrator`: nobody;
+ * Who may call an operation. Administrators may call every operation. Who else may:
+ * - `administrator`: nobody else;
  * - `own account`: the account that the path names, by its password;
  * - `own token`: also the generated token that the path names;
  * - `any account`: everybody who has credentials;
- * - `{ repository }`: who may do this with the repository that the path names; pulling a public one, every account.
+ * - `{ repository }`: everybody whose grants allow this verb on the repository that the path names. A public repository
+ *   may be pulled by every account.
  *
- * A generated token is given away for less than all that its account may, so it does not speak for the account here.
+ * A generated token may do less than its account, so it does not count as the account here.
  */
 export type AccessRule =
   | "administrator"

@@ -89,7 +89,7 @@ export const pattern = v.pipe(
   v.examples(["team/**"]),
 );
 
-/** Leave to do something with the repositories that a pattern matches. */
+/** What may be done with the repositories that a pattern matches. */
 export const grant = v.strictObject({ repository: pattern, verbs: v.array(verb) });
 
 /** All the grants of an account or token. */

@@ -172,6 +172,8 @@ export async function commands(api: Api): Promise<void> {
   for await (const { freed } of api.work("/gc", {})) freed satisfies object;
   // @ts-expect-error What may not be repeated is not worked through.
   for await (const _ of api.work("/keys/rotate", {})) return;
+  // @ts-expect-error The list has no pages.
+  await api.list("/webhooks", "webhooks", { query: { n: "10" } });
   // @ts-expect-error The answer has no such list.
   await api.list("/accounts", "tokens", {});
 }
