@@ -11,6 +11,7 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { reasonOf } from "../../client/exchange.ts";
 import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/digest.ts";
+import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
 import { CommandError } from "../errors.ts";
@@ -164,10 +165,17 @@ export class Layout {
 function parseIndex(text: string): Index | undefined {
   try {
     const index = JSON.parse(text) as Index | null;
-    return Array.isArray(index?.manifests) ? index : undefined;
+    return Array.isArray(index?.manifests) && index.manifests.every(isDescriptor) ? index : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isDescriptor(value: unknown): boolean {
+  if (!isObject(value) || typeof value.digest !== "string" || typeof value.mediaType !== "string")
+    return false;
+  const { annotations = {} } = value;
+  return isObject(annotations) && Object.values(annotations).every((text) => typeof text === "string");
 }
 
 /** What a layout has of its own; a repository may have a part of its name like that. */
