@@ -54,7 +54,7 @@ function mayImport({ from, to }: Import): boolean {
   // What runs in the Worker reaches objects by rpc/ alone.
   if (used === "objects") return user === "worker.ts";
   if (user === "local") return used !== "worker.ts" && used !== "cli";
-  if (used === "version.ts") return true;
+  if (used === "version.ts" || used === "units.ts") return true;
   if (user === "contract" || user === "client") return used === "oci";
   if (user === "cli") return ["oci", "contract", "client"].includes(used);
   if (used === "contract") return user === "edge";
