@@ -1,7 +1,7 @@
 /** The requests whose paths are measured. */
 import { join } from "node:path";
 import { buildWorker } from "../../src/local/workerd/bundle.ts";
-import { Client, fetchOnce, type RequestOptions } from "../../test/support/client.ts";
+import { Client, fetchOnce } from "../../test/support/client.ts";
 import { content, describe, imageManifest } from "../../test/support/content.ts";
 import { startInstance } from "../../test/support/miniflare/instance.ts";
 import { type Counted, instrument } from "./instrument.ts";
@@ -10,25 +10,12 @@ import { type Counted, instrument } from "./instrument.ts";
 export type Path = { does: string; files: Counted[] };
 
 const repository = "team/app";
-const adminPassword = "the password of the paths";
-const basic = `Basic ${btoa(`admin:${adminPassword}`)}`;
+const admin = { name: "admin", password: "the password of the paths" };
 
 /** A client that has a bearer token, as docker has. */
-class TokenClient extends Client {
-  authorization = basic;
-
-  override send(method: string, path: string, options: RequestOptions = {}) {
-    const headers = { Authorization: this.authorization, ...options.headers };
-    return super.send(method, path, { ...options, headers });
-  }
-}
-
-async function logIn(url: string): Promise<TokenClient> {
-  const client = new TokenClient(url);
-  const scope = `repository:${repository}:pull,push,delete`;
-  const answer = await client.must(200, "GET", `/token?service=stowage&scope=${scope}`);
-  client.authorization = `Bearer ${answer.json<{ token: string }>().token}`;
-  return client;
+async function logIn(url: string): Promise<Client> {
+  const administrator = new Client(url, admin);
+  return administrator.as(await administrator.bearer(`repository:${repository}:pull,push,delete`));
 }
 
 /** The functions that were called since it was asked last, added up by file. */
@@ -51,7 +38,7 @@ export async function measurePaths(): Promise<Path[]> {
   );
   await using instance = await startInstance({
     script,
-    vars: { ADMIN_PASSWORD: adminPassword, LOG_FORMAT: "none" },
+    vars: { ADMIN_PASSWORD: admin.password, LOG_FORMAT: "none" },
   });
   const client = await logIn(instance.url);
   const [config, layer] = [content(), content()];
@@ -66,10 +53,7 @@ export async function measurePaths(): Promise<Path[]> {
   const requests: [does: string, send: (tag: string) => Promise<unknown>][] = [
     ["manifest PUT", pushTag],
     ["blob GET", () => client.must(200, "GET", `/v2/${repository}/blobs/${digest}`)],
-    [
-      "GET /api/v1/repositories/{name}",
-      () => client.must(200, "GET", api, { headers: { Authorization: basic } }),
-    ],
+    ["GET /api/v1/repositories/{name}", () => client.must(200, "GET", api, { as: admin })],
     ["DELETE of a tag", (tag) => client.must(202, "DELETE", `/v2/${repository}/manifests/${tag}`)],
   ];
   const paths: Path[] = [];

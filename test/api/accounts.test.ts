@@ -1,17 +1,19 @@
 /** `/api/v1/accounts`, field by field. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 await registry.account("alice", grants);
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 type View = Record<string, unknown>;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("accounts", () => {
   test("are made, shown, changed and deleted", async () => {
@@ -106,7 +108,7 @@ describe("accounts", () => {
     }
   });
 
-  const bodies: [string, CallOptions][] = [
+  const bodies: [string, RequestOptions][] = [
     ["nothing", {}],
     ["no JSON", { body: "{" }],
     ["bytes that are no text", { body: new Uint8Array([0x7b, 0xff, 0x7d]) }],

@@ -1,16 +1,18 @@
 /** `/api/v1/audit`: what the log says of the management API, and of pushes. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { until } from "../support/registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const alice = await registry.account("alice", grants);
 const timePattern = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("the audit log", () => {
   const events = async () =>
@@ -25,7 +27,7 @@ describe("the audit log", () => {
     await api("DELETE", `/accounts/eve/tokens/${id}`);
     await api("DELETE", "/accounts/eve");
     const { signing } = (await api("POST", "/keys/rotate")).json<{ signing: string }>();
-    await registry.pushImage(admin, "audited/app", "v1");
+    await registry.as(admin).pushImage("audited/app", "v1");
     await registry.setVisibility("audited/app", "public");
     await api("DELETE", "/repositories/audited/app");
     registry.secrets.add(secret);
@@ -47,7 +49,7 @@ describe("the audit log", () => {
   });
 
   test("says what came of a push or delete with a password", async () => {
-    await registry.pushImage(admin, "audited/pushes", "v1");
+    await registry.as(admin).pushImage("audited/pushes", "v1");
     const wrong = { as: admin, body: "no JSON" };
     await registry.must(400, "PUT", "/v2/audited/pushes/manifests/wrong", wrong);
     await registry.must(404, "DELETE", "/v2/audited/pushes/manifests/none", { as: admin });
@@ -67,7 +69,9 @@ describe("the audit log", () => {
   });
 
   test("says who was given leave to write, and who was refused it", async () => {
-    const bearer = await registry.bearer(alice, "repository:team/x:pull,push,delete", "repository:b/x:push");
+    const bearer = await registry
+      .as(alice)
+      .bearer("repository:team/x:pull,push,delete", "repository:b/x:push");
     await registry.must(403, "POST", "/v2/b/x/blobs/uploads/", { as: bearer });
     await registry.must(403, "DELETE", "/v2/team/x/manifests/v1", { as: alice });
     await registry.must(403, "PUT", "/api/v1/accounts/alice", { as: alice, json: {} });
@@ -88,7 +92,7 @@ describe("the audit log", () => {
   test("says who changed content with a password, once for each change", async () => {
     await registry.account("grace", [{ repository: "graced/*", verbs: ["pull", "push", "delete"] }]);
     const { secret } = await registry.generateToken("grace");
-    const image = await registry.pushImage(secret, "graced/app", "v1");
+    const image = await registry.as(secret).pushImage("graced/app", "v1");
     await registry.must(200, "HEAD", "/v2/graced/app/manifests/v1", { as: secret });
     await registry.must(202, "DELETE", `/v2/graced/app/manifests/${image.digest}`, { as: secret });
     const expected = ["grace delete graced/app done", "grace push graced/app done"];

@@ -1,18 +1,20 @@
 /** `/api/v1/explain`. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 await registry.account("alice", grants);
-await registry.pushImage(admin, "search/one", "v1");
+await registry.as(admin).pushImage("search/one", "v1");
 await registry.setVisibility("search/one", "public");
 
 type View = Record<string, unknown>;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("explain", () => {
   const grant = { repository: "team/**", verbs: ["pull", "push"] };

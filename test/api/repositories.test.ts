@@ -1,24 +1,20 @@
 /** `/api/v1/repositories`, field by field. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import {
-  admin,
-  type CallOptions,
-  expectError,
-  expectProblem,
-  serveClosed,
-} from "../auth/support/registry.ts";
+import { expectError, expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { content, digestOf } from "../support/content.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("repositories", () => {
   test("are described and searched", async () => {
-    await registry.pushImage(admin, "search/one", "v1");
-    await registry.pushImage(admin, "search/two", "v1");
+    await registry.as(admin).pushImage("search/one", "v1");
+    await registry.as(admin).pushImage("search/two", "v1");
     const json = { visibility: "public", description: "The <b>FINEST</b> 'app' %_" };
     const changed = await api("PATCH", "/repositories/search/one", { json });
     assert.deepEqual([changed.status, changed.json()], [200, { name: "search/one", ...json }]);
@@ -65,7 +61,7 @@ describe("repositories", () => {
   });
 
   test("are deleted with all they hold, and take no pushes until that is done", async () => {
-    const image = await registry.pushImage(admin, "doomed/app", "v1");
+    const image = await registry.as(admin).pushImage("doomed/app", "v1");
     await registry.must(200, "GET", "/v2/doomed/app/manifests/v1", { as: admin });
     assert.equal((await api("DELETE", "/repositories/doomed/app")).status, 202);
     expectProblem(await api("DELETE", "/repositories/doomed/app"), 404, "NAME_UNKNOWN");
@@ -75,9 +71,9 @@ describe("repositories", () => {
     const body = content();
     const headers = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
     const put = { as: admin, headers, body: image.manifest };
-    expectError(await registry.call("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
+    expectError(await registry.send("PUT", "/v2/doomed/app/manifests/v1", put), 409, "DENIED");
     const digest = digestOf(body);
-    const push = await registry.call("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
+    const push = await registry.send("POST", `/v2/doomed/app/blobs/uploads/?digest=${digest}`, {
       as: admin,
       body,
     });

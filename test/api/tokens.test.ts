@@ -2,17 +2,19 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { isGeneratedSecret } from "../../src/edge/auth/passwords.ts";
-import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 await registry.account("alice", grants);
 const dayPattern = /^\d{4}-\d\d-\d\d$/;
 
 type View = Record<string, unknown>;
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("generated tokens", () => {
   test("are made, listed and deleted; the secret is seen once", async () => {

@@ -1,13 +1,15 @@
 /** `/api/v1/webhooks`: who may manage them, what they accept, and what is never shown or logged. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { admin, type CallOptions, expectProblem, serveClosed } from "../auth/support/registry.ts";
+import { expectProblem } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const path = "/api/v1/webhooks";
 const valid = { url: "https://example.com/hook", events: ["manifest.push"], repository: "team/**" };
-const asAdmin = (method: string, where: string, options: CallOptions = {}) =>
-  registry.call(method, where, { as: admin, ...options });
+const asAdmin = (method: string, where: string, options: RequestOptions = {}) =>
+  registry.send(method, where, { as: admin, ...options });
 
 test("none but administrators manage them", async () => {
   const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const, "admin" as const] }];
@@ -27,8 +29,8 @@ test("none but administrators manage them", async () => {
   ];
   for (const [method, where, json] of cases) {
     const body = json === undefined ? {} : { json };
-    expectProblem(await registry.call(method, path + where, { as: alice, ...body }), 403, "DENIED");
-    expectProblem(await registry.call(method, path + where, body), 401, "UNAUTHORIZED");
+    expectProblem(await registry.send(method, path + where, { as: alice, ...body }), 403, "DENIED");
+    expectProblem(await registry.send(method, path + where, body), 401, "UNAUTHORIZED");
   }
   await registry.must(204, "DELETE", `${path}/${id}`, { as: admin });
   for (const [method, where, json] of cases.slice(2)) {

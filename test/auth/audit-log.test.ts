@@ -1,13 +1,14 @@
 /** What one caller can do to the audit log. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { expectProblem } from "../support/answer.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { until } from "../support/registry.ts";
-import { admin, expectProblem, serveClosed } from "./support/registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const mallory = await registry.account("mallory", []);
 const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull"] }]);
-await registry.pushImage(admin, "team/app", "v1");
+await registry.as(admin).pushImage("team/app", "v1");
 await registry.setVisibility("team/app", "public");
 
 type Entry = Record<string, unknown> & { id: number };
@@ -114,7 +115,7 @@ describe("what was done", () => {
       as: alice,
       json: { description: "x" },
     });
-    await registry.bearer(admin, "repository:team/app:push");
+    await registry.as(admin).bearer("repository:team/app:push");
     await until("the entries", async () => {
       const use = (await list("kind=use")).map(({ actor, action }) => `${actor} ${action}`);
       return ["alice token.create", "admin token for push", "admin push"].every((line) => use.includes(line));
@@ -134,7 +135,7 @@ test("what may have been done is kept with what was", async () => {
 
 test("there are no other kinds", async () => {
   for (const kind of ["", "denied", "Refusal"]) {
-    const answer = await registry.call("GET", `/api/v1/audit?kind=${kind}`, { as: admin });
+    const answer = await registry.send("GET", `/api/v1/audit?kind=${kind}`, { as: admin });
     assert.match(expectProblem(answer, 400, "REQUEST_INVALID") ?? "", /administration, use, refusal/);
   }
 });

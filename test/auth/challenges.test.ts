@@ -1,21 +1,22 @@
 /** How clients learn where to get a token, and that they may do without. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { expectError } from "../support/answer.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { exchange, head } from "../support/raw.ts";
-import { admin, expectError, serveClosed } from "./support/registry.ts";
 
-const registry = await serveClosed();
-const forwarding = await serveClosed({
+const registry = await startClosedRegistry();
+const forwarding = await startClosedRegistry({
   TRUST_FORWARDED: "yes",
   AUTH_SERVICE: "images.example",
   TOKEN_TTL: "90s",
 });
-const elsewhere = await serveClosed({ AUTH_REALM: "https://auth.example/token" });
+const elsewhere = await startClosedRegistry({ AUTH_REALM: "https://auth.example/token" });
 const alice = await registry.account("alice", [
   { repository: "team/*", verbs: ["pull", "push"] },
   { repository: "shared/**", verbs: ["pull"] },
 ]);
-await registry.pushImage(admin, "open/app", "v1");
+await registry.as(admin).pushImage("open/app", "v1");
 await registry.setVisibility("open/app", "public");
 
 describe("a challenge names", () => {
@@ -108,7 +109,7 @@ describe("a challenge names", () => {
   }
 
   test("the error of a token that is no longer good", async () => {
-    const answer = await registry.call("GET", "/v2/", { as: "x.y.z" });
+    const answer = await registry.send("GET", "/v2/", { as: "x.y.z" });
     const expected = `Bearer realm="${registry.url}/token",service="stowage",error="invalid_token"`;
     assert.equal(answer.header("WWW-Authenticate"), expected);
   });
@@ -142,7 +143,7 @@ describe("a challenge names", () => {
   }
 
   test("a token service elsewhere, where one is set", async () => {
-    const answer = await elsewhere.call("GET", "/v2/");
+    const answer = await elsewhere.send("GET", "/v2/");
     assert.equal(
       answer.header("WWW-Authenticate"),
       'Bearer realm="https://auth.example/token",service="stowage"',
@@ -152,7 +153,7 @@ describe("a challenge names", () => {
 
 describe("without a token", () => {
   test("a password works on every route", async () => {
-    const image = await registry.pushImage(alice, "team/basic", "v1");
+    const image = await registry.as(alice).pushImage("team/basic", "v1");
     const { secret } = await registry.generateToken("alice");
     for (const as of [alice, { name: "alice", password: secret }, secret, admin]) {
       for (const path of [
@@ -165,16 +166,16 @@ describe("without a token", () => {
       ]) {
         await registry.must(200, "GET", path, { as });
       }
-      await registry.pushImage(as, "team/basic", "v2");
+      await registry.as(as).pushImage("team/basic", "v2");
     }
-    const refused = await registry.call("GET", "/v2/other/app/tags/list", { as: alice });
+    const refused = await registry.send("GET", "/v2/other/app/tags/list", { as: alice });
     expectError(refused, 403, "DENIED");
   });
 
   test("a registry without any credential lets nobody in, and says what to set", async () => {
-    const none = await serveClosed({ ADMIN_PASSWORD: "", ACCESS: "closed" }, { hasAdmin: false });
+    const none = await startClosedRegistry({ ADMIN_PASSWORD: "", ACCESS: "closed" }, { hasAdmin: false });
     for (const path of ["/v2/", "/token", "/api/v1/accounts"]) {
-      const answer = await none.call("GET", path, { as: admin });
+      const answer = await none.send("GET", path, { as: admin });
       assert.equal(answer.status, 403);
       assert.match(answer.text, /ADMIN_PASSWORD/);
     }

@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import test, { describe } from "node:test";
 import { decodeJwt, exportJWK, generateKeyPair } from "jose";
+import { expectError } from "../support/answer.ts";
+import { admin, type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
 import { until } from "../support/registry.ts";
 import { type Behaviour, type Issuer, makeKey, startIssuer } from "./support/issuer.ts";
-import { type AuthRegistry, admin, expectError, serveClosed } from "./support/registry.ts";
 
 const audience = "registry.example";
 const minuteMs = 60_000;
@@ -53,7 +54,7 @@ const issuers = [
     acceptAccess: true,
   },
 ];
-const registry = await serveClosed({ TOKEN_ISSUERS: JSON.stringify(issuers) });
+const registry = await startClosedRegistry({ TOKEN_ISSUERS: JSON.stringify(issuers) });
 const owned = { repository_owner: "acme", repository: "acme/app", ref: "refs/heads/main" };
 
 function grantsOf(token: string): string[] {
@@ -82,7 +83,9 @@ describe("a token of continuous integration is exchanged for what its claims com
   for (const [what, claims, expected] of cases) {
     test(what, async () => {
       const token = await ci.sign(claims);
-      const issued = await registry.askToken({ name: "oidc", password: token }, asked, "&offline_token=true");
+      const issued = await registry
+        .as({ name: "oidc", password: token })
+        .askToken(asked, "&offline_token=true");
       assert.deepEqual(grantsOf(issued.token), expected);
       assert.equal(issued.refresh_token, undefined);
       assert.equal(decodeJwt(issued.token).sub, `oidc:${ci.url}:${claims.sub ?? "someone"}`);
@@ -110,7 +113,7 @@ describe("a token of continuous integration is exchanged for what its claims com
     test(`but no rule matches ${what}, which is refused at the log-in`, async () => {
       const as = { name: "oidc", password: await ci.sign(claims) };
       for (const path of ["/token?service=stowage&scope=repository:acme/app:pull", "/v2/"]) {
-        const refused = await registry.call("GET", path, { as });
+        const refused = await registry.send("GET", path, { as });
         assert.match(String(expectError(refused, 401, "UNAUTHORIZED").detail), /no rule/);
       }
     });
@@ -118,11 +121,11 @@ describe("a token of continuous integration is exchanged for what its claims com
 
   test("and pushes and pulls by it, also by Basic", async () => {
     const password = await ci.sign(owned);
-    const bearer = await registry.bearer({ name: "oidc", password }, "repository:acme/app:pull,push");
+    const bearer = await registry.as({ name: "oidc", password }).bearer("repository:acme/app:pull,push");
     for (const as of [bearer, { name: "oidc", password }]) {
-      const image = await registry.pushImage(as, "acme/app", "v1");
+      const image = await registry.as(as).pushImage("acme/app", "v1");
       await registry.must(200, "GET", `/v2/acme/app/manifests/${image.digest}`, { as });
-      const elsewhere = await registry.call("POST", "/v2/other/app/blobs/uploads/", { as });
+      const elsewhere = await registry.send("POST", "/v2/other/app/blobs/uploads/", { as });
       assert([401, 403].includes(elsewhere.status));
     }
     const form: [string, string][] = [
@@ -137,28 +140,27 @@ describe("a token of continuous integration is exchanged for what its claims com
   });
 
   test("is no bearer token itself", async () => {
-    assert.equal((await registry.call("GET", "/v2/", { as: await ci.sign(owned) })).status, 401);
+    assert.equal((await registry.send("GET", "/v2/", { as: await ci.sign(owned) })).status, 401);
   });
 
   test("under no other user name", async () => {
     const password = await ci.sign(owned);
     for (const name of ["OIDC", "admin", "", "someone", `oidc:${ci.url}:someone`]) {
-      assert.equal((await registry.call("GET", "/token", { as: { name, password } })).status, 401);
+      assert.equal((await registry.send("GET", "/token", { as: { name, password } })).status, 401);
     }
   });
 
   test("and ours ends no later than it", async () => {
     const exp = Math.floor(Date.now() / 1000) + 200;
-    const issued = await registry.askToken(
-      { name: "oidc", password: await ci.sign({ ...owned, exp }) },
-      asked,
-    );
+    const issued = await registry
+      .as({ name: "oidc", password: await ci.sign({ ...owned, exp }) })
+      .askToken(asked);
     assert.equal(decodeJwt(issued.token).exp, exp);
     assert(issued.expires_in <= 200);
   });
 
   test("a mount reaches no further than the token", async () => {
-    const config = (await registry.pushImage(admin, "other/app", "v1")).config;
+    const config = (await registry.as(admin).pushImage("other/app", "v1")).config;
     const as = { name: "oidc", password: await ci.sign(owned) };
     await registry.must(202, "POST", `/v2/acme/app/blobs/uploads/?mount=${config}&from=other/app`, { as });
     await registry.must(202, "POST", `/v2/acme/app/blobs/uploads/?mount=${config}`, { as });
@@ -173,7 +175,7 @@ describe("a token that says itself what it grants", () => {
 
   test("is taken as it is, within its issuer's reach", async () => {
     const as = await service.sign({ access });
-    const image = await registry.pushImage(as, "served/app", "v1");
+    const image = await registry.as(as).pushImage("served/app", "v1");
     await registry.must(200, "GET", `/v2/served/app/manifests/${image.digest}`, { as });
     for (const [method, path] of [
       ["POST", "/v2/beyond/app/blobs/uploads/"],
@@ -182,7 +184,7 @@ describe("a token that says itself what it grants", () => {
       ["GET", "/api/v1/repositories"],
       ["GET", "/api/v1/accounts"],
     ] as const) {
-      assert.equal((await registry.call(method, path, { as })).status, 401, path);
+      assert.equal((await registry.send(method, path, { as })).status, 401, path);
     }
     const list = await service.sign({
       access: [...access, { type: "registry", name: "catalog", actions: ["*"] }],
@@ -195,9 +197,9 @@ describe("a token that says itself what it grants", () => {
     const token = await service.sign({ access, exp: Math.floor(Date.now() / 1000) + 300 });
     await registry.must(200, "GET", "/v2/", { as: token });
     await registry.advance(301_000);
-    assert.equal((await registry.call("GET", "/v2/", { as: token })).status, 401);
+    assert.equal((await registry.send("GET", "/v2/", { as: token })).status, 401);
     const login = { name: "oidc", password: token };
-    assert.equal((await registry.call("GET", "/token", { as: login })).status, 401);
+    assert.equal((await registry.send("GET", "/token", { as: login })).status, 401);
   });
 
   for (const alg of ["EdDSA", "ES256", "ES384", "RS256", "PS512"]) {
@@ -213,15 +215,15 @@ describe("a token that says itself what it grants", () => {
     const pinned = [{ type: "repository", name: "pinned/app", actions: ["pull"] }];
     const claims = { iss: "https://pinned.example", access: pinned, exp: Date.now() / 1000 + 3600 };
     const token = await service.sign(claims, { key: pinnedKey });
-    assert.equal((await registry.call("GET", "/v2/pinned/app/tags/list", { as: token })).status, 404);
+    assert.equal((await registry.send("GET", "/v2/pinned/app/tags/list", { as: token })).status, 404);
     const other = await service.sign(claims);
-    assert.equal((await registry.call("GET", "/v2/pinned/app/tags/list", { as: other })).status, 401);
+    assert.equal((await registry.send("GET", "/v2/pinned/app/tags/list", { as: other })).status, 401);
   });
 });
 
 describe("an issuer's keys", () => {
   /** A registry that has no keys yet of an issuer of its own. */
-  async function fresh(): Promise<{ registry: AuthRegistry; issuer: Issuer; sign: () => Promise<string> }> {
+  async function fresh(): Promise<{ registry: ClosedRegistry; issuer: Issuer; sign: () => Promise<string> }> {
     const issuer = await startIssuer();
     const trusted = {
       issuer: issuer.url,
@@ -231,7 +233,7 @@ describe("an issuer's keys", () => {
       acceptAccess: true,
     };
     const sign = () => issuer.sign({ access: [], exp: Math.floor(Date.now() / 1000) + 24 * 3600 });
-    const registry = await serveClosed({ TOKEN_ISSUERS: JSON.stringify([trusted]) });
+    const registry = await startClosedRegistry({ TOKEN_ISSUERS: JSON.stringify([trusted]) });
     return { registry, issuer, sign };
   }
 
@@ -289,10 +291,10 @@ describe("an issuer's keys", () => {
       await registry.hurry(isMute ? 10 : 1);
       const started = performance.now();
       const as = await sign();
-      const answer = await registry.call("GET", "/v2/", { as });
+      const answer = await registry.send("GET", "/v2/", { as });
       expectError(answer, 503, "UNAVAILABLE");
       assert.match(answer.header("Retry-After"), /^\d+$/);
-      const login = await registry.call("GET", "/token", { as: { name: "oidc", password: as } });
+      const login = await registry.send("GET", "/token", { as: { name: "oidc", password: as } });
       expectError(login, 503, "UNAVAILABLE");
       assert(performance.now() - started < patienceMs, what);
       await registry.advance(5000);
@@ -372,7 +374,7 @@ describe("an issuer's keys", () => {
     first.on("error", () => {});
     first.end();
     await until("the first fetch", () => issuer.fetches === 1);
-    const second = registry.call("GET", "/v2/", { as });
+    const second = registry.send("GET", "/v2/", { as });
     await until("the second fetch", () => issuer.fetches === 2);
     first.destroy();
     waiting[1]?.();
@@ -386,7 +388,7 @@ describe("an issuer's keys", () => {
     third.destroy();
     const started = performance.now();
     const later = await Promise.all(
-      Array.from({ length: 5 }, async () => registry.call("GET", "/v2/", { as: await sign() })),
+      Array.from({ length: 5 }, async () => registry.send("GET", "/v2/", { as: await sign() })),
     );
     assert(later.every(({ status }) => status === 200));
     assert(performance.now() - started < patienceMs);

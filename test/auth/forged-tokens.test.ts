@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test, { describe } from "node:test";
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
+import { expectError } from "../support/answer.ts";
+import { basic } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { exchange, head as rawHead } from "../support/raw.ts";
 import { makeKey, startIssuer } from "./support/issuer.ts";
-import { admin, basic, expectError, serveClosed } from "./support/registry.ts";
 
 const issuer = await startIssuer();
 const trusted = {
@@ -15,12 +17,12 @@ const trusted = {
   repositories: ["outside/**"],
   acceptAccess: true,
 };
-const registry = await serveClosed({ TOKEN_ISSUERS: JSON.stringify([trusted]) });
-const image = await registry.pushImage(admin, "team/app", "v1");
+const registry = await startClosedRegistry({ TOKEN_ISSUERS: JSON.stringify([trusted]) });
+const image = await registry.as(admin).pushImage("team/app", "v1");
 const path = `/v2/team/app/manifests/${image.digest}`;
 const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull", "push"] }]);
-const genuine = await registry.bearer(alice, "repository:team/app:pull,push");
-const refresh = (await registry.askToken(alice, [], "&offline_token=true")).refresh_token ?? "";
+const genuine = await registry.as(alice).bearer("repository:team/app:pull,push");
+const refresh = (await registry.as(alice).askToken([], "&offline_token=true")).refresh_token ?? "";
 const [headerPart = "", payloadPart = "", signaturePart = ""] = genuine.split(".");
 const header = decode(headerPart);
 const payload = decode(payloadPart);
@@ -137,7 +139,7 @@ describe("forged tokens open nothing, wherever they are shown", () => {
         ["GET", "/v2/team/app/blobs/uploads/x"],
         ["GET", "/api/v1/accounts"],
       ] as const) {
-        const answer = await registry.call(method, target, { headers });
+        const answer = await registry.send(method, target, { headers });
         assert.equal(answer.status, 401, `${method} ${target}: ${answer.text}`);
       }
       const form: [string, string][] = [
@@ -145,12 +147,12 @@ describe("forged tokens open nothing, wherever they are shown", () => {
         ["refresh_token", shown],
       ];
       if (shown !== refresh) {
-        expectError(await registry.call("POST", "/token", { form }), 401, "UNAUTHORIZED");
+        expectError(await registry.send("POST", "/token", { form }), 401, "UNAUTHORIZED");
       }
       const asPassword = { name: "oidc", password: shown };
       const address = { "CF-Connecting-IP": crypto.randomUUID() };
       expectError(
-        await registry.call("GET", "/token", { as: asPassword, headers: address }),
+        await registry.send("GET", "/token", { as: asPassword, headers: address }),
         401,
         "UNAUTHORIZED",
       );
@@ -192,7 +194,7 @@ describe("a trusted issuer's tokens are refused when they are out of order", () 
   for (const [what, sign] of refused) {
     test(what, async () => {
       const as = await sign();
-      const answer = await registry.call("GET", "/v2/outside/app/tags/list", { as });
+      const answer = await registry.send("GET", "/v2/outside/app/tags/list", { as });
       assert.equal(answer.status, 401, answer.text);
     });
   }
@@ -200,9 +202,9 @@ describe("a trusted issuer's tokens are refused when they are out of order", () 
   test("an end beyond all numbers", async () => {
     const token = await issuer.sign({ access, exp: 1e300 });
     await registry.must(200, "GET", "/v2/", { as: token });
-    const exchanged = await registry.askToken({ name: "oidc", password: token }, [
-      "repository:outside/app:pull",
-    ]);
+    const exchanged = await registry
+      .as({ name: "oidc", password: token })
+      .askToken(["repository:outside/app:pull"]);
     assert(exchanged.expires_in <= 300);
   });
 
@@ -225,16 +227,16 @@ describe("a trusted issuer's tokens are refused when they are out of order", () 
     test(`an access claim grants nothing by ${what}`, async () => {
       const as = await issuer.sign({ access: claim });
       for (const target of ["/v2/outside/app/tags/list", path, "/v2/team/app/tags/list"]) {
-        const answer = await registry.call("GET", target, { as });
+        const answer = await registry.send("GET", target, { as });
         assert([401, 403].includes(answer.status), answer.text);
       }
       // Who is granted nothing at all is refused; others get a token that does not open this.
       const login = { name: "oidc", password: as };
       const scope = "repository:outside/app:pull";
-      if ((await registry.call("GET", `/token?service=stowage&scope=${scope}`, { as: login })).status === 401)
+      if ((await registry.send("GET", `/token?service=stowage&scope=${scope}`, { as: login })).status === 401)
         return;
-      const exchanged = await registry.bearer(login, scope);
-      const answer = await registry.call("GET", "/v2/outside/app/tags/list", { as: exchanged });
+      const exchanged = await registry.as(login).bearer(scope);
+      const answer = await registry.send("GET", "/v2/outside/app/tags/list", { as: exchanged });
       assert.equal(answer.status, 403, answer.text);
     });
   }
@@ -243,12 +245,12 @@ describe("a trusted issuer's tokens are refused when they are out of order", () 
     const rights = [{ type: "repository", name: "outside/app", actions: ["*"] }];
     for (const sub of ["admin", "alice", "alice\n", ":admin"]) {
       const as = await issuer.sign({ sub, access: rights });
-      expectError(await registry.call("GET", path, { as }), 401, "UNAUTHORIZED");
+      expectError(await registry.send("GET", path, { as }), 401, "UNAUTHORIZED");
       const login = { name: "oidc", password: as };
-      assert.equal((await registry.call("GET", "/api/v1/accounts", { as: login })).status, 403);
-      assert.equal((await registry.call("PUT", "/api/v1/accounts/mallory", { as: login })).status, 403);
+      assert.equal((await registry.send("GET", "/api/v1/accounts", { as: login })).status, 403);
+      assert.equal((await registry.send("PUT", "/api/v1/accounts/mallory", { as: login })).status, 403);
       const own = encodeURIComponent(`oidc:${issuer.url}:${sub}`);
-      const made = await registry.call("POST", `/api/v1/accounts/${own}/tokens`, {
+      const made = await registry.send("POST", `/api/v1/accounts/${own}/tokens`, {
         as: login,
         json: { description: "x" },
       });
@@ -292,7 +294,7 @@ describe("headers that no honest client sends", () => {
     test(what, async () => {
       const headers = { Authorization: value, "CF-Connecting-IP": crypto.randomUUID() };
       for (const target of [path, "/v2/", "/api/v1/accounts"]) {
-        assert.equal((await registry.call("GET", target, { headers })).status, 401, target);
+        assert.equal((await registry.send("GET", target, { headers })).status, 401, target);
       }
     });
   }

@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import { essence, expectError } from "../support/answer.ts";
+import type { Credential, RequestOptions } from "../support/client.ts";
 import {
   configType,
   content,
@@ -13,23 +15,25 @@ import {
   layerType,
   unknownDigest,
 } from "../support/content.ts";
-import { servePrivate } from "./support/private-repositories.ts";
-import { type CallOptions, type Credential, essence, expectError } from "./support/registry.ts";
+import { startPrivateRegistry } from "./support/private-repositories.ts";
 
 const { registry, alice, bob, pusher, puller, secretLayer, image, referrer, open, layer } =
-  await servePrivate();
+  await startPrivateRegistry();
 
 const scopes = ["repository:team/secret:pull,push,delete", "repository:team/absent:pull,push,delete"];
 const strangers: [string, Credential | undefined][] = [
   ["nobody", undefined],
-  ["nobody with a token", await registry.bearer(undefined, ...scopes)],
+  ["nobody with a token", await registry.bearer(...scopes)],
   ["somebody else", bob],
-  ["somebody else with a token that was asked for it", await registry.bearer(bob, ...scopes)],
-  ["somebody else with a token for something else", await registry.bearer(bob, "repository:other/app:pull")],
+  ["somebody else with a token that was asked for it", await registry.as(bob).bearer(...scopes)],
+  [
+    "somebody else with a token for something else",
+    await registry.as(bob).bearer("repository:other/app:pull"),
+  ],
   ["somebody else with a generated token", (await registry.generateToken("bob")).secret],
 ];
 
-const requests: [string, string, CallOptions?][] = [
+const requests: [string, string, RequestOptions?][] = [
   ["GET", "manifests/v1"],
   ["HEAD", "manifests/v1"],
   ["GET", `manifests/${image.digest}`],
@@ -62,7 +66,7 @@ describe("a private repository is not to be told from a missing one", () => {
       for (const [method, path, options] of requests) {
         const [there, missing] = await Promise.all(
           ["team/secret", "team/absent"].map((name) =>
-            registry.call(method, `/v2/${name}/${path}`, { ...options, as }),
+            registry.send(method, `/v2/${name}/${path}`, { ...options, as }),
           ),
         );
         assert(there !== undefined && missing !== undefined);
@@ -77,9 +81,9 @@ describe("a private repository is not to be told from a missing one", () => {
       ["PATCH", { visibility: "public" }],
       ["DELETE", undefined],
     ] as const) {
-      const options: CallOptions = json === undefined ? { as: bob } : { as: bob, json };
-      const there = await registry.call(method, "/api/v1/repositories/team/secret", options);
-      const missing = await registry.call(method, "/api/v1/repositories/team/absent", options);
+      const options: RequestOptions = json === undefined ? { as: bob } : { as: bob, json };
+      const there = await registry.send(method, "/api/v1/repositories/team/secret", options);
+      const missing = await registry.send(method, "/api/v1/repositories/team/absent", options);
       assert.equal(there.status, 403);
       assert.deepEqual(essence(there, "team/secret"), essence(missing, "team/absent"));
     }
@@ -87,7 +91,7 @@ describe("a private repository is not to be told from a missing one", () => {
 
   test("by the token service", async () => {
     for (const as of [undefined, bob]) {
-      const answers = await Promise.all(scopes.map((scope) => registry.askToken(as, [scope])));
+      const answers = await Promise.all(scopes.map((scope) => registry.as(as).askToken([scope])));
       const said = answers.map(({ token, scope }) => {
         const { access } = decodeJwt(token);
         return [scope, JSON.stringify(access).replace(/team\/\w+/, "NAME")];
@@ -110,7 +114,7 @@ describe("a mount", () => {
     ["from nowhere", `mount=${layer}&from=`],
   ];
   const bearerOfBoth = () =>
-    registry.bearer(bob, "repository:other/new:pull,push", "repository:team/secret:pull");
+    registry.as(bob).bearer("repository:other/new:pull,push", "repository:team/secret:pull");
   for (const [what, query] of cases) {
     test(`${what} is an upload like any other`, async () => {
       for (const as of [bob, await bearerOfBoth()]) {
@@ -121,17 +125,17 @@ describe("a mount", () => {
           of.header("Docker-Upload-UUID"),
         ];
         assert.deepEqual(essence(answer, ...ids(answer)), essence(plain, ...ids(plain)));
-        assert.equal((await registry.call("GET", `/v2/other/new/blobs/${layer}`, { as })).status, 404);
+        assert.equal((await registry.send("GET", `/v2/other/new/blobs/${layer}`, { as })).status, 404);
       }
     });
   }
 
   test("is nothing for those who may not push", async () => {
     const target = `/v2/team/secret/blobs/uploads/?mount=${open.config}&from=open/app`;
-    for (const as of [undefined, await registry.bearer(undefined, "repository:open/app:pull")]) {
-      assert.equal((await registry.call("POST", target, as === undefined ? {} : { as })).status, 401);
+    for (const as of [undefined, await registry.bearer("repository:open/app:pull")]) {
+      assert.equal((await registry.send("POST", target, as === undefined ? {} : { as })).status, 401);
     }
-    expectError(await registry.call("POST", target, { as: puller }), 403, "DENIED");
+    expectError(await registry.send("POST", target, { as: puller }), 403, "DENIED");
   });
 });
 
@@ -145,12 +149,12 @@ describe("an upload session", () => {
     for (const method of ["GET", "PATCH", "PUT", "DELETE"]) {
       const options = method === "PATCH" || method === "PUT" ? { body } : {};
       const target = `${location}?digest=${digest}`;
-      assert.equal((await registry.call(method, target, options)).status, 401);
-      expectError(await registry.call(method, target, { ...options, as: bob }), 403, "DENIED");
+      assert.equal((await registry.send(method, target, options)).status, 401);
+      expectError(await registry.send(method, target, { ...options, as: bob }), 403, "DENIED");
       const moved = `/v2/team/elsewhere/blobs/uploads/${id}?digest=${digest}`;
-      expectError(await registry.call(method, moved, { ...options, as: alice }), 404, "BLOB_UPLOAD_UNKNOWN");
+      expectError(await registry.send(method, moved, { ...options, as: alice }), 404, "BLOB_UPLOAD_UNKNOWN");
       expectError(
-        await registry.call(method, target, { ...options, as: pusher }),
+        await registry.send(method, target, { ...options, as: pusher }),
         404,
         "BLOB_UPLOAD_UNKNOWN",
       );
@@ -175,7 +179,7 @@ describe("an upload session", () => {
       "%",
     ];
     for (const text of forged) {
-      const answer = await registry.call("GET", `/v2/team/secret/blobs/uploads/${text}`, { as: alice });
+      const answer = await registry.send("GET", `/v2/team/secret/blobs/uploads/${text}`, { as: alice });
       expectError(answer, 404, "BLOB_UPLOAD_UNKNOWN");
     }
   });
@@ -185,18 +189,18 @@ describe("the digest of another repository's private content", () => {
   test("opens nothing through an own repository", async () => {
     for (const digest of [layer, image.config, digestOf(secretLayer)]) {
       expectError(
-        await registry.call("GET", `/v2/other/app/blobs/${digest}`, { as: bob }),
+        await registry.send("GET", `/v2/other/app/blobs/${digest}`, { as: bob }),
         404,
         "BLOB_UNKNOWN",
       );
       await registry.must(404, "HEAD", `/v2/other/app/blobs/${digest}`, { as: bob });
-      expectError(await registry.call("GET", `/v2/open/app/blobs/${digest}`, {}), 404, "BLOB_UNKNOWN");
+      expectError(await registry.send("GET", `/v2/open/app/blobs/${digest}`, {}), 404, "BLOB_UNKNOWN");
     }
     for (const digest of [image.digest, referrer.digest]) {
       const path = `/v2/other/app/manifests/${digest}`;
-      expectError(await registry.call("GET", path, { as: bob }), 404, "MANIFEST_UNKNOWN");
+      expectError(await registry.send("GET", path, { as: bob }), 404, "MANIFEST_UNKNOWN");
       await registry.must(404, "HEAD", path, { as: bob });
-      expectError(await registry.call("DELETE", path, { as: bob }), 404, "MANIFEST_UNKNOWN");
+      expectError(await registry.send("DELETE", path, { as: bob }), 404, "MANIFEST_UNKNOWN");
     }
   });
 
@@ -208,9 +212,9 @@ describe("the digest of another repository's private content", () => {
     ...more,
   });
   const put = async (manifest: Uint8Array, type = imageManifestType) => {
-    await registry.pushBlob(bob, "other/thief", config);
+    await registry.as(bob).pushBlob("other/thief", config);
     const options = { as: bob, headers: { "Content-Type": type }, body: manifest };
-    return registry.call("PUT", "/v2/other/thief/manifests/v1", options);
+    return registry.send("PUT", "/v2/other/thief/manifests/v1", options);
   };
 
   test("cannot be referenced", async () => {

@@ -1,18 +1,20 @@
 /** What trying costs those who try, and what checking costs the registry. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { expectError } from "../support/answer.ts";
+import type { Credential } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { unknownDigest } from "../support/content.ts";
-import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
 
 /** Failed logins a minute, as wrangler.toml has them; and of what is asked in vain fewer, for the sake of time. */
 const maxFailures = 10;
 const maxMisses = 40;
 
-const registry = await serveClosed({}, { maxMisses });
+const registry = await startClosedRegistry({}, { maxMisses });
 const alice = await registry.account("alice", [{ repository: "team/**", verbs: ["pull", "push"] }]);
-const image = await registry.pushImage(alice, "team/app", "v1");
-const open = await registry.pushImage(admin, "open/app", "v1");
-await registry.pushImage(admin, "private/app", "v1");
+const image = await registry.as(alice).pushImage("team/app", "v1");
+const open = await registry.as(admin).pushImage("open/app", "v1");
+await registry.as(admin).pushImage("private/app", "v1");
 await registry.setVisibility("open/app", "public");
 
 const from = (address: string) => ({ "CF-Connecting-IP": address });
@@ -28,7 +30,7 @@ async function failUntilRefused(as: Credential, address: (attempt: number) => st
 }
 
 function logIn(as: Credential, address: string, path = "/token") {
-  return registry.call("GET", path, { as, headers: from(address) });
+  return registry.send("GET", path, { as, headers: from(address) });
 }
 
 describe("failed logins", () => {
@@ -48,7 +50,7 @@ describe("failed logins", () => {
       ["username", "alice"],
       ["password", alice.password],
     ];
-    const posted = await registry.call("POST", "/token", { form, headers: from("192.0.2.1") });
+    const posted = await registry.send("POST", "/token", { form, headers: from("192.0.2.1") });
     expectError(posted, 429, "TOOMANYREQUESTS");
     assert.equal((await logIn(alice, "192.0.2.1")).status, 429, "no guess is answered");
   });
@@ -56,8 +58,8 @@ describe("failed logins", () => {
   test("lock nobody out elsewhere, and no other account", async () => {
     assert.equal((await logIn(alice, "192.0.2.2")).status, 200);
     assert.equal((await logIn(admin, "192.0.2.1")).status, 200);
-    const bearer = await registry.bearer(alice, "repository:team/app:pull");
-    const answer = await registry.call("GET", "/v2/team/app/tags/list", {
+    const bearer = await registry.as(alice).bearer("repository:team/app:pull");
+    const answer = await registry.send("GET", "/v2/team/app/tags/list", {
       as: bearer,
       headers: from("192.0.2.1"),
     });
@@ -143,7 +145,7 @@ describe("anonymous callers that ask in vain", () => {
     for (let sent = 0; sent < total; sent += 20) {
       const answers = await Promise.all(
         Array.from({ length: 20 }, (_, i) =>
-          registry.call(i % 2 ? "HEAD" : "GET", path(), { as, headers: from(address) }),
+          registry.send(i % 2 ? "HEAD" : "GET", path(), { as, headers: from(address) }),
         ),
       );
       for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
@@ -157,7 +159,7 @@ describe("anonymous callers that ask in vain", () => {
     const { "LEDGERS.locateBlob": asked = 0 } = await registry.takeCalls();
     assert(asked >= maxMisses && asked < 2 * maxMisses + 50, `${asked} calls`);
     assert.equal(statuses.get(429), total - (statuses.get(404) ?? 0));
-    const pull = await registry.call("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
+    const pull = await registry.send("GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.20") });
     expectError(pull, 429, "TOOMANYREQUESTS");
   });
 
@@ -166,14 +168,14 @@ describe("anonymous callers that ask in vain", () => {
     const statuses = new Map<number, number>();
     for (let sent = 0; sent < 2 * maxMisses + 10; sent++) {
       const headers = from(`2001:db8:0:1::${(host++).toString(16)}`);
-      const { status } = await registry.call("GET", `/v2/open/app/blobs/${unknownDigest()}`, { headers });
+      const { status } = await registry.send("GET", `/v2/open/app/blobs/${unknownDigest()}`, { headers });
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
     assert((statuses.get(429) ?? 0) > 0, JSON.stringify([...statuses]));
   });
 
   test("nor with a token that is nobody's", async () => {
-    const as = await registry.bearer(undefined, "repository:open/app:pull");
+    const as = await registry.bearer("repository:open/app:pull");
     await registry.takeCalls();
     const statuses = await guess(() => `/v2/open/app/manifests/${unknownDigest()}`, "203.0.113.21", as);
     const { "LEDGERS.manifest": asked = 0 } = await registry.takeCalls();
@@ -196,7 +198,7 @@ describe("anonymous callers that ask in vain", () => {
     await registry.takeCalls();
     for (let i = 0; i < 10; i++) {
       const asked = Array.from({ length: 20 }, (_, j) => `repository:guess/n${i}-${j}:pull`);
-      await registry.bearer(as, ...asked);
+      await registry.as(as).bearer(...asked);
     }
     const { "LEDGERS.info": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
@@ -210,7 +212,7 @@ describe("anonymous callers that ask in vain", () => {
     const statuses = new Set<number>();
     for (let i = 0; i < 10; i++) {
       const scope = Array.from({ length: 20 }, (_, j) => `scope=repository:guess/t${i}-${j}:pull`).join("&");
-      statuses.add((await registry.call("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
+      statuses.add((await registry.send("GET", `/token?${scope}`, { headers: from("203.0.113.23") })).status);
     }
     const { "LEDGERS.info": asked = 0 } = await registry.takeCalls();
     assert(asked < 2 * maxMisses + 50, `${asked} calls`);
@@ -221,7 +223,7 @@ describe("anonymous callers that ask in vain", () => {
     const headers = from("203.0.113.22");
     const answers = await Promise.all(
       ["open/app", "private/app", "missing/app"].map((name) =>
-        registry.call("GET", `/v2/${name}/tags/list`, { headers }),
+        registry.send("GET", `/v2/${name}/tags/list`, { headers }),
       ),
     );
     assert.deepEqual(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size, 1);
@@ -244,9 +246,9 @@ describe("anonymous callers that ask in vain", () => {
 describe("in steady state", () => {
   test("a bearer token costs no call to a binding", async () => {
     const tokens = [
-      await registry.bearer(alice, "repository:team/app:pull"),
-      await registry.bearer(alice, "repository:team/app:pull"),
-      await registry.bearer(admin, "repository:team/app:pull"),
+      await registry.as(alice).bearer("repository:team/app:pull"),
+      await registry.as(alice).bearer("repository:team/app:pull"),
+      await registry.as(admin).bearer("repository:team/app:pull"),
     ];
     const path = `/v2/team/app/manifests/${image.digest}`;
     await registry.must(200, "GET", path, { as: tokens[0] });
@@ -259,14 +261,14 @@ describe("in steady state", () => {
   });
 
   test("nor does a public repository, with an anonymous token or none", async () => {
-    const as = await registry.bearer(undefined, "repository:open/app:pull");
+    const as = await registry.bearer("repository:open/app:pull");
     const path = `/v2/open/app/manifests/${open.digest}`;
     const headers = from("203.0.113.40");
     await registry.must(200, "GET", path, { headers });
     await registry.takeCalls();
     await registry.must(200, "GET", path, { as, headers });
     await registry.must(200, "GET", path, { headers });
-    await registry.bearer(undefined, "repository:open/app:pull");
+    await registry.bearer("repository:open/app:pull");
     assert.deepEqual(await registry.takeCalls(), {});
   });
 
@@ -278,7 +280,7 @@ describe("in steady state", () => {
   });
 
   test("a refused or forged token costs none either", async () => {
-    const as = await registry.bearer(alice, "repository:team/app:pull");
+    const as = await registry.as(alice).bearer("repository:team/app:pull");
     const [header = "", payload = ""] = as.split(".");
     await registry.takeCalls();
     for (let i = 0; i < 5; i++) {

@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
+import { expectError } from "../support/answer.ts";
+import type { Credential } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import {
   configType,
   content,
@@ -10,7 +13,6 @@ import {
   imageManifest,
 } from "../support/content.ts";
 import { startIssuer } from "./support/issuer.ts";
-import { admin, type Credential, expectError, serveClosed } from "./support/registry.ts";
 
 const hourMs = 3_600_000;
 const tokenTtlMs = 300_000;
@@ -23,7 +25,7 @@ const trusted = {
   acceptAccess: true,
 };
 const vars = { TOKEN_TTL: "5m", UPLOAD_TTL: "2h", TOKEN_ISSUERS: JSON.stringify([trusted]) };
-const registry = await serveClosed(vars);
+const registry = await startClosedRegistry(vars);
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const scope = "repository:team/app:pull,push";
 let accounts = 0;
@@ -32,7 +34,7 @@ let accounts = 0;
 async function expired(): Promise<{ name: string; login: Credential; as: string; location: string }> {
   const name = `pusher-${accounts++}`;
   const login = await registry.account(name, grants);
-  const as = await registry.bearer(login, scope);
+  const as = await registry.as(login).bearer(scope);
   const location = await open(as);
   await registry.advance(tokenTtlMs);
   return { name, login, as, location };
@@ -95,7 +97,7 @@ describe("an expired token is good for nothing else", () => {
     const { as, location } = await expired();
     const id = location.split("/").at(-1);
     await registry.must(404, "PATCH", `/v2/team/app/blobs/uploads/${crypto.randomUUID()}`, { as, body: "x" });
-    const elsewhere = await registry.call("PATCH", `/v2/team/other/blobs/uploads/${id}`, { as, body: "x" });
+    const elsewhere = await registry.send("PATCH", `/v2/team/other/blobs/uploads/${id}`, { as, body: "x" });
     assert.equal(elsewhere.status, 401);
   });
 });
@@ -103,7 +105,7 @@ describe("an expired token is good for nothing else", () => {
 test("is not continued by the location alone", async () => {
   const { location } = await expired();
   const body = content();
-  for (const options of [{}, { as: "x.y.z" }, { as: await registry.bearer(undefined, scope) }]) {
+  for (const options of [{}, { as: "x.y.z" }, { as: await registry.bearer(scope) }]) {
     for (const method of ["GET", "PATCH", "PUT", "DELETE"]) {
       const sent = method === "PATCH" || method === "PUT" ? { ...options, body } : options;
       await registry.must(401, method, `${location}?digest=${digestOf(body)}`, sent);
@@ -115,21 +117,21 @@ test("is not continued by somebody else's expired token", async () => {
   const { location } = await expired();
   const other = await expired();
   for (const as of [other.as, other.login]) {
-    expectError(await registry.call("PATCH", location, { as, body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
+    expectError(await registry.send("PATCH", location, { as, body: "x" }), 404, "BLOB_UPLOAD_UNKNOWN");
   }
 });
 
 test("is not continued by an expired token for pulls", async () => {
   const login = await registry.account("pulls", grants);
   const location = await open(login);
-  const as = await registry.bearer(login, "repository:team/app:pull");
+  const as = await registry.as(login).bearer("repository:team/app:pull");
   await registry.advance(tokenTtlMs);
   await registry.must(401, "PATCH", location, { as, body: "x" });
 });
 
 test("is not continued by an expired refresh token, or one that was tampered with", async () => {
   const { as, location, login } = await expired();
-  const issued = await registry.askToken(login, [], "&offline_token=true");
+  const issued = await registry.as(login).askToken([], "&offline_token=true");
   const [header = "", payload = "", signature = ""] = as.split(".");
   const later = { ...JSON.parse(Buffer.from(payload, "base64url").toString()), exp: 4e9 };
   const tampered = `${header}.${Buffer.from(JSON.stringify(later)).toString("base64url")}.${signature}`;
@@ -181,7 +183,7 @@ describe("is not continued once its account", () => {
     const json = { password: "a password that stays", grants };
     const make = () => registry.must(201, "PUT", `/api/v1/accounts/${name}`, { as: admin, json });
     await make();
-    const as = await registry.bearer({ name, password: json.password }, scope);
+    const as = await registry.as({ name, password: json.password }).bearer(scope);
     const location = await open(as);
     await remove(name);
     await make();
@@ -190,8 +192,8 @@ describe("is not continued once its account", () => {
   });
 
   test("is admin, and has another password", async () => {
-    const own = await serveClosed(vars);
-    const as = await own.bearer(admin, scope);
+    const own = await startClosedRegistry(vars);
+    const as = await own.as(admin).bearer(scope);
     const opened = await own.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
     await own.advance(tokenTtlMs);
     const written = await own.must(202, "PATCH", opened.header("Location"), { as, body: "x" });
@@ -204,7 +206,7 @@ describe("is not continued once its account", () => {
   test("has lost the generated token that it began with", async () => {
     await registry.account("robots", grants);
     const { id, secret } = await registry.generateToken("robots");
-    const as = await registry.bearer({ name: "robots", password: secret }, scope);
+    const as = await registry.as({ name: "robots", password: secret }).bearer(scope);
     const location = await open(as);
     await registry.advance(tokenTtlMs);
     const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
@@ -223,7 +225,7 @@ test("goes on after a change of its account that ends nothing", async () => {
 test("goes on with a generated token, whatever its account's password is", async () => {
   await registry.account("machines", grants);
   const { secret } = await registry.generateToken("machines");
-  const as = await registry.bearer({ name: "machines", password: secret }, scope);
+  const as = await registry.as({ name: "machines", password: secret }).bearer(scope);
   const location = await open(as);
   const json = { grants, password: "another long password" };
   await registry.must(200, "PUT", "/api/v1/accounts/machines", { as: admin, json });
@@ -235,7 +237,7 @@ describe("of a token that the registry's key signed and the registry did not iss
   /** Claims of a genuine token with others in their place, times in seconds from its `iat`. */
   async function altered(change: object): Promise<{ as: string; location: string }> {
     const login = await registry.account(`altered-${accounts++}`, grants);
-    const genuine = await registry.bearer(login, scope);
+    const genuine = await registry.as(login).bearer(scope);
     const location = await open(genuine);
     const claims = JSON.parse(Buffer.from(genuine.split(".")[1] ?? "", "base64url").toString());
     const times = Object.fromEntries(
@@ -287,7 +289,7 @@ test("goes on with a token that was exchanged for another issuer's, and with one
   const claims = { access: [{ type: "repository", name: "team/app", actions: ["pull", "push"] }] };
   const exp = Math.floor(Date.now() / 1000) + 48 * 3600;
   const theirs = await issuer.sign({ ...claims, exp });
-  const as = await registry.bearer({ name: "oidc", password: theirs }, scope);
+  const as = await registry.as({ name: "oidc", password: theirs }).bearer(scope);
   const location = await open(as);
   await registry.advance(tokenTtlMs);
   const next = (await registry.must(202, "PATCH", location, { as, body: "x" })).header("Location");
@@ -296,10 +298,10 @@ test("goes on with a token that was exchanged for another issuer's, and with one
 });
 
 test("is not continued once nothing of another issuer's is trusted any more, or not as far", async () => {
-  const own = await serveClosed(vars);
+  const own = await startClosedRegistry(vars);
   const claims = { access: [{ type: "repository", name: "team/app", actions: ["pull", "push"] }] };
   const theirs = await issuer.sign({ ...claims, exp: Math.floor(Date.now() / 1000) + 48 * 3600 });
-  const as = await own.bearer({ name: "oidc", password: theirs }, scope);
+  const as = await own.as({ name: "oidc", password: theirs }).bearer(scope);
   const { headers } = await own.must(202, "POST", "/v2/team/app/blobs/uploads/", { as });
   await own.advance(tokenTtlMs);
   const write = (status: number) =>

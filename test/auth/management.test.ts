@@ -2,15 +2,17 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
+import { expectProblem } from "../support/answer.ts";
+import type { Credential, RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { unknownDigest } from "../support/content.ts";
-import { admin, type CallOptions, type Credential, expectProblem, serveClosed } from "./support/registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const alice = await registry.account("alice", grants);
 
-const api = (method: string, path: string, options: CallOptions = {}) =>
-  registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+const api = (method: string, path: string, options: RequestOptions = {}) =>
+  registry.send(method, `/api/v1${path}`, { as: admin, ...options });
 
 describe("who may use it", () => {
   const cases: [string, string, unknown?][] = [
@@ -42,15 +44,15 @@ describe("who may use it", () => {
 
   test("not others than administrators", async () => {
     await registry.account("dora", grants);
-    await registry.pushImage(admin, "team/app", "v1");
+    await registry.as(admin).pushImage("team/app", "v1");
     for (const [method, path, json] of cases) {
       expectProblem(await send(method, path, json, alice), 403, "DENIED");
     }
   });
 
   test("nobody without a credential, or with a bearer token", async () => {
-    const bearer = await registry.bearer(admin, "repository:team/app:*", "registry:catalog:*");
-    for (const as of [undefined, bearer, await registry.bearer(undefined)]) {
+    const bearer = await registry.as(admin).bearer("repository:team/app:*", "registry:catalog:*");
+    for (const as of [undefined, bearer, await registry.bearer()]) {
       for (const [method, path, json] of [...cases, ["GET", "/repositories"] as const]) {
         const refused = await send(method, path, json, as);
         expectProblem(refused, 401, "UNAUTHORIZED");
@@ -74,11 +76,9 @@ describe("who may use it", () => {
     for (const [method, path, body] of cases) {
       expectProblem(await send(method, path, body, { name: "alice", password: secret }), 403, "DENIED");
     }
-    const token = await registry.bearer(
-      { name: "alice", password: secret },
-      "repository:team/app:*",
-      "repository:a:*",
-    );
+    const token = await registry
+      .as({ name: "alice", password: secret })
+      .bearer("repository:team/app:*", "repository:a:*");
     assert.deepEqual(
       (decodeJwt(token).access as { actions: string[] }[]).map(({ actions }) => actions),
       [["pull", "push"], []],
@@ -139,6 +139,6 @@ describe("who may use it", () => {
     const refused = await api("POST", "/accounts");
     expectProblem(refused, 405, "METHOD_UNSUPPORTED");
     assert.equal(refused.header("Allow"), "GET, HEAD");
-    assert.equal((await registry.call("GET", "/v2/api/v1/accounts")).status, 404);
+    assert.equal((await registry.send("GET", "/v2/api/v1/accounts")).status, 404);
   });
 });

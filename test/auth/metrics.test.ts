@@ -2,20 +2,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { version } from "../../src/version.ts";
-import { Client } from "../support/client.ts";
+import { expectProblem } from "../support/answer.ts";
+import { basic, Client, type Credential, type RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { content, digestOf, streamOf } from "../support/content.ts";
 import { parseMetrics, type Scraped, seriesValue } from "../support/scrape.ts";
-import {
-  admin,
-  basic,
-  type CallOptions,
-  type Credential,
-  expectProblem,
-  serveClosed,
-} from "./support/registry.ts";
 
 const metricsToken = "scrape-0123456789abcdef";
-const registry = await serveClosed({ METRICS_TOKEN: metricsToken });
+const registry = await startClosedRegistry({ METRICS_TOKEN: metricsToken });
 registry.secrets.add(metricsToken);
 const builder = await registry.account("builder", [{ repository: "team/**", verbs: ["pull", "push"] }]);
 
@@ -41,16 +35,16 @@ function histogram({ text }: Scraped, name: string, labels: string): { buckets: 
 test("administrators and the scraper's token read the metrics, and nobody else", async () => {
   await scrape();
   await scrape(metricsToken);
-  const cases: [CallOptions, number][] = [
+  const cases: [RequestOptions, number][] = [
     [{}, 401],
     [{ as: "another-0123456789abcde" }, 401],
     [{ as: { name: "admin", password: "wrong" } }, 401],
     [{ as: { name: "metrics", password: metricsToken } }, 401],
-    [{ as: await registry.bearer(admin, "repository:team/app:pull") }, 401],
+    [{ as: await registry.as(admin).bearer("repository:team/app:pull") }, 401],
     [{ as: builder }, 403],
   ];
   for (const [options, status] of cases) {
-    assert.equal((await registry.call("GET", "/metrics", options)).status, status, JSON.stringify(options));
+    assert.equal((await registry.send("GET", "/metrics", options)).status, status, JSON.stringify(options));
   }
 });
 
@@ -59,14 +53,14 @@ test("the release that runs is a metric", async () => {
 });
 
 test("the scraper's token opens nothing but the metrics", async () => {
-  await registry.pushImage(builder, "team/other", "v1");
+  await registry.as(builder).pushImage("team/other", "v1");
   for (const path of ["/v2/", "/v2/_catalog", "/v2/team/other/manifests/v1", "/api/v1/accounts"]) {
-    assert.equal((await registry.call("GET", path, { as: metricsToken })).status, 401, path);
+    assert.equal((await registry.send("GET", path, { as: metricsToken })).status, 401, path);
   }
 });
 
 test("requests, their bytes, durations, cache look-ups and pulls are counted exactly", async () => {
-  const { digest, manifest, config } = await registry.pushImage(builder, "team/app", "v1");
+  const { digest, manifest, config } = await registry.as(builder).pushImage("team/app", "v1");
   const before = await scrape();
   for (let pull = 0; pull < 3; pull++)
     await registry.must(200, "GET", "/v2/team/app/manifests/v1", { as: builder });
@@ -130,7 +124,7 @@ test("bytes of bodies without a length are counted as they come, and an upload a
 });
 
 test("made-up methods and paths make no series of their own", async () => {
-  for (const method of ["PROPFIND", "REPORT"]) await registry.call(method, "/nowhere/at/all", { as: admin });
+  for (const method of ["PROPFIND", "REPORT"]) await registry.send(method, "/nowhere/at/all", { as: admin });
   const after = await scrape();
   assert.equal(seriesValue(after, "stowage_requests_total", { route: "none", method: "other" }), 2);
   assert(
@@ -139,8 +133,8 @@ test("made-up methods and paths make no series of their own", async () => {
 });
 
 test("the API says how often repositories and tags are pulled", async () => {
-  await registry.pushImage(builder, "team/popular", "latest");
-  await registry.pushImage(builder, "team/popular", "old");
+  await registry.as(builder).pushImage("team/popular", "latest");
+  await registry.as(builder).pushImage("team/popular", "old");
   for (let pull = 0; pull < 2; pull++)
     await registry.must(200, "GET", "/v2/team/popular/manifests/latest", { as: builder });
   await registry.must(200, "GET", "/v2/team/popular/manifests/old", { as: builder });
@@ -173,12 +167,12 @@ test("the API says how often repositories and tags are pulled", async () => {
 });
 
 test("a repository that one may not pull is not told from one that is not there", async () => {
-  await registry.pushImage(admin, "secret/app", "v1");
+  await registry.as(admin).pushImage("secret/app", "v1");
   for (const name of ["secret/app", "secret/nothing"]) {
-    expectProblem(await registry.call("GET", `/api/v1/repositories/${name}`, { as: builder }), 403, "DENIED");
+    expectProblem(await registry.send("GET", `/api/v1/repositories/${name}`, { as: builder }), 403, "DENIED");
   }
   expectProblem(
-    await registry.call("GET", "/api/v1/repositories/not/there", { as: admin }),
+    await registry.send("GET", "/api/v1/repositories/not/there", { as: admin }),
     404,
     "NAME_UNKNOWN",
   );

@@ -1,10 +1,12 @@
 /** From where a blob is mounted: from what the credential at hand may pull, and nothing else of its account. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { servePrivate } from "./support/private-repositories.ts";
-import { admin, type Credential, essence, serveClosed } from "./support/registry.ts";
+import { essence } from "../support/answer.ts";
+import type { Credential } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
+import { startPrivateRegistry } from "./support/private-repositories.ts";
 
-const { registry, alice, layer, open } = await servePrivate();
+const { registry, alice, layer, open } = await startPrivateRegistry();
 const target = "repository:team/new:pull,push";
 const narrow = await registry.generateToken("alice", {
   grants: [{ repository: "team/new", verbs: ["pull", "push"] }],
@@ -17,10 +19,10 @@ const wholeLogin = { name: "alice", password: whole.secret };
 const bearer =
   (as: Credential, ...scopes: string[]) =>
   () =>
-    registry.bearer(as, ...scopes);
+    registry.as(as).bearer(...scopes);
 
 async function refreshed(): Promise<string> {
-  const { refresh_token: token = "" } = await registry.askToken(alice, [], "&offline_token=true");
+  const { refresh_token: token = "" } = await registry.as(alice).askToken([], "&offline_token=true");
   const form: [string, string][] = [
     ["grant_type", "refresh_token"],
     ["refresh_token", token],
@@ -33,7 +35,7 @@ async function refreshed(): Promise<string> {
 
 /** A token for the target of whose holder the registry has just looked up what the account may. */
 async function afterList(): Promise<string> {
-  const as = await registry.bearer(alice, target, "registry:catalog:*");
+  const as = await registry.as(alice).bearer(target, "registry:catalog:*");
   const listed = await registry.must(200, "GET", "/v2/_catalog", { as });
   assert(listed.json<{ repositories: string[] }>().repositories.includes("team/secret"));
   return as;
@@ -103,17 +105,17 @@ describe("a mount is an upload like any other by", () => {
 });
 
 test("who mounts from wherever a blob is has not guessed at the repositories that have it", async () => {
-  const strict = await serveClosed({}, { maxMisses: 3 });
+  const strict = await startClosedRegistry({}, { maxMisses: 3 });
   const grants = [{ repository: "**", verbs: ["pull" as const, "push" as const] }];
   const pusher = await strict.account("pusher", grants);
-  const image = await strict.pushImage(pusher, "shared/0", "v1");
+  const image = await strict.as(pusher).pushImage("shared/0", "v1");
   const [shared = ""] = image.layers;
   for (const name of ["shared/1", "shared/2", "shared/3", "shared/4"]) {
     await strict.must(201, "POST", `/v2/${name}/blobs/uploads/?mount=${shared}&from=shared/0`, {
       as: pusher,
     });
   }
-  const as = await strict.bearer(pusher, "repository:mine/app:pull,push");
+  const as = await strict.as(pusher).bearer("repository:mine/app:pull,push");
   await strict.must(202, "POST", `/v2/mine/app/blobs/uploads/?mount=${shared}`, { as });
   await strict.setVisibility("shared/0", "public");
   await strict.must(200, "GET", "/v2/shared/0/manifests/v1", { as });

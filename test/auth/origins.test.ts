@@ -1,18 +1,19 @@
 /** Under which names the registry is asked for, and which web sites its browsers are on. Requests are bytes. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import type { Answer } from "../support/client.ts";
+import type { Answer } from "../support/answer.ts";
+import { basic } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { converse, exchange, head } from "../support/raw.ts";
-import { serve } from "../support/registry.ts";
-import { admin, basic, serveClosed } from "./support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const open = await serve();
-const named = await serve({
+const open = await startRegistry();
+const named = await startRegistry({
   vars: { OPEN_HOSTS: "Host.Docker.Internal, 192.168.1.5,[fd00::5], ", TRUST_FORWARDED: "yes" },
 });
-const closed = await serveClosed();
-const proxied = await serveClosed({ TRUST_FORWARDED: "yes", PUBLIC_SCHEME: "https" });
-const published = await serveClosed({ PUBLIC_URL: "https://images.example" });
+const closed = await startClosedRegistry();
+const proxied = await startClosedRegistry({ TRUST_FORWARDED: "yes", PUBLIC_SCHEME: "https" });
+const published = await startClosedRegistry({ PUBLIC_URL: "https://images.example" });
 const port = new URL(open.url).port;
 const authorization = { Authorization: basic(admin.name, admin.password) };
 const empty = { "Content-Length": "0" };

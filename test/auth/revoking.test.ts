@@ -1,19 +1,20 @@
 /** What was taken back: at once where somebody logs in, and everywhere once the tokens that are out have ended. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { type AuthRegistry, admin, type Credential, serveClosed } from "./support/registry.ts";
+import type { Credential } from "../support/client.ts";
+import { admin, type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const tokenTtlMs = 5 * 60_000;
 
-function refresh(token: string, of: AuthRegistry = registry) {
+function refresh(token: string, of: ClosedRegistry = registry) {
   const form: [string, string][] = [
     ["grant_type", "refresh_token"],
     ["refresh_token", token],
     ["scope", "repository:team/app:pull,push"],
   ];
-  return of.call("POST", "/token", { form });
+  return of.send("POST", "/token", { form });
 }
 
 type Holder = { login: Credential; bearer: string; refreshToken: string; name: string; tokenId: string };
@@ -23,7 +24,7 @@ async function holder(name: string, by: "password" | "token"): Promise<Holder> {
   const account = await registry.account(name, grants);
   const made = await registry.generateToken(name);
   const login = by === "password" ? account : { name, password: made.secret };
-  const issued = await registry.askToken(login, ["repository:team/app:pull,push"], "&offline_token=true");
+  const issued = await registry.as(login).askToken(["repository:team/app:pull,push"], "&offline_token=true");
   const { refresh_token: refreshToken = "" } = issued;
   await registry.must(200, "GET", "/v2/_catalog", { as: login });
   assert.equal((await refresh(refreshToken)).status, 200);
@@ -91,7 +92,7 @@ test("a token that has run out opens nothing", async () => {
   const login = await registry.account("brief", grants);
   const { secret } = await registry.generateToken("brief", { expiresInSeconds: 60 });
   const as = { name: "brief", password: secret };
-  const issued = await registry.askToken(as, ["repository:team/app:push"], "&offline_token=true");
+  const issued = await registry.as(as).askToken(["repository:team/app:push"], "&offline_token=true");
   assert(issued.expires_in <= 60);
   await registry.advance(60_000);
   for (const shown of [as, secret, issued.token]) await registry.must(401, "GET", "/v2/", { as: shown });
@@ -140,7 +141,7 @@ describe("what was issued for a password stays ended", () => {
       const name = `ended-${index}`;
       t.after(() => registry.advance(0));
       const login = await registry.account(name, grants);
-      const issued = await registry.askToken(login, ["registry:catalog:*"], "&offline_token=true");
+      const issued = await registry.as(login).askToken(["registry:catalog:*"], "&offline_token=true");
       await registry.holdClock();
       await change(name, login.password);
       await registry.must(200, "GET", "/v2/", { as: login });
@@ -149,13 +150,13 @@ describe("what was issued for a password stays ended", () => {
   }
 
   test("so that it lists nothing of an account that was made anew", async () => {
-    await registry.pushImage(admin, "team/listed", "v1");
+    await registry.as(admin).pushImage("team/listed", "v1");
     const lists = async (as: Credential) =>
       (await registry.must(200, "GET", "/v2/_catalog", { as })).json<{ repositories: string[] }>()
         .repositories;
-    const first = await registry.bearer(await registry.account("lister", []), "registry:catalog:*");
+    const first = await registry.as(await registry.account("lister", [])).bearer("registry:catalog:*");
     await remove("lister");
-    const second = await registry.bearer(await registry.account("lister", grants), "registry:catalog:*");
+    const second = await registry.as(await registry.account("lister", grants)).bearer("registry:catalog:*");
     for (const [as, isShown] of [
       [second, true],
       [first, false],
@@ -169,7 +170,7 @@ test("a narrowed grant is narrow at once wherever somebody logs in", async () =>
   for (const by of ["password", "token"] as const) {
     const held = await holder(`narrow-${by}`, by);
     await put(held.name, { grants: [{ repository: "team/app", verbs: ["pull"] }] });
-    const refused = await registry.call("POST", "/v2/team/app/blobs/uploads/", { as: held.login });
+    const refused = await registry.send("POST", "/v2/team/app/blobs/uploads/", { as: held.login });
     assert.equal(refused.status, 403);
     for (const answer of [
       await registry.must(200, "GET", "/token?scope=repository:team/app:pull,push", { as: held.login }),
@@ -197,29 +198,29 @@ test("a narrowed grant narrows its tokens, which were wider", async () => {
 });
 
 test("a repository made private again is closed to nobody's tokens once they have ended", async () => {
-  await registry.pushImage(admin, "open/app", "v1");
+  await registry.as(admin).pushImage("open/app", "v1");
   await registry.setVisibility("open/app", "public");
-  const token = await registry.bearer(undefined, "repository:open/app:pull");
+  const token = await registry.bearer("repository:open/app:pull");
   await registry.must(200, "GET", "/v2/open/app/manifests/v1", { as: token });
   await registry.must(200, "GET", "/v2/open/app/manifests/v1");
   await registry.setVisibility("open/app", "private");
   await registry.must(401, "GET", "/v2/open/app/manifests/v1");
-  const next = await registry.bearer(undefined, "repository:open/app:pull");
+  const next = await registry.bearer("repository:open/app:pull");
   await registry.must(401, "GET", "/v2/open/app/manifests/v1", { as: next });
   await registry.advance(tokenTtlMs);
   await registry.must(401, "GET", "/v2/open/app/manifests/v1", { as: token });
 });
 
 test("a refresh token ends", async () => {
-  const { refresh_token: token = "" } = await registry.askToken(admin, [], "&offline_token=true");
+  const { refresh_token: token = "" } = await registry.as(admin).askToken([], "&offline_token=true");
   assert.equal((await refresh(token)).status, 200);
   await registry.advance(30 * 86_400_000);
   assert.equal((await refresh(token)).status, 401);
 });
 
 test("old keys are kept as long as what they signed", async () => {
-  const lasting = await serveClosed({ REFRESH_TTL: "90d" });
-  const { refresh_token: token = "" } = await lasting.askToken(admin, [], "&offline_token=true");
+  const lasting = await startClosedRegistry({ REFRESH_TTL: "90d" });
+  const { refresh_token: token = "" } = await lasting.as(admin).askToken([], "&offline_token=true");
   await lasting.advance(89 * 86_400_000);
   await lasting.must(200, "POST", "/api/v1/keys/rotate", { as: admin });
   assert.equal((await refresh(token, lasting)).status, 200);

@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
+import { expectError } from "../support/answer.ts";
+import { basic, type Credential, type RequestOptions } from "../support/client.ts";
 import { digestOf } from "../support/content.ts";
 import { exchange, head } from "../support/raw.ts";
-import { servePrivate } from "./support/private-repositories.ts";
-import { basic, type CallOptions, type Credential, expectError } from "./support/registry.ts";
+import { startPrivateRegistry } from "./support/private-repositories.ts";
 
-const { registry, alice, bob, pusher, cleaner, puller, secretLayer, image, layer } = await servePrivate();
+const { registry, alice, bob, pusher, cleaner, puller, secretLayer, image, layer } =
+  await startPrivateRegistry();
 
 describe("names that are written another way reach nothing", () => {
   const targets = [
@@ -68,7 +70,7 @@ describe("names that are written another way reach nothing", () => {
       "X-HTTP-Method-Override": "DELETE",
       Cookie: "account=admin",
     };
-    expectError(await registry.call("GET", "/v2/team/secret/tags/list", { as: bob, headers }), 403, "DENIED");
+    expectError(await registry.send("GET", "/v2/team/secret/tags/list", { as: bob, headers }), 403, "DENIED");
     await registry.must(200, "GET", "/v2/other/app/tags/list", { as: bob, headers });
     await registry.must(200, "GET", "/v2/other/app/manifests/v1", { as: bob, headers });
   });
@@ -146,7 +148,7 @@ describe("scopes that grant nothing", () => {
           [],
         );
         assert.equal(said, "");
-        assert.equal((await registry.call("GET", "/v2/_catalog", { as: token })).status, 401);
+        assert.equal((await registry.send("GET", "/v2/_catalog", { as: token })).status, 401);
       }
     });
   }
@@ -170,15 +172,13 @@ describe("scopes that grant nothing", () => {
     const invalid = Array.from({ length: 6000 }, () => ["scope", "x"] as [string, string]);
     await registry.must(200, "POST", "/token", { form: [...form.slice(0, 3), ...invalid] });
     const tooLarge = Array.from({ length: 9000 }, () => ["scope", "repository:a:b"] as [string, string]);
-    expectError(await registry.call("POST", "/token", { form: tooLarge }), 400, "UNSUPPORTED");
+    expectError(await registry.send("POST", "/token", { form: tooLarge }), 400, "UNSUPPORTED");
   });
 
   test("one that is asked for twice is granted once, with what is allowed of both", async () => {
-    const token = await registry.bearer(
-      bob,
-      "repository:other/app:pull repository:other/app:push,admin",
-      "repository:other/app:pull",
-    );
+    const token = await registry
+      .as(bob)
+      .bearer("repository:other/app:pull repository:other/app:push,admin", "repository:other/app:pull");
     const access = decodeJwt(token).access as { name: string; actions: string[] }[];
     assert.deepEqual(
       access.map(({ name, actions }) => [name, actions]),
@@ -188,7 +188,7 @@ describe("scopes that grant nothing", () => {
 });
 
 describe("verbs", () => {
-  const cases: [string, Credential, string, string, number, CallOptions?][] = [
+  const cases: [string, Credential, string, string, number, RequestOptions?][] = [
     ["push asks what is there", pusher, "HEAD", `blobs/${layer}`, 200],
     ["push asks what is there", pusher, "HEAD", `manifests/${image.digest}`, 200],
     ["push asks what is there", pusher, "HEAD", "manifests/v1", 200],
@@ -214,15 +214,15 @@ describe("verbs", () => {
   }
 
   test("a token asked for less does less than its account may", async () => {
-    const as = await registry.bearer(alice, "repository:team/secret:pull");
+    const as = await registry.as(alice).bearer("repository:team/secret:pull");
     await registry.must(200, "GET", "/v2/team/secret/manifests/v1", { as });
-    const refused = await registry.call("POST", "/v2/team/secret/blobs/uploads/", { as });
+    const refused = await registry.send("POST", "/v2/team/secret/blobs/uploads/", { as });
     expectError(refused, 401, "UNAUTHORIZED");
     assert.match(
       refused.header("WWW-Authenticate"),
       /scope="repository:team\/secret:pull,push",error="insufficient_scope"$/,
     );
-    const elsewhere = await registry.call("GET", "/v2/team/other/tags/list", { as });
+    const elsewhere = await registry.send("GET", "/v2/team/other/tags/list", { as });
     assert.match(elsewhere.header("WWW-Authenticate"), /error="insufficient_scope"$/);
   });
 
@@ -259,7 +259,7 @@ describe("lists", () => {
   };
 
   test("show everybody what they may pull", async () => {
-    const catalogToken = (as: Credential | undefined) => registry.bearer(as, "registry:catalog:*");
+    const catalogToken = (as: Credential | undefined) => registry.as(as).bearer("registry:catalog:*");
     assert.deepEqual(await list("/v2/_catalog", puller), ["open/app", "team/secret"]);
     assert.deepEqual(await list("/v2/_catalog", pusher), ["open/app"]);
     assert.deepEqual(await list("/v2/_catalog", await catalogToken(undefined)), ["open/app"]);
@@ -291,14 +291,14 @@ describe("lists", () => {
   });
 
   test("are not for tokens that were asked for something else", async () => {
-    const as = await registry.bearer(alice, "repository:team/secret:pull");
-    const refused = await registry.call("GET", "/v2/_catalog", { as });
+    const as = await registry.as(alice).bearer("repository:team/secret:pull");
+    const refused = await registry.send("GET", "/v2/_catalog", { as });
     expectError(refused, 401, "UNAUTHORIZED");
     assert.match(
       refused.header("WWW-Authenticate"),
       /scope="registry:catalog:\*",error="insufficient_scope"$/,
     );
-    assert.equal((await registry.call("GET", "/api/v1/repositories", { as })).status, 401);
+    assert.equal((await registry.send("GET", "/api/v1/repositories", { as })).status, 401);
   });
 });
 

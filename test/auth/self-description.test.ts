@@ -4,12 +4,13 @@ import { Writable } from "node:stream";
 import { describe, test } from "node:test";
 import { version } from "../../src/version.ts";
 import { until } from "../local/program.ts";
+import { basic, type Credential } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
-import { admin, basic, type Credential, serveClosed } from "./support/registry.ts";
 
 type Line = Record<string, unknown>;
 
-const registry = await serveClosed({ LOG_PROBES: "no" });
+const registry = await startClosedRegistry({ LOG_PROBES: "no" });
 
 describe("the root says what this is", () => {
   test("to everybody, in a sentence", async () => {
@@ -27,7 +28,7 @@ describe("the root says what this is", () => {
   });
 
   test("also where nobody can be let in", async () => {
-    const none = await serveClosed({ ADMIN_PASSWORD: "", ACCESS: "closed" }, { hasAdmin: false });
+    const none = await startClosedRegistry({ ADMIN_PASSWORD: "", ACCESS: "closed" }, { hasAdmin: false });
     await none.must(200, "GET", "/");
   });
 });
@@ -55,9 +56,9 @@ test("a deployment whose password is too short names the variable, and not the p
 /** The lines of the log about what was asked, which ends with a request for nothing that there is. */
 async function linesOf(asked: [method: string, path: string, as?: Credential][]): Promise<Line[]> {
   const start = registry.log.length;
-  for (const [method, path, as] of asked) await registry.call(method, path, { as });
+  for (const [method, path, as] of asked) await registry.send(method, path, { as });
   const end = `/end-${start}`;
-  await registry.call("GET", end);
+  await registry.send("GET", end);
   await until("the last line", () => registry.log.includes(end));
   const lines: Line[] = registry.log
     .slice(start, registry.log.indexOf("\n", registry.log.indexOf(end)))

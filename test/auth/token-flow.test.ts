@@ -2,10 +2,12 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { createLocalJWKSet, createRemoteJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
-import { admin, basic, expectError, serveClosed, type TokenAnswer } from "./support/registry.ts";
+import { expectError } from "../support/answer.ts";
+import { basic, type TokenAnswer } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 
-const registry = await serveClosed();
-const forwarding = await serveClosed({
+const registry = await startClosedRegistry();
+const forwarding = await startClosedRegistry({
   TRUST_FORWARDED: "yes",
   AUTH_SERVICE: "images.example",
   TOKEN_TTL: "90s",
@@ -14,7 +16,7 @@ const alice = await registry.account("alice", [
   { repository: "team/*", verbs: ["pull", "push"] },
   { repository: "shared/**", verbs: ["pull"] },
 ]);
-await registry.pushImage(admin, "open/app", "v1");
+await registry.as(admin).pushImage("open/app", "v1");
 await registry.setVisibility("open/app", "public");
 
 type Access = { type: string; name: string; actions: string[]; denied?: string[] };
@@ -50,7 +52,7 @@ describe("/token", () => {
   });
 
   test("issues tokens that say this and nothing else", async () => {
-    const { token } = await registry.askToken(alice, ["repository:team/app:pull"]);
+    const { token } = await registry.as(alice).askToken(["repository:team/app:pull"]);
     const { kid, ...header } = decodeProtectedHeader(token);
     assert.deepEqual(header, { alg: "EdDSA", typ: "at+jwt" });
     assert.match(String(kid), /^[0-9a-f-]{36}$/);
@@ -66,8 +68,8 @@ describe("/token", () => {
     assert(Math.abs(iat - Date.now() / 1000) < 60);
     assert.match(String(ver), /^\d+$/);
     assert.match(String(jti), /^[0-9a-f-]{36}$/);
-    assert.notEqual(jti, decodeJwt((await registry.askToken(alice, [])).token).jti);
-    const other = decodeJwt((await forwarding.askToken(admin, [])).token);
+    assert.notEqual(jti, decodeJwt((await registry.as(alice).askToken([])).token).jti);
+    const other = decodeJwt((await forwarding.as(admin).askToken([])).token);
     assert.deepEqual(
       [other.iss, other.aud, Number(other.exp) - Number(other.iat)],
       ["images.example", "images.example", 90],
@@ -126,7 +128,7 @@ describe("/token", () => {
   ];
   for (const [what, scopes, access] of cases) {
     test(`asked for ${what}, grants what is asked for and allowed`, async () => {
-      assert.deepEqual(accessOf((await registry.askToken(alice, scopes)).token), access);
+      assert.deepEqual(accessOf((await registry.as(alice).askToken(scopes)).token), access);
       const form: [string, string][] = [
         ["grant_type", "password"],
         ["username", alice.name],
@@ -142,7 +144,6 @@ describe("/token", () => {
 
   test("lets nobody in particular pull what is public, and nothing else", async () => {
     const { token, refresh_token: refresh } = await registry.askToken(
-      undefined,
       ["repository:open/app:pull,push repository:team/app:pull"],
       "&offline_token=true",
     );
@@ -151,9 +152,9 @@ describe("/token", () => {
     await registry.must(200, "GET", "/v2/", { as: token });
     await registry.must(200, "GET", "/v2/open/app/manifests/v1", { as: token });
     await registry.must(200, "GET", "/v2/open/app/manifests/v1");
-    assert.equal((await registry.call("POST", "/v2/open/app/blobs/uploads/", { as: token })).status, 401);
-    assert.equal((await registry.call("GET", "/v2/team/app/tags/list", { as: token })).status, 401);
-    expectError(await registry.call("GET", "/v2/"), 401, "UNAUTHORIZED");
+    assert.equal((await registry.send("POST", "/v2/open/app/blobs/uploads/", { as: token })).status, 401);
+    assert.equal((await registry.send("GET", "/v2/team/app/tags/list", { as: token })).status, 401);
+    expectError(await registry.send("GET", "/v2/"), 401, "UNAUTHORIZED");
   });
 
   const refused: [string, [string, string][]][] = [
@@ -163,7 +164,7 @@ describe("/token", () => {
   ];
   for (const [what, form] of refused) {
     test(`refuses ${what}`, async () => {
-      expectError(await registry.call("POST", "/token", { form }), 400, "UNSUPPORTED");
+      expectError(await registry.send("POST", "/token", { form }), 400, "UNSUPPORTED");
     });
   }
 
@@ -209,7 +210,7 @@ describe("/token", () => {
   ];
   for (const [what, form] of wrong) {
     test(`lets nobody in by ${what}`, async () => {
-      const answer = await registry.call("POST", "/token", { form });
+      const answer = await registry.send("POST", "/token", { form });
       expectError(answer, 401, "UNAUTHORIZED");
       assert.equal(answer.header("WWW-Authenticate"), 'Basic realm="stowage", charset="UTF-8"');
     });
@@ -218,7 +219,7 @@ describe("/token", () => {
   test("refuses wrong credentials as such, whichever part of them is wrong", async () => {
     const answers = await Promise.all(
       [basic("alice", "wrong"), basic("nobody", alice.password), "Basic !", "Bearer x"].map((Authorization) =>
-        registry.call("GET", "/token?scope=repository:open/app:pull", { headers: { Authorization } }),
+        registry.send("GET", "/token?scope=repository:open/app:pull", { headers: { Authorization } }),
       ),
     );
     for (const answer of answers) expectError(answer, 401, "UNAUTHORIZED");
@@ -234,7 +235,7 @@ describe("/token", () => {
 
 describe("a refresh token", () => {
   const refresh = (token: string, ...scopes: string[]) =>
-    registry.call("POST", "/token", {
+    registry.send("POST", "/token", {
       form: [
         ["grant_type", "refresh_token"],
         ["refresh_token", token],
@@ -244,7 +245,7 @@ describe("a refresh token", () => {
     });
 
   test("is got with GET or POST, and gets tokens", async () => {
-    const byGet = (await registry.askToken(alice, [], "&offline_token=true")).refresh_token ?? "";
+    const byGet = (await registry.as(alice).askToken([], "&offline_token=true")).refresh_token ?? "";
     const form: [string, string][] = [
       ["grant_type", "password"],
       ["username", alice.name],
@@ -272,24 +273,24 @@ describe("a refresh token", () => {
 
   test("is given to nobody who did not ask for one", async () => {
     for (const more of ["", "&offline_token=false", "&offline_token=1"]) {
-      assert.equal((await registry.askToken(alice, [], more)).refresh_token, undefined);
+      assert.equal((await registry.as(alice).askToken([], more)).refresh_token, undefined);
     }
   });
 
   test("is no bearer token, and a bearer token is none", async () => {
-    const issued = await registry.askToken(alice, ["repository:team/app:pull"], "&offline_token=true");
+    const issued = await registry.as(alice).askToken(["repository:team/app:pull"], "&offline_token=true");
     for (const target of ["/v2/", "/v2/team/app/tags/list"]) {
-      assert.equal((await registry.call("GET", target, { as: issued.refresh_token })).status, 401);
+      assert.equal((await registry.send("GET", target, { as: issued.refresh_token })).status, 401);
     }
     expectError(await refresh(issued.token), 401, "UNAUTHORIZED");
     const asPassword = { name: "alice", password: issued.token };
-    assert.equal((await registry.call("GET", "/token", { as: asPassword })).status, 401);
+    assert.equal((await registry.send("GET", "/token", { as: asPassword })).status, 401);
   });
 });
 
 describe("keys", () => {
   test("are published, and verify the registry's tokens with any library", async () => {
-    const { token } = await registry.askToken(alice, ["repository:team/app:pull"]);
+    const { token } = await registry.as(alice).askToken(["repository:team/app:pull"]);
     const keys = createRemoteJWKSet(new URL(`${registry.url}/.well-known/jwks.json`));
     const { payload } = await jwtVerify(token, keys, {
       issuer: "stowage",
@@ -307,10 +308,10 @@ describe("keys", () => {
   });
 
   test("change without breaking the tokens that are out", async () => {
-    const before = await registry.askToken(alice, ["registry:catalog:*"], "&offline_token=true");
+    const before = await registry.as(alice).askToken(["registry:catalog:*"], "&offline_token=true");
     const rotated = await registry.must(200, "POST", "/api/v1/keys/rotate", { as: admin });
     const { signing, verifying } = rotated.json<{ signing: string; verifying: string[] }>();
-    const after = await registry.askToken(alice, ["registry:catalog:*"]);
+    const after = await registry.as(alice).askToken(["registry:catalog:*"]);
     assert.equal(decodeProtectedHeader(after.token).kid, signing);
     assert.deepEqual(verifying, [signing, decodeProtectedHeader(before.token).kid]);
     for (const { token } of [before, after]) await registry.must(200, "GET", "/v2/_catalog", { as: token });
@@ -325,10 +326,10 @@ describe("keys", () => {
   });
 
   test("are the same after the catalog lost its memory", async () => {
-    const { token } = await registry.askToken(alice, []);
+    const { token } = await registry.as(alice).askToken([]);
     await registry.instance.miniflare.unsafeEvictDurableObject("stowage", "Catalog", { name: "catalog" });
     await registry.must(200, "GET", "/v2/", { as: token });
-    const kid = decodeProtectedHeader((await registry.askToken(alice, [])).token).kid;
+    const kid = decodeProtectedHeader((await registry.as(alice).askToken([])).token).kid;
     assert.equal(kid, decodeProtectedHeader(token).kid);
   });
 });

@@ -6,14 +6,14 @@ import { join } from "node:path";
 import test, { after } from "node:test";
 import { content, digestOf, encode } from "../support/content.ts";
 import { earlierData } from "../support/earlier-data.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { call } from "./command-line.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stowage-backup-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 test("what a manifest of unknown type names is exported and imported with it", async () => {
-  const [original, restored] = await Promise.all([serve(), serve()]);
+  const [original, restored] = await Promise.all([startRegistry(), startRegistry()]);
   const bytes = content();
   const digest = await original.pushBlob("any", bytes);
   const source = encode({ manifests: { a: [{ digest }] }, layers: "none" });
@@ -31,8 +31,11 @@ test("what a manifest of unknown type names is exported and imported with it", a
 });
 
 test("what any client reads in a manifest of an earlier release is exported; the manifest is not imported", async () => {
-  const original = await serve({ dataDirectory: earlierData("before-rereading.tar.gz"), bucket: "disk" });
-  const restored = await serve();
+  const original = await startRegistry({
+    dataDirectory: earlierData("before-rereading.tar.gz"),
+    bucket: "disk",
+  });
+  const restored = await startRegistry();
   const folder = join(directory, "earlier");
   const flags = ["--repository", "team/earlier"];
   const exported = await call(["export", folder, ...flags], { STOWAGE_URL: original.url });

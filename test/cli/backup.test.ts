@@ -8,13 +8,16 @@ import { Progress } from "../../src/cli/progress.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stowage-backup-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
 // Blobs of several parts are read faster from the disk; bytes are lost and damaged more simply in R2.
-const [original, restored] = await Promise.all([serve({ bucket: "disk" }), serve({ bucket: "r2" })]);
+const [original, restored] = await Promise.all([
+  startRegistry({ bucket: "disk" }),
+  startRegistry({ bucket: "r2" }),
+]);
 
 async function json<T>(client: Client, ...args: string[]): Promise<T> {
   const { code, stdout, stderr } = await call([...args, "--json"], { STOWAGE_URL: client.url });

@@ -7,13 +7,13 @@ import test, { after } from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, encode, imageIndex } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { tarOf } from "../support/tar.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stowage-copy-"));
 after(() => rmSync(directory, { recursive: true, force: true }));
-const [one, two] = await Promise.all([serve(), serve()]);
+const [one, two] = await Promise.all([startRegistry(), startRegistry()]);
 const environment = { DOCKER_CONFIG: directory };
 
 type Report = { tags: string[]; manifests: number; blobs: number; mounted: number; bytes: number };

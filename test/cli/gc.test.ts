@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const password = "correct-horse-battery";
 // Leases of a second, so that the command has to wait for no more.
-const registry = await serve({ vars: { ADMIN_PASSWORD: password, LEASE_TTL: "1s" } });
+const registry = await startRegistry({ vars: { ADMIN_PASSWORD: password, LEASE_TTL: "1s" } });
 const environment = { STOWAGE_URL: registry.url, STOWAGE_PASSWORD: password };
 const headers = { Authorization: `Basic ${btoa(`admin:${password}`)}` };
 

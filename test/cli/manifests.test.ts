@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { content } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const environment = { STOWAGE_URL: registry.url };
 const unknownDigest = `sha256:${"0".repeat(64)}`;
 

@@ -6,7 +6,8 @@ import test, { type TestContext } from "node:test";
 import { gzipSync } from "node:zlib";
 import { dockerManifestType, imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { temporaryDirectory, until } from "../local/program.ts";
-import { Client, expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
+import { Client } from "../support/client.ts";
 import {
   configType,
   content,

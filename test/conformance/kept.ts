@@ -1,7 +1,7 @@
 /** Manifests that the registry keeps as they are, or refuses. */
 import assert from "node:assert/strict";
 import { imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { content, type Descriptor, describe } from "../support/content.ts";
 import type { TestRegistry } from "../support/registry.ts";
 import { haveBlob } from "./world.ts";

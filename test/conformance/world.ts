@@ -1,8 +1,8 @@
 /** The registries that all statements are checked against. */
 
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type AuthRegistry, serveClosed } from "../auth/support/registry.ts";
 import type { PushedImage } from "../support/client.ts";
+import { type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
 import {
   configType,
   content,
@@ -11,8 +11,8 @@ import {
   imageIndex,
   imageManifest,
 } from "../support/content.ts";
-import { serve, type TestRegistry } from "../support/registry.ts";
-import { serveTimed, type TimedRegistry } from "../support/timed-registry.ts";
+import { startRegistry, type TestRegistry } from "../support/registry.ts";
+import { startTimedRegistry, type TimedRegistry } from "../support/timed-registry.ts";
 
 export const algorithms = ["sha256", "sha512"] as const;
 
@@ -27,15 +27,15 @@ export type World = TimedRegistry & {
   /** With `SPARSE_MANIFESTS=accept`. */
   sparse: TestRegistry;
   /** With accounts. */
-  closed: AuthRegistry;
+  closed: ClosedRegistry;
 };
 
 /** Starts them; they end after the tests of the file. */
 export async function startWorld(): Promise<World> {
   const [timed, sparse, closed] = await Promise.all([
-    serveTimed(),
-    serve({ vars: { SPARSE_MANIFESTS: "accept" } }),
-    serveClosed({}, { maxMisses: 3 }),
+    startTimedRegistry(),
+    startRegistry({ vars: { SPARSE_MANIFESTS: "accept" } }),
+    startClosedRegistry({}, { maxMisses: 3 }),
   ]);
   const image = await timed.registry.pushImage(library, "latest");
   return { ...timed, image, sparse, closed };

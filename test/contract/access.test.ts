@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import type { AccessRule } from "../../src/contract/operation.ts";
 import { apiRoot } from "../../src/contract/operation.ts";
-import { admin, type CallOptions, type Credential, serveClosed } from "../auth/support/registry.ts";
+import type { Credential, RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { unknownDigest } from "../support/content.ts";
 import { type Located, operations } from "../support/contract.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 const everywhere = (...verbs: ("pull" | "push" | "delete" | "admin")[]) => [
   { repository: "walked/**", verbs },
 ];
@@ -25,7 +26,7 @@ async function generatedToken(): Promise<Caller> {
 const callers: Record<string, Caller | (() => Promise<Caller>)> = {
   nobody: { may: [] },
   "a bearer token of an administrator": {
-    as: await registry.bearer(admin, "repository:walked/a:pull,push,delete"),
+    as: await registry.as(admin).bearer("repository:walked/a:pull,push,delete"),
     may: [],
   },
   "an account without grants": { as: await registry.account("none", []), may: [], account: "none" },
@@ -73,14 +74,14 @@ function expected(access: AccessRule, caller: Caller, isOwn: boolean): Outcome {
   }
 }
 
-await registry.pushImage(admin, "walked/app", "v1");
+await registry.as(admin).pushImage("walked/app", "v1");
 let deleted = 0;
 
 /** A path of an operation: of a repository that has a tag, and of an account and a token of these names. */
 async function pathOf({ method, path }: Located, account: string, tokenId: string): Promise<string> {
   const isDeletion = method === "DELETE" && path.endsWith("{name}");
   const name = isDeletion ? `walked/deleted-${deleted++}` : "walked/app";
-  if (isDeletion) await registry.pushImage(admin, name, "v1");
+  if (isDeletion) await registry.as(admin).pushImage(name, "v1");
   const values: Record<string, string> = {
     name,
     tag: "v1",
@@ -95,13 +96,13 @@ async function pathOf({ method, path }: Located, account: string, tokenId: strin
 }
 
 /** What comes before the operation does anything: a body with a field that no operation has is refused then. */
-function optionsFor({ operation }: Located, as: Credential | undefined): CallOptions {
+function optionsFor({ operation }: Located, as: Credential | undefined): RequestOptions {
   const body = "body" in operation && operation.body !== undefined ? { json: { unheardOf: true } } : {};
   return { as, ...body };
 }
 
 async function outcomeOf(located: Located, caller: Caller, path: string): Promise<Outcome> {
-  const { status, text } = await registry.call(located.method, path, optionsFor(located, caller.as));
+  const { status, text } = await registry.send(located.method, path, optionsFor(located, caller.as));
   if (status === 401 || status === 403) return status;
   assert(status < 500, `${located.method} ${path}: ${status} ${text}`);
   return "let in";
@@ -137,13 +138,13 @@ for (const located of operations) {
 }
 
 test("a repository that may not be seen answers as one that does not exist", async () => {
-  await registry.pushImage(admin, "walked/hidden", "v1");
+  await registry.as(admin).pushImage("walked/hidden", "v1");
   const as = await registry.account("blind", []);
   for (const located of operations.filter(({ path }) => path.includes("{name}"))) {
     const answers = await Promise.all(
       ["walked/hidden", "walked/absent"].map(async (name) => {
         const path = (await pathOf(located, "", "")).replace(/walked\/[a-z0-9-]+/, name);
-        const { status, text } = await registry.call(located.method, path, optionsFor(located, as));
+        const { status, text } = await registry.send(located.method, path, optionsFor(located, as));
         return [status, text.replaceAll(name, "NAME").replace(/"requestId":"[^"]*"/, "")];
       }),
     );

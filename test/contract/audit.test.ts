@@ -1,28 +1,29 @@
 /** What the audit log says of each operation that is done, as its declaration has it. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { admin, type CallOptions, serveClosed } from "../auth/support/registry.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { operations } from "../support/contract.ts";
 import { until } from "../support/registry.ts";
 
-const registry = await serveClosed();
+const registry = await startClosedRegistry();
 
 /** Calls the management API as an administrator, who must be answered well. */
 async function call<Answer = unknown>(
   method: string,
   path: string,
-  options: CallOptions = {},
+  options: RequestOptions = {},
 ): Promise<Answer> {
-  const answer = await registry.call(method, `/api/v1${path}`, { as: admin, ...options });
+  const answer = await registry.send(method, `/api/v1${path}`, { as: admin, ...options });
   assert(answer.status < 300, `${method} ${path}: ${answer.status} ${answer.text}`);
   return (answer.text === "" ? undefined : answer.json()) as Answer;
 }
 
-const image = await registry.pushImage(admin, "noted/app", "v1");
-const gone = await registry.pushImage(admin, "noted/app", "gone");
+const image = await registry.as(admin).pushImage("noted/app", "v1");
+const gone = await registry.as(admin).pushImage("noted/app", "gone");
 await registry.must(202, "DELETE", `/v2/noted/app/manifests/${gone.digest}`, { as: admin });
-await registry.pushImage(admin, "noted/app", "v1");
-await registry.pushImage(admin, "noted/deleted", "v1");
+await registry.as(admin).pushImage("noted/app", "v1");
+await registry.as(admin).pushImage("noted/deleted", "v1");
 const webhook = { url: "https://example.com/hook", events: ["manifest.push"] };
 const { id: hook } = await call<{ id: string }>("POST", "/webhooks", { json: webhook });
 const token = await registry.generateToken("admin");

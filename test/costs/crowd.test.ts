@@ -4,10 +4,10 @@ import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
 import { fetchOnce } from "../support/client.ts";
 import { digestOf, imageIndex } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import type { Spent } from "./world.ts";
 
-const registry = await serve({ entry: "test/costs/entry.ts" });
+const registry = await startRegistry({ entry: "test/costs/entry.ts" });
 const clients = 64;
 const manifests = Array.from({ length: 8 }, (_, place) =>
   imageIndex([], { annotations: { place: `${place}` } }),

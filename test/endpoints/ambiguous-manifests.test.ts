@@ -10,12 +10,12 @@ import {
   imageIndexType,
   imageManifestType,
 } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { configType, content, type Descriptor, describe, encode, layerType } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { leavesUnchanged, replicaHas } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const repository = "ambiguous";
 const image = await registry.pushImage(repository, "image");
 const [configBytes, layerBytes] = [content(), content()];

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type Body, expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
+import type { Body } from "../support/client.ts";
 import {
   configType,
   content,
@@ -16,10 +17,10 @@ import {
   unknownDigest,
 } from "../support/content.ts";
 import { exchange, head } from "../support/raw.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { leavesUnchanged, replicaHas } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const image = await registry.pushImage("known", "latest");
 await replicaHas(registry, 4);
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { content, digestOf, imageIndex, unknownDigest } from "../support/content.ts";
 import { exchange, head } from "../support/raw.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { leavesUnchanged, replicaHas } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const image = await registry.pushImage("known", "latest");
 await replicaHas(registry, 4);
 

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Answer, expectError, type RequestOptions } from "../support/client.ts";
+import { type Answer, expectError } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
 import { content, digestOf, mebibyte, streamOf, unknownDigest } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { leavesUnchanged } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const known = await registry.pushBlob("known", content());
 await registry.pushBlob("other", content());
 

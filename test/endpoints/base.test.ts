@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { unknownDigest } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 
 test("the base endpoint says that this is a registry", async () => {
   for (const path of ["/v2/", "/v2"]) {

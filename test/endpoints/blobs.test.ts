@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { content, digestOf, mebibyte, rangeParts, unknownDigest } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const sizes = { nothing: 0, "one byte": 1, "a small blob": 1000, "a large blob": 2 * mebibyte + 3 };
 
 for (const [what, size] of Object.entries(sizes)) {

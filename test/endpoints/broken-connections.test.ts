@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
+import { expectError } from "../support/answer.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
-import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { exchange, head, OpenRequest } from "../support/raw.ts";
-import { serve, until } from "../support/registry.ts";
+import { startRegistry, until } from "../support/registry.ts";
 import { leavesUnchanged, replicaHas } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const image = await registry.pushImage("known", "latest", [content(4 * mebibyte)]);
 const [layer = ""] = image.layers;
 await replicaHas(registry, 4);

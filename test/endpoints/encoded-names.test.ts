@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { content, describe, digestOf, imageManifest } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 
 for (const [what, slash] of Object.entries({ upper: "%2F", lower: "%2f" })) {
   test(`a name whose slashes are written ${slash} is the same repository`, async () => {

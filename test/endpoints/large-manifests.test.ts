@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import {
   configType,
   content,
@@ -12,9 +12,9 @@ import {
   imageManifest,
   layerType,
 } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 
 /** Digests of nothing that any test pushes. */
 const absent = (count: number) =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type Answer, expectError } from "../support/client.ts";
+import { type Answer, expectError } from "../support/answer.ts";
 import {
   configType,
   content,
@@ -12,9 +12,9 @@ import {
   unknownDigest,
 } from "../support/content.ts";
 import { nextPage, readPages } from "../support/pages.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 
 const tagsOf = (answer: Answer) => answer.json<{ tags: string[] }>().tags;
 const repositoriesOf = (answer: Answer) => answer.json<{ repositories: string[] }>().repositories;

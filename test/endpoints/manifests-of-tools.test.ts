@@ -16,9 +16,9 @@ import {
   encode,
   layerType,
 } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const repository = "tools";
 const image = await registry.pushImage(repository, "image");
 const pushed = new Map<string, Uint8Array>();

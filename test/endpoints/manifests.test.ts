@@ -6,7 +6,7 @@ import {
   imageIndexType,
   imageManifestType,
 } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import {
   configType,
   content,
@@ -18,9 +18,9 @@ import {
   layerType,
   unknownDigest,
 } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const config = content();
 const layer = content();
 const configDescriptor = describe(config, configType);

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
 // A server that answers and stops reading resets the connection, and the client never sees the answer.
-const registry = await serve();
+const registry = await startRegistry();
 const body = new Uint8Array(40_000_000);
 
 async function statuses(send: () => Promise<{ status: number }>): Promise<number[]> {

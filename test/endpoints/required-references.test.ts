@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { dockerManifestType, imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { configType, content, describe, imageIndex, imageManifest, layerType } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
-const mirror = await serve({ vars: { SPARSE_MANIFESTS: "accept" } });
+const registry = await startRegistry();
+const mirror = await startRegistry({ vars: { SPARSE_MANIFESTS: "accept" } });
 const configBytes = content();
 for (const each of [registry, mirror]) await each.pushBlob("parts", configBytes);
 

@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { content, encode } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { leavesUnchanged } from "../support/snapshot.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const layer = await registry.pushBlob("old", content());
 
 const schema1Type = "application/vnd.docker.distribution.manifest.v1+json";

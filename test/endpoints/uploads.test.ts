@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { DigestAlgorithm } from "../../src/oci/digest.ts";
 import { content, digestOf, mebibyte, streamOf } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { closeSession, uploadWays, type Way } from "../support/upload-ways.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
 
 test("a session has a relative location with a UUID, and has received nothing", async () => {

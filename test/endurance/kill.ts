@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { prepareLayout } from "../../src/local/data-layout.ts";
 import { freePort, type Server, serverCommands, startServer } from "../clients/support/server.ts";
 import { startProgram, temporaryDirectory, until } from "../local/program.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 import { gc } from "../support/upkeep.ts";
 import { Pusher } from "./support/pusher.ts";
 
@@ -89,7 +89,12 @@ async function nothingIsLeftOver(dataDirectory: string, pushers: Pusher[]): Prom
   const vars = { GC_GRACE: "0s" };
   // As the local server has divided it.
   const { machine } = prepareLayout(dataDirectory);
-  const { registry, advance, runAlarm } = await serveTimed({ dataDirectory, bucket: "disk", machine, vars });
+  const { registry, advance, runAlarm } = await startTimedRegistry({
+    dataDirectory,
+    bucket: "disk",
+    machine,
+    vars,
+  });
   const stored = () => ({
     blobs: registry.stored.blobKeys().length,
     bytes: registry.stored.bytes(),

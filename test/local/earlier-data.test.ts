@@ -12,7 +12,7 @@ import test from "node:test";
 import { content, digestOf } from "../support/content.ts";
 import { archives, earlierData } from "../support/earlier-data.ts";
 import type { BucketKind } from "../support/miniflare/options.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { parseMetrics, seriesValue } from "../support/scrape.ts";
 
 const layer = "a layer of an earlier release";
@@ -74,7 +74,7 @@ test("every archive is opened by a test", () => {
 for (const { name, bucket, openUpload, webhook, refusals, repositories = 1 } of releases) {
   test(`the data of ${name} is opened, served and gone on with`, async () => {
     const dataDirectory = earlierData(name);
-    const registry = await serve({ dataDirectory, bucket, vars: { ADMIN_PASSWORD: admin.password } });
+    const registry = await startRegistry({ dataDirectory, bucket, vars: { ADMIN_PASSWORD: admin.password } });
     const app = "/v2/team/app";
 
     const byTag = await registry.must(200, "GET", `${app}/manifests/v1`, { headers: builder });

@@ -6,7 +6,8 @@ import test, { type TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { prepareLayout } from "../../src/local/data-layout.ts";
 import { isAlive, signal } from "../../src/local/processes.ts";
-import { type Answer, Client, type PushedImage } from "../support/client.ts";
+import type { Answer } from "../support/answer.ts";
+import { Client, type PushedImage } from "../support/client.ts";
 import {
   configType,
   content,

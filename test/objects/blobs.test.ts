@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
-const { registry, advance, collect } = await serveTimed();
+const { registry, advance, collect } = await startTimedRegistry();
 const minuteMs = 60_000;
 
 const exists = async (repository: string, digest: string) =>
@@ -218,7 +218,7 @@ test("shards and ledgers that are evicted know what they knew", async () => {
 });
 
 test("without grace, what was deleted is gone from R2 at once, and by itself", async () => {
-  const eager = await serveTimed({ vars: { GC_GRACE: "0s", DELETE_DELAY: "0s", LEASE_TTL: "1s" } });
+  const eager = await startTimedRegistry({ vars: { GC_GRACE: "0s", DELETE_DELAY: "0s", LEASE_TTL: "1s" } });
   const bytes = content();
   await eager.registry.pushBlob("eager", bytes);
   await until("the bytes' deletion", async () => eager.registry.stored.blobKeys().length === 0);

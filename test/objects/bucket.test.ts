@@ -10,12 +10,12 @@ import type { MultipartUpload, StoredPage, StoredPart } from "../../src/storage/
 import type { BucketCall } from "../support/bucket-worker.ts";
 import { fetchOnce } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 import { temporaryData } from "../support/temporary.ts";
 
 const dataDirectory = temporaryData();
 const entry = join(import.meta.dirname, "../support/bucket-worker.ts");
-const { url } = await serve({ entry, dataDirectory, bucket: "disk" });
+const { url } = await startRegistry({ entry, dataDirectory, bucket: "disk" });
 const partBytes = 5 * mebibyte;
 
 /** A bucket, through the Worker that has it. */

@@ -11,11 +11,11 @@ import {
   layerType,
   mebibyte,
 } from "../support/content.ts";
-import { serveTimed } from "../support/timed-registry.ts";
+import { startTimedRegistry } from "../support/timed-registry.ts";
 import { gcNow as collectNow } from "../support/upkeep.ts";
 
 const leaseMs = 60_000;
-const { registry, advance } = await serveTimed({ vars: { LEASE_TTL: "60s" } });
+const { registry, advance } = await startTimedRegistry({ vars: { LEASE_TTL: "60s" } });
 const gcNow = () => collectNow(registry);
 
 /** An image with a layer of 1 MiB, which was pushed so long ago that no lease of it runs. */

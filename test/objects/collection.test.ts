@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type Answer, Client, type RequestOptions } from "../support/client.ts";
+import type { Answer } from "../support/answer.ts";
+import { Client, type RequestOptions } from "../support/client.ts";
 import {
   configType,
   content,
@@ -11,10 +12,10 @@ import {
   imageManifest,
   layerType,
 } from "../support/content.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { uploadWays, type Way } from "../support/upload-ways.ts";
 
-const { registry, advance, collect } = await serveTimed({ vars: { GC_GRACE: "1h" } });
+const { registry, advance, collect } = await startTimedRegistry({ vars: { GC_GRACE: "1h" } });
 
 /** A client that is slow: between two of its requests some time passes, and all that is due is collected. */
 class SlowClient extends Client {

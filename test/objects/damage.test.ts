@@ -10,12 +10,12 @@ import { foldersOf } from "../../src/local/data-layout.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { content, digestOf, mebibyte } from "../support/content.ts";
 import { temporaryData } from "../support/temporary.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { scrub } from "../support/upkeep.ts";
 
 const dataDirectory = temporaryData();
 const isOnDisk = bucketUnderTest.kind === "disk";
-const { registry, advance, collect, runAlarm, setUnreadable, call } = await serveTimed({
+const { registry, advance, collect, runAlarm, setUnreadable, call } = await startTimedRegistry({
   dataDirectory,
   vars: { SCRUB_EVERY: "48h" },
 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { content, digestOf } from "../support/content.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
 bucketUnderTest.kind = "disk";
 await import("./faults.test.ts");
@@ -17,7 +17,7 @@ function ofFirstShard(): Uint8Array {
 }
 
 test("one key that cannot be deleted keeps no other of its batch from it", async () => {
-  const { registry, advance, collect, failNext } = await serveTimed();
+  const { registry, advance, collect, failNext } = await startTimedRegistry();
   const digests = [
     await registry.pushBlob("one", ofFirstShard()),
     await registry.pushBlob("other", ofFirstShard()),

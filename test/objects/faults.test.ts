@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { expectError } from "../support/answer.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
-import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, rangeParts } from "../support/content.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 
-const { registry, advance, runAlarm, failNext, holdNext, collect } = await serveTimed();
+const { registry, advance, runAlarm, failNext, holdNext, collect } = await startTimedRegistry();
 /** One in which no other test's blob is due with those of a test: its shard could take the failure in their place. */
-const alone = await serveTimed();
+const alone = await startTimedRegistry();
 const moments = ["before", "after"] as const;
 /** Whether the operation fails before or after it did its work, and whether the upload loses its memory then. */
 const cases = [

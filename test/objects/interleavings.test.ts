@@ -1,17 +1,18 @@
 /** What happens while one object waits for another's answer, and what an answer that comes late or never does then. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Answer, PushedImage } from "../support/client.ts";
+import type { Answer } from "../support/answer.ts";
+import type { PushedImage } from "../support/client.ts";
 import { content, encode } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { gc } from "../support/upkeep.ts";
 
 // What a scrub would put right is to be right without one.
-const { registry, advance, runAlarm, alarmAt, failNext, holdNext, collect } = await serveTimed({
+const { registry, advance, runAlarm, alarmAt, failNext, holdNext, collect } = await startTimedRegistry({
   vars: { SCRUB_EVERY: "never", UPLOAD_TTL: "300s" },
 });
-const atTheEdge = await serveTimed({ vars: { TAG_READS: "edge" } });
+const atTheEdge = await startTimedRegistry({ vars: { TAG_READS: "edge" } });
 
 type Info = { name: string; visibility: string; description: string };
 

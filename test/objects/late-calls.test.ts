@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { content, digestOf } from "../support/content.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 import { scrub } from "../support/upkeep.ts";
 
 const { registry, advance, runAlarm, alarmAt, holdNext, failNext, setUnreadable, call, collect } =
-  await serveTimed({
+  await startTimedRegistry({
     vars: { SCRUB_EVERY: "never" },
   });
 const minuteMs = 60_000;

@@ -6,9 +6,9 @@ import { content, encode, imageIndex } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { parseMetrics, seriesValue } from "../support/scrape.ts";
 import { accept, startSink } from "../support/sink.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 
-const { registry, advance, runAlarm, failNext, collect } = await serveTimed({
+const { registry, advance, runAlarm, failNext, collect } = await startTimedRegistry({
   vars: { WEBHOOK_ALLOW_PRIVATE: "yes", EVENT_QUIET: "0s" },
 });
 
@@ -120,12 +120,12 @@ test("deliveries are counted by webhook and outcome, with what waits and what wa
 });
 
 test("where isolates come and go, metrics have no counts of one of them", async () => {
-  const names = async ({ registry: asked }: Awaited<ReturnType<typeof serveTimed>>) => {
+  const names = async ({ registry: asked }: Awaited<ReturnType<typeof startTimedRegistry>>) => {
     await asked.must(200, "GET", "/v2/");
     return [...parseMetrics((await asked.must(200, "GET", "/metrics")).text).metrics.keys()];
   };
-  const many = await names(await serveTimed({ vars: { METRICS_SCOPE: "registry" } }));
+  const many = await names(await startTimedRegistry({ vars: { METRICS_SCOPE: "registry" } }));
   assert(!many.includes("stowage_requests_total"));
   assert(many.includes("stowage_uploads_open"));
-  assert((await names(await serveTimed())).includes("stowage_requests_total"));
+  assert((await names(await startTimedRegistry())).includes("stowage_requests_total"));
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import {
   configType,
   content,
@@ -12,9 +12,9 @@ import {
   imageIndex,
   imageManifest,
 } from "../support/content.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
-const { registry, advance, collect } = await serveTimed({
+const { registry, advance, collect } = await startTimedRegistry({
   vars: { GC_GRACE: "1h", UNTAGGED_TTL: "1h", DELETE_DELAY: "0s" },
 });
 const repository = "named";

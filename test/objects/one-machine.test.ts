@@ -7,7 +7,7 @@ import type { Machine } from "../../src/machine.ts";
 import { content } from "../support/content.ts";
 import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
 const machine: Machine = { blobShards: 1, uploadPools: 4 };
 
@@ -20,7 +20,7 @@ function rowsOf(dataDirectory: string, className: string, table: string): unknow
 
 test("a push leaves nothing in KV, and nothing that is to be written there", async () => {
   const dataDirectory = temporaryData();
-  const { registry } = await serveTimed({ dataDirectory, bucket: "disk", machine });
+  const { registry } = await startTimedRegistry({ dataDirectory, bucket: "disk", machine });
   await registry.pushImage("plain", "v1");
   await registry.end();
   assert(!existsSync(join(dataDirectory, "kv")));
@@ -34,13 +34,17 @@ test("a push leaves nothing in KV, and nothing that is to be written there", asy
 
 test("what an earlier release still had to write to KV keeps no name taken", async () => {
   const dataDirectory = temporaryData();
-  const before = await serveTimed({ dataDirectory, bucket: "disk" });
+  const before = await startTimedRegistry({ dataDirectory, bucket: "disk" });
   await before.registry.pushBlob("taken", content());
   await before.registry.pushImage("taken", "v1");
   for (let row = 0; row < 50; row++) await before.failNext("replica.put", "before");
   await before.registry.must(202, "DELETE", "/api/v1/repositories/taken");
   await before.registry.end();
-  const now = await serveTimed({ dataDirectory, bucket: "disk", machine: { ...machine, blobShards: 256 } });
+  const now = await startTimedRegistry({
+    dataDirectory,
+    bucket: "disk",
+    machine: { ...machine, blobShards: 256 },
+  });
   await now.advance(hourMs);
   await now.runAlarm("LEDGERS", "taken");
   await now.registry.pushImage("taken", "v1");

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { content, mebibyte } from "../support/content.ts";
-import { serveTimed } from "../support/timed-registry.ts";
+import { startTimedRegistry } from "../support/timed-registry.ts";
 
-const { registry, advance } = await serveTimed();
+const { registry, advance } = await startTimedRegistry();
 
 type Listed = {
   id: string;

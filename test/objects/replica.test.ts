@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { BlobLocation } from "../../src/storage/replica.ts";
-import { expectError } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
 import {
   configType,
   content,
@@ -15,9 +15,9 @@ import {
 } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { textReplica } from "../support/text-replica.ts";
-import { serveTimed } from "../support/timed-registry.ts";
+import { startTimedRegistry } from "../support/timed-registry.ts";
 
-const { registry, advance, runAlarm } = await serveTimed();
+const { registry, advance, runAlarm } = await startTimedRegistry();
 const kv = await registry.kv();
 const replica = textReplica(kv as unknown as KVNamespace);
 
@@ -188,7 +188,7 @@ test("what is deleted goes from the replica, and a late write does not bring it 
 });
 
 test("tags may be read from the replica first, where that is set", async () => {
-  const edge = await serveTimed({ vars: { TAG_READS: "edge" } });
+  const edge = await startTimedRegistry({ vars: { TAG_READS: "edge" } });
   const image = await edge.registry.pushImage("edge", "latest");
   await edge.registry.pullImage("edge", "latest", image);
   const moved = await edge.registry.pushImage("edge", "latest");

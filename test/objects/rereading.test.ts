@@ -1,14 +1,15 @@
 /** Manifests that an earlier release took: they are kept whole, as any client reads them, and are not taken again. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { expectError, fetchOnce } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
+import { fetchOnce } from "../support/client.ts";
 import { content, digestOf, encode } from "../support/content.ts";
 import { earlierData } from "../support/earlier-data.ts";
 import { until } from "../support/registry.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { scrub } from "../support/upkeep.ts";
 
-const { registry, advance, collect, rereadIn } = await serveTimed({
+const { registry, advance, collect, rereadIn } = await startTimedRegistry({
   dataDirectory: earlierData("before-rereading.tar.gz"),
   bucket: "disk",
   vars: { GC_GRACE: "1h", UNTAGGED_TTL: "1h", DELETE_DELAY: "0s" },

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
 import { describe, digestOf, imageIndex } from "../support/content.ts";
-import { serve } from "../support/registry.ts";
+import { startRegistry } from "../support/registry.ts";
 
-const registry = await serve();
+const registry = await startRegistry();
 const clients = Array.from({ length: 50 }, (_, index) => index);
 const newIndex = (id: unknown) => imageIndex([], { annotations: { id: String(id) } });
 

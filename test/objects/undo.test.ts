@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType } from "../../src/oci/media-type.ts";
-import { expectError, fetchOnce } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
+import { fetchOnce } from "../support/client.ts";
 import { content, describe, imageIndex, unknownDigest } from "../support/content.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
-const { registry, advance, collect, runAlarm } = await serveTimed();
+const { registry, advance, collect, runAlarm } = await startTimedRegistry();
 
 type Move = { sequence: number; time: string; actor: string; from: string | null; to: string | null };
 

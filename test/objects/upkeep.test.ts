@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { expectError, fetchOnce } from "../support/client.ts";
+import { expectError } from "../support/answer.ts";
+import { fetchOnce } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 import { gc, rebuild, scrub, usage } from "../support/upkeep.ts";
 
-const { registry, advance, runAlarm } = await serveTimed({ vars: { UNTAGGED_TTL: "48h" } });
+const { registry, advance, runAlarm } = await startTimedRegistry({ vars: { UNTAGGED_TTL: "48h" } });
 
 const status = async (path: string) => (await registry.send("HEAD", `/v2/${path}`)).status;
 
@@ -204,10 +205,10 @@ test("a scrub puts the replica right: rows that are gone, old or nobody's", asyn
   await kv.put("tag/no-repository:v1", "{}");
   const { repaired } = await scrub(registry);
   assert.deepEqual(repaired.map(({ what, repository }) => `${what} ${repository}`).sort(), [
-    "replica of manifest replica",
-    "replica of tag replica",
     "orphaned replica of tag no-repository",
     "orphaned replica of tag replica",
+    "replica of manifest replica",
+    "replica of tag replica",
   ]);
   await runAlarm("LEDGERS", "replica");
   await until("the repair", async () => {

@@ -1,13 +1,13 @@
 /** What becomes of a streamed upload whose object dies while the blob is handed over, and never hears what came of it. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { expectError } from "../support/answer.ts";
 import { testOneMachine } from "../support/bucket-under-test.ts";
-import { expectError } from "../support/client.ts";
 import { content, digestOf } from "../support/content.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 
 testOneMachine();
-const { registry, advance, runAlarm, crashUpload, holdNext, collect } = await serveTimed();
+const { registry, advance, runAlarm, crashUpload, holdNext, collect } = await startTimedRegistry();
 
 /** Closes an upload whose object dies at a call of its own; returns the upload's location, and the closing PUT. */
 async function closeAndDie(repository: string, call: string, moment: "before" | "after") {

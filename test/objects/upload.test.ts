@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import { expectError } from "../support/answer.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
-import { expectError } from "../support/client.ts";
 import { content, digestOf, mebibyte, unknownDigest } from "../support/content.ts";
 import { head, OpenRequest } from "../support/raw.ts";
 import { until } from "../support/registry.ts";
 import { temporaryData } from "../support/temporary.ts";
-import { hourMs, serveTimed, uploadId } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry, uploadId } from "../support/timed-registry.ts";
 
 const isOnDisk = bucketUnderTest.kind === "disk";
-const { registry, advance, runAlarm } = await serveTimed({ vars: { UPLOAD_STALL: "1h" } });
+const { registry, advance, runAlarm } = await startTimedRegistry({ vars: { UPLOAD_STALL: "1h" } });
 
 const partBytes = 5 * mebibyte;
 /** From how many bytes on an upload has parts. */
@@ -210,11 +210,11 @@ test("closing PUTs at once are all answered, and store one blob", async () => {
 test("an upload goes on with the parts it began with when their size is set anew", async () => {
   const data = temporaryData();
   const bytes = content(21 * mebibyte);
-  const before = await serveTimed({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "8MiB" } });
+  const before = await startTimedRegistry({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "8MiB" } });
   let location = await before.registry.openUpload("resized");
   location = await before.registry.patch(location, bytes.slice(0, 15 * mebibyte));
   await before.registry.end();
-  const now = await serveTimed({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "5MiB" } });
+  const now = await startTimedRegistry({ dataDirectory: data, vars: { UPLOAD_PART_SIZE: "5MiB" } });
   location = await now.registry.patch(location, bytes.slice(15 * mebibyte));
   const finished = await now.registry.must(201, "PUT", `${location}?digest=${digestOf(bytes)}`);
   const pulled = await now.registry.must(200, "GET", finished.header("Location"));

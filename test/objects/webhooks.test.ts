@@ -6,7 +6,7 @@ import { fetchOnce } from "../support/client.ts";
 import { configType, content, digestOf, encode, imageIndex, layerType } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { accept, type Behaviour, type Received, type Sink, startSink } from "../support/sink.ts";
-import { hourMs, serveTimed } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
 const publicUrl = "https://registry.example.com:8443";
 const vars = {
@@ -15,7 +15,7 @@ const vars = {
   WEBHOOK_TIMEOUT: "3s",
   PUBLIC_URL: `${publicUrl}/`,
 };
-const { registry, advance, runAlarm } = await serveTimed({ vars });
+const { registry, advance, runAlarm } = await startTimedRegistry({ vars });
 const webhooksPath = "/api/v1/webhooks";
 
 type Webhook = { id: string; secret?: string; waiting?: number; deadLetters?: number };
@@ -134,7 +134,7 @@ test("a pushed image is told in distribution's own fields, one by one, and signe
 });
 
 test("an event names no host that its pusher chose, and none where none is set", async () => {
-  const unset = await serveTimed({ vars: { ...vars, PUBLIC_URL: "", TRUST_FORWARDED: "yes" } });
+  const unset = await startTimedRegistry({ vars: { ...vars, PUBLIC_URL: "", TRUST_FORWARDED: "yes" } });
   for (const [timed, url, host] of [
     [{ registry, advance, runAlarm }, publicUrl, new URL(publicUrl).host],
     [unset, undefined, ""],
@@ -471,7 +471,7 @@ test("a ping arrives, with the secret that was chosen", async () => {
 
 test("what is pushed after the answer to the making of a webhook is told, in a repository that nobody listened to", async () => {
   const quietMs = 400;
-  const { registry: quiet } = await serveTimed({ vars: { ...vars, EVENT_QUIET: `${quietMs}ms` } });
+  const { registry: quiet } = await startTimedRegistry({ vars: { ...vars, EVENT_QUIET: `${quietMs}ms` } });
   const sink = await startSink();
   const make = async () => {
     const body = encode({ url: sink.url, events: ["blob.push"], repository: "busy" });

@@ -1,8 +1,8 @@
 /** The registry that the properties are about, its model, and what both are held to. */
 import assert from "node:assert/strict";
-import { type Answer, checkAnswer } from "../support/client.ts";
+import { type Answer, checkAnswer } from "../support/answer.ts";
 import { converse, head } from "../support/raw.ts";
-import { serve, until } from "../support/registry.ts";
+import { startRegistry, until } from "../support/registry.ts";
 import type { CutShort } from "./broken.ts";
 import { predict } from "./model.ts";
 import { type OtherRequest, predictOther } from "./other-routes.ts";
@@ -13,7 +13,7 @@ import type { Session } from "./session-model.ts";
 import { type Step, toRequest } from "./session-steps.ts";
 import { World } from "./world.ts";
 
-export const registry = await serve();
+export const registry = await startRegistry();
 export const world = new World();
 
 /** Sends requests as they are, over one connection, and holds each answer to its prediction. */

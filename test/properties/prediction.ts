@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { type ErrorName, errorCatalogue } from "../../src/oci/errors.ts";
-import { type Answer, checkAnswer } from "../support/client.ts";
+import { type Answer, checkAnswer } from "../support/answer.ts";
 import { rangeParts } from "../support/content.ts";
 
 /** What an answer must be. A header that is `undefined` must not be there. */

@@ -5,15 +5,37 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { imageManifestType } from "../../src/oci/media-type.ts";
+import { Answer, checkAnswer } from "./answer.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "./content.ts";
-import { checkByContract } from "./contract.ts";
 
 /** No request takes longer, but for upkeep: a registry never hangs. */
 export const deadlineMs = 60_000;
 
 export type Body = Uint8Array | string | ReadableStream<Uint8Array>;
-export type RequestOptions = { headers?: Record<string, string>; body?: Body; timeoutMs?: number };
-export type ErrorEntry = { code: string; message: string; detail?: unknown };
+
+/** Who asks: a user with a password, or the bearer of a token. */
+export type Credential = { name: string; password: string } | string;
+
+/** What a request has besides its method and path: one body, as it is, as JSON, or as the fields of a form. */
+export type RequestOptions = {
+  /** Who asks, if it is not whom the client is for. */
+  as?: Credential | undefined;
+  headers?: Record<string, string>;
+  body?: Body;
+  json?: unknown;
+  form?: [name: string, value: string][];
+  timeoutMs?: number;
+};
+
+/** What `/token` answers. */
+export type TokenAnswer = {
+  token: string;
+  access_token: string;
+  expires_in: number;
+  issued_at: string;
+  refresh_token?: string;
+  scope?: string;
+};
 
 /** Fetches by a connection of its own: the server may close one that is kept just as it is used again. */
 export function fetchOnce(
@@ -23,57 +45,41 @@ export function fetchOnce(
   return fetch(url, { ...init, headers: { ...init.headers, Connection: "close" } });
 }
 
-/** An answer, read to its end. */
-export class Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly bytes: Uint8Array;
-
-  constructor(status: number, headers: Headers, bytes: Uint8Array) {
-    this.status = status;
-    this.headers = headers;
-    this.bytes = bytes;
-  }
-
-  get text(): string {
-    return new TextDecoder().decode(this.bytes);
-  }
-
-  /** What to show of it where it is not as it should be. To decode a whole blob would take longer than its pull. */
-  get beginning(): string {
-    return new TextDecoder().decode(this.bytes.subarray(0, 300));
-  }
-
-  json<T = unknown>(): T {
-    return JSON.parse(this.text);
-  }
-
-  header(name: string): string {
-    const value = this.headers.get(name);
-    assert(value !== null, `there is no ${name}`);
-    return value;
-  }
-}
-
 /** An image as it was pushed. */
 export type PushedImage = { digest: string; manifest: Uint8Array; config: string; layers: string[] };
 
+/** A client of a registry: of whom it is told to be, and otherwise of nobody. */
 export class Client {
   readonly url: string;
+  /** What was shown to the registry or came from it, and must be in none of its logs. */
+  readonly secrets: Set<string>;
+  readonly #credential: Credential | undefined;
 
-  constructor(url: string) {
+  constructor(url: string, credential?: Credential, secrets = new Set<string>()) {
     this.url = url;
+    this.#credential = credential;
+    this.secrets = secrets;
+  }
+
+  /** A client of the same registry that is somebody else. */
+  as(credential: Credential | undefined): Client {
+    return new Client(this.url, credential, this.secrets);
   }
 
   /** Sends a request. `path` begins with a slash. */
-  async send(
-    method: string,
-    path: string,
-    { headers = {}, body, timeoutMs = deadlineMs }: RequestOptions = {},
-  ): Promise<Answer> {
+  async send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+    const { as = this.#credential, timeoutMs = deadlineMs } = options;
+    if (as !== undefined) this.secrets.add(typeof as === "string" ? as : as.password);
+    const { body, type } = bodyOf(options);
     const request = httpRequest(this.url + path, {
       method,
-      headers: { "Accept-Encoding": "gzip, br", ...lengthOf(body), ...headers },
+      headers: {
+        "Accept-Encoding": "gzip, br",
+        ...lengthOf(body),
+        ...(type === undefined ? {} : { "Content-Type": type }),
+        ...(as === undefined ? {} : { Authorization: authorization(as) }),
+        ...options.headers,
+      },
       // A connection of its own: the server may close one that is kept just as it is used again.
       agent: false,
       signal: AbortSignal.timeout(timeoutMs),
@@ -124,7 +130,7 @@ export class Client {
   }
 
   /** Pushes a blob with one POST; returns its digest. */
-  async pushBlob(repository: string, bytes: Uint8Array, digest = digestOf(bytes)): Promise<string> {
+  async pushBlob(repository: string, bytes = content(), digest = digestOf(bytes)): Promise<string> {
     await this.must(201, "POST", `/v2/${repository}/blobs/uploads/?digest=${digest}`, { body: bytes });
     return digest;
   }
@@ -182,6 +188,37 @@ export class Client {
       assert.equal(digestOf(blob.bytes), digest);
     }
   }
+
+  /** Asks `/token` for scopes; `more` goes into the query, and begins with `&`. */
+  async askToken(scopes: string[], more = ""): Promise<TokenAnswer> {
+    const query = new URLSearchParams(scopes.map((scope) => ["scope", scope]));
+    const answer = await this.must(200, "GET", `/token?service=stowage&${query}${more}`);
+    const issued = answer.json<TokenAnswer>();
+    this.secrets.add(issued.token);
+    if (issued.refresh_token !== undefined) this.secrets.add(issued.refresh_token);
+    return issued;
+  }
+
+  /** A bearer token for scopes, some of which may not be granted. */
+  async bearer(...scopes: string[]): Promise<string> {
+    return (await this.askToken(scopes)).token;
+  }
+}
+
+/** The value of `Authorization` by which a user shows a password. */
+export function basic(name: string, password: string): string {
+  return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+}
+
+function authorization(as: Credential): string {
+  return typeof as === "string" ? `Bearer ${as}` : basic(as.name, as.password);
+}
+
+/** The body that options say, and the type that it has if no header says another. */
+function bodyOf({ body, json, form }: RequestOptions): { body?: Body | undefined; type?: string } {
+  if (json !== undefined) return { body: JSON.stringify(json), type: "application/json" };
+  if (form === undefined) return { body };
+  return { body: String(new URLSearchParams(form)), type: "application/x-www-form-urlencoded" };
 }
 
 /** A body that is not a stream has a length, be it none. */
@@ -196,51 +233,4 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
     headers.append(rawHeaders[index] ?? "", rawHeaders[index + 1] ?? "");
   }
   return headers;
-}
-
-/** What every answer of the registry must be like. */
-export function checkAnswer(
-  method: string,
-  path: string,
-  { status, headers, bytes, beginning }: Answer,
-): void {
-  const what = `${method} ${path}: ${status} ${beginning}`;
-  assert.notEqual(status, 500, what);
-  assert.equal(headers.get("Docker-Distribution-Api-Version"), "registry/2.0", what);
-  assert.match(headers.get("X-Request-Id") ?? "", /^[0-9a-f-]{36}$/, what);
-  assert.match(headers.get("Cache-Control") ?? "", /\bno-transform$/, what);
-  const length = headers.get("Content-Length");
-  if (status === 204 || status === 304) assert.equal(length, null, what);
-  else if (method !== "HEAD") assert.equal(length, String(bytes.byteLength), what);
-  else assert.match(length ?? "", /^\d+$/, what);
-  if (path.startsWith("/api/")) checkByContract(method, path, status, new TextDecoder().decode(bytes));
-  if (status < 400 || method === "HEAD") return;
-  if (path.startsWith("/api/")) checkProblem(headers, bytes, what);
-  else checkErrorBody(headers, bytes, what);
-}
-
-function checkProblem(headers: Headers, bytes: Uint8Array, what: string): void {
-  assert.equal(headers.get("Content-Type"), "application/problem+json", what);
-  const { title, detail, code } = JSON.parse(new TextDecoder().decode(bytes));
-  assert.equal(typeof title, "string", what);
-  assert(detail === undefined || typeof detail === "string", what);
-  assert.match(code, /^[A-Z_]+$/, what);
-}
-
-function checkErrorBody(headers: Headers, bytes: Uint8Array, what: string): void {
-  assert.equal(headers.get("Content-Type"), "application/json", what);
-  const { errors }: { errors: ErrorEntry[] } = JSON.parse(new TextDecoder().decode(bytes));
-  assert(errors.length > 0, what);
-  for (const { code, message } of errors) {
-    assert.match(code, /^[A-Z_]+$/, what);
-    assert.equal(typeof message, "string", what);
-  }
-}
-
-/** Checks that an answer is this error; returns its entry. */
-export function expectError(answer: Answer, status: number, code: string): ErrorEntry {
-  assert.equal(answer.status, status, answer.text);
-  const [error] = answer.json<{ errors: ErrorEntry[] }>().errors;
-  assert.equal(error?.code, code, answer.text);
-  return error as ErrorEntry;
 }

@@ -1,5 +1,6 @@
 /** Lists that come in pages. */
-import type { Answer, Client } from "./client.ts";
+import type { Answer } from "./answer.ts";
+import type { Client } from "./client.ts";
 
 /** Where the next page is, by the `Link` header of this one. */
 export function nextPage(answer: Answer): string | undefined {

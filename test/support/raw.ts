@@ -1,7 +1,8 @@
 /** Requests as bytes on a socket: what no HTTP client would send. */
 import assert from "node:assert/strict";
 import { connect, type Socket } from "node:net";
-import { Answer, deadlineMs } from "./client.ts";
+import { Answer } from "./answer.ts";
+import { deadlineMs } from "./client.ts";
 
 /**
  * What the client does once it has sent its bytes: waits for the answer with the connection open, or half-closes it

@@ -14,10 +14,21 @@ import { makeData, removeData } from "./temporary.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
 
-/** A running registry, and a client of it. */
+/** What a registry has said so far. */
+type Output = { stdout: string[]; stderr: string[] };
+
+/** A registry that was started. */
+export type Started = {
+  instance: Instance;
+  output: Output;
+  stored: Stored;
+  machine: Machine | undefined;
+};
+
+/** A running registry, and a client of it that is nobody. */
 export class TestRegistry extends Client {
   readonly instance: Instance;
-  readonly #errors: string[];
+  readonly #output: Output;
   readonly stored: Stored;
   /** As the Worker has it: what says which object is asked about a digest or a session. */
   readonly #division: { MACHINE?: string };
@@ -25,12 +36,17 @@ export class TestRegistry extends Client {
   #kv: ReturnType<Instance["miniflare"]["getKVNamespace"]> | undefined;
   #hasEnded = false;
 
-  constructor(instance: Instance, errors: string[], stored: Stored, machine: Machine | undefined) {
+  constructor({ instance, output, stored, machine }: Started) {
     super(instance.url);
     this.#division = machine === undefined ? {} : { MACHINE: JSON.stringify(machine) };
     this.instance = instance;
     this.stored = stored;
-    this.#errors = errors;
+    this.#output = output;
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return [...this.#output.stdout, ...this.#output.stderr].join("");
   }
 
   /** The bucket; asked for once, as each one asks the runtime what it can do. */
@@ -76,13 +92,20 @@ export class TestRegistry extends Client {
     return shardOf(this.#division, digest);
   }
 
-  /** Ends the registry. What it logged as a failure of its own fails the tests. */
+  /** Ends the registry. What it logged as a failure of its own, and a secret in what it logged, fail the tests. */
   async end(): Promise<void> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     await this.instance.dispose();
-    const failures = this.#errors.join("").split("\n").filter(isFailure);
-    assert.deepEqual(failures, []);
+    assert.deepEqual(this.log.split("\n").filter(isFailure), []);
+    this.assertNoSecret("the log", this.log);
+  }
+
+  /** Checks that nothing that was shown to the registry, or came from it, is in a text. */
+  protected assertNoSecret(where: string, text: string): void {
+    for (const secret of this.secrets) {
+      if (secret.length >= 10) assert(!text.includes(secret), `${secret} is in ${where}`);
+    }
   }
 }
 
@@ -91,27 +114,46 @@ function isFailure(line: string): boolean {
   return line.startsWith("{") && JSON.parse(line).stack !== undefined;
 }
 
-/** Starts a registry that ends after the tests of the file. */
-export async function serve(options: InstanceOptions = {}): Promise<TestRegistry> {
-  const errors: string[] = [];
-  const stderr = new Writable({
+function keepIn(lines: string[]): Writable {
+  return new Writable({
     write(chunk, _, done) {
-      errors.push(String(chunk));
+      lines.push(String(chunk));
       done();
     },
   });
-  const { bucket = bucketUnderTest.kind, machine = bucketUnderTest.machine } = options;
-  const { dataDirectory = makeData() } = options;
-  const vars = { LOG_FORMAT: "none", ...options.vars };
-  const instance = await startInstance({ stderr, ...options, bucket, machine, dataDirectory, vars });
-  const registry = new TestRegistry(instance, errors, storedIn(dataDirectory, bucket), machine);
+}
+
+/** Starts a registry, as on the platform unless told, that ends after the tests of the file. */
+export async function startRegistryAs<R extends TestRegistry>(
+  make: (started: Started) => R,
+  options: InstanceOptions,
+): Promise<R> {
+  const output: Output = { stdout: [], stderr: [] };
+  const { bucket = "r2", machine, dataDirectory = makeData() } = options;
+  const instance = await startInstance({
+    stdout: keepIn(output.stdout),
+    stderr: keepIn(output.stderr),
+    ...options,
+    dataDirectory,
+  });
+  const registry = make({ instance, output, stored: storedIn(dataDirectory, bucket), machine });
   after(() => registry.end());
   if (options.dataDirectory === undefined) after(() => removeData(dataDirectory));
   // Beside a test that failed, what the registry said of its own work.
   process.once("exit", (code) => {
-    if (code !== 0) process.stderr.write(errors.join(""));
+    if (code !== 0) process.stderr.write(output.stderr.join(""));
   });
   return registry;
+}
+
+/**
+ * Starts a registry that ends after the tests of the file. Unless told otherwise it is open to everybody, and has the
+ * bucket that is under test.
+ */
+export function startRegistry(options: InstanceOptions = {}): Promise<TestRegistry> {
+  const { kind: bucket, machine } = bucketUnderTest;
+  const vars = { LOG_FORMAT: "none", ...options.vars };
+  return startRegistryAs((started) => new TestRegistry(started), { bucket, machine, ...options, vars });
 }
 
 /** Polls until the condition holds; fails when that takes too long. */

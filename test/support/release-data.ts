@@ -1,7 +1,7 @@
 /** What is kept in the data directories of whole releases: how it comes to be, and what must be found of it later. */
 import assert from "node:assert/strict";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type Answer, Client, type RequestOptions } from "./client.ts";
+import { Client } from "./client.ts";
 import {
   configType,
   describe,
@@ -47,23 +47,9 @@ const signature = imageManifest(describe(config, configType), [], {
   subject: describe(image, imageManifestType),
 });
 
-/** A client that shows the same credential with each request. */
-class AccountClient extends Client {
-  readonly #headers: Record<string, string>;
-
-  constructor(url: string, name: string, password: string) {
-    super(url);
-    this.#headers = { Authorization: `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}` };
-  }
-
-  override send(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
-    return super.send(method, path, { ...options, headers: { ...this.#headers, ...options.headers } });
-  }
-}
-
 /** The administrator of a registry. */
 export function adminOf(url: string): Client {
-  return new AccountClient(url, "admin", adminPassword);
+  return new Client(url, { name: "admin", password: adminPassword });
 }
 
 /** How many puts of manifests there are in the following. */
@@ -103,7 +89,7 @@ export async function fill(url: string): Promise<Facts> {
   const { secret: token } = await post("accounts/builder/tokens", { description: "kept" });
   // Nothing listens there.
   const { id: webhook } = await post("webhooks", { url: "http://127.0.0.1:9/", events: ["manifest.push"] });
-  const builder = new AccountClient(url, "builder", builderPassword);
+  const builder = new Client(url, { name: "builder", password: builderPassword });
   await pushRepositories(builder, admin);
   const upload = await builder.patch(await builder.openUpload(app), uploaded);
   return { token: token ?? assert.fail(), webhook: webhook ?? assert.fail(), upload };
@@ -146,11 +132,11 @@ async function endUpload(builder: Client, upload: string): Promise<boolean> {
  */
 export async function check(url: string, { token, webhook }: Facts, more: string[] = []): Promise<void> {
   const admin = adminOf(url);
-  const builder = new AccountClient(url, "builder", builderPassword);
+  const builder = new Client(url, { name: "builder", password: builderPassword });
   const catalog = await admin.must(200, "GET", "/v2/_catalog");
   assert.deepEqual(catalog.json(), { repositories: [app, other] });
   await areServed(builder, app, { v1: image, latest: image, all: index });
-  await areServed(new AccountClient(url, "builder", token), other, { v1: image });
+  await areServed(new Client(url, { name: "builder", password: token }), other, { v1: image });
   // Public repositories are for everybody, and others are not.
   const tags = await new Client(url).must(200, "GET", `/v2/${app}/tags/list`);
   assert.deepEqual(tags.json<{ tags: string[] }>().tags, ["all", "latest", "v1", ...more].toSorted());
@@ -174,7 +160,7 @@ export async function check(url: string, { token, webhook }: Facts, more: string
 
 /** Goes on with it: pushes by each way, moves a tag, deletes one, and ends the upload. Returns the tag that is new. */
 export async function goOn(url: string, { upload }: Facts): Promise<{ tag: string; isUploadEnded: boolean }> {
-  const builder = new AccountClient(url, "builder", builderPassword);
+  const builder = new Client(url, { name: "builder", password: builderPassword });
   const isUploadEnded = await endUpload(builder, upload);
   const tag = `v${Date.now()}`;
   const pushed = await builder.pushImage(app, tag, [encode(tag), large]);

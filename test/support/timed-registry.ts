@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fetchOnce } from "./client.ts";
 import type { Moment } from "./held-calls.ts";
 import type { InstanceOptions } from "./miniflare/instance.ts";
-import { serve, type TestRegistry, until } from "./registry.ts";
+import { startRegistry, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
@@ -45,8 +45,8 @@ export type TimedRegistry = {
 };
 
 /** Starts one, with its clock at the present. It ends after the tests of the file. */
-export async function serveTimed(options: InstanceOptions = {}): Promise<TimedRegistry> {
-  const registry = await serve({ entry: join(import.meta.dirname, "worker.ts"), ...options });
+export async function startTimedRegistry(options: InstanceOptions = {}): Promise<TimedRegistry> {
+  const registry = await startRegistry({ entry: join(import.meta.dirname, "worker.ts"), ...options });
   const control = async <T>(path: string, body = ""): Promise<T> => {
     const response = await fetchOnce(`${registry.url}/.test/${path}`, { method: "POST", body });
     const answer = await response.text();

@@ -4,13 +4,13 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import test from "node:test";
 import { runtimes } from "../../local/program.ts";
-import { serve } from "../../support/registry.ts";
+import { startRegistry } from "../../support/registry.ts";
 import { answer, fakeRegistry } from "../../unit/client/fake-registry.ts";
 import { assertRefused, call } from "../command-line.ts";
 import { send } from "./support.ts";
 
 const open = await fakeRegistry((_, response) => answer(response, 200));
-const closed = await serve({ vars: { ADMIN_PASSWORD: "correct horse battery" } });
+const closed = await startRegistry({ vars: { ADMIN_PASSWORD: "correct horse battery" } });
 
 const listen = ["--listen", "127.0.0.1:0"];
 const none = { DOCKER_CONFIG: "/nonexistent" };

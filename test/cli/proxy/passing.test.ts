@@ -5,14 +5,14 @@ import { ChunkBuffers } from "../../../src/cli/proxy/buffers.ts";
 import { basicAuthorization } from "../../../src/client/credentials.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
-import { serve } from "../../support/registry.ts";
+import { startRegistry } from "../../support/registry.ts";
 import { answer, fakeRegistry } from "../../unit/client/fake-registry.ts";
 import { send, startProxy } from "./support.ts";
 
 const password = "correct horse battery";
 
 test("what is pushed and pulled through a proxy with credentials is the registry's, and clients need none", async () => {
-  const registry = await serve({ vars: { ADMIN_PASSWORD: password } });
+  const registry = await startRegistry({ vars: { ADMIN_PASSWORD: password } });
   const credential = { kind: "password", username: "admin", password } as const;
   const { host } = await startProxy(new URL(registry.url), { chunkBytes: 64 * 1024, credential });
   const [layer, config] = [content(300_000), content(100)];
@@ -49,7 +49,7 @@ test("what is pushed and pulled through a proxy with credentials is the registry
 });
 
 test("without credentials challenges go to clients, and what they show to the registry", async () => {
-  const registry = await serve({ vars: { ADMIN_PASSWORD: password } });
+  const registry = await startRegistry({ vars: { ADMIN_PASSWORD: password } });
   const { host } = await startProxy(new URL(registry.url));
   const challenged = await send(host, "GET", "/v2/");
   assert.equal(challenged.status, 401);

@@ -4,13 +4,13 @@ import test from "node:test";
 import { basicAuthorization } from "../../../src/client/credentials.ts";
 import { content, digestOf } from "../../support/content.ts";
 import { until } from "../../support/registry.ts";
-import { serveTimed } from "../../support/timed-registry.ts";
+import { startTimedRegistry } from "../../support/timed-registry.ts";
 import { begin, read, send, startProxy } from "./support.ts";
 
 const password = "correct horse battery";
 const tenMinutesMs = 600_000;
 
-const timed = await serveTimed({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "5s" } });
+const timed = await startTimedRegistry({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "5s" } });
 
 /** Pushes a blob by one PATCH that takes ten minutes and a PUT, as docker does. */
 async function pushSlowly(host: string, headers: Record<string, string>): Promise<void> {

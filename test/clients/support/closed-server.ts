@@ -9,8 +9,9 @@ import {
   imageIndexType,
   imageManifestType,
 } from "../../../src/oci/media-type.ts";
-import { admin, basic } from "../../auth/support/registry.ts";
 import { temporaryDirectory } from "../../local/program.ts";
+import { basic } from "../../support/client.ts";
+import { admin } from "../../support/closed-registry.ts";
 import { configType, describe, imageManifest } from "../../support/content.ts";
 import { type Descriptor, sha256 } from "./oci-layout.ts";
 import { freePort, type Server, startServer } from "./server.ts";

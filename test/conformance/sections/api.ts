@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { admin } from "../../auth/support/registry.ts";
+import { admin } from "../../support/closed-registry.ts";
 import type { Section } from "../statement.ts";
 import { library } from "../world.ts";
 

@@ -1,4 +1,4 @@
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { content } from "../../support/content.ts";
 import { hourMs, uploadId } from "../../support/timed-registry.ts";
 import type { Section } from "../statement.ts";

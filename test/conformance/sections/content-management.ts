@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { content, digestOf, unknownDigest } from "../../support/content.ts";
 import type { Section } from "../statement.ts";
 import { algorithms, makeImage, pushReferrer, referrersOf, subjectOf, tagsOf } from "../world.ts";

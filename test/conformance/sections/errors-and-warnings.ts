@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { errorCatalogue } from "../../../src/oci/errors.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
-import { admin } from "../../auth/support/registry.ts";
-import { type Answer, type ErrorEntry, expectError } from "../../support/client.ts";
+import { type Answer, type ErrorEntry, expectError } from "../../support/answer.ts";
+import { admin } from "../../support/closed-registry.ts";
 import { configType, content, describe, imageManifest, unknownDigest } from "../../support/content.ts";
 import { until } from "../../support/registry.ts";
 import type { Section } from "../statement.ts";
@@ -33,12 +33,12 @@ const provocations: Record<string, (world: World) => Promise<Answer>> = {
       body,
       headers: { "Content-Range": "0-1" },
     }),
-  UNAUTHORIZED: ({ closed }) => closed.call("GET", "/v2/secret/app/tags/list"),
+  UNAUTHORIZED: ({ closed }) => closed.send("GET", "/v2/secret/app/tags/list"),
   DENIED: async ({ closed }) => {
     const as = await closed.account(`reader-${crypto.randomUUID()}`, [
       { repository: "read/**", verbs: ["pull"] },
     ]);
-    return closed.call("POST", "/v2/read/app/blobs/uploads/", { as });
+    return closed.send("POST", "/v2/read/app/blobs/uploads/", { as });
   },
   UNSUPPORTED: ({ registry }) => registry.send("DELETE", `/v2/${library}/tags/list`),
   TOOMANYREQUESTS: (world) => askInVain(world),
@@ -46,11 +46,11 @@ const provocations: Record<string, (world: World) => Promise<Answer>> = {
 
 /** Asks, as nobody in particular, for what is not there until that is too much. */
 async function askInVain({ closed }: World): Promise<Answer> {
-  await closed.pushImage(admin, "vain/app", "latest");
+  await closed.as(admin).pushImage("vain/app", "latest");
   await closed.setVisibility("vain/app", "public");
   // An address of its own, so that nobody else is held up.
   const headers = { "CF-Connecting-IP": "192.0.2.9" };
-  const ask = () => closed.call("GET", `/v2/vain/app/manifests/${unknownDigest()}`, { headers });
+  const ask = () => closed.send("GET", `/v2/vain/app/manifests/${unknownDigest()}`, { headers });
   let answer = await ask();
   await until("too many requests", async () => {
     answer = await ask();
@@ -149,12 +149,12 @@ export const errorCodes: Section = {
 
 /** A pull by tag while the ledger cannot be asked. */
 async function pullStale({ closed }: World): Promise<Answer> {
-  await closed.pushImage(admin, "stale/app", "latest");
+  await closed.as(admin).pushImage("stale/app", "latest");
   await closed.setVisibility("stale/app", "public");
   let answer: Answer | undefined;
   await until("the tag's replica", async () => {
     await closed.loseNext("LEDGERS.resolveTags");
-    answer = await closed.call("GET", "/v2/stale/app/manifests/latest");
+    answer = await closed.send("GET", "/v2/stale/app/manifests/latest");
     return answer.status === 200;
   });
   assert(answer !== undefined);

@@ -1,5 +1,5 @@
 import { imageIndexType } from "../../../src/oci/media-type.ts";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { encode, layerType, unknownDigest } from "../../support/content.ts";
 import { absent, isKept, isRefused, pushed, repository } from "../kept.ts";
 import type { Section } from "../statement.ts";

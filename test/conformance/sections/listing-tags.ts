@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { imageIndexType } from "../../../src/oci/media-type.ts";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { content, digestOf } from "../../support/content.ts";
 import { nextPage, readPages } from "../../support/pages.ts";
 import type { TestRegistry } from "../../support/registry.ts";

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { admin } from "../../auth/support/registry.ts";
+import { admin } from "../../support/closed-registry.ts";
 import { content, digestOf, unknownDigest } from "../../support/content.ts";
 import { closeSession } from "../../support/upload-ways.ts";
 import type { Section } from "../statement.ts";
@@ -51,8 +51,8 @@ export const mountingBlobs: Section = {
           );
         }
         const as = await closed.account("mounter", [{ repository: "mounters/*", verbs: ["pull", "push"] }]);
-        const hidden = await closed.pushBlob(admin, "hidden/app");
-        const own = await closed.pushBlob(as, "mounters/one");
+        const hidden = await closed.as(admin).pushBlob("hidden/app");
+        const own = await closed.as(as).pushBlob("mounters/one");
         const path = "/v2/mounters/two/blobs/uploads/?mount=";
         await closed.must(202, "POST", path + hidden, { as });
         await closed.must(201, "POST", path + own, { as });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { content, digestOf, rangeParts, unknownDigest } from "../../support/content.ts";
 import type { Section } from "../statement.ts";
 import { algorithms, library } from "../world.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { imageIndexType, imageManifestType } from "../../../src/oci/media-type.ts";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { digestOf, unknownDigest } from "../../support/content.ts";
 import type { Section } from "../statement.ts";
 import { algorithms, library, makeImage, makeIndex } from "../world.ts";

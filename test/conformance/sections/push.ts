@@ -1,5 +1,5 @@
 import { imageIndexType, imageManifestType } from "../../../src/oci/media-type.ts";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import {
   configType,
   content,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expectError } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
 import { content, digestOf, streamOf } from "../../support/content.ts";
 import type { TestRegistry } from "../../support/registry.ts";
 import { chunkRange, closeSession, uploadWays } from "../../support/upload-ways.ts";

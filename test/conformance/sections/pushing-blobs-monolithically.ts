@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { expectError, type RequestOptions } from "../../support/client.ts";
+import { expectError } from "../../support/answer.ts";
+import type { RequestOptions } from "../../support/client.ts";
 import { content, digestOf, unknownDigest } from "../../support/content.ts";
 import { exchange, head } from "../../support/raw.ts";
 import type { Section } from "../statement.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { imageIndexType, imageManifestType } from "../../../src/oci/media-type.ts";
-import { type Answer, expectError } from "../../support/client.ts";
+import { type Answer, expectError } from "../../support/answer.ts";
 import { content, describe, digestOf, encode, mebibyte, unknownDigest } from "../../support/content.ts";
 import type { TestRegistry } from "../../support/registry.ts";
 import type { Section } from "../statement.ts";

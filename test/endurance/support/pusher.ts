@@ -1,6 +1,7 @@
 /** A client that pushes and deletes at random, in ways that docker and others have, and remembers what it was told. */
 import assert from "node:assert/strict";
-import { type Answer, Client, type PushedImage } from "../../support/client.ts";
+import type { Answer } from "../../support/answer.ts";
+import { Client, type PushedImage } from "../../support/client.ts";
 import {
   configType,
   content,

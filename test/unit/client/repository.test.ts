@@ -17,11 +17,11 @@ import {
   imageManifest,
   layerType,
 } from "../../support/content.ts";
-import { serveTimed } from "../../support/timed-registry.ts";
+import { startTimedRegistry } from "../../support/timed-registry.ts";
 import { answer, fakeRegistry, transportTo } from "./fake-registry.ts";
 
 const password = "correct horse battery";
-const timed = await serveTimed({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "5s" } });
+const timed = await startTimedRegistry({ vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "5s" } });
 const admin: Credential = { kind: "password", username: "admin", password };
 
 function repositoryOf(

@@ -3,13 +3,13 @@
  * counted and can be cut off, and what waits for others can be made to give up sooner.
  */
 
-import type { Env } from "../../../src/bindings.ts";
-import { catalogStub } from "../../../src/rpc/stubs.ts";
-import worker from "../../../src/worker.ts";
-import { CallCounter } from "../../support/call-counter.ts";
-import { holdClock, moveClock } from "../../support/moved-clock.ts";
+import type { Env } from "../../src/bindings.ts";
+import { catalogStub } from "../../src/rpc/stubs.ts";
+import worker from "../../src/worker.ts";
+import { CallCounter } from "./call-counter.ts";
+import { holdClock, moveClock } from "./moved-clock.ts";
 
-export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../../src/worker.ts";
+export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../src/worker.ts";
 
 const machineTimeout = AbortSignal.timeout.bind(AbortSignal);
 let hurry = 1;

@@ -1,0 +1,22 @@
+/** The groups in which `npm test` runs the test files. */
+import assert from "node:assert/strict";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { inOtherProcesses, testFolder } from "./support/together.ts";
+
+/** The test files that a group runs. */
+function filesOf(group: string): string[] {
+  const text = readFileSync(join(testFolder, group), "utf8");
+  const [, patterns = "[]", exclude] = /^await runTogether\((\[.*?\])(?:, (\[.*\]))?\);$/m.exec(text) ?? [];
+  return globSync(JSON.parse(patterns) as string[], {
+    cwd: testFolder,
+    exclude: exclude === undefined ? inOtherProcesses : (JSON.parse(exclude) as string[]),
+  });
+}
+
+test("npm test runs every test file once, but for those that need other programs", () => {
+  const all = globSync("**/*.test.ts", { cwd: testFolder, exclude: ["clients/**"] });
+  const groups = globSync("groups/*.ts", { cwd: testFolder });
+  assert.deepEqual(groups.flatMap(filesOf).toSorted(), all.toSorted());
+});
