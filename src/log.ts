@@ -57,3 +57,8 @@ export function writeLine(level: LogLevel, fields: object, words: () => string[]
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
+
+/** A text of at most so many characters; of a longer one the beginning, and a sign that there was more. */
+export function cut(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
+}

@@ -150,6 +150,11 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
     /\btransactionSync\(|\.exec[<(](?!\w+\))/,
     (path) => path === "objects/sql.ts" || !path.startsWith("objects/"),
   ],
+  [
+    "objects have digests, tags and names from parsers, and from the rows that they are kept in",
+    /\bas (Digest|AnyDigest|Tag|RepositoryName)\b/,
+    (path) => !/^(objects|storage)\//.test(path) || path === "objects/blob-shard/holders.ts",
+  ],
   ["a transaction takes no async callback", /\btransaction\([\w.#]+, async\b/],
   [
     "bindings come by argument, so that tests can wrap them",

@@ -18,9 +18,11 @@ export type Sent<P extends Path, M extends MethodOf<P>> = ParametersSent<P> &
 type ParametersSent<P> = [NamesIn<P>] extends [never] ? unknown : { params: Record<NamesIn<P>, string> };
 
 /** What a query says is the registry's to check, as users say it. */
-type QuerySent<O> = { query?: Partial<Record<keyof QueryOf<O> | PageSize<O>, string | undefined>> };
+type QuerySent<O> = [QueryNames<O>] extends [never]
+  ? { query?: never }
+  : { query?: Partial<Record<QueryNames<O>, string | undefined>> };
 
-type PageSize<O> = O extends { page: unknown } ? "n" : never;
+type QueryNames<O> = keyof QueryOf<O> | (O extends { page: unknown } ? "n" : never);
 
 type BodySent<O> = O extends { body: unknown }
   ? O extends { isBodyOptional: true }

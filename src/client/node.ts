@@ -7,7 +7,7 @@ import type { Fetch } from "./exchange.ts";
 
 /** Smaller bodies are copied without harm. */
 const streamedFromBytes = 256 * 1024;
-const pieceBytes = 256 * 1024;
+const pieceBytes = 1024 * 1024;
 
 /** What connections over TLS trust. `ca`: certificates in PEM, beside those that the runtime has. */
 export type TlsOptions = { ca?: string | undefined };

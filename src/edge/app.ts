@@ -3,10 +3,9 @@
  * machines, text for a terminal), counts in the isolate's meter, and a data point where Analytics Engine is bound.
  */
 import type { Env } from "../bindings.ts";
-import { log, writeLine } from "../log.ts";
+import { cut, log, writeLine } from "../log.ts";
 import { secretHeader } from "../machine.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
-import { networkOf } from "../oci/address.ts";
 import { failure } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import { tellStorage } from "../registry/monitoring.ts";
@@ -17,11 +16,9 @@ import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
 import { drain } from "../storage/streams.ts";
-import { type Answer, cut, isRefusal } from "./context.ts";
-import { dispatch } from "./dispatch.ts";
-import { type Asked, respond, type Sent } from "./respond.ts";
-import { isProbe } from "./route.ts";
-import { findRoute, unrouted } from "./router.ts";
+import type { Answer } from "./context.ts";
+import { dispatch, findRoute, isProbe, unrouted } from "./dispatch.ts";
+import { type Asked, isRefusal, respond, type Sent } from "./respond.ts";
 
 /** The Worker as the runtime calls it. */
 export const worker = {
@@ -48,8 +45,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   try {
     registry = registryOf(env);
     const address = addressOf(registry, request);
-    const network = networkOf(address);
-    const known = { request, params, registry, address, network, requestId, waitUntil };
+    const known = { request, params, registry, address, requestId, waitUntil };
     const received = (sizeBytes: number) => {
       bytesIn = sizeBytes;
     };
@@ -141,7 +137,7 @@ export type RequestRecord = {
   method: string;
   route: string;
   params: Record<string, string>;
-  /** What was asked for where there is no such route; else the route and its params say it. */
+  /** The path, where no route matched; otherwise the route and its params say it. */
   path: string | undefined;
   account: string | undefined;
   status: number;
@@ -219,7 +215,7 @@ export function countRequest(env: Env, record: RequestRecord): void {
   if (bytesOut > 0) meter.add("stowage_response_bytes_total", [route], bytesOut);
   meter.observe("stowage_request_duration_seconds", [route, method], milliseconds / 1000);
   // A point takes 16 KB, and what a client names need not be a name.
-  const repository = cut(params.name ?? "", 300);
+  const repository = (params.name ?? "").slice(0, mostCharacters);
   env.ANALYTICS?.writeDataPoint({
     indexes: [repository.slice(0, 96)],
     blobs: [route, method, String(status), repository, account ?? "", error ?? ""],

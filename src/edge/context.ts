@@ -49,8 +49,6 @@ export type Context = {
   access: Access;
   /** Where the client is, as far as that is known; for traces. */
   address: string;
-  /** The network that its address is counted with; `undefined` where there is no address. */
-  network: string | undefined;
   requestId: string;
   waitUntil: WaitUntil;
   /** Keeps the answer from ending before a promise settles; all of it is sent at once nevertheless. */
@@ -79,20 +77,6 @@ export type Refusal = Failure & { headers?: HeaderMap };
 /** What an endpoint gives back; edge/respond.ts writes it. */
 export type Answer = Reply | Refusal;
 
-/** Whether an answer is an error. */
-export function isRefusal(answer: Answer): answer is Refusal {
-  return "error" in answer;
-}
-
-/** An answer in JSON. */
-export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
-  return {
-    status: 200,
-    headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify(value),
-  };
-}
-
 /** The most characters of a header that go into events. */
 const maxLength = 255;
 
@@ -112,9 +96,4 @@ export function eventOrigin({ request, registry, access, address, requestId }: C
     url: publicUrl ?? "",
     instance: registry.instance,
   };
-}
-
-/** A text of at most so many characters; of a longer one the beginning, and a sign that there was more. */
-export function cut(text: string, most: number): string {
-  return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }

@@ -1,25 +1,31 @@
 /**
- * From a route to its endpoint: who asks, whether they may, and whether the route knows the method.
+ * From a path to its route, and from the route to its endpoint: who asks, whether they may, and whether the route knows
+ * the method.
+ *
+ * itty-router makes the patterns. They are tried here and not by its `fetch`, which would parse the URL and its query
+ * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
  */
-import { failure, isAbsence } from "../oci/errors.ts";
+
+import { IttyRouter } from "itty-router";
+import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
+import { parseContentLength } from "../oci/http.ts";
 import { parseRepositoryName } from "../oci/name.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
-import { authCacheOf } from "./auth/auth-cache.ts";
-import { authenticate, checkConfigured } from "./auth/authenticate.ts";
+import { authCacheOf, authenticate, checkConfigured } from "./auth/authenticate.ts";
 import {
   anonymous,
   basicChallenge,
   bearerChallenge,
   challenge,
-  isAnonymous,
+  countMiss,
   refusalByOrigin,
   refusalFor,
 } from "./auth/authorise.ts";
-import { networkName } from "./auth/limits.ts";
 import { managementRefusal } from "./auth/management.ts";
-import { type Access, type Answer, type Context, isRefusal } from "./context.ts";
-import { answerWithRoom } from "./disk-room.ts";
-import { type ManagementRoute, methodOf, type RepositoryRoute, type Route } from "./route.ts";
+import type { Access, Answer, Context, RepositoryContext } from "./context.ts";
+import { isRefusal } from "./respond.ts";
+import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
+import { routes } from "./routes.ts";
 
 /** A request before it is known who asks. */
 export type Unauthenticated = Omit<Context, "access">;
@@ -32,8 +38,13 @@ export async function dispatch(
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
-  const { registry, request, url, network } = unknown;
-  const refusal = refusalByOrigin({ settings: registry.settings, request, url, route });
+  const { registry, request, url, address } = unknown;
+  const refusal = refusalByOrigin({
+    settings: registry.settings,
+    request,
+    url,
+    isRead: isRead(route, request.method),
+  });
   if (refusal !== undefined) return refusal;
   if (route?.of === "health") return answerPlainly(unknown, route.methods);
   const configured = checkConfigured(registry.settings);
@@ -43,7 +54,7 @@ export async function dispatch(
 
   const authenticated = await authenticate(authCacheOf(registry), {
     authorization: request.headers.get("Authorization"),
-    network,
+    address,
     isUpload: route.name === "upload",
     isScrape: route.name === "metrics",
   });
@@ -99,11 +110,31 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
     throw error;
   }
   note(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
-  // Who asks a public repository for one thing after the other that is not there is guessing, or broken.
-  if (isRefusal(answer) && isAbsence(answer.error) && isAnonymous(access)) {
-    await authCacheOf(context.registry).misses.count(networkName(context.network));
-  }
+  if (isRefusal(answer) && isAbsence(answer.error)) await countMiss(context);
   return answer;
+}
+
+/**
+ * Lets an endpoint answer. One that stores something is refused where the disk of one machine has no room for it: before
+ * its bytes are read, or as soon as it fails for want of room. Error: `DISK_FULL`.
+ */
+async function answerWithRoom(endpoint: RepositoryEndpoint, context: RepositoryContext): Promise<Answer> {
+  const { space } = context.registry;
+  if (endpoint.stores !== true || space === undefined) return endpoint.answer(context);
+  const length = parseContentLength(context.request.headers.get("Content-Length")) ?? 0;
+  if (!(await space.hasRoom(length))) return failure("DISK_FULL");
+  try {
+    const answer = await endpoint.answer(context);
+    return hasFailed(answer) && (await space.explains(answer)) ? failure("DISK_FULL") : answer;
+  } catch (error) {
+    if (await space.explains(error)) return failure("DISK_FULL");
+    throw error;
+  }
+}
+
+/** Whether the registry could not do what was asked, through no fault of the client's. */
+function hasFailed(answer: Answer): boolean {
+  return isRefusal(answer) && errorCatalogue[answer.error].status >= 500;
 }
 
 async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
@@ -126,4 +157,84 @@ function methodUnsupported(methods: object, method: string): Answer {
   const names = Object.keys(methods);
   const allowed = names.includes("GET") ? ["GET", "HEAD", ...names.filter((name) => name !== "GET")] : names;
   return { ...failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
+}
+
+/** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
+export type Routed = { route: Route | undefined; params: Record<string, string> };
+
+/** What no route was found for. */
+export const unrouted: Routed = { route: undefined, params: {} };
+
+const router = IttyRouter();
+for (const { path } of routes) router.all(path, () => undefined);
+
+const table = router.routes.map(([, pattern, , path = ""], index) => ({
+  pattern,
+  fixed: longestFixedPart(path),
+  route: routes[index],
+}));
+
+/** What every path that a pattern matches has in it: to look for it takes less than to try the pattern. */
+function longestFixedPart(path: string): string {
+  const parts = path.split(/:\w+\+?/).map((part) => part.replace(/\/$/, ""));
+  return parts.reduce((longest, part) => (part.length > longest.length ? part : longest));
+}
+
+/**
+ * Finds the first route whose pattern matches; its params are unchecked. In the management API one that does not know
+ * the method gives way to one that does: `team/manifests` may be a repository's name.
+ */
+export function findRoute(path: string, method: string): Routed {
+  let other: Routed | undefined;
+  for (const { pattern, fixed, route } of table) {
+    const match = path.includes(fixed) ? pattern.exec(path) : null;
+    if (match === null || route === undefined) continue;
+    const routed = { route, params: decodeParams(match.groups) };
+    if (route.of !== "management" || methodOf(route.methods, method) !== undefined) return routed;
+    other ??= routed;
+  }
+  return other ?? unrouted;
+}
+
+/**
+ * Some clients write the colon of a digest as `%3A`, and the slashes of a name as `%2F`, which is all that is decoded in
+ * a name: it has one other way to be written, and what follows goes by the usual one.
+ */
+function decodeParams(groups: Record<string, string> = {}): Record<string, string> {
+  const params: Record<string, string> = {};
+  for (const param in groups) {
+    const value = groups[param] ?? "";
+    if (!value.includes("%")) params[param] = value;
+    else params[param] = param === "name" ? value.replace(/%2f/gi, "/") : decode(value);
+  }
+  return params;
+}
+
+/** What does not decode stays as it is, and fails its grammar. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** What there is for a method among those of a route; GET also answers HEAD. */
+export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
+  const name = method === "HEAD" ? "GET" : method;
+  return Object.hasOwn(methods, name) ? methods[name] : undefined;
+}
+
+/**
+ * Whether a request only reads, and only what a browser may be led to read. What the management API shows, it would fetch with a
+ * password that it knows.
+ */
+export function isRead(route: Route | undefined, method: string): boolean {
+  const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
+  return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+}
+
+/** Whether monitoring asks for it all day. */
+export function isProbe(route: Route | undefined): boolean {
+  return route !== undefined && "isProbe" in route && route.isProbe === true;
 }

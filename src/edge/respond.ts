@@ -5,7 +5,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
-import { type Answer, type HeaderMap, isRefusal, type Refusal, type Reply } from "./context.ts";
+import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /** On every answer. */
 const commonHeaders: HeaderMap = {
@@ -15,6 +15,20 @@ const commonHeaders: HeaderMap = {
 
 /** How errors are written: as distribution-spec has them, or as problem details (RFC 9457). */
 export type ErrorFormat = "oci" | "problem";
+
+/** Whether an answer is an error. */
+export function isRefusal(answer: Answer): answer is Refusal {
+  return "error" in answer;
+}
+
+/** An answer in JSON. */
+export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
+  return {
+    status: 200,
+    headers: { "Content-Type": "application/json", ...headers },
+    body: JSON.stringify(value),
+  };
+}
 
 /** What an answer is to. The connection is not given up before what is `held` has settled. */
 export type Asked = { format: ErrorFormat; method: string; requestId: string; held: Promise<unknown>[] };
@@ -51,7 +65,7 @@ function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
     await Promise.allSettled(held);
     await writer.close();
   };
-  // A client that has gone needs no answer.
+  // The client may have disconnected.
   send().catch(() => {});
   return readable;
 }

@@ -20,7 +20,7 @@ export type PublicRoute = {
   methods: Partial<Record<Method, Endpoint>>;
 };
 
-/** A route that tells what the registry is and whether it works, even where nobody can be let in. */
+/** A route that says whether the registry works, also where it has no credential configured. */
 export type HealthRoute = {
   name: string;
   path: string;
@@ -75,24 +75,5 @@ export type ManagementRoute = {
 /** Who may call a method of the management API, and who answers. `scraper`: who has the token for the metrics. */
 export type ManagementEndpoint = { access: AccessRule | "scraper"; answer: Endpoint };
 
-/** What there is for a method among those of a route; GET also answers HEAD. */
-export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
-  const name = method === "HEAD" ? "GET" : method;
-  return Object.hasOwn(methods, name) ? methods[name] : undefined;
-}
-
-/**
- * Whether a request reads what anybody may make it read. What the management API shows, a browser would fetch with a
- * password that it knows.
- */
-export function isRead(route: Route | undefined, method: string): boolean {
-  const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
-  return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
-}
-
-/** Whether monitoring asks for it all day. */
-export function isProbe(route: Route | undefined): boolean {
-  return route !== undefined && "isProbe" in route && route.isProbe === true;
-}
-
+/** A route of any kind. */
 export type Route = HealthRoute | PublicRoute | RegistryRoute | RepositoryRoute | ManagementRoute;

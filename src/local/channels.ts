@@ -1,7 +1,7 @@
 /**
- * How the server and workerd talk to each other: over Unix sockets in a folder that is this user's alone; or, where
- * there are none, over loopback, where everybody on the machine could speak, so that who does has to know a secret of
- * this start.
+ * How the server and workerd talk to each other: over Unix sockets in a folder that only this user can open; or, where
+ * there are none, over loopback, where requests carry a secret of this start, as every program on the machine could send
+ * some.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -12,13 +12,13 @@ import { makeSocketFolder } from "./socket-folder.ts";
 /** Where one of the two listens, in the form that Node takes for listening and connecting. */
 export type Channel = { path: string } | { host: string; port: number };
 
-/** What the two know of each other. */
+/** The addresses of both, and the secret that they share. */
 export interface Channels {
   /** Where workerd listens, for the reverse proxy. */
   worker: Channel;
   /** Where the server listens, for the Worker. */
   fsync: Channel;
-  /** What both say with each request; `undefined` where nobody else could make one. */
+  /** What each request carries; `undefined` where no other program could send one. */
   secret: string | undefined;
 }
 

@@ -29,7 +29,7 @@ const openAtOnce = 64;
  * Listens on its channel.
  *
  * @param directory where the files of blobs are
- * @param onFailure gets what failed, of which the Worker is told nothing but that
+ * @param onFailure gets the error; the Worker only learns that there was one
  * @returns a function that stops listening
  */
 export async function serveFsync(

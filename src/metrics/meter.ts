@@ -32,7 +32,7 @@ function keyOf(family: string, labels: readonly string[]): string {
   return key;
 }
 
-/** News of an upload: it is open, or is no more. */
+/** A change of an upload: it is open, or has ended. */
 export type UploadNews = { id: string; isOpen: boolean };
 
 /**
@@ -40,9 +40,9 @@ export type UploadNews = { id: string; isOpen: boolean };
  * ends between two reports is not.
  */
 export class OpenUploads {
-  /** When each was first heard of that nobody was told of; `undefined`: it has ended, of which somebody is to be told. */
+  /** When each upload that was not reported yet was first seen; `undefined`: it has ended, which is to be reported. */
   #news = new Map<string, number | undefined>();
-  /** Uploads of which a report said that they are open. */
+  /** Uploads that were reported as open. */
   readonly #told = new Set<string>();
 
   /** Notes that an upload received bytes. */

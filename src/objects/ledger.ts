@@ -2,7 +2,7 @@
  * The ledger of one repository: what decides which manifests, tags, referrers and blob links there are.
  *
  * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
- * object's features are the rooms of ledger/ (parts.ts); this file is the list of its transactions.
+ * object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
  */
 
 import { log } from "../log.ts";

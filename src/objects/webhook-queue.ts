@@ -1,9 +1,9 @@
 /**
- * The queue of one webhook: it sends what `Webhooks` passed on, in the order of each repository, until the listener
- * has taken it or it is given up.
+ * The queue of one webhook. It sends what `Webhooks` passed on, in the order of each repository, until the listener has
+ * taken it or it is given up.
  *
- * An event that fails holds up those of its own repository alone. An object that dies while it sends sends the same
- * event, with the same id, again.
+ * An event that fails holds up only those of its own repository. An object that dies while it sends an event sends it
+ * again, with the same id.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -21,17 +21,16 @@ import type {
 import { type Settings, settingsOf } from "../settings/settings.ts";
 import { DueTable } from "./due.ts";
 import { type Tx, transaction } from "./sql.ts";
-import { maxAttempts, waitMs } from "./webhook-queue/backoff.ts";
-import { type Attempt, sendEvent } from "./webhook-queue/send.ts";
+import { type Attempt, maxAttempts, sendEvent, waitMs } from "./webhook-queue/send.ts";
 import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
 
-/** The way of every request. The global function minds what it is called on. */
+/** How every request is sent. The global function must be called without `this`. */
 const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
 
 /** A try to deliver an event, and what came of it. */
 type Try = { waiting: Waiting; result: Attempt; startedAt: number; endedAt: number };
 
-/** Of how many deliveries the outcome is written down at once, at most, and after how many milliseconds. */
+/** The outcomes of at most so many deliveries are written at once, after at most so many milliseconds. */
 const recordedAtOnce = 20;
 const recordedWithinMs = 250;
 

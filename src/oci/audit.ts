@@ -10,7 +10,7 @@ export const auditKinds = ["administration", "use", "refusal"] as const;
 export type AuditKind = (typeof auditKinds)[number];
 
 /**
- * What came of a request. `granted` and `denied` are about leave to do something; `failed`: there was leave, but the
+ * The outcome of a request. `granted` and `denied`: whether permission was given; `failed`: permission was given, but the
  * request was wrong.
  */
 export const auditOutcomes = ["granted", "denied", "done", "failed"] as const;

@@ -8,7 +8,7 @@
  * Source: Go 1.21 and later, `encoding/json`, `foldName` and `foldRune`.
  */
 
-/** What is told of a text, from its beginning to its end. Places are offsets into the text. */
+/** Receives what a text consists of, from beginning to end. Positions are offsets into the text. */
 export interface JsonVisitor {
   /** An object, or else an array, begins. */
   open(isObject: boolean): void;

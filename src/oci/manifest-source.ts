@@ -196,7 +196,7 @@ class SourceReader implements JsonVisitor {
     return (lists & bit) === 0 ? role.other : role.list;
   }
 
-  /** Notes that a key is a known field's as some clients read it, and another one's, or nobody's, as others do. */
+  /** Notes that some clients read a key as a known field, and others as another field or as an unknown one. */
   #noteAmbiguity(start: number, end: number): void {
     if (this.#fault !== undefined) return;
     const name = names[this.#field - 1];
@@ -231,7 +231,7 @@ function digestAt(text: string, start: number, end: number): Digest | undefined 
   try {
     return parseDigest(JSON.parse(`"${source}"`));
   } catch {
-    // No string of JSON, and so nobody's digest.
+    // Not a valid JSON string, and so not a digest.
     return undefined;
   }
 }

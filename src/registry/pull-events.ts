@@ -1,6 +1,6 @@
 /**
- * Telling of pulls: a sample, where somebody asked for it. Of each manifest at most one pull a minute is told by each
- * isolate. Where nobody asked, a pull costs a look into memory, and an isolate one call a minute.
+ * Events of pulls: a sample, for webhooks that ask for it. Each isolate reports at most one pull a minute of each manifest.
+ * Where no webhook asks for pulls, a pull costs a look-up in memory, and an isolate makes one call a minute.
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";

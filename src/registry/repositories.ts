@@ -38,7 +38,7 @@ export async function listRepositories(
   return { entries, more: true, last: from };
 }
 
-/** How long an isolate takes a repository's word for who may pull it, in milliseconds. */
+/** How long an isolate keeps whether a repository is public, in milliseconds. */
 const visibilityTtlMs = 30_000;
 
 /** Whether everybody may pull a repository, if the isolate knows without asking. */

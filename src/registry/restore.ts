@@ -52,7 +52,7 @@ export async function restoreManifest(
   return restored;
 }
 
-/** How much is told of one repository. */
+/** How many deleted manifests of a repository are listed. */
 const mostRestorable = 50;
 
 /** A page of the repositories with what was deleted in each, and can come back. `last`: where the next page begins. */

@@ -185,8 +185,8 @@ export async function mountBlob(
 const mostListedUploads = 1000;
 
 /**
- * The sessions, the oldest first. Where each has an object of its own, those are asked that lasted so long that the catalog
- * heard of them: half a minute. Bodies of known length that are sent in one piece have no session.
+ * The sessions, oldest first. Where each has an object of its own, only those are asked that were reported to the catalog,
+ * which happens after half a minute. Bodies of known length that are sent in one piece have no session.
  */
 export async function listOpenUploads(registry: Registry): Promise<OpenSession[]> {
   const pools = uploadPools(registry.objects);

@@ -243,7 +243,7 @@ export interface CatalogApi {
   addCounts(report: Report, now: number): Promise<void>;
   /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
   putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
-  /** The ids of upload sessions that were heard of as open, at most so many: of those that have an object each. */
+  /** The ids of upload sessions that were reported as open, at most so many: of those that have an object each. */
   openUploads(limit: number): Promise<string[]>;
   /** The sums of what all isolates counted, and what the objects said of themselves. */
   counts(): Promise<Sample[]>;
@@ -260,7 +260,7 @@ export interface CatalogApi {
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;
   token(id: string): Promise<TokenRecord | undefined>;
-  /** The token with this hash, whoever's it is. `day`: noted as the day of its last use, written once a day. */
+  /** The token with this hash, of whatever account. `day`: kept as the day of its last use, written once a day. */
   tokenBySecret(secretHash: string, day: number): Promise<TokenRecord | undefined>;
   listTokens(account: string): Promise<TokenRecord[]>;
   deleteToken(account: string, id: string): Promise<boolean>;

@@ -1,6 +1,6 @@
 /**
- * The parts of a scrub that begin with what the stores have: keys in the bucket that nobody knows, and rows of the
- * replica of which no ledger knows.
+ * The parts of a scrub that begin with what the stores have: orphaned objects in the bucket, and orphaned rows of the
+ * replica.
  */
 
 import type { Settings } from "../settings/settings.ts";
@@ -23,9 +23,9 @@ const keysAStep = 500;
 const objectsAtOnce = 16;
 
 /**
- * Checks a page of the bucket's keys. One that is older than the grace, and that no shard and no open upload knows,
- * is deleted. Uploads are asked before shards, as keys go from those to these; keys are never used twice, so that
- * what nobody knows now, nobody will.
+ * Checks a page of the bucket's keys. A key is deleted if it is older than the grace, and no shard and no open upload
+ * knows it. Uploads are asked before shards, as keys go from uploads to shards. Keys are never used twice: what nobody
+ * knows now, nobody will ever know.
  */
 export async function scrubBucket(
   { objects, bucket, settings }: Stores,
@@ -57,7 +57,7 @@ export async function scrubBucket(
   return { report, next: page.cursor };
 }
 
-/** Those of the keys that no upload says to be its own. Those of an upload that cannot be asked are left. */
+/** The keys that no upload owns. Keys of an upload that cannot be asked are left out. */
 async function notOfUploads(objects: ObjectBindings, keys: string[], report: ScrubReport): Promise<string[]> {
   const unknown: string[] = [];
   for (let start = 0; start < keys.length; start += objectsAtOnce) {
@@ -106,7 +106,7 @@ export async function scrubReplica(
 
 const inReplica = "replica ";
 
-/** The next piece of both, one after the other, as an object's own scrub goes through them; `""`: the first. */
+/** The next piece of both, one after the other, as an object scrubs them by its alarm; `""`: the first. */
 export async function scrubStores(stores: Stores, after: string, now: number): Promise<ScrubStep> {
   if (!after.startsWith(inReplica)) {
     const step = await scrubBucket(stores, after, now);

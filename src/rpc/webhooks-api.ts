@@ -1,8 +1,8 @@
 /**
- * What the objects that deliver events say to each other and to the Worker; see api.ts.
+ * What the objects that deliver events ask of each other, and the Worker of them; see api.ts.
  *
- * The ledgers hand their events to `Webhooks`, which knows who listens and passes them on; each webhook has a
- * `WebhookQueue` of its own, which sends them. So no slow listener is in the way of a push, or of another listener.
+ * The ledgers hand their events to `Webhooks`, which knows who listens and passes them on. Each webhook has a
+ * `WebhookQueue` of its own, which sends them. So a slow listener delays neither pushes nor other listeners.
  */
 import type { EventType, RegistryEvent } from "../oci/event.ts";
 import type { EventFormat } from "../oci/event-format.ts";
@@ -30,14 +30,14 @@ export type Attention = { isListening: boolean; quietMs?: number };
 /** Which webhooks there are, and what each has still to be told. */
 export interface WebhooksApi {
   /**
-   * Takes events over, in their order, for all webhooks that want them. Says whether any may want this repository's;
-   * where none does, none will for `quietMs` from the call on: whoever makes a webhook waits for as long
-   * (`EVENT_QUIET`). An earlier release does not say that.
+   * Takes over events, in order, for all webhooks that want them. Answers whether any may want events of this
+   * repository. If none does, none will for `quietMs` from the call on: whoever makes a webhook waits for that long
+   * (`EVENT_QUIET`). An earlier release does not answer that.
    */
   accept(repository: string, events: RegistryEvent[]): Promise<Attention>;
   /** Patterns of the repositories whose pulls somebody wants to hear of. */
   pullPatterns(): Promise<string[]>;
-  /** False when there are as many as there may be. */
+  /** False if there are too many. */
   addWebhook(webhook: Webhook): Promise<boolean>;
   webhook(id: string): Promise<Webhook | undefined>;
   listWebhooks(): Promise<Webhook[]>;
@@ -75,27 +75,27 @@ export type DeadLetter = {
   reason: string;
 };
 
-/** How a webhook fares. `dropped`: dead letters that are gone, as there were too many. */
+/** The state of a webhook's queue. `dropped`: dead letters that were discarded, as there were too many. */
 export type QueueState = { waiting: number; deadLetters: number; dropped: number };
 
-/** How many tries to deliver came to what. */
+/** How many deliveries were attempted, by outcome. */
 export type TryCounts = Record<Delivery["outcome"], number>;
 
 /** The queue of one webhook. */
 export interface WebhookQueueApi {
-  /** Learns what the webhook now is, and takes events over, in their order. One that is waiting is not taken twice. */
+  /** Takes over the webhook as it is now, and events, in order. An event that is waiting already is not taken twice. */
   receive(webhook: Webhook, events: RegistryEvent[]): Promise<void>;
   state(): Promise<QueueState>;
-  /** How it fares, with all tries since it was made. */
+  /** Its state, with all attempts since the webhook was made. */
   counts(): Promise<QueueState & { tries: TryCounts }>;
   /** The latest tries, newest first. */
   deliveries(limit: number): Promise<Delivery[]>;
   /** Dead letters, newest first, after the one of the event `last` ("" for the newest). */
   deadLetters(last: string, limit: number): Promise<Page<DeadLetter>>;
   deadLetter(event: string): Promise<DeadLetter | undefined>;
-  /** Puts a dead letter back at the end of the queue. False when there is no such. */
+  /** Puts a dead letter back at the end of the queue. False if there is none. */
   replayDeadLetter(event: string): Promise<boolean>;
-  /** Forgets all there is: the webhook was deleted. */
+  /** Deletes everything: the webhook was deleted. */
   forget(): Promise<void>;
 }
 

@@ -86,7 +86,7 @@ export class DiskBucket implements Bucket {
     const begun = await this.#openSlice(key, first);
     if (begun === undefined || others.length === 0) return begun;
     const { readable, writable } = new FixedLengthStream(range?.length ?? sizeBytes);
-    // Whoever reads keeps this going. A reader that has gone ends it; one whose part is missing sees it break.
+    // The reader drives this. It ends when the reader has disconnected; where a part is missing, the stream breaks.
     void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }

@@ -1,10 +1,10 @@
 /**
- * How much room the disk of one machine has for pushes. Part of it is kept free, the reserve: what is left to deletes,
- * collection, sign-ins and starts, all of which write to databases on the same disk.
+ * How much room the disk of one machine has for pushes. Part of it, the reserve, is kept free for deletions, collection,
+ * logins and starts, all of which write to databases on the same disk.
  *
- * The local server is asked how much is free, but not by every push: what it said is good for as long as others would
- * need to fill half of what is left, and meanwhile what was written since, and what bodies on their way have announced,
- * is taken off. All objects of one machine share an isolate, and so this account.
+ * The local server measures how much is free, but not for every push: a measurement counts for as long as other programs
+ * would need to fill half of what is left. Meanwhile what was written since, and what bodies in flight have announced, is
+ * subtracted. All objects of one machine share an isolate, and so this account.
  */
 
 import type { Env } from "../bindings.ts";

@@ -61,7 +61,7 @@ async function* piecesOf(
     for (const [number, { span, ranges }] of reads.entries()) {
       for (const next of reads.slice(number + open.length, number + openReads)) {
         const opening = bucket.read(stored, next.span);
-        // Whoever waits for it is told.
+        // The error is handled where the read is awaited.
         opening.catch(() => {});
         open.push(opening);
       }

@@ -20,9 +20,9 @@ const leastBytes = 256 * 1024;
 type Reading = { value?: Uint8Array; done: boolean };
 
 /**
- * The pieces of a body, each of at most 1 MiB. A piece is only good until the next one is asked for. `wait` is given
- * each read as it begins, and may give it up by throwing. Whoever leaves off between two reads leaves the rest of the
- * body to others: who sends it has to be read from until it has seen its answer.
+ * The pieces of a body, each of at most 1 MiB. A piece is valid until the next one is requested. `wait` is given each read
+ * as it begins, and may abandon it by throwing. A caller that stops between two reads leaves the rest of the body to be
+ * drained by others, as the client must be read from until it has seen the answer.
  *
  * @throws BodyBroke when the body breaks off.
  */
@@ -82,6 +82,6 @@ export async function drain(body: ReadableStream | null): Promise<void> {
   try {
     for await (const _ of readPieces(body, inTime));
   } catch {
-    // The client has gone or stalls, or the body was read before.
+    // The client has disconnected or stalls, or the body was read before.
   }
 }

@@ -5,7 +5,7 @@ import { passwordLength } from "../../src/contract/accounts.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { apiRoot } from "../../src/contract/operation.ts";
 import { parameters } from "../../src/contract/parameters.ts";
-import { findRoute } from "../../src/edge/router.ts";
+import { findRoute } from "../../src/edge/dispatch.ts";
 import { routes } from "../../src/edge/routes.ts";
 import { minPasswordLength } from "../../src/settings/table.ts";
 import { operations } from "../support/contract.ts";

@@ -205,10 +205,10 @@ test("a scrub puts the replica right: rows that are gone, old or nobody's", asyn
   await kv.put("tag/no-repository:v1", "{}");
   const { repaired } = await scrub(registry);
   assert.deepEqual(repaired.map(({ what, repository }) => `${what} ${repository}`).sort(), [
-    "replica of manifest replica",
-    "replica of tag replica",
     "orphaned replica of tag no-repository",
     "orphaned replica of tag replica",
+    "replica of manifest replica",
+    "replica of tag replica",
   ]);
   await runAlarm("LEDGERS", "replica");
   await until("the repair", async () => {

@@ -1,4 +1,4 @@
-/** A ledger in memory, without an object: for tests of its rooms. */
+/** A ledger in memory, without an object: for tests of its features. */
 import type { Env } from "../../src/bindings.ts";
 import { createLedger, type LedgerParts, makeParts } from "../../src/objects/ledger/parts.ts";
 import { type Tx, transaction } from "../../src/objects/sql.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { maxAttempts, waitMs } from "../../src/objects/webhook-queue/backoff.ts";
+import { maxAttempts, waitMs } from "../../src/objects/webhook-queue/send.ts";
 
 test("waits double from a second to an hour, and add up to a day", () => {
   const waits = Array.from({ length: maxAttempts }, (_, index) => waitMs(index + 1));

@@ -5,7 +5,7 @@ import {
   partBufferBytes,
   takeBuffer,
   tryTakeBuffer,
-} from "../../src/objects/upload/part-buffers.ts";
+} from "../../src/objects/upload/part-writer.ts";
 
 test("an upload always gets its first buffer, and a second one only while the budget has room", () => {
   const first = takeBuffer(5);

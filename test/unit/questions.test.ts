@@ -16,8 +16,8 @@ test("of one caller's questions only so many are under way, and each that ends m
   };
   const env = { LEDGERS: { getByName: () => ({ info }) } } as unknown as Env;
   const registry = registryOf(env);
-  const ask = (name: string, network: string) =>
-    mayEverybodyPull({ registry, access: anonymous, network }, name as RepositoryName);
+  const ask = (name: string, address: string) =>
+    mayEverybodyPull({ registry, access: anonymous, address }, name as RepositoryName);
   const flood = Array.from({ length: 100 }, (_, i) => ask(`flood/${i}`, "192.0.2.1"));
   const other = ask("other", "192.0.2.2");
   await new Promise(setImmediate);

@@ -3,12 +3,12 @@
  * which keeps the latest. No secret is ever in it.
  */
 
-import { log } from "../../log.ts";
+import { cut, log } from "../../log.ts";
 import type { AuditKind } from "../../oci/audit.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { WaitUntil } from "../../registry/shared-calls.ts";
 import type { AuditEntry, NewAuditEntry } from "../../rpc/api.ts";
-import { type Access, type Context, cut } from "../context.ts";
+import type { Access, Context } from "../context.ts";
 
 /** What happened; the rest of the entry is known from the request. `kind`: if it is not what follows from the rest. */
 export type AuditEvent = Pick<AuditEntry, "action" | "target" | "outcome"> & {

@@ -1,19 +1,50 @@
 /**
  * From a request's `Authorization` to who asks. In steady state a bearer token costs no call and no cryptography.
  */
+import { networkOf } from "../../oci/address.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access } from "../context.ts";
-import type { AuthCache } from "./auth-cache.ts";
-import { accessByGrants, anonymous, openToAll, scraper } from "./authorise.ts";
-import { networkName } from "./limits.ts";
-import { logIn, logInByToken } from "./login.ts";
-import { hashSecret, isGeneratedSecret, tokenPrefix } from "./passwords.ts";
+import { accessByGrants, anonymous, type CachedAccess, openToAll, scraper } from "./authorise.ts";
+import { FederatedIdentities } from "./federated.ts";
+import { FailureLimit, networkName } from "./limits.ts";
+import { type LoginCache, logIn, logInByToken } from "./login.ts";
+import { LoginThrottle } from "./login-throttle.ts";
+import { hashSecret, isGeneratedSecret, PasswordChecker, tokenPrefix } from "./passwords.ts";
 import { federatedUser, isFederated, type Principal, reload } from "./principal.ts";
-import { type TokenClaims, verifyAccessToken } from "./tokens.ts";
+import { KeyRing, type TokenClaims, verifyAccessToken } from "./tokens.ts";
 
-/** Whether anybody can be let in at all. Error: `DENIED`, which says what to set. */
+/** What authentication keeps in the memory of an isolate. */
+export type AuthCache = LoginCache & {
+  keys: KeyRing;
+  /** What verified bearer tokens allow, by the `Authorization` header that they came in. */
+  bearers: ExpiringLru<CachedAccess>;
+  loginFailures: FailureLimit;
+};
+
+const caches = new WeakMap<Registry, AuthCache>();
+
+/** The authentication cache of this registry. */
+export function authCacheOf(registry: Registry): AuthCache {
+  const known = caches.get(registry);
+  if (known !== undefined) return known;
+  const cache: AuthCache = {
+    registry,
+    keys: new KeyRing(registry),
+    federated: new FederatedIdentities(registry),
+    passwords: new PasswordChecker(registry.clock),
+    throttle: new LoginThrottle(registry),
+    bearers: new ExpiringLru(registry.clock, 4 * 1024 * 1024, ({ bytes }) => bytes),
+    loginFailures: new FailureLimit(registry.rateLimits, "LOGIN_FAILURES", registry.clock),
+  };
+  caches.set(registry, cache);
+  return cache;
+}
+
+/** Whether the registry has any credential configured. Error: `DENIED`, which says what to set. */
 export function checkConfigured({ access, adminPassword, issuers }: Settings): Result {
   if (access === "open" || adminPassword !== undefined || issuers.length > 0) return { ok: true };
   return failure(
@@ -25,8 +56,8 @@ export function checkConfigured({ access, adminPassword, issuers }: Settings): R
 /** What is needed of a request to tell who asks. */
 export type Authentication = {
   authorization: string | null;
-  /** The network of the client's address, for limits; `undefined` where there is no address. */
-  network: string | undefined;
+  /** The client's address, for limits. */
+  address: string;
   /** Whether the request goes on with an upload, which may take longer than a token lives. */
   isUpload: boolean;
   /** Whether the request reads the metrics, for which there is a token of its own. */
@@ -51,11 +82,11 @@ export async function authenticate(
   const { scheme, value = "" } = parseAuthorization(authorization) ?? {};
   switch (scheme) {
     case "basic":
-      return authenticateBasic(cache, value, request.network);
+      return authenticateBasic(cache, value, request.address);
     case "bearer":
       if (request.isScrape && isScrapeToken(cache, value)) return { ok: true, access: scraper };
       return value.startsWith(tokenPrefix)
-        ? byGeneratedToken(cache, value, request.network)
+        ? byGeneratedToken(cache, value, request.address)
         : byBearer(cache, value, authorization, request.isUpload);
     default:
       return failure("LOGIN_FAILED", "the Authorization header must be Basic or Bearer");
@@ -70,20 +101,20 @@ function isScrapeToken({ registry, passwords }: AuthCache, value: string): boole
 async function authenticateBasic(
   cache: AuthCache,
   value: string,
-  network: string | undefined,
+  address: string,
 ): Promise<Result<{ access: Access }>> {
   const credentials = parseBasic(value);
   if (credentials === undefined) return failure("LOGIN_FAILED", "the Basic credentials are malformed");
-  const loggedIn = await logInByPassword(cache, credentials, network);
+  const loggedIn = await logInByPassword(cache, credentials, address);
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
 }
 
 async function byGeneratedToken(
   cache: AuthCache,
   secret: string,
-  network: string | undefined,
+  address: string,
 ): Promise<Result<{ access: Access }>> {
-  const loggedIn = await logInLimited(cache, subjectOfSecret(secret), network, () =>
+  const loggedIn = await logInLimited(cache, subjectOfSecret(secret), address, () =>
     logInByToken(cache, secret),
   );
   return loggedIn.ok ? { ok: true, access: accessOf(loggedIn.principal, "password") } : loggedIn;
@@ -107,11 +138,11 @@ function subjectOfSecret(secret: string): string {
 export function logInByPassword(
   cache: AuthCache,
   { name, password }: Credentials,
-  network: string | undefined,
+  address: string,
 ): Promise<Result<{ principal: Principal }>> {
   const isSecret = name === federatedUser || isGeneratedSecret(password);
   const subject = isSecret ? subjectOfSecret(password) : name;
-  return logInLimited(cache, subject, network, () => logIn(cache, name, password, network));
+  return logInLimited(cache, subject, address, () => logIn(cache, name, password, networkOf(address)));
 }
 
 /**
@@ -121,10 +152,10 @@ export function logInByPassword(
 async function logInLimited(
   cache: AuthCache,
   subject: string,
-  network: string | undefined,
+  address: string,
   attempt: () => Promise<Result<{ principal: Principal }>>,
 ): Promise<Result<{ principal: Principal }>> {
-  const key = `${networkName(network)} ${subject.slice(0, 100)}`;
+  const key = `${networkName(address)} ${subject.slice(0, 100)}`;
   if (cache.loginFailures.isReached(key)) return failure("TOOMANYREQUESTS");
   const loggedIn = await attempt();
   if (loggedIn.ok || loggedIn.error !== "LOGIN_FAILED") return loggedIn;

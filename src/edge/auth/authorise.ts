@@ -14,13 +14,13 @@ import { type Failure, failure } from "../../oci/errors.ts";
 import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
+import { ExpiringLru } from "../../registry/caches.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { isPublic, knownVisibility } from "../../registry/repositories.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access, Context, Credential, Refusal } from "../context.ts";
-import { isRead, type Route } from "../route.ts";
 import { audit } from "./audit.ts";
-import { authCacheOf } from "./auth-cache.ts";
-import { networkName } from "./limits.ts";
+import { FailureLimit, networkName } from "./limits.ts";
 import { isFederated, reload } from "./principal.ts";
 
 /** Access by grants: every set must allow what is done. */
@@ -70,12 +70,44 @@ export async function refusalFor(
   return deny(context, repository, verb);
 }
 
-/** Whether an anonymous caller has asked too often for what does not exist. */
-export function hasTooManyMisses({ registry, access, network }: Caller): boolean {
-  return isAnonymous(access) && authCacheOf(registry).misses.isReached(networkName(network));
+/** What authorisation keeps in the memory of an isolate. */
+type AuthorisationCache = {
+  /** Counts what callers ask for and does not exist. */
+  misses: FailureLimit;
+  /** How many look-ups of whether a repository is public are in flight, by caller. */
+  visibilityLookups: Map<string, number>;
+  /** Everything that an account may do, for lists. */
+  subjects: ExpiringLru<CachedAccess>;
+};
+
+/** What a caller may do, and how much memory it takes. */
+export type CachedAccess = { access: Access; bytes: number };
+
+const caches = new WeakMap<Registry, AuthorisationCache>();
+
+function cacheOf(registry: Registry): AuthorisationCache {
+  const known = caches.get(registry);
+  if (known !== undefined) return known;
+  const cache: AuthorisationCache = {
+    misses: new FailureLimit(registry.rateLimits, "ANONYMOUS_MISSES", registry.clock),
+    visibilityLookups: new Map(),
+    subjects: new ExpiringLru(registry.clock, 1024 * 1024, ({ bytes }) => bytes),
+  };
+  caches.set(registry, cache);
+  return cache;
 }
 
-type Caller = Pick<Context, "registry" | "access" | "network">;
+/** Counts that an anonymous caller asked for what does not exist: who does so again and again guesses, or is broken. */
+export async function countMiss({ registry, access, address }: Caller): Promise<void> {
+  if (isAnonymous(access)) await cacheOf(registry).misses.count(networkName(address));
+}
+
+/** Whether an anonymous caller has asked too often for what does not exist. */
+export function hasTooManyMisses({ registry, access, address }: Caller): boolean {
+  return isAnonymous(access) && cacheOf(registry).misses.isReached(networkName(address));
+}
+
+type Caller = Pick<Context, "registry" | "access" | "address">;
 
 /** How many look-ups of whether a repository is public one caller may have in flight in an isolate. */
 const mostLookups = 32;
@@ -85,13 +117,13 @@ const mostLookups = 32;
  * either, is taken to be guessing names: the ledgers are not asked on their behalf for a while.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
-  const { registry, access, network } = caller;
+  const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const { misses, visibilityLookups } = authCacheOf(registry);
+  const { misses, visibilityLookups } = cacheOf(registry);
   // Each question about a name may be the first that its object gets, whoever asks.
-  const who = isAnonymous(access) ? networkName(network) : `account ${access.account}`;
-  // What is being asked may be in vain, and is counted only afterwards.
+  const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
+  // A look-up that is still in flight may turn out to be a miss, which is only counted afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
   if (misses.isReached(who) || asking >= mostLookups) return false;
   visibilityLookups.set(who, asking + 1);
@@ -191,7 +223,7 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
   const { access, registry } = context;
   const own = (repository: RepositoryName) => access.may("pull", repository);
   if (access.credential !== "bearer" || isAnonymous(access) || isFederated(access.account)) return own;
-  const { subjects } = authCacheOf(registry);
+  const { subjects } = cacheOf(registry);
   const key = `${access.account} ${access.tokenId ?? ""} ${access.version ?? ""}`;
   const known = subjects.get(key);
   if (known !== undefined) return (repository) => known.access.may("pull", repository);
@@ -217,8 +249,8 @@ export function originOf(settings: Settings, url: URL, headers: Headers): string
   return (byProxy ?? new URL(`${scheme}://${url.host}`)).origin;
 }
 
-/** A request that is not authenticated yet. */
-type Received = { settings: Settings; request: Request; url: URL; route: Route | undefined };
+/** A request that is not authenticated yet. `isRead`: it reads what anybody may have a browser read. */
+type Received = { settings: Settings; request: Request; url: URL; isRead: boolean };
 
 /**
  * Why a request is refused, whoever sent it: by its host, or by the site that made a browser send it. `undefined` if it
@@ -228,8 +260,8 @@ type Received = { settings: Settings; request: Request; url: URL; route: Route |
  * CORS headers a page of another site cannot read the answers, but sending the request may be all it wants. And a page
  * that lets a name of its own resolve to this machine (DNS rebinding) would be a page of this very registry.
  */
-export function refusalByOrigin({ settings, request, url, route }: Received): Failure | undefined {
-  const { headers, method } = request;
+export function refusalByOrigin({ settings, request, url, isRead }: Received): Failure | undefined {
+  const { headers } = request;
   if (settings.access === "open") {
     // A page may have led a browser to the proxy under another name, or past the proxy: both names must be known.
     const stranger = [url.hostname, ...forwardedHosts(settings, headers)].find(
@@ -237,7 +269,7 @@ export function refusalByOrigin({ settings, request, url, route }: Received): Fa
     );
     if (stranger !== undefined) return failure("HOST_UNKNOWN", { host: stranger });
   }
-  if (isRead(route, method)) return undefined;
+  if (isRead) return undefined;
   const site = headers.get("Sec-Fetch-Site") ?? "none";
   if (site !== "none" && site !== "same-origin") return failure("SITE_FOREIGN", { site });
   const asked = originOf(settings, url, headers);

@@ -1,17 +1,18 @@
 /**
- * Limits on trying: failed logins, and what callers ask for in vain.
+ * Limits on failures: of logins, and of requests for what does not exist.
  */
 
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
+import { networkOf } from "../../oci/address.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
 
 /** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
 const refusalMs = 60_000;
 
 /** What a network is called in the keys of limits. All whose address is not known are counted together. */
-export function networkName(network: string | undefined): string {
-  return network ?? "unknown";
+export function networkName(address: string): string {
+  return networkOf(address) ?? "unknown";
 }
 
 /** What each limit lets through in a minute where the platform does not count: as wrangler.toml has them. */

@@ -3,10 +3,11 @@
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { Account } from "../../rpc/api.ts";
-import type { AuthCache } from "./auth-cache.ts";
-import type { Slot } from "./login-throttle.ts";
-import { hashSecret, isGeneratedSecret } from "./passwords.ts";
+import type { FederatedIdentities } from "./federated.ts";
+import type { LoginThrottle, Slot } from "./login-throttle.ts";
+import { hashSecret, isGeneratedSecret, type PasswordChecker } from "./passwords.ts";
 import {
   accountPrincipal,
   adminName,
@@ -16,6 +17,15 @@ import {
   principalOfToken,
 } from "./principal.ts";
 
+/** What logging in keeps in the memory of an isolate. */
+export type LoginCache = {
+  registry: Registry;
+  federated: FederatedIdentities;
+  passwords: PasswordChecker;
+  /** Limits the derivations of passwords. */
+  throttle: LoginThrottle;
+};
+
 /**
  * Who shows this user name and password, from this network if it is known. Errors: `LOGIN_FAILED`, whatever was wrong;
  * `TOOMANYREQUESTS` where too many passwords are derived already; `UNAVAILABLE` when the keys of another issuer cannot
@@ -24,7 +34,7 @@ import {
  * Costs one call to the catalog at most, or two for a generated token.
  */
 export async function logIn(
-  cache: AuthCache,
+  cache: LoginCache,
   name: string,
   password: string,
   network: string | undefined,
@@ -44,7 +54,7 @@ export async function logIn(
 
 /** Who shows this generated token; `name`: it must be this account's. Error: `LOGIN_FAILED`. */
 export async function logInByToken(
-  cache: AuthCache,
+  cache: LoginCache,
   secret: string,
   name?: string,
 ): Promise<Result<{ principal: Principal }>> {
@@ -63,7 +73,7 @@ export async function logInByToken(
  * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` where too many passwords are being derived.
  */
 async function logInByAccountPassword(
-  cache: AuthCache,
+  cache: LoginCache,
   name: string,
   password: string,
   network: string | undefined,
@@ -94,7 +104,7 @@ async function logInByAccountPassword(
 }
 
 async function isRight(
-  { passwords }: AuthCache,
+  { passwords }: LoginCache,
   slot: Slot,
   password: string,
   account: Account | undefined,

@@ -32,8 +32,8 @@ export type TokenClaims = RefreshClaims & { access: AccessEntry[]; expiresAtMs: 
 export type IssuedToken = { token: string; expiresInSeconds: number; issuedAt: string };
 
 /**
- * Issues a token that grants `access`, to nobody in particular without a principal, for `TOKEN_TTL` or as long as what
- * was shown for it lives.
+ * Issues a token that grants `access`, anonymously without a principal, for `TOKEN_TTL` or until the credential that was
+ * presented expires.
  */
 export async function issueAccessToken(
   registry: Registry,
@@ -85,7 +85,7 @@ async function sign(
     .sign(key);
 }
 
-/** Verifies a token. Error: `TOKEN_INVALID`. One that was genuine and has expired is told apart. */
+/** Verifies a token. Error: `TOKEN_INVALID`. A genuine token that has expired is marked as such. */
 export async function verifyAccessToken(
   registry: Registry,
   keys: KeyRing,

@@ -5,7 +5,8 @@
  */
 import { checkHealth } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
-import { type Answer, type Context, jsonReply } from "../context.ts";
+import type { Answer, Context } from "../context.ts";
+import { jsonReply } from "../respond.ts";
 
 /** Says that this is a registry. */
 export async function base(_: Context): Promise<Answer> {

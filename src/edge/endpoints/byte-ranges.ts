@@ -35,7 +35,7 @@ export function multipartReply(
     ranges.reduce((sum, { length }) => sum + length, 0),
   );
   const { readable, writable } = new FixedLengthStream(contentLength);
-  // Who has gone away needs no answer; who has not sees by its length that it broke off.
+  // A client that is still connected sees by the length that the body broke off.
   writeParts(writable, heads, pieces, end).catch(() => {});
   return {
     status: 206,

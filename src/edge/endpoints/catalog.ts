@@ -3,8 +3,8 @@ import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { listRepositories } from "../../registry/repositories.ts";
 import { pullGrants } from "../auth/authorise.ts";
-import { type Answer, type Context, jsonReply } from "../context.ts";
-import { linkHeader } from "../respond.ts";
+import type { Answer, Context } from "../context.ts";
+import { jsonReply, linkHeader } from "../respond.ts";
 
 /** Lists, in ASCII order, the repositories that the caller may pull. */
 export async function catalog(context: Context): Promise<Answer> {

@@ -4,8 +4,8 @@ import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { listReferrers } from "../../registry/manifests.ts";
-import { type Answer, type HeaderMap, jsonReply, type RepositoryContext } from "../context.ts";
-import { linkHeader } from "../respond.ts";
+import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
+import { jsonReply, linkHeader } from "../respond.ts";
 
 /** Lists the manifests whose subject is a digest, as an image index. Never 404: a subject may come later. */
 export async function referrers({ registry, repository, params, url }: RepositoryContext): Promise<Answer> {

@@ -2,8 +2,8 @@
 import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { listTags } from "../../registry/manifests.ts";
-import { type Answer, jsonReply, type RepositoryContext } from "../context.ts";
-import { linkHeader } from "../respond.ts";
+import type { Answer, RepositoryContext } from "../context.ts";
+import { jsonReply, linkHeader } from "../respond.ts";
 
 /** Lists the tags of a repository in ASCII order. */
 export async function tags({ registry, repository, url, waitUntil }: RepositoryContext): Promise<Answer> {

@@ -9,8 +9,13 @@ import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/name.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
-import { authCacheOf } from "../auth/auth-cache.ts";
-import { type Credentials, logInByPassword, parseAuthorization, parseBasic } from "../auth/authenticate.ts";
+import {
+  authCacheOf,
+  type Credentials,
+  logInByPassword,
+  parseAuthorization,
+  parseBasic,
+} from "../auth/authenticate.ts";
 import {
   accessByGrants,
   anonymous,
@@ -21,14 +26,15 @@ import {
 import { isFederated, type Principal, reload } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
 import { readBody } from "../body.ts";
-import { type Answer, type Context, jsonReply } from "../context.ts";
+import type { Answer, Context } from "../context.ts";
+import { jsonReply } from "../respond.ts";
 
 const maxFormBytes = 64 * 1024;
 
-/** Somebody, or nobody in particular. */
+/** Who asks for a token; anonymous without a principal. */
 type Asker = Result<{ principal: Principal | undefined }>;
 
-/** Issues a token to the Basic credentials, or to nobody in particular without them. */
+/** Issues a token for the Basic credentials, or an anonymous one without them. */
 export async function getToken(context: Context): Promise<Answer> {
   const { url } = context;
   const asker = await askerOfHeader(context);
@@ -74,8 +80,8 @@ async function askerOfHeader(context: Context): Promise<Asker> {
   return askerOfPassword(context, credentials);
 }
 
-function askerOfPassword({ registry, network }: Context, credentials: Credentials): Promise<Asker> {
-  return logInByPassword(authCacheOf(registry), credentials, network);
+function askerOfPassword({ registry, address }: Context, credentials: Credentials): Promise<Asker> {
+  return logInByPassword(authCacheOf(registry), credentials, address);
 }
 
 async function askerOfRefreshToken({ registry }: Context, token: string): Promise<Asker> {
@@ -134,7 +140,7 @@ async function grant(
   const access =
     principal === undefined ? anonymous : accessByGrants(principal.account, "password", principal.grantSets);
   const granted: AccessEntry[] = [];
-  // One after the other: what was asked for in vain counts before the next question.
+  // One after the other, so that a miss is counted before the next look-up.
   for (const each of asked) {
     const entry = await grantEntry({ ...context, access }, each);
     if (entry !== undefined) granted.push(entry);
@@ -156,7 +162,7 @@ async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessE
   return { type, name, actions: allowed, ...(denied.length === 0 ? {} : { denied }) };
 }
 
-/** Writes into the audit log who was given leave to write, and who was refused it. */
+/** Writes into the audit log to whom write access was granted, and to whom it was denied. */
 function noteWrites(context: Context, granted: AccessEntry[]): void {
   if (context.access.account === "anonymous") return;
   const events = granted.flatMap(({ type, name, actions, denied = [] }) =>

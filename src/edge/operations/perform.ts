@@ -6,7 +6,8 @@ import type { Audit, Operation } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
 import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
-import { type Answer, type Context, jsonReply } from "../context.ts";
+import type { Answer, Context } from "../context.ts";
+import { jsonReply } from "../respond.ts";
 import { type ParsedCall, parseCall } from "./parse-call.ts";
 
 /** What any handler replies with: of no operation in particular. */

@@ -1,4 +1,4 @@
-/** What the reverse proxy lets clients take: deadlines, and caps on connections and buffers. */
+/** What clients of the reverse proxy may use: deadlines, and caps on connections and buffers. */
 
 import { mebibyte, second } from "../../units.ts";
 
@@ -23,7 +23,7 @@ export interface ProxyLimits {
   drainBytes: number;
   /** How long an answer may wait for a client that reads none of it. Clients may pause to write to slow disks. */
   unreadMs: number;
-  /** How long a client that waits for leave to send its body is left waiting for a refusal. Curl waits 1 s for either. */
+  /** How long a client that waits for `100 Continue` is kept waiting for a refusal instead. Curl waits 1 s for either. */
   continueMs: number;
   /** Requests that a client may have sent ahead on one connection. */
   pipelined: number;

@@ -1,4 +1,4 @@
-/** The servers of the runtime, and who gets to speak to them. */
+/** The runtime's HTTP servers, and which connections they accept. */
 import { createServer as createHttpServer, type Server as HttpServer } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
@@ -17,9 +17,9 @@ export interface Listener {
   renew(identity: ProxyIdentity): void;
 }
 
-/** A client that has vanished from the network is given up after this and a few probes. */
+/** A connection whose client has vanished from the network is closed after this and a few probes. */
 const keepAliveMs = 60_000;
-/** How many connections may be there only to be told that there are too many; those beyond are closed untold. */
+/** How many connections may be open only to be refused; further ones are closed without an answer. */
 const mostRefusals = 16;
 const warnEveryMs = 60_000;
 
@@ -52,7 +52,7 @@ export function createListener(
   server.maxHeadersCount = 0;
   Object.assign(server, { httpAllowHalfOpen: true });
   admit(server, limits, secure === undefined ? undefined : limits.headersMs, rarely(warn));
-  // Whoever does not get through the handshake is told so by TLS itself.
+  // TLS itself tells the client that the handshake failed.
   secure?.on("tlsClientError", (_, client) => client.destroy());
   return {
     server,

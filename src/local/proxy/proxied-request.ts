@@ -57,7 +57,7 @@ export class ProxiedRequest implements Exchange {
     this.#method = request.method ?? "";
   }
 
-  /** Sends it on, or refuses it. `isExpecting`: the client waits for leave to send the body. */
+  /** Sends it on, or refuses it. `isExpecting`: the client waits for `100 Continue` before it sends the body. */
   start(isExpecting: boolean): void {
     const head = requestHead(this.#request, this.#context);
     if (!head.ok) {
@@ -84,7 +84,7 @@ export class ProxiedRequest implements Exchange {
     return this.#body === "complete";
   }
 
-  /** The client's connection has gone, or the answer has: what is left of the request is in vain. */
+  /** The client's connection or the answer has ended: the rest of the request is not needed. */
   end(): void {
     clearTimeout(this.#continueTimer);
     this.#connection?.destroy();

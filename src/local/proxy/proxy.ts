@@ -2,8 +2,8 @@
  * Where the local server listens: an HTTP server of the runtime's own, which is strict about what it reads, and passes
  * requests on to workerd over connections that are kept. workerd itself listens where nobody else can reach it.
  *
- * It is there for what workerd does not do: TLS, deadlines, leave to send a body (`Expect: 100-continue`), HTTP/1.0,
- * the client's address, and a strict reading of what HTTP forbids.
+ * It does what workerd does not do: TLS, deadlines, `Expect: 100-continue`, HTTP/1.0, the client's address, and a strict
+ * reading of what HTTP forbids.
  */
 import { once } from "node:events";
 import type { Channel } from "../channels.ts";
@@ -22,7 +22,7 @@ export interface ProxyOptions {
   port: number;
   /** Where workerd listens. */
   upstream: Channel;
-  /** What workerd is told with each request, where others could send it some. */
+  /** The secret that each request to workerd carries, where other programs could reach workerd. */
   secret?: string | undefined;
   /** Whether the last entry of `X-Forwarded-For` is the client's address. */
   trustForwarded?: boolean;

@@ -10,7 +10,7 @@ import { parseOrigin } from "../../oci/address.ts";
 import type { Rejection, Result } from "../../oci/errors.ts";
 import { clientAddress } from "./client-address.ts";
 
-/** In which the Worker is told where the client is. What a client says in it is dropped. */
+/** The header that carries the client's address to the Worker. Where a client sends it, it is dropped. */
 export const addressHeader = "Stowage-Client-Address";
 
 /** How the end of a body is known. */

@@ -13,13 +13,13 @@ export interface Exchange extends AnswerReceiver {
 
 /** workerd closes a connection that was idle for 5 s; one that is not as old was not closed meanwhile. */
 const mostIdleMs = 4000;
-/** What is read at once: little at first, and twice as much as before whenever that was all filled. */
+/** The size of a read: small at first, and doubled whenever a read filled its buffer. */
 const leastReadBytes = 64 * 1024;
 const mostReadBytes = 2 * 1024 * 1024;
-/** What the larger ones of these buffers may take together: many slow readers of large blobs make do with little. */
+/** The memory that grown buffers may take together. Beyond it, connections keep the small size. */
 const mostGrownBytes = 64 * 1024 * 1024;
 
-/** Is read into by all connections whose answers are small: what it holds is used up, or copied, before the next read. */
+/** Shared by all connections with small answers: its content is used up, or copied, before the next read. */
 const sharedBuffer = Buffer.allocUnsafeSlow(leastReadBytes);
 let grownBytes = 0;
 

@@ -32,7 +32,7 @@ export interface WorkerdConfig {
 /** Objects that there are only a few of stay in memory: to open and close one is a dozen fsyncs. */
 const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
 
-/** The last two are what the server says of its data directory, and how it is told from others. */
+/** The last two describe the data directory, and hold the secret that requests of the local server carry. */
 const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];
 
 /** The configuration, as text. It takes no `--experimental`. */

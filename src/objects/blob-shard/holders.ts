@@ -125,7 +125,7 @@ function settleHolder(
   due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);
 }
 
-/** What the id of a `holder` row is: a digest and the repository that holds it. */
+/** The id of a `holder` row: a digest and the repository that holds it. Its parts are those of a row of the shard. */
 export type HolderId = `${Digest} ${RepositoryName}`;
 
 function parseHolderId(id: HolderId): { digest: Digest; repository: RepositoryName } {

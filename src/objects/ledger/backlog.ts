@@ -1,6 +1,6 @@
 /**
- * What a ledger could not hand over: rows of the replica, and events. It tries again by itself; the catalog is told for
- * the metrics, and hears nothing of what succeeds, which is nearly everything.
+ * What a ledger could not hand over: rows of the replica, and events. The ledger tries again by itself. The catalog is
+ * told of failures alone, for the metrics.
  */
 
 import { catalogStub } from "../../rpc/stubs.ts";
@@ -15,7 +15,7 @@ const backlogJob = "backlog";
 const firstAfterMs = 10_000;
 const againAfterMs = 60_000;
 
-/** Lets the catalog hear of a failure, unless it is over by then. */
+/** Has the catalog told of a failure, unless it is over by then. */
 export function tellBacklogLater(tx: Tx, due: DueTable, now: number): void {
   if (due.at(backlogJob, "") === undefined) due.set(tx, backlogJob, "", now + firstAfterMs);
 }
@@ -23,7 +23,7 @@ export function tellBacklogLater(tx: Tx, due: DueTable, now: number): void {
 /** What has rows or events to hand over. */
 type Queue = { backlog(): number };
 
-/** How the catalog hears of it. */
+/** The reports to the catalog. */
 export class BacklogReports implements Feature {
   readonly tables = {};
   readonly steps = {};

@@ -1,7 +1,7 @@
 /**
- * Manifests that are deleted, because somebody asks for it or by the policy on untagged ones. For as long as what they
- * reference is kept anyway they may come back: their bytes stay where they were, and nothing else of the ledger knows
- * them.
+ * Manifests that were deleted, because somebody asked for it or by the policy on untagged manifests. For as long as
+ * what they reference is kept anyway, they can be restored: their bytes stay where they were. Nothing else of the
+ * ledger knows them.
  */
 import type { Digest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
@@ -21,14 +21,14 @@ import { hasUnread, type Rereading } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import { type Untagged, untaggedJob } from "./untagged.ts";
 
-/** The job that forgets a deleted manifest, once it may not come back any more. */
+/** The job that deletes the bytes of a deleted manifest, once it cannot be restored any more. */
 const purgeJob = "purge";
 
 /** A deleted manifest. `tags`: those that pointed at it, and went with it. */
 type DeletedManifest = { mediaType: string; sizeBytes: number; tags: Tag[] };
 
-/** The rooms that a deletion changes. */
-type Rooms = {
+/** The features that a deletion changes. */
+type Features = {
   manifests: Manifests;
   rereading: Rereading;
   tags: Tags;
@@ -38,7 +38,7 @@ type Rooms = {
   events: EventLog;
 };
 
-/** How manifests go, and come back. */
+/** The deletion of manifests, and their restoration. */
 export class DeletedManifests implements Feature {
   readonly tables = { deleted_manifests: "emptied", deleted_tags: "emptied" } as const;
 
@@ -75,11 +75,11 @@ export class DeletedManifests implements Feature {
   } as const;
 
   readonly #host: LedgerHost;
-  readonly #rooms: Rooms;
+  readonly #features: Features;
 
-  constructor(host: LedgerHost, rooms: Rooms) {
+  constructor(host: LedgerHost, features: Features) {
     this.#host = host;
-    this.#rooms = rooms;
+    this.#features = features;
   }
 
   // ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,7 +87,7 @@ export class DeletedManifests implements Feature {
   /** Takes a manifest away, with the tags that point at it. Error: `MANIFEST_UNKNOWN`. */
   remove(tx: Tx, digest: Digest, origin: Origin, reason = "asked for"): Result<{ tags: Tag[] }> {
     const { due, name } = this.#host;
-    const { manifests, rereading, tags, blobs, untagged, outbox, events } = this.#rooms;
+    const { manifests, rereading, tags, blobs, untagged, outbox, events } = this.#features;
     const stat = manifests.stat(digest);
     if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
     // It may be restored, with all that it names.
@@ -134,7 +134,7 @@ export class DeletedManifests implements Feature {
     if (hasUnread(due)) return;
     for (const { id: digest } of rows) {
       due.clear(tx, untaggedJob, digest);
-      if (settings.untaggedTtlMs === undefined || this.#rooms.untagged.isReached(digest)) continue;
+      if (settings.untaggedTtlMs === undefined || this.#features.untagged.isReached(digest)) continue;
       const removed = this.remove(tx, digest, registryItself, "nothing reached it for UNTAGGED_TTL");
       if (removed.ok) tally.add({ manifests: 1 });
     }
@@ -177,7 +177,7 @@ export class DeletedManifests implements Feature {
    */
   restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
     const { settings, name } = this.#host;
-    const { manifests, tags } = this.#rooms;
+    const { manifests, tags } = this.#features;
     if (manifests.has(digest)) return { ok: true, tags: [] };
     const deleted = this.#read(digest);
     if (deleted === undefined) return failure("MANIFEST_UNKNOWN", { digest });
@@ -214,7 +214,7 @@ export class DeletedManifests implements Feature {
     wanted: TagRestore,
     origin: Origin,
   ): Result<{ digest: Digest; sequence: number }> {
-    const { tags, manifests } = this.#rooms;
+    const { tags, manifests } = this.#features;
     const digest = tags.digestBefore(tag, wanted);
     if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
     if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });

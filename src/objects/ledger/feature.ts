@@ -1,7 +1,7 @@
 /**
- * What a feature of a ledger is: its tables, how they came about, what it does later, and what becomes of all that when
- * the repository is deleted. Each is one room, and parts.ts lists them. What the ledger does as a whole is made from that
- * list, so that no feature can be left out.
+ * What a feature of a ledger is: its tables, the steps of the schema that lead to them, what it does later, and what
+ * becomes of all that when the repository is deleted. Each feature is a class in a file of its own, and parts.ts lists
+ * them. What concerns all of them is made from that list, so that no feature can be left out.
  */
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";

@@ -1,7 +1,4 @@
-/**
- * What a ledger tells of what its repository holds: lists of manifests, and sums. They are made when somebody asks: a push
- * pays nothing for them.
- */
+/** Lists of what a repository holds, and sums. They are made when somebody asks: a push pays nothing for them. */
 import type { AnyDigest, Digest } from "../../oci/digest.ts";
 import { annotationsOf } from "../../oci/manifest.ts";
 import type { Tag } from "../../oci/name.ts";
@@ -40,7 +37,7 @@ function add(...sums: Amount[]): Amount {
   }));
 }
 
-/** How many tags of a manifest a list names: what points at it may be a hundred thousand. */
+/** The most tags that a list names of a manifest: a hundred thousand may point at it. */
 const maxTags = 10_000;
 
 type Row = {
@@ -53,8 +50,8 @@ type Row = {
 };
 
 /**
- * A page of all manifests after `last`, in the order of their digests, with the tags that point at each, the first
- * ten thousand of them. A page ends by its bytes too.
+ * A page of all manifests after `last`, in the order of their digests, each with the first ten thousand tags that point
+ * at it. A page ends by its bytes too.
  */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
   const query = "SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";

@@ -65,15 +65,15 @@ export class Manifests implements Feature {
 
   constructor(
     host: LedgerHost,
-    rooms: { blobs: Blobs; tags: Tags; outbox: Outbox; events: EventLog; untagged: Untagged },
+    features: { blobs: Blobs; tags: Tags; outbox: Outbox; events: EventLog; untagged: Untagged },
   ) {
     this.#host = host;
-    this.#blobs = rooms.blobs;
-    this.#tags = rooms.tags;
-    this.#outbox = rooms.outbox;
-    this.#events = rooms.events;
-    this.#untagged = rooms.untagged;
-    rooms.outbox.readValue = (key) => this.replicaValue(key);
+    this.#blobs = features.blobs;
+    this.#tags = features.tags;
+    this.#outbox = features.outbox;
+    this.#events = features.events;
+    this.#untagged = features.untagged;
+    features.outbox.readValue = (key) => this.replicaValue(key);
   }
 
   beforeDeletion(tx: Tx): void {

@@ -41,7 +41,7 @@ const writesAtOnce = 6;
 /** How many rows a batch has at most: they are written six at a time, while none of them may land late. */
 const batchSize = 24;
 const lookForLostMs = 30_000;
-/** Whoever marks a row writes it at once; where the object died before it did, the alarm does, after this time. */
+/** Whoever marks a row writes it at once. If the object dies before that, the alarm does so after this time. */
 const alarmAfterMs = 1_000;
 const retryMs = 5_000;
 const flushBudgetMs = 10_000;

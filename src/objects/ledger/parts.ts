@@ -54,12 +54,12 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
   const rereading = new Rereading(host, manifests, blobs, outbox);
-  const rooms = { manifests, rereading, tags, blobs, untagged, outbox, events };
-  const deleted = new DeletedManifests(host, rooms);
+  const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
+  const deleted = new DeletedManifests(host, shared);
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
-  const scrub = new LedgerScrub(host, rooms);
+  const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [
@@ -81,7 +81,18 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     backlog,
   ];
   Object.assign(columns, columnsOf(features));
-  return { ...host, ...rooms, repository, deleted, unlinking, sessions, leases, scrub, rebuilding, features };
+  return {
+    ...host,
+    ...shared,
+    repository,
+    deleted,
+    unlinking,
+    sessions,
+    leases,
+    scrub,
+    rebuilding,
+    features,
+  };
 }
 
 /** Makes the tables of a ledger, and keeps the name of its repository, which an object does not know of itself. */

@@ -1,6 +1,4 @@
-/**
- * Writing the whole replica of a repository anew, from the ledger, in batches that hold nobody up.
- */
+/** Writing the whole replica of a repository again, from the ledger, in batches that block nobody. */
 import { type DueRow, jobOn } from "../due.ts";
 import { oneRow, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";

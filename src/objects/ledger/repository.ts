@@ -22,6 +22,8 @@ export type Meta = RepositoryInfo & {
   untaggedTtl: string | undefined;
 };
 
+type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
+
 type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl";
 
 /** The repository's record. */
@@ -129,10 +131,12 @@ ${DueTable.schema}`,
 }
 
 function readMeta(sql: SqlStorage): Meta {
-  const found = readRows<{ key: MetaKey; value: string }>(sql, "SELECT key, value FROM meta");
-  const values = new Map(found.map(({ key, value }) => [key, value]));
+  const found = readRows<MetaRow>(sql, "SELECT key, value FROM meta");
+  const named = found.find((row) => row.key === "name");
+  if (named === undefined) throw new Error("the ledger does not know the name of its repository");
+  const values = new Map<MetaKey, string>(found.map(({ key, value }) => [key, value]));
   return {
-    name: values.get("name") as RepositoryName,
+    name: named.value,
     visibility: values.get("visibility") === "public" ? "public" : "private",
     description: values.get("description") ?? "",
     isFounded: values.get("founded") === "yes",

@@ -1,6 +1,6 @@
 /**
- * Reading stored manifests again, after an upgrade whose reader sees more in them: what a release before it did not
- * take for a reference is protected from then on. Until all are read, the ledger gives nothing up.
+ * Reading stored manifests again, after an upgrade whose reader finds more references in them than the release before.
+ * They are protected from then on. Until all manifests are read, the ledger deletes nothing.
  */
 import type { Digest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
@@ -17,7 +17,7 @@ export const rereadJob = "reread";
 
 const batchRows = 100;
 
-/** Whether there are manifests that this release has not read yet, so that they may name anything. */
+/** Whether there are manifests that this release has not read yet, which may name anything. */
 export function hasUnread(due: DueTable): boolean {
   return due.has(rereadJob);
 }
@@ -27,7 +27,7 @@ export class Rereading implements Feature {
   readonly tables = {};
 
   readonly steps = {
-    // Lets all manifests be read again. A release whose reader sees more than the one before adds a step like this.
+    // Has all manifests read again. A release whose reader finds more than the one before adds such a step.
     6: `
   INSERT OR REPLACE INTO due (kind, id, at) SELECT '${rereadJob}', '', 0 FROM manifests WHERE digest > '' LIMIT 1;
 `,

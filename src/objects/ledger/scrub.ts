@@ -26,8 +26,8 @@ type Place = { kind: "tag"; last: Tag | "" } | { kind: "manifest" | "blob"; last
 
 const phases = ["manifest", "tag", "blob"] as const;
 
-/** The rooms that are scrubbed. */
-type Rooms = { manifests: Manifests; tags: Tags; blobs: Blobs; outbox: Outbox };
+/** The features that are scrubbed. */
+type Features = { manifests: Manifests; tags: Tags; blobs: Blobs; outbox: Outbox };
 
 /** The scrub of one ledger. */
 export class LedgerScrub implements Feature {
@@ -45,11 +45,11 @@ export class LedgerScrub implements Feature {
   } as const;
 
   readonly #host: LedgerHost;
-  readonly #rooms: Rooms;
+  readonly #features: Features;
 
-  constructor(host: LedgerHost, rooms: Rooms) {
+  constructor(host: LedgerHost, features: Features) {
     this.#host = host;
-    this.#rooms = rooms;
+    this.#features = features;
   }
 
   /** Checks a batch. `after` says what was the last one: its kind and its digest or tag; `""`: none. */
@@ -67,7 +67,7 @@ export class LedgerScrub implements Feature {
         report.unchecked.push({ what, repository: name(), ...which, detail: String(error) });
       }
     }
-    await this.#rooms.outbox.flush(name());
+    await this.#features.outbox.flush(name());
     due.arm();
     const lastKey = keys.at(-1);
     const following = phases[phases.indexOf(kind) + 1];
@@ -77,7 +77,7 @@ export class LedgerScrub implements Feature {
   }
 
   #keysAfter({ kind, last }: Place): ReplicaKey[] {
-    const { manifests, tags, blobs } = this.#rooms;
+    const { manifests, tags, blobs } = this.#features;
     if (kind === "tag") return tags.page(last, batchRows).entries.map((tag) => ({ kind, tag }));
     const digests =
       kind === "blob"
@@ -95,7 +95,7 @@ export class LedgerScrub implements Feature {
   }
 
   #checkManifest(digest: Digest, report: ScrubReport): void {
-    const { manifests } = this.#rooms;
+    const { manifests } = this.#features;
     const row = manifests.read(digest);
     if (row === undefined) return;
     report.checked.manifests++;
@@ -119,10 +119,10 @@ export class LedgerScrub implements Feature {
   }
 
   #checkTag(tag: Tag, report: ScrubReport): void {
-    const row = this.#rooms.tags.read(tag);
+    const row = this.#features.tags.read(tag);
     if (row === undefined) return;
     report.checked.tags++;
-    if (this.#rooms.manifests.has(row.digest)) return;
+    if (this.#features.manifests.has(row.digest)) return;
     const detail = `it points at ${row.digest}, which is not there`;
     report.problems.push({ what: "tag", repository: this.#host.name(), tag, detail });
   }
@@ -130,7 +130,7 @@ export class LedgerScrub implements Feature {
   /** A shard that does not know of a link could delete its bytes: it is told again. */
   async #checkLink(digest: Digest, report: ScrubReport): Promise<void> {
     const { env, name } = this.#host;
-    const { blobs } = this.#rooms;
+    const { blobs } = this.#features;
     const link = blobs.location(digest);
     if (link === undefined) return;
     report.checked.links++;
@@ -149,7 +149,7 @@ export class LedgerScrub implements Feature {
   }
 
   #relink({ digest, key, sizeBytes }: BlobLocation): void {
-    const { blobs } = this.#rooms;
+    const { blobs } = this.#features;
     const known = blobs.read(digest);
     if (known === undefined || known.key === key) return;
     transaction(this.#host.storage, (tx) => {
@@ -160,7 +160,7 @@ export class LedgerScrub implements Feature {
 
   async #checkReplica(key: ReplicaKey, report: ScrubReport): Promise<void> {
     const { storage, replica, name } = this.#host;
-    const { outbox, manifests, blobs } = this.#rooms;
+    const { outbox, manifests, blobs } = this.#features;
     if (replica === undefined) return;
     // Of blobs, KV learns only once a manifest names them.
     if (outbox.isMarked(key) || (key.kind === "blob" && !blobs.read(key.digest)?.isReplicated)) return;
@@ -181,7 +181,7 @@ export class LedgerScrub implements Feature {
     keys: ReplicaKey[],
   ): Promise<ReplicaKey[]> {
     const { storage, due, replica } = this.#host;
-    const { outbox, manifests } = this.#rooms;
+    const { outbox, manifests } = this.#features;
     if (replica === undefined) return [];
     if (!isWritten) {
       for (const key of keys) await replica.delete(repository, key);

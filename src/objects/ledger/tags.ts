@@ -21,7 +21,7 @@ const historyJob = "forget-history";
 
 const forgetBatch = 500;
 
-/** The least time between two rounds of forgetting: a move may be kept for so much longer. */
+/** The least time between two rounds of forgetting. A move may be kept for that much longer. */
 const roundMs = 3_600_000;
 
 /** The tags. */
@@ -74,8 +74,8 @@ export class Tags implements Feature {
   }
 
   /**
-   * Has sequence numbers begin at the clock's milliseconds: a repository of this name may have been deleted, and numbers
-   * that were seen then must be lower.
+   * Makes sequence numbers begin at the clock's milliseconds. If a repository of this name was deleted before, its
+   * numbers were lower.
    */
   beginSequence(tx: Tx): void {
     const now = this.#host.clock.now();

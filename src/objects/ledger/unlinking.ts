@@ -1,5 +1,6 @@
 /**
- * How a ledger gives blobs up: those that nothing references and nobody waits for, or one that somebody deletes.
+ * How a ledger unlinks blobs: those that nothing references and no client waits to use, and those that somebody
+ * deletes.
  *
  * Nothing here deletes bytes. The shards are told, ask again, and decide.
  */
@@ -16,14 +17,14 @@ import type { Feature, LedgerHost } from "./feature.ts";
 import type { Outbox } from "./outbox.ts";
 import { hasUnread } from "./reread.ts";
 
-/** The job that tells the shards what the repository holds no longer. */
+/** The job that tells the shards which blobs the repository no longer holds. */
 const releaseJob = "release";
 
 const unused = `FROM blobs WHERE unlink_at > ?
   AND NOT EXISTS (SELECT 1 FROM manifest_references WHERE manifest_references.digest = blobs.digest)
   AND NOT EXISTS (SELECT 1 FROM manifests WHERE manifests.subject = blobs.digest)`;
 
-/** How blobs go. */
+/** The unlinking of blobs. */
 export class Unlinking implements Feature {
   readonly tables = {};
   readonly steps = {};

@@ -11,7 +11,7 @@ import type { RepositoryRecord } from "./repository.ts";
 /** The job that removes one manifest (deleted-manifests.ts). */
 export const untaggedJob = "untagged";
 
-/** The job that looks for manifests which were there before the policy was. */
+/** The job that looks for manifests that were there before the policy. */
 const scanJob = "untagged-scan";
 
 const scanBatch = 500;
@@ -34,7 +34,7 @@ export class Untagged implements Feature {
     this.#host = host;
   }
 
-  /** Whether a tag, an index, or its subject being there gives somebody a way to a manifest. */
+  /** Whether something leads to a manifest: a tag, an index, or its subject, if that exists. */
   isReached(digest: Digest): boolean {
     const ways = `SELECT 1 FROM tags WHERE digest = ?
       UNION ALL SELECT 1 FROM manifest_references WHERE digest = ?
@@ -50,7 +50,7 @@ export class Untagged implements Feature {
     if (untaggedTtlMs === undefined) return;
     const isManifest = "SELECT digest FROM manifests WHERE digest = ?";
     for (const { digest } of digests.flatMap((each) => readRows<{ digest: Digest }>(sql, isManifest, each))) {
-      // What an index that was deleted names must be there as long as the index may come back.
+      // What a deleted index names must stay for as long as the index can be restored.
       if (!this.isReached(digest))
         due.set(tx, untaggedJob, digest, clock.now() + Math.max(untaggedTtlMs, gcGraceMs));
     }

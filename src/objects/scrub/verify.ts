@@ -7,7 +7,7 @@ import type { Bucket } from "../../storage/bucket.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { readPieces } from "../../storage/streams.ts";
 
-/** Hashes what is stored of a blob; `undefined` where nothing of its size is. */
+/** Hashes what is stored of a blob; `undefined` if nothing of its size is stored. */
 export async function hashStored(bucket: Bucket, blob: BlobLocation): Promise<Digest | undefined> {
   const body = await bucket.read(blob);
   if (body === undefined) return undefined;

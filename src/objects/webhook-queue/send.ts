@@ -1,5 +1,5 @@
 /**
- * One try to send an event to a listener.
+ * One try to send an event to a listener, and when a failed one is repeated.
  */
 import { createHmac } from "node:crypto";
 import type { RegistryEvent } from "../../oci/event.ts";
@@ -50,7 +50,7 @@ export async function sendEvent(
     return { isDelivered: status >= 200 && status < 300, status, ...(answer === "" ? {} : { answer }) };
   } catch (error) {
     const isLate = error instanceof Error && error.name === "TimeoutError";
-    // workerd's own words for a name or a port at which nobody is say nothing of that.
+    // workerd's message for a name or a port at which nobody listens does not say that.
     const broke = `${new URL(webhook.url).host} cannot be reached, or broke the connection off`;
     return { isDelivered: false, error: isLate ? `no answer within ${timeoutMs} ms` : broke };
   }
@@ -76,4 +76,19 @@ async function readBeginning(body: ReadableStream<Uint8Array> | null): Promise<s
   }
   await reader.cancel();
   return text;
+}
+
+/**
+ * A failed event is sent again after a second, then after twice as long each time, up to an hour. The waits add up to a
+ * day. Tries are counted, not timed, so that a registry that was off for a weekend gives nothing up.
+ */
+const firstWaitMs = 1_000;
+const longestWaitMs = 3_600_000;
+
+/** How often an event is tried before it is given up. */
+export const maxAttempts = 36;
+
+/** How long to wait after an event has failed this often (at least once); `undefined` if it is given up. */
+export function waitMs(attempts: number): number | undefined {
+  return attempts >= maxAttempts ? undefined : Math.min(firstWaitMs * 2 ** (attempts - 1), longestWaitMs);
 }

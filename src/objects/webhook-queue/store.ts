@@ -53,16 +53,16 @@ const maxWaiting = 10_000;
 /** How many dead letters are kept: the latest. */
 const maxDeadLetters = 10_000;
 
-/** Of how many tries the outcome is kept: the latest. */
+/** The outcomes of how many tries are kept: the latest. */
 const maxDeliveries = 200;
 
-/** The job of the `due` table that sends what waits of the repository that is its id. */
+/** The job of the `due` table that sends the waiting events of a repository, which is its id. */
 export const sendJob = "send";
 
 /** An event that waits. `attempts`: how often it was tried. */
 export type Waiting = { sequence: number; event: RegistryEvent; attempts: number };
 
-/** The queue in SQL. A queue that was told nothing has no tables. */
+/** The queue in SQL. A queue that has heard nothing has no tables. */
 export class QueueStore {
   readonly #sql: SqlStorage;
 
@@ -75,12 +75,12 @@ export class QueueStore {
     return hasTable(this.#sql, "webhook");
   }
 
-  /** Whether the queue was ever told what it is the queue of, and has not been emptied. */
+  /** Whether the queue knows its webhook, and has not been emptied. */
   exists(): boolean {
     return this.#hasTables() && hasRow(this.#sql, "SELECT 1 FROM webhook");
   }
 
-  /** Takes everything out, and makes the tables themselves due to be forgotten at a time. */
+  /** Deletes all rows, and schedules the deletion of the tables. */
   empty(tx: Tx, forgetAt: number): void {
     for (const table of ["webhook", "waiting", "deliveries", "dead_letters", "due"]) {
       tx.write(`DELETE FROM ${table}`);
@@ -93,7 +93,7 @@ export class QueueStore {
     return this.#hasTables() && !this.exists();
   }
 
-  /** Keeps what the webhook is. Returns whether that is news. */
+  /** Keeps the webhook. Returns whether it has changed. */
   setWebhook(tx: Tx, webhook: Webhook): boolean {
     applySchema(tx, schema);
     const value = JSON.stringify(webhook);
@@ -122,7 +122,7 @@ export class QueueStore {
     return true;
   }
 
-  /** The event that is next of a repository's, after the one with this sequence number. */
+  /** The next event of a repository, after the one with this sequence number. */
   next(repository: string, after: number): Waiting | undefined {
     const row = firstRow<{ sequence: number; event: string; attempts: number }>(
       this.#sql,
@@ -156,7 +156,7 @@ export class QueueStore {
     tx.write("DELETE FROM due WHERE kind = ?", sendJob);
   }
 
-  /** Repositories of which something is due, the longest due first. */
+  /** Repositories of which something is due, those that have been due longest first. */
   dueRepositories(now: number, limit: number): string[] {
     return readRows<{ id: string }>(
       this.#sql,

@@ -1,8 +1,10 @@
 /** `/api/v1/accounts` */
+
 import type { accounts } from "../../../contract/accounts.ts";
+import { networkOf } from "../../../oci/address.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { Account, AccountPut } from "../../../rpc/api.ts";
-import { authCacheOf } from "../../auth/auth-cache.ts";
+import { authCacheOf } from "../../auth/authenticate.ts";
 import { hashPassword } from "../../auth/passwords.ts";
 import { adminName, federatedUser } from "../../auth/principal.ts";
 import type { Context } from "../../context.ts";
@@ -66,11 +68,11 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
 
 /** What is kept of a new password, if there is one. Error: `TOOMANYREQUESTS`. */
 async function derivePassword(
-  { registry, network }: Pick<Context, "registry" | "network">,
+  { registry, address }: Pick<Context, "registry" | "address">,
   password: string | undefined,
 ): Promise<Result<{ derived: Pick<AccountPut, "password"> }>> {
   if (password === undefined) return { ok: true, derived: {} };
-  const slot = authCacheOf(registry).throttle.acquireForNewPassword(network);
+  const slot = authCacheOf(registry).throttle.acquireForNewPassword(networkOf(address));
   if (slot === undefined) return failure("TOOMANYREQUESTS");
   try {
     await slot.start();

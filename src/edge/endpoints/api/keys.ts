@@ -1,6 +1,6 @@
 /** `/api/v1/keys` */
 import type { keys } from "../../../contract/keys.ts";
-import { authCacheOf } from "../../auth/auth-cache.ts";
+import { authCacheOf } from "../../auth/authenticate.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
 export const keyHandlers: HandlersOf<typeof keys> = {
