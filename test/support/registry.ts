@@ -109,6 +109,14 @@ export class TestRegistry extends Client {
   }
 }
 
+/** Of all registries of this process. */
+const outputs: Output[] = [];
+
+// Beside a test that failed, what the registries said of their own work.
+process.once("exit", (code) => {
+  if (code !== 0) process.stderr.write(outputs.flatMap(({ stderr }) => stderr).join(""));
+});
+
 /** A line with a stack is an exception that became a 500. */
 function isFailure(line: string): boolean {
   return line.startsWith("{") && JSON.parse(line).stack !== undefined;
@@ -139,10 +147,7 @@ export async function startRegistryAs<R extends TestRegistry>(
   const registry = make({ instance, output, stored: storedIn(dataDirectory, bucket), machine });
   after(() => registry.end());
   if (options.dataDirectory === undefined) after(() => removeData(dataDirectory));
-  // Beside a test that failed, what the registry said of its own work.
-  process.once("exit", (code) => {
-    if (code !== 0) process.stderr.write(output.stderr.join(""));
-  });
+  outputs.push(output);
   return registry;
 }
 

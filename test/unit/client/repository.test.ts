@@ -152,7 +152,7 @@ test("who is not let in, and who may not, is told so", async () => {
   });
 });
 
-test("deleted is deleted", async () => {
+test("a client lists no tag of a manifest that it deleted", async () => {
   const repository = repositoryOf("team/app");
   await repository.deleteManifest(tag("v2"));
   assert.deepEqual(await Array.fromAsync(repository.tags()), ["v1"]);
