@@ -1,6 +1,6 @@
 /** How grants and durations are written on the command line. */
 import { type Grant, isPattern, isVerb, matchesPattern, verbs } from "../oci/grant.ts";
-import { parseRepositoryName } from "../oci/name.ts";
+import { parseRepositoryName } from "../oci/reference.ts";
 import { parseDuration, parseSize, second } from "../units.ts";
 import { UsageError } from "./errors.ts";
 

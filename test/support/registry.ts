@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Machine } from "../../src/machine.ts";
-import { parseDigest } from "../../src/oci/digest.ts";
+import { parseDigest } from "../../src/oci/reference.ts";
 import { shardOf, uploadObjectOf } from "../../src/rpc/stubs.ts";
 import { bucketUnderTest } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";

@@ -9,7 +9,7 @@ import {
   matchesPattern,
   parseGrants,
 } from "../../src/oci/grant.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
 
 describe("a pattern matches whole names, segment by segment", () => {
   const cases: [string, string[], string[]][] = [

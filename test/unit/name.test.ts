@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { parseRepositoryName, parseTag } from "../../src/oci/name.ts";
+import { parseRepositoryName, parseTag } from "../../src/oci/reference.ts";
 
 const names = [
   "a",

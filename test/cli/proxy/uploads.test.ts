@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import test from "node:test";
-import { digestOfContent } from "../../../src/oci/digest.ts";
+import { digestOfContent } from "../../../src/oci/reference.ts";
 import { content } from "../../support/content.ts";
 import { until } from "../../support/registry.ts";
 import { type Trouble, UploadRegistry } from "../../unit/client/upload-registry.ts";
