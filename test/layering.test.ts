@@ -54,7 +54,7 @@ function mayImport({ from, to }: Import): boolean {
   // What runs in the Worker reaches objects by rpc/ alone.
   if (used === "objects") return user === "worker.ts";
   if (user === "local") return used !== "worker.ts" && used !== "cli";
-  if (used === "version.ts") return true;
+  if (used === "version.ts" || used === "units.ts") return true;
   if (user === "contract" || user === "client") return used === "oci";
   if (user === "cli") return ["oci", "contract", "client"].includes(used);
   if (used === "contract") return user === "edge";
@@ -192,7 +192,7 @@ for (const [rule, pattern, isExempt = () => false] of rules) {
   });
 }
 
-test("no file is long", () => {
+test("no file of src/ has more than 320 lines", () => {
   const long = files.filter(({ text }) => text.split("\n").length - 1 > 320);
   assert.deepEqual(
     long.map((file) => file.path),

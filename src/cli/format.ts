@@ -1,6 +1,7 @@
 /** How grants and durations are written on the command line. */
 import { type Grant, isPattern, isVerb, matchesPattern, verbs } from "../oci/grant.ts";
-import { parseRepositoryName } from "../oci/name.ts";
+import { parseRepositoryName } from "../oci/reference.ts";
+import { parseDuration, parseSize, second } from "../units.ts";
 import { UsageError } from "./errors.ts";
 
 /** Reads a grant such as `team/**:pull,push`. */
@@ -38,31 +39,17 @@ function isPatternWithin(pattern: string, other: string): boolean {
   return other.endsWith("/**") && !folder.includes("*") && pattern.startsWith(folder);
 }
 
-const unitSeconds: Record<string, number> = { s: 1, m: 60, h: 3600, d: 24 * 3600 };
-
-/** Reads a duration such as `90d`; returns seconds. */
-export function parseDuration(text: string): number {
-  const match = /^(\d{1,9})([smhd])$/.exec(text);
-  const seconds = Number(match?.[1]) * (unitSeconds[match?.[2] ?? ""] ?? Number.NaN);
-  if (seconds > 0) return seconds;
+/** Reads a duration of whole seconds such as `90d`; returns seconds. */
+export function durationSeconds(text: string): number {
+  const seconds = (parseDuration(text) ?? 0) / second;
+  if (seconds > 0 && Number.isInteger(seconds)) return seconds;
   throw new UsageError(`${quote(text)} is no duration; write a number and s, m, h or d, such as 90d`);
 }
 
-const byteUnits: Record<string, number> = {
-  "": 1,
-  KB: 1000,
-  MB: 1000 ** 2,
-  GB: 1000 ** 3,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-};
-
 /** Reads a size such as `50MB` or `32MiB`; returns bytes. */
-export function parseByteSize(text: string): number {
-  const match = /^(\d{1,12})([KMG]i?B)?$/.exec(text);
-  const bytes = Number(match?.[1]) * (byteUnits[match?.[2] ?? ""] ?? Number.NaN);
-  if (Number.isSafeInteger(bytes)) return bytes;
+export function sizeBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined) return bytes;
   throw new UsageError(`${quote(text)} is no size; write a number and a unit, such as 50MB or 32MiB`);
 }
 

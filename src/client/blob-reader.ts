@@ -1,5 +1,5 @@
 /** A blob of a repository as one that is pushed elsewhere: read by ranges, and again where a connection breaks. */
-import type { Digest } from "../oci/digest.ts";
+import type { Digest } from "../oci/reference.ts";
 import { RegistryError } from "./errors.ts";
 import type { BlobSource } from "./push-blob.ts";
 import type { RemoteRepository } from "./repository.ts";

@@ -1,6 +1,7 @@
 /** Descriptors, as manifests and lists of referrers have them. Source: image-spec, descriptor.md. */
-import { type Digest, parseDigest } from "../oci/digest.ts";
+
 import { isObject } from "../oci/manifest-fields.ts";
+import { type Digest, parseDigest } from "../oci/reference.ts";
 
 /** What a platform is. Source: image-spec, image-index.md. */
 export type Platform = { os: string; architecture: string; variant?: string };

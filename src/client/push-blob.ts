@@ -1,6 +1,5 @@
 /** A blob as a whole to a repository: mounted if it can be, else in chunks. */
-import type { Digest } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, RepositoryName } from "../oci/reference.ts";
 import { RegistryError } from "./errors.ts";
 import { discard } from "./exchange.ts";
 import { refusalOf } from "./refusals.ts";

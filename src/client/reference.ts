@@ -1,8 +1,14 @@
 /** Names of images as people write them: `host[:port]/repository[:tag][@digest]`. */
 
 import { isLoopbackHost, parseOrigin } from "../oci/address.ts";
-import { type Digest, parseDigest } from "../oci/digest.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
+import {
+  type Digest,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../oci/reference.ts";
 
 /** A repository of a registry, and what of it is meant. */
 export type ImageReference = {

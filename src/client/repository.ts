@@ -1,5 +1,5 @@
 /** One repository of a registry, as the distribution specification has it. */
-import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
+
 import { parseContentLength } from "../oci/http.ts";
 import { maxManifestBytes } from "../oci/manifest.ts";
 import {
@@ -9,7 +9,14 @@ import {
   imageManifestType,
   mediaTypeOfHeader,
 } from "../oci/media-type.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  digestOfContent,
+  parseDigest,
+  type RepositoryName,
+  type Tag,
+} from "../oci/reference.ts";
 import type { AccessEntry } from "../oci/scope.ts";
 import { type Descriptor, readDescriptors } from "./descriptor.ts";
 import { RegistryError } from "./errors.ts";

@@ -1,9 +1,15 @@
 /** What several resources have in common, as schemas. */
 import * as v from "valibot";
-import { type Digest, parseDigest } from "../oci/digest.ts";
 import type { ErrorName } from "../oci/errors.ts";
 import { isPattern, maxGrants, maxPatternLength, verbs } from "../oci/grant.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
+import {
+  type Digest,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../oci/reference.ts";
 
 /** The errors that say which value is wrong by themselves. */
 type RefusedError = Extract<

@@ -4,7 +4,7 @@
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Verb } from "../oci/grant.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 

@@ -9,7 +9,7 @@
 import { IttyRouter } from "itty-router";
 import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
-import { parseRepositoryName } from "../oci/name.ts";
+import { parseRepositoryName } from "../oci/reference.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf, authenticate, checkConfigured } from "./auth/authenticate.ts";
 import {

@@ -2,9 +2,9 @@
  * The one place that writes answers: replies, and errors from the catalogue.
  */
 
-import type { Digest } from "../oci/digest.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
+import type { Digest } from "../oci/reference.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /** On every answer. */

@@ -8,8 +8,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Digest } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { Adoption, BlobShardApi } from "../rpc/blob-shard-api.ts";
 import { reportIfDue } from "../rpc/report-counts.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "../rpc/scrub-report.ts";

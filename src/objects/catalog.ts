@@ -8,7 +8,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind } from "../oci/audit.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import type {
   Account,
   AccountPut,

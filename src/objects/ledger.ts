@@ -6,10 +6,9 @@
  */
 
 import { log } from "../log.ts";
-import type { AnyDigest, Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type {
   LedgerApi,
   LinkOutcome,

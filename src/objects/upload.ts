@@ -7,7 +7,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import { reportIfDue } from "../rpc/report-counts.ts";
 import {
   answerWrite,

@@ -1,7 +1,7 @@
 /**
  * Grants: who may do what with which repositories. Everything that is not granted is denied.
  */
-import type { RepositoryName } from "./name.ts";
+import type { RepositoryName } from "./reference.ts";
 
 /** What can be done with a repository. `admin`: its settings, and its deletion as a whole. */
 export const verbs = ["pull", "push", "delete", "admin"] as const;

@@ -3,9 +3,10 @@
  *
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  */
-import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./digest.ts";
+
 import { InvalidManifest } from "./manifest-source.ts";
 import { isNonDistributable, kindOfMediaType } from "./media-type.ts";
+import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./reference.ts";
 
 /** RFC 6838, section 4.2: neither half of a media type is longer than 127 characters. */
 const maxTypeLength = 255;

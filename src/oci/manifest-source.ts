@@ -2,8 +2,9 @@
  * What the source text of a manifest says to any client: every digest that one of them could read in it, and where two
  * of them could read different things. `JSON.parse` shows one reading alone.
  */
-import { type Digest, parseDigest } from "./digest.ts";
+
 import { FieldNames, type JsonVisitor, walkJson } from "./json.ts";
+import { type Digest, parseDigest } from "./reference.ts";
 
 /** The most digests that a manifest may name, each counted as often as it is named. Its subject is not among them. */
 export const maxReferences = 20_000;

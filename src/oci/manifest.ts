@@ -4,7 +4,7 @@
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  * The bytes themselves are kept as they came; nothing here writes them.
  */
-import type { AnyDigest } from "./digest.ts";
+
 import type { Rejection, Result } from "./errors.ts";
 import type { ReferenceDescriptor } from "./event.ts";
 import {
@@ -25,6 +25,7 @@ import {
   tooManyReferences,
 } from "./manifest-source.ts";
 import { isMediaType, isSchema1Type, kindOfMediaType } from "./media-type.ts";
+import type { AnyDigest } from "./reference.ts";
 
 /** The largest manifest accepted, in bytes: what the specification expects registries to support. */
 export const maxManifestBytes = 4 * 1024 * 1024;

@@ -4,7 +4,7 @@
  * Source: Docker Registry v2 authentication, "Token Scope Documentation" and "Token Authentication Implementation".
  */
 import { type Grant, isVerb, type Verb, verbs } from "./grant.ts";
-import { parseRepositoryName } from "./name.ts";
+import { parseRepositoryName } from "./reference.ts";
 
 /**
  * An entry of a token's `access` claim. `denied` is ours: what was asked for and not granted. It tells a token that

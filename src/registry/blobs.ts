@@ -4,11 +4,10 @@
 
 import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
-import { algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import { algorithmOf, type Digest, digestOfContent, type RepositoryName } from "../oci/reference.ts";
 import { type Bucket, BucketFailed } from "../storage/bucket.ts";
 import { type RangePiece, readRanges } from "../storage/read-ranges.ts";
 import type { BlobLocation } from "../storage/replica.ts";

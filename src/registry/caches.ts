@@ -4,9 +4,8 @@
  * to have them, so a digest alone opens nothing.
  */
 import type { Clock } from "../clock.ts";
-import type { Digest } from "../oci/digest.ts";
 import { isAbsence, type Result } from "../oci/errors.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/replica.ts";
 
 /**

@@ -4,7 +4,7 @@
 
 import type { Result } from "../oci/errors.ts";
 import type { PageRequest } from "../oci/http.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import { addFreed, nothingFreed } from "../rpc/tally.ts";
 import type { Amount, Freed, Maintained, RepositoryUsage } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";

@@ -4,12 +4,18 @@
 
 import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
-import { type AnyDigest, algorithmOf, type Digest, digestOfContent } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import { readManifest } from "../oci/manifest.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import {
+  type AnyDigest,
+  algorithmOf,
+  type Digest,
+  digestOfContent,
+  type RepositoryName,
+  type Tag,
+} from "../oci/reference.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../rpc/api.ts";
 import { Unreachable } from "../rpc/stubs.ts";
 import type { ManifestRow } from "../storage/replica.ts";

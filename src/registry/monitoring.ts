@@ -5,9 +5,8 @@
 
 import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
-import type { Digest } from "../oci/digest.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { DiskState } from "../storage/disk-space.ts";
 import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";

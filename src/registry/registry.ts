@@ -4,9 +4,8 @@
 
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
-import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../rpc/api.ts";
 import type { BlobShardApi } from "../rpc/blob-shard-api.ts";
 import { reportCounts } from "../rpc/report-counts.ts";

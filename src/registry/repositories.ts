@@ -5,7 +5,7 @@
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
 import type { Registry } from "./registry.ts";
 

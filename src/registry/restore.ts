@@ -2,11 +2,10 @@
  * The moves of tags, and putting back what was moved or deleted.
  */
 
-import type { Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { ManifestEntry, Page } from "../rpc/api.ts";
 import type { Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";

@@ -3,7 +3,7 @@
  */
 
 import type { Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import {
   addReport,
   emptyReport,

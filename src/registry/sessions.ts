@@ -5,8 +5,7 @@
  * worth nothing elsewhere. It is renewed with each answer, and holds for `UPLOAD_TTL` from then.
  */
 
-import type { DigestAlgorithm } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { DigestAlgorithm, RepositoryName } from "../oci/reference.ts";
 import type { UploadSession } from "../rpc/upload-channel.ts";
 import type { Registry } from "./registry.ts";
 

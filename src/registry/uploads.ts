@@ -2,10 +2,9 @@
  * Pushing blobs: sessions, chunks, whole bodies and mounts.
  */
 
-import { type Digest, isDigestOfNothing } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import { type Digest, isDigestOfNothing, type RepositoryName } from "../oci/reference.ts";
 import { commitBlob, commitMount } from "../rpc/commit-blob.ts";
 import { namedUploadStub, uploadPools } from "../rpc/stubs.ts";
 import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../rpc/upload-channel.ts";

@@ -2,7 +2,7 @@
  * Work over all of the registry, in requests of bounded time: each ends with a cursor, from which the next goes on.
  */
 import { failure, type Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "./registry.ts";
 
 /** One part of such work. A step does some of it after `after`, `""` first, and returns where to go on from. */

@@ -9,12 +9,11 @@
  */
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
-import type { AnyDigest, Digest } from "../oci/digest.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
-import type { RepositoryName, Tag } from "../oci/name.ts";
+import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";

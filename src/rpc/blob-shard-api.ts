@@ -1,9 +1,9 @@
 /**
  * What the shards of blobs say to the ledgers and to the Worker; see api.ts.
  */
-import type { Digest } from "../oci/digest.ts";
+
 import type { Rejection, Result } from "../oci/errors.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { Maintained, ShardUsage } from "./upkeep.ts";
 

@@ -3,10 +3,9 @@
  * the ledger links them. Neither holds a lock while the other is awaited.
  */
 import type { Clock } from "../clock.ts";
-import type { Digest } from "../oci/digest.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { LinkRequest } from "./api.ts";
 import type { Adoption } from "./blob-shard-api.ts";

@@ -1,8 +1,7 @@
 /** How the objects are reached: by names. */
 import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
-import { type Digest, hexOf } from "../oci/digest.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";

@@ -1,5 +1,5 @@
 /** Plain data about upkeep, as it crosses RPC: collection, scrub, usage and restoring. */
-import type { Digest } from "../oci/digest.ts";
+import type { Digest } from "../oci/reference.ts";
 import type { ScrubStep } from "./scrub-report.ts";
 
 /**

@@ -6,10 +6,10 @@
  * client sends, even if it was refused: a connection that nobody reads from is reset, and its client may never see why
  * it was refused.
  */
-import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
+
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { RepositoryName } from "../oci/name.ts";
+import type { Digest, DigestAlgorithm, RepositoryName } from "../oci/reference.ts";
 import { drain } from "../storage/streams.ts";
 
 /** An upload session, as its signed id tells. */

@@ -2,7 +2,7 @@
  * How settings are written: durations, sizes, numbers, words and texts. Each says what it accepts.
  */
 import type { Rejection, Result } from "../oci/errors.ts";
-import { day, gibibyte, hour, kibibyte, mebibyte, minute, second } from "../units.ts";
+import { formatDuration, formatSize, parseDuration, parseSize } from "../units.ts";
 
 /** The value of a text, or that it is not accepted. `reason`: what is wrong, where {@link SettingType.expects} would not help. */
 export type Parsed<T> = Result<{ value: T }, Rejection<string | undefined>>;
@@ -16,26 +16,11 @@ export type SettingType<T> = {
   range: string;
 };
 
-const durationUnits: [unit: string, milliseconds: number][] = [
-  ["d", day],
-  ["h", hour],
-  ["m", minute],
-  ["s", second],
-  ["ms", 1],
-];
-
-const sizeUnits: [unit: string, bytes: number][] = [
-  ["GiB", gibibyte],
-  ["MiB", mebibyte],
-  ["KiB", kibibyte],
-  ["", 1],
-];
-
 /** A duration, in milliseconds. */
 export function duration(minMs: number, maxMs: number): SettingType<number> {
-  const range = `${format(minMs, durationUnits)} to ${format(maxMs, durationUnits)}`;
+  const range = `${formatDuration(minMs)} to ${formatDuration(maxMs)}`;
   return {
-    parse: within(minMs, maxMs, (text) => parseAmount(text, durationUnits)),
+    parse: within(minMs, maxMs, parseDuration),
     expects: `a duration such as 90s, 15m, 24h or 7d, from ${range}`,
     range,
   };
@@ -43,9 +28,9 @@ export function duration(minMs: number, maxMs: number): SettingType<number> {
 
 /** A size, in bytes. */
 export function size(minBytes: number, maxBytes: number): SettingType<number> {
-  const range = `${format(minBytes, sizeUnits)} to ${format(maxBytes, sizeUnits)}`;
+  const range = `${formatSize(minBytes)} to ${formatSize(maxBytes)}`;
   return {
-    parse: within(minBytes, maxBytes, (text) => parseAmount(text, sizeUnits)),
+    parse: within(minBytes, maxBytes, parseSize),
     expects: `a size such as 5242880, 512KiB or 5MiB, from ${range}`,
     range,
   };
@@ -143,18 +128,4 @@ function within(min: number, max: number, parse: (text: string) => number | unde
     const value = parse(text);
     return value !== undefined && value >= min && value <= max ? accept(value) : refused;
   };
-}
-
-/** Reads a number of units: `15m`, `5MiB`. */
-function parseAmount(text: string, units: [unit: string, amount: number][]): number | undefined {
-  const [, digits, unit] = /^(\d{1,12})([A-Za-z]*)$/.exec(text) ?? [];
-  const amount = units.find(([name]) => name === unit)?.[1];
-  return amount === undefined ? undefined : Number(digits) * amount;
-}
-
-/** Writes an amount in the largest unit of which it is a whole number. */
-function format(amount: number, units: [unit: string, amount: number][]): string {
-  if (amount === 0) return `0${units.at(-1)?.[0]}`;
-  const [name, one] = units.find(([, each]) => amount % each === 0) ?? ["", 1];
-  return `${amount / one}${name}`;
 }

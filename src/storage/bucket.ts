@@ -4,8 +4,9 @@
  *
  * It knows keys and bytes, nothing of digests' owners. It never decides that a blob does not exist.
  */
-import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
+
 import type { ByteRange } from "../oci/http.ts";
+import { algorithmOf, type Digest, hexOf } from "../oci/reference.ts";
 
 /** A part of a multipart upload that is stored. */
 export type StoredPart = { partNumber: number; etag: string };

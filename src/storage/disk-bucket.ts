@@ -10,8 +10,8 @@
  * counts before the local server has found it to have its length.
  */
 import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, hexOf } from "../oci/digest.ts";
 import type { ByteRange } from "../oci/http.ts";
+import { algorithmOf, type Digest, hexOf } from "../oci/reference.ts";
 import {
   type BlobBytes,
   type Bucket,

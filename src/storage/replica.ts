@@ -13,8 +13,16 @@
  */
 
 import { log } from "../log.ts";
-import { algorithmOf, type Digest, digestOfContent, parseDigest } from "../oci/digest.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  digestOfContent,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../oci/reference.ts";
 
 /** What a row of the replica is about. */
 export type ReplicaKey =

@@ -125,7 +125,7 @@ describe("what was done", () => {
   });
 });
 
-test("what may have been done is kept with what was", async () => {
+test("the audit log has what failed and may have been done, too", async () => {
   await registry.loseNext("LEDGERS.deleteTag");
   await registry.must(503, "DELETE", "/v2/team/app/manifests/v1", { as: admin });
   const find = async () => (await list("kind=use")).find(({ outcome }) => outcome === "failed");
@@ -133,7 +133,7 @@ test("what may have been done is kept with what was", async () => {
   assert.deepEqual(lineOf((await find()) ?? { id: 0 }), "admin delete team/app failed");
 });
 
-test("there are no other kinds", async () => {
+test("the audit log has no other kinds of entries than administration, use and refusal", async () => {
   for (const kind of ["", "denied", "Refusal"]) {
     const answer = await registry.send("GET", `/api/v1/audit?kind=${kind}`, { as: admin });
     assert.match(expectProblem(answer, 400, "REQUEST_INVALID") ?? "", /administration, use, refusal/);

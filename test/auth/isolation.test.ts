@@ -162,7 +162,7 @@ describe("an upload session", () => {
     await registry.must(201, "PUT", `${location}?digest=${digest}`, { as: alice, body });
   });
 
-  test("cannot be made up", async () => {
+  test("cannot be made up by who guesses its id", async () => {
     const opened = await registry.must(202, "POST", "/v2/team/secret/blobs/uploads/", { as: alice });
     const id = opened.header("Location").split("/").at(-1) ?? "";
     const [uuid = "", issued = "", flags = "", signature = ""] = id.split(".");

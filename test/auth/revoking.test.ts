@@ -211,7 +211,7 @@ test("a repository made private again is closed to nobody's tokens once they hav
   await registry.must(401, "GET", "/v2/open/app/manifests/v1", { as: token });
 });
 
-test("a refresh token ends", async () => {
+test("a refresh token is refused after REFRESH_TTL", async () => {
   const { refresh_token: token = "" } = await registry.as(admin).askToken([], "&offline_token=true");
   assert.equal((await refresh(token)).status, 200);
   await registry.advance(30 * 86_400_000);

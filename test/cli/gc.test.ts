@@ -52,6 +52,6 @@ test("gc --now ends what could be restored: after yes, or with --yes unasked", a
   assert.equal(actions.filter((action) => action === "gc.now").length, 2);
 });
 
-test("--yes is for --now", async () => {
+test("gc refuses --yes without --now", async () => {
   assertRefused(await call(["gc", "--yes"], environment), 2, /--yes is for --now/);
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { commands } from "../../src/cli/commands.ts";
-import { isWithin, parseDuration, parseGrant } from "../../src/cli/format.ts";
+import { durationSeconds, isWithin, parseGrant } from "../../src/cli/format.ts";
 import { formatTable } from "../../src/cli/output.ts";
 import { version } from "../../src/version.ts";
 import { assertRefused, call } from "./command-line.ts";
@@ -92,9 +92,9 @@ test("grants and durations are read as they are written", () => {
   for (const text of ["", ":pull", "a:", "a:pull,", "a:read", "A:pull", "a//b:pull", "a pull"]) {
     assert.throws(() => parseGrant(text), { name: "UsageError" }, text);
   }
-  assert.deepEqual(["1s", "2m", "3h", "90d"].map(parseDuration), [1, 120, 10_800, 7_776_000]);
+  assert.deepEqual(["1s", "2m", "3h", "90d"].map(durationSeconds), [1, 120, 10_800, 7_776_000]);
   for (const text of ["", "0d", "-1d", "1w", "1.5h", "d"]) {
-    assert.throws(() => parseDuration(text), { name: "UsageError" }, text);
+    assert.throws(() => durationSeconds(text), { name: "UsageError" }, text);
   }
 });
 

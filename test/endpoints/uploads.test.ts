@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { DigestAlgorithm } from "../../src/oci/digest.ts";
+import type { DigestAlgorithm } from "../../src/oci/reference.ts";
 import { content, digestOf, mebibyte, streamOf } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
 import { closeSession, uploadWays, type Way } from "../support/upload-ways.ts";

@@ -53,7 +53,7 @@ const notice = /finishing requests in flight, /;
 const serverFlags = (data: string) => ["--port", "0", "--data", data];
 
 for (const [name, runtime] of Object.entries(runtimes)) {
-  test(name, { concurrency: true }, async (t) => {
+  test(`the server under ${name}`, { concurrency: true }, async (t) => {
     t.test(
       "leaves nothing running when it is killed, and serves the same data again until it is told to end",
       async (t) => {

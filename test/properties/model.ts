@@ -4,14 +4,6 @@
  */
 
 import {
-  algorithmOf,
-  type Digest,
-  isDigestAlgorithm,
-  isDigestOfNothing,
-  parseAnyDigest,
-  parseDigest,
-} from "../../src/oci/digest.ts";
-import {
   entityTag,
   isNoneMatchSatisfiedBy,
   isRangeApplicable,
@@ -23,7 +15,16 @@ import {
 } from "../../src/oci/http.ts";
 import { annotationsOf } from "../../src/oci/manifest.ts";
 import { imageIndexType, mediaTypeOfHeader } from "../../src/oci/media-type.ts";
-import { parseRepositoryName, parseTag } from "../../src/oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  isDigestAlgorithm,
+  isDigestOfNothing,
+  parseAnyDigest,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+} from "../../src/oci/reference.ts";
 import { digestOf } from "../support/content.ts";
 import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
 import {

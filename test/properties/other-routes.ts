@@ -6,7 +6,7 @@ import fc, { type Arbitrary } from "fast-check";
 import { routes } from "../../src/edge/routes.ts";
 import { isVerb } from "../../src/oci/grant.ts";
 import { parsePage } from "../../src/oci/http.ts";
-import { parseRepositoryName } from "../../src/oci/name.ts";
+import { parseRepositoryName } from "../../src/oci/reference.ts";
 import { encode } from "../support/content.ts";
 import { allMethods, framing, headers, mostly, of, pageQuery, query } from "./arbitraries.ts";
 import { badNames, inPath } from "./pools.ts";

@@ -1,6 +1,7 @@
 /** What an upload session must answer, from its opening to its end, by distribution-spec and docs/design.md. */
-import { algorithmOf, isDigestOfNothing, parseDigest } from "../../src/oci/digest.ts";
+
 import { uploadRange } from "../../src/oci/http.ts";
+import { algorithmOf, isDigestOfNothing, parseDigest } from "../../src/oci/reference.ts";
 import { digestOf } from "../support/content.ts";
 import { readUploadBody, stored } from "./model.ts";
 import { type Prediction, refuse } from "./prediction.ts";

@@ -2,8 +2,9 @@
  * Both buckets, each method of which is one request: `POST /<kind>/<method>`, its arguments as JSON in a header, and
  * bytes as the body.
  */
-import type { Digest } from "../../src/oci/digest.ts";
+
 import type { ByteRange } from "../../src/oci/http.ts";
+import type { Digest } from "../../src/oci/reference.ts";
 import {
   type Bucket,
   type MultipartUpload,

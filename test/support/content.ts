@@ -1,8 +1,8 @@
 /** What tests push: content of its own for each test, and manifests that name it. */
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import type { DigestAlgorithm } from "../../src/oci/digest.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import type { DigestAlgorithm } from "../../src/oci/reference.ts";
 
 export const mebibyte = 1024 * 1024;
 export const configType = "application/vnd.oci.image.config.v1+json";

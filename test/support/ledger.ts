@@ -2,7 +2,7 @@
 import type { Env } from "../../src/bindings.ts";
 import { createLedger, type LedgerParts, makeParts } from "../../src/objects/ledger/parts.ts";
 import { type Tx, transaction } from "../../src/objects/sql.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
 import { memoryStorage } from "./sqlite.ts";
 
 /** The parts of a ledger that nobody has written to, what its clock shows, and transactions. */

@@ -4,7 +4,7 @@ import { Writable } from "node:stream";
 import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Machine } from "../../src/machine.ts";
-import { parseDigest } from "../../src/oci/digest.ts";
+import { parseDigest } from "../../src/oci/reference.ts";
 import { shardOf, uploadObjectOf } from "../../src/rpc/stubs.ts";
 import { bucketUnderTest } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
@@ -109,6 +109,14 @@ export class TestRegistry extends Client {
   }
 }
 
+/** Of all registries of this process. */
+const outputs: Output[] = [];
+
+// Beside a test that failed, what the registries said of their own work.
+process.once("exit", (code) => {
+  if (code !== 0) process.stderr.write(outputs.flatMap(({ stderr }) => stderr).join(""));
+});
+
 /** A line with a stack is an exception that became a 500. */
 function isFailure(line: string): boolean {
   return line.startsWith("{") && JSON.parse(line).stack !== undefined;
@@ -139,10 +147,7 @@ export async function startRegistryAs<R extends TestRegistry>(
   const registry = make({ instance, output, stored: storedIn(dataDirectory, bucket), machine });
   after(() => registry.end());
   if (options.dataDirectory === undefined) after(() => removeData(dataDirectory));
-  // Beside a test that failed, what the registry said of its own work.
-  process.once("exit", (code) => {
-    if (code !== 0) process.stderr.write(output.stderr.join(""));
-  });
+  outputs.push(output);
   return registry;
 }
 

@@ -1,6 +1,5 @@
 /** The replica, read by names that a test has as texts. */
-import type { Digest } from "../../src/oci/digest.ts";
-import type { RepositoryName, Tag } from "../../src/oci/name.ts";
+import type { Digest, RepositoryName, Tag } from "../../src/oci/reference.ts";
 import { Replica } from "../../src/storage/replica.ts";
 
 /** Reads the rows of a KV namespace. */

@@ -10,7 +10,7 @@ import {
   isWellFormedDigest,
   parseAnyDigest,
   parseDigest,
-} from "../../src/oci/digest.ts";
+} from "../../src/oci/reference.ts";
 import { digestOf as digestOfBytes } from "../support/content.ts";
 
 const hex = (length: number) =>

@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Digest, parseDigest } from "../../src/oci/digest.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import { type Digest, parseDigest, type RepositoryName } from "../../src/oci/reference.ts";
 import { IsolateCache } from "../../src/registry/caches.ts";
 import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
 import { content, digestOf, unknownDigest } from "../support/content.ts";

@@ -98,7 +98,7 @@ describe("issuers are refused as a whole with", () => {
     });
   }
 
-  test("no JSON", () => {
+  test("a setting that is no JSON is refused", () => {
     for (const text of ["", "{", "[", "undefined"]) assert.equal(reasonAgainst(text), "it must be JSON");
   });
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { hasRow } from "../../src/objects/sql.ts";
-import type { RepositoryName, Tag } from "../../src/oci/name.ts";
+import type { RepositoryName, Tag } from "../../src/oci/reference.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
 test("where there is no replica, nothing is written for it", async () => {

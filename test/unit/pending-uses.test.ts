@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PendingUses } from "../../src/objects/ledger/blobs.ts";
-import type { Digest } from "../../src/oci/digest.ts";
+import type { Digest } from "../../src/oci/reference.ts";
 
 const startMs = 1_700_000_000_000;
 const leaseMs = 60_000;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { anonymous, mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
 import { registryOf } from "../../src/registry/registry.ts";
 
 test("of one caller's questions only so many are under way, and each that ends makes room for another", async () => {

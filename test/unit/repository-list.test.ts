@@ -4,7 +4,7 @@ import { RepositoryList } from "../../src/objects/catalog/repository-list.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { applySchema } from "../../src/objects/schema.ts";
 import { transaction } from "../../src/objects/sql.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 test("of a repository the pulls of a thousand tags are kept, those that were pulled last", () => {

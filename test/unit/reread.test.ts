@@ -2,9 +2,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { firstRow } from "../../src/objects/sql.ts";
-import { digestOfContent } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import { digestOfContent, type RepositoryName } from "../../src/oci/reference.ts";
 import { content, encode } from "../support/content.ts";
 import { memoryLedger } from "../support/ledger.ts";
 

@@ -51,7 +51,7 @@ describe("scopes are read", () => {
     }
   });
 
-  test("up to a limit", () => {
+  test("no more of them than a limit", () => {
     const many = Array.from({ length: 5000 }, (_, i) => `repository:r${i}:pull`);
     assert.equal(parseScopes(many).length, maxScopes);
     assert.equal(parseScopes([many.join(" ")]).length, maxScopes);
@@ -70,7 +70,7 @@ describe("scopes are read", () => {
   });
 });
 
-test("actions come to verbs", () => {
+test("the actions of a scope come to verbs of a grant", () => {
   assert.deepEqual(verbsOf(["*"]), ["pull", "push", "delete", "admin"]);
   assert.deepEqual(verbsOf(["push", "*"]), ["pull", "push", "delete", "admin"]);
   assert.deepEqual(verbsOf(["pull", "fly", "constructor", "Pull"]), ["pull"]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseRepositoryName, type RepositoryName } from "../../src/oci/name.ts";
+import { parseRepositoryName, type RepositoryName } from "../../src/oci/reference.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { newSession, readSession, signSession } from "../../src/registry/sessions.ts";
 

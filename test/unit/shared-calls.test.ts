@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { parseDigest } from "../../src/oci/digest.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
+import {
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../../src/oci/reference.ts";
 import { SharedCalls } from "../../src/registry/shared-calls.ts";
 import type { ResolvedTag } from "../../src/rpc/api.ts";
 import { Unreachable } from "../../src/rpc/stubs.ts";

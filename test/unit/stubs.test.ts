@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
-import type { Digest } from "../../src/oci/digest.ts";
 import { registryItself } from "../../src/oci/event.ts";
-import type { RepositoryName } from "../../src/oci/name.ts";
+import type { Digest, RepositoryName } from "../../src/oci/reference.ts";
 import type { ManifestPut } from "../../src/rpc/api.ts";
 import {
   catalogStub,

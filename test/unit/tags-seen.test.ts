@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { type Digest, parseDigest } from "../../src/oci/digest.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../src/oci/name.ts";
+import {
+  type Digest,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../../src/oci/reference.ts";
 import { TagsSeen } from "../../src/registry/caches.ts";
 import { Replica, type TagRow } from "../../src/storage/replica.ts";
 import { unknownDigest } from "../support/content.ts";

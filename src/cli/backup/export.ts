@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { ListedManifest } from "../../contract/manifests.ts";
 import type { ListedRepository } from "../../contract/repositories.ts";
-import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
+import { type Digest, parseDigest } from "../../oci/reference.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";

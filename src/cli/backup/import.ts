@@ -1,9 +1,8 @@
 /** From image layouts to a registry: the same digests, tags and referrers. */
 import type { ListedManifest } from "../../contract/manifests.ts";
-import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { readManifest } from "../../oci/manifest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import { type Digest, parseDigest, type RepositoryName } from "../../oci/reference.ts";
 import { unlessUnknown } from "../api.ts";
 import { type Attempts, attemptEach } from "../attempts.ts";
 import type { Invocation } from "../command.ts";

@@ -10,10 +10,17 @@ import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { reasonOf } from "../../client/exchange.ts";
-import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/digest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
-import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  digestOf,
+  hexOf,
+  parseDigest,
+  parseRepositoryName,
+  type RepositoryName,
+} from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 
 /** The annotation that has the tag. Source: image-spec, annotations.md. */

@@ -1,6 +1,6 @@
 /** `export`, `import` */
 
-import { parseRepositoryName } from "../../oci/name.ts";
+import { parseRepositoryName } from "../../oci/reference.ts";
 import { showFailures } from "../attempts.ts";
 import { exportAll } from "../backup/export.ts";
 import { importAll } from "../backup/import.ts";

@@ -3,7 +3,7 @@ import { stat } from "node:fs/promises";
 import { systemFetch } from "../../client/node.ts";
 import { type ImageReference, parseImageReference } from "../../client/reference.ts";
 import { Transport } from "../../client/transport.ts";
-import { parseTag } from "../../oci/name.ts";
+import { parseTag } from "../../oci/reference.ts";
 import { version } from "../../version.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";

@@ -1,6 +1,5 @@
 /** `history`, `restore` */
-import { parseDigest } from "../../oci/digest.ts";
-import { parseTag } from "../../oci/name.ts";
+import { parseDigest, parseTag } from "../../oci/reference.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { quote, repositoryName } from "../format.ts";

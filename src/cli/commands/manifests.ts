@@ -1,6 +1,5 @@
 /** `tag …`, `manifest …` */
-import { parseDigest } from "../../oci/digest.ts";
-import { parseTag } from "../../oci/name.ts";
+import { parseDigest, parseTag } from "../../oci/reference.ts";
 import { attemptEach, showFailures } from "../attempts.ts";
 import { type Command, exitCodes, type Flag, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";

@@ -7,7 +7,7 @@ import { isLoopbackHost, parseOrigin } from "../../oci/address.ts";
 import { version } from "../../version.ts";
 import { type Command, exitCodes, type FlagValues, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { parseByteSize, quote } from "../format.ts";
+import { quote, sizeBytes } from "../format.ts";
 import { Layers } from "../layers.ts";
 import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";
@@ -152,7 +152,7 @@ function refuseLogin(flags: FlagValues): undefined {
 }
 
 function chunkOf(text: string | undefined): number {
-  const bytes = text === undefined ? defaultChunkBytes : parseByteSize(text);
+  const bytes = text === undefined ? defaultChunkBytes : sizeBytes(text);
   if (bytes >= minChunkBytes && bytes <= maxChunkBytes) return bytes;
   throw new UsageError(`--chunk ${text} is out of range: from 64KiB to 90MB`);
 }

@@ -2,7 +2,7 @@
 import type { Grant } from "../../oci/grant.ts";
 import { adminName, type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { formatGrants, isWithin, parseDuration, parseGrant, pathSegment } from "../format.ts";
+import { durationSeconds, formatGrants, isWithin, parseGrant, pathSegment } from "../format.ts";
 
 const path = "/accounts/{account}/tokens";
 
@@ -59,7 +59,7 @@ export const tokenCommands: Command[] = [
         body: {
           description,
           ...(grants.length === 0 ? {} : { grants }),
-          ...(expires === undefined ? {} : { expiresInSeconds: parseDuration(expires) }),
+          ...(expires === undefined ? {} : { expiresInSeconds: durationSeconds(expires) }),
         },
       });
       const end = token.expiresAt === undefined ? "does not expire" : `expires at ${token.expiresAt}`;

@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { RegistryError } from "../../client/errors.ts";
 import { discard, readWhole } from "../../client/exchange.ts";
-import { parseRepositoryName } from "../../oci/name.ts";
+import { parseRepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, catalogScope } from "../../oci/scope.ts";
 import type { Addresses } from "./addresses.ts";
 import { Body } from "./body.ts";

@@ -1,10 +1,10 @@
 /** The copying itself: every manifest after what it references, under the same digests. What is there is not sent. */
 import { type Descriptor, readDescriptors } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
-import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { annotationsOf, readManifest } from "../../oci/manifest.ts";
 import type { ManifestFacts } from "../../oci/manifest-fields.ts";
 import { kindOfMediaType } from "../../oci/media-type.ts";
+import { type Digest, parseDigest } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import type { Layers } from "../layers.ts";
 import type { Destination, Manifest, Root, Source, Subject } from "./ends.ts";

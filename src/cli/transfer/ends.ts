@@ -1,8 +1,7 @@
 /** What a copy goes from and to: repositories, image layouts, archives. */
 import type { Descriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
-import type { Digest } from "../../oci/digest.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { Digest, RepositoryName } from "../../oci/reference.ts";
 
 /** A manifest, and what it is. */
 export type Manifest = { digest: Digest; mediaType: string; bytes: Uint8Array };

@@ -2,10 +2,9 @@
 import { stat } from "node:fs/promises";
 import { type Descriptor, readDescriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
-import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
 import { maxManifestBytes, readStoredManifest } from "../../oci/manifest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
-import { parseTag } from "../../oci/name.ts";
+import { algorithmOf, type Digest, digestOfContent, parseTag } from "../../oci/reference.ts";
 import { Layout, type LayoutManifest } from "../backup/layout.ts";
 import { CommandError } from "../errors.ts";
 import { fileSource } from "../file-source.ts";

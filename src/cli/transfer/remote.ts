@@ -5,8 +5,7 @@ import type { ImageReference } from "../../client/reference.ts";
 import { formatImageReference } from "../../client/reference.ts";
 import { RemoteRepository } from "../../client/repository.ts";
 import type { Transport } from "../../client/transport.ts";
-import { type Digest, hexOf } from "../../oci/digest.ts";
-import { parseTag, type Tag } from "../../oci/name.ts";
+import { type Digest, hexOf, parseTag, type Tag } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
 

@@ -12,7 +12,7 @@
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
 import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
-import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";

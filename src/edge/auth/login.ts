@@ -5,6 +5,7 @@
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Account } from "../../rpc/api.ts";
+import { day } from "../../units.ts";
 import type { FederatedIdentities } from "./federated.ts";
 import type { LoginThrottle, Slot } from "./login-throttle.ts";
 import { hashSecret, isGeneratedSecret, type PasswordChecker } from "./passwords.ts";
@@ -60,8 +61,8 @@ export async function logInByToken(
 ): Promise<Result<{ principal: Principal }>> {
   const { registry } = cache;
   if (!isGeneratedSecret(secret)) return failure("LOGIN_FAILED");
-  const day = Math.floor(registry.clock.now() / 86_400_000);
-  const token = await registry.catalog().tokenBySecret(hashSecret(secret), day);
+  const today = Math.floor(registry.clock.now() / day);
+  const token = await registry.catalog().tokenBySecret(hashSecret(secret), today);
   if (token === undefined || (name !== undefined && name !== token.account)) return failure("LOGIN_FAILED");
   return principalOfToken(registry, token);
 }

@@ -4,7 +4,7 @@
  */
 import { failure } from "../../oci/errors.ts";
 import type { Verb } from "../../oci/grant.ts";
-import { parseRepositoryName } from "../../oci/name.ts";
+import { parseRepositoryName } from "../../oci/reference.ts";
 import type { Context, Refusal } from "../context.ts";
 import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";

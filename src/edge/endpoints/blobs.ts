@@ -1,6 +1,5 @@
 /** `/v2/<name>/blobs/<digest>`. distribution-spec: Pulling blobs; Deleting Blobs. */
 
-import { parseDigest } from "../../oci/digest.ts";
 import { failure } from "../../oci/errors.ts";
 import {
   type ByteRange,
@@ -9,7 +8,7 @@ import {
   isRangeApplicable,
   parseRange,
 } from "../../oci/http.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import { parseDigest, type RepositoryName } from "../../oci/reference.ts";
 import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { BlobLocation } from "../../storage/replica.ts";

@@ -1,11 +1,10 @@
 /** `/v2/<name>/manifests/<tag or digest>`. distribution-spec: Pulling, Pushing and Deleting Manifests. */
 import { meter } from "../../metrics/meter.ts";
-import { type Digest, parseDigest } from "../../oci/digest.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import { entityTag, isNoneMatchSatisfiedBy, parseContentLength } from "../../oci/http.ts";
 import { maxManifestBytes } from "../../oci/manifest.ts";
 import { mediaTypeOfHeader } from "../../oci/media-type.ts";
-import { parseTag, type Tag } from "../../oci/name.ts";
+import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
 import {
   deleteManifest,
   deleteTag,

@@ -1,8 +1,9 @@
 /** `/v2/<name>/referrers/<digest>`. distribution-spec: Listing Referrers. */
-import { parseAnyDigest } from "../../oci/digest.ts";
+
 import { failure } from "../../oci/errors.ts";
 import { parsePage } from "../../oci/http.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
+import { parseAnyDigest } from "../../oci/reference.ts";
 import { listReferrers } from "../../registry/manifests.ts";
 import type { Answer, HeaderMap, RepositoryContext } from "../context.ts";
 import { jsonReply, linkHeader } from "../respond.ts";

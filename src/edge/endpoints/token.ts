@@ -6,7 +6,7 @@
  */
 import { failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength } from "../../oci/http.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
 import {

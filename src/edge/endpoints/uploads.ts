@@ -1,8 +1,15 @@
 /** `/v2/<name>/blobs/uploads/`. distribution-spec: Pushing blobs; Mounting a blob; Cancel a blob upload. */
-import { algorithmOf, type Digest, isDigestAlgorithm, parseDigest } from "../../oci/digest.ts";
+
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/http.ts";
-import { parseRepositoryName, type RepositoryName } from "../../oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  isDigestAlgorithm,
+  parseDigest,
+  parseRepositoryName,
+  type RepositoryName,
+} from "../../oci/reference.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
   cancelUpload,

@@ -10,7 +10,7 @@ import type {
   QueryOf,
 } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import type { Context } from "../context.ts";
 
 /** A call of an operation. Whoever makes it may, and all that it says is as the contract has it. */

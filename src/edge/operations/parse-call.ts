@@ -5,7 +5,7 @@ import { type ParameterName, parameters } from "../../contract/parameters.ts";
 import type { Refused } from "../../contract/schemas.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength, parsePage } from "../../oci/http.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import { readBody } from "../body.ts";
 import type { Context } from "../context.ts";
 

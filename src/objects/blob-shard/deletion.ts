@@ -2,7 +2,7 @@
  * How bytes are deleted. A key becomes a tombstone first, which nothing may adopt any more; then its bytes are deleted.
  * Tombstones are kept for a while, and the bytes are deleted once more when they go.
  */
-import type { Digest } from "../../oci/digest.ts";
+import type { Digest } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { DueRow } from "../due.ts";
 import type { Tx } from "../sql.ts";

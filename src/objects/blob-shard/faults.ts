@@ -5,7 +5,7 @@
  * order while the store is out of reach: they are faulty after three tries over an hour or more, during each of which
  * another key could be read. Faulty bytes are not leased, and the next push of the digest replaces them.
  */
-import type { Digest } from "../../oci/digest.ts";
+import type { Digest } from "../../oci/reference.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
 import { canReadOthers, faultOf } from "../scrub/verify.ts";

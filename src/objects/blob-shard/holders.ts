@@ -7,8 +7,7 @@
  */
 
 import { log } from "../../log.ts";
-import type { Digest } from "../../oci/digest.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { Digest, RepositoryName } from "../../oci/reference.ts";
 import type { Adoption, NumberedLease } from "../../rpc/blob-shard-api.ts";
 import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";

@@ -2,7 +2,7 @@
  * A shard's part of a scrub: the bytes of its digests, and whether their holders agree with it. A digest that is wrong,
  * or that cannot be checked, does not keep others from being checked.
  */
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "../../rpc/scrub-report.ts";
 import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";

@@ -1,8 +1,7 @@
 /**
  * The rows of a shard: digests, who holds them, and the objects in the bucket that are going to be deleted.
  */
-import type { Digest } from "../../oci/digest.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { Digest, RepositoryName } from "../../oci/reference.ts";
 import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema } from "../schema.ts";

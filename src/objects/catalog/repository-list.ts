@@ -3,7 +3,7 @@
  * repository and its tags were pulled.
  */
 import type { PullCount } from "../../metrics/meter.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import type { ListedRepository, Page, RepositoryInfo, TagPulls } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
 import { firstRow, oneRow, readRows, type Tx } from "../sql.ts";

@@ -5,9 +5,8 @@
  * that while to push the manifest that names it.
  */
 import type { Clock } from "../../clock.ts";
-import type { AnyDigest, Digest } from "../../oci/digest.ts";
 import type { Origin } from "../../oci/event.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { AnyDigest, Digest, RepositoryName } from "../../oci/reference.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { firstRow, hasRow, inPieces, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";

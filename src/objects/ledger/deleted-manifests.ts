@@ -3,11 +3,11 @@
  * what they reference is kept anyway, they can be restored: their bytes stay where they were. Nothing else of the
  * ledger knows them.
  */
-import type { Digest } from "../../oci/digest.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
-import type { Tag } from "../../oci/name.ts";
+import type { Digest, Tag } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { Restorable, TagRestore } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";

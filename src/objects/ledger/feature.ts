@@ -5,7 +5,7 @@
  */
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import type { Tally } from "../../rpc/tally.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Replica } from "../../storage/replica.ts";

@@ -1,7 +1,7 @@
 /** Lists of what a repository holds, and sums. They are made when somebody asks: a push pays nothing for them. */
-import type { AnyDigest, Digest } from "../../oci/digest.ts";
+
 import { annotationsOf } from "../../oci/manifest.ts";
-import type { Tag } from "../../oci/name.ts";
+import type { AnyDigest, Digest, Tag } from "../../oci/reference.ts";
 import type { ManifestEntry, Page, Referrer } from "../../rpc/api.ts";
 import type { Amount, RepositoryUsage } from "../../rpc/upkeep.ts";
 import { oneRow, readRows, takeBytes } from "../sql.ts";

@@ -1,10 +1,11 @@
 /**
  * Manifests: rows, bytes, and what they reference.
  */
-import type { AnyDigest, Digest } from "../../oci/digest.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
 import { describeReferences } from "../../oci/manifest.ts";
 import type { ManifestFacts, Reference } from "../../oci/manifest-fields.ts";
+import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import type { ManifestPut, ManifestStat } from "../../rpc/api.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
 import { eachRow, firstRow, hasRow, inPieces, readRows, type Tx } from "../sql.ts";

@@ -7,7 +7,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
 import { type Clock, systemClock } from "../../clock.ts";
 import type { Origin } from "../../oci/event.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import { reportIfDue } from "../../rpc/report-counts.ts";
 import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.ts";
 import type { DueJob, DueTable } from "../due.ts";

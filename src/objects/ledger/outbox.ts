@@ -13,8 +13,7 @@
  * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
  */
 import { log } from "../../log.ts";
-import type { Digest } from "../../oci/digest.ts";
-import type { RepositoryName, Tag } from "../../oci/name.ts";
+import type { Digest, RepositoryName, Tag } from "../../oci/reference.ts";
 import type { Replica, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
 import { firstRow, hasRow, oneRow, readRows, type Tx, transaction } from "../sql.ts";

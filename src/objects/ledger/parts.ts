@@ -3,7 +3,7 @@
  */
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import { webhooksStub } from "../../rpc/stubs.ts";
 import { Tally } from "../../rpc/tally.ts";
 import { settingsOf } from "../../settings/settings.ts";

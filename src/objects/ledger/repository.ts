@@ -1,6 +1,6 @@
 /** What a ledger knows of its repository as a whole, and how it tells the catalog. */
 import type { Origin } from "../../oci/event.ts";
-import type { RepositoryName } from "../../oci/name.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";

@@ -2,8 +2,9 @@
  * Reading stored manifests again, after an upgrade whose reader finds more references in them than the release before.
  * They are protected from then on. Until all manifests are read, the ledger deletes nothing.
  */
-import type { Digest } from "../../oci/digest.ts";
+
 import { readStoredManifest } from "../../oci/manifest.ts";
+import type { Digest } from "../../oci/reference.ts";
 import type { ManifestStat } from "../../rpc/api.ts";
 import { type DueRow, type DueTable, jobOn } from "../due.ts";
 import { type Tx, takeBytes, transaction } from "../sql.ts";

@@ -2,10 +2,16 @@
  * A ledger's part of a scrub: its manifests' bytes and what they need, its links against the shards, and what KV says
  * of them all. KV may be behind by what is in the outbox; what else is wrong there is written anew.
  */
-import { algorithmOf, type Digest, digestOfContent } from "../../oci/digest.ts";
+
 import { readManifest, readStoredManifest } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/manifest-fields.ts";
-import type { RepositoryName, Tag } from "../../oci/name.ts";
+import {
+  algorithmOf,
+  type Digest,
+  digestOfContent,
+  type RepositoryName,
+  type Tag,
+} from "../../oci/reference.ts";
 import { emptyReport, type ScrubReport, type ScrubStep, scrubJob } from "../../rpc/scrub-report.ts";
 import { shardStub } from "../../rpc/stubs.ts";
 import { openBucket } from "../../storage/open-bucket.ts";

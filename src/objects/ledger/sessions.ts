@@ -2,7 +2,7 @@
  * Upload sessions that have ended, and how. A session that never had an `Upload` object can be cancelled, and a finished
  * one takes no more chunks.
  */
-import type { Digest } from "../../oci/digest.ts";
+import type { Digest } from "../../oci/reference.ts";
 import type { SessionState } from "../../rpc/api.ts";
 import type { DueRow } from "../due.ts";
 import { firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";

@@ -2,10 +2,10 @@
  * Tags and their history. Every move of a tag is kept for a while, so that it can be undone, and has a sequence number,
  * by which readers know which of two answers is newer.
  */
-import type { Digest } from "../../oci/digest.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
-import type { Tag } from "../../oci/name.ts";
+import type { Digest, Tag } from "../../oci/reference.ts";
 import type { Page, ResolvedTag } from "../../rpc/api.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagMove, TagRestore } from "../../rpc/upkeep.ts";

@@ -4,9 +4,10 @@
  *
  * Nothing here deletes bytes. The shards are told, ask again, and decide.
  */
-import type { Digest } from "../../oci/digest.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
+import type { Digest } from "../../oci/reference.ts";
 import { namedShardStub, shardOf } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import { type DueRow, jobOn } from "../due.ts";

@@ -2,7 +2,7 @@
  * The policy on manifests that nothing reaches: no tag, no index, no subject that is there. By default they stay, as
  * they may be pulled by digest; under `UNTAGGED_TTL` they go.
  */
-import type { AnyDigest, Digest } from "../../oci/digest.ts";
+import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";

@@ -2,7 +2,7 @@
  * Whether stored bytes are what they should be.
  */
 import { createHash } from "node:crypto";
-import { algorithmOf, type Digest, digestOf } from "../../oci/digest.ts";
+import { algorithmOf, type Digest, digestOf } from "../../oci/reference.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { readPieces } from "../../storage/streams.ts";

@@ -2,8 +2,9 @@
  * What becomes of an upload's bytes: they are put together under its key, and compared with what the client says; or they
  * are deleted.
  */
-import { algorithmOf, type Digest } from "../../oci/digest.ts";
+
 import { failure, type Result } from "../../oci/errors.ts";
+import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import type { Bucket } from "../../storage/bucket.ts";
 import { hashStored } from "../scrub/verify.ts";
 import { storePart, type UploadParts } from "./append.ts";

@@ -2,7 +2,7 @@
  * The hash of an upload while it grows. It lives in memory, and is of use only while it covers every byte.
  */
 import { createHash } from "node:crypto";
-import { type Digest, type DigestAlgorithm, digestOf } from "../../oci/digest.ts";
+import { type Digest, type DigestAlgorithm, digestOf } from "../../oci/reference.ts";
 
 /** A hash, and how many bytes it covers. */
 export class RunningHash {

@@ -6,8 +6,8 @@
  * finished object is read back. Its object's alarm deletes the bytes of an upload that is never finished.
  */
 import { meter } from "../../metrics/meter.ts";
-import type { Digest } from "../../oci/digest.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import type { Digest } from "../../oci/reference.ts";
 import { commitBlob, isStillLinked } from "../../rpc/commit-blob.ts";
 import { repositoryStub, shardStub } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";

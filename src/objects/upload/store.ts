@@ -2,8 +2,9 @@
  * The rows of upload sessions: where each stands, its parts in the bucket, and the bytes after the last whole part. An
  * object keeps one session, or on one machine many.
  */
-import type { Digest } from "../../oci/digest.ts";
+
 import { type Origin, registryItself } from "../../oci/event.ts";
+import type { Digest } from "../../oci/reference.ts";
 import type { UploadSession } from "../../rpc/upload-channel.ts";
 import type { MultipartUpload, StoredPart } from "../../storage/bucket.ts";
 import { eachRow, hasRow, oneRow, readRows, type Tx } from "../sql.ts";

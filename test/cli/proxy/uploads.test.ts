@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import test from "node:test";
-import { digestOfContent } from "../../../src/oci/digest.ts";
+import { digestOfContent } from "../../../src/oci/reference.ts";
 import { content } from "../../support/content.ts";
 import { head } from "../../support/raw.ts";
 import { until } from "../../support/registry.ts";

@@ -6,9 +6,16 @@ import { systemFetch } from "../../../src/client/node.ts";
 import { pushBlob } from "../../../src/client/push-blob.ts";
 import { RemoteRepository, referrersTag } from "../../../src/client/repository.ts";
 import { Transport } from "../../../src/client/transport.ts";
-import { type Digest, digestOfContent, parseDigest } from "../../../src/oci/digest.ts";
 import { imageIndexType, imageManifestType } from "../../../src/oci/media-type.ts";
-import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../../src/oci/name.ts";
+import {
+  type Digest,
+  digestOfContent,
+  parseDigest,
+  parseRepositoryName,
+  parseTag,
+  type RepositoryName,
+  type Tag,
+} from "../../../src/oci/reference.ts";
 import {
   configType,
   content,
@@ -152,7 +159,7 @@ test("who is not let in, and who may not, is told so", async () => {
   });
 });
 
-test("deleted is deleted", async () => {
+test("a client lists no tag of a manifest that it deleted", async () => {
   const repository = repositoryOf("team/app");
   await repository.deleteManifest(tag("v2"));
   assert.deepEqual(await Array.fromAsync(repository.tags()), ["v1"]);

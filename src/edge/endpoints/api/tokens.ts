@@ -3,6 +3,7 @@ import type { tokens } from "../../../contract/tokens.ts";
 import { failure } from "../../../oci/errors.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import type { TokenRecord } from "../../../rpc/api.ts";
+import { day } from "../../../units.ts";
 import { generateSecret, hashSecret } from "../../auth/passwords.ts";
 import { adminName } from "../../auth/principal.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
@@ -19,7 +20,7 @@ function view({ id, description, grants, createdAtMs, expiresAtMs, lastUsedDay }
     ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
     ...(lastUsedDay === undefined
       ? {}
-      : { lastUsed: new Date(lastUsedDay * 86_400_000).toISOString().slice(0, 10) }),
+      : { lastUsed: new Date(lastUsedDay * day).toISOString().slice(0, 10) }),
   };
 }
 
