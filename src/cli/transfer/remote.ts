@@ -25,9 +25,11 @@ export function remoteSource(
   const { repository: name, registry } = reference;
   const remote = new RemoteRepository(transport, name, ["pull"]);
   const text = formatImageReference(reference);
-  let tags: Promise<string[]> | undefined;
+  let tags: Promise<Tag[]> | undefined;
+  // Each becomes a piece of an address, also of the destination's: there is nothing among them but tags.
+  const listTags = async () => (await Array.fromAsync(remote.tags())).flatMap((tag) => parseTag(tag) ?? []);
   const allTags = () => {
-    tags ??= Array.fromAsync(remote.tags());
+    tags ??= listTags();
     return tags;
   };
   const resolve = async (tag: Tag): Promise<Root> => {
@@ -41,7 +43,7 @@ export function remoteSource(
     roots: async () => {
       if (wants !== undefined) {
         const wanted = (await allTags()).filter((tag) => !signatureTag.test(tag) && wants(tag));
-        return await Promise.all(wanted.map((tag) => resolve(tag as Tag)));
+        return await Promise.all(wanted.map(resolve));
       }
       if (reference.digest === undefined) return [await resolve(reference.tag ?? ("latest" as Tag))];
       const found = await remote.manifest(reference.digest);
@@ -55,7 +57,7 @@ export function remoteSource(
     referrers: (digest) => remote.referrers(digest),
     signatures: async (digest) => {
       const own = (await allTags()).filter((tag) => signatureTag.exec(tag)?.[1] === hexOf(digest));
-      return await Promise.all(own.map((tag) => resolve(tag as Tag)));
+      return await Promise.all(own.map(resolve));
     },
   };
 }
