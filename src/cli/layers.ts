@@ -1,5 +1,6 @@
 /** How far each of several layers is: a line each in a terminal, which moves; elsewhere a line when one has ended. */
 import type { Writable } from "node:stream";
+import { printable } from "./output.ts";
 import { formatBytes } from "./progress.ts";
 
 const intervalMs = 200;
@@ -56,7 +57,8 @@ export class Layers {
 
   #say(line: string | undefined): void {
     this.#erase();
-    if (line !== undefined) this.#stream.write(`${line}\n`);
+    // What a registry said may be in it.
+    if (line !== undefined) this.#stream.write(`${printable(line)}\n`);
     this.#draw(true);
   }
 

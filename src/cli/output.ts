@@ -71,7 +71,7 @@ export function formatTable(rows: string[][]): string {
 }
 
 /** Texts come from others: what would move a terminal's cursor or end a line is shown as its code. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // Control, format and bidirectional characters, and line separators.
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;

@@ -4,7 +4,9 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Writable } from "node:stream";
 import test from "node:test";
+import { Layers } from "../../src/cli/layers.ts";
 import { reasonOf } from "../../src/client/exchange.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -58,6 +60,18 @@ test("an export writes nowhere but below its directory, whatever the registry ca
   const refused = await call(["export", join(directory, "backup")], { STOWAGE_URL: url });
   assertRefused(refused, 1, /lists "\.\.\/outside", which is no name of a repository/);
   assert.deepEqual(readdirSync(directory), []);
+});
+
+test("what a registry says of a layer moves no cursor", () => {
+  let said = "";
+  const stream = new Writable({
+    write(text, _, done) {
+      said += text;
+      done();
+    },
+  });
+  new Layers(stream).begin("layer").failed("\u001b[2Jgone\nstowage: pushed");
+  assert.equal(said, "layer: \\u{1b}[2Jgone\\u{a}stowage: pushed after 0 B\n");
 });
 
 test("tags are read to their last page", async (t) => {
