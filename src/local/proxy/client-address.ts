@@ -1,7 +1,7 @@
 /** The address of a client. */
 
 /**
- * The address of the client: that of its socket, or the one that a trusted proxy reports. In a list the last entry counts,
+ * The address of the client: that of its socket, or the one that a trusted proxy reports. The last entry of a list counts,
  * because the proxy itself has added it; the client may have sent those before it.
  *
  * @param remoteAddress as sockets have it: an address of IPv4 may come as one of IPv6

@@ -63,7 +63,7 @@ export function createListener(
   };
 }
 
-/** Checks connections between the listening socket and the server: too many of them, or plain HTTP where TLS is spoken. */
+/** Refuses connections before the server gets them: too many, or plain HTTP where TLS is spoken. */
 function admit(
   server: HttpServer | HttpsServer,
   { connections = connectionCap() }: ProxyLimits,
