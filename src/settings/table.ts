@@ -1,8 +1,8 @@
 /**
  * Every setting of the Worker, with the environment variable that it is read from.
  *
- * The table is the only place that knows them: their types, the errors of wrong values and the README's table
- * (`npm run settings:document`) follow from it.
+ * All other places are derived from it: types, the errors for wrong values, and the README's table
+ * (`npm run settings:document`).
  */
 
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
@@ -22,10 +22,10 @@ import {
   yesOrNo,
 } from "./formats.ts";
 
-/** How long a password must be, in characters. */
+/** The minimum length of a password, in characters. */
 export const minPasswordLength = 12;
 
-/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
+/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token of the registry lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
 
@@ -50,7 +50,7 @@ const hosts = parsedBy(
   `at most ${maxHosts} names or addresses`,
 );
 
-/** A setting: the variable that it is read from, the text that counts where there is none, and what it is, in Markdown. */
+/** A setting: its variable, its default as a text, its type, and its description in Markdown. */
 export type Setting<N extends string, T> = {
   variable: N;
   default: string;
@@ -67,7 +67,7 @@ function setting<const N extends string, T>(
   return { variable, default: fallback, type, doc };
 }
 
-/** All settings, by the names that the code knows them by. Times are milliseconds, sizes are bytes. */
+/** All settings, by their names in the code. Times are milliseconds, sizes are bytes. */
 export const settingTable = {
   /** `undefined` when there is no account `admin`. */
   adminPassword: setting(
@@ -103,7 +103,7 @@ export const settingTable = {
     issuers,
     "token services of others, as JSON: [docs/access.md](docs/access.md)",
   ),
-  /** Where clients and events reach the registry; `undefined`: where the request did. */
+  /** The address of the registry for clients and events; `undefined`: that of the request. */
   publicUrl: setting(
     "PUBLIC_URL",
     "",
@@ -146,7 +146,7 @@ export const settingTable = {
     duration(second, hour),
     "how long a request to an upload may send nothing (less than 256 KiB) before another one takes its place",
   ),
-  /** Times 10,000 it is the largest blob that can be streamed. */
+  /** The largest blob that can be streamed is 10,000 times this size. */
   uploadPartBytes: setting(
     "UPLOAD_PART_SIZE",
     "5MiB",

@@ -1,6 +1,6 @@
 /** The memory in which chunks are kept until the registry has them: a fixed amount, however many pushes there are. */
 
-/** The memory for all chunks together; there are always two buffers. */
+/** The memory for all chunks together; there are at least two buffers. */
 const budgetBytes = 160 * 1024 * 1024;
 
 /** Buffers of one size, which are used again and again. */

@@ -9,7 +9,7 @@ import { type Digest, hexOf, parseTag, type Tag } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
 
-/** The tags under which cosign stores signatures and attestations of a manifest. */
+/** The tags under which cosign stores signatures, attestations and SBOMs of a manifest. */
 const signatureTag = /^sha256-([0-9a-f]{64})\.(?:sig|att|sbom)$/;
 
 /**
