@@ -1,4 +1,4 @@
-/** Repositories of registries, as what a copy goes from and to. */
+/** Repositories of registries, as sources and destinations of a copy. */
 import { blobReader } from "../../client/blob-reader.ts";
 import { pushBlob } from "../../client/push-blob.ts";
 import type { ImageReference } from "../../client/reference.ts";
@@ -9,13 +9,13 @@ import { type Digest, hexOf, parseTag, type Tag } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
 
-/** Tags under which cosign stores what it says of a manifest. */
+/** The tags under which cosign stores signatures, attestations and SBOMs of a manifest. */
 const signatureTag = /^sha256-([0-9a-f]{64})\.(?:sig|att|sbom)$/;
 
 /**
- * A repository to copy from: one image of it, or all whose tags a test lets through.
+ * A repository to copy from: one image of it, or all images whose tags match.
  *
- * @param wants what tags are wanted; `undefined` for the one image that the reference names
+ * @param wants which tags to copy; `undefined` for the one image that the reference names
  */
 export function remoteSource(
   transport: Transport,
