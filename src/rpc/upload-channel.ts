@@ -69,12 +69,12 @@ const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";
 const receivedHeader = "stowage-received";
 
-/** What becomes of a request while it is answered. */
+/** What the sender of an upload's bytes reports to the request that they came with. */
 export type Transfer = {
-  /** Keeps the answer to the client from ending: that would end the reading of its request. */
-  hold: (promise: Promise<unknown>) => void;
-  /** Is told how many bytes came. */
-  received: (sizeBytes: number) => void;
+  /** Keeps the answer to the client open until a promise settles. If it ended, its request would not be read further. */
+  keepOpenUntil: (promise: Promise<unknown>) => void;
+  /** Called with the number of bytes that were received. */
+  reportBodySize: (sizeBytes: number) => void;
 };
 
 /** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. */
@@ -82,7 +82,7 @@ export async function sendWrite(
   upload: UploadApi,
   write: UploadWrite,
   body: ReadableStream | null,
-  { hold, received }: Transfer,
+  { keepOpenUntil, reportBodySize }: Transfer,
 ): Promise<Result<UploadStatus>> {
   const request = new Request("https://upload/", {
     method: "POST",
@@ -90,8 +90,8 @@ export async function sendWrite(
     body,
   });
   const response = await upload.fetch(request);
-  hold(drain(response.body));
-  received(Number(response.headers.get(receivedHeader)));
+  keepOpenUntil(drain(response.body));
+  reportBodySize(Number(response.headers.get(receivedHeader)));
   return JSON.parse(response.headers.get(resultHeader) ?? "");
 }
 
