@@ -62,9 +62,9 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  // workerd polls its sockets only when its event loop is idle. With sixteen busy clients on one machine it never is, so
-  // other connections waited for seconds and were closed as idle. Waiting here lets workerd poll. Its clock advances only
-  // after I/O: a request that was answered from memory took no time, does not starve others, and need not wait.
+  // workerd polls its sockets only when its event loop is idle. With sixteen busy clients on one machine it never is,
+  // so other connections waited for seconds and were closed as idle. Waiting here lets workerd poll. Its clock advances
+  // only after I/O: a request that was answered from memory took no time, does not starve others, and need not wait.
   if (performance.now() > startedAt) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = isRefusal(answer) ? answer : undefined;

@@ -58,7 +58,10 @@ export class BodyBudget {
     this.#wait = wait;
   }
 
-  /** Reserves room for a body, waiting for it if necessary. Returns its release; `undefined` if there is no room in time. */
+  /**
+   * Reserves room for a body, waiting for it if necessary. Returns its release; `undefined` if there is no room in
+   * time.
+   */
   async reserve(bytes: number): Promise<(() => void) | undefined> {
     const until = this.#clock.now() + maxWaitMs;
     // Each request polls: it must not await a promise of another request, which may end first.

@@ -114,8 +114,8 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
 }
 
 /**
- * Calls an endpoint. On one machine, an endpoint that stores something is refused if the disk has no room for it: before
- * the body is read, or when storing it fails for lack of room. Error: `DISK_FULL`.
+ * Calls an endpoint. On one machine, an endpoint that stores something is refused if the disk has no room for it:
+ * before the body is read, or when storing it fails for lack of room. Error: `DISK_FULL`.
  */
 async function answerUnlessDiskFull(
   endpoint: RepositoryEndpoint,

@@ -138,7 +138,9 @@ function textOf(detail: Failure["detail"]): string {
 }
 
 const caching = {
-  /** Requested by digest: it never changes. Private, as other callers of a shared cache may not be allowed to see it. */
+  /**
+   * Requested by digest: it never changes. Private, as other callers of a shared cache may not be allowed to see it.
+   */
   immutable: "private, max-age=31536000, immutable",
   /** Requested by tag, which may move. */
   revalidate: "no-cache",

@@ -71,8 +71,8 @@ export type ManagementRoute = {
 };
 
 /**
- * Who may call a method of the management API, and the endpoint that answers. `scraper`: administrators, and callers with
- * the token for the metrics.
+ * Who may call a method of the management API, and the endpoint that answers. `scraper`: administrators, and callers
+ * with the token for the metrics.
  */
 export type ManagementEndpoint = { access: AccessRule | "scraper"; answer: Endpoint };
 

@@ -71,7 +71,9 @@ const receivedHeader = "stowage-received";
 
 /** What the sender of an upload's bytes reports to the request that they came with. */
 export type Transfer = {
-  /** Keeps the answer to the client open until a promise settles. If it ended, its request would not be read further. */
+  /**
+   * Keeps the answer to the client open until a promise settles. If it ended, its request would not be read further.
+   */
   keepOpenUntil: (promise: Promise<unknown>) => void;
   /** Called with the number of bytes that were received. */
   reportBodySize: (sizeBytes: number) => void;

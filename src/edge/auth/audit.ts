@@ -64,10 +64,14 @@ export function auditQueueOf(registry: Registry): AuditQueue {
 /** The time between two calls to the catalog while there are more refusals to write, in milliseconds. */
 const pauseMs = 100;
 
-/** How many refusals are queued at most, a quarter of them of one actor. More are only counted, in one entry per actor. */
+/**
+ * How many refusals are queued at most, a quarter of them of one actor. More are only counted, in one entry per actor.
+ */
 const maxQueued = 200;
 
-/** After this time another request writes the queue: the one that did may have ended with its client. In milliseconds. */
+/**
+ * After this time another request writes the queue: the one that did may have ended with its client. In milliseconds.
+ */
 const writerTimeoutMs = 10_000;
 
 /** Where entries are written. `space` is the free disk space, if it is watched. */
@@ -77,8 +81,8 @@ type AuditStore = Pick<Registry, "catalog" | "clock"> & Partial<Pick<Registry, "
 const others = { action: "refused", target: "*", detail: "more than are listed" } as const;
 
 /**
- * The queue of an isolate's entries for the catalog. Completed actions are written at once. A caller can cause any number
- * of refusals, so equal ones are counted, and written a few times a second.
+ * The queue of an isolate's entries for the catalog. Completed actions are written at once. A caller can cause any
+ * number of refusals, so equal ones are counted, and written a few times a second.
  */
 export class AuditQueue {
   readonly #store: AuditStore;

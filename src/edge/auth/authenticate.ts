@@ -68,8 +68,8 @@ export type Authentication = {
 /**
  * Authenticates a request.
  *
- * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` if the keys of an
- * issuer cannot be fetched.
+ * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` if the keys of
+ * an issuer cannot be fetched.
  */
 export async function authenticate(
   cache: AuthCache,
@@ -123,8 +123,8 @@ async function byGeneratedToken(
 }
 
 /**
- * The subject that failed logins with a secret are counted by: the secret itself. A secret is too long to be guessed, so
- * the limit only stops clients that repeat a wrong one. Others at the same address are not affected.
+ * The subject that failed logins with a secret are counted by: the secret itself. A secret is too long to be guessed,
+ * so the limit only stops clients that repeat a wrong one. Others at the same address are not affected.
  */
 function subjectOfSecret(secret: string): string {
   return `secret ${hashSecret(secret).slice(0, 32)}`;
@@ -211,8 +211,8 @@ function remember(
 }
 
 /**
- * Lets a push continue for `UPLOAD_TTL` after its token has expired, if the credentials that the token was issued for are
- * still valid. It may do what both the token and today's grants of its account allow.
+ * Lets a push continue for `UPLOAD_TTL` after its token has expired, if the credentials that the token was issued for
+ * are still valid. It may do what both the token and today's grants of its account allow.
  */
 async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Result<{ access: Access }>> {
   const { registry } = cache;

@@ -3,8 +3,8 @@
  *
  * A repository that the caller may not see gets the same answer as one that does not exist, before any look-up.
  *
- * Sources: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3; Fetch, "`Origin` header"; Fetch
- * Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
+ * Sources: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3; Fetch, "`Origin` header";
+ * Fetch Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
  */
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
@@ -95,7 +95,10 @@ function cacheOf(registry: Registry): AuthorisationCache {
   return cache;
 }
 
-/** Counts a request of an anonymous caller for something that does not exist. Many of them are guesses or a broken client. */
+/**
+ * Counts a request of an anonymous caller for something that does not exist. Many of them are guesses or a broken
+ * client.
+ */
 export async function countMiss({ registry, access, address }: Caller): Promise<void> {
   if (isAnonymous(access)) await cacheOf(registry).misses.count(networkName(address));
 }
@@ -233,9 +236,9 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
 }
 
 /**
- * The origin that the client requested: the request's own, or the one that a trusted proxy forwards. `PUBLIC_SCHEME` gives
- * the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one counts: the
- * trusted proxy has added it.
+ * The origin that the client requested: the request's own, or the one that a trusted proxy forwards. `PUBLIC_SCHEME`
+ * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
+ * counts: the trusted proxy has added it.
  */
 export function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;

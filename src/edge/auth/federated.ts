@@ -44,8 +44,8 @@ export class FederatedIdentities {
   }
 
   /**
-   * The principal of a token that is the password of the user `oidc`. Errors: `LOGIN_FAILED`, also if no rule grants the
-   * token anything, so that a CI job fails at login with the reason and not at its push; `UNAVAILABLE` as for
+   * The principal of a token that is the password of the user `oidc`. Errors: `LOGIN_FAILED`, also if no rule grants
+   * the token anything, so that a CI job fails at login with the reason and not at its push; `UNAVAILABLE` as for
    * {@link verify}.
    */
   async exchange(token: string): Promise<Result<{ principal: Principal }>> {
@@ -75,8 +75,8 @@ export class FederatedIdentities {
   }
 
   /**
-   * The most that a subject, named as by {@link federatedAccount}, can be granted under the current settings: nothing if
-   * its issuer is no longer trusted.
+   * The most that a subject, named as by {@link federatedAccount}, can be granted under the current settings: nothing
+   * if its issuer is no longer trusted.
    */
   reload(account: string): Principal {
     const { issuers } = this.#registry.settings;
@@ -84,7 +84,9 @@ export class FederatedIdentities {
     return { account, grantSets: [own.flatMap(ceilingOf)], version: "" };
   }
 
-  /** The verified payload of a token. Uses keys of at most this age; `undefined` if the token's key is not among them. */
+  /**
+   * The verified payload of a token. Uses keys of at most this age; `undefined` if the token's key is not among them.
+   */
   async #payload(
     issuer: TrustedIssuer,
     token: string,

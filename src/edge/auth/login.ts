@@ -68,8 +68,8 @@ export async function logInByToken(
 }
 
 /**
- * The account of this name, if this is its password. Costs one call to the catalog, or none under pressure if no account
- * has this name. A password that was right within the last minute needs no slot.
+ * The account of this name, if this is its password. Costs one call to the catalog, or none under pressure if no
+ * account has this name. A password that was right within the last minute needs no slot.
  *
  * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` if too many passwords are being derived.
  */

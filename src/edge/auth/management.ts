@@ -10,7 +10,9 @@ import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";
 import { basicChallenge, refusalFor } from "./authorise.ts";
 
-/** `undefined` if the caller satisfies the rule; otherwise the refusal. `route` is the route's name, for the audit log. */
+/**
+ * `undefined` if the caller satisfies the rule; otherwise the refusal. `route` is the route's name, for the audit log.
+ */
 export async function managementRefusal(
   context: Context,
   route: string,

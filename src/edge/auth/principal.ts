@@ -56,8 +56,8 @@ export async function principalOfToken(
 }
 
 /**
- * Reloads the principal that a token was issued to, with its current grants. `version` is that of the credentials that the
- * token was issued for. A generated token needs no version, as its id is never reused.
+ * Reloads the principal that a token was issued to, with its current grants. `version` is that of the credentials that
+ * the token was issued for. A generated token needs no version, as its id is never reused.
  *
  * Error: `TOKEN_INVALID` if the account or the generated token no longer exists, if the account is or has been disabled
  * since, or if its password has changed.

@@ -20,8 +20,8 @@ const refreshKind: Kind = { typ: "rt+jwt", maxLifeMs: maxRefreshTtlMs };
 const clockToleranceSeconds = 10;
 
 /**
- * The claims of every token: its account, and the credentials that it was issued for. Anonymous tokens, and bearer tokens
- * of earlier releases, have no version.
+ * The claims of every token: its account, and the credentials that it was issued for. Anonymous tokens, and bearer
+ * tokens of earlier releases, have no version.
  */
 export type RefreshClaims = { account: string; tokenId: string | undefined; version: string | undefined };
 
@@ -32,8 +32,8 @@ export type TokenClaims = RefreshClaims & { access: AccessEntry[]; expiresAtMs: 
 export type IssuedToken = { token: string; expiresInSeconds: number; issuedAt: string };
 
 /**
- * Issues a token that grants `access`, anonymously without a principal, for `TOKEN_TTL` or until the credential that was
- * presented expires.
+ * Issues a token that grants `access`, anonymously without a principal, for `TOKEN_TTL` or until the credential that
+ * was presented expires.
  */
 export async function issueAccessToken(
   registry: Registry,

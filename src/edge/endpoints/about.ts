@@ -1,7 +1,7 @@
 /**
- * Information about the registry itself: `/`, a short description; `/v2/`, whether this is a registry (distribution-spec:
- * Determining Support); `/healthz`, whether the Worker runs; `/readyz`, whether all of its dependencies answer. All but
- * `/v2/` are open to everybody.
+ * Information about the registry itself: `/`, a short description; `/v2/`, whether this is a registry
+ * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs; `/readyz`, whether all of its
+ * dependencies answer. All but `/v2/` are open to everybody.
  */
 import { checkHealth } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";

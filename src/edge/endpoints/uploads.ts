@@ -156,7 +156,10 @@ async function refused(context: RepositoryContext, session: NamedSession, refusa
   return { ...refusal, headers: await sessionHeaders(context, { ...session, started }, offset) };
 }
 
-/** The body, with its length and offset from the headers. Errors: `BLOB_UPLOAD_INVALID`; `SIZE_INVALID` if they disagree. */
+/**
+ * The body, with its length and offset from the headers. Errors: `BLOB_UPLOAD_INVALID`; `SIZE_INVALID` if they
+ * disagree.
+ */
 function readUploadBody(request: Request): Result<{ body: UploadBody }> {
   const length = parseContentLength(request.headers.get("Content-Length"));
   const rangeText = request.headers.get("Content-Range");
