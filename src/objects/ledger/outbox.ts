@@ -41,10 +41,7 @@ const writesAtOnce = 6;
 const batchSize = 24;
 /** When the alarm checks whether the object died during a batch. */
 const lostBatchAfterMs = 30_000;
-/**
- * Marked rows are written right after their transaction. If the object dies before that, the alarm does so after this
- * time.
- */
+/** Marked rows are written right after their transaction. If the object dies before, the alarm does so after this. */
 const alarmAfterMs = 1_000;
 const retryMs = 5_000;
 const flushBudgetMs = 10_000;
@@ -190,10 +187,7 @@ export class Outbox implements Feature {
     return fresh.map((row) => ({ ...row, version: 0, mayLandUntil: null, batch: { id, until } }));
   }
 
-  /**
-   * Writes the claimed rows, and then others that are due, within a time budget; the alarm continues after that. Never
-   * throws.
-   */
+  /** Writes the claimed rows and then others that are due, within a budget; then the alarm continues. Never throws. */
   async flush(repository: RepositoryName, claimed = this.#change((tx) => this.#claim(tx))): Promise<void> {
     const { due, clock, replica } = this.#host;
     const deadline = clock.now() + flushBudgetMs;
