@@ -18,6 +18,11 @@ export function setLogFormat(to: LogFormat): void {
   format = to;
 }
 
+/** Whether lines of a level are written. */
+export function isLogged(level: LogLevel): boolean {
+  return format !== "none" || level !== "info";
+}
+
 /**
  * Writes a line about an event.
  *
@@ -41,7 +46,7 @@ export function log(level: LogLevel, event: string, facts: object = {}): void {
  * @param words what it says in a terminal, after the time; empty ones are left out
  */
 export function writeLine(level: LogLevel, fields: object, words: () => string[]): void {
-  if (format === "none" && level === "info") return;
+  if (!isLogged(level)) return;
   const time = new Date(systemClock.now()).toISOString();
   const line =
     format === "text"

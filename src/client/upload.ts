@@ -223,8 +223,11 @@ export function lastByteOf({ headers }: Pick<Response, "headers">): number | und
   return last === undefined ? undefined : Number(last);
 }
 
-/** The smallest chunk but the last that a registry takes, by its answer to the upload's start. */
+/** Chunks are held in memory: a registry that wants larger ones will say no to those that it gets. */
+const largestMinChunkBytes = 256 * 1024 * 1024;
+
+/** The smallest chunk but the last that a registry takes, by its answer to the upload's start; 256 MiB at most. */
 export function minChunkBytes({ headers }: Pick<Response, "headers">): number {
   const text = headers.get("OCI-Chunk-Min-Length") ?? "";
-  return /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  return /^\d{1,15}$/.test(text) ? Math.min(Number(text), largestMinChunkBytes) : 0;
 }

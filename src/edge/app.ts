@@ -3,7 +3,7 @@
  * machines, text for a terminal), counts in the isolate's meter, and a data point if Analytics Engine is bound.
  */
 import type { Env } from "../bindings.ts";
-import { cut, log, writeLine } from "../log.ts";
+import { cut, isLogged, log, writeLine } from "../log.ts";
 import { secretHeader } from "../machine.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { failure } from "../oci/errors.ts";
@@ -156,6 +156,7 @@ const maxLoggedNameLength = 300;
 
 /** Writes the log line of a request. */
 export function logRequest(record: RequestRecord): void {
+  if (!isLogged("info")) return;
   const fields = {
     method: record.method,
     route: record.route,

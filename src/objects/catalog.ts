@@ -160,7 +160,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     return this.#accounts.names().bytes;
   }
 
-  async putAccount(account: AccountPut): Promise<boolean> {
+  async putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }> {
     return this.#change((tx) => this.#accounts.put(tx, account, this.#clock.now()));
   }
 

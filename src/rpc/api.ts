@@ -261,8 +261,8 @@ export interface CatalogApi {
   listAccounts(last: string, limit: number): Promise<Page<Account>>;
   /** The names of all accounts, as the bytes of a `NameFilter`. */
   accountNames(): Promise<Uint8Array<ArrayBuffer>>;
-  /** Returns whether the account is new. */
-  putAccount(account: AccountPut): Promise<boolean>;
+  /** Returns the account as it is now, and whether it is new. */
+  putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }>;
   /** Deletes an account with its tokens. Returns whether there was one. */
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;

@@ -194,6 +194,27 @@ for (const isOld of [true, false]) {
   });
 }
 
+/** An archive whose first entry says that it is so long, in octal digits. */
+function withSize(archive: Uint8Array, digits: string): Uint8Array {
+  const changed = Buffer.from(archive);
+  changed.write(`${digits}\0`, 124);
+  changed.write("        ", 148);
+  const sum = changed.subarray(0, 512).reduce((total: number, byte: number) => total + byte, 0);
+  changed.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148);
+  return changed;
+}
+
+test("a layer of no bytes in an old archive is one", async () => {
+  const archive = tarOf({
+    config: encode({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } }),
+    empty: new Uint8Array(),
+    "manifest.json": encode([{ Config: "config", RepoTags: null, Layers: ["empty"] }]),
+  });
+  writeFileSync(join(directory, "empty-layer.tar"), archive);
+  const { blobs } = await report("push", join(directory, "empty-layer.tar"), at(two, "empty-layer:v1"));
+  assert.equal(blobs, 2);
+});
+
 test("bad input is one line: names, files, archives, destinations", async () => {
   const noArchive = join(directory, "none.tar");
   writeFileSync(noArchive, content(2000));
@@ -202,6 +223,14 @@ test("bad input is one line: names, files, archives, destinations", async () => 
   const noLayout = join(directory, "none");
   mkdirSync(noLayout);
   const many = join(directory, "layout");
+  const hostile = (name: string, archive: Uint8Array) => {
+    writeFileSync(join(directory, name), archive);
+    return join(directory, name);
+  };
+  const saved = (image: unknown) => tarOf({ config: encode("{}"), "manifest.json": encode([image]) });
+  const noIndex = join(directory, "no-index");
+  mkdirSync(noIndex);
+  writeFileSync(join(noIndex, "index.json"), JSON.stringify({ manifests: [null] }));
   const to = at(two, "bad:v1");
   const cases: [args: string[], code: number, message: RegExp][] = [
     [["copy", "app", to], 2, /"app" is no image/],
@@ -217,6 +246,19 @@ test("bad input is one line: names, files, archives, destinations", async () => 
     [["push", noArchive, to], 1, /is no tar archive/],
     [["push", empty, to], 1, /is neither an archive of docker save nor an image layout/],
     [["push", noLayout, to], 1, /no such file/i],
+    [["push", noIndex, to], 1, /is no index of an image layout/],
+    [["push", hostile("cut.tar", saved({}).subarray(0, 1100)), to], 1, /is damaged or cut short/],
+    [["push", hostile("huge.tar", withSize(saved({}), "77777777777")), to], 1, /is damaged or cut short/],
+    [
+      ["push", hostile("layers.tar", saved({ Config: "config", Layers: [1] })), to],
+      1,
+      /not as docker writes/,
+    ],
+    [
+      ["push", hostile("tags.tar", saved({ Config: "config", Layers: [], RepoTags: [1] })), to],
+      1,
+      /not as docker writes/,
+    ],
     [["push", join(directory, "absent"), to], 1, /cannot read .*absent: /],
     [["push", many, to], 2, /images: leave the tag out/],
     [["push", "-", to, "--username", "a", "--password-stdin"], 2, /the archive is on stdin/],
@@ -237,4 +279,17 @@ test("a blob that is damaged at its source is not reported as copied", async () 
     /^stowage: blob sha256:\w+: the digest is malformed, .* not that of the content/m,
   );
   assert.equal((await two.get("/v2/damaged/manifests/v1")).status, 404);
+});
+
+test("a manifest that is not that of its digest, or larger than one may be, is not pushed under its tag", async () => {
+  const image = await one.pushImage("team/changed", "v1");
+  const layout = join(directory, "changed");
+  await report("copy", at(one, "team/changed:v1"), `oci:${layout}`);
+  const file = join(layout, "blobs", image.digest.replace(":", "/"));
+  writeFileSync(file, `${readFileSync(file, "utf8")} `);
+  const changed = await call(["push", layout, at(two, "changed")], environment);
+  assertRefused(changed, 1, /is damaged: what is there for sha256:\w+ is sha256:\w+/);
+  writeFileSync(file, Buffer.alloc(4 * 1024 * 1024 + 1));
+  assertRefused(await call(["push", layout, at(two, "changed")], environment), 1, /is no manifest/);
+  assert.equal((await two.get("/v2/changed/manifests/v1")).status, 404);
 });

@@ -137,3 +137,12 @@ for (const { name, operation } of audited) {
     for (const entry of expected) await until(entry.join(" "), () => isNoted(entry));
   });
 }
+
+test("an account that was made is noted, though no other call to the catalog succeeds", async () => {
+  await registry.loseNext("CATALOG.account");
+  await call("PUT", "/accounts/unlucky", { json: { grants: [] } });
+  await registry.loseNext("");
+  await until("account.create", async () =>
+    (await registry.audit()).some((entry) => entry.action === "account.create" && entry.target === "unlucky"),
+  );
+});

@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { reasonOf } from "../../client/exchange.ts";
+import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import {
   algorithmOf,
@@ -171,10 +172,17 @@ export class Layout {
 function parseIndex(text: string): Index | undefined {
   try {
     const index = JSON.parse(text) as Index | null;
-    return Array.isArray(index?.manifests) ? index : undefined;
+    return Array.isArray(index?.manifests) && index.manifests.every(isDescriptor) ? index : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isDescriptor(value: unknown): boolean {
+  if (!isObject(value) || typeof value.digest !== "string" || typeof value.mediaType !== "string")
+    return false;
+  const { annotations = {} } = value;
+  return isObject(annotations) && Object.values(annotations).every((text) => typeof text === "string");
 }
 
 /** What a layout has of its own; a repository may have a part of its name like that. */

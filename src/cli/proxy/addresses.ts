@@ -21,6 +21,16 @@ export class Addresses {
   }
 
   /**
+   * Whether an address of the registry is one of its API for images, `/v2/`, also for a server in front of it that
+   * decodes slashes and follows dots.
+   */
+  isOfApi({ pathname }: URL): boolean {
+    if (!`${pathname}/`.startsWith(`${this.#root}v2/`)) return false;
+    const segments = pathname.split(/\/|%2f|%5c/i).map((segment) => segment.replace(/%2e/gi, "."));
+    return !segments.includes(".") && !segments.includes("..");
+  }
+
+  /**
    * What a client of the proxy is told instead of an address that the registry gave, relative or whole. What is at
    * another host stays as it is.
    *

@@ -37,7 +37,7 @@ export class RegistryProxy {
     try {
       const why = refusedOrigin(request.headers, isRemote);
       if (why !== undefined) return await caller.refuse({ status: 403, code: "DENIED", message: why });
-      if (!/^\/v2(?:\/|\?|$)/.test(request.url ?? "")) {
+      if (!addresses.isOfApi(caller.address)) {
         const message = "there is nothing here but /v2/";
         return await caller.refuse({ status: 404, code: "UNSUPPORTED", message });
       }

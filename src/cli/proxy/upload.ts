@@ -32,6 +32,8 @@ export class UploadRequest {
   readonly #parts: UploadParts;
   readonly #caller: Caller;
   readonly #digest: Digest | undefined;
+  /** The last reading of the body. */
+  #filling: Promise<unknown> = Promise.resolve();
   #upload: KnownUpload = { offset: 0, hash: undefined, isCut: false, layer: undefined };
 
   constructor(parts: UploadParts, caller: Caller) {
@@ -67,7 +69,11 @@ export class UploadRequest {
       this.#upload.layer?.failed(why);
       throw error;
     } finally {
-      for (const buffer of held) buffers.give(buffer);
+      // Nobody else may have a buffer into which this body is still read.
+      const give = () => {
+        for (const buffer of held) buffers.give(buffer);
+      };
+      void this.#filling.then(give, give);
     }
   }
 
@@ -213,7 +219,9 @@ export class UploadRequest {
 
   async #fill(buffer: Buffer): Promise<BodyPiece> {
     if (this.#caller.method === "POST") this.#upload.hash ??= this.#newHash();
-    return await this.#caller.body.fill(buffer, (bytes) => this.#upload.hash?.update(bytes));
+    const filling = this.#caller.body.fill(buffer, (bytes) => this.#upload.hash?.update(bytes));
+    this.#filling = filling;
+    return await filling;
   }
 
   #newHash(): Hash {

@@ -80,7 +80,12 @@ function ofLayout(path: string, entries: Map<string, TarEntry>, listed: unknown[
 type Saved = { Config: string; RepoTags?: string[] | null; Layers: string[] };
 
 function isSaved(value: unknown): value is Saved {
-  return isObject(value) && typeof value.Config === "string" && Array.isArray(value.Layers);
+  if (!isObject(value) || typeof value.Config !== "string") return false;
+  return areTexts(value.Layers) && (value.RepoTags == null || areTexts(value.RepoTags));
+}
+
+function areTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 /** An archive of before docker 25: the configuration and the layers, without a manifest, which is made here. */
@@ -137,6 +142,6 @@ async function layerTypeOf(path: string, entry: TarEntry | undefined): Promise<s
   if (entry === undefined) return layerType;
   const file = await open(path);
   const start = await readBlock(file, entry.offset, Math.min(4, entry.size)).finally(() => file.close());
-  if (start.readUInt16BE(0) === 0x1f8b) return `${layerType}+gzip`;
+  if (start.byteLength >= 2 && start.readUInt16BE(0) === 0x1f8b) return `${layerType}+gzip`;
   return start.byteLength === 4 && start.readUInt32LE(0) === 0xfd2fb528 ? `${layerType}+zstd` : layerType;
 }

@@ -2,9 +2,9 @@
 import { stat } from "node:fs/promises";
 import { type Descriptor, readDescriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
-import { readStoredManifest } from "../../oci/manifest.ts";
+import { maxManifestBytes, readStoredManifest } from "../../oci/manifest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
-import { type Digest, parseTag } from "../../oci/reference.ts";
+import { algorithmOf, type Digest, digestOfContent, parseTag } from "../../oci/reference.ts";
 import { Layout, type LayoutManifest } from "../backup/layout.ts";
 import { CommandError } from "../errors.ts";
 import { fileSource } from "../file-source.ts";
@@ -29,7 +29,9 @@ export type LocalContent = {
 export function localSource(content: LocalContent, tag: string | undefined): Source {
   const manifest = async (digest: Digest, mediaType: string): Promise<Manifest | undefined> => {
     const place = await content.find(digest);
-    return place === undefined ? undefined : { digest, mediaType, bytes: await content.read(place) };
+    return place === undefined
+      ? undefined
+      : { digest, mediaType, bytes: await readWhole(content, digest, place) };
   };
   let subjects: Promise<Map<string, Descriptor[]>> | undefined;
   return {
@@ -59,6 +61,17 @@ export function localSource(content: LocalContent, tag: string | undefined): Sou
     // They have tags of their own there, by which they are copied as well.
     signatures: async () => [],
   };
+}
+
+/** The bytes of a manifest, if they are those of its digest: under a tag, a registry would take any others as well. */
+async function readWhole(content: LocalContent, digest: Digest, place: Place): Promise<Uint8Array> {
+  if (place.size > maxManifestBytes) {
+    throw new CommandError(`${digest} in ${content.name} is no manifest: it has ${place.size} bytes`);
+  }
+  const bytes = await content.read(place);
+  const computed = digestOfContent(bytes, algorithmOf(digest));
+  if (computed === digest) return bytes;
+  throw new CommandError(`${content.name} is damaged: what is there for ${digest} is ${computed}`);
 }
 
 /** The manifests of a layout that refer to another one, by what they refer to. */

@@ -14,14 +14,18 @@ const maxEntries = 100_000;
 export async function readTar(file: FileHandle, path: string): Promise<Map<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   const links = new Map<string, string>();
+  const { size: archiveBytes } = await file.stat();
   let offset = 0;
   let given: { path?: string; linkpath?: string; size?: number } = {};
-  for (let count = 0; count < maxEntries; count++) {
+  for (let count = 0; ; count++) {
     const header = await readBlock(file, offset, blockBytes);
-    if (header.byteLength < blockBytes || header.every((byte) => byte === 0)) break;
+    if (header.byteLength === 0 || header.every((byte) => byte === 0)) break;
+    if (header.byteLength < blockBytes) throw damaged(path);
     if (!hasChecksum(header)) throw new CommandError(`${path} is no tar archive, or is damaged`);
     const size = given.size ?? numberAt(header, 124, 12);
     const data = offset + blockBytes;
+    if (count === maxEntries) throw new CommandError(`${path} has more than ${maxEntries} entries`);
+    if (!(Number.isSafeInteger(size) && size >= 0 && data + size <= archiveBytes)) throw damaged(path);
     offset = data + Math.ceil(size / blockBytes) * blockBytes;
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === "x" || type === "g" || type === "L" || type === "K") {
@@ -44,6 +48,10 @@ export async function readTar(file: FileHandle, path: string): Promise<Map<strin
     if (entry !== undefined) entries.set(name, entry);
   }
   return entries;
+}
+
+function damaged(path: string): CommandError {
+  return new CommandError(`${path} is damaged or cut short: an entry of it does not end within it`);
 }
 
 /** Reads some bytes of a file, as far as there are any. */

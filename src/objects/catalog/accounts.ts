@@ -54,18 +54,23 @@ export class Accounts {
 
   /**
    * Makes or changes an account; without a new password the old one stays. A new account, a new password, and being
-   * disabled each give it a version that no account had before. Returns whether it is new.
+   * disabled each give it a version that no account had before. Returns what it is now, and whether it is new.
    */
-  put(tx: Tx, { name, password, grants, isDisabled }: AccountPut, now: number): boolean {
+  put(
+    tx: Tx,
+    { name, password, grants, isDisabled }: AccountPut,
+    now: number,
+  ): { account: Account; isNew: boolean } {
     const before = this.account(name);
     const endsWhatWasIssued = before === undefined || password !== undefined || isDisabled;
     const version = endsWhatWasIssued ? this.#nextVersion(tx, now) : before.version;
     const passwordText = password === undefined ? null : JSON.stringify(password);
-    tx.write(
+    const row = tx.writeOne<AccountRow>(
       `INSERT INTO accounts (name, password, grants, disabled, version, created_at) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET
          password = coalesce(excluded.password, password),
-         version = excluded.version, grants = excluded.grants, disabled = excluded.disabled`,
+         version = excluded.version, grants = excluded.grants, disabled = excluded.disabled
+       RETURNING *`,
       name,
       passwordText,
       JSON.stringify(grants),
@@ -73,7 +78,7 @@ export class Accounts {
       version,
       now,
     );
-    return before === undefined;
+    return { account: toAccount(row), isNew: before === undefined };
   }
 
   /** Later than all before it, and than those of accounts that were deleted before this was counted: these are times. */

@@ -5,6 +5,7 @@ import { ChunkBuffers } from "../../../src/cli/proxy/buffers.ts";
 import { basicAuthorization } from "../../../src/client/credentials.ts";
 import { imageManifestType } from "../../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, imageManifest, layerType } from "../../support/content.ts";
+import { exchange } from "../../support/raw.ts";
 import { startRegistry } from "../../support/registry.ts";
 import { answer, fakeRegistry } from "../../unit/client/fake-registry.ts";
 import { send, startProxy } from "./support.ts";
@@ -158,6 +159,27 @@ test("there is nothing but the registry's API, and no body but uploads may be la
   const body = new Uint8Array(16 * 1024 * 1024 + 1);
   assert.equal((await send(host, "PUT", "/v2/a/manifests/v1", { body })).status, 413);
   assert.equal((await send(host, "PUT", "/v2/a/manifests/v1", { pieces: [body] })).status, 413);
+  assert.equal(registry.seen.length, 0);
+});
+
+test("no path leads out of the registry's API with the credentials of the proxy", async () => {
+  const registry = await fakeRegistry((_, response) => answer(response, 200));
+  const credential = { kind: "password", username: "admin", password } as const;
+  const { host } = await startProxy(new URL("/below", registry.url), { credential });
+  const paths = [
+    "/v2/../api/v1/accounts",
+    "/v2/../../api/v1/accounts",
+    "/v2/a/%2e%2E/%2e./api/v1/accounts",
+    "/v2/..\\api\\v1\\accounts",
+    "/v2/..%2Fapi/v1/accounts",
+    "/v2/a%2f..%5c..%2fapi%2fv1",
+    "/v2/%2E%2e%2fapi",
+    "http://elsewhere.example.org/v2/",
+  ];
+  for (const path of paths) {
+    const refused = await exchange(`http://${host}`, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    assert.equal(refused?.status, 404, path);
+  }
   assert.equal(registry.seen.length, 0);
 });
 

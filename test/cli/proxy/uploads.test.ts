@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect } from "node:net";
 import test from "node:test";
 import { digestOfContent } from "../../../src/oci/reference.ts";
 import { content } from "../../support/content.ts";
+import { head } from "../../support/raw.ts";
 import { until } from "../../support/registry.ts";
+import { answer, fakeRegistry } from "../../unit/client/fake-registry.ts";
 import { type Trouble, UploadRegistry } from "../../unit/client/upload-registry.ts";
 import {
   begin,
@@ -251,6 +254,33 @@ test("a client that goes away ends what was under way for it, and the upload can
   assert.deepEqual([asked.status, asked.headers.range], [204, "0-999"]);
   const more = await send(proxy.host, "PATCH", String(asked.headers.location), { body: content(5) });
   assert.deepEqual([more.status, more.headers.range], [202, "0-1004"]);
+});
+
+test("a buffer goes to nobody else while the body of a push that failed is still read into it", async () => {
+  const registry = await fakeRegistry(({ method }, response) => {
+    if (method === "GET") answer(response, 204, { Range: "0-0" });
+    else answer(response, 202, { Location: "https://elsewhere.example.org/" });
+  });
+  const { host, buffers } = await startProxy(registry.url);
+  const own = await buffers.take();
+  const { hostname, port } = new URL(`http://${host}`);
+  const socket = connect(Number(port), hostname);
+  let told = "";
+  socket.on("data", (bytes) => {
+    told += bytes;
+  });
+  socket.write(head("PATCH", "/v2/a/blobs/uploads/1", { "Content-Length": "1600" }));
+  socket.write(new Uint8Array(1100).fill(1));
+  await until("the push fails", () => told.startsWith("HTTP/1.1 502"));
+  const others = [own, await buffers.take(), await buffers.take()];
+  for (const other of others) other.fill(0);
+  socket.write(new Uint8Array(500).fill(1));
+  // It is answered when the body before it was read.
+  socket.write(head("GET", "/elsewhere"));
+  await until("the next answer", () => told.includes("HTTP/1.1 404"));
+  socket.destroy();
+  assert(others.every((other) => other.every((byte) => byte === 0)));
+  await until("the buffers of the push are given back", () => buffers.taken === others.length);
 });
 
 test("a client that is refused early still sees why, when it has sent the rest", async () => {

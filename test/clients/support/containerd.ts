@@ -30,12 +30,16 @@ export async function startContainerd(t: TestContext): Promise<Ctr> {
   const flags = ["--config", config, "--root", join(directory, "root"), "--state", join(directory, "state")];
   const child = spawn("containerd", [...flags, "--address", address], { stdio: ["ignore", log, log] });
   const pid = child.pid ?? 0;
+  // A client whose daemon has gone would try for minutes.
+  const clients = new AbortController();
   t.after(async () => {
+    clients.abort();
     signal(pid, "SIGTERM");
     if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
-  const ctr: Ctr = (...args) => run("ctr", ["--address", address, "--namespace", "test", ...args]);
+  const ctr: Ctr = (...args) =>
+    run("ctr", ["--address", address, "--namespace", "test", ...args], { signal: clients.signal });
   await until("containerd", async () => {
     if (!isAlive(pid)) throw new Error(`containerd ended:\n${await readFile(logFile, "utf8")}`);
     return await ctr("version").catch(() => undefined);

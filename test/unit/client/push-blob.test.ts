@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type BlobSource, pushBlob } from "../../../src/client/push-blob.ts";
 import { RemoteRepository } from "../../../src/client/repository.ts";
+import { minChunkBytes } from "../../../src/client/upload.ts";
 import { type Digest, digestOfContent, type RepositoryName } from "../../../src/oci/reference.ts";
 import { content } from "../../support/content.ts";
 import { transportTo } from "./fake-registry.ts";
@@ -142,4 +143,10 @@ test("a source that ends early ends the push", async () => {
   const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), open, { chunkBytes });
   await assert.rejects(pushed, { kind: "broken", message: /its bytes end after 1700 of 2500$/ });
   assert(isClosed);
+});
+
+test("what a registry wants at least for a chunk has a bound, as it is held in memory", () => {
+  const wanted = (value: string) =>
+    minChunkBytes({ headers: new Headers({ "OCI-Chunk-Min-Length": value }) });
+  assert.deepEqual(["5242880", "999999999999999", "-1"].map(wanted), [5_242_880, 268_435_456, 0]);
 });

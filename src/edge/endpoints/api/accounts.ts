@@ -48,15 +48,14 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
       const derived = await derivePassword(call, body.password);
       if (!derived.ok) return derived;
       const { grants, disabled: isDisabled } = body;
-      const isNew = await registry.catalog().putAccount({ name, grants, isDisabled, ...derived.derived });
+      const put = { name, grants, isDisabled, ...derived.derived };
+      const { account, isNew } = await registry.catalog().putAccount(put);
       authCacheOf(registry).throttle.addName(name);
-      const stored = await registry.catalog().account(name);
-      if (stored === undefined) return failure("ACCOUNT_UNKNOWN");
       const password = body.password === undefined ? "" : ", password";
       const detail = `grants ${JSON.stringify(grants)}${password}${isDisabled ? ", disabled" : ""}`;
       return isNew
-        ? { status: 201, body: view(stored), audited: { action: "account.create", detail } }
-        : { status: 200, body: view(stored), audited: { action: "account.change", detail } };
+        ? { status: 201, body: view(account), audited: { action: "account.create", detail } }
+        : { status: 200, body: view(account), audited: { action: "account.change", detail } };
     },
 
     DELETE: async ({ registry, params }) => {
