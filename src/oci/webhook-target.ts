@@ -73,7 +73,9 @@ function isPrivateV4(address: bigint): boolean {
   return privateV4.some(([base, bits]) => isWithin(address, parseV4(base), bits, 32));
 }
 
-/** Refused ranges within global unicast (2000::/3), as they may lead elsewhere. Addresses outside of it are all refused. */
+/**
+ * Refused ranges within global unicast (2000::/3), as they may lead elsewhere. Addresses outside of it are all refused.
+ */
 const privateV6: Range<string>[] = [
   ["2001::", 23],
   ["2001:db8::", 32],
