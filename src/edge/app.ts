@@ -1,6 +1,6 @@
 /**
- * From a request to an answer: routing, and what every request has in common. Of each there is a line in the log (JSON for
- * machines, text for a terminal), counts in the isolate's meter, and a data point where Analytics Engine is bound.
+ * Answers requests: routes them, and does what all have in common. Each request leaves a line in the log (JSON for
+ * machines, text for a terminal), counts in the isolate's meter, and a data point if Analytics Engine is bound.
  */
 import type { Env } from "../bindings.ts";
 import { cut, isLogged, log, writeLine } from "../log.ts";
@@ -25,7 +25,7 @@ export const worker = {
   fetch: (request, env, context) => handle(request, env, (promise) => context.waitUntil(promise)),
 } satisfies ExportedHandler<Env>;
 
-/** Answers a request. Never throws: whatever fails becomes an answer, and a line in the log. */
+/** Answers a request. Never throws: an error becomes an answer and a line in the log. */
 export async function handle(request: Request, env: Env, waitUntil: WaitUntil): Promise<Response> {
   // A program that reached the Worker without passing the local server could claim any address.
   if (env.CHANNEL_SECRET && request.headers.get(secretHeader) !== env.CHANNEL_SECRET) {
@@ -37,7 +37,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // The client chooses the host, which may be malformed.
   const url = URL.parse(request.url);
   const { route, params } = url === null ? unrouted : findRoute(url.pathname, method);
-  const held: Promise<unknown>[] = [];
+  const keepOpenUntil: Promise<unknown>[] = [];
   let account: string | undefined;
   let bytesIn: number | undefined;
   let answer: Answer;
@@ -46,14 +46,14 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     registry = registryOf(env);
     const address = addressOf(registry, request);
     const known = { request, params, registry, address, requestId, waitUntil };
-    const received = (sizeBytes: number) => {
+    const reportBodySize = (sizeBytes: number) => {
       bytesIn = sizeBytes;
     };
     answer =
       url === null
         ? failure("REQUEST_INVALID", "the Host header is malformed")
         : await dispatch(
-            { ...known, url, hold: (promise) => held.push(promise), received },
+            { ...known, url, keepOpenUntil: (promise) => keepOpenUntil.push(promise), reportBodySize },
             route,
             (access) => {
               account = access.account;
@@ -62,17 +62,18 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   } catch (error) {
     answer = answerError(error, requestId);
   }
-  // workerd looks at its sockets only when nothing is to be done. On one machine, with sixteen clients, there always is:
-  // those that it does not look at wait for seconds, and are closed as idle in the end. Its clock stands still until
-  // something was waited for: what came from memory has taken no time, and lets others at once have theirs.
+  // workerd polls its sockets only when its event loop is idle. With sixteen busy clients on one machine it never is,
+  // so other connections waited for seconds and were closed as idle. Waiting here lets workerd poll. Its clock advances
+  // only after I/O: a request that was answered from memory took no time, does not starve others, and need not wait.
   if (performance.now() > startedAt) await scheduler.wait(0);
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = isRefusal(answer) ? answer : undefined;
-  // The runtime stops reading a request when its answer has ended, and resets the connection of a client that still
-  // sends: it may never see why it was refused.
-  if (failed !== undefined && request.body !== null && !request.body.locked) held.push(drain(request.body));
+  // When an answer ends, the runtime stops reading the request and resets the connection of a client that is still
+  // sending. Such a client might never see why it was refused.
+  if (failed !== undefined && request.body !== null && !request.body.locked)
+    keepOpenUntil.push(drain(request.body));
   const format = isApi ? "problem" : "oci";
-  const { response, digest, bytesOut } = send(answer, { format, method, requestId, held });
+  const { response, digest, bytesOut } = send(answer, { format, method, requestId, keepOpenUntil });
   const record: RequestRecord = {
     requestId,
     method,
@@ -98,7 +99,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   return response;
 }
 
-/** Writes an answer; of one that cannot be written, an error. */
+/** Makes the response, or an error response if the answer cannot be written. */
 function send(answer: Answer, asked: Asked): Sent {
   try {
     return respond(answer, asked);
@@ -107,18 +108,18 @@ function send(answer: Answer, asked: Asked): Sent {
   }
 }
 
-/** Where the client is, by the header that the proxy in front sets; the platform's edge sets its own. */
+/** The client's address, from the header that the proxy in front or the platform's edge sets. */
 function addressOf({ settings }: Registry, request: Request): string {
   const header = settings.addressHeader === "" ? null : request.headers.get(settings.addressHeader);
   return header?.split(",").at(-1)?.trim().slice(0, 64) || "unknown";
 }
 
-/** What fails for a while, through no fault of the client's or the registry's. */
-const passing = [Unreachable, BucketFailed, ReplicaFailed];
+/** Errors that pass, and that neither the client nor the registry caused. */
+const transientErrors = [Unreachable, BucketFailed, ReplicaFailed];
 
 function answerError(error: unknown, requestId: string): Answer {
   const facts = { requestId, error: String(error) };
-  if (passing.some((kind) => error instanceof kind)) {
+  if (transientErrors.some((kind) => error instanceof kind)) {
     log("warn", "request failed", facts);
     return failure("UNAVAILABLE");
   }
@@ -131,37 +132,37 @@ function answerError(error: unknown, requestId: string): Answer {
   return failure("UNKNOWN", { requestId });
 }
 
-/** What is known of a request once it is answered. */
+/** What the log and the metrics record of a request. */
 export type RequestRecord = {
   requestId: string;
   method: string;
   route: string;
   params: Record<string, string>;
-  /** The path, where no route matched; otherwise the route and its params say it. */
+  /** The path if no route matched; otherwise `route` and `params` describe it. */
   path: string | undefined;
   account: string | undefined;
   status: number;
   error: string | undefined;
   /** The digest or tag that the request is about, as far as it is known. */
   reference: string | undefined;
-  /** Lengths of the bodies: of the request's what was received, where that was counted, else what was announced. */
+  /** The lengths of the bodies. `bytesIn` is what was received if that was counted, otherwise the `Content-Length`. */
   bytesIn: number;
   bytesOut: number;
   milliseconds: number;
 };
 
-/** How much of a name is written that a client chose, which may be none: more than any that is one has. */
-const mostCharacters = 300;
+/** Log at most this much of a client-supplied name, in characters; longer than any valid name. */
+const maxLoggedNameLength = 300;
 
-/** Writes the line. */
+/** Writes the log line of a request. */
 export function logRequest(record: RequestRecord): void {
   if (!isLogged("info")) return;
   const fields = {
     method: record.method,
     route: record.route,
-    path: record.path && cut(record.path, mostCharacters),
-    repository: record.params.name && cut(record.params.name, mostCharacters),
-    reference: record.reference && cut(record.reference, mostCharacters),
+    path: record.path && cut(record.path, maxLoggedNameLength),
+    repository: record.params.name && cut(record.params.name, maxLoggedNameLength),
+    reference: record.reference && cut(record.reference, maxLoggedNameLength),
     account: record.account,
     status: record.status,
     error: record.error,
@@ -173,7 +174,7 @@ export function logRequest(record: RequestRecord): void {
   writeLine("info", fields, () => wordsOf(fields));
 }
 
-/** What a terminal shows of a request. */
+/** The columns of a request's line on a terminal. */
 function wordsOf(fields: Record<string, string | number | undefined>): string[] {
   const {
     method,
@@ -209,14 +210,14 @@ const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "
 /** Counts a request that was answered. */
 export function countRequest(env: Env, record: RequestRecord): void {
   const { route, status, params, account, error, milliseconds, bytesIn, bytesOut } = record;
-  // A method is the client's word: made-up ones must not make series without end.
+  // Clients choose the method. Made-up ones must not create an unbounded number of series.
   const method = knownMethods.has(record.method) ? record.method : "other";
   meter.add("stowage_requests_total", [route, method, String(status)]);
   if (bytesIn > 0) meter.add("stowage_request_bytes_total", [route], bytesIn);
   if (bytesOut > 0) meter.add("stowage_response_bytes_total", [route], bytesOut);
   meter.observe("stowage_request_duration_seconds", [route, method], milliseconds / 1000);
-  // A point takes 16 KB, and what a client names need not be a name.
-  const repository = (params.name ?? "").slice(0, mostCharacters);
+  // A data point takes 16 KB, and the client's name may be invalid and of any length.
+  const repository = (params.name ?? "").slice(0, maxLoggedNameLength);
   env.ANALYTICS?.writeDataPoint({
     indexes: [repository.slice(0, 96)],
     blobs: [route, method, String(status), repository, account ?? "", error ?? ""],

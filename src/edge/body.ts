@@ -1,14 +1,14 @@
-/** Reading a body whole, within a bound. */
+/** Reads whole bodies into memory, within a bound per body and one per isolate. */
 import type { Clock } from "../clock.ts";
 import type { Rejection, Result } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
 
-/** The body, or why it could not be had. */
+/** The body, or why it could not be read. */
 export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off">>;
 
 /**
- * Reads at most `maxBytes` into memory; of a body announced or found to be larger, no more than that is read.
- * `length` is what `Content-Length` says, if anything.
+ * Reads a body of at most `maxBytes` into memory. Reading stops as soon as the body is known to be larger.
+ * `length` is the `Content-Length`, if there is one.
  */
 export async function readBody(
   body: ReadableStream<Uint8Array> | null,
@@ -36,21 +36,21 @@ export async function readBody(
   return { ok: true, bytes };
 }
 
-/** An isolate has 128 MB, and of a manifest there are copies for a moment: its text, and what is sent to the ledger. */
+/** An isolate has 128 MB, and a manifest is held several times for a moment: as bytes, as text, and in the RPC call. */
 const budgetBytes = 24 * 1024 * 1024;
-/** How long a request waits for room, and how often it looks. */
-const patienceMs = 10_000;
-const lookMs = 50;
-/** How long room is kept for a request of which nothing is heard: its client may have gone, with all it awaited. */
+/** How long a request waits for room, and how often it checks. */
+const maxWaitMs = 10_000;
+const pollMs = 50;
+/** After this time a reservation expires: its client may have gone, and the request may never release it. */
 const lostAfterMs = 60_000;
 
-type Taken = { bytes: number; lostAt: number };
+type Reservation = { bytes: number; lostAt: number };
 
-/** Room for bodies. */
+/** Limits the memory that bodies take in an isolate. */
 export class BodyBudget {
   readonly #clock: Clock;
   readonly #wait: (milliseconds: number) => Promise<unknown>;
-  readonly #taken = new Set<Taken>();
+  readonly #reservations = new Set<Reservation>();
   #bytes = 0;
 
   constructor(clock: Clock, wait = (ms: number) => scheduler.wait(ms)) {
@@ -58,31 +58,34 @@ export class BodyBudget {
     this.#wait = wait;
   }
 
-  /** Takes room for a body, at once or after a while. Returns how to give it back; `undefined` where there is none. */
-  async enter(bytes: number): Promise<(() => void) | undefined> {
-    const until = this.#clock.now() + patienceMs;
-    // Each request looks for itself: what it awaits must not be another's, which may end first.
+  /**
+   * Reserves room for a body, waiting for it if necessary. Returns its release; `undefined` if there is no room in
+   * time.
+   */
+  async reserve(bytes: number): Promise<(() => void) | undefined> {
+    const until = this.#clock.now() + maxWaitMs;
+    // Each request polls: it must not await a promise of another request, which may end first.
     for (;;) {
-      const leave = this.#take(bytes);
-      if (leave !== undefined || this.#clock.now() >= until) return leave;
-      await this.#wait(lookMs);
+      const release = this.#tryReserve(bytes);
+      if (release !== undefined || this.#clock.now() >= until) return release;
+      await this.#wait(pollMs);
     }
   }
 
-  #take(bytes: number): (() => void) | undefined {
+  #tryReserve(bytes: number): (() => void) | undefined {
     const now = this.#clock.now();
     if (this.#bytes + bytes > budgetBytes) {
-      for (const each of this.#taken) if (each.lostAt <= now) this.#leave(each);
+      for (const each of this.#reservations) if (each.lostAt <= now) this.#release(each);
     }
     if (this.#bytes + bytes > budgetBytes) return undefined;
-    const taken = { bytes, lostAt: now + lostAfterMs };
-    this.#taken.add(taken);
+    const reservation = { bytes, lostAt: now + lostAfterMs };
+    this.#reservations.add(reservation);
     this.#bytes += bytes;
-    return () => this.#leave(taken);
+    return () => this.#release(reservation);
   }
 
-  #leave(taken: Taken): void {
-    if (this.#taken.delete(taken)) this.#bytes -= taken.bytes;
+  #release(reservation: Reservation): void {
+    if (this.#reservations.delete(reservation)) this.#bytes -= reservation.bytes;
   }
 }
 

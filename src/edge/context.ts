@@ -1,5 +1,5 @@
 /**
- * What an endpoint gets, and what it gives back.
+ * What an endpoint is called with, and what it returns.
  */
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
@@ -8,53 +8,46 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 
-/** How the caller showed who they are. */
+/** How the caller authenticated. */
 export type Credential = "none" | "open" | "password" | "bearer" | "scraper";
 
-/** What the one who asks may do. Whether a repository is public is another matter. */
+/** What the caller may do. It does not cover public repositories, which everybody may pull. */
 export type Access = {
-  /** Who asks, as it is written into histories and audit, and signed into upload sessions. */
+  /** The caller's account, as it appears in histories and the audit log and is signed into upload sessions. */
   account: string;
   credential: Credential;
-  /** The generated token that this goes back to, if it does. */
+  /** The generated token that the caller used, or that their bearer token was issued for, if any. */
   tokenId?: string | undefined;
-  /** The version of the credentials that a bearer token was issued for; one of an earlier release has none. */
+  /** The version of the credentials that a bearer token was issued for. Tokens of earlier releases have none. */
   version?: string | undefined;
   may(verb: Verb, repository: RepositoryName): boolean;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
-  /** Whether the caller may list repositories; of which the list then shows those that they may pull. */
+  /** Whether the caller may list repositories. The list shows only those that they may pull. */
   mayList: boolean;
   /**
-   * Whether the answer to what {@link may} refuses is final. A bearer token may only have been asked for with
-   * something else in mind; its holder can get another.
+   * Whether a refusal by {@link may} is final. It is not for a bearer token that was requested without this scope: the
+   * client can get another token.
    */
   isFinal(verb: Verb, repository: RepositoryName): boolean;
 };
-
-/**
- * Whom a route of the API is open to: administrators, always; also an account for what is its own, a generated token
- * for itself alone, or every account; the metrics also to who has the token for them. A generated token is given away
- * for less than all that its account may, so it does not speak for the account here.
- */
-export type ManagementRight = "administrator" | "scraper" | "own account" | "own token" | "account";
 
 /** A request to the registry, once it is routed and authorised. */
 export type Context = {
   request: Request;
   url: URL;
-  /** What the route's pattern matched, percent-decoded; unchecked otherwise. */
+  /** The parameters in the path, percent-decoded but not validated. */
   params: Record<string, string>;
   registry: Registry;
   access: Access;
-  /** Where the client is, as far as that is known; for traces. */
+  /** The client's address as far as it is known, for limits, audit and events. */
   address: string;
   requestId: string;
   waitUntil: WaitUntil;
-  /** Keeps the answer from ending before a promise settles; all of it is sent at once nevertheless. */
-  hold: WaitUntil;
-  /** Notes how many bytes of the body came, for those who count; without it, what was announced is counted. */
-  received: (sizeBytes: number) => void;
+  /** Sends the whole answer at once, but keeps it open until a promise settles. */
+  keepOpenUntil: WaitUntil;
+  /** Reports how many bytes of the body were received, for the metrics. Without it, `Content-Length` is counted. */
+  reportBodySize: (sizeBytes: number) => void;
 };
 
 /** A request about one repository. */
@@ -63,7 +56,7 @@ export type RepositoryContext = Context & { repository: RepositoryName };
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;
 
-/** An answer that is not an error. A `contentLength` is given where the body is a stream, or is left out for HEAD. */
+/** An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD. */
 export type Reply = {
   status: number;
   headers?: HeaderMap;
@@ -74,15 +67,15 @@ export type Reply = {
 /** An error, with the headers that go with it. */
 export type Refusal = Failure & { headers?: HeaderMap };
 
-/** What an endpoint gives back; edge/respond.ts writes it. */
+/** What an endpoint returns; edge/respond.ts makes the `Response`. */
 export type Answer = Reply | Refusal;
 
-/** The most characters of a header that go into events. */
+/** How many characters of a header go into events at most. */
 const maxLength = 255;
 
 /**
- * Who caused what, by this request. Where the registry is, its settings say, and nothing that the client sent: who
- * listens may pull what the event names from there.
+ * The origin of the events that this request causes. The registry's URL comes from its settings and never from the
+ * request: receivers of an event may pull from that URL.
  */
 export function eventOrigin({ request, registry, access, address, requestId }: Context): Origin {
   const { publicUrl } = registry.settings;

@@ -1,9 +1,8 @@
 /**
- * From a path to its route, and from the route to its endpoint: who asks, whether they may, and whether the route knows
- * the method.
+ * Finds the route of a path, authenticates and authorises the caller, and calls the endpoint of the method.
  *
- * itty-router makes the patterns. They are tried here and not by its `fetch`, which would parse the URL and its query
- * once more, write them into the request and wait for a promise: more than all else that a pull from memory takes.
+ * itty-router compiles the patterns. They are matched here and not by its `fetch`, which parses the URL and its query
+ * again, writes them into the request and awaits a promise. That costs more than the rest of a pull from memory.
  */
 
 import { IttyRouter } from "itty-router";
@@ -27,18 +26,18 @@ import { isRefusal } from "./respond.ts";
 import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
 import { routes } from "./routes.ts";
 
-/** A request before it is known who asks. */
+/** A request whose caller is not authenticated yet. */
 export type Unauthenticated = Omit<Context, "access">;
 
 type Outcome = Pick<AuditEvent, "outcome" | "detail" | "kind">;
 
-/** Answers a request that matched a route. `onAccess` learns who asks, for the log. */
+/** Answers a request. `onAccess` is called with the caller's access, for the log. */
 export async function dispatch(
-  unknown: Unauthenticated,
+  unauthenticated: Unauthenticated,
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
-  const { registry, request, url, address } = unknown;
+  const { registry, request, url, address } = unauthenticated;
   const refusal = refusalByOrigin({
     settings: registry.settings,
     request,
@@ -46,11 +45,11 @@ export async function dispatch(
     isRead: isRead(route, request.method),
   });
   if (refusal !== undefined) return refusal;
-  if (route?.of === "health") return answerPlainly(unknown, route.methods);
+  if (route?.of === "health") return answerPlainly(unauthenticated, route.methods);
   const configured = checkConfigured(registry.settings);
   if (!configured.ok) return configured;
   if (route === undefined) return failure("ROUTE_UNKNOWN", { path: url.pathname });
-  if (route.of === "public") return answerPlainly({ ...unknown, access: anonymous }, route.methods);
+  if (route.of === "public") return answerPlainly({ ...unauthenticated, access: anonymous }, route.methods);
 
   const authenticated = await authenticate(authCacheOf(registry), {
     authorization: request.headers.get("Authorization"),
@@ -72,11 +71,11 @@ export async function dispatch(
   }
   const { access } = authenticated;
   onAccess(access);
-  const context: Context = { ...unknown, access };
+  const context: Context = { ...unauthenticated, access };
   switch (route.of) {
     case "registry": {
-      const isLetIn = route.scope === undefined ? access.credential !== "none" : access.mayList;
-      if (!isLetIn) return challenge(context, route.scope === undefined ? [] : [route.scope]);
+      const isAdmitted = route.scope === undefined ? access.credential !== "none" : access.mayList;
+      if (!isAdmitted) return challenge(context, route.scope === undefined ? [] : [route.scope]);
       return answerPlainly(context, route.methods);
     }
     case "repository":
@@ -93,34 +92,37 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
   const { access, request } = context;
   const isContent = route.isContent === true;
-  const isAskedByPusher = isContent && request.method === "HEAD" && access.may("push", repository);
-  const refusal = await refusalFor(context, repository, isAskedByPusher ? "push" : endpoint.needs);
+  const isExistenceCheckByPusher = isContent && request.method === "HEAD" && access.may("push", repository);
+  const refusal = await refusalFor(context, repository, isExistenceCheckByPusher ? "push" : endpoint.needs);
   if (refusal !== undefined) return refusal;
   // Writes with a token were audited when the token was issued.
-  const isNoted = isContent && endpoint.needs !== "pull" && access.credential === "password";
-  const note = (outcome: Outcome) => {
-    if (isNoted) audit(context, { action: endpoint.needs, target: repository, ...outcome });
+  const isAudited = isContent && endpoint.needs !== "pull" && access.credential === "password";
+  const record = (outcome: Outcome) => {
+    if (isAudited) audit(context, { action: endpoint.needs, target: repository, ...outcome });
   };
   let answer: Answer;
   try {
-    answer = await answerWithRoom(endpoint, { ...context, repository });
+    answer = await answerUnlessDiskFull(endpoint, { ...context, repository });
   } catch (error) {
-    // It may have been done nevertheless.
-    note({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
+    // The change may have been made all the same.
+    record({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
     throw error;
   }
-  note(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
+  record(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
   if (isRefusal(answer) && isAbsence(answer.error)) await countMiss(context);
   return answer;
 }
 
 /**
- * Lets an endpoint answer. One that stores something is refused where the disk of one machine has no room for it: before
- * its bytes are read, or as soon as it fails for want of room. Error: `DISK_FULL`.
+ * Calls an endpoint. On one machine, an endpoint that stores something is refused if the disk has no room for it:
+ * before the body is read, or when storing it fails for lack of room. Error: `DISK_FULL`.
  */
-async function answerWithRoom(endpoint: RepositoryEndpoint, context: RepositoryContext): Promise<Answer> {
+async function answerUnlessDiskFull(
+  endpoint: RepositoryEndpoint,
+  context: RepositoryContext,
+): Promise<Answer> {
   const { space } = context.registry;
-  if (endpoint.stores !== true || space === undefined) return endpoint.answer(context);
+  if (endpoint.needsDiskSpace !== true || space === undefined) return endpoint.answer(context);
   const length = parseContentLength(context.request.headers.get("Content-Length")) ?? 0;
   if (!(await space.hasRoom(length))) return failure("DISK_FULL");
   try {
@@ -132,7 +134,7 @@ async function answerWithRoom(endpoint: RepositoryEndpoint, context: RepositoryC
   }
 }
 
-/** Whether the registry could not do what was asked, through no fault of the client's. */
+/** Whether the request failed through no fault of the client. */
 function hasFailed(answer: Answer): boolean {
   return isRefusal(answer) && errorCatalogue[answer.error].status >= 500;
 }
@@ -159,10 +161,10 @@ function methodUnsupported(methods: object, method: string): Answer {
   return { ...failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
 }
 
-/** The route that a path matched, if any, and what its pattern took from the path, percent-decoded. */
+/** The route that a path matched, if any, and the parameters of its pattern, percent-decoded. */
 export type Routed = { route: Route | undefined; params: Record<string, string> };
 
-/** What no route was found for. */
+/** The result for a path that matches no route. */
 export const unrouted: Routed = { route: undefined, params: {} };
 
 const router = IttyRouter();
@@ -174,15 +176,15 @@ const table = router.routes.map(([, pattern, , path = ""], index) => ({
   route: routes[index],
 }));
 
-/** What every path that a pattern matches has in it: to look for it takes less than to try the pattern. */
+/** A text that is part of every path that the pattern matches. Searching for it is cheaper than trying the pattern. */
 function longestFixedPart(path: string): string {
   const parts = path.split(/:\w+\+?/).map((part) => part.replace(/\/$/, ""));
   return parts.reduce((longest, part) => (part.length > longest.length ? part : longest));
 }
 
 /**
- * Finds the first route whose pattern matches; its params are unchecked. In the management API one that does not know
- * the method gives way to one that does: `team/manifests` may be a repository's name.
+ * Finds the first route whose pattern matches; its params are unchecked. In the management API, a route that has the
+ * method is preferred to one that does not: `team/manifests` may be the name of a repository.
  */
 export function findRoute(path: string, method: string): Routed {
   let other: Routed | undefined;
@@ -197,8 +199,8 @@ export function findRoute(path: string, method: string): Routed {
 }
 
 /**
- * Some clients write the colon of a digest as `%3A`, and the slashes of a name as `%2F`, which is all that is decoded in
- * a name: it has one other way to be written, and what follows goes by the usual one.
+ * Decodes parameters: some clients write the colon of a digest as `%3A`, and the slashes of a name as `%2F`. Nothing
+ * else is decoded in a name, as no other character that a name may contain needs to be encoded.
  */
 function decodeParams(groups: Record<string, string> = {}): Record<string, string> {
   const params: Record<string, string> = {};
@@ -210,7 +212,7 @@ function decodeParams(groups: Record<string, string> = {}): Record<string, strin
   return params;
 }
 
-/** What does not decode stays as it is, and fails its grammar. */
+/** Malformed encoding is returned as it is; the parser of the parameter refuses it. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -219,22 +221,23 @@ function decode(text: string): string {
   }
 }
 
-/** What there is for a method among those of a route; GET also answers HEAD. */
+/** The endpoint for a method among those of a route; GET also answers HEAD. */
 export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
   const name = method === "HEAD" ? "GET" : method;
   return Object.hasOwn(methods, name) ? methods[name] : undefined;
 }
 
 /**
- * Whether a request only reads, and only what a browser may be led to read. What the management API shows, it would fetch with a
- * password that it knows.
+ * Whether a cross-site request is harmless. Management routes are not: a browser would attach a saved password. Nor are
+ * public routes with a side effect.
  */
 export function isRead(route: Route | undefined, method: string): boolean {
-  const isTraced = route?.of === "management" || (route?.of === "public" && route.isTraced === true);
-  return !isTraced && (method === "GET" || method === "HEAD" || method === "OPTIONS");
+  const hasSideEffect =
+    route?.of === "management" || (route?.of === "public" && route.hasSideEffect === true);
+  return !hasSideEffect && (method === "GET" || method === "HEAD" || method === "OPTIONS");
 }
 
-/** Whether monitoring asks for it all day. */
+/** Whether monitoring polls this route. */
 export function isProbe(route: Route | undefined): boolean {
   return route !== undefined && "isProbe" in route && route.isProbe === true;
 }

@@ -1,5 +1,5 @@
 /**
- * The one place that writes answers: replies, and errors from the catalogue.
+ * The one place that makes a `Response` of an answer: of a reply, or of an error from the catalogue.
  */
 
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
@@ -13,7 +13,7 @@ const commonHeaders: HeaderMap = {
   "X-Content-Type-Options": "nosniff",
 };
 
-/** How errors are written: as distribution-spec has them, or as problem details (RFC 9457). */
+/** The format of errors: that of distribution-spec, or problem details (RFC 9457). */
 export type ErrorFormat = "oci" | "problem";
 
 /** Whether an answer is an error. */
@@ -30,20 +30,25 @@ export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
   };
 }
 
-/** What an answer is to. The connection is not given up before what is `held` has settled. */
-export type Asked = { format: ErrorFormat; method: string; requestId: string; held: Promise<unknown>[] };
+/** The request that is answered. The response stays open until the promises in `keepOpenUntil` have settled. */
+export type Asked = {
+  format: ErrorFormat;
+  method: string;
+  requestId: string;
+  keepOpenUntil: Promise<unknown>[];
+};
 
-/** What is sent, and what there is to say of it: asking a `Response` for it takes longer than to make it. */
+/** A response with what the log needs of it. Reading that from a `Response` takes longer than making one. */
 export type Sent = { response: Response; digest: string | undefined; bytesOut: number };
 
-/** Writes an answer. */
-export function respond(answer: Answer, { format, method, requestId, held }: Asked): Sent {
+/** Makes the response for an answer. */
+export function respond(answer: Answer, { format, method, requestId, keepOpenUntil }: Asked): Sent {
   const reply = isRefusal(answer) ? errorReply(answer, format, requestId) : answer;
   const { status } = reply;
-  // A plain object that is read once: each call to `Headers` takes as long as the whole of this.
+  // A plain object, as each call to `Headers` takes as long as this whole function.
   const headers: HeaderMap = { ...commonHeaders, ...reply.headers };
   headers["X-Request-Id"] = requestId;
-  // A proxy that compressed an answer would take its `Content-Length`, which clients rely on; the platform's edge is one.
+  // A proxy that compresses an answer, as the platform's edge does, removes the `Content-Length` that clients rely on.
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
@@ -52,17 +57,17 @@ export function respond(answer: Answer, { format, method, requestId, held }: Ask
   if (method === "HEAD" || body === undefined) {
     return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
   }
-  const sent = body instanceof Uint8Array && held.length > 0 ? holdOpen(body, held) : body;
+  const sent = body instanceof Uint8Array && keepOpenUntil.length > 0 ? holdOpen(body, keepOpenUntil) : body;
   return { response: new Response(sent, { status, headers }), digest, bytesOut: length };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */
-function holdOpen(bytes: Uint8Array, held: Promise<unknown>[]): ReadableStream {
+function holdOpen(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): ReadableStream {
   const { readable, writable } = new FixedLengthStream(bytes.byteLength);
   const send = async () => {
     const writer = writable.getWriter();
     await writer.write(bytes);
-    await Promise.allSettled(held);
+    await Promise.allSettled(keepOpenUntil);
     await writer.close();
   };
   // The client may have disconnected.
@@ -90,7 +95,7 @@ function ociErrors({ error, detail }: Failure): object {
   const { code, message } = errorCatalogue[error];
   // Clients show the message and nothing else.
   const said = textOf(detail);
-  const isShort = said !== "" && said.length <= mostSaid;
+  const isShort = said !== "" && said.length <= maxMessageDetailLength;
   return {
     errors: [
       {
@@ -102,12 +107,12 @@ function ociErrors({ error, detail }: Failure): object {
   };
 }
 
-/** A detail that is longer is for programs. */
-const mostSaid = 300;
+/** A longer detail is meant for programs and is left out of the message. In characters. */
+const maxMessageDetailLength = 300;
 
 /**
- * RFC 9457, section 3: `detail` is a text; what programs may want of it has members of its own, which never stand for
- * one of the others.
+ * RFC 9457, section 3: `detail` is a text. The details are also members of their own, for programs; they never replace
+ * a standard member.
  */
 function problem({ error, detail }: Failure, requestId: string): object {
   const { status, message } = errorCatalogue[error];
@@ -133,13 +138,15 @@ function textOf(detail: Failure["detail"]): string {
 }
 
 const caching = {
-  /** Asked for by digest: it will never be anything else. Private, as the next one may not be allowed to see it. */
+  /**
+   * Requested by digest: it never changes. Private, as other callers of a shared cache may not be allowed to see it.
+   */
   immutable: "private, max-age=31536000, immutable",
-  /** Asked for by tag: it may move. */
+  /** Requested by tag, which may move. */
   revalidate: "no-cache",
 };
 
-/** Types that a browser shows nothing of; of the others, such as HTML, it would run what was pushed. */
+/** Types that a browser does not render. Others, such as HTML, could run scripts that somebody pushed. */
 const inert = /^application\/(?:octet-stream|json|[\w.-]+\+json)$/;
 
 /** Type, digest, validator and caching of content. */

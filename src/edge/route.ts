@@ -1,26 +1,24 @@
 /**
- * What a route is: a pattern, and for each method what it needs and who answers.
+ * Routes: a pattern, and for each method what access it needs and the endpoint that answers.
  */
-import type { AccessRule } from "../contract/operation.ts";
+import type { AccessRule, Method } from "../contract/operation.ts";
 import type { Verb } from "../oci/grant.ts";
 import type { AccessEntry } from "../oci/scope.ts";
 import type { Answer, Context, RepositoryContext } from "./context.ts";
 
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
 type Endpoint = (context: Context) => Promise<Answer>;
 
-/** A route that lets everybody in; who asks is its own business. */
+/** A route that is open to everybody; its endpoint authenticates the caller itself where it has to. */
 export type PublicRoute = {
   name: string;
   path: string;
   of: "public";
-  /** Whether a GET leaves a trace that others go by, so that no other site may make a browser send it. */
-  isTraced?: boolean;
+  /** Whether a GET changes something, such as the audit log. Cross-site requests to it are refused. */
+  hasSideEffect?: boolean;
   methods: Partial<Record<Method, Endpoint>>;
 };
 
-/** A route that says whether the registry works, also where it has no credential configured. */
+/** A route that reports whether the registry works. It also answers while no credential is configured. */
 export type HealthRoute = {
   name: string;
   path: string;
@@ -29,12 +27,12 @@ export type HealthRoute = {
   methods: Partial<Record<Method, (context: Pick<Context, "registry" | "request">) => Promise<Answer>>>;
 };
 
-/** A route about the registry as a whole, for everybody who has a credential. */
+/** A route about the registry as a whole, open to every caller with a credential. */
 export type RegistryRoute = {
   name: string;
   path: string;
   of: "registry";
-  /** What a bearer token for it must have been asked for: to list repositories. */
+  /** The scope that a bearer token needs for it: listing repositories. */
   scope?: AccessEntry;
   methods: Partial<Record<Method, Endpoint>>;
 };
@@ -45,23 +43,23 @@ export type RepositoryRoute = {
   path: string;
   of: "repository";
   /**
-   * Whether it is what is pushed and pulled. Who pushes asks first what is there already, so a HEAD of it needs no
-   * more than a right to push; and who changes it with a password is noted.
+   * Whether the route serves content: blobs or manifests. Clients check by HEAD whether content exists before they push
+   * it, so a right to push is enough for HEAD. Changes made with a password are audited.
    */
   isContent?: boolean;
   methods: Partial<Record<Method, RepositoryEndpoint>>;
 };
 
-/** What a method of a repository's route needs, and who answers. */
+/** The verb that a method of a repository's route needs, and the endpoint that answers. */
 export type RepositoryEndpoint = {
   needs: Verb;
-  /** Whether it stores something new, and so is refused where the disk is full. */
-  stores?: true;
+  /** Whether it stores something, and so is refused while the disk is full. */
+  needsDiskSpace?: true;
   answer: (context: RepositoryContext) => Promise<Answer>;
 };
 
 /**
- * A route of the management API; each method is open to some. `isProbe`: monitoring asks for it all day, so that its
+ * A route of the management API; each method has its own access rule. `isProbe`: monitoring polls the route, so its
  * lines may be left out of the log.
  */
 export type ManagementRoute = {
@@ -72,7 +70,10 @@ export type ManagementRoute = {
   methods: Partial<Record<Method, ManagementEndpoint>>;
 };
 
-/** Who may call a method of the management API, and who answers. `scraper`: who has the token for the metrics. */
+/**
+ * Who may call a method of the management API, and the endpoint that answers. `scraper`: administrators, and callers
+ * with the token for the metrics.
+ */
 export type ManagementEndpoint = { access: AccessRule | "scraper"; answer: Endpoint };
 
 /** A route of any kind. */

@@ -1,6 +1,5 @@
 /**
- * Every route of the registry, as a table: its pattern, and for each method what it needs and who answers. Those of the
- * management API are made from its contract.
+ * Every route of the registry, as a table. The routes of the management API are made from its contract.
  *
  * GET also answers HEAD. Patterns match more than they should: names are validated after matching. Where two
  * patterns match, the first one counts.
@@ -41,8 +40,8 @@ export const routes: Route[] = [
     name: "token",
     path: "/token",
     of: "public",
-    // Whom a token to push was issued to is in the audit log.
-    isTraced: true,
+    // Issuing a token to push is audited.
+    hasSideEffect: true,
     methods: { GET: getToken, POST: postToken },
   },
   { name: "jwks", path: "/.well-known/jwks.json", of: "public", methods: { GET: jwks } },
@@ -50,7 +49,7 @@ export const routes: Route[] = [
     name: "uploads",
     path: "/v2/:name+/blobs/uploads/",
     of: "repository",
-    methods: { POST: { needs: "push", stores: true, answer: openUpload } },
+    methods: { POST: { needs: "push", needsDiskSpace: true, answer: openUpload } },
   },
   {
     name: "upload",
@@ -58,8 +57,8 @@ export const routes: Route[] = [
     of: "repository",
     methods: {
       GET: { needs: "push", answer: getUpload },
-      PATCH: { needs: "push", stores: true, answer: patchUpload },
-      PUT: { needs: "push", stores: true, answer: putUpload },
+      PATCH: { needs: "push", needsDiskSpace: true, answer: patchUpload },
+      PUT: { needs: "push", needsDiskSpace: true, answer: putUpload },
       DELETE: { needs: "push", answer: cancel },
     },
   },
@@ -80,7 +79,7 @@ export const routes: Route[] = [
     isContent: true,
     methods: {
       GET: { needs: "pull", answer: pullManifest },
-      PUT: { needs: "push", stores: true, answer: putManifest },
+      PUT: { needs: "push", needsDiskSpace: true, answer: putManifest },
       DELETE: { needs: "delete", answer: removeManifest },
     },
   },

@@ -4,9 +4,10 @@
  */
 
 /**
- * A family of series. `keptBy`: nobody, as it is always the same; the isolate, which counts for itself and forgets with its end; the catalog, to which
- * all isolates report, so that it has the sum; the queues of webhooks, or the disk of one machine, which are asked. `isRare`: reported as soon as
- * it is counted, as the isolate of an object that works by its alarm may end right after.
+ * A family of series. `keptBy`: where its values are kept. Nobody: they are constant; the isolate: its own counts,
+ * which end with it; the catalog: the totals of all isolates' reports; the queues of webhooks or the disk of one
+ * machine: they are asked. `isRare`: reported as soon as it is counted, as the isolate of an object that was woken by
+ * its alarm may end right after.
  */
 export type Family = {
   type: "counter" | "gauge" | "histogram";

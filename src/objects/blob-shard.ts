@@ -1,9 +1,9 @@
 /**
- * One of the shards that decide the life of digests: where the bytes of each are, which repositories hold it, and
- * when it may go. As one place decides, adoption, deduplication, mounting and deletion of a digest cannot race.
+ * A shard of digests: it decides where the bytes of each digest are, which repositories hold it, and when it is
+ * deleted. As one object decides, adoption, deduplication, mounting and deletion of a digest cannot race.
  *
- * A key in the bucket is the content of one digest, or scheduled for deletion, never both. It may still be adopted until
- * it is a tombstone; bytes are deleted only after their tombstone was written.
+ * A key in the bucket is either the content of one digest or scheduled for deletion. It may be adopted until it becomes
+ * a tombstone, and bytes are deleted only after their tombstone was written.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -92,8 +92,8 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   }
 
   /**
-   * The bytes to lease: those that the digest has already, if somebody holds it, else what was pushed; and the other ones
-   * where these were rejected.
+   * The bytes to lease: those that the digest already has, if a repository holds it, otherwise the pushed ones; the
+   * other of the two if the first were rejected.
    */
   #candidate(pushed: BlobLocation, rejected: Rejected): BlobLocation | undefined {
     const { store } = this.#parts;
@@ -109,21 +109,23 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     return sizeBytes === pushed.sizeBytes ? "good" : "wrong";
   }
 
-  /** What the shard knows against bytes that are stored as they should be. */
+  /** Why bytes cannot be leased even though they are stored correctly. */
   #rejectionOf({ digest, key }: BlobLocation): Rejection | undefined {
     const { store } = this.#parts;
     if (isTombstone(store.scheduledDeletion(key))) return "tombstoned";
     return store.blob(digest)?.key === key ? store.fault(digest) : undefined;
   }
 
-  /** Gives a lease on what the digest has already. What was pushed was never anybody's, and goes at once. */
+  /**
+   * Gives a lease on the bytes that the digest already has. The pushed bytes have no holder, and are deleted at once.
+   */
   #leaseKnown(tx: Tx, known: BlobLocation, pushed: BlobLocation, repository: RepositoryName): Adoption {
     const isLeaving = isTombstone(this.#parts.store.scheduledDeletion(pushed.key));
     if (!isLeaving) writeTombstone(tx, this.#parts, pushed, "the digest had bytes already", 0);
     return grantLease(tx, this.#parts, known, repository);
   }
 
-  /** Makes bytes the content of their digest, in the place of those that it had. */
+  /** Makes bytes the content of their digest, and replaces those that it had. */
   #take(tx: Tx, pushed: BlobLocation, repository: RepositoryName, rejected: Rejected): Adoption {
     const { store, due, settings } = this.#parts;
     const known = store.blob(pushed.digest);
@@ -139,8 +141,8 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   #replace(tx: Tx, known: BlobLocation, condition: Rejection | undefined): void {
     const { gcGraceMs, deleteDelayMs } = this.#parts.settings;
-    // Wrong bytes are no use to anybody who was told where they are. Nobody knows what is wrong with those that cannot
-    // be read: whoever looks after the store has time to find out.
+    // Wrong bytes are useless even to readers that know their location. Bytes that cannot be read may be intact: they
+    // are kept for a while, so that the operator can find out.
     const discard = (reason: string, delayMs: number) =>
       writeTombstone(tx, this.#parts, known, reason, delayMs);
     if (condition === "unreadable")

@@ -1,7 +1,7 @@
 /**
- * What there is one of in a registry: accounts, tokens, signing keys, the audit log, and the list of repositories, which
- * is derived from the ledgers. Small and rarely written; the edge caches what it needs of it. Each part is in a file of
- * its own in catalog/.
+ * The catalog, one per registry: accounts, tokens, signing keys, the audit log, and the list of repositories, which is
+ * derived from the ledgers. It is small and rarely written, and the edge caches what it needs. Each part is in a file
+ * of its own in catalog/.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -39,7 +39,7 @@ import { DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { type Tx, transaction } from "./sql.ts";
 
-/** Of how many repositories the pulls are among the counts. */
+/** For how many repositories the metrics show pulls. */
 const maxPulledRepositories = 1000;
 
 /** The catalog; see {@link CatalogApi} for what each method does. */
@@ -74,7 +74,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     void this.#due.wake();
   }
 
-  /** Scrubs the bucket and the replica, now and then. */
+  /** Scrubs the bucket and the replica periodically. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     const scrub = (after: string) => scrubStores(this.#stores, after, this.#clock.now());
     await this.#due.runAlarm(
@@ -125,7 +125,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     return this.#metrics.openUploadIds(this.#openSince(), limit);
   }
 
-  /** An upload that was last reported before this time is not open any more. */
+  /** Uploads that were last reported before this time are no longer open. */
   #openSince(): number {
     return this.#clock.now() - this.#settings.uploadTtlMs;
   }

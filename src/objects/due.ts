@@ -1,5 +1,5 @@
 /**
- * What an object has to do later. Each thing is a row that is due at a time; the alarm is set to the earliest.
+ * Scheduled jobs of an object. Each is a row that is due at a time; the alarm is set to the earliest.
  *
  * The platform runs an alarm at least once, perhaps late, and gives up after six failures in a row. So the runner
  * catches every error, postpones what failed, and sets the next alarm when it is done. If the previous run died, it
@@ -14,12 +14,12 @@ import { log } from "../log.ts";
 import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "../rpc/scrub-report.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
-/** A row that is due: what it is about, and since when, in milliseconds since 1970. */
+/** A row that is due: its id, and since when, in milliseconds since 1970. */
 export type DueRow<Id extends string = string> = { id: Id; at: number };
 
 /**
- * Does the jobs of one kind. It must remove each row or move it into the future. Rows that it leaves as they are, are
- * postponed; rows that others made due meanwhile come again. That is so even if it throws.
+ * Runs the jobs of one kind. It must remove each row or move it into the future. Rows that it leaves unchanged are
+ * postponed; rows that became due meanwhile are run again. Both happen even if it throws.
  */
 export type DueJob = (rows: DueRow[]) => Promise<void>;
 
@@ -41,7 +41,7 @@ const jobBudgetMs = 10_000;
 const farFuture = Number.MAX_SAFE_INTEGER;
 
 /**
- * An alarm that is so late will not come any more: the local runtime still tells the time of an alarm that it gave up.
+ * An alarm that is this late will never run: the local runtime still reports the time of an alarm that it gave up.
  */
 const lostMs = 300_000;
 
@@ -94,13 +94,13 @@ export class DueTable {
     );
   }
 
-  /** Takes a job away. */
+  /** Removes a job. */
   clear(tx: Tx, kind: string, id: string): void {
     if (!this.#hasTable()) return;
     tx.write("DELETE FROM due WHERE kind = ? AND id = ?", kind, id);
   }
 
-  /** Makes jobs of a kind due now that are due later, but not after `by`, at most so many. Returns how many. */
+  /** Makes at most `limit` jobs of a kind due now that are due later, but by `by`. Returns how many. */
   hasten(tx: Tx, kind: string, limit: number, by = farFuture): number {
     const { table, id, at, isDue } = this.#columnOf(kind);
     const hastened = tx.write(
@@ -113,7 +113,7 @@ export class DueTable {
     return hastened.length;
   }
 
-  /** When a job is due; `undefined` when it is not. */
+  /** When a job is due; `undefined` if it is not scheduled. */
   at(kind: string, id: string): number | undefined {
     if (!this.#hasTable()) return undefined;
     const query = "SELECT at FROM due WHERE kind = ? AND id = ?";
@@ -151,7 +151,7 @@ export class DueTable {
     void this.#storage.setAlarm(Math.max(1, earliest));
   }
 
-  /** To be called when the object deletes all that it keeps, its alarm too. */
+  /** To be called when the object deletes all its data and its alarm. */
   forget(): void {
     this.#armedAt = undefined;
   }
@@ -277,7 +277,7 @@ export class DueTable {
     this.#postpone(kind, given);
   }
 
-  /** Postpones those of the rows that nobody has changed: who changed one has also said when it is due. */
+  /** Postpones the rows that were not changed. A changed row already has its new time. */
   #postpone(kind: string, given: DueRow[]): void {
     const { table, id, at, isDue } = this.#columnOf(kind);
     const postpone = `UPDATE ${table} SET ${at} = ?1 WHERE ${isDue} AND ${at} <= ?2

@@ -1,8 +1,8 @@
 /**
- * The ledger of one repository: what decides which manifests, tags, referrers and blob links there are.
+ * The ledger of one repository: the authority on its manifests, tags, referrers and blob links.
  *
- * One object, one writer: every change is one transaction, which also marks in the outbox what KV must learn. The
- * object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
+ * One object is the only writer. Every change is one transaction, which also marks the changed replica rows in the
+ * outbox. The object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
  */
 
 import { log } from "../log.ts";

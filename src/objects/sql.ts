@@ -1,8 +1,8 @@
 /**
- * SQL as the objects use it. Rows are read with the object's `SqlStorage`; they are written in a transaction alone.
+ * SQL in the objects. Rows are read with the object's `SqlStorage`, and written only in a transaction.
  *
- * A transaction is a value: whoever writes takes a {@link Tx}, and only {@link transaction} makes one. So a function that
- * must run in a transaction cannot be called without one.
+ * A transaction is a value: functions that write take a {@link Tx}, and only {@link transaction} creates one. So a
+ * function that must run in a transaction cannot be called outside of one.
  */
 
 /** A statement that reads. One that writes is a type error. */
@@ -10,12 +10,12 @@ type Query = `SELECT ${string}` | `WITH ${string}`;
 
 type Row = Record<string, SqlStorageValue>;
 
-/** What a statement takes for a question mark. */
+/** A value that is bound to a question mark in a statement. */
 type Binding = SqlStorageValue | Uint8Array;
 
 /**
- * The rows of a query, typed by its columns. The tables hold nothing that was not checked before it was written: so here,
- * and nowhere else, text from a row becomes a `Digest`, a `Tag` or a `RepositoryName` again.
+ * The rows of a query, typed by its columns. The tables hold nothing that was not checked before it was written: so
+ * here, and nowhere else, text from a row becomes a `Digest`, a `Tag` or a `RepositoryName` again.
  */
 export function readRows<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): T[] {
   return sql.exec<T>(query, ...bindings).toArray();
@@ -50,7 +50,7 @@ export function hasTable(sql: SqlStorage, name: string): boolean {
   return hasRow(sql, "SELECT 1 FROM sqlite_master WHERE name = ?", name);
 }
 
-/** What is needed to write: a transaction, while its work runs. */
+/** A transaction, which allows writing while its work runs. */
 class Transaction {
   /** For reading what it has written so far, too. */
   readonly sql: SqlStorage;
@@ -61,9 +61,10 @@ class Transaction {
   }
 
   /**
-   * Runs a statement, or several without bindings. Returns the rows of its `RETURNING`, typed as those of {@link readRows}.
+   * Runs a statement, or several without bindings. Returns the rows of its `RETURNING`, typed as those of {@link
+   * readRows}.
    *
-   * @throws Error when the transaction is over: its work awaits nothing.
+   * @throws Error if the transaction has ended: its work must not await anything.
    */
   write<T extends Row>(statement: string, ...bindings: Binding[]): T[] {
     if (this.#isOver) throw new Error("the transaction is over");
@@ -88,24 +89,24 @@ class Transaction {
   }
 }
 
-/** A transaction that is under way. Only {@link transaction} makes one. */
+/** A running transaction. Only {@link transaction} creates one. */
 export type Tx = Transaction;
 
 /** Storage that has transactions. */
 export type TransactionalStorage = Pick<DurableObjectStorage, "sql" | "transactionSync">;
 
 /**
- * Runs work that awaits nothing as one transaction: all that it writes is kept, or, where it throws, none of it. Returns
- * what the work returns.
+ * Runs work that awaits nothing as one transaction. If it throws, nothing that it wrote is kept. Returns the result of
+ * the work.
  */
 export function transaction<T>(storage: TransactionalStorage, work: (tx: Tx) => T): T {
   return storage.transactionSync(() => Transaction.run(storage.sql, work));
 }
 
-/** How much of a set is bound as one parameter: a parameter holds 2 MB, and a manifest of 4 MiB names more than that. */
+/** How much of a set is bound as one parameter: a parameter holds 2 MB, and a manifest of 4 MiB may reference more. */
 const itemsAPiece = 2000;
 
-/** What a statement returns for each piece of a set, bound as JSON. */
+/** Runs a statement for each piece of a set, bound as JSON, and returns all rows. */
 export function inPieces<T>(items: readonly unknown[], run: (json: string) => T[]): T[] {
   const results: T[][] = [];
   for (let start = 0; start < items.length; start += itemsAPiece) {
@@ -114,12 +115,12 @@ export function inPieces<T>(items: readonly unknown[], run: (json: string) => T[
   return results.flat();
 }
 
-/** How many bytes of rows one call between objects carries, as far as they are known. A call may hold 32 MiB. */
+/** How many bytes of rows one call between objects carries, approximately. The limit of the platform is 32 MiB. */
 const maxBytesOfCall = 4 * 1024 * 1024;
 
 /**
- * The first rows that have no more bytes together; at least one, if there is one. Clients decide how large a row is, so a
- * batch ends by its bytes as well as by its number. Reads one row more than it returns.
+ * The first rows up to that total size; at least one, if there is one. Clients determine the size of a row, so a batch
+ * is limited in bytes as well as in number. Reads one row more than it returns.
  */
 export function takeBytes<T>(from: Iterable<T>, bytesOf: (row: T) => number, maxBytes = maxBytesOfCall): T[] {
   const taken: T[] = [];

@@ -1,6 +1,6 @@
 /**
- * The upload sessions that have received bytes: one, or on one machine those of a pool. Sessions of a pool share a
- * database and an alarm, and nothing else.
+ * An object for upload sessions that have received bytes: for one session, or on one machine for a pool of them.
+ * Sessions of a pool share only a database and an alarm.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -113,12 +113,12 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     // The previous run may have ended with the deletion of everything.
     if (!tables.exist() || !tables.areEmpty() || this.#sessions.used.length > 0) return;
     due.forget();
-    // In this order: an alarm that finds nothing does no harm, and an object without one is not woken any more. At once,
-    // as a session that comes in between has an alarm of its own.
+    // In this order: an alarm without work does no harm, but an object without an alarm is never woken. Nothing is
+    // awaited in between, as a new session would set an alarm of its own.
     await Promise.all([this.ctx.storage.deleteAll(), this.ctx.storage.deleteAlarm()]);
   }
 
-  /** Works on the sessions of rows. One that fails keeps no other from it; its row stays, and is postponed. */
+  /** Runs work on the sessions of rows. If one fails, its row is postponed, and the others go on. */
   async #each(rows: DueRow[], work: (session: Session) => Promise<void>): Promise<void> {
     const outcomes = await Promise.allSettled(rows.map(({ id }) => this.#sessions.use(id, work)));
     for (const outcome of outcomes) {
@@ -126,7 +126,7 @@ export class Upload extends DurableObject<Env> implements UploadApi {
     }
   }
 
-  /** Keeps how a session ended, and all others of which that is to be kept by then: they are one write. */
+  /** Stores how a session ended, in one write with other sessions that end within a moment. */
   async #keepOutcome(id: string): Promise<void> {
     await this.#sessions.use(id, async () => {
       await scheduler.wait(outcomeDelayMs);

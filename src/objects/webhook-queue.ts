@@ -1,9 +1,9 @@
 /**
- * The queue of one webhook. It sends what `Webhooks` passed on, in the order of each repository, until the listener has
- * taken it or it is given up.
+ * The queue of one webhook. It delivers the events that `Webhooks` passed on, in order within each repository, until
+ * the listener accepts them or they are given up.
  *
- * An event that fails holds up only those of its own repository. An object that dies while it sends an event sends it
- * again, with the same id.
+ * A failing event delays only events of its own repository. If the object dies while it sends an event, it sends the
+ * event again with the same id.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -27,14 +27,14 @@ import { QueueStore, sendJob, type Waiting } from "./webhook-queue/store.ts";
 /** How every request is sent. The global function must be called without `this`. */
 const internet: Pick<Fetcher, "fetch"> = { fetch: (...args) => fetch(...args) };
 
-/** A try to deliver an event, and what came of it. */
+/** An attempt to deliver an event, and its outcome. */
 type Try = { waiting: Waiting; result: Attempt; startedAt: number; endedAt: number };
 
-/** The outcomes of at most so many deliveries are written at once, after at most so many milliseconds. */
+/** Outcomes are written in batches of at most this size, after at most this many milliseconds. */
 const recordedAtOnce = 20;
 const recordedWithinMs = 250;
 
-/** How many repositories' events are on their way at once. */
+/** For how many repositories events are sent at once. */
 const repositoriesAtOnce = 4;
 
 /** The queue; see {@link WebhookQueueApi} for what each method does. */
@@ -43,7 +43,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
   readonly #settings: Settings;
   readonly #due: DueTable;
   readonly #store: QueueStore;
-  /** Repositories of which an event is on its way. */
+  /** Repositories of which an event is being sent. */
   readonly #inFlight = new Set<string>();
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
@@ -62,7 +62,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
       for (const event of events) {
         if (!this.#store.add(tx, event)) this.#giveUp(tx, event, 0, "too many events were waiting");
       }
-      // Whoever changes a webhook wants to see whether it works now.
+      // After a change to the webhook, its owner wants to see at once whether it works.
       if (webhook.isDisabled) this.#store.unschedule(tx);
       else this.#store.schedule(tx, this.#clock.now(), isNews ? "all" : "new");
     });
@@ -102,7 +102,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
 
   async forget(): Promise<void> {
     if (!this.#store.exists()) return;
-    // What is on its way comes back first.
+    // Wait for the events that are being sent.
     const forgetAt = this.#clock.now() + 2 * this.#settings.webhookTimeoutMs;
     transaction(this.ctx.storage, (tx) => this.#store.empty(tx, forgetAt));
     this.#due.arm();
@@ -125,7 +125,7 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     return result;
   }
 
-  /** Sends what is due, of several repositories at once, and resolves when nothing is left that it began. */
+  /** Sends the events that are due, of several repositories at once. Resolves when all that it began has ended. */
   async #sendDue(): Promise<void> {
     const runners = Array.from({ length: repositoriesAtOnce - this.#inFlight.size }, async () => {
       for (let next = this.#take(); next !== undefined; next = this.#take()) await this.#sendAllOf(next);
@@ -154,8 +154,8 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
   }
 
   /**
-   * Returns whether to go on with the repository's next event. What came of tries is written down for several at once:
-   * an object that dies before sends their events again, with the same ids.
+   * Sends one event. Returns whether to go on with the repository's next one. Outcomes are written in batches: if the
+   * object dies before, it sends their events again with the same ids.
    */
   async #sendNextOf(repository: string, tries: Try[]): Promise<boolean> {
     // The webhook may have been deleted meanwhile.
@@ -182,7 +182,9 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
     return attempt.isDelivered && isRoom ? true : this.#recordAll(tries);
   }
 
-  /** Writes down what came of tries, and forgets them. Returns whether to go on with the repository's next event. */
+  /**
+   * Writes the outcomes of attempts, and clears the batch. Returns whether to go on with the repository's next event.
+   */
   #recordAll(tries: Try[]): boolean {
     const all = tries.splice(0);
     if (!this.#store.exists()) return false;

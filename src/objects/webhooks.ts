@@ -1,6 +1,6 @@
 /**
- * Which webhooks there are. The ledgers hand their events over to this one object, which knows who wants them, and
- * passes them on to a queue for each webhook (webhook-queue.ts). It sends nothing itself.
+ * The list of webhooks. The ledgers send their events to this object, which passes them on to the queues of the
+ * webhooks that want them (webhook-queue.ts). It delivers nothing itself.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
@@ -19,7 +19,7 @@ const passOnJob = "pass-on";
 const batchSize = 100;
 const retryMs = 5_000;
 
-/** The most webhooks that a registry has. */
+/** How many webhooks a registry has at most. */
 const maxWebhooks = 100;
 
 /** How far the clocks of two objects may be apart, in milliseconds: an event must not seem older than its webhook. */
@@ -30,7 +30,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
   readonly #clock: Clock;
   readonly #due: DueTable;
   readonly #store: WebhookStore;
-  /** Webhooks whose queues are being told. */
+  /** Webhooks whose queues are being updated. */
   readonly #inFlight = new Set<string>();
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
@@ -108,7 +108,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     await this.#due.runAlarm(jobs, invocation);
   }
 
-  /** Runs one transaction, and lets the queues of these webhooks know what came of it. */
+  /** Runs one transaction, and then updates the queues of these webhooks. */
   #change<T>(ids: string[], work: (tx: Tx) => T): T {
     const result = transaction(this.ctx.storage, (tx) => {
       for (const id of ids) this.#due.set(tx, passOnJob, id, this.#clock.now());
@@ -119,9 +119,9 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     return result;
   }
 
-  /** Tells a queue what its webhook is, and the events for it, until it knows all. Never throws. */
+  /** Sends a queue its webhook and events until it has all of them. Never throws. */
   async #passOn(id: string): Promise<void> {
-    // Who is at it also tells what came meanwhile.
+    // An update in progress also sends what was added meanwhile.
     if (this.#inFlight.has(id)) return;
     this.#inFlight.add(id);
     try {
@@ -136,7 +136,7 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     }
   }
 
-  /** Tells a queue a batch. Returns whether it knows all there is to know now. */
+  /** Sends a queue one batch. Returns whether the queue is up to date. */
   async #tell(id: string): Promise<boolean> {
     const webhook = this.#store.read(id);
     const queue = webhookQueueStub(this.env, id);
@@ -156,7 +156,7 @@ function hears(webhook: Webhook, repository: string): boolean {
   return !webhook.isDisabled && matchesPattern(webhook.repository, repository);
 }
 
-/** Whether an event is of a type that was asked for, and did not happen before it was. */
+/** Whether a webhook wants an event: by its type, and not from before the webhook existed. */
 function wants({ events, createdAtMs }: Webhook, { type, time }: RegistryEvent): boolean {
   return type !== "ping" && events.includes(type) && Date.parse(time) >= createdAtMs - clockSkewMs;
 }

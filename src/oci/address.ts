@@ -1,4 +1,6 @@
-/** Addresses of the Internet Protocol (RFC 4291, RFC 5952), and the origins and hosts of URLs in headers and settings. */
+/**
+ * Addresses of the Internet Protocol (RFC 4291, RFC 5952), and the origins and hosts of URLs in headers and settings.
+ */
 
 /** Reads four numbers with dots between them. */
 export function parseV4(text: string): bigint {
@@ -19,13 +21,13 @@ export function parseV6(text: string): bigint {
 
 const v4Grammar = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** What is before the last 32 bits of an IPv4 address that is written as one of IPv6: `::ffff:0:0/96`. */
+/** The prefix of an IPv4-mapped IPv6 address: `::ffff:0:0/96`. */
 const mappedPrefix = 0xffffn;
 
 /**
- * The network that an address is counted with: an address of IPv4 itself, of IPv6 its first 64 bits, which is what one
- * line gets and may choose any address of. However it is written, with brackets, a zone or a port, it is the same.
- * `undefined` for what is no address.
+ * The network of an address, for counting: an IPv4 address itself, or the first 64 bits of an IPv6 address, as one
+ * subscriber gets a /64 and may use any address in it. Brackets, a zone or a port make no difference. `undefined` if
+ * the text is not an address.
  */
 export function networkOf(text: string): string | undefined {
   const bare = /^\[(.*)\](?::\d+)?$/.exec(text)?.[1] ?? text.replace(/^([\d.]+):\d+$/, "$1");
@@ -41,24 +43,26 @@ function toV4(address: bigint): string {
   return [24n, 16n, 8n, 0n].map((bits) => (address >> bits) & 0xffn).join(".");
 }
 
-/** A host and a port as clients write them: nothing that a URL parser would take for another part of a URL. */
+/**
+ * A host and a port as clients write them, without characters that a URL parser would read as another part of a URL.
+ */
 const grammar = /^https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 const maxLength = 255;
 
-/** The URL of an origin, `http(s)://host[:port]`; `undefined` when the text is none, or more than that. */
+/** The URL of an origin, `http(s)://host[:port]`; `undefined` if the text is anything else or has more parts. */
 export function parseOrigin(text: string): URL | undefined {
   return text.length <= maxLength && grammar.test(text) ? (URL.parse(text) ?? undefined) : undefined;
 }
 
-/** A host name without the dot that may end it: with it, it is the same name. */
+/** A host name without a final dot, which does not change its meaning. */
 export function withoutFinalDot(host: string): string {
   return host.endsWith(".") ? host.slice(0, -1) : host;
 }
 
 /**
- * Whether a host, as URL parsers write it, is this machine and can be made nothing else: an address of loopback, or a
- * name that browsers resolve to one without asking anybody (RFC 6761, section 6.3).
+ * Whether a host, as URL parsers write it, is always this machine: a loopback address, or a name that browsers resolve
+ * to one without DNS (RFC 6761, section 6.3).
  */
 export function isLoopbackHost(host: string): boolean {
   const name = withoutFinalDot(host);
@@ -67,12 +71,12 @@ export function isLoopbackHost(host: string): boolean {
   );
 }
 
-/** The most hosts that a list may name. */
+/** How many hosts a list may have at most. */
 export const maxHosts = 100;
 
 /**
  * A list of host names and addresses without ports, separated by commas: as URL parsers write them, without a final
- * dot. `undefined` when one of them is none, or there are more than {@link maxHosts}.
+ * dot. `undefined` if one of them is invalid, or there are more than {@link maxHosts}.
  */
 export function parseHosts(text: string): string[] | undefined {
   const names = text.split(",").flatMap((name) => name.trim() || []);

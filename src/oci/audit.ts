@@ -1,8 +1,9 @@
-/** What entries of the audit log are told apart by. */
+/** The kinds and outcomes of audit entries. */
 
 /**
- * Kinds of entries, each kept by itself: what administrators did by the management API; what others did, or got leave
- * for, and all pushes and deletes; what was refused or wrong, and changed nothing.
+ * Kinds of entries, each stored with a limit of its own. `administration`: actions of administrators in the management
+ * API; `use`: actions of other accounts, tokens that were issued to them, and all pushes and deletes; `refusal`:
+ * requests that were refused or wrong and changed nothing.
  */
 export const auditKinds = ["administration", "use", "refusal"] as const;
 
@@ -10,7 +11,7 @@ export const auditKinds = ["administration", "use", "refusal"] as const;
 export type AuditKind = (typeof auditKinds)[number];
 
 /**
- * The outcome of a request. `granted` and `denied`: whether permission was given; `failed`: permission was given, but the
+ * The outcome of a request. `granted` and `denied`: whether access was allowed; `failed`: access was allowed, but the
  * request was wrong.
  */
 export const auditOutcomes = ["granted", "denied", "done", "failed"] as const;

@@ -3,7 +3,7 @@
  *
  * Source: distribution-spec, "Error Codes". A `4xx` carries one of the specification's codes; where one code
  * stands for several conditions, each has an entry of its own with the same `code`. `UNAVAILABLE` and `UNKNOWN`
- * are for `5xx`, about which the specification says nothing.
+ * are for `5xx`, which the specification does not cover.
  */
 
 type ErrorEntry = { code: string; status: number; message: string };
@@ -133,14 +133,14 @@ export const errorCatalogue = {
 /** The name of an entry of the catalogue. */
 export type ErrorName = keyof typeof errorCatalogue;
 
-/** What is said besides an error's name: a sentence, facts by their names, or a list of what it is about. */
+/** The detail of an error: a sentence, named facts, or a list of the digests or tags that it is about. */
 type Detail = string | { readonly [fact: string]: unknown } | readonly object[];
 
-/** The facts that code goes by: these errors never come without them. */
+/** Details that code depends on: these errors always have them. */
 interface NeededDetails {
-  /** Where the upload stands: how many bytes it has. */
+  /** How many bytes the upload has. */
   BLOB_UPLOAD_RANGE: { offset: number };
-  /** How long the blob is. */
+  /** The size of the blob. */
   RANGE_UNSATISFIABLE: { sizeBytes: number };
 }
 
@@ -148,15 +148,15 @@ type FailureOf<Name extends ErrorName> = Name extends keyof NeededDetails
   ? { ok: false; error: Name; detail: NeededDetails[Name] }
   : { ok: false; error: Name; detail?: Detail };
 
-/** What went wrong, by its name in the catalogue, with details that the client is shown. */
+/** An error: its name in the catalogue, with details that are shown to the client. */
 export type Failure = { [Name in ErrorName]: FailureOf<Name> }[ErrorName];
 
-/** Why something is not accepted, in words that follow a name: `must be a whole number`. */
+/** Why a value is rejected, in words that follow its name: `must be a whole number`. */
 export type Rejection<Reason = string> = { ok: false; reason: Reason };
 
 /**
- * What an operation comes to: its result, or why there is none, which is the error that the client gets unless it says
- * otherwise. Plain data, so it may cross RPC.
+ * The outcome of an operation: its result, or by default the error that the client gets. Plain data, so it may cross
+ * RPC.
  */
 export type Result<T extends object = object, No extends { ok: false } = Failure> = ({ ok: true } & T) | No;
 
@@ -168,7 +168,7 @@ export function failure<Name extends ErrorName>(
   return (detail === undefined ? { ok: false, error } : { ok: false, error, detail }) as FailureOf<Name>;
 }
 
-/** Whether an error says that what was asked for is not there. */
+/** Whether an error means that the requested content does not exist. */
 export function isAbsence(error: ErrorName): boolean {
   return errorCatalogue[error].status === 404;
 }

@@ -1,12 +1,12 @@
 /**
- * How events are written for those who listen: as distribution's notifications, or as CloudEvents.
+ * The formats of events for webhooks: distribution's notifications, and CloudEvents.
  *
  * Sources: distribution, "Work with notifications", media type and fields of an envelope; CloudEvents 1.0.2,
  * "Required Attributes", and its JSON format, "Structured-mode".
  */
 import type { RegistryEvent } from "./event.ts";
 
-/** The formats there are. */
+/** All formats. */
 export const eventFormats = ["distribution", "cloudevents"] as const;
 
 /** One of {@link eventFormats}. */
@@ -15,7 +15,7 @@ export type EventFormat = (typeof eventFormats)[number];
 /** A body to send, and its media type. */
 export type FormattedEvent = { contentType: string; body: string };
 
-/** Writes an event. The same event is written the same way each time. */
+/** Serialises an event. The same event always gives the same body. */
 export function formatEvent(event: RegistryEvent, format: EventFormat): FormattedEvent {
   return format === "distribution"
     ? {
@@ -28,7 +28,7 @@ export function formatEvent(event: RegistryEvent, format: EventFormat): Formatte
       };
 }
 
-/** distribution's word for what happened; what it has no word for keeps our own, which its listeners pass over. */
+/** distribution's action for an event. Events without one keep our own name, which its listeners ignore. */
 function actionOf(type: RegistryEvent["type"]): string {
   switch (type) {
     case "manifest.push":
@@ -56,7 +56,7 @@ function distributionEvent({ id, type, time, repository, target, origin }: Regis
     action: actionOf(type),
     target: {
       ...(target.mediaType === undefined ? {} : { mediaType: target.mediaType }),
-      // The length is the size under its older name.
+      // `length` is the older name of `size`.
       ...(target.sizeBytes === undefined ? {} : { size: target.sizeBytes, length: target.sizeBytes }),
       ...(target.digest === undefined ? {} : { digest: target.digest }),
       repository,
@@ -109,7 +109,7 @@ function cloudEvent(event: RegistryEvent): object {
   };
 }
 
-/** Where the content is; of what was deleted there is nowhere. */
+/** The URL of the content; deleted content has none. */
 function targetUrl({
   type,
   repository,

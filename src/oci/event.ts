@@ -1,8 +1,8 @@
 /**
- * Events: what happens in a repository that others may want to hear of. docs/webhooks.md is for those who listen.
+ * Events of repositories, for webhooks. docs/webhooks.md describes them for receivers.
  */
 
-/** What can happen. `manifest.pull` is a sample; all others are complete. */
+/** The types of events. `manifest.pull` is sampled; all others are complete. */
 export const eventTypes = [
   "manifest.push",
   "manifest.pull",
@@ -27,7 +27,7 @@ export function isEventType(value: unknown): value is EventType {
   return (eventTypes as readonly unknown[]).includes(value);
 }
 
-/** Who caused something, by which request, and which instance of the registry took it. Each is "" where unknown. */
+/** The actor and request that caused an event, and the instance of the registry. Each field is "" if unknown. */
 export type Origin = {
   actor: string;
   address: string;
@@ -35,12 +35,12 @@ export type Origin = {
   method: string;
   host: string;
   userAgent: string;
-  /** The registry's own URL, and the host in it, as `PUBLIC_URL` has them; without a slash at the end. */
+  /** The registry's own URL and its host, from `PUBLIC_URL`; without a slash at the end. */
   url: string;
   instance: string;
 };
 
-/** The origin of what the registry does by itself, such as collection. */
+/** The origin of the registry's own actions, such as collection. */
 export const registryItself: Origin = {
   actor: "registry",
   address: "",
@@ -52,26 +52,26 @@ export const registryItself: Origin = {
   instance: "",
 };
 
-/** A descriptor that a manifest holds, as far as events tell of it. */
+/** The fields of a descriptor that events have. */
 export type ReferenceDescriptor = { mediaType: string; digest: string; size: number };
 
-/** What an event is about; which fields there are depends on its type. */
+/** What an event is about; the fields depend on its type. */
 export type EventTarget = {
   digest?: string;
   mediaType?: string;
   sizeBytes?: number;
   tag?: string;
-  /** What a tag pointed at before. */
+  /** The digest that the tag pointed at before. */
   previousDigest?: string;
-  /** Where a blob was mounted from. */
+  /** The repository that the blob was mounted from. */
   fromRepository?: string;
   visibility?: "private" | "public";
   references?: ReferenceDescriptor[];
-  /** Of `storage.low`, which is about no repository: the disk of one machine, in bytes. */
+  /** Only of `storage.low`, which has no repository: the disk of one machine, in bytes. */
   disk?: { freeBytes: number; totalBytes: number; reserveBytes: number };
 };
 
-/** Something that happened. `ping` is sent when somebody tries a webhook. `time` is in ISO 8601. */
+/** An event. `ping` is sent to test a webhook. `time` is in ISO 8601. */
 export type RegistryEvent = {
   id: string;
   type: EventType | "ping";

@@ -1,27 +1,27 @@
 /**
- * Grants: who may do what with which repositories. Everything that is not granted is denied.
+ * Grants: which verbs are allowed on which repositories. Everything that is not granted is denied.
  */
 import type { RepositoryName } from "./reference.ts";
 
-/** What can be done with a repository. `admin`: its settings, and its deletion as a whole. */
+/** The verbs on a repository. `admin`: changing its settings, and deleting it as a whole. */
 export const verbs = ["pull", "push", "delete", "admin"] as const;
 
 /** One of {@link verbs}. */
 export type Verb = (typeof verbs)[number];
 
 /**
- * Leave to do something with the repositories that a pattern matches. In a pattern `*` stands for anything within one
- * segment of a name, and the segment `**` for any number of segments, one at least.
+ * Allows verbs on the repositories that match a pattern. In a pattern, `*` matches any text within one segment of a
+ * name, and the segment `**` matches one or more segments.
  */
 export type Grant = { repository: string; verbs: Verb[] };
 
 /** All verbs on all repositories. */
 export const everything: Grant[] = [{ repository: "**", verbs: [...verbs] }];
 
-/** The most grants that an account or a token has. */
+/** How many grants an account or a token has at most. */
 export const maxGrants = 200;
 
-/** How long a pattern is at most, in characters. */
+/** The maximal length of a pattern, in characters. */
 export const maxPatternLength = 255;
 
 const segmentGrammar = /^(?:\*\*|[a-z0-9._*-]+)$/;
@@ -41,7 +41,7 @@ export function matchesPattern(pattern: string, name: string): boolean {
 }
 
 function matchSegments(pattern: string[], name: string[]): boolean {
-  // Greedy with one place to come back to: linear in pattern times name, whatever a pattern looks like.
+  // Greedy, with one place to backtrack to: at most pattern length times name length, for any pattern.
   let p = 0;
   let n = 0;
   let starAt = -1;
@@ -83,12 +83,12 @@ export function findGrant(grants: Grant[], verb: Verb, repository: RepositoryNam
   return grants.find((grant) => grant.verbs.includes(verb) && matchesPattern(grant.repository, repository));
 }
 
-/** Whether the grants allow everything on every repository's settings: what an administrator is. */
+/** Whether the grants make their holder an administrator: they allow `admin` on every repository. */
 export function isAdministrator(grants: Grant[]): boolean {
   return grants.some((grant) => grant.repository === "**" && grant.verbs.includes("admin"));
 }
 
-/** Reads grants that came as JSON; `undefined` unless all of it is in order. */
+/** Reads grants from JSON; `undefined` if anything in them is invalid. */
 export function parseGrants(value: unknown): Grant[] | undefined {
   if (!Array.isArray(value) || value.length > maxGrants) return undefined;
   const grants: Grant[] = [];

@@ -1,7 +1,7 @@
 /**
- * What HTTP and distribution-spec say of requests: validators and conditions (RFC 9110, sections 8.8.3 and 13), ranges of
- * downloads (section 14) and of uploads (distribution-spec, "Pushing a blob in chunks"), pages of lists
- * (distribution-spec, "Listing Tags"; RFC 8288 for `Link`).
+ * HTTP headers and queries: validators and conditions (RFC 9110, sections 8.8.3 and 13), ranges of downloads (section
+ * 14) and of uploads (distribution-spec, "Pushing a blob in chunks"), pages of lists (distribution-spec, "Listing
+ * Tags"; RFC 8288 for `Link`).
  */
 
 /** The entity tag of content with this digest: the digest, quoted. It is strong: same tag, same bytes. */
@@ -10,8 +10,8 @@ export function entityTag(digest: string): string {
 }
 
 /**
- * Whether an `If-None-Match` header says that the client already has what carries this entity tag (the answer is
- * then 304). The comparison is the weak one, as section 13.1.2 asks.
+ * Whether an `If-None-Match` header matches this entity tag, so that the answer is 304. The comparison is weak, as
+ * section 13.1.2 requires.
  */
 export function isNoneMatchSatisfiedBy(header: string | null, tag: string): boolean {
   if (header === null) return false;
@@ -20,28 +20,28 @@ export function isNoneMatchSatisfiedBy(header: string | null, tag: string): bool
 }
 
 /**
- * Whether a `Range` header counts under this `If-Range` header: always without one, else only for the same strong
- * entity tag (section 13.1.5). A date never matches, as no answer carries `Last-Modified`.
+ * Whether a `Range` header applies under this `If-Range` header: always without one, otherwise only with the same
+ * strong entity tag (section 13.1.5). A date never matches, as no answer has `Last-Modified`.
  */
 export function isRangeApplicable(ifRange: string | null, tag: string): boolean {
   return ifRange === null || ifRange.trim() === tag;
 }
 
-/** Part of some content: `length` bytes from `offset`, both whole numbers. */
+/** A range of bytes: `length` bytes from `offset`, both whole numbers. */
 export type ByteRange = { offset: number; length: number };
 
-/** What a `Range` header asks of content of a known size: the ranges in the order asked, none of which is empty. */
+/** The ranges that a `Range` header requests of content of a known size, in the order requested. None is empty. */
 export type RangeRequest = "whole" | "unsatisfiable" | [ByteRange, ...ByteRange[]];
 
-/** The most ranges that a request may ask for: as many as podman and buildah ask for at once. */
+/** How many ranges a request may have at most: as many as podman and buildah request at once. */
 export const maxRanges = 1024;
 
 /**
  * Reads a `Range` header against content of `sizeBytes`. Source: RFC 9110, sections 14.1 and 14.2.
  *
- * Ranges beyond the end are left out if others lie within. The answer is the whole where the header is malformed or in
- * another unit, where there are more than {@link maxRanges}, where some overlap (section 17.15: nobody needs that, and
- * it multiplies what is sent), and where the content is empty. A range that ends before it begins is rejected.
+ * Ranges beyond the end are left out if there are others. The header is ignored, and the whole content sent, if it is
+ * malformed or in another unit, if it has more than {@link maxRanges}, if ranges overlap (section 17.15: nobody needs
+ * that, and it multiplies the bytes sent), and if the content is empty. A range that ends before it begins is rejected.
  */
 export function parseRange(header: string | null, sizeBytes: number): RangeRequest {
   const set = /^bytes=(.*)$/i.exec(header?.trim() ?? "")?.[1];
@@ -61,7 +61,7 @@ export function parseRange(header: string | null, sizeBytes: number): RangeReque
   return doOverlap(ranges) ? "whole" : [first, ...more];
 }
 
-/** Reads one `first-last`, `first-` or `-length`. Positions of any number of digits are taken. */
+/** Reads one `first-last`, `first-` or `-length`. Positions may have any number of digits. */
 function parseSpec(spec: string, sizeBytes: number): ByteRange | "malformed" | "backwards" | "beyond" {
   const [, firstText = "", lastText = ""] = /^(\d*)-(\d*)$/.exec(spec) ?? [];
   if (firstText === "" && lastText === "") return "malformed";
@@ -84,9 +84,9 @@ function doOverlap(ranges: ByteRange[]): boolean {
 }
 
 /**
- * Reads the `Content-Range` of a chunk, `<first>-<last>`, both inclusive; `undefined` when it is malformed.
+ * Reads the `Content-Range` of a chunk, `<first>-<last>`, both inclusive; `undefined` if it is malformed.
  *
- * Some clients send the form of RFC 9110, `bytes <first>-<last>/<size or *>`; it means the same and is taken too.
+ * Some clients send the form of RFC 9110, `bytes <first>-<last>/<size or *>`, which is accepted, too.
  */
 export function parseContentRange(header: string): ByteRange | undefined {
   const match = /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d{1,15}|\*))?$/.exec(header.trim());
@@ -99,27 +99,28 @@ export function parseContentRange(header: string): ByteRange | undefined {
 /**
  * The `Range` header of an upload that has received `sizeBytes`: `0-<last>`.
  *
- * An empty upload says `0-0`, as registries have done since the first: the form has no word for nothing.
+ * An empty upload has `0-0`, as in every registry since the first: the format cannot express an empty range.
  */
 export function uploadRange(sizeBytes: number): string {
   return `0-${Math.max(0, sizeBytes - 1)}`;
 }
 
-/** Reads a `Content-Length`; `undefined` when there is none or it is malformed. */
+/** Reads a `Content-Length`; `undefined` if it is missing or malformed. */
 export function parseContentLength(header: string | null): number | undefined {
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined;
 }
 
-/** What page of a list is asked for: at most `limit` entries that sort after `last`. */
+/** The requested page of a list: at most `limit` entries that sort after `last`. */
 export type PageRequest = { limit: number; last: string };
 
-/** The most entries a page has, whatever the client asks for. */
+/** How many entries a page has at most, whatever the client requests. */
 export const maxPageSize = 10_000;
 
 /**
- * Reads `n` and `last` of a query. A page larger than {@link maxPageSize} is cut to it; the `Link` header tells.
+ * Reads `n` and `last` of a query. A larger page is cut to {@link maxPageSize}; the `Link` header shows that there is
+ * more.
  *
- * Returns `undefined` when `n` is not a whole number of zero or more.
+ * Returns `undefined` if `n` is not a whole number of zero or more.
  */
 export function parsePage(query: URLSearchParams): PageRequest | undefined {
   const n = query.get("n");
@@ -130,8 +131,8 @@ export function parsePage(query: URLSearchParams): PageRequest | undefined {
 }
 
 /**
- * The `Link` header that leads to the page after `last`: the same request with other `n` and `last`, and the slashes of
- * the repository's name as they are.
+ * The `Link` header to the page after `last`: the same request with other `n` and `last`. The slashes of the
+ * repository's name are not encoded.
  */
 export function nextPageLink(url: URL, page: { limit: number; last: string }): string {
   const query = new URLSearchParams(url.search);

@@ -1,24 +1,25 @@
 /**
- * Token services of others that the registry trusts, as the variable `TOKEN_ISSUERS` lists them.
+ * Federated token issuers, which the variable `TOKEN_ISSUERS` lists.
  *
- * Public issuers of CI tokens serve everyone, so an issuer's word alone grants nothing: each rule compares at least
- * one claim that says whose token it is, exactly; and no rule reaches beyond the repositories set for its issuer.
+ * Public issuers of CI tokens serve everyone, so a token of an issuer grants nothing by itself. Each rule requires at
+ * least one claim that identifies the token's owner, by exact comparison, and grants access only to the repositories
+ * that are set for its issuer.
  */
 import type { Rejection, Result } from "./errors.ts";
 import { type Grant, isPattern, matchesPattern, parseGrants } from "./grant.ts";
 
-/** From claims to grants: applies if all claims in `owner` are equal and those in `claims` match their patterns. */
+/** A rule that maps claims to grants: it applies if all claims in `owner` are equal and those in `claims` match. */
 export type IssuerRule = { owner: Record<string, string>; claims: Record<string, string>; grants: Grant[] };
 
-/** An issuer whose tokens are taken. Its keys are at `jwksUrl`, or given. */
+/** An issuer whose tokens are accepted. Its keys are fetched from `jwksUrl`, or are in `keys`. */
 export type TrustedIssuer = {
   issuer: string;
   audience: string;
   jwksUrl?: string;
   keys?: Record<string, unknown>[];
-  /** Patterns of the only repositories that its tokens can be about. */
+  /** Patterns of the only repositories that its tokens can give access to. */
   repositories: string[];
-  /** Whether it says itself what a token grants, by Docker's `access` claim. */
+  /** Whether its tokens may have an `access` claim, as in Docker's tokens, that says what they grant. */
   acceptAccess: boolean;
   rules: IssuerRule[];
 };
@@ -30,7 +31,7 @@ class Wrong extends Error {
   }
 }
 
-/** The variable, or what is wrong with it in words that quote no value. */
+/** The value of the variable, or what is wrong with it, in words that quote no value. */
 export type ParsedIssuers = Result<{ issuers: TrustedIssuer[] }, Rejection>;
 
 /** Reads the variable. */
@@ -56,7 +57,7 @@ function readIssuers(value: unknown): TrustedIssuer[] {
   const issuers = value.map((entry, index) => readIssuer(entry, `[${index}]`));
   const names = issuers.map(({ issuer }) => issuer);
   const again = names.findIndex((name, index) => names.indexOf(name) !== index);
-  // Of two entries of one issuer only the first would count.
+  // Only the first of two entries for one issuer would be used.
   if (again !== -1) throw new Wrong(`[${again}].issuer`, "another one than those before it");
   return issuers;
 }
@@ -88,7 +89,7 @@ function readIssuer(value: unknown, where: string): TrustedIssuer {
 }
 
 function readRule(value: unknown, where: string): IssuerRule {
-  // A misspelt field would be a condition less.
+  // A misspelt field would silently drop a condition.
   const { owner, claims = {}, grants: given } = readObject(value, where, ["owner", "claims", "grants"]);
   const grants = parseGrants(given);
   if (grants === undefined)
@@ -121,7 +122,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** What the rules of an issuer make of a token's claims. */
+/** The grants that the rules of an issuer give to a token's claims. */
 export function grantsOfClaims(issuer: TrustedIssuer, claims: Record<string, unknown>): Grant[] {
   return issuer.rules.filter((rule) => applies(rule, claims)).flatMap((rule) => rule.grants);
 }

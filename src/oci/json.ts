@@ -1,14 +1,14 @@
 /**
  * JSON as source text, and as clients in other languages read it.
  *
- * The walk tells what `JSON.parse` does not, such as keys that are repeated and how a number is written. The names of
- * fields are compared as Go's `encoding/json` does: it takes a key for a field also if the two are equal under Unicode's
- * simple case folding.
+ * The walk reports what `JSON.parse` hides, such as repeated keys and how a number is written. Names of fields are
+ * compared as in Go's `encoding/json`: a key matches a field even if they are only equal under Unicode's simple case
+ * folding.
  *
  * Source: Go 1.21 and later, `encoding/json`, `foldName` and `foldRune`.
  */
 
-/** Receives what a text consists of, from beginning to end. Positions are offsets into the text. */
+/** Receives the parts of a text, from beginning to end. Positions are offsets into the text. */
 export interface JsonVisitor {
   /** An object, or else an array, begins. */
   open(isObject: boolean): void;
@@ -28,11 +28,11 @@ const backslash = 0x5c;
 const [bracketOpen, bracketClose, braceOpen, braceClose] = [0x5b, 0x5d, 0x7b, 0x7d];
 
 /**
- * Walks through a text in one pass. It takes no more of the stack for deep nesting. Of a text that is no JSON it tells
- * something, and comes to an end: whether it is JSON, `JSON.parse` says.
+ * Walks through a text in one pass, without recursion. It does not check whether the text is valid JSON, as
+ * `JSON.parse` does that; for invalid JSON it ends, but what it reports is undefined.
  */
 export function walkJson(text: string, visitor: JsonVisitor): void {
-  /** Of the containers around the one that the walk is in, whether each is an object. */
+  /** For each container around the current one, whether it is an object. */
   const around: boolean[] = [];
   let inObject = false;
   let isKeyNext = false;
@@ -64,13 +64,13 @@ export function walkJson(text: string, visitor: JsonVisitor): void {
   }
 }
 
-/** Where the closing quote is of a string whose text begins here, or the end of the text. */
+/** The position of the closing quote of a string whose text begins here, or the end of the text. */
 function endOfString(text: string, start: number): number {
   let at = start;
   for (; at < text.length; at++) {
     const character = text.charCodeAt(at);
     if (character === quote) return at;
-    // What it escapes cannot be the closing quote.
+    // The escaped character cannot be the closing quote.
     if (character === backslash) at++;
   }
   return at;
@@ -87,7 +87,7 @@ function endOfScalar(text: string, start: number): number {
 }
 
 const letterU = 0x75;
-/** `"\u0061"`: what stands for one character has six at most. */
+/** An escape such as `\u0061` has at most six characters. */
 const longestEscape = 6;
 
 type Candidate = { number: number; name: string };
@@ -107,8 +107,8 @@ export class FieldNames {
   }
 
   /**
-   * Which field a key stands for, the source of which lies here in a JSON text: its number, negative where only folding
-   * makes the two equal, or 0 for none.
+   * The field that matches a key, whose source is at these positions of a JSON text: its number, negated if they are
+   * equal only under folding, or 0 for none.
    */
   find(text: string, start: number, end: number): number {
     const length = end - start;
@@ -131,7 +131,7 @@ export class FieldNames {
   }
 }
 
-/** Whether a key that is as long as a name is that name. 1: yes; -1: under folding; 0: no. */
+/** Whether a key equals a name of the same length. 1: yes; -1: only under folding; 0: no. */
 function compare(text: string, start: number, name: string): 1 | -1 | 0 {
   let equality: 1 | -1 = 1;
   let at = start;
@@ -139,7 +139,7 @@ function compare(text: string, start: number, name: string): 1 | -1 | 0 {
     const expected = name.charCodeAt(index);
     let character = text.charCodeAt(at++);
     if (character === backslash) {
-      // What other escapes stand for is in no name.
+      // No name contains the characters of other escapes.
       if (text.charCodeAt(at) !== letterU) return 0;
       character = codeOfHex(text, at + 1);
       at += longestEscape - 1;
@@ -151,7 +151,7 @@ function compare(text: string, start: number, name: string): 1 | -1 | 0 {
   return equality;
 }
 
-/** The character that stands for all that are the same under folding, as far as ASCII is among them. */
+/** The canonical character of those that are equal under folding, if one of them is ASCII. */
 function fold(character: number): number {
   if (character >= 0x41 && character <= 0x5a) return character + 0x20;
   // LATIN SMALL LETTER LONG S and KELVIN SIGN are the only ones beyond ASCII that fold into it.
@@ -165,7 +165,7 @@ function countEscapes(text: string, start: number, end: number): number {
   return count;
 }
 
-/** The character that four hexadecimal digits stand for. */
+/** The character with this code of four hexadecimal digits. */
 function codeOfHex(text: string, start: number): number {
   let code = 0;
   for (let at = start; at < start + 4; at++) {

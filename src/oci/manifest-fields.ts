@@ -1,5 +1,5 @@
 /**
- * What the fields of a manifest say, as `JSON.parse` reads them.
+ * Reads the fields of a manifest after `JSON.parse`.
  *
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
  */
@@ -12,24 +12,24 @@ import { type AnyDigest, isWellFormedDigest, parseAnyDigest } from "./reference.
 const maxTypeLength = 255;
 
 /**
- * As what the repository must have a reference before it takes the manifest. `content`: a blob or a manifest; an
- * index may list what is no manifest, as the caches of BuildKit list layers.
+ * The kind of content that a reference must point at before the repository accepts the manifest. `content`: a blob or a
+ * manifest, as an index may list content that is not a manifest: BuildKit's caches list layers.
  */
 export type Requirement = "blob" | "manifest" | "content";
 
 /**
- * A digest that a manifest names. One without a requirement (a layer that lies elsewhere, and whatever a manifest of
- * unknown type names) only keeps alive what it names.
+ * A digest that a manifest references. Without `required` (a layer that is stored elsewhere, or any reference of a
+ * manifest of unknown type) it may be missing; it only protects content that exists.
  */
 export type Reference = { digest: AnyDigest; required?: Requirement };
 
-/** What the registry knows of a manifest besides its bytes. */
+/** The facts that the registry reads from a manifest. */
 export type ManifestFacts = {
   mediaType: string;
   references: Reference[];
-  /** It need not be in the repository, nor be of an algorithm that could be. */
+  /** It need not exist in the repository, and its algorithm may be unsupported. */
   subject?: AnyDigest;
-  /** What the referrers API says of it: `artifactType`, or the media type of its config. */
+  /** The artifact type for the referrers API: `artifactType`, or the media type of the config. */
   artifactType?: string;
 };
 
@@ -37,56 +37,56 @@ export type ManifestFacts = {
 export type Json = { [name: string]: unknown };
 type Descriptor = { mediaType: string; digest: AnyDigest; hasUrls: boolean };
 
-/** Where a descriptor stands: in `config`, `layers` or `manifests`. */
+/** The field that a descriptor is in: `config`, `layers` or `manifests`. */
 type Place = "config" | "layer" | "child";
 
-/** Whether a repository may lack what a descriptor names, as it lies elsewhere. */
-export type Waiver = (descriptor: Descriptor, place: Place) => boolean;
+/** Whether the content of a descriptor may be missing from the repository, as it is stored elsewhere. */
+export type IsOptional = (descriptor: Descriptor, place: Place) => boolean;
 
-/** A layer may lie elsewhere, and nothing else. What an index lists is one if its type is no manifest's. */
-export const waiverOfPushes: Waiver = (descriptor, place) => {
+/** For pushes: only layers may be stored elsewhere. A child of an index is a layer if its type is not a manifest's. */
+export const isOptionalInPush: IsOptional = (descriptor, place) => {
   const isLayer =
     place === "layer" || (place === "child" && kindOfMediaType(descriptor.mediaType) === "other");
-  return isLayer && liesElsewhere(descriptor);
+  return isLayer && isStoredElsewhere(descriptor);
 };
 
-/** What earlier releases took. */
-export const waiverOfStored: Waiver = liesElsewhere;
+/** For stored manifests: earlier releases accepted any content that is stored elsewhere. */
+export const isOptionalInStored: IsOptional = isStoredElsewhere;
 
-function liesElsewhere({ mediaType, hasUrls }: Descriptor): boolean {
+function isStoredElsewhere({ mediaType, hasUrls }: Descriptor): boolean {
   return isNonDistributable(mediaType) || hasUrls;
 }
 
 /**
- * Reads a manifest by what its media type says that it is.
+ * Reads a manifest as an image, an index or another manifest, by its media type.
  *
- * @throws InvalidManifest where it is something else.
+ * @throws InvalidManifest if it does not conform to its media type.
  */
-export function readFacts(manifest: Json, mediaType: string, waiver: Waiver): ManifestFacts {
+export function readFacts(manifest: Json, mediaType: string, isOptional: IsOptional): ManifestFacts {
   switch (kindOfMediaType(mediaType)) {
     case "image":
-      return readImage(manifest, mediaType, waiver);
+      return readImage(manifest, mediaType, isOptional);
     case "index":
-      return readIndex(manifest, mediaType, waiver);
+      return readIndex(manifest, mediaType, isOptional);
     case "other":
       return readOther(manifest, mediaType);
   }
 }
 
-function readImage(manifest: Json, mediaType: string, waiver: Waiver): ManifestFacts {
+function readImage(manifest: Json, mediaType: string, isOptional: IsOptional): ManifestFacts {
   checkSchemaVersion(manifest);
   // image-spec, manifest.md: a document must not be an image and an index at once (CVE-2021-41190).
   if (manifest.manifests !== undefined) throw new InvalidManifest("an image manifest has no field manifests");
   const config = readDescriptor(manifest.config, "config");
   const layers = readDescriptors(manifest.layers, "layers");
   const references = [
-    referenceTo(config, "blob", waiver(config, "config")),
-    ...layers.map((layer) => referenceTo(layer, "blob", waiver(layer, "layer"))),
+    referenceTo(config, "blob", isOptional(config, "config")),
+    ...layers.map((layer) => referenceTo(layer, "blob", isOptional(layer, "layer"))),
   ];
   return withDiscovery({ mediaType, references }, manifest, config.mediaType);
 }
 
-function readIndex(manifest: Json, mediaType: string, waiver: Waiver): ManifestFacts {
+function readIndex(manifest: Json, mediaType: string, isOptional: IsOptional): ManifestFacts {
   checkSchemaVersion(manifest);
   for (const field of ["config", "layers"]) {
     if (manifest[field] !== undefined) throw new InvalidManifest(`an index has no field ${field}`);
@@ -94,18 +94,18 @@ function readIndex(manifest: Json, mediaType: string, waiver: Waiver): ManifestF
   const manifests = readDescriptors(manifest.manifests, "manifests");
   const references = manifests.map((child) => {
     const required = kindOfMediaType(child.mediaType) === "other" ? "content" : "manifest";
-    return referenceTo(child, required, waiver(child, "child"));
+    return referenceTo(child, required, isOptional(child, "child"));
   });
   return withDiscovery({ mediaType, references }, manifest, undefined);
 }
 
-function referenceTo({ digest }: Descriptor, required: Requirement, isWaived: boolean): Reference {
-  return isWaived ? { digest } : { digest, required };
+function referenceTo({ digest }: Descriptor, required: Requirement, mayBeMissing: boolean): Reference {
+  return mayBeMissing ? { digest } : { digest, required };
 }
 
 /**
- * A manifest of unknown type, of which nothing is required. Its fields may mean something else than they do in an image
- * (in-toto has another `subject`), and are then passed over.
+ * Reads a manifest of unknown type, which may have any form. Its fields may have another meaning than in an image
+ * (in-toto has another `subject`), and are ignored then.
  */
 export function readOther(manifest: Json, mediaType: string): ManifestFacts {
   const configType = isObject(manifest.config) ? manifest.config.mediaType : undefined;
@@ -162,7 +162,7 @@ function readDescriptor(value: unknown, field: string): Descriptor {
     throw new InvalidManifest(`${field} has no valid digest`);
   const digest = parseAnyDigest(digestText);
   if (digest === undefined) throw new InvalidManifest(`${field} has a malformed digest`);
-  // That it is an int64 is seen in the source alone: JSON.parse rounds.
+  // JSON.parse rounds numbers, so whether it is an int64 is checked in the source text.
   if (typeof size !== "number") throw new InvalidManifest(`${field} has no valid size`);
   const hasUrls = isTexts(urls) && urls.some((url) => url !== "");
   return { mediaType, digest, hasUrls };
@@ -180,7 +180,7 @@ function readOptionalString(manifest: Json, field: string): string | undefined {
   return value;
 }
 
-/** Whether a value is annotations: an object of strings. */
+/** Whether a value has the form of annotations: an object of strings. */
 export function isAnnotations(value: unknown): value is Record<string, string> {
   return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
 }

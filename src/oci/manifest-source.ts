@@ -1,15 +1,15 @@
 /**
- * What the source text of a manifest says to any client: every digest that one of them could read in it, and where two
- * of them could read different things. `JSON.parse` shows one reading alone.
+ * Reads the source text of a manifest as any client might: finds every digest that some client could read in it, and
+ * fields that two clients could read differently. `JSON.parse` gives only one reading.
  */
 
 import { FieldNames, type JsonVisitor, walkJson } from "./json.ts";
 import { type Digest, parseDigest } from "./reference.ts";
 
-/** The most digests that a manifest may name, each counted as often as it is named. Its subject is not among them. */
+/** How many references a manifest may have, counting repeated digests each time. The subject is not one of them. */
 export const maxReferences = 20_000;
 
-/** How deep objects and arrays may be nested in a manifest: deeper ones Go's `encoding/json` does not read. */
+/** How deeply objects and arrays may be nested in a manifest: the limit of Go's `encoding/json`. */
 export const maxDepth = 10_000;
 
 /** What is wrong with a manifest, in words for its author. */
@@ -18,15 +18,15 @@ export class InvalidManifest extends Error {}
 /** What was found in the source of a manifest. */
 export type ManifestSource = {
   /**
-   * What stands under a key `digest` or `blobSum`, of algorithms that the registry has: wherever that is, in whatever
-   * case, and each as often as it is there.
+   * All digests of supported algorithms under a key `digest` or `blobSum`, anywhere in the manifest and in any case of
+   * the key, including repetitions.
    */
   digests: Digest[];
-  /** The same of the subject, which a repository need not have. */
+  /** The same for the subject, which may be missing from the repository. */
   subjects: Digest[];
-  /** Whether it says in any way that it is of Docker's schema 1. */
+  /** Whether some client could read it as Docker's schema 1. */
   isSchema1: boolean;
-  /** Why an image or an index must not be like that: clients would read different things in it. */
+  /** Why it is refused as an image or an index: clients would read it differently. */
   fault: string | undefined;
 };
 
@@ -69,19 +69,19 @@ const platform = numberOf("platform");
 const [descriptors, lists] = [bitsOf("config", "subject"), bitsOf("layers", "manifests")];
 const digestKeys = bitsOf("digest", "blobSum");
 
-/** What a container in a manifest is. Of each but `other`, one at a time is open. */
+/** The role of a container in a manifest. At most one container of each role but `other` is open at a time. */
 const role = { other: 0, top: 1, list: 2, descriptor: 3, platform: 4 } as const;
 type Role = (typeof role)[keyof typeof role];
 
-/** The fields that a container of each role is known to have. */
+/** The known fields of a container of each role. */
 const fieldsOf = [0, bitsOf(...topFields), 0, bitsOf(...descriptorFields), bitsOf(...platformFields)];
 
 /**
- * Reads the source of a manifest, which may turn out to be no JSON.
+ * Reads the source of a manifest, which need not be valid JSON.
  *
- * @param isBounded whether there may be no more than {@link maxReferences} and {@link maxDepth}. What is stored is read
- *   to its end, whatever that is.
- * @throws InvalidManifest where there is more.
+ * @param isBounded whether {@link maxReferences} and {@link maxDepth} apply. Stored manifests are read to their end,
+ *   whatever their size.
+ * @throws InvalidManifest if a limit is exceeded.
  */
 export function readSource(text: string, isBounded: boolean): ManifestSource {
   const reader = new SourceReader(text, isBounded);
@@ -98,17 +98,17 @@ class SourceReader implements JsonVisitor {
   #hasFsLayers = false;
   #fault: string | undefined;
 
-  /** The container that the walk is in, and which of its fields comes next. */
+  /** The current container, and the field whose value comes next. */
   #role: Role = role.other;
   #field = 0;
-  /** Whether it, and what comes next in it, stands under a key that names digests. */
+  /** Whether the container, and its next value, are under a key for digests. */
   #isNamed = false;
   #isNextNamed = false;
-  /** Those around it, each as one number: there may be two million. */
+  /** The containers around the current one, each as one number, as there may be two million. */
   readonly #around: number[] = [];
-  /** The fields that the open container of each role has so far, as bits. */
+  /** The fields that were read of the open container of each role, as bits. */
   readonly #seen = [0, 0, 0, 0, 0];
-  /** The field of the top that the walk is in, and which of its descriptors. */
+  /** The current field of the top level, and the position of the current descriptor in it. */
   #topField = 0;
   #position = -1;
 
@@ -171,7 +171,7 @@ class SourceReader implements JsonVisitor {
     if (digest === undefined) return;
     const isOfSubject = this.#role === role.descriptor && this.#topField === subject;
     (isOfSubject ? this.#subjects : this.#digests).push(digest);
-    // A manifest has one subject. Where it has more, all but one are references like others.
+    // A manifest has one subject. If it has several, all but one count as references.
     const count = this.#digests.length + Math.max(0, this.#subjects.length - 1);
     if (this.#isBounded && count > maxReferences) throw tooManyReferences();
   }
@@ -197,7 +197,7 @@ class SourceReader implements JsonVisitor {
     return (lists & bit) === 0 ? role.other : role.list;
   }
 
-  /** Notes that some clients read a key as a known field, and others as another field or as an unknown one. */
+  /** Records that clients disagree about a key: some read it as a known field, others as another or an unknown one. */
   #noteAmbiguity(start: number, end: number): void {
     if (this.#fault !== undefined) return;
     const name = names[this.#field - 1];
@@ -207,7 +207,7 @@ class SourceReader implements JsonVisitor {
     this.#fault = `${this.#place()} has ${what}: clients would read different things`;
   }
 
-  /** Where the walk is, in words. */
+  /** The current position in words. */
   #place(): string {
     if (this.#role === role.top) return "the manifest";
     const field = names[this.#topField - 1];
@@ -216,15 +216,15 @@ class SourceReader implements JsonVisitor {
   }
 }
 
-/** What a manifest with more than {@link maxReferences} is refused with. */
+/** The error for a manifest with more than {@link maxReferences}. */
 export function tooManyReferences(): InvalidManifest {
   return new InvalidManifest(`it has more than ${maxReferences} references`);
 }
 
-/** No digest of the registry's algorithms is shorter; and no way to write one is longer than six for one. */
+/** Bounds of the length of a digest's source. An escaped character takes up to six. */
 const [shortestDigest, longestSource] = [64, 6 * 160];
 
-/** The digest that a string is, the source of which lies here. */
+/** The digest in a string whose source is at these positions. */
 function digestAt(text: string, start: number, end: number): Digest | undefined {
   if (end - start < shortestDigest || end - start > longestSource) return undefined;
   const source = text.slice(start, end);
@@ -232,7 +232,7 @@ function digestAt(text: string, start: number, end: number): Digest | undefined 
   try {
     return parseDigest(JSON.parse(`"${source}"`));
   } catch {
-    // Not a valid JSON string, and so not a digest.
+    // The string is not valid JSON, and so not a digest.
     return undefined;
   }
 }

@@ -1,8 +1,8 @@
 /**
- * What a registry reads in a manifest, and what it refuses.
+ * Reads and validates manifests.
  *
  * Source: image-spec, manifest.md, image-index.md, descriptor.md; distribution-spec, "Pushing Manifests".
- * The bytes themselves are kept as they came; nothing here writes them.
+ * The bytes are stored as they were pushed; nothing here changes them.
  */
 
 import type { Rejection, Result } from "./errors.ts";
@@ -10,12 +10,12 @@ import type { ReferenceDescriptor } from "./event.ts";
 import {
   isAnnotations,
   isObject,
+  isOptionalInPush,
+  isOptionalInStored,
   type Json,
   type ManifestFacts,
   readFacts,
   readOther,
-  waiverOfPushes,
-  waiverOfStored,
 } from "./manifest-fields.ts";
 import {
   InvalidManifest,
@@ -27,17 +27,17 @@ import {
 import { isMediaType, isSchema1Type, kindOfMediaType } from "./media-type.ts";
 import type { AnyDigest } from "./reference.ts";
 
-/** The largest manifest accepted, in bytes: what the specification expects registries to support. */
+/** The largest manifest that is accepted, in bytes: the size that the specification expects registries to support. */
 export const maxManifestBytes = 4 * 1024 * 1024;
 
-/** The manifest's facts, or what is wrong with it in words for its author. */
+/** The manifest's facts, or what is wrong with it, in words for its author. */
 export type ManifestReading = Result<{ facts: ManifestFacts }, Rejection>;
 
 /**
  * Reads a manifest that is pushed with this `Content-Type` (without parameters; `undefined` for none).
  *
- * Images and indexes, OCI's and Docker's, must be what their schema says, and mean the same to every client. Any other
- * media type is taken as it is, as long as it is a JSON object and not of Docker's schema 1.
+ * Images and indexes, OCI's and Docker's, must conform to their schema and have the same meaning for every client. A
+ * manifest of another media type need only be a JSON object that is not of Docker's schema 1.
  */
 export function readManifest(bytes: Uint8Array, contentType: string | undefined): ManifestReading {
   try {
@@ -49,8 +49,8 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
     if (source.fault !== undefined && kindOfMediaType(mediaType) !== "other") {
       throw new InvalidManifest(source.fault);
     }
-    const facts = readFacts(manifest, mediaType, waiverOfPushes);
-    // Those of algorithms that the registry does not have; the source has the others.
+    const facts = readFacts(manifest, mediaType, isOptionalInPush);
+    // Only references with unsupported algorithms: the source has the others.
     if (facts.references.length > maxReferences) throw tooManyReferences();
     return { ok: true, facts: withNamed(facts, source) };
   } catch (error) {
@@ -60,8 +60,8 @@ export function readManifest(bytes: Uint8Array, contentType: string | undefined)
 }
 
 /**
- * Reads a manifest that is stored, whatever rules there were when it was pushed. It never fails, and leaves out nothing
- * that any client could read in it.
+ * Reads a stored manifest, whatever rules applied when it was pushed. It never fails, and finds every reference that
+ * some client could read in it.
  */
 export function readStoredManifest(bytes: Uint8Array, mediaType: string): ManifestFacts {
   const source = readSource(new TextDecoder().decode(bytes), false);
@@ -76,7 +76,7 @@ export function readStoredManifest(bytes: Uint8Array, mediaType: string): Manife
 
 function readLeniently(manifest: Json, mediaType: string): ManifestFacts {
   try {
-    return readFacts(manifest, mediaType, waiverOfStored);
+    return readFacts(manifest, mediaType, isOptionalInStored);
   } catch (error) {
     if (error instanceof InvalidManifest) return readOther(manifest, mediaType);
     throw error;
@@ -84,8 +84,8 @@ function readLeniently(manifest: Json, mediaType: string): ManifestFacts {
 }
 
 /**
- * Adds what the source names beyond what the manifest requires. A subject is no reference: it is what a referrer goes
- * with, and is not kept by it.
+ * Adds the digests in the source to the references that the manifest requires. The subject is not a reference: a
+ * referrer does not protect its subject from collection.
  */
 function withNamed(facts: ManifestFacts, { digests, subjects }: ManifestSource): ManifestFacts {
   const required = new Set<AnyDigest>(facts.references.map(({ digest }) => digest));
@@ -94,18 +94,18 @@ function withNamed(facts: ManifestFacts, { digests, subjects }: ManifestSource):
   return { ...facts, references: [...facts.references, ...others] };
 }
 
-/** The annotations of a manifest that {@link readManifest} has accepted; of other types, whatever has their form. */
+/** The annotations of a manifest that {@link readManifest} has accepted. Manifests of other types may have none. */
 export function annotationsOf(bytes: Uint8Array): Record<string, string> | undefined {
   const { annotations } = parseObject(decode(bytes));
   return isAnnotations(annotations) ? annotations : undefined;
 }
 
-/** What {@link describeReferences} tells at most. */
+/** How many descriptors {@link describeReferences} returns at most. */
 const maxDescribed = 100;
 
 /**
- * The descriptors of what an image or index, which {@link readManifest} has accepted, is made of; at most a hundred.
- * Of other manifests nothing is known.
+ * The descriptors in an image or index that {@link readManifest} has accepted; at most a hundred. Other manifests have
+ * none, as their form is unknown.
  */
 export function describeReferences(bytes: Uint8Array, mediaType: string): ReferenceDescriptor[] {
   if (kindOfMediaType(mediaType) === "other") return [];
@@ -141,7 +141,7 @@ function notJson(error: unknown): InvalidManifest {
   return new InvalidManifest(`not JSON in UTF-8: ${error instanceof Error ? error.message : String(error)}`);
 }
 
-/** Clients take a manifest of any type for one of schema 1, if it looks like one. */
+/** Clients read a manifest of any type as schema 1 if it looks like that. */
 function refuseSchema1({ isSchema1 }: ManifestSource, manifest: Json, contentType = ""): void {
   const types = [contentType, manifest.mediaType].filter((type) => typeof type === "string");
   if (!isSchema1 && !types.some(isSchema1Type)) return;

@@ -9,10 +9,10 @@ export const imageIndexType = "application/vnd.oci.image.index.v1+json";
 export const dockerManifestType = "application/vnd.docker.distribution.manifest.v2+json";
 export const dockerManifestListType = "application/vnd.docker.distribution.manifest.list.v2+json";
 
-/** What a manifest of a media type is to the registry; `other` types are stored as they are. */
+/** The kinds of manifests; those of `other` types are stored without validation of their fields. */
 export type ManifestKind = "image" | "index" | "other";
 
-/** The kind of manifest that a media type stands for, in whatever case (RFC 9110, section 8.3.1). */
+/** The kind of manifest of a media type, in any case (RFC 9110, section 8.3.1). */
 export function kindOfMediaType(mediaType: string): ManifestKind {
   switch (mediaType.toLowerCase()) {
     case imageManifestType:
@@ -37,7 +37,7 @@ const nonDistributable =
   /^application\/vnd\.(?:oci\.image\.layer\.nondistributable\.v1\.tar(?:\+gzip|\+zstd)?|docker\.image\.rootfs\.foreign\.diff\.tar(?:\.gzip)?)$/;
 
 /**
- * Whether a layer of this media type is not to be uploaded. It is the type that says so, not `urls` (image-spec,
+ * Whether layers of this media type are not meant to be uploaded. The type determines that, not `urls` (image-spec,
  * layer.md, "Non-Distributable Layers").
  */
 export function isNonDistributable(mediaType: string): boolean {
@@ -54,7 +54,7 @@ export function isMediaType(text: string): boolean {
 
 /**
  * The media type in a `Content-Type` header, without its parameters, which a registry ignores
- * (distribution-spec, "Pushing Manifests"); `undefined` when there is none.
+ * (distribution-spec, "Pushing Manifests"); `undefined` if there is none.
  */
 export function mediaTypeOfHeader(header: string | null): string | undefined {
   const mediaType = header?.split(";", 1)[0]?.trim();

@@ -1,5 +1,5 @@
 /**
- * Scopes: what a client asks a token for, and what the token then says.
+ * Scopes: the access that a client requests, and the `access` claim of the token that it gets.
  *
  * Source: Docker Registry v2 authentication, "Token Scope Documentation" and "Token Authentication Implementation".
  */
@@ -7,17 +7,17 @@ import { type Grant, isVerb, type Verb, verbs } from "./grant.ts";
 import { parseRepositoryName } from "./reference.ts";
 
 /**
- * An entry of a token's `access` claim. `denied` is ours: what was asked for and not granted. It tells a token that
- * may not do something from one that was not asked for with it in mind, and whose holder should get another.
+ * An entry of a token's `access` claim. `denied` is our extension: access that was requested and not granted. If an
+ * action is neither granted nor denied, it was not requested, and the client should get another token.
  */
 export type AccessEntry = { type: string; name: string; actions: string[]; denied?: string[] };
 
-/** The most scopes that one request is answered for. */
+/** How many scopes of one request are considered at most. */
 export const maxScopes = 100;
 
 /**
- * Reads scopes: several to a text, separated by spaces. What does not parse is passed over, as asking for too much
- * is no error. Of more than {@link maxScopes} only the first count.
+ * Reads scopes: several in a text, separated by spaces. Malformed ones are ignored, as requesting too much is no error.
+ * Only the first {@link maxScopes} are considered.
  */
 export function parseScopes(texts: string[]): AccessEntry[] {
   const entries = new Map<string, AccessEntry>();
@@ -46,12 +46,12 @@ export function verbsOf(actions: string[]): Verb[] {
   return actions.includes("*") ? [...verbs] : actions.filter(isVerb);
 }
 
-/** A scope as a challenge names it. */
+/** A scope in the form of a challenge. */
 export function formatScope({ type, name, actions }: AccessEntry): string {
   return `${type}:${name}:${actions.join(",")}`;
 }
 
-/** Reads an `access` claim that somebody else may have written; what is out of shape is passed over. */
+/** Reads an `access` claim, perhaps of another issuer; malformed entries are ignored. */
 export function parseAccessClaim(claim: unknown): AccessEntry[] {
   if (!Array.isArray(claim)) return [];
   return claim.slice(0, maxScopes).flatMap((entry: unknown) => {
@@ -70,8 +70,7 @@ export function parseAccessClaim(claim: unknown): AccessEntry[] {
 }
 
 /**
- * What an `access` claim grants on repositories. Its names are names: one that is a pattern, as grants have them, is
- * passed over.
+ * The grants of an `access` claim. Its names must be names of repositories; patterns are ignored.
  */
 export function grantsOfAccess(access: AccessEntry[]): Grant[] {
   return access
@@ -79,7 +78,7 @@ export function grantsOfAccess(access: AccessEntry[]): Grant[] {
     .map(({ name, actions }) => ({ repository: name, verbs: verbsOf(actions) }));
 }
 
-/** What a token says of the list of repositories. Source: as above, "Resource Types". */
+/** The access entry for listing repositories. Source: as above, "Resource Types". */
 export const catalogScope: AccessEntry = { type: "registry", name: "catalog", actions: ["*"] };
 
 /** Whether an `access` claim lets its holder list repositories. */

@@ -1,9 +1,9 @@
 /**
- * Which URLs events may be sent to: none that lead into the network that the registry runs in.
+ * Checks the URLs of webhooks: none may point into the network that the registry runs in.
  *
- * Names cannot be resolved here. What is checked is the URL: literal addresses in all their spellings (which URL
- * parsers bring to one), and names that only a local network knows. On one machine the runtime also refuses private
- * addresses that a name resolves to (src/local/options.ts); Cloudflare's network has no route to any.
+ * Names cannot be resolved here. Only the URL is checked: literal addresses (URL parsers normalise all their
+ * spellings), and names that only a local network can resolve. On one machine the runtime also refuses names that
+ * resolve to private addresses (src/local/options.ts); Cloudflare's network has no route to them.
  *
  * Source of the ranges: IANA, IPv4 and IPv6 Special-Purpose Address Registries.
  */
@@ -12,7 +12,7 @@ import { parseV4, parseV6 } from "./address.ts";
 
 const maxUrlLength = 2000;
 
-/** Why events may not be sent to a URL, in words for who asked for it; `undefined` when they may. */
+/** Why events may not be sent to a URL, in words for the caller; `undefined` if they may. */
 export function targetProblem(text: string, allowsPrivate: boolean): string | undefined {
   const url = URL.parse(text);
   if (url === null || text.length > maxUrlLength) return `not a URL of at most ${maxUrlLength} characters`;
@@ -27,13 +27,13 @@ export function targetProblem(text: string, allowsPrivate: boolean): string | un
 }
 
 function isPrivateHost(hostname: string): boolean {
-  // With dots at its end a name leads where it does without them. URL parsers keep them, and with two of them they take
-  // an address for a name.
+  // Final dots do not change where a name leads. URL parsers keep them, and with two of them they read an address as a
+  // name.
   const name = URL.parse(`https://${hostname.replace(/\.+$/, "")}`)?.hostname;
   if (name === undefined) return true;
   if (name.startsWith("[")) return isPrivateV6(parseV6(name.slice(1, -1)));
   if (/^\d+\.\d+\.\d+\.\d+$/.test(name)) return isPrivateV4(parseV4(name));
-  // A name of one label is one that a search domain or a hosts file completes.
+  // A single label is resolved by a search domain or a hosts file.
   return !name.includes(".") || localDomains.some((domain) => name.endsWith(`.${domain}`));
 }
 
@@ -73,7 +73,9 @@ function isPrivateV4(address: bigint): boolean {
   return privateV4.some(([base, bits]) => isWithin(address, parseV4(base), bits, 32));
 }
 
-/** What is global unicast (2000::/3) and no way around: all else, and these, are refused. */
+/**
+ * Refused ranges within global unicast (2000::/3), as they may lead elsewhere. Addresses outside of it are all refused.
+ */
 const privateV6: Range<string>[] = [
   ["2001::", 23],
   ["2001:db8::", 32],

@@ -17,8 +17,8 @@ import type { Registry } from "./registry.ts";
 /**
  * Finds a blob that the repository links. Error: `BLOB_UNKNOWN`, which only the ledger decides.
  *
- * `mustBeCurrent`: the caller will rely on the answer, as a client that may push does when it is told not to upload;
- * the ledger is asked, and keeps the blob for another while.
+ * `mustBeCurrent`: the client may rely on the answer and not upload the blob. So the ledger is asked, and renews the
+ * blob's grace.
  */
 export async function findBlob(
   registry: Registry,
@@ -46,11 +46,11 @@ export async function findBlob(
 }
 
 /**
- * Reads a blob that was found, or a range of it. A small one is read whole and compared with its digest, and kept.
+ * Reads a blob that was found, or a range of it. A small blob is read whole, verified and cached.
  *
- * The bucket never decides that a blob is gone: where it does not have the bytes under the key, the ledger and then the
- * digest's shard are asked for a better one. Errors: `BLOB_UNKNOWN` when the ledger has given it up meanwhile;
- * `UNAVAILABLE` when none of them has the bytes.
+ * The bucket never decides that a blob does not exist: if it does not have the bytes under the key, the ledger and then
+ * the digest's shard are asked for another key. Errors: `BLOB_UNKNOWN` if the ledger has unlinked the blob meanwhile;
+ * `UNAVAILABLE` if the bytes are not found under any of these keys.
  */
 export async function readBlob(
   registry: Registry,
@@ -67,10 +67,10 @@ export async function readBlob(
 }
 
 /**
- * Reads ranges of a blob that was found, which do not overlap, in the order given. See {@link readBlob}.
+ * Reads ranges of a blob that was found. They must not overlap, and are read in the order given. See {@link readBlob}.
  *
- * @returns pieces of the ranges, each of which is good only until the next one is asked for; where the bucket fails
- *   meanwhile, they end with BucketFailed
+ * @returns pieces of the ranges, each of which is valid only until the next one is requested; if the bucket fails
+ *   meanwhile, the iteration throws BucketFailed
  */
 export async function readBlobRanges(
   registry: Registry,
@@ -92,7 +92,7 @@ export async function readBlobRanges(
   return { ok: true, pieces };
 }
 
-/** A small blob whole, compared with its digest, and kept. */
+/** Reads a small blob whole, verifies and caches it. */
 async function readSmallBlob(
   registry: Registry,
   repository: RepositoryName,
@@ -107,7 +107,7 @@ async function readSmallBlob(
   return read;
 }
 
-/** The bytes of a blob; `undefined` when what is stored is something else. */
+/** The bytes of a blob; `undefined` if the stored bytes have another digest. */
 async function readVerified(bucket: Bucket, location: BlobLocation): Promise<Uint8Array | undefined> {
   const body = await bucket.read(location);
   if (body === undefined) return undefined;
@@ -118,7 +118,7 @@ async function readVerified(bucket: Bucket, location: BlobLocation): Promise<Uin
   return digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined;
 }
 
-/** Reads a blob from where it was last known to be, or else from where the ledger or the shard says that it is. */
+/** Reads a blob from its last known location, or else from the location that the ledger or the shard gives. */
 async function readAnywhere<T>(
   registry: Registry,
   repository: RepositoryName,
@@ -148,12 +148,12 @@ async function readAnywhere<T>(
       return { ok: true, body };
     }
   }
-  // The next push of the digest then replaces what is stored.
+  // The shard checks the stored bytes. If they are wrong, the next push of the digest replaces them.
   await shard.verify(digest);
   return failure("UNAVAILABLE", { digest });
 }
 
-/** What cannot be put right now, the next pull tries again, or a scrub does: the bytes are there. */
+/** Tries a repair, and ignores failure: the bytes were found, and the next pull or a scrub tries again. */
 function leaveToScrub(error: unknown): void {
   log("warn", "location not corrected", { error: String(error) });
 }

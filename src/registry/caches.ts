@@ -1,7 +1,7 @@
 /**
- * What an isolate keeps in memory between requests: where the blobs and manifests of repositories are, for 30 s; bytes by
- * digest; and the newest position of each tag that it has seen. Bytes are looked up only after the repository was found
- * to have them, so a digest alone opens nothing.
+ * The caches in an isolate's memory: the locations of blobs and the media types of manifests by repository, for 30 s;
+ * bytes by digest; and the newest row of each tag that the isolate has seen. Bytes are looked up only after the
+ * repository was found to have them, so knowing a digest alone gives no access.
  */
 import type { Clock } from "../clock.ts";
 import { isAbsence, type Result } from "../oci/errors.ts";
@@ -9,7 +9,7 @@ import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/replica.ts";
 
 /**
- * A cache bounded by the bytes of what it holds, which drops what was used least recently.
+ * An LRU cache that is bounded by the bytes of its values.
  */
 export class ByteLru<V> {
   readonly #maxBytes: number;
@@ -27,7 +27,7 @@ export class ByteLru<V> {
     return this.#entries.size === 0;
   }
 
-  /** The value, which thereby is the one used last. */
+  /** The value, which becomes the most recently used. */
   get(key: string): V | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
@@ -58,7 +58,7 @@ export class ByteLru<V> {
 
 type Expiring<V> = { value: V; until: number };
 
-/** A {@link ByteLru} whose entries count for a time. */
+/** A {@link ByteLru} whose entries expire. */
 export class ExpiringLru<V> {
   readonly #clock: Clock;
   readonly #entries: ByteLru<Expiring<V>>;
@@ -82,12 +82,12 @@ export class ExpiringLru<V> {
     return this.get(key) !== undefined;
   }
 
-  /** Keeps a value for so many milliseconds from now. */
+  /** Stores a value for some milliseconds from now. */
   set(key: string, value: V, ttlMs: number): void {
     this.setUntil(key, value, this.#clock.now() + ttlMs);
   }
 
-  /** Keeps a value until then, in milliseconds since 1970. */
+  /** Stores a value until a time in milliseconds since 1970. */
   setUntil(key: string, value: V, until: number): void {
     this.#entries.set(key, { value, until });
   }
@@ -100,7 +100,7 @@ export class ExpiringLru<V> {
 /** How long a location or media type is used without asking again, in milliseconds. */
 const linkTtlMs = 30_000;
 
-/** How long the replica is not asked for what this isolate saw deleted: it may still have it. */
+/** How long the replica is not asked about content that was deleted through this isolate: it may still have the row. */
 const deletionTtlMs = 150_000;
 
 const linkCacheBytes = 8 * 1024 * 1024;
@@ -124,7 +124,7 @@ export class IsolateCache {
     this.#deletions = new ExpiringLru(clock, linkCacheBytes, () => 300);
   }
 
-  /** Where a blob is that the repository links. */
+  /** The location of a blob that the repository links. */
   blob(repository: string, digest: string): BlobLocation | undefined {
     if (this.wasDeleted(repository, digest)) return undefined;
     return this.#links.get(`${repository}@${digest}`);
@@ -139,7 +139,7 @@ export class IsolateCache {
     this.#links.delete(`${repository}@${digest}`);
   }
 
-  /** A manifest of the repository, without its plan. */
+  /** A manifest of the repository, without the locations of its blobs. */
   manifest(repository: string, digest: string): Omit<ManifestRow, "plan"> | undefined {
     if (this.wasDeleted(repository, digest)) return undefined;
     const mediaType = this.#mediaTypes.get(`${repository}@${digest}`);
@@ -147,7 +147,7 @@ export class IsolateCache {
     return mediaType === undefined || bytes === undefined ? undefined : { mediaType, bytes };
   }
 
-  /** Keeps a manifest, and where its blobs are. */
+  /** Stores a manifest and the locations of its blobs. */
   setManifest(repository: string, digest: string, row: ManifestRow): void {
     if (this.wasDeleted(repository, digest)) return;
     this.#mediaTypes.set(`${repository}@${digest}`, row.mediaType, linkTtlMs);
@@ -155,7 +155,7 @@ export class IsolateCache {
     for (const location of row.plan) this.setBlob(repository, location);
   }
 
-  /** The bytes of a small blob. Ask {@link blob} first. */
+  /** The bytes of a small blob. Call {@link blob} first: this does not check the repository. */
   smallBlob(digest: string): Uint8Array | undefined {
     return this.#smallBlobs.get(digest);
   }
@@ -164,7 +164,7 @@ export class IsolateCache {
     this.#smallBlobs.set(digest, bytes);
   }
 
-  /** Notes that a blob or manifest was deleted here: for a while only the ledger is asked about it. */
+  /** Records that a blob or manifest was deleted here: for a while only the ledger is asked about it. */
   noteDeletion(repository: string, digest: string): void {
     const key = `${repository}@${digest}`;
     this.#deletions.set(key, true, deletionTtlMs);
@@ -173,25 +173,25 @@ export class IsolateCache {
   }
 
   /**
-   * Notes the result of deleting a blob or manifest. One that was not there counts as deleted: the answer to an earlier
-   * deletion may have been lost, and the replica may still have the row.
+   * Records the result of deleting a blob or manifest. One that did not exist counts as deleted: the answer to an
+   * earlier deletion may have been lost, and the replica may still have the row.
    */
   noteDeletionResult(repository: string, digest: string, deleted: Result): void {
     if (deleted.ok || isAbsence(deleted.error)) this.noteDeletion(repository, digest);
   }
 
-  /** Notes that a whole repository was deleted here. */
+  /** Records that a whole repository was deleted here. */
   noteRepositoryDeletion(repository: string): void {
     this.#deletions.set(repository, true, deletionTtlMs);
   }
 
-  /** Takes {@link noteDeletion} back: it was pushed again. */
+  /** Reverts {@link noteDeletion} after a new push. */
   notePush(repository: string, digest: string): void {
     this.#deletions.delete(`${repository}@${digest}`);
     this.#mediaTypes.delete(`${repository}@${digest}`);
   }
 
-  /** Whether this isolate deleted it lately, so that the replica may be behind. */
+  /** Whether it was deleted through this isolate a moment ago, so that its row in the replica may be stale. */
   wasDeleted(repository: string, digest: string): boolean {
     if (this.#deletions.isEmpty) return false;
     return this.#deletions.has(`${repository}@${digest}`) || this.#deletions.has(repository);
@@ -201,13 +201,13 @@ export class IsolateCache {
 const tagCacheBytes = 4 * 1024 * 1024;
 
 /**
- * The newest position of each tag that this isolate has seen, so that it never answers with an older one: the replica's
- * rows may lag, and carry the ledger's sequence number.
+ * The newest row of each tag that this isolate has seen, so that it never answers with an older one. Rows of the
+ * replica may be stale; their sequence numbers, which the ledger assigns, tell.
  */
 export class TagsSeen {
   readonly #newest = new ByteLru<TagRow>(tagCacheBytes, () => 500);
 
-  /** Notes where a tag points, as the ledger or the replica said; returns the newest that is known. */
+  /** Records a tag's row from the ledger or the replica; returns the newest row that is known. */
   note(repository: RepositoryName, tag: Tag, row: TagRow): TagRow {
     const key = `${repository}:${tag}`;
     const known = this.#newest.get(key);
@@ -217,7 +217,7 @@ export class TagsSeen {
     return row;
   }
 
-  /** Where the replica says that a tag points, or where it was seen to point later; `undefined` when unknown. */
+  /** The replica's row of a tag, or a newer one that was seen before; `undefined` if neither is known. */
   async fromReplica(
     replica: Replica | undefined,
     repository: RepositoryName,

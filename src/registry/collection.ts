@@ -1,5 +1,5 @@
 /**
- * Collection, usage and the replica, over all of the registry: what administrators ask for by hand.
+ * Collection and usage over the whole registry, at an administrator's request.
  */
 
 import type { Result } from "../oci/errors.ts";
@@ -10,16 +10,16 @@ import type { Amount, Freed, Maintained, RepositoryUsage } from "../rpc/upkeep.t
 import type { Registry } from "./registry.ts";
 import { eachRepository, eachShard, mapAtOnce, walk } from "./walk.ts";
 
-/** How long one object works on what is due in it, a kind of job, before others have their turn. */
+/** How long one object works on each kind of job before the next object is called. */
 const objectBudgetMs = 2_000;
 
-/** What a request's worth of collection came to; with a cursor where there is more. */
+/** The result of one request of collection; with a cursor if there is more to do. */
 export type CollectResult = { freed: Freed; keptUntilMs: number; cursor?: string };
 
 /**
- * Does what is due now: first the ledgers give up what nothing references, then the shards delete what nobody holds.
- * Uploads that nobody came back to end by their own alarms. `endsGrace`: what is deleted or unreferenced is due, but for
- * what a push may rely on. Error: `REQUEST_INVALID` for a wrong cursor.
+ * Runs the jobs that are due: first the ledgers unlink unreferenced blobs, then the shards delete blobs without a
+ * holder. Abandoned uploads end by their own alarms. `endsGrace`: deleted and unreferenced content is due at once,
+ * except what a push may rely on. Error: `REQUEST_INVALID` for a wrong cursor.
  */
 export async function collect(
   registry: Registry,
@@ -42,16 +42,16 @@ export async function collect(
   return walked.ok ? { ...walked, freed, keptUntilMs } : walked;
 }
 
-/** A repository, and what it holds. */
+/** A repository and its size. */
 export type NamedUsage = RepositoryUsage & { name: RepositoryName };
 
 /**
- * What all of the registry holds. `logical` and `stored` are as in {@link RepositoryUsage}, but what several
- * repositories share is stored once; `leaving`: what waits for its deletion.
+ * The size of the whole registry. `logical` and `stored` are as in {@link RepositoryUsage}, but a blob that several
+ * repositories share is stored once. `leaving`: what will be deleted.
  */
 export type TotalUsage = { repositories: number; logical: Amount; stored: Amount; leaving: Amount };
 
-/** A page of repositories with what each holds, and, with the first page, what all of them do. */
+/** A page of repositories with their sizes, and, with the first page, the total. */
 export async function readUsage(
   registry: Registry,
   page: PageRequest,
@@ -69,7 +69,7 @@ async function usagePage(registry: Registry, { last, limit }: PageRequest) {
   return { entries: usages.flat(), more };
 }
 
-/** How many repositories are asked at a time for the sum of all. */
+/** How many repositories are asked at a time for the total. */
 const totalPage = 1000;
 
 async function totalUsage(registry: Registry): Promise<TotalUsage> {
@@ -80,7 +80,7 @@ async function totalUsage(registry: Registry): Promise<TotalUsage> {
     for (const { logical, stored, blobBytes, blobs } of page.entries) {
       total.repositories++;
       total.logical = add(total.logical, logical);
-      // Blobs are counted where they are stored, as repositories share them; manifests are their repository's own.
+      // Repositories share blobs, so blobs are counted by the shards that store them. Manifests are not shared.
       total.stored = add(total.stored, { objects: stored.objects - blobs, bytes: stored.bytes - blobBytes });
       last = page.entries.at(-1)?.name ?? last;
     }

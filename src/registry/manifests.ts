@@ -22,7 +22,7 @@ import type { ManifestRow } from "../storage/replica.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 
-/** What a tag points at. `isStale`: the ledger could not be asked, so that it may have moved meanwhile. */
+/** What a tag points at. `isStale`: the ledger could not be reached, so the tag may have moved meanwhile. */
 export type TagAnswer = { digest: Digest; stat?: ManifestStat; isStale: boolean };
 
 /** The manifest's bytes and type. */
@@ -31,10 +31,11 @@ export type ManifestContent = { digest: Digest; mediaType: string; bytes: Uint8A
 /**
  * Resolves a tag by the ledger, or, under `TAG_READS=edge`, by the replica first.
  *
- * `acceptStale`: while the ledger is out of reach, the replica may answer instead. `isRepeated`: what the tag was said to
- * point at is not there, so only the ledger is believed. Error: `MANIFEST_UNKNOWN`, which only the ledger decides.
+ * `acceptStale`: while the ledger is unreachable, the replica may answer instead. `isRepeated`: the manifest that the
+ * tag resolved to the first time did not exist, so only the ledger may answer. Error: `MANIFEST_UNKNOWN`, which only
+ * the ledger decides.
  *
- * @throws Unreachable when the ledger is, and nothing else may answer or can.
+ * @throws Unreachable if the ledger is unreachable, and the replica may not or cannot answer.
  */
 export async function resolveTag(
   registry: Registry,
@@ -63,8 +64,8 @@ export async function resolveTag(
 }
 
 /**
- * A manifest by digest: from the isolate, the replica or the ledger. What the replica or the ledger has is compared with
- * the digest before it is kept. Errors: `MANIFEST_UNKNOWN`; `UNAVAILABLE` where the ledger's bytes are damaged.
+ * Reads a manifest by digest from the isolate's cache, the replica or the ledger. Bytes from the replica or the ledger
+ * are verified before they are cached. Errors: `MANIFEST_UNKNOWN`; `UNAVAILABLE` if the ledger's bytes are damaged.
  */
 export async function readManifestContent(
   registry: Registry,
@@ -100,7 +101,7 @@ async function readFromLedger(
   return failure("UNAVAILABLE", { digest });
 }
 
-/** What the ledger says of a manifest now, without its bytes. Error: `MANIFEST_UNKNOWN`. */
+/** A manifest without its bytes, from the ledger. Error: `MANIFEST_UNKNOWN`. */
 export async function statManifest(
   registry: Registry,
   repository: RepositoryName,
@@ -121,9 +122,9 @@ export type ManifestPush = {
 };
 
 /**
- * Stores a manifest, if it is what its digest says and all that it references is there.
+ * Stores a manifest, if its digest is right and all of its references exist.
  *
- * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all that is missing in the detail.
+ * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all missing references in the detail.
  */
 export async function pushManifest(
   registry: Registry,
@@ -157,7 +158,7 @@ export async function deleteManifest(
   return deleted;
 }
 
-/** Deletes a tag, and nothing but the tag. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
+/** Deletes a tag but not its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
 export function deleteTag(
   registry: Registry,
   repository: RepositoryName,

@@ -1,6 +1,6 @@
 /**
- * What monitoring asks for: whether every part of the registry answers, how full the disk of one machine is, and how the
- * deliveries of webhooks go.
+ * Monitoring: whether every dependency of the registry answers, how full the disk of one machine is, and the state of
+ * webhook deliveries.
  */
 
 import { log } from "../log.ts";
@@ -13,19 +13,19 @@ import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
 
-/** What one part answered, and how long it took. */
+/** The state of one dependency, and how long its answer took. */
 export type Check = { part: string; ok: boolean; milliseconds: number };
 
-/** How long a part may take. */
+/** How long a dependency may take to answer. */
 const limitMs = 3000;
 
-/** How long an isolate takes the last answers for those of now: anybody may ask. */
+/** How long an isolate reuses the last results, as anybody may request them. */
 const rememberedMs = 5000;
 
 const nobody = "health-check" as RepositoryName;
 const nothing = `sha256:${"0".repeat(64)}` as Digest;
 
-/** Asks each binding for something that is not there, which reads, and writes nothing. */
+/** Reads something that does not exist from each dependency. Nothing is written. */
 function parts(registry: Registry): Record<string, () => Promise<unknown>> {
   const { replica } = registry;
   const session = {
@@ -47,7 +47,7 @@ function parts(registry: Registry): Record<string, () => Promise<unknown>> {
 
 const lastChecks = new WeakMap<Registry, { checks: Check[]; until: number }>();
 
-/** Checks all parts at once. */
+/** Checks all dependencies at once. */
 export async function checkHealth(registry: Registry): Promise<Check[]> {
   const now = registry.clock.now();
   const last = lastChecks.get(registry);
@@ -71,12 +71,12 @@ async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
   return withTimeout(answered, limitMs, false);
 }
 
-/** How long a sum of what is stored counts, in milliseconds: the shards read through their tables for it. */
+/** How long the total of stored bytes is cached, in milliseconds: for it the shards read through their tables. */
 const storedKeptMs = 60_000;
 
 const lastSums = new WeakMap<Registry, { bytes: number; until: number }>();
 
-/** The disk, and what is stored on it. */
+/** Metrics of the disk and of what is stored on it. */
 export async function countStorage(registry: Registry): Promise<Sample[]> {
   const disk = await registry.space?.state();
   if (disk === undefined) return [];
@@ -98,7 +98,7 @@ async function storedBytes(registry: Registry): Promise<number> {
   return bytes;
 }
 
-/** Logs that the disk has become low, and lets webhooks know; and logs when it is not any more. */
+/** Logs when the disk becomes low, with an event for webhooks, and when it is no longer low. */
 export function tellStorage(registry: Registry, waitUntil: WaitUntil): void {
   const disk = registry.space?.takeNews();
   if (disk === undefined) return;
@@ -124,7 +124,7 @@ async function sendLow(registry: Registry, { isLow: _, ...disk }: DiskState): Pr
     .catch((error) => log("warn", "storage not told", { error: String(error) }));
 }
 
-/** The samples of all webhooks. A queue that does not answer has none. */
+/** The samples of all webhooks, without those whose queue does not answer. */
 export async function countWebhooks(registry: Registry): Promise<Sample[]> {
   const webhooks = await registry.webhooks().listWebhooks();
   const counted = await Promise.all(

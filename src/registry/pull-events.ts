@@ -1,6 +1,6 @@
 /**
- * Events of pulls: a sample, for webhooks that ask for it. Each isolate reports at most one pull a minute of each manifest.
- * Where no webhook asks for pulls, a pull costs a look-up in memory, and an isolate makes one call a minute.
+ * Events of pulls: a sample, for webhooks that want it. Each isolate reports at most one pull of each manifest a
+ * minute. If no webhook wants pulls, a pull costs a look-up in memory, and an isolate makes one call a minute.
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
@@ -10,19 +10,19 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { WebhooksApi } from "../rpc/webhooks-api.ts";
 import { ExpiringLru } from "./caches.ts";
 
-/** How long pulls of the same manifest are not told again, in milliseconds. */
+/** The time between two events for pulls of the same manifest, in milliseconds. */
 const sampleMs = 60_000;
 
-/** How long an isolate relies on what it knows of who listens, in milliseconds. */
+/** How long an isolate caches which webhooks want pulls, in milliseconds. */
 const relyMs = 60_000;
 
-/** Roughly what remembering one manifest takes, in bytes. */
+/** The approximate memory for one remembered manifest, in bytes. */
 const entryBytes = 400;
 
 /** A manifest that was pulled. */
 export type Pull = { repository: RepositoryName; target: EventTarget & { digest: string }; origin: Origin };
 
-/** What one isolate tells of pulls. */
+/** The pull events of one isolate. */
 export class PullEvents {
   readonly #clock: Clock;
   readonly #webhooks: () => WebhooksApi;
@@ -36,23 +36,23 @@ export class PullEvents {
     this.#webhooks = webhooks;
   }
 
-  /** Who listens has changed: it is asked again with the next pull. */
+  /** To be called when webhooks have changed: the next pull asks for them again. */
   forgetListeners(): void {
     this.#reliableUntil = 0;
   }
 
-  /** Whether {@link tell} has anything to do, which is seldom. */
+  /** Whether {@link tell} has anything to do; mostly it has not. */
   isDue(repository: RepositoryName, digest: string): boolean {
     if (this.#clock.now() >= this.#reliableUntil) return true;
     return this.#isWanted(repository) && !this.#told.has(keyOf(repository, digest));
   }
 
-  /** Tells of a pull, if it is due and wanted. Never throws: what cannot be told is left out. */
+  /** Sends the event of a pull, if it is due and wanted. Never throws: events that cannot be sent are dropped. */
   async tell({ repository, target, origin }: Pull): Promise<void> {
     const now = this.#clock.now();
     try {
       if (now >= this.#reliableUntil) {
-        // Others rely on what was known while this one asks.
+        // Other requests use the old answer while this one asks.
         this.#reliableUntil = now + relyMs;
         this.#patterns = await this.#webhooks().pullPatterns();
       }

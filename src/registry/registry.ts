@@ -1,5 +1,5 @@
 /**
- * What every operation of the registry works with: the objects, the replica, the bucket and the isolate's memory.
+ * The dependencies of every operation: the objects, the replica, the bucket and the isolate's caches.
  */
 
 import type { Env } from "../bindings.ts";
@@ -33,26 +33,26 @@ import { SharedCalls } from "./shared-calls.ts";
 
 /** The registry, as one isolate sees it. */
 export interface Registry {
-  /** The namespaces of objects, for what objects do as well. */
+  /** The namespaces of objects, for code that the objects use as well. */
   readonly objects: ObjectBindings;
-  /** Where the platform counts attempts; a limit that is not bound is counted in memory. */
+  /** The platform's rate limits; a limit that is not bound is counted in memory. */
   readonly rateLimits: Pick<Env, "LOGIN_FAILURES" | "ADDRESS_LOGIN_FAILURES" | "ANONYMOUS_MISSES">;
   readonly settings: Settings;
   readonly clock: Clock;
-  /** `undefined` on one machine: the ledgers answer. */
+  /** `undefined` on one machine, where the ledgers answer. */
   readonly replica: Replica | undefined;
   readonly bucket: Bucket;
-  /** The room on the disk, where blobs are in files. */
+  /** The disk space, if blobs are stored in files. */
   readonly space: DiskSpace | undefined;
   readonly cache: IsolateCache;
-  /** Look-ups of tags, by repository; `null`: there is none. */
+  /** Look-ups of tags, by repository; `null`: the tag does not exist. */
   readonly tagLookups: SharedCalls<Tag, ResolvedTag | null>;
-  /** Lists of tags, by page: all who ask for the same one share a call. */
+  /** Lists of tags, by page: concurrent requests for the same page share a call. */
   readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
   readonly tagsSeen: TagsSeen;
-  /** Which repositories everybody may pull, as far as it was asked lately. */
+  /** Whether repositories are public, as far as that was looked up recently. */
   readonly visibilities: ExpiringLru<{ isPublic: boolean }>;
-  /** Names this isolate among those that serve the registry. */
+  /** Identifies this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
   ledger(name: RepositoryName): LedgerApi;
@@ -64,18 +64,18 @@ export interface Registry {
   catalog(): CatalogApi;
   webhooks(): WebhooksApi;
   webhookQueue(id: string): WebhookQueueApi;
-  /** Has the catalog add up what this isolate counted. `openForMs`: without uploads that were not open for so long yet. */
+  /** Reports this isolate's counts to the catalog, without uploads that have been open for less than `openForMs`. */
   reportCounts(openForMs?: number): Promise<void>;
-  /** The registry's own secret, which the catalog made; asked for once an isolate. */
+  /** The registry's own secret, from the catalog; fetched once per isolate. */
   sessionSecret(): Promise<Uint8Array>;
 }
 
 const registries = new WeakMap<Env, Registry>();
 
 /**
- * The registry of these bindings; one an isolate.
+ * The registry of these bindings; one per isolate.
  *
- * @throws SettingError when a variable is wrong.
+ * @throws SettingError if a variable has a wrong value.
  */
 export function registryOf(env: Env, clock: Clock = systemClock): Registry {
   const known = registries.get(env);
@@ -106,7 +106,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     webhookQueue: (id) => webhookQueueStub(env, id),
     reportCounts: (openForMs) => reportCounts(env, clock.now(), openForMs),
     sessionSecret: async () => {
-      // Only the value is kept: a promise belongs to the request that made it.
+      // Only the value is cached: a promise belongs to the request that created it.
       secret ??= await catalogStub(env).sessionSecret();
       return secret;
     },

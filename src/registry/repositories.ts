@@ -9,11 +9,11 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
 import type { Registry } from "./registry.ts";
 
-/** How many rows of the catalog are looked at for one page of a caller who may see few of them. */
+/** How many rows of the catalog are read at most for one page, as the caller may be allowed to see few of them. */
 const catalogPage = 1000;
 const maxCatalogPages = 20;
 
-/** A page of repositories. `last`: where the next one begins, after which there may be none that the caller may see. */
+/** A page of repositories. `last`: where the next page begins, even if the caller may see no more repositories. */
 export type RepositoryPage = Page<ListedRepository> & { last: string | undefined };
 
 /** A page of the repositories that are public or that the caller may pull. */
@@ -38,10 +38,10 @@ export async function listRepositories(
   return { entries, more: true, last: from };
 }
 
-/** How long an isolate keeps whether a repository is public, in milliseconds. */
+/** How long an isolate caches whether a repository is public, in milliseconds. */
 const visibilityTtlMs = 30_000;
 
-/** Whether everybody may pull a repository, if the isolate knows without asking. */
+/** Whether a repository is public, if that is cached in the isolate. */
 export function knownVisibility({ visibilities }: Registry, repository: RepositoryName): boolean | undefined {
   return visibilities.get(repository)?.isPublic;
 }
@@ -56,7 +56,7 @@ export async function isPublic(registry: Registry, repository: RepositoryName): 
   return answer;
 }
 
-/** Changes what is said of a repository. Error: `NAME_UNKNOWN`. */
+/** Changes the visibility or description of a repository. Error: `NAME_UNKNOWN`. */
 export async function changeRepository(
   registry: Registry,
   repository: RepositoryName,
@@ -68,7 +68,7 @@ export async function changeRepository(
   return info === undefined ? failure("NAME_UNKNOWN", { repository }) : { ok: true, info };
 }
 
-/** Deletes a repository with all it holds. Error: `NAME_UNKNOWN`. */
+/** Deletes a repository with all its contents. Error: `NAME_UNKNOWN`. */
 export async function deleteRepository(
   registry: Registry,
   repository: RepositoryName,
@@ -76,7 +76,7 @@ export async function deleteRepository(
 ): Promise<Result> {
   registry.visibilities.delete(repository);
   const deleted = await registry.ledger(repository).deleteRepository(origin);
-  // One that was not there counts too, as in caches.ts.
+  // A repository that did not exist counts as deleted, too; see caches.ts.
   if (deleted.ok || deleted.error === "NAME_UNKNOWN") registry.cache.noteRepositoryDeletion(repository);
   return deleted;
 }

@@ -1,5 +1,5 @@
 /**
- * The moves of tags, and putting back what was moved or deleted.
+ * The history of tags, and restoring moved or deleted tags and deleted manifests.
  */
 
 import type { Result } from "../oci/errors.ts";
@@ -11,7 +11,7 @@ import type { Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
 import { mapAtOnce } from "./walk.ts";
 
-/** A page of the moves of a tag, newest first, from before the one with this sequence number. Error: `NAME_UNKNOWN`. */
+/** A page of the moves of a tag, newest first, before the one with this sequence number. Error: `NAME_UNKNOWN`. */
 export function tagHistory(
   registry: Registry,
   repository: RepositoryName,
@@ -23,8 +23,8 @@ export function tagHistory(
 }
 
 /**
- * Points a tag at what it pointed at before. Errors: `TAG_MOVE_UNKNOWN`, `MANIFEST_UNKNOWN` when the manifest is gone,
- * `NAME_UNKNOWN`.
+ * Points a tag at a manifest that it pointed at before. Errors: `TAG_MOVE_UNKNOWN`, `MANIFEST_UNKNOWN` if the manifest
+ * does not exist, `NAME_UNKNOWN`.
  */
 export function restoreTag(
   registry: Registry,
@@ -37,8 +37,8 @@ export function restoreTag(
 }
 
 /**
- * Puts a deleted manifest back, with those of its tags that do not exist meanwhile. Errors: `MANIFEST_UNKNOWN`,
- * `MANIFEST_BLOB_UNKNOWN` when what it references was deleted too, `NAME_UNKNOWN`.
+ * Restores a deleted manifest and those of its tags that do not exist. Errors: `MANIFEST_UNKNOWN`,
+ * `MANIFEST_BLOB_UNKNOWN` if something that it references was deleted, too, `NAME_UNKNOWN`.
  */
 export async function restoreManifest(
   registry: Registry,
@@ -51,10 +51,12 @@ export async function restoreManifest(
   return restored;
 }
 
-/** How many deleted manifests of a repository are listed. */
+/** How many deleted manifests of a repository are listed at most. */
 const mostRestorable = 50;
 
-/** A page of the repositories with what was deleted in each, and can come back. `last`: where the next page begins. */
+/**
+ * A page of repositories with the deleted manifests of each that can be restored. `last`: where the next page begins.
+ */
 export async function listRestorable(
   registry: Registry,
   { last, limit }: PageRequest,

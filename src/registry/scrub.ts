@@ -1,5 +1,5 @@
 /**
- * Scrub and rebuild, over all of the registry.
+ * Scrub and rebuild of the whole registry.
  */
 
 import type { Result } from "../oci/errors.ts";
@@ -16,12 +16,12 @@ import { scrubBucket, scrubReplica } from "../rpc/scrub-stores.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, type Phase, walk } from "./walk.ts";
 
-/** What a request's worth of a scrub came to; with a cursor where there is more. */
+/** The result of one request of a scrub; with a cursor if there is more to do. */
 export type ScrubResult = { report: ScrubReport; cursor?: string };
 
 /**
- * Reads and compares all that is stored: bytes with digests, ledgers with shards, KV with the ledgers, and both stores
- * with what is known of them. Error: `REQUEST_INVALID` for a wrong cursor.
+ * Reads and compares everything that is stored: bytes with digests, ledgers with shards, KV with the ledgers, and both
+ * stores with what the objects know of them. Error: `REQUEST_INVALID` for a wrong cursor.
  */
 export async function scrub(registry: Registry, cursor: string | undefined): Promise<Result<ScrubResult>> {
   const { clock } = registry;
@@ -51,17 +51,18 @@ export async function scrub(registry: Registry, cursor: string | undefined): Pro
 }
 
 /**
- * Adds what a step comes to to the report; returns where the next one begins. One that fails is left out, of which the
- * report tells, and keeps no other from being taken.
+ * Adds the result of a step to the report; returns where the next step begins. A step that fails is skipped, and
+ * recorded as unchecked in the report.
  */
 type Take = (what: Finding, step: () => Promise<ScrubStep>) => Promise<string | undefined>;
 
-/** How many shards are gone through at once. */
+/** How many shards are scrubbed at once. */
 const shardsAtOnce = 8;
 
 /**
- * A piece of each of some shards: those that a cursor says are not through, or the next ones. The cursor is the last
- * shard that was begun, and after it those that have more, each with where to go on: `0f 0a=sha256:… 0e=sha256:…`.
+ * Scrubs a piece of each of several shards: of those that the cursor lists as unfinished, or of the next ones. The
+ * cursor is the last shard that was begun, followed by the unfinished ones with their positions: `0f 0a=sha256:…
+ * 0e=sha256:…`.
  */
 async function scrubShards(registry: Registry, after: string, take: Take): Promise<string | undefined> {
   const [begun = "", ...unfinished] = after.split(" ");
@@ -84,7 +85,7 @@ function parsePiece(text: string): { shard: string; from: string } {
   return { shard, from };
 }
 
-/** A piece of the repository that a cursor names, or the beginning of the one after it. */
+/** Scrubs the next piece of the repository that a cursor names, or the first piece of the repository after it. */
 async function scrubRepositories(registry: Registry, after: string, take: Take): Promise<string | undefined> {
   const [before = "", ...rest] = after.split(" ");
   if (rest.length > 0) {
@@ -107,8 +108,8 @@ function scrubRepository(
 }
 
 /**
- * Writes the replica anew: the ledgers write all their rows, by their alarms, and remove what is not theirs. Pulls go
- * on: what KV does not have, the ledgers answer. Error: `REQUEST_INVALID` for a wrong cursor.
+ * Rebuilds the replica: the ledgers rewrite all their rows, by their alarms, and orphaned rows are removed. Pulls go on
+ * meanwhile, as the ledgers answer for rows that KV does not have. Error: `REQUEST_INVALID` for a wrong cursor.
  */
 export async function rebuildReplica(
   registry: Registry,

@@ -1,15 +1,15 @@
 /**
- * Upload sessions as the client holds them: a signed id, so that opening one stores nothing.
+ * The signed ids of upload sessions, which the client holds, so that opening a session stores nothing.
  *
  * The id is `<uuid>.<issued>.<flags>.<signature>`. The signature also covers repository and account, so that an id is
- * worth nothing elsewhere. It is renewed with each answer, and holds for `UPLOAD_TTL` from then.
+ * useless elsewhere. It is renewed with each answer, and is valid for `UPLOAD_TTL` from then.
  */
 
 import type { DigestAlgorithm, RepositoryName } from "../oci/reference.ts";
 import type { UploadSession } from "../rpc/upload-channel.ts";
 import type { Registry } from "./registry.ts";
 
-/** A session that a client named, once its signature was checked. */
+/** A session from an id whose signature was verified. */
 export type NamedSession = UploadSession & {
   /** Whether the client has seen the upload accept bytes. */
   started: boolean;
@@ -20,12 +20,12 @@ const grammar =
 
 const keys = new WeakMap<Registry, CryptoKey>();
 
-/** A session that nobody has named before. */
+/** A new session. */
 export function newSession(repository: RepositoryName, algorithm: DigestAlgorithm): NamedSession {
   return { id: crypto.randomUUID(), repository, algorithm, started: false };
 }
 
-/** The id to give to the client: one that this account may use on this repository, from now for `UPLOAD_TTL`. */
+/** The id for the client. This account may use it on this repository, for `UPLOAD_TTL` from now. */
 export async function signSession(
   registry: Registry,
   session: NamedSession,
@@ -39,7 +39,7 @@ export async function signSession(
   return `${claims}.${Buffer.from(signature).toString("base64url")}`;
 }
 
-/** The session that an id names for this account and repository; `undefined` when it is forged or has expired. */
+/** The session of an id for this account and repository; `undefined` if the id is forged or has expired. */
 export async function readSession(
   registry: Registry,
   text: string,
@@ -62,7 +62,7 @@ function messageOf(claims: string, repository: RepositoryName, account: string):
   return new TextEncoder().encode(`${claims}\n${repository}\n${account}`);
 }
 
-/** The signing key. Isolates keep it once they have it; only the value, as a promise belongs to its request. */
+/** The signing key, cached in the isolate. Only the value is cached, as a promise belongs to its request. */
 async function keyOf(registry: Registry): Promise<CryptoKey> {
   const known = keys.get(registry);
   if (known !== undefined) return known;

@@ -1,9 +1,10 @@
 /**
- * Calls of ledgers that requests share: many clients that pull one tag, or list one repository, at once are one call.
+ * Calls to ledgers that concurrent requests share: many clients that pull one tag, or list one repository, at the same
+ * time cause one call.
  *
- * Under one key, an isolate has at most one call in flight and one batch waiting. A request never joins the call in flight,
- * which may have read the ledger before the request began; it joins the waiting batch. So each answer was read after its
- * request arrived, and is linearizable.
+ * Under one key, an isolate has at most one call in flight and one batch waiting. A request never joins the call in
+ * flight, which may have read the ledger before the request began; it joins the waiting batch. So each answer was read
+ * after its request arrived, and is linearizable.
  */
 import { Unreachable } from "../rpc/stubs.ts";
 import { withTimeout } from "../timeout.ts";
@@ -18,23 +19,23 @@ type Calls<Item, Answer> = {
   waiting: Batch<Item, Answer> | undefined;
 };
 
-/** Asks a ledger for several items; an answer for each, in their order. */
+/** Asks a ledger for several items; resolves with an answer for each, in their order. */
 type Call<Item, Answer> = (items: Item[]) => Promise<Answer[]>;
 
 /**
- * How long a request waits for another request's call before it makes its own, in milliseconds. A request that ends
- * takes its I/O with it, so that what others wait for may never come.
+ * How long a request waits for another request's call before it makes its own, in milliseconds. The I/O of a request
+ * ends with it, so the other call may never return.
  */
 const timeoutMs = 2_000;
 
-/** The calls of one kind of one isolate. No answer may be `undefined`. */
+/** The calls of one kind in one isolate. No answer may be `undefined`. */
 export class SharedCalls<Item, Answer> {
   readonly #calls = new Map<string, Calls<Item, Answer>>();
 
   /**
-   * Asks for an item. Requests with one key share calls: they must all bring the same `call`.
+   * Asks for an item. Requests with the same key share calls, and must all pass an equivalent `call`.
    *
-   * @throws Unreachable when the ledger is.
+   * @throws Unreachable if the ledger is unreachable.
    */
   async ask(key: string, item: Item, call: Call<Item, Answer>, waitUntil: WaitUntil): Promise<Answer> {
     const calls = this.#calls.get(key) ?? { inFlight: undefined, waiting: undefined };
@@ -49,7 +50,7 @@ export class SharedCalls<Item, Answer> {
     return own;
   }
 
-  /** The batch that will answer for this item. Who opens one also sends it, within its own request. */
+  /** The batch that this item joins. The request that opens a batch also sends it. */
   #join(
     key: string,
     calls: Calls<Item, Answer>,
@@ -75,7 +76,7 @@ export class SharedCalls<Item, Answer> {
     call: Call<Item, Answer>,
   ): Promise<Map<Item, Answer>> {
     if (calls.inFlight !== undefined) await withTimeout(calls.inFlight, timeoutMs, undefined);
-    // From here on nobody joins: what arrives later opens the next batch.
+    // From here on nobody joins: later requests open the next batch.
     if (calls.waiting === batch) calls.waiting = undefined;
     const items = [...batch.items];
     const answered = call(items);

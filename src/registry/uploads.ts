@@ -15,17 +15,17 @@ import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 import { mapAtOnce } from "./walk.ts";
 
-/** The most holders of a digest that are tried as the source of a mount that names none. */
+/** How many holders of a digest are tried at most as the source of a mount without `from`. */
 const maxMountSources = 32;
 
-/** The body of a request, and what its headers say of it. */
+/** The body of a request, with its length and offset from the headers. */
 export type UploadBody = {
   stream: ReadableStream | null;
-  /** How many bytes the client says that it sends, by `Content-Length` or `Content-Range`; else `undefined`. */
+  /** The length that the client announced by `Content-Length` or `Content-Range`, if any. */
   length: number | undefined;
-  /** Whether HTTP holds the client to that length: by `Content-Length`. */
+  /** Whether HTTP enforces that length, as it does for `Content-Length`. */
   isLengthSure: boolean;
-  /** Where the bytes begin, by `Content-Range`. */
+  /** The offset of the bytes in the blob, by `Content-Range`. */
   offset: number | undefined;
 };
 
@@ -43,10 +43,10 @@ export function pushChunk(
 /**
  * Closes a session: with the rest of its bytes, with none, or with the whole blob.
  *
- * A session that no chunk was sent to, closed with a whole body, needs no `Upload` object: the bytes go straight to
- * the bucket, which verifies them.
+ * A session without chunks that is closed with a whole body needs no `Upload` object: the bytes go straight to the
+ * bucket, which verifies them.
  *
- * Errors: `DIGEST_INVALID` (the upload is then gone), `BLOB_UPLOAD_UNKNOWN`, and those of {@link pushChunk}.
+ * Errors: `DIGEST_INVALID`, which ends the upload; `BLOB_UPLOAD_UNKNOWN`; and those of {@link pushChunk}.
  */
 export async function closeUpload(
   registry: Registry,
@@ -63,7 +63,7 @@ export async function closeUpload(
 function isMonolithic(session: NamedSession, body: UploadBody, digest: Digest): boolean {
   if (session.started || body.length === undefined || !body.isLengthSure) return false;
   if (body.length > maxPutBytes) return false;
-  // A later chunk, or none, on an id that says "no chunk sent": a client that went on with the first Location.
+  // If the bytes begin later, or there are none, the client did send chunks and still uses its first Location.
   return (body.offset ?? 0) === 0 && (body.length > 0 || isDigestOfNothing(digest));
 }
 
@@ -103,7 +103,7 @@ async function pushWhole(
     const stored = await bucket.write(key, body.bytes, digest);
     if (stored === "mismatch") return failure("DIGEST_INVALID", { digest });
   } catch (error) {
-    // A put that fails for want of bytes looks like one that the bucket failed to do.
+    // A put that fails because the body broke off looks like a failure of the bucket.
     if (error instanceof BucketFailed && (error.bodyBroke ?? (await body.broke()))) {
       return failure("BLOB_UPLOAD_INVALID", "the body broke off");
     }
@@ -112,13 +112,13 @@ async function pushWhole(
   return commitBlob(registry, session.repository, { digest, key, sizeBytes: length }, session.id, origin);
 }
 
-/** A body as the bucket wants it, and, once it was given to it, whether its client broke it off. */
+/** A body in the form that the bucket needs, and, after the put, whether the client broke it off. */
 type FixedBody = { bytes: BlobBytes; broke: () => Promise<boolean> };
 
-/** How long after a failed put its body may take to end, in milliseconds; both come of the same break. */
+/** How long after a failed put its body may take to end, in milliseconds, if the same broken connection caused both. */
 const breakMs = 100;
 
-/** A stream of known length: that of a request may have lost its own on the way. */
+/** A stream of known length. The body of a request may no longer know its own. */
 function fixed(stream: ReadableStream | null, length: number): FixedBody {
   if (length === 0) return { bytes: new Uint8Array(), broke: async () => false };
   if (stream === null) throw new TypeError("a length was announced for no body");
@@ -133,7 +133,7 @@ function fixed(stream: ReadableStream | null, length: number): FixedBody {
   };
 }
 
-/** Whether a stream that nobody reads from has broken, and not merely its reader. */
+/** Whether a stream without a reader has broken, rather than only its reader. */
 async function isErrored(stream: ReadableStream): Promise<boolean> {
   const reader = stream.getReader();
   const closed = reader.closed.then(
@@ -145,22 +145,24 @@ async function isErrored(stream: ReadableStream): Promise<boolean> {
   return answer;
 }
 
-/** Where an upload stands. Error: `BLOB_UPLOAD_UNKNOWN`. */
+/** The status of an upload. Error: `BLOB_UPLOAD_UNKNOWN`. */
 export function uploadStatus(registry: Registry, session: NamedSession): Promise<Result<UploadStatus>> {
   const { started, ...identity } = session;
   return registry.upload(session.id).status(identity, started);
 }
 
-/** Cancels an upload and frees what it stored. Errors: `BLOB_UPLOAD_UNKNOWN`, `BLOB_UPLOAD_BUSY`. */
+/** Cancels an upload and deletes its bytes. Errors: `BLOB_UPLOAD_UNKNOWN`, `BLOB_UPLOAD_BUSY`. */
 export function cancelUpload(registry: Registry, session: NamedSession): Promise<Result> {
   const { started, ...identity } = session;
   return registry.upload(session.id).cancel(identity, started);
 }
 
 /**
- * Mounts a blob from another repository, or, without `from`, from any that holds it and that the caller may pull.
+ * Mounts a blob from another repository, or, without `from`, from any repository that holds it and that the caller may
+ * pull.
  *
- * Returns false when that cannot be done, for whatever reason: the client then uploads, and learns nothing.
+ * Returns false if that is not possible, without the reason: the client then uploads, and learns nothing about the
+ * source.
  */
 export async function mountBlob(
   registry: Registry,
@@ -173,19 +175,19 @@ export async function mountBlob(
   const sources = from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
   for (const source of sources) {
     if (!(await mayPull(source))) continue;
-    // The shard may not know yet that a repository gave the blob up; its ledger does.
+    // The shard may not know yet that a repository has unlinked the blob; the ledger does.
     if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
     return (await commitMount(registry, repository, digest, source, origin)).ok;
   }
   return false;
 }
 
-/** How many are listed. */
+/** How many sessions are listed at most. */
 const mostListedUploads = 1000;
 
 /**
- * The sessions, oldest first. Where each has an object of its own, only those are asked that were reported to the catalog,
- * which happens after half a minute. Bodies of known length that are sent in one piece have no session.
+ * The open sessions, oldest first. If each has an object of its own, only those that were reported to the catalog are
+ * asked, which happens after half a minute. Bodies of known length that are sent in one piece have no session.
  */
 export async function listOpenUploads(registry: Registry): Promise<OpenSession[]> {
   const pools = uploadPools(registry.objects);
@@ -199,7 +201,7 @@ export async function listOpenUploads(registry: Registry): Promise<OpenSession[]
     .slice(0, mostListedUploads);
 }
 
-/** Cancels a session, and deletes what it stored. Error: `BLOB_UPLOAD_UNKNOWN`. */
+/** Cancels a session of any account, and deletes its bytes. Error: `BLOB_UPLOAD_UNKNOWN`. */
 export function dropUpload(registry: Registry, id: string): Promise<Result<{ repository: RepositoryName }>> {
   return registry.upload(id).drop(id);
 }

@@ -1,20 +1,20 @@
 /**
- * Work over all of the registry, in requests of bounded time: each ends with a cursor, from which the next goes on.
+ * Work over the whole registry, in requests of bounded time: each ends with a cursor, from which the next continues.
  */
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "./registry.ts";
 
-/** One part of such work. A step does some of it after `after`, `""` first, and returns where to go on from. */
+/** One phase of such work. A step does the part after `after` (`""` at first), and returns where the next continues. */
 export type Phase = { name: string; step(after: string): Promise<string | undefined> };
 
-/** How long one request works, in milliseconds; one step more at most. */
+/** How long one request works, in milliseconds. The last step may exceed it. */
 const budgetMs = 15_000;
 
 /**
- * Goes through the phases from a cursor, or from the beginning; without a cursor in the result, it came to the end.
+ * Runs the phases from a cursor, or from the beginning. The work is complete if the result has no cursor.
  *
- * Error: `REQUEST_INVALID` for a cursor of something else.
+ * Error: `REQUEST_INVALID` for a cursor of other work.
  */
 export async function walk(
   { clock }: Pick<Registry, "clock">,
@@ -40,16 +40,16 @@ export async function walk(
   return { ok: true };
 }
 
-/** How many objects are asked at once. */
+/** How many objects are called at once. */
 const atOnce = 8;
 
-/** How many repositories a step takes. */
+/** How many repositories a step covers. */
 const repositoriesAStep = 32;
 
-/** How often an object is visited that has more to do. Its own alarm goes on then. */
+/** How often an object that has more to do is called again. After that, its own alarm continues. */
 const maxVisits = 5;
 
-/** What one object was asked to do, and whether there is more. */
+/** The result of one object, and whether it has more to do. */
 type Visit<N> = (name: N) => Promise<{ more: boolean } | undefined>;
 
 async function visitAll<N>(names: N[], visit: Visit<N>): Promise<void> {
@@ -60,7 +60,7 @@ async function visitAll<N>(names: N[], visit: Visit<N>): Promise<void> {
   });
 }
 
-/** A phase that does something with each repository; again with those that say that there is more to do. */
+/** A phase that calls each repository, and again those that have more to do. */
 export function eachRepository(registry: Registry, visit: Visit<RepositoryName>): Phase {
   return {
     name: "repositories",
@@ -73,10 +73,10 @@ export function eachRepository(registry: Registry, visit: Visit<RepositoryName>)
   };
 }
 
-/** How many shards a step takes. */
+/** How many shards a step covers. */
 const shardsAStep = 32;
 
-/** A phase that does something with each shard. */
+/** A phase that calls each shard. */
 export function eachShard({ shardNames }: Registry, visit: Visit<string>): Phase {
   return {
     name: "shards",

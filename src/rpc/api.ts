@@ -1,5 +1,6 @@
 /**
- * What the objects ask of each other, and the Worker of them: plain data, as it crosses RPC.
+ * The interfaces of the objects for each other and for the Worker. Arguments and results are plain data, as they cross
+ * RPC.
  *
  * No method awaits another object, except those of `Upload` and of {@link Maintained}, which only the Worker calls.
  *
@@ -33,7 +34,7 @@ export type LinkRequest = {
 /** The outcome of linking. `lease-ended`: adopt again, then link again. */
 export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
 
-/** What the ledger knows of an upload session that needed no `Upload` object. */
+/** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
 
 /** A manifest to store. */
@@ -44,14 +45,14 @@ export type ManifestPut = {
   facts: ManifestFacts;
   tags: Tag[];
   origin: Origin;
-  /** Whether references to what the repository does not have are accepted. */
+  /** Whether missing references are accepted. */
   sparse: boolean;
 };
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
 
-/** A manifest as it is listed. */
+/** A manifest in a list. */
 export type ManifestEntry = ManifestStat & {
   tags: string[];
   artifactType?: string;
@@ -76,17 +77,20 @@ export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
 export interface LedgerApi extends Maintained {
-  /** Where a linked blob is. `renew`: a client will rely on it, so what nothing references yet is kept longer. */
+  /**
+   * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
+   * renewed.
+   */
   locateBlob(digest: Digest, renew: boolean): Promise<BlobLocation | undefined>;
   linkBlob(request: LinkRequest): Promise<LinkOutcome>;
-  /** Corrects the location of a linked blob, as its shard gave it. */
+  /** Corrects the location of a linked blob to the one that its shard gave. */
   relocateBlob(location: BlobLocation): Promise<void>;
-  /** Has the replica's rows about a linked blob, or the row of a manifest, written again: one of them is wrong. */
+  /** Rewrites the replica's rows about a linked blob, or the row of a manifest, because one of them is wrong. */
   repairReplica(key: ReplicaKey): Promise<void>;
   deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
   /**
-   * Asked by shards before they drop this repository as a holder of digests. Those that are not linked here are
-   * `voided`: none of them will ever be linked on the lease that is asked about, or on an earlier one.
+   * Called by shards before they drop this repository as a holder of digests. Digests that are not linked here are
+   * `voided`: they will never be linked on the lease that is asked about, or on an earlier one.
    */
   holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
   sessionState(session: string): Promise<SessionState>;
@@ -99,28 +103,30 @@ export interface LedgerApi extends Maintained {
   deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   deleteTag(tag: Tag, origin: Origin): Promise<Result>;
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
-  /** Who may pull; `undefined` where there is no such repository. */
+  /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
   setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
-  /** Deletes the repository with all it holds. Its name takes no pushes until its replica rows are gone. */
+  /**
+   * Deletes the repository with all its contents. Pushes to its name are refused until its replica rows are deleted.
+   */
   deleteRepository(origin: Origin): Promise<Result>;
-  /** The moves of a tag, newest first, from before the one with this sequence number. */
+  /** The moves of a tag, newest first, before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
   restoreTag(
     tag: Tag,
     wanted: TagRestore,
     origin: Origin,
   ): Promise<Result<{ digest: Digest; sequence: number }>>;
-  /** Puts a deleted manifest back, with those of its tags that do not exist. */
+  /** Restores a deleted manifest and those of its tags that do not exist. */
   restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
   /** The deleted manifests that can be restored: at most `limit` of them, each with at most `limit` tags. */
   restorable(limit: number): Promise<Restorable>;
-  /** What it holds; `undefined` where there is no such repository. */
+  /** The size of its contents; `undefined` if the repository does not exist. */
   usage(): Promise<RepositoryUsage | undefined>;
-  /** Has every row of the replica written again, in batches, by the alarm. */
+  /** Starts rewriting every row of the replica, in batches, by the alarm. */
   rebuildReplica(): Promise<void>;
-  /** Removes those of these rows from the replica that should not be there; returns which. Only the Worker calls it. */
+  /** Removes those of these rows from the replica that should not exist; returns them. Only the Worker calls it. */
   dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]>;
   listReferrers(
     subject: AnyDigest,
@@ -156,24 +162,24 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
 /** Who may pull a repository: those with a grant, or everybody. */
 export type Visibility = "private" | "public";
 
-/** What people see of a repository in lists. */
+/** The editable fields of a repository. */
 export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
 
-/** A repository as the catalog lists it, with how often its manifests were pulled. */
+/** A repository in the catalog, with the number of its pulls. */
 export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
 
-/** How often a tag was pulled, and when it was last. */
+/** How often a tag was pulled, and when last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
 
-/** What can be changed of {@link RepositoryInfo}; what is left out stays. */
+/** A change to {@link RepositoryInfo}; fields that are left out stay as they are. */
 export type RepositoryChange = { visibility?: Visibility; description?: string };
 
-/** A password as it is kept: PBKDF2 with SHA-256; salt and hash in base64url. */
+/** A stored password: PBKDF2 with SHA-256; salt and hash in base64url. */
 export type PasswordHash = { salt: string; hash: string; iterations: number };
 
 /**
- * An account. `version` is another one whenever what was issued for its password is to end: with each password, when
- * it is disabled, and when it is made anew under the same name.
+ * An account. `version` changes whenever the tokens that were issued for its password become invalid: with each new
+ * password, when it is disabled, and when it is created again under the same name.
  */
 export type Account = {
   name: string;
@@ -184,10 +190,10 @@ export type Account = {
   password?: PasswordHash;
 };
 
-/** An account to make or change; without `password` the old one stays. */
+/** An account to create or change; without `password` the old one stays. */
 export type AccountPut = { name: string; password?: PasswordHash; grants: Grant[]; isDisabled: boolean };
 
-/** A generated token of an account. Without `grants` it may what its account may. Days are counted from 1970. */
+/** A generated token of an account. Without `grants` it may do all that its account may. Days are counted from 1970. */
 export type TokenRecord = {
   id: string;
   account: string;
@@ -198,13 +204,13 @@ export type TokenRecord = {
   lastUsedDay?: number;
 };
 
-/** A token to keep; of its secret only the SHA-256, in hexadecimal. */
+/** A token to store, with the SHA-256 of its secret in hexadecimal. */
 export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string };
 
 /** A key that signs tokens: both halves as JWK. */
 export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
 
-/** What was done or refused, by whom, to what, from where. */
+/** An entry of the audit log: an action that was done or refused. */
 export type AuditEntry = {
   time: string;
   actor: string;
@@ -214,37 +220,39 @@ export type AuditEntry = {
   address: string;
   requestId: string;
   detail?: string;
-  /** How often it was refused within a moment, if more than once; the rest is of the first time. */
+  /** How many equal refusals this entry stands for, if more than one; the other fields are of the first. */
   times?: number;
 };
 
-/** An entry to keep. */
+/** An entry to store. */
 export type NewAuditEntry = AuditEntry & { kind: AuditKind };
 
-/** An entry as it is kept. The ids of all kinds together rise. */
+/** A stored entry. Ids increase over the entries of all kinds. */
 export type KeptAuditEntry = AuditEntry & { id: number };
 
-/** How much a ledger could not hand over yet: rows of the replica, and events. */
+/** How much a ledger could not deliver yet: rows of the replica, and events. */
 export type Backlog = { replica: number; events: number };
 
-/** What there is one of in a registry. */
+/** The catalog: data that a registry has once. */
 export interface CatalogApi {
-  /** The secret that signs upload sessions, made on first use. */
+  /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
   putRepository(info: RepositoryInfo): Promise<void>;
   removeRepository(repository: RepositoryName): Promise<void>;
   /** A page of repositories after `last` whose name or description contains `query`. */
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
-  /** A repository as it is listed; `undefined` where it is not. */
+  /** A repository of the list; `undefined` if it is not listed. */
   repository(name: RepositoryName): Promise<ListedRepository | undefined>;
 
-  /** Adds up what an isolate counted, each report once. */
+  /** Adds the counts of isolates to the totals, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
-  /** Keeps what a ledger could not hand over yet, which may be nothing any more. */
+  /** Stores the backlog of a ledger, which may be empty. */
   putBacklog(repository: RepositoryName, backlog: Backlog): Promise<void>;
-  /** The ids of upload sessions that were reported as open, at most so many: of those that have an object each. */
+  /**
+   * The ids of upload sessions that were reported as open, at most `limit`. Only sessions with their own object count.
+   */
   openUploads(limit: number): Promise<string[]>;
-  /** The sums of what all isolates counted, and what the objects said of themselves. */
+  /** The totals of all isolates' counts, and the metrics of objects. */
   counts(): Promise<Sample[]>;
   /** The tags of a repository that are pulled most. */
   tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]>;
@@ -259,18 +267,18 @@ export interface CatalogApi {
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;
   token(id: string): Promise<TokenRecord | undefined>;
-  /** The token with this hash, of whatever account. `day`: kept as the day of its last use, written once a day. */
+  /** The token with this hash, of any account. `day` is stored as the day of its last use, once a day. */
   tokenBySecret(secretHash: string, day: number): Promise<TokenRecord | undefined>;
   listTokens(account: string): Promise<TokenRecord[]>;
   deleteToken(account: string, id: string): Promise<boolean>;
 
-  /** The keys that sign and verify, newest first. A new one is made where there is none, or the newest is too old. */
+  /** The signing keys, newest first. A new one is created if there is none, or the newest is too old. */
   signingKeys(): Promise<SigningKey[]>;
-  /** Makes a new key that signs from now on; those before it go on verifying. */
+  /** Creates a new signing key. Earlier keys still verify. */
   rotateSigningKey(): Promise<SigningKey[]>;
 
   audit(entries: NewAuditEntry[]): Promise<void>;
-  /** The entries from before an id, of one kind or of all, newest first. */
+  /** The entries before an id, of one kind or of all, newest first. */
   listAudit(kind: AuditKind | undefined, before: number, limit: number): Promise<Page<KeptAuditEntry>>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * How verified bytes become a blob of a repository: the shard adopts them and gives the repository a lease, in which
- * the ledger links them. Neither holds a lock while the other is awaited.
+ * Commits verified bytes as a blob of a repository: the shard adopts them and gives the repository a lease, and the
+ * ledger links them during the lease. Neither holds a lock while it waits for the other.
  */
 import type { Clock } from "../clock.ts";
 import { failure, type Result } from "../oci/errors.ts";
@@ -13,13 +13,13 @@ import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./s
 
 const attempts = 3;
 
-/** Where a commit happens. */
+/** What a commit needs to reach the objects. */
 type Committer = { objects: ObjectBindings; clock: Clock };
 
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
  *
- * Errors: `BLOB_UPLOAD_UNKNOWN` if the session has ended in another way, or the bytes are going to be deleted;
+ * Errors: `BLOB_UPLOAD_UNKNOWN` if the session has ended in another way, or the bytes will be deleted;
  * `REPOSITORY_DELETING`.
  *
  * @throws Unreachable if an object cannot be reached; nothing is lost, and the commit may be repeated.
@@ -38,9 +38,9 @@ export async function commitBlob(
 }
 
 /**
- * Links a digest that has bytes already, and that is linked in `from`, into another repository: a mount.
+ * Mounts a digest that is stored and linked in `from` into another repository.
  *
- * Errors: `BLOB_UNKNOWN` when there are no bytes of this digest.
+ * Errors: `BLOB_UNKNOWN` if no bytes of this digest are stored.
  */
 export async function commitMount(
   committer: Committer,
@@ -55,7 +55,7 @@ export async function commitMount(
 }
 
 /**
- * Whether a blob that was committed is still in the repository. If so, it is kept for another while: whoever repeats a
+ * Whether a blob that was committed is still in the repository. If so, its grace is renewed, as a client that repeats a
  * push relies on it.
  *
  * @throws Unreachable if the ledger cannot be reached.
@@ -80,7 +80,7 @@ async function linkAdopted(
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
     switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
       case "linked":
-        // A new link is safe from collection for a lease. After that, the blob may have gone: it is linked again.
+        // A new link is safe from collection for a lease. After that, the blob may have been collected: link it again.
         if (clock.now() < adoption.leaseUntil) return { ok: true };
         break;
       case "session-closed":

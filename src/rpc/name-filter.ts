@@ -7,13 +7,13 @@ const bits = 1 << 20;
 const positions = 4;
 
 /**
- * Names in 128 KiB, however many they are. It never denies a name that is in it. Of others it takes one in a hundred
- * for one of its own where it holds 100,000, and every one where it holds millions.
+ * A set of names in 128 KiB, however many they are. It has no false negatives. With 100,000 names, one in a hundred
+ * other names is a false positive; with millions, every one is.
  */
 export class NameFilter {
   readonly bytes: Uint8Array<ArrayBuffer>;
 
-  /** A filter without names, or one whose bytes came from elsewhere. */
+  /** An empty filter, or one with these bytes. */
   constructor(bytes = new Uint8Array(bits / 8)) {
     this.bytes = bytes;
   }
@@ -37,7 +37,7 @@ function bitsOf(name: string): [index: number, mask: number][] {
   });
 }
 
-/** FNV-1a of 32 bits, finished as MurmurHash3 is. */
+/** FNV-1a of 32 bits with the finalizer of MurmurHash3. */
 function hash(text: string, seed: number): number {
   let state = seed;
   for (let index = 0; index < text.length; index++) {

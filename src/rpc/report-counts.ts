@@ -1,12 +1,12 @@
-/** How the counts of an isolate reach the catalog, which adds up those of all isolates. */
+/** Reports the counts of an isolate to the catalog, which adds up those of all isolates. */
 import type { Env } from "../bindings.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
 import { catalogStub } from "./stubs.ts";
 
 /**
- * Reports what was counted since the last report, except uploads that have not been open for long enough. A report that
- * may not have arrived is sent again, before the next one.
+ * Reports the counts since the last report, without uploads that have not been open for long enough. A report that may
+ * not have arrived is sent again before the next one.
  */
 export async function reportCounts(env: Env, now: number, openForMs = 0): Promise<void> {
   // The counts wait in memory until the disk has room.
@@ -22,7 +22,7 @@ export async function reportCounts(env: Env, now: number, openForMs = 0): Promis
   }
 }
 
-/** Reports what was counted, if it is time for that, without making anybody wait. */
+/** Reports the counts if a report is due. The caller does not wait for it. */
 export function reportIfDue(env: Env, now: number, waitUntil: (promise: Promise<void>) => void): void {
   if (meter.isReportDue(now, reportEveryMs)) waitUntil(reportCounts(env, now, reportEveryMs));
 }

@@ -1,9 +1,9 @@
 /**
- * What a scrub looked at, put right, and could not put right. Plain data, as it crosses RPC.
+ * What a scrub checked, repaired, and could not repair. Plain data, as it crosses RPC.
  */
 import { log } from "../log.ts";
 
-/** Something that was not as it should be. */
+/** Something that is wrong or was repaired. */
 export type Finding = {
   what: string;
   repository?: string;
@@ -13,7 +13,7 @@ export type Finding = {
   detail?: string;
 };
 
-/** How much was looked at. */
+/** How much was checked. */
 export type Checked = {
   blobs: number;
   bytes: number;
@@ -24,24 +24,24 @@ export type Checked = {
 };
 
 /**
- * What a piece of a scrub came to. `refused`: what is as it was pushed, and is served, but would be refused if it were
- * pushed today. `unchecked`: what could not be looked at, because an object or a store did not answer.
+ * The result of a piece of a scrub. `refused`: manifests that are intact and served, but would be refused if they were
+ * pushed today. `unchecked`: what could not be checked, because an object or a store did not answer.
  */
 export type ScrubReport = { checked: Checked } & Record<FindingKind, Finding[]>;
 
 const findingKinds = ["repaired", "problems", "refused", "unchecked"] as const;
 type FindingKind = (typeof findingKinds)[number];
 
-/** A piece of a scrub, and where the next one begins; `undefined` after the last. */
+/** The result of a piece of a scrub, and where the next piece begins; `undefined` after the last. */
 export type ScrubStep = { report: ScrubReport; next: string | undefined };
 
-/** The job of `due` tables whose id says where an object's own scrub goes on; `""`: where it begins. */
+/** The job of an object's own scrub. Its id is where the scrub continues; `""`: at the beginning. */
 export const scrubJob = "scrub";
 
-/** How long an object rests between two pieces of its own scrub. */
+/** The pause between two pieces of an object's own scrub. */
 export const scrubPauseMs = 60_000;
 
-/** A report of nothing. */
+/** An empty report. */
 export function emptyReport(): ScrubReport {
   return {
     checked: { blobs: 0, bytes: 0, links: 0, manifests: 0, tags: 0, keys: 0 },
@@ -52,13 +52,13 @@ export function emptyReport(): ScrubReport {
   };
 }
 
-/** Adds what another piece came to. */
+/** Adds the report of another piece. */
 export function addReport(sum: ScrubReport, piece: ScrubReport): void {
   for (const name of Object.keys(sum.checked) as (keyof Checked)[]) sum.checked[name] += piece.checked[name];
   for (const kind of findingKinds) sum[kind].push(...piece[kind]);
 }
 
-/** Logs what a scrub found, a line each. */
+/** Logs the findings of a scrub, one line each. */
 export function logFindings({ repaired, problems, refused, unchecked }: ScrubReport): void {
   for (const finding of repaired) log("warn", "scrub repaired", finding);
   for (const finding of refused) log("warn", "manifest would be refused", finding);

@@ -1,5 +1,5 @@
 /**
- * The parts of a scrub that begin with what the stores have: orphaned objects in the bucket, and orphaned rows of the
+ * The parts of a scrub that start from the stores: they find orphaned objects in the bucket and orphaned rows of the
  * replica.
  */
 
@@ -11,7 +11,7 @@ import { emptyReport, type ScrubReport, type ScrubStep } from "./scrub-report.ts
 import { namedShardStub, type ObjectBindings, repositoryStub, shardNames, uploadStub } from "./stubs.ts";
 import { logDeletion } from "./tally.ts";
 
-/** What is compared with each other: the bucket and the replica, with what the objects know of them. */
+/** What is compared: the bucket and the replica with the objects. */
 export type Stores = {
   objects: ObjectBindings;
   bucket: Bucket;
@@ -23,9 +23,9 @@ const keysAStep = 500;
 const objectsAtOnce = 16;
 
 /**
- * Checks a page of the bucket's keys. A key is deleted if it is older than the grace, and no shard and no open upload
- * knows it. Uploads are asked before shards, as keys go from uploads to shards. Keys are never used twice: what nobody
- * knows now, nobody will ever know.
+ * Checks a page of the bucket's keys. A key is deleted if it is older than the grace and no shard or open upload knows
+ * it. Uploads are asked before shards, as keys pass from uploads to shards. Keys are never reused, so a key that is
+ * unknown now stays unknown.
  */
 export async function scrubBucket(
   { objects, bucket, settings }: Stores,
@@ -79,7 +79,7 @@ async function notOfUploads(objects: ObjectBindings, keys: string[], report: Scr
   return unknown;
 }
 
-/** Checks a page of the replica's rows, if there is one: the ledgers remove those that they do not know. */
+/** Checks a page of the replica's rows, if there is a replica: the ledgers remove rows that they do not know. */
 export async function scrubReplica(
   { objects, replica }: Pick<Stores, "objects" | "replica">,
   cursor: string,
@@ -106,7 +106,7 @@ export async function scrubReplica(
 
 const inReplica = "replica ";
 
-/** The next piece of both, one after the other, as an object scrubs them by its alarm; `""`: the first. */
+/** The next piece of both parts, first one and then the other, for an object's own scrub; `""`: the first piece. */
 export async function scrubStores(stores: Stores, after: string, now: number): Promise<ScrubStep> {
   if (!after.startsWith(inReplica)) {
     const step = await scrubBucket(stores, after, now);

@@ -1,4 +1,4 @@
-/** How the objects are reached: by names. */
+/** Stubs of the objects, by name. */
 import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
@@ -12,7 +12,7 @@ import {
   type WebhooksApi,
 } from "./webhooks-api.ts";
 
-/** The namespaces of objects, and how work is divided between the objects: what it takes to reach any of them. */
+/** What is needed to reach any object: the namespaces, and how work is divided between the objects. */
 export type ObjectBindings = Pick<
   Env,
   "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
@@ -24,8 +24,8 @@ export class Unreachable extends Error {
 }
 
 /**
- * A stub whose calls fail with {@link Unreachable}. Those that are `repeatable` are tried once more if the platform
- * says that this helps. A stub that failed is broken for good, so each try takes a new one.
+ * A stub whose calls fail with {@link Unreachable}. Calls in `repeatable` are tried once more if the platform marks the
+ * error as retryable. A stub that failed stays broken, so each try takes a new one.
  */
 function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: () => T): T {
   return new Proxy({} as T, {
@@ -48,8 +48,8 @@ function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: (
 }
 
 /**
- * Calls a method of a stub, and disposes of the call. A call that failed would otherwise keep both objects in memory
- * until it is garbage collected. What comes back is plain data.
+ * Calls a method of a stub, and disposes of the call. A failed call would otherwise keep both objects in memory until
+ * it is garbage collected. Results are plain data.
  */
 async function call(stub: object, method: string | symbol, args: unknown[]): Promise<unknown> {
   const remote = Reflect.get(stub, method) as (...args: unknown[]) => Promise<unknown> & Partial<Disposable>;
@@ -66,12 +66,12 @@ export function repositoryStub(env: ObjectBindings, name: RepositoryName): Ledge
   return reliable(repeatableLedgerCalls, () => env.LEDGERS.getByName(name) as unknown as LedgerApi);
 }
 
-/** The bindings that say how the work is divided between objects. */
+/** The bindings that determine how work is divided between objects. */
 type Division = Pick<Env, "MACHINE">;
 
 const machines = new WeakMap<Division, Machine>();
 
-/** How the work is divided between objects. It is read once in an isolate. */
+/** How work is divided between objects. Read once per isolate. */
 function machineOf(env: Division): Machine {
   const known = machines.get(env) ?? parseMachine(env);
   machines.set(env, known);
@@ -82,13 +82,13 @@ function byteName(byte: number): string {
   return byte.toString(16).padStart(2, "0");
 }
 
-/** The names of all shards, in order. Each is the first of the bytes that the shard decides about, in hexadecimal. */
+/** The names of all shards, in order. Each is the lowest first byte of the shard's digests, in hexadecimal. */
 export function shardNames(env: Division): string[] {
   const { blobShards } = machineOf(env);
   return Array.from({ length: blobShards }, (_, index) => byteName(index * (maxBlobShards / blobShards)));
 }
 
-/** The name of the shard that decides about a digest, by its first byte. */
+/** The name of the shard of a digest, by the digest's first byte. */
 export function shardOf(env: Division, digest: Digest): string {
   const byte = Number.parseInt(hexOf(digest).slice(0, 2), 16);
   return byteName(byte - (byte % (maxBlobShards / machineOf(env).blobShards)));
@@ -130,12 +130,12 @@ export function uploadStub(env: ObjectBindings, session: string): UploadApi {
   return namedUploadStub(env, uploadObjectOf(env, session));
 }
 
-/** The one catalog. */
+/** The catalog. */
 export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
 }
 
-/** The object that knows the webhooks. */
+/** The object that has the webhooks. */
 export function webhooksStub(env: ObjectBindings): WebhooksApi {
   return reliable(
     repeatableWebhooksCalls,

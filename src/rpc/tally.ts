@@ -1,4 +1,4 @@
-/** Counts and logs what collection has deleted: nothing is deleted without a log line that says why. */
+/** Counts and logs deletions by collection. Every deletion has a log line with its reason. */
 import { log } from "../log.ts";
 import { meter } from "../metrics/meter.ts";
 import type { Freed } from "./upkeep.ts";
@@ -8,7 +8,7 @@ export function nothingFreed(): Freed {
   return { manifests: 0, links: 0, blobs: 0, bytes: 0, uploads: 0 };
 }
 
-/** Adds up what was deleted in several places. */
+/** Adds up the deletions of several objects. */
 export function addFreed(...reports: Freed[]): Freed {
   const sum = nothingFreed();
   for (const report of reports) {
@@ -17,16 +17,16 @@ export function addFreed(...reports: Freed[]): Freed {
   return sum;
 }
 
-/** What one object has deleted since it was constructed. */
+/** Counts what one object has deleted since it was constructed. */
 export class Tally {
   #sum = nothingFreed();
 
-  /** Counts what was deleted. */
+  /** Counts deletions. */
   add(freed: Partial<Freed>): void {
     this.#sum = addFreed(this.#sum, { ...nothingFreed(), ...freed });
   }
 
-  /** Runs work; resolves with what was deleted from its beginning to its end. */
+  /** Runs work; resolves with what was deleted while it ran. */
   async during(work: () => Promise<unknown>): Promise<Freed> {
     const before = this.#sum;
     await work();
@@ -37,8 +37,7 @@ export class Tally {
 }
 
 /**
- * What is logged of a deletion: what it was, whose, and why. `what` and `reason` are from a fixed set of words, as they
- * are labels of metrics too.
+ * The log entry of a deletion. `what` and `reason` come from a fixed set of words, as they are also labels of metrics.
  */
 export type Deletion = {
   what: string;

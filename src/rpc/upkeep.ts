@@ -9,32 +9,31 @@ import type { ScrubStep } from "./scrub-report.ts";
 export type Freed = { manifests: number; links: number; blobs: number; bytes: number; uploads: number };
 
 /**
- * How an object collects: how long it works on each kind of job, in milliseconds, and whether what is deleted or
- * unreferenced goes at once, as an administrator asks for.
+ * Options of collection: how long an object works on each kind of job, in milliseconds, and whether an administrator
+ * has ended the grace of deleted and unreferenced content.
  */
 export type CollectHow = { budgetMs: number; endsGrace: boolean };
 
 /**
- * The outcome of collection. `more`: some of what is due is left. `keptUntilMs`: something is kept until then because a
+ * The outcome of collection. `more`: some jobs are still due. `keptUntilMs`: something is kept until then because a
  * push may rely on it; 0 if nothing is.
  */
 export type Collected = { freed: Freed; more: boolean; keptUntilMs: number };
 
-/** How many jobs an object makes due at a time when their grace ends. */
+/** How many jobs an object makes due at a time when it ends their grace. */
 export const endedAtOnce = 500;
 
 /**
- * What an object does by its alarm, done now, for about as long as the budget says. Only the Worker calls these
- * methods.
+ * Runs the work of an object's alarm now, for about as long as the budget. Only the Worker calls these methods.
  */
 export interface Maintained {
-  /** Does what is due. */
+  /** Runs the jobs that are due. */
   collect(how: CollectHow): Promise<Collected>;
-  /** Does a piece of a scrub: the one after the piece that ended with `after`; `""` for the first. */
+  /** Runs one piece of a scrub, the one after `after`; `""` for the first. */
   scrub(after: string): Promise<ScrubStep>;
 }
 
-/** A move of a tag: who pointed it from what to what; `null`: the tag did not exist. */
+/** A move of a tag from one digest to another, and its actor; `null`: the tag did not exist. */
 export type TagMove = {
   sequence: number;
   from: Digest | null;
@@ -44,8 +43,8 @@ export type TagMove = {
 };
 
 /**
- * What of a tag's history to restore: a digest; what a move led to; or, with neither, what came before what it points
- * at now.
+ * What to restore from a tag's history: a digest; the result of a move; or, with neither, the digest before the current
+ * one.
  */
 export type TagRestore = { digest?: Digest; sequence?: number };
 
@@ -59,8 +58,8 @@ export type Restorable = {
 };
 
 /**
- * What a repository holds. `logical`: each thing counted as often as it is referenced, as if nothing was shared;
- * `stored`: each once.
+ * The size of a repository. `logical` counts each blob or manifest as often as it is referenced, as if nothing was
+ * shared; `stored` counts each once.
  */
 export type RepositoryUsage = {
   manifests: number;
@@ -72,8 +71,8 @@ export type RepositoryUsage = {
   stored: Amount;
 };
 
-/** How many things, of how many bytes together. */
+/** A number of blobs, manifests or both, and their total bytes. */
 export type Amount = { objects: number; bytes: number };
 
-/** What a shard stores: bytes of digests, and bytes that are going to be deleted, as far as their size is known. */
+/** What a shard stores: bytes of digests, and bytes that will be deleted, as far as their size is known. */
 export type ShardUsage = { blobs: Amount; leaving: Amount };

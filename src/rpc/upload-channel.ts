@@ -1,10 +1,9 @@
 /**
- * What the Worker asks of an `Upload` object (see api.ts), and how a request's bytes reach it: as the body of a request
- * to it, with their description in a header. A stream as an argument of RPC would be half as fast.
+ * The interface of `Upload` objects for the Worker (see api.ts), and how the bytes of a request reach them: as the body
+ * of a `fetch`, with their description in a header. A stream as an RPC argument would be half as fast.
  *
- * The result comes back in a header too, at once. The body of the answer ends when the object has read all that the
- * client sends, even if it was refused: a connection that nobody reads from is reset, and its client may never see why
- * it was refused.
+ * The result comes back in a header at once. The body of the response ends when the object has read all that the client
+ * sends, even if it was refused: a connection that nobody reads from is reset, and its client may never see the reason.
  */
 
 import type { Result } from "../oci/errors.ts";
@@ -12,29 +11,29 @@ import type { Origin } from "../oci/event.ts";
 import type { Digest, DigestAlgorithm, RepositoryName } from "../oci/reference.ts";
 import { drain } from "../storage/streams.ts";
 
-/** An upload session, as its signed id tells. */
+/** An upload session, as described by its signed id. */
 export type UploadSession = { id: string; repository: RepositoryName; algorithm: DigestAlgorithm };
 
-/** One request's worth of an upload: a chunk, the end, or both. Its bytes are the body of the request. */
+/** One request to an upload: a chunk, its end, or both. The bytes are the body of the request. */
 export type UploadWrite = {
   session: UploadSession;
-  /** Whether the client has seen this upload accept bytes. An upload that then knows nothing has ended. */
+  /** Whether the client has seen this upload accept bytes. If so, and the object has no such session, it has ended. */
   started: boolean;
-  /** Where the client says that its bytes begin. */
+  /** The offset at which the client says that its bytes begin. */
   offset?: number;
-  /** How many bytes the client says that it sends. */
+  /** The number of bytes that the client has announced. */
   length?: number;
   /** If present: closes the upload, whose content has this digest. */
   digest?: Digest;
-  /** Who sends it. */
+  /** The origin of the request. */
   origin: Origin;
 };
 
-/** Where an upload stands: how many bytes have been received and kept. */
+/** The status of an upload: how many bytes have been received and stored. */
 export type UploadStatus = { offset: number };
 
 /**
- * A session that takes bytes. Bytes count once they are stored. `opened` is unknown if an earlier release opened it.
+ * An open session. Bytes count once they are stored. `opened` is unknown if an earlier release opened the session.
  * Times are milliseconds since 1970.
  */
 export type OpenSession = UploadSession & {
@@ -44,15 +43,15 @@ export type OpenSession = UploadSession & {
   isWriting: boolean;
 };
 
-/** One upload session that has received bytes; or on one machine several, in one object. */
+/** An object with one upload session that has received bytes, or on one machine several. */
 export interface UploadApi {
   /** Streams a request's bytes in; see {@link sendWrite}. */
   fetch(request: Request): Promise<Response>;
   status(session: UploadSession, started: boolean): Promise<Result<UploadStatus>>;
   cancel(session: UploadSession, started: boolean): Promise<Result>;
-  /** The sessions of this object that take bytes, at most so many. */
+  /** The open sessions of this object, at most `limit`. */
   openSessions(limit: number): Promise<OpenSession[]>;
-  /** Cancels a session of anybody. Error: `BLOB_UPLOAD_UNKNOWN`. */
+  /** Cancels a session of any account. Error: `BLOB_UPLOAD_UNKNOWN`. */
   drop(id: string): Promise<Result<{ repository: RepositoryName }>>;
   /** Whether the bytes under a key are this upload's, to be adopted or deleted. */
   ownsKey(key: string): Promise<boolean>;
@@ -69,12 +68,14 @@ const writeHeader = "stowage-write";
 const resultHeader = "stowage-result";
 const receivedHeader = "stowage-received";
 
-/** What becomes of a request while it is answered. */
+/** What the sender of an upload's bytes reports to the request that they came with. */
 export type Transfer = {
-  /** Keeps the answer to the client from ending: that would end the reading of its request. */
-  hold: (promise: Promise<unknown>) => void;
-  /** Is told how many bytes came. */
-  received: (sizeBytes: number) => void;
+  /**
+   * Keeps the answer to the client open until a promise settles. If it ended, its request would not be read further.
+   */
+  keepOpenUntil: (promise: Promise<unknown>) => void;
+  /** Called with the number of bytes that were received. */
+  reportBodySize: (sizeBytes: number) => void;
 };
 
 /** Sends bytes (none for `null`) to an upload; see {@link UploadWrite}. */
@@ -82,7 +83,7 @@ export async function sendWrite(
   upload: UploadApi,
   write: UploadWrite,
   body: ReadableStream | null,
-  { hold, received }: Transfer,
+  { keepOpenUntil, reportBodySize }: Transfer,
 ): Promise<Result<UploadStatus>> {
   const request = new Request("https://upload/", {
     method: "POST",
@@ -90,17 +91,17 @@ export async function sendWrite(
     body,
   });
   const response = await upload.fetch(request);
-  hold(drain(response.body));
-  received(Number(response.headers.get(receivedHeader)));
+  keepOpenUntil(drain(response.body));
+  reportBodySize(Number(response.headers.get(receivedHeader)));
   return JSON.parse(response.headers.get(resultHeader) ?? "");
 }
 
-/** The object's side of {@link sendWrite}: what is sent. */
+/** The object's side of {@link sendWrite}: reads the request. */
 export function receiveWrite(request: Request): UploadWrite {
   return JSON.parse(request.headers.get(writeHeader) ?? "");
 }
 
-/** The object's side of {@link sendWrite}: what comes of it, and how many bytes came. */
+/** The object's side of {@link sendWrite}: answers with the result, and how many bytes were received. */
 export function answerWrite(request: Request, result: Result<UploadStatus>, receivedBytes: number): Response {
   const headers = { [resultHeader]: JSON.stringify(result), [receivedHeader]: String(receivedBytes) };
   if (result.ok || request.body === null) return new Response(null, { headers });

@@ -1,14 +1,14 @@
 /**
- * What the objects that deliver events ask of each other, and the Worker of them; see api.ts.
+ * The interfaces of the objects that deliver events; see api.ts.
  *
- * The ledgers hand their events to `Webhooks`, which knows who listens and passes them on. Each webhook has a
- * `WebhookQueue` of its own, which sends them. So a slow listener delays neither pushes nor other listeners.
+ * The ledgers send their events to `Webhooks`, which has the list of webhooks and passes the events on. Each webhook
+ * has a `WebhookQueue` of its own, which delivers them. So a slow listener delays neither pushes nor other listeners.
  */
 import type { EventType, RegistryEvent } from "../oci/event.ts";
 import type { EventFormat } from "../oci/event-format.ts";
 import type { Page } from "./api.ts";
 
-/** Where to send which events, and how. `repository` is a pattern as in grants. `secret` is shown to nobody. */
+/** A webhook: which events to send where. `repository` is a pattern as in grants. `secret` is never shown. */
 export type Webhook = {
   id: string;
   url: string;
@@ -21,21 +21,21 @@ export type Webhook = {
   createdAtMs: number;
 };
 
-/** A change to a webhook; what is left out stays. */
+/** A change to a webhook; fields that are left out stay as they are. */
 export type WebhookChange = Partial<Omit<Webhook, "id" | "createdAtMs">>;
 
-/** Whether somebody listens to a repository, or else for how long nobody does. */
+/** Whether somebody listens to a repository; if not, for how long nobody will. */
 export type Attention = { isListening: boolean; quietMs?: number };
 
-/** Which webhooks there are, and what each has still to be told. */
+/** The list of webhooks, and what has still to be passed on to each. */
 export interface WebhooksApi {
   /**
-   * Takes over events, in order, for all webhooks that want them. Answers whether any may want events of this
-   * repository. If none does, none will for `quietMs` from the call on: whoever makes a webhook waits for that long
-   * (`EVENT_QUIET`). An earlier release does not answer that.
+   * Accepts events, in order, for all webhooks that want them. Answers whether any may want events of this repository.
+   * If none does, none will for `quietMs` from the call on, as creating a webhook takes that long (`EVENT_QUIET`).
+   * Earlier releases do not answer `quietMs`.
    */
   accept(repository: string, events: RegistryEvent[]): Promise<Attention>;
-  /** Patterns of the repositories whose pulls somebody wants to hear of. */
+  /** Patterns of the repositories whose pulls some webhook wants. */
   pullPatterns(): Promise<string[]>;
   /** False if there are too many. */
   addWebhook(webhook: Webhook): Promise<boolean>;
@@ -53,7 +53,7 @@ export const repeatableWebhooksCalls: ReadonlySet<keyof WebhooksApi> = new Set([
   "listWebhooks",
 ]);
 
-/** One try to deliver an event. `status` and `answer` (its beginning) are there if the listener answered. */
+/** One attempt to deliver an event. `status` and `answer` (its beginning) are set if the listener answered. */
 export type Delivery = {
   event: string;
   type: string;
@@ -83,19 +83,19 @@ export type TryCounts = Record<Delivery["outcome"], number>;
 
 /** The queue of one webhook. */
 export interface WebhookQueueApi {
-  /** Takes over the webhook as it is now, and events, in order. An event that is waiting already is not taken twice. */
+  /** Accepts the current webhook, and events, in order. An event that is already queued is not queued twice. */
   receive(webhook: Webhook, events: RegistryEvent[]): Promise<void>;
   state(): Promise<QueueState>;
-  /** Its state, with all attempts since the webhook was made. */
+  /** Its state, with all attempts since the webhook was created. */
   counts(): Promise<QueueState & { tries: TryCounts }>;
-  /** The latest tries, newest first. */
+  /** The latest attempts, newest first. */
   deliveries(limit: number): Promise<Delivery[]>;
   /** Dead letters, newest first, after the one of the event `last` ("" for the newest). */
   deadLetters(last: string, limit: number): Promise<Page<DeadLetter>>;
   deadLetter(event: string): Promise<DeadLetter | undefined>;
   /** Puts a dead letter back at the end of the queue. False if there is none. */
   replayDeadLetter(event: string): Promise<boolean>;
-  /** Deletes everything: the webhook was deleted. */
+  /** Deletes everything, as the webhook was deleted. */
   forget(): Promise<void>;
 }
 

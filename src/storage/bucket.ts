@@ -1,51 +1,51 @@
 /**
- * The store of blob bytes: what the registry needs of it, and its implementation on R2. The one on the disk of one
- * machine is in disk-bucket.ts.
+ * The store of blob bytes: its interface, and the implementation on R2. The implementation on the disk of one machine
+ * is in disk-bucket.ts.
  *
- * It knows keys and bytes, nothing of digests' owners. It never decides that a blob does not exist.
+ * It stores bytes by key, and does not know which repositories hold them. It never decides that a blob does not exist.
  */
 
 import type { ByteRange } from "../oci/http.ts";
 import { algorithmOf, type Digest, hexOf } from "../oci/reference.ts";
 
-/** A part of a multipart upload that is stored. */
+/** A stored part of a multipart upload. */
 export type StoredPart = { partNumber: number; etag: string };
 
 /** A multipart upload: the key it will be stored under, and the bucket's name for it. */
 export type MultipartUpload = { key: string; uploadId: string };
 
-/** Something stored: its key, and when it was stored, in milliseconds since 1970. */
+/** A stored object: its key, and when it was stored, in milliseconds since 1970. */
 export type StoredObject = { key: string; storedAtMs: number };
 
-/** Where bytes are stored, and how many they are. */
+/** The key and the number of stored bytes. */
 export type StoredBytes = { key: string; sizeBytes: number };
 
-/** A page of what is stored; without a cursor it was the last. */
+/** A page of stored objects; without a cursor it is the last. */
 export type StoredPage = { objects: StoredObject[]; cursor: string | undefined };
 
-/** The most parts that one upload may have. */
+/** How many parts one upload may have at most. */
 export const maxParts = 10_000;
 
-/** The largest body that is stored in one put, in bytes; R2 takes about 5 GiB. */
+/** The largest body that is stored in one put, in bytes; R2 accepts about 5 GiB. */
 export const maxPutBytes = 4 * 1024 * 1024 * 1024;
 
-/** The bytes of a blob: all of them, or a stream of just so many, which knows that (`FixedLengthStream`). */
+/** The bytes of a blob: in memory, or a stream that knows its length (`FixedLengthStream`). */
 export type BlobBytes = Uint8Array | { stream: ReadableStream<Uint8Array>; sizeBytes: number };
 
-/** A part that is stored while its bytes come. Exactly one of {@link end} and {@link abort} must be called. */
+/** A part that is stored while its bytes arrive. Exactly one of {@link end} and {@link abort} must be called. */
 export interface OpenPart {
-  /** Takes bytes; they may be changed once this is through. */
+  /** Writes bytes; the caller may reuse the buffer once this resolves. */
   write(bytes: Uint8Array): Promise<void>;
   /** Stores the part. */
   end(): Promise<{ etag: string }>;
-  /** Forgets what was written. Never throws. */
+  /** Discards what was written. Never throws. */
   abort(): Promise<void>;
 }
 
-/** The store could not do what it was asked; the message says what. It may be tried again. */
+/** The store failed; the message says in which operation. It may be tried again. */
 export class BucketFailed extends Error {
   override name = "BucketFailed";
-  /** Whether it failed because the bytes that it was given broke off; `undefined` where the store cannot tell. */
+  /** Whether it failed because the body broke off; `undefined` if the store cannot tell. */
   readonly bodyBroke: boolean | undefined;
 
   constructor(message: string, { cause, bodyBroke }: { cause?: unknown; bodyBroke?: boolean } = {}) {
@@ -54,39 +54,39 @@ export class BucketFailed extends Error {
   }
 }
 
-/** The blob store. Every method throws {@link BucketFailed} when the store fails; absence is a value. */
+/** The blob store. Every method throws {@link BucketFailed} if the store fails; absence is a value. */
 export interface Bucket {
-  /** The size of what is stored under a key; `undefined` when nothing is, or some of it is missing. */
+  /** The size of the object under a key; `undefined` if there is none, or some of its bytes are missing. */
   sizeOf(key: string): Promise<number | undefined>;
   /**
-   * The bytes under a key, or a range of them that lies within; `undefined` when nothing of that size is stored there.
-   * The stream knows its length, without which the runtime would send it in chunks and with no `Content-Length`.
+   * The bytes under a key, or a range within them; `undefined` if no object of that size is stored there. The stream
+   * knows its length; otherwise the runtime would send it chunked and without `Content-Length`.
    */
   read(stored: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined>;
   /**
-   * Stores bytes, verified against their digest by the store itself. `mismatch`: the content is not that of the
-   * digest, and nothing was stored.
+   * Stores bytes, which the store verifies against their digest. `mismatch`: the bytes have another digest, and nothing
+   * was stored.
    */
   write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch">;
   startMultipart(key: string): Promise<MultipartUpload>;
   writePart(upload: MultipartUpload, partNumber: number, bytes: Uint8Array): Promise<StoredPart>;
   /**
-   * Where the store can: begins a part of any size, of which nothing needs to be held in memory. Others take parts of
-   * one size alone, by {@link writePart}.
+   * Begins a part of any size, which is not held in memory. Stores without this method only accept parts of equal size,
+   * by {@link writePart}.
    */
   openPart?(upload: MultipartUpload): OpenPart;
   /**
-   * Puts the parts together. `unknown`: the upload is not open, because it was aborted before, or completed; completing
-   * the same parts again may also be `completed`.
+   * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
+   * same parts again may also return `completed`.
    */
   completeMultipart(upload: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown">;
-  /** Forgets the parts; an upload that is not open is left as it is. */
+  /** Discards the parts; an upload that is not open is left as it is. */
   abortMultipart(upload: MultipartUpload): Promise<void>;
-  /** Deletes keys; those that hold nothing are passed over. At most 1,000 a call. */
+  /** Deletes keys, and ignores those that do not exist. At most 1,000 per call. */
   delete(keys: string[]): Promise<void>;
   /**
-   * A page of whatever is stored whole (on disk: also of what is not yet), from a cursor of the page before; at most
-   * `limit`, which is 1,000 at most.
+   * A page of the objects that are stored completely (on disk: also of incomplete ones), from the cursor of the
+   * previous page; at most `limit`, which is 1,000 at most.
    */
   list(cursor: string | undefined, limit: number): Promise<StoredPage>;
 }

@@ -2,12 +2,11 @@
  * The blob store on the disk of one machine: workerd's disk service writes and reads the files, and the local server
  * (local/fsync-service.ts) makes them durable.
  *
- * A key is a folder, so that one delete takes whatever was left in it. There are its bytes as one file, `whole`; or
- * parts, each under a name that is never used again, and `index`, which lists them, so that nothing is copied to put
- * them together.
+ * A key is a folder, so that one delete removes everything in it. It contains the bytes as one file, `whole`; or parts,
+ * each under a name that is never reused, and `index`, which lists them, so that nothing is copied to assemble them.
  *
- * The disk service renames a file to its name when its body has ended, also when that ended too early. So no file
- * counts before the local server has found it to have its length.
+ * The disk service gives a file its name when the body has ended, even if it ended too early. So a file is only trusted
+ * after the local server has checked its length.
  */
 import { createHash } from "node:crypto";
 import type { ByteRange } from "../oci/http.ts";
@@ -36,7 +35,7 @@ import type { Claim, DiskSpace } from "./disk-space.ts";
 import type { FsyncService } from "./fsync.ts";
 import { BodyBroke, readPieces } from "./streams.ts";
 
-/** How many files are asked about at once. */
+/** How many files are queried at once. */
 const filesAtOnce = 16;
 
 /** The bucket on files. */
@@ -46,9 +45,9 @@ export class DiskBucket implements Bucket {
   readonly #space: DiskSpace | undefined;
 
   /**
-   * `files`: workerd's disk service. `fsync`: the local server, which answers a {@link CommitRequest} with 204, or 404 if
-   * a file is not so; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
-   * `space`: the room that there is, if that is watched.
+   * `files`: workerd's disk service. `fsync`: the local server, which answers a {@link CommitRequest} with 204, or 404
+   * if a file has another size; and GET, with `after` and `limit` in the query, with a {@link StoredPage} of keys.
+   * `space`: the disk space, if it is watched.
    */
   constructor(files: Fetcher, fsync: FsyncService, space?: DiskSpace) {
     this.#files = files;
@@ -86,7 +85,7 @@ export class DiskBucket implements Bucket {
     const begun = await this.#openSlice(key, first);
     if (begun === undefined || others.length === 0) return begun;
     const { readable, writable } = new FixedLengthStream(range?.length ?? sizeBytes);
-    // The reader drives this. It ends when the reader has disconnected; where a part is missing, the stream breaks.
+    // The reader drives this. It ends when the reader disconnects; if a part is missing, the stream breaks.
     void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
@@ -126,7 +125,7 @@ export class DiskBucket implements Bucket {
     return "stored";
   }
 
-  /** Writes all bytes of a key. What came of them does not stay where some did not. */
+  /** Writes all bytes of a key. If some of them cannot be written, none are kept. */
   async #streamWhole(
     key: string,
     bytes: Exclude<BlobBytes, Uint8Array>,
@@ -143,7 +142,7 @@ export class DiskBucket implements Bucket {
     }
   }
 
-  /** Writes a stream of known length to a file, which is not there unless all came. */
+  /** Writes a stream of known length to a file, which is deleted if the stream ends early. */
   async #stream(
     path: string,
     { stream, sizeBytes }: Exclude<BlobBytes, Uint8Array>,
@@ -166,7 +165,7 @@ export class DiskBucket implements Bucket {
       }
     };
     const put = this.#put(path, readable).catch(async (error) => {
-      // It may not have read anything, and nobody else will.
+      // The disk service may have read nothing of the body, and nobody else will.
       await writer.abort(error).catch(() => {});
       throw error;
     });
@@ -192,14 +191,14 @@ export class DiskBucket implements Bucket {
   }
 
   openPart({ key }: MultipartUpload): OpenPart {
-    // An attempt that was given up may still be ending: it must not write to the file of another.
+    // An abandoned attempt may still be ending; it must not write to the same file.
     const name = crypto.randomUUID();
     const path = `${key}/${name}`;
     const { readable, writable } = new IdentityTransformStream();
     const writer = writable.getWriter();
     let sizeBytes = 0;
     const put = this.#put(path, readable);
-    // Its failure is that of the next write, or of the end.
+    // A failure is reported by the next write or by the end.
     put.catch((error) => writer.abort(error).catch(() => {}));
     return {
       write: async (bytes) => {
@@ -237,7 +236,7 @@ export class DiskBucket implements Bucket {
 
   async delete(keys: string[]): Promise<void> {
     const failures: unknown[] = [];
-    // One that cannot be deleted keeps no other from it.
+    // A key that cannot be deleted must not prevent the deletion of others.
     for (const key of keys) await this.#ask("DELETE", key).catch((error) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
@@ -248,7 +247,7 @@ export class DiskBucket implements Bucket {
     return response.ok ? response.json<StoredPage>() : fail("list", response.status);
   }
 
-  /** The files that the index of a key lists; `undefined` where there is none, or it is damaged. */
+  /** The files in the index of a key; `undefined` if there is none, or it is damaged. */
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
     const response = await this.#ask("GET", `${key}/${indexName}`);
     const text = await response?.text().catch((error) => fail("GET", error));
@@ -259,7 +258,7 @@ export class DiskBucket implements Bucket {
     return this.#openFile(`${key}/${name}`, sizeBytes, range);
   }
 
-  /** A file, or a range of it; `undefined` where there is none of this size. */
+  /** A file, or a range of it; `undefined` if there is no file of this size. */
   async #openFile(
     path: string,
     sizeBytes: number,
@@ -280,7 +279,7 @@ export class DiskBucket implements Bucket {
     if ((await this.#ask("PUT", path, { body })) === undefined) fail("PUT", "404");
   }
 
-  /** Asks the disk service. `undefined`: there is no such file or folder, or no such range of it. */
+  /** Calls the disk service. `undefined`: there is no such file or folder, or no such range of it. */
   async #ask(method: string, path: string, init: RequestInit = {}): Promise<Response | undefined> {
     const response = await this.#files
       .fetch(`https://disk/${path}`, { ...init, method })

@@ -1,4 +1,4 @@
-/** The files that a key's folder may hold, and bytes that lie in several of them, one after the other. */
+/** The files in a key's folder, and byte ranges that span several of them. */
 import type { ByteRange } from "../oci/http.ts";
 import { isBlobKey } from "./keys.ts";
 
@@ -15,12 +15,12 @@ export function isPartName(name: string): boolean {
 }
 
 /**
- * A request to the fsync service: make files of a folder durable, if all have their size. `isAll`: other files of the
- * folder are leftovers of interrupted writes, and are deleted.
+ * A request to the fsync service to make files of a folder durable, if all have their expected size. `isAll`: all other
+ * files of the folder are leftovers of interrupted writes, and are deleted.
  */
 export type CommitRequest = { folder: string; files: DiskFile[]; isAll: boolean };
 
-/** Reads a {@link CommitRequest}; `undefined` for anything else, such as one whose folder or files are elsewhere. */
+/** Reads a {@link CommitRequest}; `undefined` if it is invalid, for example if its paths leave the blob folder. */
 export function parseCommitRequest(text: string): CommitRequest | undefined {
   const value = parseJson(text);
   if (typeof value !== "object" || value === null) return undefined;
@@ -40,12 +40,12 @@ function parseJson(text: string): unknown {
 /** A file of which a range is to be read. */
 export type FileSlice = DiskFile & { range: ByteRange };
 
-/** How many bytes files have together. */
+/** The total size of files in bytes. */
 export function sumOf(files: readonly DiskFile[]): number {
   return files.reduce((sum, file) => sum + file.sizeBytes, 0);
 }
 
-/** The files that an index lists, written as JSON; `undefined` for what was not written so. */
+/** The files in an index, from its JSON; `undefined` if it is damaged. */
 export function parseFiles(text: string): DiskFile[] | undefined {
   const files = parseJson(text);
   return Array.isArray(files) && files.every(isPart) ? files : undefined;
@@ -65,7 +65,7 @@ function isFile(value: unknown): value is DiskFile {
   );
 }
 
-/** The files that hold a range of all their bytes, in order, and what of each belongs to it; empty ones are left out. */
+/** The files that contain a range of the total bytes, in order, with the part of each; empty parts are left out. */
 export function sliceFiles(
   files: readonly DiskFile[],
   range: ByteRange = { offset: 0, length: Number.POSITIVE_INFINITY },

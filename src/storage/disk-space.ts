@@ -1,10 +1,10 @@
 /**
- * How much room the disk of one machine has for pushes. Part of it, the reserve, is kept free for deletions, collection,
- * logins and starts, all of which write to databases on the same disk.
+ * How much room the disk of one machine has for pushes. Part of it, the reserve, is kept free for deletions,
+ * collection, logins and starts, all of which write to databases on the same disk.
  *
- * The local server measures how much is free, but not for every push: a measurement counts for as long as other programs
- * would need to fill half of what is left. Meanwhile what was written since, and what bodies in flight have announced, is
- * subtracted. All objects of one machine share an isolate, and so this account.
+ * The local server measures the free space, but not for every push: a measurement is used for as long as other programs
+ * would need to fill half of the space that is left. Meanwhile, the bytes that were written since and those that bodies
+ * in flight have announced are subtracted. All objects of one machine share an isolate, and so this account.
  */
 
 import type { Env } from "../bindings.ts";
@@ -16,13 +16,13 @@ import { mebibyte } from "../units.ts";
 import { BucketFailed } from "./bucket.ts";
 import { openFsyncService } from "./fsync.ts";
 
-/** A volume, in bytes: what may still be written to it, and all it holds. */
+/** A volume, in bytes: its free space, and its total size. */
 export type Volume = { freeBytes: number; totalBytes: number };
 
-/** A volume, and what pushes must leave free of it. `isLow`: there is hardly more than that, or less. */
+/** A volume, and the reserve that pushes must leave free. `isLow`: the free space is close to the reserve or less. */
 export type DiskState = Volume & { reserveBytes: number; isLow: boolean };
 
-/** There is no room for what was to be written. */
+/** There is no space for the bytes to be written. */
 export class DiskFull extends BucketFailed {
   override name = "DiskFull";
 
@@ -31,18 +31,18 @@ export class DiskFull extends BucketFailed {
   }
 }
 
-/** What a body that is being received may still write. {@link release} must be called in the end. */
+/** Space that is reserved for a body while it is received. {@link release} must be called in the end. */
 export interface Claim {
-  /** To be called before so many bytes are written. Throws {@link DiskFull} where there is no room for them. */
+  /** To be called before bytes are written. Throws {@link DiskFull} if there is no space for them. */
   take(bytes: number): Promise<void>;
-  /** Gives back what was not written. */
+  /** Releases the space that was not used. */
   release(): void;
 }
 
-/** Room set aside for a body: how much of it is left, and when something was heard of the body last. */
+/** A reservation for a body: how much of it is left, and when the body last received bytes. */
 type SetAside = { leftBytes: number; heardAtMs: number };
 
-/** What one isolate knows of its disk. `writtenBytes` and `looks` count up from its beginning. */
+/** An isolate's account of its disk. `writtenBytes` and `looks` (measurements) count from the isolate's start. */
 export type DiskAccount = {
   measured: (Volume & { atMs: number; look: number; writtenBytes: number }) | undefined;
   looks: number;
@@ -51,11 +51,11 @@ export type DiskAccount = {
   /** Their sum. */
   declaredBytes: number;
   isLow: boolean;
-  /** Whether somebody was told that it is low. */
+  /** Whether it was reported as low. */
   isToldLow: boolean;
 };
 
-/** An account of a disk that nobody has looked at. */
+/** The account of a disk that was not measured yet. */
 export function emptyAccount(): DiskAccount {
   return {
     measured: undefined,
@@ -70,28 +70,30 @@ export function emptyAccount(): DiskAccount {
 
 const shared = emptyAccount();
 
-/** How fast a disk is filled, at most, in bytes a millisecond; and how long an answer counts at most. */
+/** The assumed maximal speed of other writers, in bytes a millisecond; and how long a measurement is used at most. */
 const fastestFill = 1024 * 1024;
 const longestMs = 30_000;
 /**
- * How long room is set aside for a body of which nothing is heard. Where an object fails, as it does when it cannot
- * write, nothing goes on that it had begun: nobody gives back what its bodies had announced.
+ * After this time without bytes, the reservation of a body expires. If an object fails, as it does when it cannot
+ * write, its work ends at once, and the reservations of its bodies are never released.
  */
 const lostAfterMs = 5 * 60_000;
 
-/** What pushes leave free where nobody said: 256 MiB or a hundredth of the volume, but no more than a tenth. */
+/** The default reserve: 256 MiB or a hundredth of the volume, but at most a tenth. */
 export function usualReserve(totalBytes: number): number {
   return Math.floor(Math.min(Math.max(256 * mebibyte, totalBytes / 100), totalBytes / 10));
 }
 
-/** The room on one disk. */
+/** The space on one disk. */
 export class DiskSpace {
   readonly #measure: () => Promise<Volume>;
   readonly #reserveBytes: number | undefined;
   readonly #clock: Clock;
   readonly #account: DiskAccount;
 
-  /** `measure` looks at the disk. `reserveBytes`: `undefined` for the usual, 0 for none, so that nothing is refused. */
+  /**
+   * `measure` measures the disk. `reserveBytes`: `undefined` for the default, 0 for no reserve, so nothing is refused.
+   */
   constructor(
     measure: () => Promise<Volume>,
     reserveBytes: number | undefined,
@@ -104,13 +106,13 @@ export class DiskSpace {
     this.#account = account;
   }
 
-  /** Whether a push of so many bytes may begin. */
+  /** Whether a push of this many bytes may begin. */
   async hasRoom(bytes: number): Promise<boolean> {
     await this.#refresh(bytes);
     return this.#room(bytes) > 0;
   }
 
-  /** Sets room aside for a body; 0 where its length is not known. Throws {@link DiskFull} where there is none. */
+  /** Reserves space for a body; 0 if its length is not known. Throws {@link DiskFull} if there is no space. */
   async claim(bytes: number): Promise<Claim> {
     const account = this.#account;
     if (!(await this.hasRoom(bytes)) || this.#room(bytes) <= 0) throw new DiskFull();
@@ -126,7 +128,8 @@ export class DiskSpace {
         account.writtenBytes += declared;
         const more = taken - declared;
         await this.#refresh(more);
-        // What was announced may use some of the reserve: databases, and other programs, have written meanwhile too.
+        // A body with a reservation may use some of the reserve, as databases and other programs have written
+        // meanwhile.
         const least = more > 0 ? 0 : -this.#reserve() / 2;
         if (this.#room(more) < least) throw new DiskFull();
         account.writtenBytes += more;
@@ -141,7 +144,7 @@ export class DiskSpace {
     aside.leftBytes = 0;
   }
 
-  /** Whether a push failed for want of room: it was told so, or so little is left that this may be it. */
+  /** Whether a full disk explains the failure of a push: the error says so, or so little is left that it is likely. */
   async explains(error: unknown): Promise<boolean> {
     if (error instanceof DiskFull) return true;
     await this.#look();
@@ -149,20 +152,20 @@ export class DiskSpace {
     return measured !== undefined && (this.#room(0) <= 0 || measured.freeBytes < mebibyte);
   }
 
-  /** Whether even the reserve runs out, so that what can be left unwritten should be. */
+  /** Whether even the reserve runs out, so that only what is essential should be written. */
   async isDire(): Promise<boolean> {
     await this.#refresh(0);
     const { measured } = this.#account;
     return measured !== undefined && measured.freeBytes < this.#reserve() / 4;
   }
 
-  /** How the disk is; `undefined` where that cannot be told. */
+  /** The state of the disk; `undefined` if it cannot be measured. */
   async state(): Promise<DiskState | undefined> {
     await this.#refresh(0);
     return this.#state();
   }
 
-  /** How the disk is, once after it has become low, or was and is not any more. */
+  /** The state of the disk, once after it has become low, and once after it is no longer low. */
   takeNews(): DiskState | undefined {
     const account = this.#account;
     if (account.isLow === account.isToldLow) return undefined;
@@ -181,7 +184,7 @@ export class DiskSpace {
     return this.#reserveBytes ?? usualReserve(this.#account.measured?.totalBytes ?? 0);
   }
 
-  /** What would be left for others, above the reserve, if so much more was written. */
+  /** How much would be left above the reserve if this many more bytes were written. */
   #room(bytes: number): number {
     const { measured, writtenBytes, declaredBytes } = this.#account;
     if (measured === undefined || this.#reserveBytes === 0) return Number.POSITIVE_INFINITY;
@@ -189,7 +192,7 @@ export class DiskSpace {
     return measured.freeBytes - written - declaredBytes - this.#reserve() - bytes;
   }
 
-  /** Looks at the disk, unless what is known is good enough to decide about so many bytes. */
+  /** Measures the disk, unless the last measurement is good enough to decide about this many bytes. */
   async #refresh(bytes: number): Promise<void> {
     const { measured } = this.#account;
     if (measured !== undefined) {
@@ -207,7 +210,7 @@ export class DiskSpace {
     for (const aside of account.setAside) if (aside.heardAtMs + lostAfterMs <= atMs) this.#release(aside);
     try {
       const volume = await this.#measure();
-      // Of two answers under way, the one that was asked for later counts.
+      // If two measurements overlap, the one that was started later is used.
       if ((account.measured?.look ?? 0) < look) account.measured = { ...volume, atMs, look, writtenBytes };
       this.#noteState(volume.freeBytes);
     } catch (error) {
@@ -215,7 +218,7 @@ export class DiskSpace {
     }
   }
 
-  /** It is low from a quarter above the reserve on, and not any more from half above it: so it does not flicker. */
+  /** Low below 1.25 times the reserve; no longer low above 1.5 times. The gap keeps the state from flickering. */
   #noteState(freeBytes: number): void {
     const reserve = this.#reserve();
     if (freeBytes < reserve * 1.25) this.#account.isLow = true;

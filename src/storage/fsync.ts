@@ -1,4 +1,4 @@
-/** How the Worker reaches the fsync service of the local server (local/fsync-service.ts). */
+/** Access to the fsync service of the local server (local/fsync-service.ts). */
 import type { Env } from "../bindings.ts";
 import { secretHeader } from "../machine.ts";
 
@@ -6,8 +6,8 @@ import { secretHeader } from "../machine.ts";
 export type FsyncService = { fetch(url: string, init?: { method: string; body: string }): Promise<Response> };
 
 /**
- * The fsync service of these bindings; `undefined` where blobs are in R2. Where it listens on loopback, and so for every
- * program on the machine, each request carries the secret.
+ * The fsync service of these bindings; `undefined` if blobs are in R2. If it listens on loopback, where every program
+ * on the machine can reach it, each request carries the secret.
  */
 export function openFsyncService({
   BLOB_FSYNC: service,

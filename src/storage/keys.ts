@@ -9,14 +9,14 @@
  */
 
 /**
- * A new key for the bytes of an upload in R2. It is never used again, whatever becomes of the upload. `session`: the
- * upload session whose `Upload` keeps the key until a shard does.
+ * A new key for the bytes of an upload in R2. It is never reused, whatever happens to the upload. `session`: the upload
+ * session whose `Upload` owns the key until a shard does.
  */
 export function newBlobKey(session?: string): string {
   return `blobs/${session === undefined ? "" : `${session}.`}${crypto.randomUUID()}`;
 }
 
-/** The upload session that a key was made for; `undefined` where a shard has known it from the beginning. */
+/** The upload session that a key was made for; `undefined` if a shard has owned it from the beginning. */
 export function uploadOfKey(key: string): string | undefined {
   return /^blobs\/([0-9a-f-]{36})\./.exec(key)?.[1];
 }

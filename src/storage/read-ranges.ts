@@ -1,21 +1,21 @@
-/** Reading several ranges of what is stored, by fewer reads of the bucket. */
+/** Reads several ranges of an object with fewer reads of the bucket. */
 import type { ByteRange } from "../oci/http.ts";
 import { type Bucket, BucketFailed, type StoredBytes } from "./bucket.ts";
 import { readPieces } from "./streams.ts";
 
-/** Ranges that are closer to each other than this, in bytes, come by one read. */
+/** Ranges that are closer to each other than this, in bytes, are read together. */
 const mergedGapBytes = 64 * 1024;
 
-/** How many reads are open at once: each takes a while to begin. */
+/** How many reads are open at once, as each takes a while to begin. */
 const openReads = 4;
 
-/** Ranges that come by one read, in the order of their offsets. */
+/** Ranges that are read together, in the order of their offsets. */
 type Read = { span: ByteRange; ranges: ByteRange[] };
 
-/** Some bytes of one of the ranges, which is named by its place in the order asked. */
+/** Some bytes of one of the ranges, which is identified by its index in the request. */
 export type RangePiece = { index: number; bytes: Uint8Array };
 
-/** Puts neighbours together that follow each other in the order asked. */
+/** Groups ranges that are close to each other and adjacent in the request. */
 function mergeReads(ranges: readonly ByteRange[]): Read[] {
   const reads: Read[] = [];
   for (const range of ranges) {
@@ -32,11 +32,11 @@ function mergeReads(ranges: readonly ByteRange[]): Read[] {
 }
 
 /**
- * Reads ranges that lie within what is stored and do not overlap, in the order given.
+ * Reads ranges in the order given. They must be within the object and not overlap.
  *
- * @returns the pieces, each of which is good only until the next one is asked for; `undefined` when nothing of that
+ * @returns the pieces, each of which is valid only until the next one is requested; `undefined` if no object of that
  *   size is stored there
- * @throws BucketFailed when the bucket fails, also while the pieces are read
+ * @throws BucketFailed if the bucket fails, also while the pieces are read
  */
 export async function readRanges(
   bucket: Bucket,
@@ -76,7 +76,7 @@ async function* piecesOf(
   }
 }
 
-/** Takes ranges, the first of which has the place `index`, from a body that begins at `offset`. */
+/** Cuts ranges, the first of which has this index, from a body that begins at `offset`. */
 async function* cutRanges(
   body: ReadableStream,
   offset: number,

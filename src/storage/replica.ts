@@ -1,6 +1,6 @@
 /**
- * The replica in KV: what pulls read. It may lag and it caches misses, so a hit on content-addressed data is good
- * and a miss says nothing; only the ledger says no.
+ * The replica in KV, which pulls read. It may be stale and it caches misses. So a hit on content-addressed data is
+ * reliable, and a miss means nothing: only the ledger decides that something does not exist.
  *
  * | key                        | value                                             |
  * | -------------------------- | ------------------------------------------------- |
@@ -8,8 +8,8 @@
  * | `tag/<name>:<tag>`         | {@link TagRow}                                    |
  * | `blob/<name>@<digest>`     | {@link BlobLocation}                              |
  *
- * `Ledger` alone writes it (objects/ledger/outbox.ts). On one machine there is none: KV would be one more
- * database on the same disk, and the ledgers answer as fast.
+ * Only `Ledger` writes it (objects/ledger/outbox.ts). On one machine there is none: KV would be another database on the
+ * same disk, and the ledgers answer as fast.
  */
 
 import { log } from "../log.ts";
@@ -24,13 +24,13 @@ import {
   type Tag,
 } from "../oci/reference.ts";
 
-/** What a row of the replica is about. */
+/** The subject of a replica row. */
 export type ReplicaKey =
   | { kind: "manifest"; digest: Digest }
   | { kind: "tag"; tag: Tag }
   | { kind: "blob"; digest: Digest };
 
-/** A {@link ReplicaKey} of texts. */
+/** A {@link ReplicaKey} before its texts are checked. */
 type ReplicaKeyText = { kind: "tag"; tag: string } | { kind: "manifest" | "blob"; digest: string };
 
 /**
@@ -43,7 +43,7 @@ export function replicaKey(repository: string, key: ReplicaKeyText): string {
   return key.kind === "tag" ? `tag/${repository}:${key.tag}` : `${key.kind}/${repository}@${key.digest}`;
 }
 
-/** What a key of {@link replicaKey} is about; `undefined` for a key of somebody else's. */
+/** Parses a key of {@link replicaKey}; `undefined` for a key of another form. */
 function parseReplicaKey(text: string): ReplicaRowName | undefined {
   const [, kind, name = "", mark, id = ""] = /^(manifest|tag|blob)\/([^@:]+)([@:])(.+)$/.exec(text) ?? [];
   const repository = parseRepositoryName(name);
@@ -57,47 +57,47 @@ function parseReplicaKey(text: string): ReplicaRowName | undefined {
   return isContent ? { repository, key: { kind, digest } } : undefined;
 }
 
-/** Where the bytes of a blob are, for a repository that links it. */
+/** The location of a blob's bytes, for a repository that links it. */
 export type BlobLocation = { digest: Digest; key: string; sizeBytes: number };
 
-/** A manifest as it is kept for pulls: its bytes, and where each blob that it names and the repository links is. */
+/** A manifest for pulls: its bytes, and the locations of the linked blobs that it references. */
 export type ManifestRow = { mediaType: string; bytes: Uint8Array; plan: BlobLocation[] };
 
-/** A tag: what it points at, and the ledger's sequence number of that move; a higher one is newer. */
+/** A tag: its digest, and the ledger's sequence number of the move; a higher one is newer. */
 export type TagRow = { digest: Digest; sequence: number };
 
-/** The value of a replica row, by what the row is about. */
+/** The value of a replica row, by its kind. */
 export type ReplicaValue =
   | { kind: "manifest"; row: ManifestRow }
   | { kind: "tag"; row: TagRow }
   | { kind: "blob"; row: BlobLocation };
 
-/** Which row it is: whose, and what about. */
+/** The name of a row: its repository and its key. */
 export type ReplicaRowName = { repository: RepositoryName; key: ReplicaKey };
 
-/** Has a row written anew. */
+/** Requests that a row is rewritten. */
 type Repair = (repository: RepositoryName, key: ReplicaKey) => Promise<void>;
 
-/** KV could not list its rows. It may be asked again. */
+/** KV could not list its rows. It may be tried again. */
 export class ReplicaFailed extends Error {
   override name = "ReplicaFailed";
 }
 
 /**
- * Reads and writes replica rows in KV. Each call is one KV operation. A pull that KV fails goes on as if the replica
- * did not know, and that is logged; whatever else fails throws.
+ * Reads and writes replica rows in KV. Each call is one KV operation. If KV fails a read of a pull, that is logged and
+ * counts as a miss; all other failures throw.
  */
 export class Replica {
   readonly #kv: KVNamespace;
   readonly #repair: Repair;
 
-  /** `repair` is told of rows that are not what was written; to whoever reads them they are not there. */
+  /** `repair` is called with rows that are damaged; for readers they count as missing. */
   constructor(kv: KVNamespace, repair: Repair = async () => {}) {
     this.#kv = kv;
     this.#repair = repair;
   }
 
-  /** The manifest of this digest; `undefined` when the replica does not know. */
+  /** The manifest of this digest; `undefined` if the replica does not have it. */
   async manifest(repository: RepositoryName, digest: Digest): Promise<ManifestRow | undefined> {
     return this.#read(repository, { kind: "manifest", digest }, (value) => {
       const row = decodeManifestRow(value);
@@ -105,7 +105,7 @@ export class Replica {
     });
   }
 
-  /** The tag; `undefined` when the replica does not know. */
+  /** The tag; `undefined` if the replica does not have it. */
   async tag(repository: RepositoryName, tag: Tag): Promise<TagRow | undefined> {
     return this.#read(repository, { kind: "tag", tag }, (value) => {
       const row: TagRow = JSON.parse(new TextDecoder().decode(value));
@@ -113,7 +113,7 @@ export class Replica {
     });
   }
 
-  /** Where a linked blob is; `undefined` when the replica does not know. */
+  /** The location of a linked blob; `undefined` if the replica does not have it. */
   async blob(repository: RepositoryName, digest: Digest): Promise<BlobLocation | undefined> {
     return this.#read(repository, { kind: "blob", digest }, (value) => {
       const location: BlobLocation = JSON.parse(new TextDecoder().decode(value));
@@ -121,7 +121,7 @@ export class Replica {
     });
   }
 
-  /** Reads a row. `decode` returns `undefined`, or throws, for what nobody wrote there. */
+  /** Reads a row. `decode` returns `undefined`, or throws, if the value is damaged. */
   async #read<T>(
     repository: RepositoryName,
     key: ReplicaKey,
@@ -138,13 +138,13 @@ export class Replica {
     const row = attempt(() => decode(new Uint8Array(value)));
     if (row === undefined) {
       log("error", "replica row damaged", { repository, ...key });
-      // If that fails, the next reader, or a scrub, comes upon it again.
+      // If the repair fails, the next reader or a scrub finds the row again.
       await this.#repair(repository, key).catch(() => {});
     }
     return row;
   }
 
-  /** Reads a row that is not there: whether KV answers. */
+  /** Reads a row that does not exist, to check whether KV answers. */
   async ping(): Promise<void> {
     await this.#kv.get("health-check");
   }
@@ -155,8 +155,8 @@ export class Replica {
   }
 
   /**
-   * Whether a row says what it should. What it should is asked for once KV has answered; KV may still answer with
-   * what was written a minute ago.
+   * Whether a row has the value that it should have. That value is requested only after KV has answered. KV may still
+   * answer with the value of a minute ago.
    */
   async isRight(
     repository: RepositoryName,
@@ -170,9 +170,9 @@ export class Replica {
   }
 
   /**
-   * A page of the rows that there are, from a cursor of the page before; without a cursor it was the last.
+   * A page of all rows, from the cursor of the previous page; without a cursor it is the last.
    *
-   * @throws ReplicaFailed when KV fails.
+   * @throws ReplicaFailed if KV fails.
    */
   async list(cursor: string | undefined): Promise<{ rows: ReplicaRowName[]; cursor: string | undefined }> {
     const page = await this.#kv.list(cursor === undefined ? {} : { cursor }).catch((cause) => {
@@ -190,7 +190,7 @@ export class Replica {
   }
 }
 
-/** The replica of these bindings; `undefined` where there is no KV. */
+/** The replica of these bindings; `undefined` if there is no KV. */
 export function openReplica(
   { MANIFESTS }: { MANIFESTS?: KVNamespace },
   repair?: Repair,
@@ -204,7 +204,9 @@ function encode(value: ReplicaValue): Uint8Array {
     : new TextEncoder().encode(JSON.stringify(value.row));
 }
 
-/** One value holds both parts: the length of the header (4 bytes, big-endian), the header as JSON, the manifest. */
+/**
+ * The encoding of a manifest's row: the length of the header (4 bytes, big-endian), the header as JSON, the manifest.
+ */
 function encodeManifestRow(row: ManifestRow): Uint8Array {
   const header = new TextEncoder().encode(JSON.stringify({ mediaType: row.mediaType, plan: row.plan }));
   const encoded = new Uint8Array(4 + header.length + row.bytes.length);
@@ -214,7 +216,7 @@ function encodeManifestRow(row: ManifestRow): Uint8Array {
   return encoded;
 }
 
-/** @throws Error for what {@link encodeManifestRow} did not write. */
+/** @throws Error if {@link encodeManifestRow} did not write the value. */
 function decodeManifestRow(encoded: Uint8Array): ManifestRow {
   const headerLength = new DataView(encoded.buffer, encoded.byteOffset).getUint32(0);
   const { mediaType, plan }: Omit<ManifestRow, "bytes"> = JSON.parse(

@@ -1,6 +1,6 @@
 /**
- * Reading the bodies of requests: fast, into one large buffer, over and over. Default reads come in pieces of 4 KiB and
- * are more than ten times slower.
+ * Reads the bodies of requests fast, into one large buffer that is reused. Default reads return pieces of 4 KiB and are
+ * more than ten times slower.
  */
 import { withTimeout } from "../timeout.ts";
 
@@ -9,22 +9,22 @@ export class BodyBroke extends Error {
   override name = "BodyBroke";
 }
 
-/** The size of the buffer: small for a body that brings little, and four times as large whenever it was filled. */
+/** The size of the buffer: small at first, and four times as large whenever it was filled. */
 const firstBytes = 64 * 1024;
 const pieceBytes = 1024 * 1024;
 
-/** What a read waits for. If the connection breaks, up to this many bytes of it are lost with it. */
+/** The least bytes that a read waits for. If the connection breaks, up to this many bytes are lost. */
 const leastBytes = 256 * 1024;
 
-/** What is read, and whether there may be more. */
+/** The bytes that were read, and whether there may be more. */
 type Reading = { value?: Uint8Array; done: boolean };
 
 /**
- * The pieces of a body, each of at most 1 MiB. A piece is valid until the next one is requested. `wait` is given each read
- * as it begins, and may abandon it by throwing. A caller that stops between two reads leaves the rest of the body to be
- * drained by others, as the client must be read from until it has seen the answer.
+ * The pieces of a body, each of at most 1 MiB. A piece is valid until the next one is requested. `wait` is given each
+ * read as it begins, and may abandon it by throwing. A caller that stops between two reads leaves the rest of the body
+ * to be drained by others, as the client must be read from until it has seen the answer.
  *
- * @throws BodyBroke when the body breaks off.
+ * @throws BodyBroke if the body breaks off.
  */
 export async function* readPieces(
   body: ReadableStream<Uint8Array>,
@@ -66,11 +66,11 @@ async function readOrBreak(reader: ReadableStreamBYOBReader, buffer: ArrayBuffer
 const drainTimeoutMs = 60_000;
 
 /**
- * Reads a body that was refused to its end, and throws it away; until nothing comes any more, and unless somebody else
- * reads it. Never throws.
+ * Reads the rest of a refused body and discards it, until it ends or stalls. Does nothing if the body has another
+ * reader. Never throws.
  *
- * A server that answers early and stops reading resets the connection, and the client may never see the answer. Most
- * clients stop sending once they have it; until then somebody has to read.
+ * If a server answers early and stops reading, the connection is reset, and the client may never see the answer. Most
+ * clients stop sending once they have the answer; until then the body must be read.
  */
 export async function drain(body: ReadableStream | null): Promise<void> {
   if (body === null || body.locked) return;

@@ -15,33 +15,33 @@ function budgetOf(onWait = () => {}) {
 }
 
 test("bodies get room until the budget is used up, and then wait until some is given back", async () => {
-  const leaves: ((() => void) | undefined)[] = [];
+  const releases: ((() => void) | undefined)[] = [];
   let waits = 0;
   const { budget } = budgetOf(() => {
     waits++;
-    if (waits === 3) leaves[0]?.();
+    if (waits === 3) releases[0]?.();
   });
-  for (let i = 0; i < 6; i++) leaves.push(await budget.enter(4 * mebibyte));
+  for (let i = 0; i < 6; i++) releases.push(await budget.reserve(4 * mebibyte));
   assert.equal(waits, 0);
-  assert(await budget.enter(4 * mebibyte));
+  assert(await budget.reserve(4 * mebibyte));
   assert.equal(waits, 3);
 });
 
 test("who waits too long is told so; room that was given back twice counts once", async () => {
   const { budget, clock } = budgetOf();
-  const leave = await budget.enter(24 * mebibyte);
+  const release = await budget.reserve(24 * mebibyte);
   const began = clock.time;
-  assert.equal(await budget.enter(1), undefined);
+  assert.equal(await budget.reserve(1), undefined);
   assert.equal(clock.time - began, 10_000);
-  leave?.();
-  leave?.();
-  assert(await budget.enter(24 * mebibyte));
-  assert.equal(await budget.enter(1), undefined);
+  release?.();
+  release?.();
+  assert(await budget.reserve(24 * mebibyte));
+  assert.equal(await budget.reserve(1), undefined);
 });
 
 test("room of requests that were lost is given to others", async () => {
   const { budget, clock } = budgetOf();
-  await budget.enter(24 * mebibyte);
+  await budget.reserve(24 * mebibyte);
   clock.time += 60_000;
-  assert(await budget.enter(24 * mebibyte));
+  assert(await budget.reserve(24 * mebibyte));
 });

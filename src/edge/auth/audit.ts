@@ -1,6 +1,6 @@
 /**
- * The audit log: who did what, or was refused, from where. Each entry is a line in the log, and a row in the catalog,
- * which keeps the latest. No secret is ever in it.
+ * The audit log: who did what or was refused, and from which address. Each entry is a line in the log and a row in the
+ * catalog, which keeps the latest. Entries never contain a secret.
  */
 
 import { cut, log } from "../../log.ts";
@@ -10,17 +10,17 @@ import type { WaitUntil } from "../../registry/shared-calls.ts";
 import type { AuditEntry, NewAuditEntry } from "../../rpc/api.ts";
 import type { Access, Context } from "../context.ts";
 
-/** What happened; the rest of the entry is known from the request. `kind`: if it is not what follows from the rest. */
+/** What happened; the rest of the entry comes from the request. `kind` overrides the one derived from the outcome. */
 export type AuditEvent = Pick<AuditEntry, "action" | "target" | "outcome"> & {
   actor?: string;
   detail?: string;
   kind?: AuditKind;
 };
 
-/** How long the fields of an entry are, in characters: clients choose some of them. */
-const mostCharacters = { actor: 600, action: 100, target: 400, detail: 1000 } as const;
+/** How long the fields of an entry may be, in characters: clients choose some of them. */
+const maxLengths = { actor: 600, action: 100, target: 400, detail: 1000 } as const;
 
-/** Writes entries. The answer does not wait for it, and never fails for it. */
+/** Writes entries. The answer does not wait for them, and never fails because of them. */
 export function audit(
   context: Pick<Context, "registry" | "access" | "address" | "requestId" | "waitUntil">,
   ...events: AuditEvent[]
@@ -35,7 +35,7 @@ export function audit(
   auditQueueOf(registry).add(entries, waitUntil);
 }
 
-/** What was refused or wrong changed nothing; the rest is divided by whether an administrator did it. */
+/** A refused or failed request is a `refusal`; the others are divided by whether an administrator made them. */
 function kindOf(access: Access, outcome: AuditEntry["outcome"]): AuditKind {
   if (outcome === "denied" || outcome === "failed") return "refusal";
   return access.isAdministrator ? "administration" : "use";
@@ -45,10 +45,10 @@ function cutFields(entry: AuditEntry): AuditEntry {
   const { actor, action, target, detail } = entry;
   return {
     ...entry,
-    actor: cut(actor, mostCharacters.actor),
-    action: cut(action, mostCharacters.action),
-    target: cut(target, mostCharacters.target),
-    ...(detail === undefined ? {} : { detail: cut(detail, mostCharacters.detail) }),
+    actor: cut(actor, maxLengths.actor),
+    action: cut(action, maxLengths.action),
+    target: cut(target, maxLengths.target),
+    ...(detail === undefined ? {} : { detail: cut(detail, maxLengths.detail) }),
   };
 }
 
@@ -64,21 +64,25 @@ export function auditQueueOf(registry: Registry): AuditQueue {
 /** The time between two calls to the catalog while there are more refusals to write, in milliseconds. */
 const pauseMs = 100;
 
-/** How many refusals are queued at most; of one actor a quarter. Those beyond are only counted, in one entry per actor. */
-const mostQueued = 200;
+/**
+ * How many refusals are queued at most, a quarter of them of one actor. More are only counted, in one entry per actor.
+ */
+const maxQueued = 200;
 
-/** How long a request is believed to be writing the queue: it may have ended with its client. In milliseconds. */
-const writingMs = 10_000;
+/**
+ * After this time another request writes the queue: the one that did may have ended with its client. In milliseconds.
+ */
+const writerTimeoutMs = 10_000;
 
-/** Where entries are written; `space`: where the room for them is watched. */
+/** Where entries are written. `space` is the free disk space, if it is watched. */
 type AuditStore = Pick<Registry, "catalog" | "clock"> & Partial<Pick<Registry, "space">>;
 
-/** What is counted when there is too much to list. */
+/** The entry that counts refusals beyond those that are listed. */
 const others = { action: "refused", target: "*", detail: "more than are listed" } as const;
 
 /**
- * Entries of one isolate on their way to the catalog. What was done is written at once. A caller can be refused as often
- * as they like, so refusals are counted, and written a few times a second.
+ * The queue of an isolate's entries for the catalog. Completed actions are written at once. A caller can cause any
+ * number of refusals, so equal ones are counted, and written a few times a second.
  */
 export class AuditQueue {
   readonly #store: AuditStore;
@@ -91,7 +95,7 @@ export class AuditQueue {
     this.#wait = wait;
   }
 
-  /** Adds entries. Refusals are written after a pause if others have just been. */
+  /** Adds entries. If refusals were written a moment ago, further ones are written after a pause. */
   add(entries: readonly NewAuditEntry[], waitUntil: WaitUntil): void {
     const done = entries.filter(({ kind }) => kind !== "refusal");
     for (const entry of entries) if (entry.kind === "refusal") this.#queue(entry);
@@ -99,18 +103,18 @@ export class AuditQueue {
     else if (this.#writingUntil <= this.#store.clock.now()) waitUntil(this.#writeQueued());
   }
 
-  /** Writes what is queued, now. */
+  /** Writes the queue now. */
   flush(): Promise<void> {
     return this.#write([]);
   }
 
-  /** Writes what is queued, which is older, and then these entries. */
+  /** Writes the queued entries, which are older, and then these. */
   async #write(entries: readonly NewAuditEntry[]): Promise<void> {
     const all = [...this.#queued.values(), ...entries];
     this.#queued = new Map();
     if (all.length === 0) return;
     const { space } = this.#store;
-    // Where even the reserve of the disk runs out; each entry is in the log, too.
+    // When even the reserve of the disk runs out, most entries are in the log only.
     const isDire = space !== undefined && (await space.isDire());
     const kept = isDire ? all.filter(({ kind }) => kind === "administration") : all;
     if (kept.length === 0) return;
@@ -123,7 +127,7 @@ export class AuditQueue {
   #queue(entry: NewAuditEntry): void {
     if (this.#count(entry)) return;
     const ofActor = [...this.#queued.values()].filter(({ actor }) => actor === entry.actor).length;
-    const isTooMuch = this.#queued.size >= mostQueued || ofActor >= mostQueued / 4;
+    const isTooMuch = this.#queued.size >= maxQueued || ofActor >= maxQueued / 4;
     const queued = isTooMuch ? { ...entry, ...others } : entry;
     if (!this.#count(queued)) this.#queued.set(keyOf(queued), { ...queued });
   }
@@ -137,7 +141,7 @@ export class AuditQueue {
 
   async #writeQueued(): Promise<void> {
     do {
-      this.#writingUntil = this.#store.clock.now() + writingMs;
+      this.#writingUntil = this.#store.clock.now() + writerTimeoutMs;
       await this.flush();
       await this.#wait(pauseMs);
     } while (this.#queued.size > 0);

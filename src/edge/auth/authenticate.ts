@@ -1,5 +1,6 @@
 /**
- * From a request's `Authorization` to who asks. In steady state a bearer token costs no call and no cryptography.
+ * Authenticates the caller by the `Authorization` header. In steady state a bearer token costs no call and no
+ * cryptography.
  */
 import { networkOf } from "../../oci/address.ts";
 import { failure, type Result } from "../../oci/errors.ts";
@@ -20,7 +21,7 @@ import { KeyRing, type TokenClaims, verifyAccessToken } from "./tokens.ts";
 /** What authentication keeps in the memory of an isolate. */
 export type AuthCache = LoginCache & {
   keys: KeyRing;
-  /** What verified bearer tokens allow, by the `Authorization` header that they came in. */
+  /** The access that verified bearer tokens grant, by their `Authorization` header. */
   bearers: ExpiringLru<CachedAccess>;
   loginFailures: FailureLimit;
 };
@@ -44,7 +45,7 @@ export function authCacheOf(registry: Registry): AuthCache {
   return cache;
 }
 
-/** Whether the registry has any credential configured. Error: `DENIED`, which says what to set. */
+/** Checks that the registry has a credential configured. Error: `DENIED`, with the variable to set. */
 export function checkConfigured({ access, adminPassword, issuers }: Settings): Result {
   if (access === "open" || adminPassword !== undefined || issuers.length > 0) return { ok: true };
   return failure(
@@ -53,21 +54,22 @@ export function checkConfigured({ access, adminPassword, issuers }: Settings): R
   );
 }
 
-/** What is needed of a request to tell who asks. */
+/** The parts of a request that authentication needs. */
 export type Authentication = {
   authorization: string | null;
   /** The client's address, for limits. */
   address: string;
-  /** Whether the request goes on with an upload, which may take longer than a token lives. */
+  /** Whether the request continues an upload, which may outlast its token. */
   isUpload: boolean;
   /** Whether the request reads the metrics, for which there is a token of its own. */
   isScrape: boolean;
 };
 
 /**
- * Decides who asks.
+ * Authenticates a request.
  *
- * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` when an issuer's keys cannot be had.
+ * Errors: `LOGIN_FAILED`, `TOKEN_INVALID`; `TOOMANYREQUESTS` after too many failed logins; `UNAVAILABLE` if the keys of
+ * an issuer cannot be fetched.
  */
 export async function authenticate(
   cache: AuthCache,
@@ -121,17 +123,17 @@ async function byGeneratedToken(
 }
 
 /**
- * Who a failed login with a secret alone is counted against: that secret. It is too long to be guessed, so that what
- * the limit stops is a client that repeats a wrong one; and others of the same address go on.
+ * The subject that failed logins with a secret are counted by: the secret itself. A secret is too long to be guessed,
+ * so the limit only stops clients that repeat a wrong one. Others at the same address are not affected.
  */
 function subjectOfSecret(secret: string): string {
   return `secret ${hashSecret(secret).slice(0, 32)}`;
 }
 
 /**
- * Logs in by a user name and a password, unless this address has failed too often with this name. Tokens cannot be
- * guessed: of generated ones, and of other issuers', it is the token that is counted. So wrong passwords for a name keep
- * nobody out who shows one.
+ * Logs in by a user name and a password, unless this address has failed too often with this name. Failures of generated
+ * and federated tokens, which cannot be guessed, are counted by the token. So a caller with a valid token gets in even
+ * after many wrong passwords for its name.
  *
  * Errors: those of `logIn`, and `TOOMANYREQUESTS`.
  */
@@ -146,8 +148,8 @@ export function logInByPassword(
 }
 
 /**
- * Logs in, unless this address has failed too often for this subject. By both together: nobody can lock an account
- * out from elsewhere.
+ * Logs in, unless this address has failed too often for this subject. Failures are counted by both together, so that
+ * nobody can lock an account out from another address.
  */
 async function logInLimited(
   cache: AuthCache,
@@ -169,7 +171,7 @@ function accessOf(principal: Principal, credential: "password" | "bearer"): Acce
   };
 }
 
-/** `header` is what the token came in, under which it is remembered. */
+/** `header` is the `Authorization` header of the token, the key under which its access is cached. */
 async function byBearer(
   cache: AuthCache,
   token: string,
@@ -179,11 +181,11 @@ async function byBearer(
   const issuer = cache.federated.issuerOf(token);
   if (issuer !== undefined) {
     const verified = await cache.federated.verify(issuer, token);
-    // A federated token that says nothing of access has to be exchanged at /token.
+    // A federated token without an access claim has to be exchanged at /token.
     if (!verified.ok || verified.identity.access === undefined)
       return verified.ok ? failure("TOKEN_INVALID") : verified;
     const { principal, access } = verified.identity;
-    // Their issuer may take the key back, before a token ends that may last for years.
+    // A federated token may be valid for years, and its issuer may revoke the key before that.
     const { clock, settings } = cache.registry;
     const until = Math.min(principal.endsAtMs ?? 0, clock.now() + settings.tokenTtlMs);
     return remember(cache, header, bearerAccess(accessOf(principal, "bearer"), access), until);
@@ -195,7 +197,7 @@ async function byBearer(
   return remember(cache, header, accessOfClaims(claims), claims.expiresAtMs);
 }
 
-/** What keeping somebody's access takes, apart from the header, in bytes. */
+/** The memory that a cached access takes, apart from its header, in bytes. */
 const keptBytes = 1024;
 
 function remember(
@@ -209,15 +211,15 @@ function remember(
 }
 
 /**
- * A push that outlives its token goes on, within `UPLOAD_TTL`, if the credentials that the token was issued for are
- * still good, and their account still may do what the token says.
+ * Lets a push continue for `UPLOAD_TTL` after its token has expired, if the credentials that the token was issued for
+ * are still valid. It may do what both the token and today's grants of its account allow.
  */
 async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Result<{ access: Access }>> {
   const { registry } = cache;
   if (registry.clock.now() > claims.expiresAtMs + registry.settings.uploadTtlMs)
     return failure("TOKEN_INVALID");
   const granted = accessOfClaims(claims);
-  // There is no account to ask about for a federated identity. The token was issued here, and counts for its upload.
+  // A federated identity has no account to reload. This registry issued the token, so it is trusted for its upload.
   const reloaded: Result<{ principal: Principal }> = isFederated(claims.account)
     ? { ok: true, principal: cache.federated.reload(claims.account) }
     : await reload(registry, claims.account, claims.tokenId, claims.version);
@@ -237,14 +239,14 @@ function accessOfClaims(claims: TokenClaims): Access {
   };
 }
 
-/** A token only ever speaks of repositories, never of accounts. */
+/** Bearer tokens grant access to repositories only, never the management of accounts. */
 function bearerAccess(access: Access, entries: AccessEntry[]): Access {
   const denied = new Map(entries.map((entry) => [entry.name, entry.denied ?? []]));
   const isFinal: Access["isFinal"] = (verb, repository) => denied.get(repository)?.includes(verb) ?? false;
   return { ...access, isAdministrator: false, mayList: includesCatalog(entries), isFinal };
 }
 
-/** The scheme, in lower case, and what follows it; `undefined` unless there are just these two. */
+/** The scheme in lower case and the value after it; `undefined` unless the header has exactly these two parts. */
 export function parseAuthorization(header: string): { scheme: string; value: string } | undefined {
   const [scheme, value, ...more] = header.trim().split(/[ \t]+/);
   if (scheme === undefined || value === undefined || more.length > 0) return undefined;
@@ -257,8 +259,8 @@ export type Credentials = { name: string; password: string };
 const maxLength = 16 * 1024;
 
 /**
- * Reads what follows `Basic`; `undefined` when it is not base64 of UTF-8 with a colon in it. The password may contain
- * colons, the name may not. A token of another issuer, shown as password, may be several kilobytes long.
+ * Parses the value of `Basic`; `undefined` if it is not base64 of UTF-8 with a colon in it. The password may contain
+ * colons, the name may not. A federated token in place of the password may be several kilobytes long.
  */
 export function parseBasic(value: string): Credentials | undefined {
   if (value.length > maxLength || !/^[A-Za-z0-9+/_-]+={0,2}$/.test(value)) return undefined;

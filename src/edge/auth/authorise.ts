@@ -1,12 +1,10 @@
 /**
- * Whether a caller may do what a route does, and what callers are told who may not: in a challenge they learn where to get
- * a token, and for what.
+ * Authorises callers, and makes the refusals. A challenge tells the client where to get a token, and for which scope.
  *
- * A repository that the caller may not see is answered for like one that does not exist: in the same way, and before any
- * look-up.
+ * A repository that the caller may not see gets the same answer as one that does not exist, before any look-up.
  *
- * Sources: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3; Fetch, "`Origin` header"; Fetch
- * Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
+ * Sources: Docker Registry v2 authentication, "How to authenticate"; RFC 6750, section 3; Fetch, "`Origin` header";
+ * Fetch Metadata, "The `Sec-Fetch-Site` HTTP Request Header"; RFC 9110, 15.5.20.
  */
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
@@ -23,7 +21,7 @@ import { audit } from "./audit.ts";
 import { FailureLimit, networkName } from "./limits.ts";
 import { isFederated, reload } from "./principal.ts";
 
-/** Access by grants: every set must allow what is done. */
+/** Access by sets of grants: every set must allow an action. */
 export function accessByGrants(account: string, credential: Credential, grantSets: Grant[][]): Access {
   return {
     account,
@@ -72,15 +70,15 @@ export async function refusalFor(
 
 /** What authorisation keeps in the memory of an isolate. */
 type AuthorisationCache = {
-  /** Counts what callers ask for and does not exist. */
+  /** Counts requests for content that does not exist. */
   misses: FailureLimit;
-  /** How many look-ups of whether a repository is public are in flight, by caller. */
+  /** How many visibility look-ups are in flight, by caller. */
   visibilityLookups: Map<string, number>;
-  /** Everything that an account may do, for lists. */
+  /** The full access of accounts, for lists. */
   subjects: ExpiringLru<CachedAccess>;
 };
 
-/** What a caller may do, and how much memory it takes. */
+/** The access of a caller, and how much memory it takes. */
 export type CachedAccess = { access: Access; bytes: number };
 
 const caches = new WeakMap<Registry, AuthorisationCache>();
@@ -97,35 +95,38 @@ function cacheOf(registry: Registry): AuthorisationCache {
   return cache;
 }
 
-/** Counts that an anonymous caller asked for what does not exist: who does so again and again guesses, or is broken. */
+/**
+ * Counts a request of an anonymous caller for something that does not exist. Many of them are guesses or a broken
+ * client.
+ */
 export async function countMiss({ registry, access, address }: Caller): Promise<void> {
   if (isAnonymous(access)) await cacheOf(registry).misses.count(networkName(address));
 }
 
-/** Whether an anonymous caller has asked too often for what does not exist. */
+/** Whether an anonymous caller has requested things that do not exist too often. */
 export function hasTooManyMisses({ registry, access, address }: Caller): boolean {
   return isAnonymous(access) && cacheOf(registry).misses.isReached(networkName(address));
 }
 
 type Caller = Pick<Context, "registry" | "access" | "address">;
 
-/** How many look-ups of whether a repository is public one caller may have in flight in an isolate. */
-const mostLookups = 32;
+/** How many visibility look-ups one caller may have in flight in an isolate. */
+const maxLookups = 32;
 
 /**
- * Whether a repository is public. A caller who asks about many repositories that are not, and that they may not pull
- * either, is taken to be guessing names: the ledgers are not asked on their behalf for a while.
+ * Whether a repository is public. A caller who requests many repositories that are neither public nor theirs to pull is
+ * assumed to be guessing names: for a while the ledgers are not asked on their behalf.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses, visibilityLookups } = cacheOf(registry);
-  // Each question about a name may be the first that its object gets, whoever asks.
+  // Each look-up may create the object of its name, so those of accounts are limited, too.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
-  // A look-up that is still in flight may turn out to be a miss, which is only counted afterwards.
+  // A look-up in flight may turn out to be a miss, and is counted only afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
-  if (misses.isReached(who) || asking >= mostLookups) return false;
+  if (misses.isReached(who) || asking >= maxLookups) return false;
   visibilityLookups.set(who, asking + 1);
   try {
     const answer = await isPublic(registry, repository);
@@ -139,8 +140,8 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
 }
 
 /**
- * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must say so itself:
- * it was issued for what it names, and its holder is to have no more than that.
+ * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must grant that
+ * itself; other grants of its account do not count.
  *
  * `isNamed`: the caller named the source. Where the registry found the source itself, it does not count as a guess.
  */
@@ -162,7 +163,7 @@ function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal
   return challenge(context, scopesFor(context.url, repository, verb));
 }
 
-/** Sends the caller to the token service, for these scopes. */
+/** Refers the caller to the token service, for these scopes. */
 export function challenge({ registry, access, url, request }: Context, scopes: AccessEntry[]): Refusal {
   const isForOther = access.credential === "bearer" && !isAnonymous(access);
   const header = bearerChallenge(
@@ -178,7 +179,7 @@ export function challenge({ registry, access, url, request }: Context, scopes: A
   };
 }
 
-/** What to ask a token for: a push also needs to pull, and a mount to pull from its source. */
+/** The scopes to request: a push also needs to pull, and a mount needs to pull from its source. */
 function scopesFor(url: URL, repository: RepositoryName, verb: Verb): AccessEntry[] {
   const actions = verb === "push" ? ["pull", "push"] : [verb];
   const scopes = [{ type: "repository", name: repository as string, actions }];
@@ -203,7 +204,7 @@ export function bearerChallenge(
   return `Bearer ${parts.join(",")}`;
 }
 
-/** The `WWW-Authenticate` of a route that takes passwords and generated tokens alone. */
+/** The `WWW-Authenticate` of a route that accepts only passwords and generated tokens. */
 export function basicChallenge(settings: Settings): string {
   return `Basic realm="${settings.service}", charset="UTF-8"`;
 }
@@ -212,12 +213,11 @@ export function basicChallenge(settings: Settings): string {
 const grantsTtlMs = 60_000;
 
 /**
- * Which repositories a list shows: those that the caller's account may pull, by its grants of the last minute. A bearer
- * token for a list says only that its holder may list. Anything that is done with one repository, the token itself must
- * allow.
+ * A filter for lists of repositories: those that the caller's account may pull, by its grants of the last minute. A
+ * bearer token for a list grants only listing; access to one repository must be in the token itself.
  *
- * For federated identities, which have no account here, and for tokens that were issued before a change of the account's
- * password, only what the token itself says counts.
+ * Only the token's own access counts for federated identities, which have no account here, and for tokens that were
+ * issued before the account's password changed.
  */
 export async function pullGrants(context: Context): Promise<(repository: RepositoryName) => boolean> {
   const { access, registry } = context;
@@ -236,9 +236,9 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
 }
 
 /**
- * The origin that the client asked for: the request's own, or the one that a trusted proxy forwards. Where something in
- * front terminates TLS without saying so, `PUBLIC_SCHEME` gives the scheme. Of several values of a header the last
- * counts, as the proxy itself has added it.
+ * The origin that the client requested: the request's own, or the one that a trusted proxy forwards. `PUBLIC_SCHEME`
+ * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
+ * counts: the trusted proxy has added it.
  */
 export function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
@@ -249,21 +249,21 @@ export function originOf(settings: Settings, url: URL, headers: Headers): string
   return (byProxy ?? new URL(`${scheme}://${url.host}`)).origin;
 }
 
-/** A request that is not authenticated yet. `isRead`: it reads what anybody may have a browser read. */
+/** A request that is not authenticated yet. `isRead`: it is harmless even if another site made a browser send it. */
 type Received = { settings: Settings; request: Request; url: URL; isRead: boolean };
 
 /**
- * Why a request is refused, whoever sent it: by its host, or by the site that made a browser send it. `undefined` if it
- * is not. Errors: `HOST_UNKNOWN`, `SITE_FOREIGN`.
+ * Refuses a request because of its host, or of the site that made a browser send it, whoever the caller is. `undefined`
+ * if it is not refused. Errors: `HOST_UNKNOWN`, `SITE_FOREIGN`.
  *
- * A browser sends whatever any page tells it to send, with the passwords it knows and from inside its network. Without
- * CORS headers a page of another site cannot read the answers, but sending the request may be all it wants. And a page
- * that lets a name of its own resolve to this machine (DNS rebinding) would be a page of this very registry.
+ * Any page can make a browser send requests, with saved passwords and from inside the user's network. Without CORS
+ * headers a page of another site cannot read the answers, but the request may do harm by itself. With DNS rebinding (a
+ * hostile name that resolves to this machine) the page would even have the same origin as this registry.
  */
 export function refusalByOrigin({ settings, request, url, isRead }: Received): Failure | undefined {
   const { headers } = request;
   if (settings.access === "open") {
-    // A page may have led a browser to the proxy under another name, or past the proxy: both names must be known.
+    // A page may make a browser use the proxy under a hostile name, or bypass it: both names must be known.
     const stranger = [url.hostname, ...forwardedHosts(settings, headers)].find(
       (host) => !isOpenHost(settings, host),
     );
@@ -280,14 +280,14 @@ export function refusalByOrigin({ settings, request, url, isRead }: Received): F
   return undefined;
 }
 
-/** The host in `X-Forwarded-Host`, if a trusted proxy sets it; what does not parse is returned as it is. */
+/** The host in `X-Forwarded-Host`, if a trusted proxy sets it; a malformed one is returned as it is. */
 function forwardedHosts(settings: Settings, headers: Headers): string[] {
   const host = forwarded(settings, headers, "X-Forwarded-Host");
   if (host === undefined) return [];
   return [parseOrigin(`http://${host}`)?.hostname ?? host.slice(0, 100)];
 }
 
-/** The last value of a header that a trusted proxy sets; `undefined` where it is missing or empty. */
+/** The last value of a header that a trusted proxy sets; `undefined` if it is missing or empty. */
 function forwarded({ trustForwarded }: Settings, headers: Headers, header: string): string | undefined {
   const values = trustForwarded ? headers.get(header)?.trim() : undefined;
   return values ? values.split(",").at(-1)?.trim() : undefined;

@@ -15,12 +15,12 @@ import { federatedAccount, type Principal } from "./principal.ts";
 /** Signatures with a public key only: an issuer's published key must never count as a shared secret. */
 const algorithms = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
-/** How far an issuer's clock may be ahead, in seconds. A token's end is taken as it is. */
+/** How far an issuer's clock may be ahead, in seconds. It does not extend a token's expiry. */
 const clockToleranceSeconds = 10;
 
 const maxSubjectLength = 255;
 
-/** Who a token of another issuer identifies. `access`: the access that the token claims itself, where its issuer may. */
+/** The identity in a federated token. `access`: the token's own access claim, if its issuer may make one. */
 export type FederatedIdentity = { principal: Principal; access: AccessEntry[] | undefined };
 
 /** The issuers of `TOKEN_ISSUERS`. */
@@ -44,8 +44,8 @@ export class FederatedIdentities {
   }
 
   /**
-   * Who presents a token as the password of the user `oidc`. Errors: `LOGIN_FAILED`, also for a token that no rule grants
-   * anything, so that a job fails when it logs in, with the reason, and not when it pushes; `UNAVAILABLE` as for
+   * The principal of a token that is the password of the user `oidc`. Errors: `LOGIN_FAILED`, also if no rule grants
+   * the token anything, so that a CI job fails at login with the reason and not at its push; `UNAVAILABLE` as for
    * {@link verify}.
    */
   async exchange(token: string): Promise<Result<{ principal: Principal }>> {
@@ -60,7 +60,7 @@ export class FederatedIdentities {
     return { ok: true, principal };
   }
 
-  /** Verifies a token of this issuer. Errors: `TOKEN_INVALID`; `UNAVAILABLE` when its keys cannot be had. */
+  /** Verifies a token of this issuer. Errors: `TOKEN_INVALID`; `UNAVAILABLE` if its keys cannot be fetched. */
   async verify(issuer: TrustedIssuer, token: string): Promise<Result<{ identity: FederatedIdentity }>> {
     // An unknown key may be a new one: fetch again.
     const payload =
@@ -75,8 +75,8 @@ export class FederatedIdentities {
   }
 
   /**
-   * The most that a subject, named as by {@link federatedAccount}, can be granted under the current settings: nothing if
-   * its issuer is no longer trusted.
+   * The most that a subject, named as by {@link federatedAccount}, can be granted under the current settings: nothing
+   * if its issuer is no longer trusted.
    */
   reload(account: string): Principal {
     const { issuers } = this.#registry.settings;
@@ -84,7 +84,9 @@ export class FederatedIdentities {
     return { account, grantSets: [own.flatMap(ceilingOf)], version: "" };
   }
 
-  /** What a token says, by keys at most so old; `undefined` when its key is none of them. */
+  /**
+   * The verified payload of a token. Uses keys of at most this age; `undefined` if the token's key is not among them.
+   */
   async #payload(
     issuer: TrustedIssuer,
     token: string,
@@ -139,10 +141,10 @@ function toIdentity(issuer: TrustedIssuer, payload: JWTPayload, now: number): Fe
 /** How long fetched keys are used without asking again, in milliseconds. */
 const freshMs = 10 * 60_000;
 
-/** How soon an issuer is asked again while its earlier keys can be used, in milliseconds. */
+/** The time between two fetches while earlier keys of the issuer can be used, in milliseconds. */
 const askAgainMs = 30_000;
 
-/** How soon an issuer is asked again after a failure while there are no keys of it, in milliseconds. */
+/** The time between a failed fetch and the next while there are no keys of the issuer, in milliseconds. */
 const retryMs = 2_000;
 
 /** How long a fetch of keys may take, and how large they may be. */
@@ -151,7 +153,7 @@ const maxJwksBytes = 256 * 1024;
 
 type KeptKeys = { jwks: JSONWebKeySet; fetchedAt: number };
 
-/** The public keys of other issuers, as an isolate keeps them. Where new ones cannot be fetched, the last ones stay in use. */
+/** The public keys of other issuers, cached in an isolate. If new ones cannot be fetched, the last ones stay in use. */
 class IssuerKeys {
   readonly #registry: Registry;
   readonly #kept = new Map<string, KeptKeys>();
@@ -163,10 +165,10 @@ class IssuerKeys {
   }
 
   /**
-   * An issuer's keys, at most so old; older ones if new ones cannot be had now; `undefined` if there are none at all.
+   * An issuer's keys of at most this age; older ones if new ones cannot be fetched; `undefined` if there are none.
    *
-   * Each request fetches for itself, so that none waits for another's I/O, which ends with its client. While there
-   * are keys to go on with, one does at a time.
+   * Each request fetches for itself: it must not wait for the I/O of another request, which ends with its client. While
+   * there are earlier keys, only one request fetches at a time.
    */
   async of(issuer: TrustedIssuer, maxAgeMs: number): Promise<JSONWebKeySet | undefined> {
     if (issuer.jwksUrl === undefined) return { keys: issuer.keys ?? [] } as JSONWebKeySet;

@@ -7,23 +7,23 @@ import type { Clock } from "../../clock.ts";
 import { networkOf } from "../../oci/address.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
 
-/** How long a caller is refused once the limit was reached, in milliseconds: the period of the limits. */
+/** How long a caller is refused after reaching a limit, in milliseconds: the period of the limits. */
 const refusalMs = 60_000;
 
-/** What a network is called in the keys of limits. All whose address is not known are counted together. */
+/** The name of a network in the keys of limits. Callers with an unknown address are counted together. */
 export function networkName(address: string): string {
   return networkOf(address) ?? "unknown";
 }
 
-/** What each limit lets through in a minute where the platform does not count: as wrangler.toml has them. */
+/** The limits per minute where the platform does not count; the same as in wrangler.toml. */
 export const perMinute = { LOGIN_FAILURES: 10, ADDRESS_LOGIN_FAILURES: 100, ANONYMOUS_MISSES: 300 };
 
 type LimitName = keyof typeof perMinute;
 
-/** A limit of the platform's kind, in the isolate's memory: on one machine there is one isolate, and no other count. */
+/** A rate limit in the isolate's memory, for one machine, where there is only one isolate. */
 export class MemoryLimit {
   readonly #most: number;
-  /** The keys that were counted last, some 3,500 of them. */
+  /** The most recent keys, about 3,500 of them. */
   readonly #counts: ExpiringLru<{ count: number }>;
 
   constructor(most: number, clock: Clock) {
@@ -31,7 +31,7 @@ export class MemoryLimit {
     this.#counts = new ExpiringLru(clock, 1024 * 1024, () => 300);
   }
 
-  /** Counts a key. It has success until it was counted too often within a minute. */
+  /** Counts a key. `success` is false once it was counted too often within a minute. */
   async limit({ key }: { key: string }): Promise<{ success: boolean }> {
     const known = this.#counts.get(key);
     const counted = known ?? { count: 0 };
@@ -42,8 +42,8 @@ export class MemoryLimit {
 }
 
 /**
- * Counts failures by a key, in a rate limit of the platform, or in memory. A key over the limit is refused for a while without
- * being looked at, and without being counted. Successes are never counted.
+ * Counts failures by a key, in a rate limit of the platform or in memory. A key over the limit is refused for a while
+ * without further checks or counting. Successes are never counted.
  */
 export class FailureLimit {
   readonly #limit: Pick<RateLimit, "limit">;
@@ -61,7 +61,7 @@ export class FailureLimit {
 
   /** Counts a failure. Returns whether the key is refused from here on. */
   async count(key: string): Promise<boolean> {
-    // Where the platform cannot count, nobody is refused for it.
+    // If the platform fails to count, the caller is not refused.
     const { success } = await this.#limit.limit({ key }).catch(() => ({ success: true }));
     if (!success) this.#refused.set(key, true, refusalMs);
     return !success;

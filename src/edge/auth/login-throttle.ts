@@ -1,6 +1,6 @@
 /**
- * Limits on checking passwords. To derive the hash of one blocks the isolate's only thread for some 12 ms, so derivations
- * are few at a time and spaced out, and accounts that exist still get in while somebody asks for as many as they can.
+ * Limits on checking passwords. Deriving a hash blocks the isolate's only thread for some 12 ms, so derivations are
+ * limited and spaced out. Existing accounts can still log in while somebody floods the registry with passwords.
  */
 import type { Clock } from "../../clock.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
@@ -8,10 +8,10 @@ import type { Registry } from "../../registry/registry.ts";
 import { NameFilter } from "../../rpc/name-filter.ts";
 import { FailureLimit } from "./limits.ts";
 
-/** How many slots there are, and the time from one start to the next, in milliseconds. */
+/** The number of slots, and the time from one start to the next, in milliseconds. */
 export type SlotOptions = { most: number; everyMs: number };
 
-/** Slots for derivations that anybody asks for: one every 50 ms takes a quarter of the thread. */
+/** Slots for everybody's derivations: one every 50 ms takes a quarter of the thread. */
 const sharedSlots: SlotOptions = { most: 16, everyMs: 50 };
 
 /** Slots for accounts that exist: the first attempt of each in a minute, and their new passwords. */
@@ -20,15 +20,15 @@ const accountSlots: SlotOptions = { most: 128, everyMs: 30 };
 /** How long a slot is kept for a request that does not release it: it may have ended with its client. */
 const slotTtlMs = 10_000;
 
-/** How long after a first attempt an account gets another one, in milliseconds. */
+/** The time until an account gets another first attempt, in milliseconds. */
 const firstAttemptEveryMs = 60_000;
 
-/** How long the filter of account names is used, and how soon it is asked for again, in milliseconds. */
+/** How long the filter of account names is used, and the time between two requests for it, in milliseconds. */
 const namesFreshMs = 60_000;
 const askAgainMs = 2_000;
 
 /**
- * How long after its arrival a request is refused for want of a slot, in milliseconds. A wrong password for an account
+ * The time from a request's arrival to its refusal for lack of a slot, in milliseconds. A wrong password for an account
  * with a slot of its own is refused after the same time, so that the refusal does not reveal which names exist.
  */
 const refuseAfterMs = 200;
@@ -37,17 +37,17 @@ const refuseAfterMs = 200;
 export type Slot = {
   /** Waits until the derivation may start. */
   start(): Promise<void>;
-  /** Gives the slot back. To do so twice does no harm. */
+  /** Releases the slot. A second call has no effect. */
   release(): void;
 };
 
 type Held = { network: string | undefined; expiresAt: number };
 
 /**
- * Slots for work that blocks the thread. One network has at most a quarter of them; callers without a known network are
- * not limited so.
+ * Slots for work that blocks the thread. One network has at most a quarter of them; callers of unknown networks have no
+ * such limit.
  *
- * A bound alone would not do: with one derivation always ready to run, nothing else would. So their starts are spaced.
+ * A limit alone is not enough: with one derivation always ready to run, nothing else would run. So starts are spaced.
  */
 export class Slots {
   readonly #clock: Clock;
@@ -86,7 +86,7 @@ export class Slots {
   }
 }
 
-/** The throttle of one isolate. A network is what addresses are counted by, where the address is known. */
+/** The throttle of one isolate. Callers are counted by network, if their address is known. */
 export class LoginThrottle {
   readonly #registry: Registry;
   readonly #shared: Slots;
@@ -104,7 +104,7 @@ export class LoginThrottle {
     this.#failures = new FailureLimit(registry.rateLimits, "ADDRESS_LOGIN_FAILURES", registry.clock);
   }
 
-  /** A slot for anybody; `undefined` under pressure: none is left, or this network has failed too often. */
+  /** A slot for any caller; `undefined` under pressure: none is left, or this network has failed too often. */
   acquire(network: string | undefined): Slot | undefined {
     const hasFailed = network !== undefined && this.#failures.isReached(network);
     return hasFailed ? undefined : this.#shared.acquire(network);
@@ -130,13 +130,13 @@ export class LoginThrottle {
   }
 
   /**
-   * Whether there may be an account of this name. Only asked under pressure, when one call a minute answers for all
-   * names: to look up each would keep the catalog as busy as the derivations would keep the thread.
+   * Whether there may be an account of this name. Only used under pressure: one call a minute fetches a filter of all
+   * names, as looking up each name would overload the catalog.
    */
   async mayBeKnown(name: string): Promise<boolean> {
     const now = this.#registry.clock.now();
     const isFresh = this.#names !== undefined && now - this.#names.readAt < namesFreshMs;
-    // One request asks at a time, for itself: its I/O ends with its client. The others use what there is.
+    // One request at a time fetches the filter; its I/O ends with its client. The others use the old filter.
     if (!isFresh && now - this.#askedAt >= askAgainMs) {
       this.#askedAt = now;
       const bytes = await this.#registry.catalog().accountNames();
@@ -150,7 +150,7 @@ export class LoginThrottle {
     this.#names?.filter.add(name);
   }
 
-  /** Waits until a request that arrived then may be refused for want of a slot. */
+  /** Waits until a request that arrived at this time may be refused for lack of a slot. */
   async waitBeforeRefusal(arrivedAt: number): Promise<void> {
     const tookMs = this.#registry.clock.now() - arrivedAt;
     if (tookMs < refuseAfterMs) await scheduler.wait(refuseAfterMs - Math.max(0, tookMs));

@@ -28,9 +28,9 @@ export type LoginCache = {
 };
 
 /**
- * Who shows this user name and password, from this network if it is known. Errors: `LOGIN_FAILED`, whatever was wrong;
- * `TOOMANYREQUESTS` where too many passwords are derived already; `UNAVAILABLE` when the keys of another issuer cannot
- * be had.
+ * Logs in by a user name and a password, from this network if it is known. Errors: `LOGIN_FAILED`, whatever was wrong;
+ * `TOOMANYREQUESTS` if too many passwords are being derived; `UNAVAILABLE` if the keys of another issuer cannot be
+ * fetched.
  *
  * Costs one call to the catalog at most, or two for a generated token.
  */
@@ -45,7 +45,7 @@ export async function logIn(
   const { registry, passwords } = cache;
   if (name === adminName) {
     const { adminPassword } = registry.settings;
-    // An unset password is compared with itself, and is wrong: as long as it takes for a set one.
+    // If no password is set, the given one is compared with itself and refused, so that it takes the same time.
     const isRight = passwords.isSame(password, adminPassword ?? password) && adminPassword !== undefined;
     return isRight ? { ok: true, principal: await adminPrincipal(registry) } : failure("LOGIN_FAILED");
   }
@@ -53,7 +53,7 @@ export async function logIn(
   return loggedIn.ok ? { ok: true, principal: accountPrincipal(loggedIn.account) } : loggedIn;
 }
 
-/** Who shows this generated token; `name`: it must be this account's. Error: `LOGIN_FAILED`. */
+/** Logs in by a generated token. It must belong to the account `name`, if that is given. Error: `LOGIN_FAILED`. */
 export async function logInByToken(
   cache: LoginCache,
   secret: string,
@@ -68,10 +68,10 @@ export async function logInByToken(
 }
 
 /**
- * The account of this name, if this is its password. Costs one call to the catalog; under pressure none for a name that
- * no account has. A password that was right within the last minute needs no slot.
+ * The account of this name, if this is its password. Costs one call to the catalog, or none under pressure if no
+ * account has this name. A password that was right within the last minute needs no slot.
  *
- * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` where too many passwords are being derived.
+ * Errors: `LOGIN_FAILED`, whatever was wrong; `TOOMANYREQUESTS` if too many passwords are being derived.
  */
 async function logInByAccountPassword(
   cache: LoginCache,

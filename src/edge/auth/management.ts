@@ -1,6 +1,6 @@
 /**
- * Who may use the management API. It takes passwords and generated tokens; bearer tokens, which speak of
- * repositories alone, open nothing here.
+ * Authorises calls of the management API. It accepts passwords and generated tokens. Bearer tokens grant access to
+ * repositories only, so they are refused here.
  */
 import { failure } from "../../oci/errors.ts";
 import type { Verb } from "../../oci/grant.ts";
@@ -10,7 +10,9 @@ import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";
 import { basicChallenge, refusalFor } from "./authorise.ts";
 
-/** `undefined` if the caller may use a method of a route, which is called so; else the refusal. */
+/**
+ * `undefined` if the caller satisfies the rule; otherwise the refusal. `route` is the route's name, for the audit log.
+ */
 export async function managementRefusal(
   context: Context,
   route: string,

@@ -6,10 +6,10 @@ import type { Clock } from "../../clock.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
 import type { PasswordHash } from "../../rpc/api.ts";
 
-/** The most that the platform accepts. OWASP asks for more; that is why generated tokens are the better choice. */
+/** The most that the platform accepts. OWASP recommends more, so generated tokens are the better choice. */
 const iterations = 100_000;
 
-/** How long a password that was right need not be hashed again in this isolate, in milliseconds. */
+/** How long a right password is remembered in this isolate without hashing it again, in milliseconds. */
 const rememberedMs = 60_000;
 
 /** Hashes a password for keeping. */
@@ -31,10 +31,10 @@ async function derive(password: string, salt: Uint8Array, rounds: number): Promi
   return Buffer.from(bits);
 }
 
-/** A hash that no password has, for accounts that do not exist: looking them up must cost the same. */
+/** A hash that no password has, for accounts that do not exist: checking them must take the same time. */
 const nobody: PasswordHash = { salt: "AAAAAAAAAAAAAAAAAAAAAA", hash: "", iterations };
 
-/** Checks passwords; the right ones are remembered under a key of this isolate alone. */
+/** Checks passwords. Right ones are remembered as an HMAC with a key that exists only in this isolate. */
 export class PasswordChecker {
   readonly #remembered: ExpiringLru<true>;
   #key: Buffer | undefined;
@@ -43,12 +43,12 @@ export class PasswordChecker {
     this.#remembered = new ExpiringLru(clock, 1024 * 1024, () => 150);
   }
 
-  /** Whether this was the password within the last minute, which costs no derivation to tell. */
+  /** Whether this password was found to be right within the last minute. Takes no derivation. */
   isRemembered(password: string, kept: PasswordHash | undefined): boolean {
     return kept !== undefined && this.#remembered.has(this.#memoryOf(password, kept));
   }
 
-  /** Whether this is the password. `undefined` for an account without one takes as long, and is never right. */
+  /** Whether this is the password. For an account without one (`undefined`) it takes as long, and the answer is no. */
   async isRight(password: string, kept: PasswordHash | undefined): Promise<boolean> {
     if (this.isRemembered(password, kept)) return true;
     const { salt, hash, iterations: rounds } = kept ?? nobody;
@@ -62,7 +62,7 @@ export class PasswordChecker {
     return this.#keyed(`${salt}\n${hash}\n${password}`).toString("base64");
   }
 
-  /** Compares two secrets in a time that tells nothing about them. */
+  /** Compares two secrets in constant time. */
   isSame(one: string, other: string): boolean {
     return timingSafeEqual(this.#keyed(one), this.#keyed(other));
   }
@@ -73,7 +73,7 @@ export class PasswordChecker {
   }
 }
 
-/** What generated tokens begin with. */
+/** The prefix of generated tokens. */
 export const tokenPrefix = "stw_";
 
 const checksumLength = 6;
@@ -91,7 +91,7 @@ export function isGeneratedSecret(text: string): boolean {
   return checksum(body.slice(0, -checksumLength)) === body.slice(-checksumLength);
 }
 
-/** How a generated secret is kept: with 256 random bits, a plain hash suffices. */
+/** The hash under which a generated secret is stored. It has 256 random bits, so a plain hash is enough. */
 export function hashSecret(secret: string): string {
   return createHash("sha256").update(secret).digest("hex");
 }

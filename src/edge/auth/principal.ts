@@ -1,5 +1,5 @@
 /**
- * Who somebody is, once a password or token has shown it.
+ * Principals: the authenticated holders of a password or token.
  */
 import { createHmac } from "node:crypto";
 import { failure, type Result } from "../../oci/errors.ts";
@@ -7,35 +7,35 @@ import { everything, type Grant } from "../../oci/grant.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Account, TokenRecord } from "../../rpc/api.ts";
 
-/** Somebody. What they may do is what every set of grants allows. */
+/** An authenticated identity. It may do what every one of its sets of grants allows. */
 export type Principal = {
   account: string;
   grantSets: Grant[][];
-  /** Changes when the credentials do, so that what was issued for the old ones ends; no account has one again. */
+  /** Changes with the credentials, which invalidates tokens that were issued for the old ones. Never reused. */
   version: string;
-  /** The generated token that was shown, if one was. */
+  /** The generated token that the caller logged in with, if any. */
   tokenId?: string;
-  /** When what was shown ends, in milliseconds since 1970; nothing issued for it lives longer. */
+  /** When the credential expires, in milliseconds since 1970. Tokens that are issued for it expire no later. */
   endsAtMs?: number;
 };
 
 /** The account that `ADMIN_PASSWORD` belongs to. */
 export const adminName = "admin";
 
-/** The user name under which tokens of other issuers are shown as passwords. */
+/** The user name of a login whose password is a federated token. */
 export const federatedUser = "oidc";
 
-/** How the subject of another issuer is called. No account here has a colon in its name. */
+/** The account name of another issuer's subject. It contains a colon, which names of accounts here never do. */
 export function federatedAccount(issuer: string, subject: string): string {
   return `${federatedUser}:${issuer}:${subject}`;
 }
 
-/** Whether this is the name of another issuer's subject. */
+/** Whether this is the account name of another issuer's subject. */
 export function isFederated(account: string): boolean {
   return account.startsWith(`${federatedUser}:`);
 }
 
-/** Who shows this generated token, as it is kept. Error: `LOGIN_FAILED`. */
+/** The principal of a stored generated token. Error: `LOGIN_FAILED`. */
 export async function principalOfToken(
   registry: Registry,
   token: TokenRecord,
@@ -47,7 +47,7 @@ export async function principalOfToken(
   const principal: Principal = {
     account: token.account,
     grantSets: token.grants === undefined ? owner.grantSets : [...owner.grantSets, token.grants],
-    // A token outlives a change of its account's password: that is what it is for.
+    // On purpose, a generated token stays valid when its account's password changes.
     version: token.id,
     tokenId: token.id,
     ...(token.expiresAtMs === undefined ? {} : { endsAtMs: token.expiresAtMs }),
@@ -56,11 +56,11 @@ export async function principalOfToken(
 }
 
 /**
- * Who something was issued to, as they are now: with the grants of today. `version` is that of the credentials it was
- * issued for; a generated token is its own, as its id is never given to another.
+ * Reloads the principal that a token was issued to, with its current grants. `version` is that of the credentials that
+ * the token was issued for. A generated token needs no version, as its id is never reused.
  *
- * Error: `TOKEN_INVALID` when the account or the generated token is gone, when the account is disabled or was since,
- * or when its password has changed.
+ * Error: `TOKEN_INVALID` if the account or the generated token no longer exists, if the account is or has been disabled
+ * since, or if its password has changed.
  */
 export async function reload(
   registry: Registry,
@@ -92,7 +92,7 @@ export function accountPrincipal(account: Account): Principal {
   return { account: account.name, grantSets: [account.grants], version: String(account.version) };
 }
 
-/** The version is a keyed hash of the password: nobody who reads it can try passwords against it. */
+/** The version is a keyed hash of the password, so that it cannot be used to guess the password. */
 export async function adminPrincipal(registry: Registry): Promise<Principal> {
   const secret = await registry.sessionSecret();
   const version = createHmac("sha256", secret)

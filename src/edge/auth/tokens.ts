@@ -1,6 +1,6 @@
 /**
- * The registry's own tokens: short-lived ones that say what they grant, and refresh tokens that say only whose they
- * are. Source: Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 9068 for `at+jwt`.
+ * The registry's own tokens: short-lived bearer tokens with their access, and refresh tokens with their account only.
+ * Source: Docker Registry v2 authentication, "Token Authentication Implementation"; RFC 9068 for `at+jwt`.
  */
 import { errors, importJWK, type JWK, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import { failure, type Result } from "../../oci/errors.ts";
@@ -10,30 +10,30 @@ import type { SigningKey } from "../../rpc/api.ts";
 import { maxRefreshTtlMs, maxTokenTtlMs } from "../../settings/table.ts";
 import type { Principal } from "./principal.ts";
 
-/** A kind of token: its `typ`, and the longest that any setting lets one live. */
+/** A kind of token: its `typ`, and the longest lifetime that any setting allows. */
 type Kind = { typ: string; maxLifeMs: number };
 
 const accessKind: Kind = { typ: "at+jwt", maxLifeMs: maxTokenTtlMs };
 const refreshKind: Kind = { typ: "rt+jwt", maxLifeMs: maxRefreshTtlMs };
 
-/** How far the clock that issued a token may be ahead, in seconds. A token's end is taken as it is. */
+/** How far the clock that issued a token may be ahead, in seconds. It does not extend a token's expiry. */
 const clockToleranceSeconds = 10;
 
 /**
- * What every token says: whose it is, and for which credentials it was issued. Those for nobody, and bearer tokens of
- * earlier releases, have no version.
+ * The claims of every token: its account, and the credentials that it was issued for. Anonymous tokens, and bearer
+ * tokens of earlier releases, have no version.
  */
 export type RefreshClaims = { account: string; tokenId: string | undefined; version: string | undefined };
 
-/** What a bearer token says. `isExpired`: it is genuine, but its time is over. */
+/** The claims of a bearer token. `isExpired`: it is genuine, but has expired. */
 export type TokenClaims = RefreshClaims & { access: AccessEntry[]; expiresAtMs: number; isExpired: boolean };
 
-/** A token, and how long it lives. */
+/** A token and its lifetime. */
 export type IssuedToken = { token: string; expiresInSeconds: number; issuedAt: string };
 
 /**
- * Issues a token that grants `access`, anonymously without a principal, for `TOKEN_TTL` or until the credential that was
- * presented expires.
+ * Issues a token that grants `access`, anonymously without a principal, for `TOKEN_TTL` or until the credential that
+ * was presented expires.
  */
 export async function issueAccessToken(
   registry: Registry,
@@ -61,7 +61,7 @@ export function issueRefreshToken(registry: Registry, keys: KeyRing, principal: 
   return sign(registry, keys, refreshKind, principal, [now, endsAt]);
 }
 
-/** Signs a token that lives from the first time to the second, in milliseconds since 1970. */
+/** Signs a token that is valid from the first time to the second, in milliseconds since 1970. */
 async function sign(
   { settings }: Registry,
   keys: KeyRing,
@@ -72,7 +72,7 @@ async function sign(
 ): Promise<string> {
   const { kid, key } = await keys.signer();
   const [begin, end] = lifetimeMs.map((time) => Math.floor(time / 1000)) as [number, number];
-  // What is undefined is not in the token.
+  // JSON leaves undefined claims out.
   return new SignJWT({ ...claims, tid: principal?.tokenId, ver: principal?.version })
     .setProtectedHeader({ alg: "EdDSA", kid, typ })
     .setIssuer(settings.service)
@@ -138,14 +138,14 @@ async function verify(
 }
 
 /**
- * Whether a setting could have made the registry issue this by now. What leaked keys signed may pretend to live for
- * years, and would outlive whatever its account and its version say.
+ * Whether the registry could have issued this token by now, under any setting. A token forged with a leaked key could
+ * claim a lifetime of years, whatever becomes of its account.
  */
 function isAsIssued({ iat = 0, exp = 0 }: JWTPayload, { maxLifeMs }: Kind, now: number): boolean {
   return iat * 1000 <= now + clockToleranceSeconds * 1000 && (exp - iat) * 1000 <= maxLifeMs;
 }
 
-/** What a token says that the registry has signed, whether its time is over or not. */
+/** The claims of a token that the registry has signed, whether it has expired or not. */
 async function verifySignature(
   registry: Registry,
   keys: KeyRing,
@@ -173,19 +173,19 @@ async function verifySignature(
     );
     return payload;
   } catch (error) {
-    // jose checks the signature, and every claim but the time, before it says so.
+    // jose checks the signature and all other claims before it reports that a token has expired.
     if (error instanceof errors.JWTExpired) return error.payload;
     if (error instanceof errors.JOSEError) return undefined;
     throw error;
   }
 }
 
-/** How long the keys are taken to be all there are, in milliseconds. */
+/** How long the keys are cached, in milliseconds. */
 const freshMs = 5 * 60_000;
 
 /**
- * How soon the catalog is asked again for a key that it did not have, in milliseconds. Short: a key may have been
- * made elsewhere since, and its tokens are good at once.
+ * The time between two calls to the catalog for an unknown key, in milliseconds. Short, as another isolate may have
+ * created the key since, and its tokens are valid at once.
  */
 const askAgainMs = 1_000;
 
@@ -196,7 +196,7 @@ type Ring = {
   readAt: number;
 };
 
-/** The keys. In steady state nothing is asked. */
+/** The signing keys, cached. In steady state there are no calls to the catalog. */
 export class KeyRing {
   readonly #registry: Registry;
   #ring: Ring | undefined;
@@ -205,12 +205,12 @@ export class KeyRing {
     this.#registry = registry;
   }
 
-  /** The key that signs, and its name. */
+  /** The key to sign with, and its name. */
   async signer(): Promise<{ kid: string; key: CryptoKey }> {
     return (await this.#current(freshMs)).signer;
   }
 
-  /** The key of this name; `undefined` when it is none of the registry's. */
+  /** The key of this name; `undefined` if the registry has none. */
   async verifier(kid: string): Promise<CryptoKey | undefined> {
     const known = (await this.#current(Number.POSITIVE_INFINITY)).verifiers.get(kid);
     return known ?? (await this.#current(askAgainMs)).verifiers.get(kid);
@@ -221,7 +221,7 @@ export class KeyRing {
     return (await this.#current(freshMs)).publicJwks;
   }
 
-  /** Takes keys that were just made. */
+  /** Caches keys that were just created. */
   async replace(keys: SigningKey[]): Promise<void> {
     this.#ring = await importRing(keys, this.#registry.clock.now());
   }

@@ -1,19 +1,19 @@
 /**
- * What the registry says of itself: `/`, for whoever finds it; `/v2/`, whether this is a registry (distribution-spec:
- * Determining Support); `/healthz`, whether the Worker runs, and `/readyz`, whether all that it needs answers. All but
- * `/v2/` are open to everybody.
+ * Information about the registry itself: `/`, a short description; `/v2/`, whether this is a registry
+ * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs; `/readyz`, whether all of its
+ * dependencies answer. All but `/v2/` are open to everybody.
  */
 import { checkHealth } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
 
-/** Says that this is a registry. */
+/** Confirms that this is a registry. */
 export async function base(_: Context): Promise<Answer> {
   return jsonReply({});
 }
 
-/** Says in a sentence what this is, or in JSON to those who ask for that. */
+/** Describes the registry in a sentence, or in JSON if the client accepts that. */
 export async function root({ request }: Pick<Context, "request">): Promise<Answer> {
   const headers = { Vary: "Accept" };
   if (request.headers.get("Accept")?.includes("application/json")) {
@@ -26,12 +26,12 @@ export async function root({ request }: Pick<Context, "request">): Promise<Answe
   };
 }
 
-/** Says that the Worker runs, and which release; asks nothing. */
+/** Confirms that the Worker runs, and which release. Calls nothing else. */
 export async function healthz(): Promise<Answer> {
   return jsonReply({ status: "ok", version });
 }
 
-/** Says of each part whether it answers, and in what time; 503 if one does not. */
+/** Reports for each dependency whether it answers and how long that takes; 503 if one does not. */
 export async function readyz({ registry }: Pick<Context, "registry">): Promise<Answer> {
   const [checks, disk] = await Promise.all([checkHealth(registry), registry.space?.state()]);
   const isReady = checks.every(({ ok }) => ok);

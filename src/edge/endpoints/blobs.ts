@@ -16,7 +16,7 @@ import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from
 import { contentHeaders } from "../respond.ts";
 import { contentRange, multipartReply } from "./byte-ranges.ts";
 
-/** What a blob is sent as: what it is, its descriptor says. */
+/** The type that blobs are sent with. Their media type is in the descriptor. */
 const blobType = "application/octet-stream";
 
 /** Serves a blob or ranges of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */

@@ -21,7 +21,7 @@ export function multipartReply(
   sizeBytes: number,
   contentType: string,
 ): Reply & { headers: { "Content-Type": string } } {
-  // Nobody can push content that has it in it.
+  // Random, so that nobody can push content that contains it.
   const boundary = crypto.randomUUID();
   const encoder = new TextEncoder();
   const heads = ranges.map((range, index) =>
@@ -35,7 +35,7 @@ export function multipartReply(
     ranges.reduce((sum, { length }) => sum + length, 0),
   );
   const { readable, writable } = new FixedLengthStream(contentLength);
-  // A client that is still connected sees by the length that the body broke off.
+  // A client that is still connected notices by the length that the body was cut short.
   writeParts(writable, heads, pieces, end).catch(() => {});
   return {
     status: 206,

@@ -42,7 +42,7 @@ export async function pullManifest(context: RepositoryContext): Promise<Answer> 
   return serve(context, reference.digest, request.method === "HEAD" && access.may("push", repository));
 }
 
-/** Serves what a tag points at. `isRepeated`: what it was said to point at at first was not there. */
+/** Serves the manifest of a tag. `isRepeated`: the manifest that the tag resolved to the first time did not exist. */
 async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean): Promise<Answer> {
   const { request, registry, repository, access, waitUntil } = context;
   const acceptStale = !access.may("push", repository);
@@ -60,7 +60,7 @@ async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean
     return { status: 200, headers, contentLength: stat.sizeBytes };
   }
   const content = await readManifestContent(registry, repository, digest);
-  // The tag moved and the manifest was deleted, since it was resolved or since the replica learnt of it.
+  // The tag moved and its manifest was deleted after the tag was resolved or its row was replicated.
   if (!content.ok) return isRepeated ? failure("UNAVAILABLE") : pullTag(context, tag, true);
   notePull(context, content, tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
@@ -82,7 +82,7 @@ async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: 
   return { status: 200, headers, body: found.bytes };
 }
 
-/** Counts a pull by tag or by digest, and tells of it where somebody wants to know. */
+/** Counts a pull by tag or by digest, and sends its event if a webhook listens. */
 function notePull(
   context: RepositoryContext,
   { digest, mediaType, bytes }: ManifestContent,
@@ -107,16 +107,16 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   if (tags === undefined) return failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") });
   const length = parseContentLength(request.headers.get("Content-Length"));
   if (length !== undefined && length > maxManifestBytes) return failure("MANIFEST_TOO_LARGE");
-  const leave = await bodyBudgetOf(registry).enter(length ?? maxManifestBytes);
-  if (leave === undefined) return failure("UNAVAILABLE");
+  const release = await bodyBudgetOf(registry).reserve(length ?? maxManifestBytes);
+  if (release === undefined) return failure("UNAVAILABLE");
   try {
-    return await takeManifest(context, digest, tags, length);
+    return await readAndStoreManifest(context, digest, tags, length);
   } finally {
-    leave();
+    release();
   }
 }
 
-async function takeManifest(
+async function readAndStoreManifest(
   context: RepositoryContext,
   digest: Digest | undefined,
   tags: Tag[],
@@ -125,7 +125,7 @@ async function takeManifest(
   const { request, registry, repository } = context;
   const body = await readBody(request.body, length, maxManifestBytes);
   if (!body.ok) return body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID");
-  context.received(body.bytes.byteLength);
+  context.reportBodySize(body.bytes.byteLength);
   const pushed = await pushManifest(registry, {
     repository,
     digest,

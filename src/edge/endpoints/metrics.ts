@@ -8,8 +8,8 @@ import type { Answer, Context } from "../context.ts";
 const build: Sample = { family: "stowage_build_info", labels: [version], value: 1 };
 
 /**
- * Which release runs, and what the objects know. On one machine, where one isolate answers every request, also what
- * that has counted of requests; among many isolates that would be the count of one that nobody chose.
+ * The release and the metrics of the objects. On one machine, where one isolate answers every request, also the counts
+ * of requests. Deployed, there are many isolates, and the counts of any one of them would mean nothing.
  */
 export async function metrics({ registry }: Context): Promise<Answer> {
   await registry.reportCounts();

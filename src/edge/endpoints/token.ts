@@ -2,7 +2,7 @@
  * `/token`: where clients get tokens, and `/.well-known/jwks.json`: the keys that verify them.
  *
  * Source: Docker Registry v2 authentication, "Token Authentication Specification" (GET) and "OAuth2 Token
- * Authentication" (POST). Asking for too much is no error: what is granted is what was asked for and is allowed.
+ * Authentication" (POST). Requesting too much is no error: the token grants the part of the request that is allowed.
  */
 import { failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength } from "../../oci/http.ts";
@@ -31,7 +31,7 @@ import { jsonReply } from "../respond.ts";
 
 const maxFormBytes = 64 * 1024;
 
-/** Who asks for a token; anonymous without a principal. */
+/** The caller that requests a token; anonymous without a principal. */
 type Asker = Result<{ principal: Principal | undefined }>;
 
 /** Issues a token for the Basic credentials, or an anonymous one without them. */
@@ -113,7 +113,7 @@ async function issue(
   const access = await grant(context, principal, asked);
   noteWrites({ ...context, access: { ...anonymous, account: principal?.account ?? "anonymous" } }, access);
   const issued = await issueAccessToken(registry, keys, principal, access);
-  // Tokens of other issuers are not prolonged.
+  // Federated identities get no refresh token.
   const isOurs = principal !== undefined && !isFederated(principal.account);
   const refresh =
     refreshToken ?? (wantsRefresh && isOurs ? await issueRefreshToken(registry, keys, principal) : undefined);
@@ -131,7 +131,7 @@ async function issue(
   });
 }
 
-/** Of what was asked for, what is allowed, and what is not. */
+/** Divides the requested access into what is allowed and what is denied. */
 async function grant(
   context: Context,
   principal: Principal | undefined,
@@ -140,7 +140,7 @@ async function grant(
   const access =
     principal === undefined ? anonymous : accessByGrants(principal.account, "password", principal.grantSets);
   const granted: AccessEntry[] = [];
-  // One after the other, so that a miss is counted before the next look-up.
+  // Sequential, so that a miss is counted before the next look-up.
   for (const each of asked) {
     const entry = await grantEntry({ ...context, access }, each);
     if (entry !== undefined) granted.push(entry);
@@ -150,7 +150,7 @@ async function grant(
 
 async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessEntry | undefined> {
   const { type, name, actions } = asked;
-  // The list shows everybody no more than what they may pull.
+  // The list shows only what its caller may pull.
   if (type === "registry") return includesCatalog([asked]) ? { type, name, actions: ["*"] } : undefined;
   if (type !== "repository") return undefined;
   const repository = name as RepositoryName;

@@ -22,7 +22,7 @@ import {
 import { mayPullFrom } from "../auth/authorise.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 
-/** Opens a session; or mounts a blob; or takes a whole blob at once. */
+/** Opens a session, mounts a blob, or stores a whole blob at once. */
 export async function openUpload(context: RepositoryContext): Promise<Answer> {
   const query = context.url.searchParams;
   const mount = query.get("mount");
@@ -66,7 +66,7 @@ async function pushAtOnce(context: RepositoryContext, digestText: string): Promi
   return closed.ok ? stored(context, digest) : closed;
 }
 
-/** Takes a chunk, of announced length or not. */
+/** Stores a chunk, of known length or not. */
 export async function patchUpload(context: RepositoryContext): Promise<Answer> {
   const { registry, request } = context;
   const session = await sessionOf(context);
@@ -96,7 +96,7 @@ export async function putUpload(context: RepositoryContext): Promise<Answer> {
   return closed.ok ? stored(context, digest) : refused(context, session, closed);
 }
 
-/** Says where an upload stands. */
+/** Returns how many bytes of an upload were received. */
 export async function getUpload(context: RepositoryContext): Promise<Answer> {
   const session = await sessionOf(context);
   if (session === undefined) return unknownSession;
@@ -148,7 +148,7 @@ function stored({ repository }: RepositoryContext, digest: Digest): Answer {
   return { status: 201, headers };
 }
 
-/** A refused chunk says where the upload stands, so that the client can go on. */
+/** The answer to a refused chunk has the offset of the upload, so that the client can continue. */
 async function refused(context: RepositoryContext, session: NamedSession, refusal: Failure): Promise<Answer> {
   if (refusal.error !== "BLOB_UPLOAD_RANGE") return refusal;
   const { offset } = refusal.detail;
@@ -156,7 +156,10 @@ async function refused(context: RepositoryContext, session: NamedSession, refusa
   return { ...refusal, headers: await sessionHeaders(context, { ...session, started }, offset) };
 }
 
-/** The body and what the headers say of it. Errors: `BLOB_UPLOAD_INVALID`, `SIZE_INVALID` when they disagree. */
+/**
+ * The body, with its length and offset from the headers. Errors: `BLOB_UPLOAD_INVALID`; `SIZE_INVALID` if they
+ * disagree.
+ */
 function readUploadBody(request: Request): Result<{ body: UploadBody }> {
   const length = parseContentLength(request.headers.get("Content-Length"));
   const rangeText = request.headers.get("Content-Range");

@@ -1,4 +1,4 @@
-/** What handles an operation of the management API: its call, checked as the contract says, and its reply. */
+/** The types of handlers of the management API: their calls, validated against the contract, and their replies. */
 import type {
   AnswersOf,
   AuditedOf,
@@ -13,7 +13,7 @@ import type { Failure } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type { Context } from "../context.ts";
 
-/** A call of an operation. Whoever makes it may, and all that it says is as the contract has it. */
+/** A call of an operation. The caller is authorised, and the parameters and body are validated. */
 export type Call<Path, Operation> = Omit<Context, "params"> & {
   params: ParametersOf<Path>;
   query: QueryOf<Operation>;
@@ -21,15 +21,15 @@ export type Call<Path, Operation> = Omit<Context, "params"> & {
   body: BodyOf<Operation>;
 } & ("name" extends NamesIn<Path> ? { repository: RepositoryName } : unknown);
 
-/** What is answered, by one of the ways that the contract knows. */
+/** A reply: one of the answers that the contract declares. */
 export type Reply<Path, Operation> = Answered<AnswersOf<Operation>> &
   Noted<AuditedOf<Path, Operation>> & {
-    /** The answer waits for this, once what was done is noted. */
+    /** The answer waits for this after the audit entry was written. */
     ready?: Promise<unknown>;
   } & (PageOf<Operation> extends undefined
     ? unknown
     : {
-        /** What the page after this one begins after; `undefined` where this is the last. */
+        /** The entry after which the next page begins; `undefined` if this page is the last. */
         next?: string | undefined;
       });
 
@@ -39,14 +39,14 @@ type Answered<Answers> = {
     : { status: Status; body: Answers[Status] };
 }[keyof Answers];
 
-/** Whether something must be said for the audit log, or may be. */
+/** The fields that a reply must or may give for the audit log. */
 type Noted<Audited> = [Audited] extends [never]
   ? unknown
   : Record<never, never> extends Audited
     ? { audited?: Audited }
     : { audited: Audited };
 
-/** Answers a call, or says why not. */
+/** Answers a call, or returns why it failed. */
 export type Handler<Path, Operation> = (
   call: Call<Path, Operation>,
 ) => Promise<Failure | Reply<Path, Operation>>;

@@ -1,4 +1,4 @@
-/** Every handler of the management API, by resource. The type sees to it that none is missing, and none left over. */
+/** Every handler of the management API, by resource. The type ensures that none is missing and none is left over. */
 import type { contract, ResourceName } from "../../contract/contract.ts";
 import { accountHandlers } from "../endpoints/api/accounts.ts";
 import { auditHandlers } from "../endpoints/api/audit.ts";

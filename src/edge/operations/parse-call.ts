@@ -11,10 +11,10 @@ import type { Context } from "../context.ts";
 
 const maxJsonBytes = 256 * 1024;
 
-/** A page of a list. Of one whose `last` is a number, that is the largest where none is given. */
+/** A page of a list. If `last` is a number and not given, it is the largest number. */
 type Page = { limit: number; last: string | number };
 
-/** What a call says, as its operation declares it. */
+/** The parameters and body of a call, as its operation declares them. */
 export type ParsedCall = {
   params: Record<string, string>;
   /** The parameter `name`, which only paths of one repository have. */
@@ -24,7 +24,7 @@ export type ParsedCall = {
   body: unknown;
 };
 
-/** Checks what a call says. Errors: `REQUEST_INVALID`, `PAGE_INVALID`, and those of the parameters. */
+/** Parses and validates a call. Errors: `REQUEST_INVALID`, `PAGE_INVALID`, and those of the parameters. */
 export async function parseCall(
   context: Context,
   operation: Operation,
@@ -102,7 +102,7 @@ async function parseBody({ request }: Context, operation: Operation): Promise<Re
   return refuse(key, (json as Record<string, unknown>)[key], fields[key]);
 }
 
-/** The JSON of a body; `undefined` where it is none. */
+/** The JSON of a body; `undefined` if it is not valid JSON. */
 function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
@@ -116,11 +116,11 @@ function parseValue(name: string, value: unknown, schema: v.GenericSchema): Resu
   return parsed.success ? { ok: true, value: parsed.output } : refuse(name, value, schema);
 }
 
-/** Why a value is refused, in the words that its schema has for it. */
+/** Why a value is refused, in the words of its schema. */
 function refuse(name: string, value: unknown, schema: v.GenericSchema | undefined): Failure {
   const refused = schema === undefined ? undefined : refusedOf(schema);
   if (refused !== undefined && "error" in refused && (typeof value === "string" || !refused.isForTexts)) {
-    // What is no text is not said again: it may be anything.
+    // Only text is quoted in the message; other values may be anything.
     const isSaid = refused.member !== undefined && typeof value === "string";
     return isSaid ? failure(refused.error, { [refused.member ?? ""]: value }) : failure(refused.error);
   }

@@ -1,6 +1,6 @@
 /**
- * From a call to its answer: what it says is checked, its handler answers, and what was done goes into the audit log.
- * Whether the caller may make it was decided before: ../dispatch.ts.
+ * Performs an operation: validates the call, calls its handler, and writes the audit entry. The caller was authorised
+ * before, in ../dispatch.ts.
  */
 import type { Audit, Operation } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
@@ -10,7 +10,7 @@ import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
 import { type ParsedCall, parseCall } from "./parse-call.ts";
 
-/** What any handler replies with: of no operation in particular. */
+/** The reply of any handler, whatever its operation. */
 type AnyReply = {
   status: number;
   body?: unknown;
@@ -19,10 +19,10 @@ type AnyReply = {
   ready?: Promise<unknown>;
 };
 
-/** A handler of no operation in particular. */
+/** Any handler, whatever its operation. */
 export type AnyHandler = (call: Omit<Context, "params"> & ParsedCall) => Promise<Failure | AnyReply>;
 
-/** Lets a handler answer the call of an operation. */
+/** Validates the call of an operation, calls its handler, and audits it. */
 export async function perform(context: Context, operation: Operation, handler: AnyHandler): Promise<Answer> {
   const parsed = await parseCall(context, operation);
   if (!parsed.ok) return parsed;
@@ -44,7 +44,7 @@ export async function perform(context: Context, operation: Operation, handler: A
   return { ...jsonReply(body, link), status };
 }
 
-/** The action and target of an entry. What is in braces in a target is a value of this name. */
+/** The action and target of an entry. A name in braces in the target stands for the value of that name. */
 function entryOf(
   { action, target }: Audit,
   done: string | undefined,

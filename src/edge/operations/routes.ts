@@ -7,10 +7,10 @@ import { type AnyHandler, perform } from "./perform.ts";
 
 type AnyHandlers = Record<string, Record<string, Record<string, AnyHandler>>>;
 
-// The type of `handlers` has checked each with its operation, which is lost where they are gone through.
+// The type of `handlers` matches each handler with its operation. Iterating loses that type.
 const found = handlers as unknown as AnyHandlers;
 
-/** A route for each endpoint. Its handlers are called by {@link perform}, once ../dispatch.ts has let the caller in. */
+/** A route for each endpoint. {@link perform} calls its handlers after ../dispatch.ts has authorised the caller. */
 export const operationRoutes: ManagementRoute[] = Object.entries(contract).flatMap(([resource, endpoints]) =>
   Object.entries<Endpoint>(endpoints).map(([path, endpoint]) => ({
     name: endpoint.name,

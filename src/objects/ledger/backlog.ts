@@ -1,6 +1,6 @@
 /**
- * What a ledger could not hand over: rows of the replica, and events. The ledger tries again by itself. The catalog is
- * told of failures alone, for the metrics.
+ * The backlog of a ledger: rows of the replica and events that it could not deliver yet. The ledger retries by itself.
+ * It reports only failures to the catalog, for the metrics.
  */
 
 import { catalogStub } from "../../rpc/stubs.ts";
@@ -8,19 +8,19 @@ import type { DueTable } from "../due.ts";
 import { type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job of the `due` table that tells the catalog. As long as it is there, the catalog may know of a backlog. */
+/** The job that reports to the catalog. As long as it is scheduled, the catalog may have a backlog of this ledger. */
 const backlogJob = "backlog";
 
-/** A failure that is over sooner is not reported. */
+/** Failures that last less than this are not reported. */
 const firstAfterMs = 10_000;
 const againAfterMs = 60_000;
 
-/** Has the catalog told of a failure, unless it is over by then. */
+/** Schedules the report of a failure to the catalog. The report is empty if the failure is over by then. */
 export function tellBacklogLater(tx: Tx, due: DueTable, now: number): void {
   if (due.at(backlogJob, "") === undefined) due.set(tx, backlogJob, "", now + firstAfterMs);
 }
 
-/** What has rows or events to hand over. */
+/** The features that have rows or events to deliver. */
 type Queue = { backlog(): number };
 
 /** The reports to the catalog. */
@@ -37,7 +37,7 @@ export class BacklogReports implements Feature {
     this.#queues = queues;
   }
 
-  /** Tells the catalog what is left to hand over, and again later until that is nothing. */
+  /** Reports the backlog to the catalog, and repeats that until the backlog is empty. */
   async #tell(): Promise<void> {
     const { env, storage, due, clock, name } = this.#host;
     const { outbox, events } = this.#queues;

@@ -1,8 +1,8 @@
 /**
- * The blobs that may be read through a repository: links to where their bytes are.
+ * The blobs that may be read through a repository: links to the location of their bytes.
  *
- * A link that no manifest needs goes after a while (unlinking.ts). Clients that pushed a blob, or were told of it, have
- * that while to push the manifest that names it.
+ * A link that no manifest references is removed after the grace time (unlinking.ts). A client that pushed a blob, or
+ * was told that it exists, has that time to push the manifest that references it.
  */
 import type { Clock } from "../../clock.ts";
 import type { Origin } from "../../oci/event.ts";
@@ -13,12 +13,12 @@ import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** A linked blob. `renewedAtMs`: when a client last was told that it is there, who may rely on it still. */
+/** A linked blob. `renewedAtMs`: when a client that may still rely on it was last told that it exists. */
 export type BlobLink = BlobLocation & { renewedAtMs: number; isReplicated: boolean };
 
 type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; replicated: number };
 
-/** Links, and who waits to use them. */
+/** The links, and the pending uses of them. */
 export class Blobs implements Feature {
   readonly tables = { blobs: "emptied" } as const;
 
@@ -33,7 +33,7 @@ export class Blobs implements Feature {
     replicated INTEGER NOT NULL DEFAULT 0
   ) WITHOUT ROWID;
 `,
-    // What had a row in `due` for each blob has its time in a column.
+    // The time to unlink moves from a row in `due` for each blob to a column.
     7: `
   ALTER TABLE blobs ADD COLUMN unlink_at INTEGER;
   UPDATE blobs SET unlink_at = due.at FROM due WHERE due.kind = 'unlink' AND due.id = blobs.digest;
@@ -67,7 +67,7 @@ export class Blobs implements Feature {
     return { digest: row.digest, key, sizeBytes, renewedAtMs, isReplicated: row.replicated === 1 };
   }
 
-  /** Where a linked blob is. */
+  /** The location of a linked blob. */
   location(digest: Digest): BlobLocation | undefined {
     const query = "SELECT digest, key, size AS sizeBytes FROM blobs WHERE digest = ?";
     return firstRow<BlobLocation>(this.#host.sql, query, digest);
@@ -86,14 +86,14 @@ export class Blobs implements Feature {
     return found.map(({ digest }) => digest);
   }
 
-  /** Whether a manifest of this repository names the digest, as a reference or as its subject. */
+  /** Whether a manifest of this repository references the digest or has it as its subject. */
   isNamed(digest: Digest): boolean {
     const naming = `SELECT 1 FROM manifest_references WHERE digest = ?
       UNION ALL SELECT 1 FROM manifests WHERE subject = ? LIMIT 1`;
     return hasRow(this.#host.sql, naming, digest, digest);
   }
 
-  /** The manifests that name a digest, as a reference or as their subject. */
+  /** The manifests that reference a digest or have it as their subject. */
   manifestsNaming(digest: Digest): Digest[] {
     const naming = `SELECT manifest FROM manifest_references WHERE digest = ?
       UNION SELECT digest FROM manifests WHERE subject = ?`;
@@ -109,21 +109,21 @@ export class Blobs implements Feature {
     const known = this.read(digest);
     this.write(tx, location, now);
     this.pending.expect(digest);
-    // KV learns of a blob once a manifest names it, and of every move from then on.
+    // A blob is replicated to KV once a manifest references it, and again after every move.
     const isNewToKv = this.isNamed(digest) && this.reference(tx, [digest]).length > 0;
     const hasMoved = known?.isReplicated === true && known.key !== key;
     if (isNewToKv || hasMoved) this.markRows(tx, digest);
     return known === undefined;
   }
 
-  /** Keeps a link, which may be unlinked once the grace time is over; or moves and renews it. */
+  /** Writes a new link, which may be unlinked once the grace time is over; or moves and renews an existing one. */
   write(tx: Tx, { digest, key, sizeBytes }: BlobLocation, now: number): void {
     const write = `INSERT INTO blobs (digest, key, size, renewed_at, unlink_at) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET key = excluded.key, size = excluded.size, renewed_at = excluded.renewed_at`;
     tx.write(write, digest, key, sizeBytes, now, now + this.#host.settings.gcGraceMs);
   }
 
-  /** Tells of a new link: a push, or a mount `from` another repository. */
+  /** Records the event of a new link: a push, or a mount `from` another repository. */
   recordLink(
     tx: Tx,
     { digest, sizeBytes }: BlobLocation,
@@ -135,7 +135,7 @@ export class Blobs implements Feature {
     else this.#events.record(tx, "blob.mount", origin, { ...target, fromRepository: from });
   }
 
-  /** Has every row of the replica that says where a blob is written anew. */
+  /** Marks every row of the replica that contains the location of a blob. */
   markRows(tx: Tx, digest: Digest): void {
     this.#outbox.mark(tx, { kind: "blob", digest });
     for (const manifest of this.manifestsNaming(digest))
@@ -143,8 +143,8 @@ export class Blobs implements Feature {
   }
 
   /**
-   * Notes that a manifest references these: those that are linked are not due to be unlinked, and have a row in KV from
-   * now on. Returns those that had none, which the manifest's row must name.
+   * Records that a manifest references these digests: linked blobs among them are not due to be unlinked, and have a
+   * row in KV from now on. Returns those that had none before. The row of the manifest must list these.
    */
   reference(tx: Tx, digests: AnyDigest[]): Digest[] {
     const unreplicated = `SELECT digest FROM blobs
@@ -161,8 +161,8 @@ export class Blobs implements Feature {
   // ── Grace ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Keeps a blob for another while: a client relies on it. Written only when less than half of the grace is left, or when
-   * nothing else keeps it from a collection that does not wait.
+   * Renews the grace of a blob that a client relies on. It is written only if less than half of the grace is left, or
+   * if nothing else protects the blob from a collection without grace.
    */
   renewIfOld(digest: Digest): void {
     const { storage, clock, settings } = this.#host;
@@ -175,24 +175,25 @@ export class Blobs implements Feature {
     if (isOld) transaction(storage, (tx) => this.renew(tx, [digest], now));
   }
 
-  /** Notes that these blobs were in use until a time. */
+  /** Records that these blobs were in use until a time. */
   renew(tx: Tx, digests: Digest[], at: number): void {
     const renew = "UPDATE blobs SET renewed_at = ? WHERE digest IN (SELECT value FROM json_each(?))";
     inPieces(digests, (json) => tx.write(renew, at, json));
   }
 
-  /** Lets those of the digests go that are blobs which no manifest names any more, once the grace time is over. */
+  /** Schedules blobs that no manifest references any more to be unlinked once the grace time is over. */
   releaseUnnamed(tx: Tx, digests: AnyDigest[]): void {
     const { clock, settings } = this.#host;
     const release = "UPDATE blobs SET renewed_at = ?, unlink_at = ? WHERE digest = ?";
     for (const digest of this.held(digests).filter((blob) => !this.isNamed(blob))) {
-      // Who pushed it for this manifest has had their use of it, but for a lease. Others may wait for theirs.
+      // The client that pushed this manifest has used the blob and needs it for a lease at most. Other uses may be
+      // pending.
       const usedAt = this.pending.lastUse(digest, this.read(digest)?.renewedAtMs ?? 0);
       tx.write(release, usedAt, clock.now() + settings.gcGraceMs, digest);
     }
   }
 
-  /** Has a blob unlinked from a time on, if nothing references it then; `null`: something does. */
+  /** Schedules a blob to be unlinked at a time, unless it is referenced by then. `null`: it is referenced now. */
   unlinkFrom(tx: Tx, digest: Digest, unlinkAt: number | null): void {
     tx.write("UPDATE blobs SET unlink_at = ? WHERE digest = ?", unlinkAt, digest);
   }
@@ -203,23 +204,23 @@ export class Blobs implements Feature {
   }
 }
 
-/** Of how many blobs uses are remembered, and of each how many; the oldest are forgotten. */
+/** For how many blobs uses are remembered, and how many for each; the oldest are forgotten. */
 const maxBlobs = 10_000;
 const maxUsesOfABlob = 8;
 
-/** Who waits to use a blob: when the last of all came, and when each came whose manifest has not come yet. */
+/** The uses of a blob, as times: the last of all, and those whose manifest was not pushed yet. */
 type Waiting = { last: number; open: number[] };
 
 /**
- * The clients that pushed a blob, or were told of it, a moment ago, and whose manifest has not come yet.
+ * Pending uses: a client pushed a blob or was told that it exists a moment ago, and has not pushed its manifest yet.
  *
- * It is in memory, as most of these blobs have a manifest already, which keeps them. It counts where that manifest is
- * deleted before the client's own has come.
+ * They are in memory only, as most of these blobs are already referenced by a manifest, which protects them. They
+ * matter if that manifest is deleted before the client pushes its own.
  */
 export class PendingUses {
   readonly #clock: Clock;
   readonly #leaseMs: number;
-  /** In the order of the last use of each. */
+  /** In the order of the last uses. */
   readonly #waiting = new Map<AnyDigest, Waiting>();
 
   constructor(clock: Clock, leaseMs: number) {
@@ -227,13 +228,13 @@ export class PendingUses {
     this.#leaseMs = leaseMs;
   }
 
-  /** How long a client may take to push its manifest, also where an administrator ends all grace. */
+  /** How long a client may take to push its manifest, even if an administrator ends all grace. */
   get waitMs(): number {
     // A push takes longer than the lease of one of its blobs.
     return 5 * this.#leaseMs;
   }
 
-  /** Notes that a client may use a blob from now on. */
+  /** Records that a client may use a blob from now on. */
   expect(digest: Digest): void {
     const now = this.#clock.now();
     const open = [...(this.#waiting.get(digest)?.open ?? []), now].slice(-maxUsesOfABlob);
@@ -245,17 +246,17 @@ export class PendingUses {
     }
   }
 
-  /** Notes that a manifest has come which uses these blobs. */
+  /** Records that a manifest which uses these blobs was pushed. */
   fulfil(digests: AnyDigest[]): void {
     for (const digest of digests) this.#waiting.get(digest)?.open.shift();
   }
 
   /**
-   * As of when a blob is kept, for `waitMs`, for the clients that wait to use it, in milliseconds since 1970; 0: for
-   * nobody. Where all have pushed their manifests, a lease remains: the manifest may have been another client's, and the
+   * The last use of a blob, in milliseconds since 1970; pending uses protect it for `waitMs` from then on. 0: none. If
+   * all manifests were pushed, it is protected for another lease: a manifest may have been another client's, and the
    * answer to a push may still be on its way.
    *
-   * `known`: what was written down. It counts where this memory began later, or has forgotten the blob.
+   * `known`: the stored time, which is used if the object was restarted since or has forgotten the blob.
    */
   lastUse(digest: Digest, known: number): number {
     const waiting = this.#waiting.get(digest);

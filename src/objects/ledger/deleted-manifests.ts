@@ -1,7 +1,7 @@
 /**
- * Manifests that were deleted, because somebody asked for it or by the policy on untagged manifests. For as long as
- * what they reference is kept anyway, they can be restored: their bytes stay where they were. Nothing else of the
- * ledger knows them.
+ * Manifests that were deleted, by a request or by the policy on untagged manifests. They can be restored during the
+ * grace time, in which the blobs that they reference are kept, too: their bytes stay where they were. No other feature
+ * of the ledger sees them.
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
@@ -21,10 +21,10 @@ import { hasUnread, type Rereading } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import { type Untagged, untaggedJob } from "./untagged.ts";
 
-/** The job that deletes the bytes of a deleted manifest, once it cannot be restored any more. */
+/** The job that deletes the bytes of a deleted manifest once it can no longer be restored. */
 const purgeJob = "purge";
 
-/** A deleted manifest. `tags`: those that pointed at it, and went with it. */
+/** A deleted manifest. `tags`: those that pointed at it and were deleted with it. */
 type DeletedManifest = { mediaType: string; sizeBytes: number; tags: Tag[] };
 
 /** The features that a deletion changes. */
@@ -52,7 +52,7 @@ export class DeletedManifests implements Feature {
     tags TEXT NOT NULL
   ) WITHOUT ROWID;
 `,
-    // The tags in rows of their own: together they may be more than a value holds.
+    // The tags get rows of their own, as together they may exceed the size of a value.
     4: `
   CREATE TABLE deleted_tags (digest TEXT NOT NULL, tag TEXT NOT NULL, PRIMARY KEY (digest, tag)) WITHOUT ROWID;
   INSERT INTO deleted_tags (digest, tag)
@@ -84,13 +84,13 @@ export class DeletedManifests implements Feature {
 
   // ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Takes a manifest away, with the tags that point at it. Error: `MANIFEST_UNKNOWN`. */
+  /** Deletes a manifest and the tags that point at it. Error: `MANIFEST_UNKNOWN`. */
   remove(tx: Tx, digest: Digest, origin: Origin, reason = "asked for"): Result<{ tags: Tag[] }> {
     const { due, name } = this.#host;
     const { manifests, rereading, tags, blobs, untagged, outbox, events } = this.#features;
     const stat = manifests.stat(digest);
     if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
-    // It may be restored, with all that it names.
+    // The manifest may be restored, together with all that it references.
     if (hasUnread(due)) rereading.reread(tx, stat);
     const pointing = tags.pointingAt(digest);
     for (const tag of pointing) tags.move(tx, tag, undefined, origin);
@@ -106,7 +106,7 @@ export class DeletedManifests implements Feature {
     return { ok: true, tags: pointing };
   }
 
-  /** Keeps what is needed to bring a manifest back, for the grace time; or deletes its bytes, where there is none. */
+  /** Keeps what is needed to restore a manifest during the grace time; without grace, deletes its bytes. */
   #keep(tx: Tx, digest: Digest, { mediaType, sizeBytes, tags }: DeletedManifest): void {
     const { due, clock, settings } = this.#host;
     if (settings.gcGraceMs === 0) {
@@ -126,8 +126,8 @@ export class DeletedManifests implements Feature {
   }
 
   /**
-   * Removes those of the manifests that are due which still nothing reaches; none as long as there are some that may name
-   * them.
+   * Removes the manifests that are due, unless they are reachable again. Nothing is removed while there are manifests
+   * that this release has not read, as those may reference them.
    */
   #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
     const { settings, due, tally } = this.#host;
@@ -140,7 +140,7 @@ export class DeletedManifests implements Feature {
     }
   }
 
-  /** Forgets manifests that did not come back, with their bytes. One that did is left as it is. */
+  /** Deletes manifests for good, with their bytes. Those that were restored or pushed again are left as they are. */
   #purge(tx: Tx, rows: DueRow<Digest>[]): void {
     for (const { id: digest } of rows) {
       if (forgetDeletion(tx, digest)) deleteBytes(tx, digest);
@@ -148,14 +148,14 @@ export class DeletedManifests implements Feature {
     }
   }
 
-  /** Ends the grace of deleted manifests, so that they go now: of at most so many. Returns of how many. */
+  /** Ends the grace of at most `limit` deleted manifests, so that they are purged now. Returns the number. */
   endGrace(tx: Tx, limit: number): number {
     return this.#host.due.hasten(tx, purgeJob, limit);
   }
 
   // ── Restoring ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** How many can come back, and the first of them, each with the first of its tags. */
+  /** How many manifests can be restored, and the first `limit` of them, each with its first `limit` tags. */
   list(limit: number): Restorable {
     const { sql } = this.#host;
     const { count } = oneRow<{ count: number }>(sql, "SELECT count(*) AS count FROM deleted_manifests");
@@ -170,10 +170,10 @@ export class DeletedManifests implements Feature {
   }
 
   /**
-   * Puts a deleted manifest back, with those of its tags that do not exist meanwhile.
+   * Restores a deleted manifest and those of its tags that do not exist.
    *
-   * Errors: `MANIFEST_UNKNOWN` when it was not deleted, or too long ago; `MANIFEST_BLOB_UNKNOWN` when what it references
-   * was deleted too: that must come back first.
+   * Errors: `MANIFEST_UNKNOWN` if it was not deleted, or too long ago; `MANIFEST_BLOB_UNKNOWN` if something that it
+   * references was deleted, too. That must be restored first.
    */
   restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
     const { settings, name } = this.#host;
@@ -204,9 +204,9 @@ export class DeletedManifests implements Feature {
   }
 
   /**
-   * Points a tag at what it pointed at before.
+   * Points a tag at a manifest that it pointed at before.
    *
-   * Errors: `TAG_MOVE_UNKNOWN` when its history does not have that; `MANIFEST_UNKNOWN` when the manifest is gone.
+   * Errors: `TAG_MOVE_UNKNOWN` if that is not in the tag's history; `MANIFEST_UNKNOWN` if the manifest does not exist.
    */
   restoreTag(
     tx: Tx,

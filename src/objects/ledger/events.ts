@@ -1,9 +1,9 @@
 /**
- * The ledger's events. They are written in the transaction of what happened, and handed to `Webhooks` in order.
+ * The ledger's events. An event is written in the transaction of its change, and sent to `Webhooks` in order.
  *
- * `Webhooks` answers for how long nobody will listen: whoever makes a webhook waits for that long. During that time no
- * event is written. Requests that come before a push have the ledger ask, so that it knows in time. Otherwise the first
- * event of a burst is written, and handed over only to learn that nobody wants it.
+ * `Webhooks` answers for how long nobody will listen: creating a webhook takes that long. During that time no event is
+ * written. Requests that precede a push make the ledger ask, so that it knows in time. Otherwise the first event of a
+ * burst is written and sent, only to find that nobody wants it.
  */
 
 import { createHash } from "node:crypto";
@@ -14,31 +14,32 @@ import { eachRow, hasRow, hasTable, oneRow, type Tx, takeBytes, transaction } fr
 import { tellBacklogLater } from "./backlog.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job of the `due` table that hands events over. */
+/** The job that sends events to `Webhooks`. */
 const eventsJob = "events";
 
 const batchSize = 100;
 const retryMs = 5_000;
 
-/** How long events wait for others while somebody listens, so that a burst of pushes is one call. */
+/** How long events wait for further ones while somebody listens, so that a burst of pushes takes one call. */
 const gatherMs = 250;
-/** Whoever writes an event hands it over at once. If the object dies before that, the alarm does so after this time. */
+/**
+ * Events are sent right after their transaction. If the object dies before that, the alarm sends them after this time.
+ */
 const alarmAfterMs = 30_000;
 
-/** What an event log works with. */
+/** The part of the host that an event log uses. */
 type EventHost = Pick<LedgerHost, "storage" | "sql" | "due" | "clock" | "name">;
 
-/** The events of one ledger that are not handed over yet. */
+/** The events of one ledger that were not sent yet. */
 export class EventLog implements Feature {
   readonly tables = { events: "drained" } as const;
 
   readonly steps = {
-    // An event holds all but the repository's name.
+    // An event is stored without the repository's name.
     3: `
   CREATE TABLE events (sequence INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL);
 `,
-    // Events are deleted in order, so that their numbers may be used again: AUTOINCREMENT wrote one more row for each
-    // event.
+    // Events are deleted in order, so their numbers may be reused. AUTOINCREMENT wrote one more row for each event.
     7: `
   CREATE TABLE plain_events (sequence INTEGER PRIMARY KEY, event TEXT NOT NULL);
   INSERT INTO plain_events SELECT sequence, event FROM events;
@@ -52,9 +53,9 @@ export class EventLog implements Feature {
   readonly #host: EventHost;
   readonly #webhooks: () => WebhooksApi;
   #isListening = false;
-  /** Until then no event is written: nobody is going to listen. */
+  /** No event is written until then, as nobody will listen. */
   #quietUntil = 0;
-  /** When to ask again, if a push is coming. */
+  /** When to ask again if a push is expected. */
   #askAfter = 0;
   #isAsking = false;
   #isGathering = false;
@@ -66,7 +67,7 @@ export class EventLog implements Feature {
     this.#webhooks = webhooks;
   }
 
-  /** Writes an event down, unless nobody is going to listen. */
+  /** Writes an event, unless nobody will listen. */
   record(tx: Tx, type: EventType, origin: Origin, target: EventTarget): void {
     const now = this.#host.clock.now();
     if (now < this.#quietUntil) return;
@@ -82,31 +83,31 @@ export class EventLog implements Feature {
       this.#host.due.set(tx, eventsJob, "", now + alarmAfterMs);
   }
 
-  /** Whether all events are handed over. */
+  /** Whether all events were sent. */
   isEmpty(): boolean {
     return !hasRow(this.#host.sql, "SELECT 1 FROM events LIMIT 1");
   }
 
-  /** How many events could not be handed over. Events that merely wait for others are not counted. */
+  /** How many events could not be sent. Events that merely wait for further ones are not counted. */
   backlog(): number {
     if (!this.#hasFailed) return 0;
     return oneRow<{ count: number }>(this.#host.sql, "SELECT count(*) AS count FROM events").count;
   }
 
-  /** Asks who listens, unless that is known: a push is coming. Never throws. */
+  /** Asks whether somebody listens, unless that is known. To be called when a push is expected. Never throws. */
   async ask(repository: string): Promise<void> {
     if (this.#isAsking || this.#isListening || this.#host.clock.now() < this.#askAfter) return;
     this.#isAsking = true;
     try {
-      await this.#tell(repository, []);
+      await this.#send(repository, []);
     } catch {
-      // Then events are written, and handed over as usual.
+      // Events are then written and sent as usual.
     } finally {
       this.#isAsking = false;
     }
   }
 
-  async #tell(repository: string, events: RegistryEvent[]): Promise<void> {
+  async #send(repository: string, events: RegistryEvent[]): Promise<void> {
     const askedAt = this.#host.clock.now();
     const { isListening, quietMs = 0 } = await this.#webhooks().accept(repository, events);
     this.#isListening = isListening;
@@ -114,14 +115,14 @@ export class EventLog implements Feature {
     this.#askAfter = askedAt + quietMs / 2;
   }
 
-  /** Hands events over, after a moment if somebody listened last time. The alarm repeats what fails. Never throws. */
+  /** Sends events, after a moment if somebody listened last time. The alarm retries failures. Never throws. */
   async flushSoon(repository: string): Promise<void> {
     if (this.#isGathering) return;
     this.#isGathering = true;
     try {
       while (this.#exists() && !this.#hasFailed && !this.isEmpty()) {
         if (this.#isListening) await scheduler.wait(gatherMs);
-        // A deleted repository may have handed over its last event, and be gone.
+        // A deleted repository may have sent its last event, and its tables may be gone.
         if (!this.#exists()) return;
         await this.flush(repository, 1);
       }
@@ -130,9 +131,9 @@ export class EventLog implements Feature {
     }
   }
 
-  /** Hands events over, at most so many batches. Never throws. */
+  /** Sends events, at most `maxBatches` batches. Never throws. */
   flush(repository: string, maxBatches = Number.POSITIVE_INFINITY): Promise<void> {
-    // A call that is under way also takes what was written meanwhile.
+    // A call in progress also sends the events that were written meanwhile.
     this.#flushing ??= this.#handOver(repository, maxBatches).finally(() => {
       this.#flushing = undefined;
     });
@@ -144,7 +145,7 @@ export class EventLog implements Feature {
       for (let batches = 0, batch = this.#batch(); batch.length > 0; batch = this.#batch()) {
         if (++batches > maxBatches) return;
         const events = batch.map((row): RegistryEvent => ({ ...JSON.parse(row.event), repository }));
-        await this.#tell(repository, events);
+        await this.#send(repository, events);
         const last = batch.at(-1)?.sequence ?? 0;
         this.#change((tx) => tx.write("DELETE FROM events WHERE sequence <= ?", last));
       }
@@ -179,15 +180,15 @@ export class EventLog implements Feature {
 }
 
 /**
- * The id of an event, a UUID. If a transaction is repeated because an answer between objects was lost, its events have
- * the same ids again.
+ * The id of an event, a UUID. If a transaction is repeated because an answer between objects was lost, its events get
+ * the same ids.
  */
 function eventId(type: EventType, { requestId }: Origin, { digest, tag }: EventTarget): string {
   if (requestId === "") return crypto.randomUUID();
   const hash = createHash("sha256")
     .update(`${requestId}\n${type}\n${digest ?? ""}\n${tag ?? ""}`)
     .digest();
-  // RFC 9562, section 5.8: version 8 is for such ids.
+  // RFC 9562, section 5.8: version 8 is for custom ids.
   const hex = hash.toString("hex");
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-a${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
 }

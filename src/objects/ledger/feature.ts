@@ -1,7 +1,7 @@
 /**
- * What a feature of a ledger is: its tables, the steps of the schema that lead to them, what it does later, and what
- * becomes of all that when the repository is deleted. Each feature is a class in a file of its own, and parts.ts lists
- * them. What concerns all of them is made from that list, so that no feature can be left out.
+ * A feature of a ledger: its tables, the schema steps that create them, its jobs, and what happens to its data when the
+ * repository is deleted. Each feature is a class in a file of its own, and parts.ts lists them. Whatever concerns all
+ * features is derived from that list, so that none can be left out.
  */
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
@@ -13,7 +13,7 @@ import type { DueColumn, DueJob, DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 import { hasRow, type TransactionalStorage, type Tx } from "../sql.ts";
 
-/** What all features work with. */
+/** What all features share. */
 export type LedgerHost = {
   env: Env;
   storage: TransactionalStorage;
@@ -23,40 +23,40 @@ export type LedgerHost = {
   due: DueTable;
   /** `undefined` on one machine. */
   replica: Replica | undefined;
-  /** What collection has taken away here. */
+  /** Counts what collection has deleted here. */
   tally: Tally;
   /** The name of the repository, once there is a ledger. */
   name: () => RepositoryName;
 };
 
 /**
- * What becomes of a table, or of what is due, when the repository is deleted:
+ * What happens to a table, or to scheduled jobs, when the repository is deleted:
  *
  * - `emptied`: it is emptied in the transaction of the deletion.
- * - `drained`: others have still to be told what it says. The deletion is over once it is empty.
- * - `emptied last`: it is emptied when the deletion is over.
- * - `remembered`: it outlives the repository, and the object stays until it is empty.
- * - `kept`: it stays for as long as the object does, or a table that it depends on.
+ * - `drained`: its rows still have to be sent to other objects or stores. The deletion is complete once it is empty.
+ * - `emptied last`: it is emptied when the deletion is complete.
+ * - `remembered`: it outlives the repository, and the object is kept until it is empty.
+ * - `kept`: it is kept as long as the object, or as a table that it depends on.
  */
 export type AtDeletion = "emptied" | "drained" | "emptied last" | "remembered" | "kept";
 
-/** What is done later, with rows that are due: those of the table `due`, or of another one by a column of theirs. */
+/** A job. It is run with the rows that are due: rows of the table `due`, or of another table by a column of its own. */
 export type Job = { atDeletion: AtDeletion; run: DueJob; column?: DueColumn };
 
 /** A feature. */
 export interface Feature {
   readonly tables: Readonly<Record<string, AtDeletion>>;
-  /** SQL by the version of the ledger's schema that it leads to. What was released is never changed. */
+  /** SQL by the version of the ledger's schema that it creates. Released steps are never changed. */
   readonly steps: Readonly<Record<number, string>>;
-  /** By the kind of their rows. */
+  /** Jobs by kind. */
   readonly jobs: Readonly<Record<string, Job>>;
-  /** Is called in the transaction that deletes the repository, while all tables are as they were. */
+  /** Called in the transaction that deletes the repository, before any table is changed. */
   beforeDeletion?(tx: Tx): void;
-  /** Is called in the transaction in which the deletion is over. */
+  /** Called in the transaction that completes the deletion. */
   afterDeletion?(tx: Tx): void;
 }
 
-/** The steps to the tables of all features. */
+/** The schema steps of all features. */
 export function schemaOf(features: readonly Feature[]): Schema {
   const versions = features.flatMap(({ steps }) => Object.keys(steps).map(Number));
   return Array.from({ length: Math.max(...versions) }, (_, index) =>
@@ -64,7 +64,7 @@ export function schemaOf(features: readonly Feature[]): Schema {
   );
 }
 
-/** What is done later, in the order of the features: one leads to the next. */
+/** All jobs in the order of the features: a job may make a later one due. */
 export function jobsOf(features: readonly Feature[]): Record<string, DueJob> {
   return Object.fromEntries(allJobs(features).map(([kind, { run }]) => [kind, run]));
 }
@@ -76,13 +76,13 @@ export function columnsOf(features: readonly Feature[]): Record<string, DueColum
   );
 }
 
-/** Deletes what a repository holds, and has others told. */
+/** Deletes the contents of a repository, and schedules the messages to others. */
 export function deleteContent(tx: Tx, features: readonly Feature[]): void {
   for (const feature of features) feature.beforeDeletion?.(tx);
   empty(tx, features, "emptied");
 }
 
-/** Whether everybody who has to know of a deletion knows. */
+/** Whether a deletion is complete: all objects and stores that are concerned have been told. */
 export function isDrained(sql: SqlStorage, features: readonly Feature[]): boolean {
   const tables = tablesWith(features, "drained");
   const kinds = JSON.stringify(jobsWith(features, "drained"));
@@ -95,15 +95,14 @@ export function isDrained(sql: SqlStorage, features: readonly Feature[]): boolea
 }
 
 /**
- * Makes a ledger whose deletion is over one that was never founded. It still knows what is remembered, and how far its
- * sequence numbers got.
+ * Resets a ledger after its deletion is complete. It keeps what is `remembered`, and how far its sequence numbers got.
  */
 export function endDeletion(tx: Tx, features: readonly Feature[]): void {
   empty(tx, features, "emptied last");
   for (const feature of features) feature.afterDeletion?.(tx);
 }
 
-/** Whether a ledger without a repository still has to know something. */
+/** Whether a ledger without a repository still has something to remember. */
 export function remembersAny(sql: SqlStorage, features: readonly Feature[]): boolean {
   const tables = [...tablesWith(features, "remembered"), ...tablesWith(features, "emptied last")];
   return tables.some((table) => hasRow(sql, `SELECT 1 FROM ${table} LIMIT 1`));

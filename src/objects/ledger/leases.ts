@@ -1,18 +1,19 @@
 /**
- * The leases on which a ledger will link nothing any more. A shard that asks whether the repository holds a digest, and
- * hears "no", drops the holder; a link that was on its way must then find that its lease is void.
+ * Void leases, on which the ledger must not link a blob any more. When a shard asks whether the repository holds a
+ * digest and the answer is no, it drops the holder. A call to link the blob that arrives later must find its lease
+ * void.
  */
 import type { NumberedLease } from "../../rpc/blob-shard-api.ts";
 import { hasRow, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job that forgets leases which ended long ago. */
+/** The job that forgets old void leases. */
 const forgetJob = "forget-leases";
 
-/** How long a void lease is remembered: none is valid for so long, by whatever clock. */
+/** How long a void lease is remembered: longer than any lease is valid, by the clock of any object. */
 const keptMs = 3_600_000;
 
-/** Void leases: of each digest the last one. */
+/** Void leases: the latest one of each digest. */
 export class VoidLeases implements Feature {
   readonly tables = { void_leases: "remembered" } as const;
 
@@ -39,13 +40,13 @@ export class VoidLeases implements Feature {
     this.#host = host;
   }
 
-  /** Whether nothing may be linked on this lease. */
+  /** Whether a lease is void. */
   isVoid({ digest, lease }: NumberedLease): boolean {
     const query = "SELECT 1 FROM void_leases WHERE digest = ? AND lease >= ?";
     return hasRow(this.#host.sql, query, digest, lease);
   }
 
-  /** Voids leases, each with all earlier ones of its digest: nothing will be linked on them. */
+  /** Voids leases, and all earlier leases of the same digests. */
   add(tx: Tx, leases: NumberedLease[]): void {
     const { due, clock } = this.#host;
     const now = clock.now();

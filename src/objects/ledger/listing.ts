@@ -1,4 +1,4 @@
-/** Lists of what a repository holds, and sums. They are made when somebody asks: a push pays nothing for them. */
+/** Lists and totals of a repository's contents. They are computed on request, so that pushes pay nothing for them. */
 
 import { annotationsOf } from "../../oci/manifest.ts";
 import type { AnyDigest, Digest, Tag } from "../../oci/reference.ts";
@@ -37,7 +37,7 @@ function add(...sums: Amount[]): Amount {
   }));
 }
 
-/** The most tags that a list names of a manifest: a hundred thousand may point at it. */
+/** How many tags of a manifest a list shows at most: a hundred thousand may point at it. */
 const maxTags = 10_000;
 
 type Row = {
@@ -51,7 +51,7 @@ type Row = {
 
 /**
  * A page of all manifests after `last`, in the order of their digests, each with the first ten thousand tags that point
- * at it. A page ends by its bytes too.
+ * at it. The size of a page is limited in bytes, too.
  */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
   const query = "SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";
@@ -76,12 +76,12 @@ function* entriesOf(sql: SqlStorage, rows: Row[]): Generator<ManifestEntry> {
   }
 }
 
-/** The most bytes of descriptors in one page of referrers: a page is an index, and those have 4 MiB. */
+/** The most bytes of descriptors in one page of referrers. A page is an index, and clients accept 4 MiB of that. */
 const referrerPageBytes = 3 * 1024 * 1024;
 
 type ReferrerRow = { media_type: string; digest: Digest; size: number; artifact_type: string | null };
 
-/** A page of the manifests with a subject, and of an artifact type or any, in the order of their digests, after `last`. */
+/** A page of the manifests with a subject, of one artifact type or any, after `last`, in the order of their digests. */
 export function listReferrers(
   sql: SqlStorage,
   manifests: Manifests,
@@ -93,12 +93,12 @@ export function listReferrers(
   const query = `SELECT media_type, digest, size, artifact_type FROM manifests
     WHERE subject = ?1 AND digest > ?2 AND (?3 IS NULL OR artifact_type = ?3) ORDER BY digest LIMIT ?4`;
   const found = readRows<ReferrerRow>(sql, query, subject, last, artifactType ?? null, limit + 1);
-  // An entry is never larger than its manifest.
+  // A descriptor is never larger than its manifest.
   const page = takeBytes(found.slice(0, limit), ({ size }) => size, referrerPageBytes);
   return { entries: page.map((row) => toReferrer(row, manifests)), more: found.length > page.length };
 }
 
-/** Annotations can be nearly as large as a manifest, and are not kept twice. */
+/** Annotations are read from the manifest. They can be nearly as large as it, so they are not stored twice. */
 function toReferrer(row: ReferrerRow, manifests: Manifests): Referrer {
   const annotations = annotationsOf(manifests.bytes(row.digest, row.size));
   return {

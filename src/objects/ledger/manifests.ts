@@ -92,7 +92,7 @@ export class Manifests implements Feature {
     return firstRow<ManifestStat>(this.#host.sql, query, digest);
   }
 
-  /** The manifest, with where the blobs are that it names and this repository links. */
+  /** The manifest, with the locations of the linked blobs that it references. */
   read(digest: Digest): ManifestRow | undefined {
     const stat = this.stat(digest);
     if (stat === undefined) return undefined;
@@ -100,7 +100,7 @@ export class Manifests implements Feature {
     return { mediaType, bytes: this.bytes(digest, sizeBytes), plan: this.#plan(digest) };
   }
 
-  /** The bytes of a manifest, which may be one that was deleted and can come back. */
+  /** The bytes of a manifest, also of a deleted one that can be restored. */
   bytes(digest: Digest, sizeBytes: number): Uint8Array {
     const bytes = new Uint8Array(sizeBytes);
     let filled = 0;
@@ -126,7 +126,7 @@ export class Manifests implements Feature {
     return readRows<ManifestStat>(this.#host.sql, query, last, limit);
   }
 
-  /** What KV should say of a manifest, tag or blob, as the ledger says it now; `undefined` where there should be no row. */
+  /** The row that KV should have now for a manifest, tag or blob; `undefined` if it should have none. */
   replicaValue(key: ReplicaKey): ReplicaValue | undefined {
     switch (key.kind) {
       case "manifest": {
@@ -144,7 +144,7 @@ export class Manifests implements Feature {
     }
   }
 
-  /** Which references this repository does not have as what they are required to be. */
+  /** References that are absent, or present as the wrong kind. */
   missing(references: Reference[]): AnyDigest[] {
     const query = `SELECT DISTINCT value ->> 'digest' AS digest FROM json_each(?) WHERE CASE value ->> 'required'
         WHEN 'blob' THEN value ->> 'digest' NOT IN (SELECT digest FROM blobs)
@@ -161,14 +161,14 @@ export class Manifests implements Feature {
   // ── Storing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Stores a manifest and points tags at it. Error: `MANIFEST_BLOB_UNKNOWN`, with all that is missing; nothing is changed
-   * then. `accept` is called once it is sure that there is none.
+   * Stores a manifest and points tags at it. `onAccepted` is called once no reference is missing, before anything is
+   * written. Error: `MANIFEST_BLOB_UNKNOWN`, with all missing references; nothing is changed then.
    */
-  store(tx: Tx, put: ManifestPut, accept = () => {}): Result {
+  store(tx: Tx, put: ManifestPut, onAccepted = () => {}): Result {
     const { digest, facts, tags, origin } = put;
-    // The same bytes may have been pushed as another media type, under which they named something else.
+    // The same bytes may have been pushed with another media type, and so had other references.
     const isKnown = this.stat(digest)?.mediaType === facts.mediaType;
-    // Also of one that is here: it may have been stored under other rules, or its children deleted since.
+    // Checked even if the manifest is stored: other rules may have applied then, or its children may be deleted.
     const missing = put.sparse ? [] : this.missing(facts.references);
     if (missing.length > 0) {
       return failure(
@@ -176,17 +176,17 @@ export class Manifests implements Feature {
         missing.map((each) => ({ digest: each })),
       );
     }
-    accept();
+    onAccepted();
     const referenced = facts.references.map((reference) => reference.digest);
-    const linkedLately = this.#blobs.reference(tx, referenced);
-    for (const blob of linkedLately) this.#outbox.mark(tx, { kind: "blob", digest: blob });
+    const newlyReplicated = this.#blobs.reference(tx, referenced);
+    for (const blob of newlyReplicated) this.#outbox.mark(tx, { kind: "blob", digest: blob });
     if (!isKnown) this.#replace(tx, put);
-    if (!isKnown || linkedLately.length > 0) this.#outbox.mark(tx, { kind: "manifest", digest });
-    // Who puts again what is here, for another tag or as the answer was lost, has had their use of its blobs.
+    if (!isKnown || newlyReplicated.length > 0) this.#outbox.mark(tx, { kind: "manifest", digest });
+    // A repeated PUT must not consume a pending use: it was counted the first time.
     if (!isKnown) this.#blobs.pending.fulfil(referenced);
     this.#recordPush(tx, put);
     for (const tag of tags) this.#tags.move(tx, tag, digest, origin);
-    // A tag reaches it.
+    // A tagged manifest is reachable.
     if (tags.length === 0) this.#untagged.removeLater(tx, [digest]);
     return { ok: true };
   }
@@ -212,7 +212,7 @@ export class Manifests implements Feature {
     this.addReferences(tx, digest, facts.references);
   }
 
-  /** Notes what a manifest names; returns what was not noted of it before. */
+  /** Adds the references of a manifest; returns those that are new. */
   addReferences(tx: Tx, manifest: Digest, references: Reference[]): AnyDigest[] {
     const digests = references.map((reference) => reference.digest);
     const add = `INSERT OR IGNORE INTO manifest_references (manifest, digest)
@@ -221,7 +221,7 @@ export class Manifests implements Feature {
     return added.map(({ digest }) => digest);
   }
 
-  /** A push is told of once a tag; also where nothing changed by it, as who pushes again may want a deployment again. */
+  /** Emits one event per tag, even if nothing changed: a repeated push may be meant to trigger another deployment. */
   #recordPush(tx: Tx, { digest, bytes, facts, tags, origin }: ManifestPut): void {
     const { mediaType } = facts;
     const references = describeReferences(bytes, mediaType);
@@ -230,7 +230,7 @@ export class Manifests implements Feature {
     if (tags.length === 0) this.#events.record(tx, "manifest.push", origin, target);
   }
 
-  /** Takes a manifest away, but for its bytes; returns what it referenced, and its subject. */
+  /** Deletes a manifest but not its bytes; returns its references and its subject. */
   withdraw(tx: Tx, digest: Digest): AnyDigest[] {
     const ofReferences = "DELETE FROM manifest_references WHERE manifest = ? RETURNING digest";
     const references = tx.write<{ digest: AnyDigest }>(ofReferences, digest);
@@ -247,8 +247,8 @@ export function deleteBytes(tx: Tx, digest: Digest): void {
 }
 
 /**
- * Forgets that a manifest was deleted (deleted-manifests.ts), whatever becomes of its bytes: it is there again, or may not
- * come back any more. Returns whether it was.
+ * Removes a manifest from the deleted ones (deleted-manifests.ts): it exists again, or can no longer be restored. Its
+ * bytes are left. Returns whether it was among them.
  */
 export function forgetDeletion(tx: Tx, digest: Digest): boolean {
   tx.write("DELETE FROM deleted_tags WHERE digest = ?", digest);

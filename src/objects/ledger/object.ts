@@ -1,7 +1,7 @@
 /**
- * The life of a ledger object, whatever the ledger holds. The first write creates the ledger. Changes run as
- * transactions, after which what they left to do begins. The alarm does what is due. The object is deleted once a
- * deletion is known everywhere.
+ * The life cycle of a ledger object, whatever its features. The first write creates the ledger. Changes run as
+ * transactions; after each, the work that it scheduled begins. The alarm runs the jobs that are due. The object is
+ * deleted once the deletion of its repository is complete.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
@@ -25,18 +25,18 @@ export abstract class LedgerObject extends DurableObject<Env> {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
     const { features, repository, due } = this.parts;
-    // The tables may be of an earlier release.
+    // An earlier release may have written the tables.
     if (hasTable(this.sql, "meta")) transaction(ctx.storage, (tx) => applySchema(tx, schemaOf(features)));
     repository.reload();
     if (repository.meta !== undefined) void due.wake();
   }
 
-  /** What is kept of the repository as a whole; `undefined` until the first write. */
+  /** The record of the repository as a whole; `undefined` until the first write. */
   protected get meta(): Meta | undefined {
     return this.parts.repository.meta;
   }
 
-  /** Whether there is a repository: something was pushed, and it was not deleted. */
+  /** Whether the repository exists: something was pushed, and it was not deleted. */
   protected get exists(): boolean {
     return this.meta?.isFounded === true && !this.meta.isDeleting;
   }
@@ -64,7 +64,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * Ends the grace of deleted manifests and unreferenced blobs, so that they go now. `more`: there may be more of them.
+   * Ends the grace of deleted manifests and unreferenced blobs, so that they are deleted now. `more`: some may be left.
    */
   #endGrace(tx: Tx): { more: boolean; keptUntilMs: number } {
     const { unlinking, deleted } = this.parts;
@@ -72,7 +72,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return { more: ended + deleted.endGrace(tx, endedAtOnce) >= endedAtOnce, keptUntilMs };
   }
 
-  /** Does what is due, by such a run. */
+  /** Runs the jobs that are due, by the given runner. */
   async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
     const { due, outbox, untagged, repository, features, clock } = this.parts;
     if (this.meta === undefined) return;
@@ -80,14 +80,14 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await run(due, jobsOf(features));
     // The previous run may have ended with the deletion of the ledger.
     if (this.meta === undefined) return;
-    // What the jobs marked.
+    // Write the rows that the jobs marked.
     await outbox.flush(this.meta.name);
     due.arm();
     reportIfDue(this.env, clock.now(), (promise) => this.ctx.waitUntil(promise));
     await this.#forgetIfOver();
   }
 
-  /** Frees the name once a deletion is known everywhere, and deletes the object once it has nothing to remember. */
+  /** Frees the name once a deletion is complete, and deletes the object once it has nothing to remember. */
   async #forgetIfOver(): Promise<void> {
     const { repository, features, due } = this.parts;
     if (this.meta === undefined || this.exists || !isDrained(this.sql, features)) return;
@@ -102,7 +102,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * To be called by requests that come before a push, so that the ledger knows in time whether somebody listens to its
+   * To be called by requests that precede a push, so that the ledger knows in time whether somebody listens to its
    * events.
    */
   protected expectPush(): void {
@@ -110,8 +110,8 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * Runs one transaction, and starts what it left to do. With a name, it creates the ledger if there is none; without
-   * one, there must be a ledger.
+   * Runs one transaction, and starts the work that it scheduled. With a name, it creates the ledger if there is none;
+   * without one, the ledger must exist.
    */
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
@@ -130,12 +130,12 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return result;
   }
 
-  /** To be called with the first blob or manifest: from then on there is a repository. */
+  /** To be called with the first blob or manifest: from then on the repository exists. */
   protected found(tx: Tx, origin: Origin): void {
     if (!this.exists) this.parts.repository.found(tx, origin);
   }
 
-  /** Deletes the repository with all it holds. */
+  /** Deletes the repository with all its contents. */
   protected deleteAll(tx: Tx, origin: Origin): void {
     const { features, repository } = this.parts;
     deleteContent(tx, features);

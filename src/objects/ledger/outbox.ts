@@ -1,16 +1,16 @@
 /**
- * The outbox: which rows of the replica KV may not have right, and how they get there.
+ * The outbox: rows of the replica that may be stale in KV, and the writes that update them.
  *
- * It holds keys, not values: a row is read from the ledger as it is written. One write at a time is in flight for a key,
- * and its mark is cleared only if nothing changed meanwhile. A write whose outcome is unknown (it failed, or the object
- * died during it) may land late; a delete may be overtaken by such a write of an earlier life. Both are repeated once the
- * time in which they could land is over, so that nothing deleted comes back.
+ * It stores keys, not values: the value is read from the ledger when it is written to KV. There is one write in flight
+ * for a key at a time, and its mark is cleared only if the row did not change meanwhile. A write whose outcome is
+ * unknown (it failed, or the object died during it) may land late, even after a later delete. Such writes, and deletes,
+ * are repeated once no earlier write can land any more, so that deleted rows do not reappear.
  *
- * Writes that begin with the transaction which made them necessary are a batch: one row of the table `flights`, written
- * before they begin and deleted when they have ended. (A row for each was a third of what a push wrote.) The table
- * `outbox` has what is left of a batch: a write that failed, a delete, or a row that changed meanwhile.
+ * The writes that one transaction makes necessary are a batch: one row of the table `flights`, written before they
+ * begin and deleted when they have ended. (With a row for each, they were a third of all rows that a push wrote.) The
+ * table `outbox` has the leftovers of batches: writes that failed, deletes, and rows that changed meanwhile.
  *
- * Where there is no replica, nothing is ever marked, and what was marked while there was one is forgotten.
+ * Without a replica nothing is marked, and marks from a time with one are dropped.
  */
 import { log } from "../../log.ts";
 import type { Digest, RepositoryName, Tag } from "../../oci/reference.ts";
@@ -20,27 +20,28 @@ import { firstRow, hasRow, oneRow, readRows, type Tx, transaction } from "../sql
 import { tellBacklogLater } from "./backlog.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job that writes what is marked, and the one that finds batches whose writes ended with the object's memory. */
+/** The job that writes marked rows, and the one that recovers batches whose object died during the writes. */
 const [outboxJob, lostBatchJob] = ["outbox", "flight"] as const;
 
-/** A row of the replica as the tables name it: a tag's id is the tag, others' their digest. */
+/** The name of a replica row in the tables. The id of a tag is the tag; the id of a manifest or blob is its digest. */
 type RowName = { kind: "tag"; id: Tag } | { kind: "manifest" | "blob"; id: Digest };
 
 /** A row of the outbox. `mayLandUntil`: an earlier write of it may land until then. */
 type OutboxRow = RowName & { version: number; mayLandUntil: number | null };
 
-/** A row that is being written. `batch`: the batch that it belongs to, whose writes may land until a time. */
+/** A row that is being written. `batch`: the batch that it belongs to; writes of the batch may land until that time. */
 type Mark = OutboxRow & { batch?: { id: number; until: number } };
 
-/** What came of a write. One that failed may have happened, or happen late: it is not known. */
+/** The outcome of a write. If it failed, the outcome is not known: it may have landed, or land later. */
 type Outcome = { mark: Mark; isKnown: boolean; isDelete: boolean };
 
 /** How many rows are written at once. */
 const writesAtOnce = 6;
-/** How many rows a batch has at most: they are written six at a time, while none of them may land late. */
+/** How many rows a batch has at most. They are written six at a time, and all must end before any may land late. */
 const batchSize = 24;
-const lookForLostMs = 30_000;
-/** Whoever marks a row writes it at once. If the object dies before that, the alarm does so after this time. */
+/** When the alarm checks whether the object died during a batch. */
+const lostBatchAfterMs = 30_000;
+/** Marked rows are written right after their transaction. If the object dies before, the alarm does so after this. */
 const alarmAfterMs = 1_000;
 const retryMs = 5_000;
 const flushBudgetMs = 10_000;
@@ -62,7 +63,8 @@ export class Outbox implements Feature {
   ) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS outbox_by_time ON outbox (at);
 `,
-    // keys: a JSON array of RowName; at: when to look whether the batch is lost; until: a write of it may land until then.
+    // keys: a JSON array of RowName; at: when to look whether the batch is lost; until: a write of it may land until
+    // then.
     7: `
   CREATE TABLE flights (id INTEGER PRIMARY KEY, keys TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER NOT NULL);
 `,
@@ -79,12 +81,12 @@ export class Outbox implements Feature {
 
   readonly #host: LedgerHost;
   readonly #repeatMs: number;
-  /** What KV should say as a row is written; `undefined`: there should be no row. Set by what has the manifests. */
+  /** Reads the current value of a row; `undefined` if there should be no row. Set by the feature of the manifests. */
   readValue: (key: ReplicaKey) => ReplicaValue | undefined = () => undefined;
-  /** The rows that are being written, by their names. */
+  /** The names of the rows that are being written. */
   readonly #inFlight = new Set<string>();
   readonly #batchesUnderWay = new Set<number>();
-  /** What the transaction that is under way has marked, and that has no row. */
+  /** Rows that the current transaction has marked and that have no row in `outbox`. */
   #fresh: Map<string, RowName> | undefined;
 
   constructor(host: LedgerHost) {
@@ -109,7 +111,7 @@ export class Outbox implements Feature {
     this.#host.due.set(tx, outboxJob, "", now + alarmAfterMs);
   }
 
-  /** Marks many rows: those that a query gives in a column `id`. `parameters` are the query's. */
+  /** Marks the rows that a query returns in a column `id`. `parameters` are the query's. */
   markAll(tx: Tx, kind: ReplicaKey["kind"], query: string, ...parameters: string[]): void {
     if (this.#host.replica === undefined) return;
     const now = this.#host.clock.now();
@@ -119,7 +121,7 @@ export class Outbox implements Feature {
     this.#host.due.set(tx, outboxJob, "", now + alarmAfterMs);
   }
 
-  /** Whether KV may not have a row right, or a write of it may land late. */
+  /** Whether a row may be stale in KV, or a write of it may land late. */
   isMarked(key: ReplicaKey): boolean {
     const row = nameOf(key);
     const inBatch = `SELECT 1 FROM flights, json_each(flights.keys)
@@ -131,7 +133,7 @@ export class Outbox implements Feature {
     return hasRow(this.#host.sql, "SELECT 1 FROM outbox WHERE kind = ? AND id = ?", kind, id);
   }
 
-  /** How many rows KV does not have right. Those of which a write is merely going to be repeated are not among them. */
+  /** How many rows are stale in KV. Rows whose write will only be repeated as a precaution are not counted. */
   backlog(): number {
     const behind =
       "SELECT count(*) AS count FROM outbox WHERE unsettled_until IS NULL OR at != unsettled_until";
@@ -139,8 +141,8 @@ export class Outbox implements Feature {
   }
 
   /**
-   * Runs what a transaction does, and takes what it marks, and other marks that are due. Whoever calls it must
-   * {@link flush} what it gives.
+   * Runs the work of a transaction, and claims the rows that it marks and others that are due. The caller must
+   * {@link flush} the claimed rows.
    */
   claimAfter<T>(tx: Tx, work: () => T): { result: T; claimed: Mark[] } {
     this.#fresh = new Map();
@@ -152,7 +154,7 @@ export class Outbox implements Feature {
     }
   }
 
-  /** Takes what has a row, is due, and is not being written. */
+  /** Claims rows of `outbox` that are due and not being written. */
   #claim(tx: Tx): Mark[] {
     if (this.#host.replica === undefined) return [];
     const now = this.#host.clock.now();
@@ -171,24 +173,21 @@ export class Outbox implements Feature {
     return marks;
   }
 
-  /** Takes marks that have no row. */
+  /** Claims marked rows without a row in `outbox`, as one batch. */
   #beginBatch(tx: Tx, marked: RowName[]): Mark[] {
-    // What was marked again by a query has a row now.
+    // A row that a query has marked again has a row in `outbox` now.
     const fresh = marked.filter((row) => !this.#hasRow(row));
     if (fresh.length === 0) return [];
     const now = this.#host.clock.now();
     const until = now + this.#repeatMs;
     const add = "INSERT INTO flights (keys, at, until) VALUES (?, ?, ?) RETURNING id";
-    const { id } = tx.writeOne<{ id: number }>(add, JSON.stringify(fresh), now + lookForLostMs, until);
+    const { id } = tx.writeOne<{ id: number }>(add, JSON.stringify(fresh), now + lostBatchAfterMs, until);
     this.#batchesUnderWay.add(id);
     for (const row of fresh) this.#inFlight.add(textOf(row));
     return fresh.map((row) => ({ ...row, version: 0, mayLandUntil: null, batch: { id, until } }));
   }
 
-  /**
-   * Writes what is marked and due, for as long as the budget lasts; the alarm goes on. `claimed` comes first. Never
-   * throws.
-   */
+  /** Writes the claimed rows and then others that are due, within a budget; then the alarm continues. Never throws. */
   async flush(repository: RepositoryName, claimed = this.#change((tx) => this.#claim(tx))): Promise<void> {
     const { due, clock, replica } = this.#host;
     const deadline = clock.now() + flushBudgetMs;
@@ -199,7 +198,7 @@ export class Outbox implements Feature {
         const group = marks.slice(start, start + writesAtOnce);
         outcomes.push(...(await Promise.all(group.map((mark) => this.#write(replica, repository, mark)))));
       }
-      // All at once, so that they are one write of the ledger's.
+      // One transaction for all, so that they are one write to the ledger's storage.
       this.#change((tx) => this.#settle(tx, outcomes));
       if (clock.now() <= deadline) continue;
       this.#change((tx) => tellBacklogLater(tx, due, clock.now()));
@@ -225,7 +224,7 @@ export class Outbox implements Feature {
     return transaction(this.#host.storage, work);
   }
 
-  /** Keeps what came of writes that have ended, of all that began together. */
+  /** Records the outcomes of writes that began together. */
   #settle(tx: Tx, outcomes: Outcome[]): void {
     for (const outcome of outcomes) this.#settleOne(tx, outcome);
     for (const { mark } of outcomes) {
@@ -234,7 +233,7 @@ export class Outbox implements Feature {
     }
   }
 
-  /** Decides, after a write, whether the row is done or is written once more, and when. */
+  /** Decides after a write whether the row is done, or when it is written again. */
   #settleOne(tx: Tx, { mark, isKnown, isDelete }: Outcome): void {
     this.#inFlight.delete(textOf(mark));
     const now = this.#host.clock.now();
@@ -251,7 +250,7 @@ export class Outbox implements Feature {
       if (isUnchanged) this.#set(tx, mark, "at", now + retryMs);
       return;
     }
-    // What an earlier write may still do, this one does not undo if it comes later: wait for the later time.
+    // An earlier write may still land after this one. The row is written again once it cannot land any more.
     const earlier = mark.mayLandUntil;
     const mayLandUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;
     if (mayLandUntil !== null && mayLandUntil > now) {
@@ -264,7 +263,7 @@ export class Outbox implements Feature {
     }
   }
 
-  /** Gives what is left of batches rows of their own, where the object died during them. */
+  /** Moves the rows of batches during which the object died to `outbox`. */
   #recover(tx: Tx, rows: DueRow[]): void {
     const query = "SELECT keys, until FROM flights WHERE id = ?";
     for (const id of rows.map((row) => Number(row.id))) {
@@ -280,7 +279,7 @@ export class Outbox implements Feature {
     }
   }
 
-  /** Has a row written again, at a time or, if it was marked meanwhile, when it was to be. */
+  /** Schedules a row to be written again at a time. If it was marked meanwhile, its own time stays. */
   #keep(tx: Tx, { kind, id }: RowName, at: number, mayLandUntil: number): void {
     const keep = `INSERT INTO outbox (kind, id, version, at, unsettled_until) VALUES (?, ?, 1, ?, ?)
       ON CONFLICT DO UPDATE SET unsettled_until = max(coalesce(unsettled_until, 0), excluded.unsettled_until)`;
@@ -291,7 +290,7 @@ export class Outbox implements Feature {
     tx.write(`UPDATE outbox SET ${column} = ? WHERE kind = ? AND id = ?`, time, kind, id);
   }
 
-  /** Says when the alarm is to write what is left. Where there is no replica any more, nothing is. */
+  /** Schedules the alarm for the rows that are left. Without a replica, they are dropped. */
   #reschedule(tx: Tx): void {
     const { sql, due, clock, replica } = this.#host;
     if (replica === undefined) {
@@ -300,7 +299,7 @@ export class Outbox implements Feature {
     }
     const first = oneRow<{ at: number | null }>(sql, "SELECT min(at) AS at FROM outbox").at;
     if (first === null) due.clear(tx, outboxJob, "");
-    // A row whose write is in flight is due now; who writes it comes here again.
+    // A row in flight is due now; its writer reschedules again when it has ended.
     else due.set(tx, outboxJob, "", Math.max(first, clock.now() + alarmAfterMs));
   }
 }

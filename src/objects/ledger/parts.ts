@@ -1,5 +1,5 @@
 /**
- * The features of a ledger, put together.
+ * Assembles the features of a ledger.
  */
 import type { Env } from "../../bindings.ts";
 import type { Clock } from "../../clock.ts";
@@ -28,10 +28,10 @@ import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
 import { Untagged } from "./untagged.ts";
 
-/** The features of a ledger by their names; `features`: all of them, in the order in which what is due is done. */
+/** The features of a ledger by name; `features`: all of them, in the order in which their jobs run. */
 export type LedgerParts = ReturnType<typeof makeParts>;
 
-/** Puts the parts of a ledger together. They touch no table before they are asked. */
+/** Creates the features of a ledger. Creating them reads and writes no table. */
 export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock) {
   const settings = settingsOf(env);
   const columns: Record<string, DueColumn> = {};
@@ -77,7 +77,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
-    // After those that it speaks of.
+    // After the features that it reports on.
     backlog,
   ];
   Object.assign(columns, columnsOf(features));
@@ -95,7 +95,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
 }
 
-/** Makes the tables of a ledger, and keeps the name of its repository, which an object does not know of itself. */
+/** Creates the tables of a ledger, and stores the name of its repository: an object does not know its own name. */
 export function createLedger(
   tx: Tx,
   { features, repository, tags }: LedgerParts,

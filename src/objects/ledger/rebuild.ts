@@ -1,4 +1,4 @@
-/** Writing the whole replica of a repository again, from the ledger, in batches that block nobody. */
+/** Rewrites the whole replica of a repository from the ledger, in batches, so that other calls are not blocked. */
 import { type DueRow, jobOn } from "../due.ts";
 import { oneRow, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -9,14 +9,14 @@ const rebuildJob = "rebuild";
 
 const batchRows = 1000;
 
-/** What KV has rows of. */
+/** The kinds of rows in KV. */
 const kinds = [
   { kind: "manifest", column: "digest", rows: "manifests WHERE true" },
   { kind: "tag", column: "tag", rows: "tags WHERE true" },
   { kind: "blob", column: "digest", rows: "blobs WHERE replicated = 1" },
 ] as const;
 
-/** How the replica is rebuilt. */
+/** The rebuild of the replica. */
 export class Rebuilding implements Feature {
   readonly tables = {};
   readonly steps = {};
@@ -35,7 +35,7 @@ export class Rebuilding implements Feature {
     this.#outbox = outbox;
   }
 
-  /** Has every row of the replica written anew. */
+  /** Starts rewriting every row of the replica. */
   begin(tx: Tx): void {
     const { due, clock } = this.#host;
     for (const { kind } of kinds) due.set(tx, rebuildJob, `${kind} `, clock.now());

@@ -1,4 +1,4 @@
-/** What a ledger knows of its repository as a whole, and how it tells the catalog. */
+/** The ledger's record of its repository as a whole, and its announcement to the catalog. */
 import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
@@ -8,12 +8,12 @@ import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job of the `due` table that tells the catalog. */
+/** The job that announces the repository to the catalog. */
 const announceJob = "announce";
 
 /**
- * What is kept. `isFounded`: something was pushed to it; before that, the ledger only remembers cancelled sessions.
- * `isDeleting`: the repository is deleted, but KV may not know yet.
+ * The record. `isFounded`: something was pushed; before that, the ledger only remembers cancelled sessions.
+ * `isDeleting`: the repository is deleted, but KV may still have rows of it.
  */
 export type Meta = RepositoryInfo & {
   isFounded: boolean;
@@ -42,9 +42,9 @@ ${DueTable.schema}`,
   readonly #host: LedgerHost;
   readonly #events: EventLog;
   #announcing: Promise<void> = Promise.resolve();
-  /** As it was read last; `undefined` until the ledger's first write. */
+  /** The record as it was last read; `undefined` until the ledger's first write. */
   meta: Meta | undefined;
-  /** Whether that is what is kept now. */
+  /** Whether {@link meta} is current. */
   isCurrent = false;
 
   constructor(host: LedgerHost, events: EventLog) {
@@ -52,31 +52,31 @@ ${DueTable.schema}`,
     this.#events = events;
   }
 
-  /** The name of the repository. There must be a ledger. */
+  /** The name of the repository. The ledger must exist. */
   name(): RepositoryName {
     if (this.meta === undefined) throw new Error("there is no ledger");
     return this.meta.name;
   }
 
-  /** Reads what is kept. */
+  /** Reads the record from storage. */
   reload(): void {
     const { sql } = this.#host;
     this.meta = hasTable(sql, "meta") ? readMeta(sql) : undefined;
     this.isCurrent = true;
   }
 
-  /** To be called when the object deletes all that it keeps. */
+  /** To be called when the object deletes all its data. */
   clear(): void {
     this.meta = undefined;
   }
 
-  /** Keeps a value. */
+  /** Stores a value. */
   write(tx: Tx, key: MetaKey, value: string): void {
     tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
     this.isCurrent = false;
   }
 
-  /** Makes the repository exist, with its first blob or manifest, and has the catalog told. */
+  /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
     const { due, settings, clock } = this.#host;
     this.write(tx, "founded", "yes");
@@ -96,7 +96,7 @@ ${DueTable.schema}`,
     due.set(tx, announceJob, "", clock.now());
   }
 
-  /** Notes that the repository is deleted. */
+  /** Records that the repository is deleted. */
   markDeleted(tx: Tx, origin: Origin): void {
     this.write(tx, "deleting", "yes");
     this.#events.record(tx, "repository.delete", origin, {});
@@ -108,9 +108,9 @@ ${DueTable.schema}`,
     this.isCurrent = false;
   }
 
-  /** Tells the catalog what to list. If it changes meanwhile, the catalog is told again. */
+  /** Announces to the catalog how to list the repository. If that changes meanwhile, it is announced again. */
   announce(): Promise<void> {
-    // One call at a time: otherwise the second could arrive first.
+    // One call at a time, as a second one could arrive first.
     const announced = this.#announcing.then(() => this.#announceNow());
     this.#announcing = announced.catch(() => {});
     return announced;

@@ -1,6 +1,6 @@
 /**
- * Reading stored manifests again, after an upgrade whose reader finds more references in them than the release before.
- * They are protected from then on. Until all manifests are read, the ledger deletes nothing.
+ * Rereads stored manifests after an upgrade whose parser finds more references in them than that of earlier releases.
+ * The new references are protected from then on. Until all manifests are read, the ledger deletes nothing.
  */
 
 import { readStoredManifest } from "../../oci/manifest.ts";
@@ -13,22 +13,22 @@ import type { Feature, LedgerHost } from "./feature.ts";
 import type { Manifests } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** The job that reads a batch of manifests; its id is the last one that was read. */
+/** The job that reads a batch of manifests; its id is the last digest that was read. */
 export const rereadJob = "reread";
 
 const batchRows = 100;
 
-/** Whether there are manifests that this release has not read yet, which may name anything. */
+/** Whether there are manifests that this release has not read yet. Their references are not all known. */
 export function hasUnread(due: DueTable): boolean {
   return due.has(rereadJob);
 }
 
-/** How manifests are read again. */
+/** The rereading of manifests. */
 export class Rereading implements Feature {
   readonly tables = {};
 
   readonly steps = {
-    // Has all manifests read again. A release whose reader finds more than the one before adds such a step.
+    // Makes this release reread all manifests. A release whose parser finds more references adds such a step.
     6: `
   INSERT OR REPLACE INTO due (kind, id, at) SELECT '${rereadJob}', '', 0 FROM manifests WHERE digest > '' LIMIT 1;
 `,
@@ -39,7 +39,7 @@ export class Rereading implements Feature {
       atDeletion: "emptied",
       run: jobOn<Digest | "">(async (due) => {
         transaction(this.#host.storage, (tx) => this.#rereadBatch(tx, due));
-        // Others come in between, and the platform's clock goes on.
+        // Lets other calls run, and the platform's clock advance.
         await scheduler.wait(0);
       }),
     },
@@ -57,7 +57,7 @@ export class Rereading implements Feature {
     this.#outbox = outbox;
   }
 
-  /** Reads the next manifests, and adds the references that they are found to have. */
+  /** Rereads the next manifests. */
   #rereadBatch(tx: Tx, rows: DueRow<Digest | "">[]): void {
     const { due, clock } = this.#host;
     for (const { id: after } of rows) {
@@ -69,7 +69,7 @@ export class Rereading implements Feature {
     }
   }
 
-  /** Adds the references that a manifest is found to have. */
+  /** Rereads a manifest, and adds references that are not recorded. */
   reread(tx: Tx, { digest, mediaType, sizeBytes }: ManifestStat): void {
     const { references } = readStoredManifest(this.#manifests.bytes(digest, sizeBytes), mediaType);
     const added = this.#manifests.addReferences(tx, digest, references);

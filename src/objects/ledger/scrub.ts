@@ -1,6 +1,6 @@
 /**
- * A ledger's part of a scrub: its manifests' bytes and what they need, its links against the shards, and what KV says
- * of them all. KV may be behind by what is in the outbox; what else is wrong there is written anew.
+ * A ledger's part of a scrub. It checks the bytes and references of manifests, links against the shards, and all rows
+ * in KV. Rows that are in the outbox may be stale in KV; other wrong rows are rewritten.
  */
 
 import { readManifest, readStoredManifest } from "../../oci/manifest.ts";
@@ -27,7 +27,7 @@ import type { Tags } from "./tags.ts";
 
 const batchRows = 50;
 
-/** A phase of a scrub, and the digest or tag of the last row of it that was checked; `""`: none. */
+/** A phase of a scrub, and the digest or tag that was last checked in it; `""`: none. */
 type Place = { kind: "tag"; last: Tag | "" } | { kind: "manifest" | "blob"; last: Digest | "" };
 
 const phases = ["manifest", "tag", "blob"] as const;
@@ -58,7 +58,7 @@ export class LedgerScrub implements Feature {
     this.#features = features;
   }
 
-  /** Checks a batch. `after` says what was the last one: its kind and its digest or tag; `""`: none. */
+  /** Checks a batch. `after`: the kind and the digest or tag that was last checked; `""`: none. */
   async step(after: string): Promise<ScrubStep> {
     const { due, name } = this.#host;
     const report = emptyReport();
@@ -92,7 +92,7 @@ export class LedgerScrub implements Feature {
     return digests.map((digest) => ({ kind, digest }));
   }
 
-  /** Checks a manifest, tag or link, and what KV says of it. What goes wrong with one keeps it from no other. */
+  /** Checks a manifest, tag or link, and its row in KV. */
   async #check(key: ReplicaKey, report: ScrubReport): Promise<void> {
     if (key.kind === "manifest") this.#checkManifest(key.digest, report);
     else if (key.kind === "tag") this.#checkTag(key.tag, report);
@@ -110,7 +110,7 @@ export class LedgerScrub implements Feature {
       report.problems.push({ ...finding, what: "manifest bytes", detail: "they have another digest" });
       return;
     }
-    // Mirrors of a subset have manifests that name what is not there.
+    // Sparse mirrors have manifests with missing references.
     const missingOf = (references: Reference[]) =>
       this.#host.settings.sparseManifests === "accept" ? [] : manifests.missing(references);
     const missing = missingOf(readStoredManifest(row.bytes, row.mediaType).references);
@@ -133,7 +133,7 @@ export class LedgerScrub implements Feature {
     report.problems.push({ what: "tag", repository: this.#host.name(), tag, detail });
   }
 
-  /** A shard that does not know of a link could delete its bytes: it is told again. */
+  /** Checks a link. If the shard does not know of it, the shard is told again, as it could delete the bytes. */
   async #checkLink(digest: Digest, report: ScrubReport): Promise<void> {
     const { env, name } = this.#host;
     const { blobs } = this.#features;
@@ -168,7 +168,7 @@ export class LedgerScrub implements Feature {
     const { storage, replica, name } = this.#host;
     const { outbox, manifests, blobs } = this.#features;
     if (replica === undefined) return;
-    // Of blobs, KV learns only once a manifest names them.
+    // Blobs are replicated to KV only once a manifest references them.
     if (outbox.isMarked(key) || (key.kind === "blob" && !blobs.read(key.digest)?.isReplicated)) return;
     const isRight = await replica.isRight(name(), key, () => manifests.replicaValue(key));
     if (isRight || outbox.isMarked(key)) return;
@@ -178,8 +178,8 @@ export class LedgerScrub implements Feature {
   }
 
   /**
-   * Removes those of these rows from KV that it should not have, and that nobody is about to remove; returns which.
-   * `isWritten`: whether there is a ledger. Where there is none, none of them should be there, and nobody writes them.
+   * Removes rows from KV that should not exist and that the outbox is not about to remove; returns them. `isWritten`:
+   * whether the ledger exists. If it does not, none of the rows should exist, and no outbox writes them.
    */
   async dropOrphans(
     isWritten: boolean,

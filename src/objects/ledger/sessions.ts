@@ -1,6 +1,6 @@
 /**
- * Upload sessions that have ended, and how. A session that never had an `Upload` object can be cancelled, and a finished
- * one takes no more chunks.
+ * Upload sessions that have ended, and how they ended. So a session that never had an `Upload` object can be cancelled,
+ * and a finished session accepts no more chunks.
  */
 import type { Digest } from "../../oci/reference.ts";
 import type { SessionState } from "../../rpc/api.ts";
@@ -8,7 +8,7 @@ import type { DueRow } from "../due.ts";
 import { firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
-/** The job that forgets sessions which ended long ago; its id is the last one that was looked at. */
+/** The job that forgets sessions that ended long ago; its id is the last one that was checked. */
 const forgetJob = "forget-sessions";
 
 const sessionsAtOnce = 500;
@@ -22,7 +22,7 @@ export class ClosedSessions implements Feature {
   -- Upload sessions that ended; digest is null where they were cancelled.
   CREATE TABLE IF NOT EXISTS closed_sessions (id TEXT PRIMARY KEY, digest TEXT) WITHOUT ROWID;
 `,
-    // What had a row in `due` for each session has its time in a column.
+    // The time of a session moves from a row in `due` to a column.
     7: `
   ALTER TABLE closed_sessions ADD COLUMN forget_at INTEGER NOT NULL DEFAULT 0;
   UPDATE closed_sessions SET forget_at = due.at FROM due
@@ -45,7 +45,7 @@ export class ClosedSessions implements Feature {
     this.#host = host;
   }
 
-  /** How a session ended, or that it has not. */
+  /** How a session ended, or that it is open. */
   state(id: string): SessionState {
     const query = "SELECT digest FROM closed_sessions WHERE id = ?";
     const row = firstRow<{ digest: Digest | null }>(this.#host.sql, query, id);
@@ -53,7 +53,7 @@ export class ClosedSessions implements Feature {
     return row.digest === null ? { state: "cancelled" } : { state: "finished", digest: row.digest };
   }
 
-  /** Ends a session, `null` for cancelled. False when it has ended otherwise before. */
+  /** Ends a session with the digest of its blob, or cancels it (`null`). False if it has already ended otherwise. */
   close(tx: Tx, id: string, digest: Digest | null): boolean {
     const before = this.state(id);
     const { due, clock, settings } = this.#host;
@@ -66,8 +66,8 @@ export class ClosedSessions implements Feature {
   }
 
   /**
-   * Forgets sessions that ended long ago, in batches: each is looked at a few times, which costs less than a row that
-   * says when it is due.
+   * Forgets sessions that ended long ago, in batches. Each is checked a few times, which costs less than writing a row
+   * in `due` for it.
    */
   #forget(tx: Tx, rows: DueRow[]): void {
     const { sql, due, clock, settings } = this.#host;

@@ -1,6 +1,6 @@
 /**
- * Tags and their history. Every move of a tag is kept for a while, so that it can be undone, and has a sequence number,
- * by which readers know which of two answers is newer.
+ * Tags and their history. Every move of a tag is kept for a while, so that it can be undone. Its sequence number tells
+ * readers which of two answers is newer.
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
@@ -21,7 +21,7 @@ const historyJob = "forget-history";
 
 const forgetBatch = 500;
 
-/** The least time between two rounds of forgetting. A move may be kept for that much longer. */
+/** The least time between two rounds of forgetting. A move may be kept longer by up to this time. */
 const roundMs = 3_600_000;
 
 /** The tags. */
@@ -74,8 +74,8 @@ export class Tags implements Feature {
   }
 
   /**
-   * Makes sequence numbers begin at the clock's milliseconds. If a repository of this name was deleted before, its
-   * numbers were lower.
+   * Makes sequence numbers begin at the clock's milliseconds, so that they are higher than those of a deleted
+   * repository of the same name.
    */
   beginSequence(tx: Tx): void {
     const now = this.#host.clock.now();
@@ -87,7 +87,7 @@ export class Tags implements Feature {
     return firstRow<TagRow>(this.#host.sql, "SELECT digest, sequence FROM tags WHERE tag = ?", tag);
   }
 
-  /** The tags that exist of those asked for, with what they point at. */
+  /** Those of the tags that exist, with the digests that they point at. */
   resolve(tags: Tag[]): Map<Tag, ResolvedTag> {
     const query = `SELECT tags.tag, tags.digest, tags.sequence, manifests.media_type AS mediaType, manifests.size AS sizeBytes
       FROM json_each(?) AS wanted JOIN tags ON tags.tag = wanted.value
@@ -109,7 +109,7 @@ export class Tags implements Feature {
     return { entries: found.slice(0, limit), more: found.length > limit };
   }
 
-  /** A page of the moves of a tag, newest first, from before the one with this sequence number. */
+  /** A page of the moves of a tag, newest first, before the one with this sequence number. */
   history(tag: Tag, before: number, limit: number): Page<TagMove> {
     const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
       WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`;
@@ -118,8 +118,8 @@ export class Tags implements Feature {
   }
 
   /**
-   * What a tag pointed at: after the move with this sequence number; this digest, if it ever did; or the last one that
-   * it does not point at now. `undefined` where its history does not have that, or it pointed at nothing then.
+   * A digest that a tag pointed at: after the move with this sequence number; this digest, if it ever pointed at it; or
+   * the last one before the current. `undefined` if its history does not have that, or the tag did not exist then.
    */
   digestBefore(tag: Tag, { sequence, digest }: TagRestore): Digest | undefined {
     const { sql } = this.#host;
@@ -166,7 +166,7 @@ export class Tags implements Feature {
     return true;
   }
 
-  /** Deletes a tag, and nothing but the tag. Error: `MANIFEST_UNKNOWN`. */
+  /** Deletes a tag but not its manifest. Error: `MANIFEST_UNKNOWN`. */
   remove(tx: Tx, tag: Tag, origin: Origin): Result {
     if (!this.move(tx, tag, undefined, origin)) return failure("MANIFEST_UNKNOWN", { tag });
     const { actor } = origin;
@@ -183,7 +183,7 @@ export class Tags implements Feature {
     }
   }
 
-  /** Forgets the moves that are too old, the oldest first, some at a time. */
+  /** Forgets moves that are too old, the oldest first, in batches. */
   #forgetHistory(tx: Tx): void {
     const { sql, due, clock, settings } = this.#host;
     const now = clock.now();

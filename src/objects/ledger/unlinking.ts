@@ -1,8 +1,7 @@
 /**
- * How a ledger unlinks blobs: those that nothing references and no client waits to use, and those that somebody
- * deletes.
+ * Unlinks blobs: those that nothing references and that have no pending use, and those that a client deletes.
  *
- * Nothing here deletes bytes. The shards are told, ask again, and decide.
+ * Nothing here deletes bytes. The shards are told, ask the ledger again, and decide.
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
@@ -34,7 +33,7 @@ export class Unlinking implements Feature {
     unlink: {
       atDeletion: "kept",
       run: jobOn<Digest>(async (due) => transaction(this.#host.storage, (tx) => this.#unlinkUnused(tx, due))),
-      // A blob that a manifest was seen to reference is not due.
+      // `unlink_at` is null for blobs that a manifest is known to reference.
       column: { table: "blobs", id: "digest", at: "unlink_at", isDue: "unlink_at IS NOT NULL" },
     },
     [releaseJob]: { atDeletion: "drained", run: jobOn<Digest>((due) => this.#release(due)) },
@@ -58,8 +57,8 @@ export class Unlinking implements Feature {
   }
 
   /**
-   * Unlinks a blob that no manifest references. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`; `UNAVAILABLE` as long as that
-   * is not sure.
+   * Unlinks a blob that no manifest references. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`; `UNAVAILABLE` while there
+   * are manifests whose references are not all known.
    */
   remove(tx: Tx, digest: Digest, origin: Origin): Result {
     const { due, name } = this.#host;
@@ -83,8 +82,8 @@ export class Unlinking implements Feature {
   }
 
   /**
-   * Unlinks those of the blobs that are due which still nothing references. As long as there are manifests that may name
-   * them, all are left, and come again.
+   * Unlinks the blobs that are due and still unreferenced. While there are manifests whose references are not all
+   * known, nothing is unlinked, and the rows stay due.
    */
   #unlinkUnused(tx: Tx, rows: DueRow<Digest>[]): void {
     const { due, clock, settings, tally, name } = this.#host;
@@ -104,8 +103,8 @@ export class Unlinking implements Feature {
   }
 
   /**
-   * Ends the grace of blobs that nothing references, so that they go now: of at most so many. Those that a client waits to
-   * use are left, until a time in milliseconds since 1970. Returns of how many.
+   * Ends the grace of at most `limit` unreferenced blobs, so that they are unlinked now. Blobs with a pending use are
+   * left. Returns how many were ended, and until when blobs are kept, in milliseconds since 1970 (0: none are).
    */
   endGrace(tx: Tx, limit: number): { ended: number; keptUntilMs: number } {
     const { sql, clock } = this.#host;
@@ -121,7 +120,7 @@ export class Unlinking implements Feature {
     return { ended: ended.length, keptUntilMs: latest === null ? 0 : latest + waitMs };
   }
 
-  /** Tells the shards what the repository holds no longer. */
+  /** Tells the shards which blobs the repository no longer holds. */
   async #release(rows: DueRow<Digest>[]): Promise<void> {
     const { env, storage, due, name } = this.#host;
     const byShard = Map.groupBy(rows, ({ id }) => shardOf(env, id));

@@ -1,6 +1,6 @@
 /**
- * The policy on manifests that nothing reaches: no tag, no index, no subject that is there. By default they stay, as
- * they may be pulled by digest; under `UNTAGGED_TTL` they go.
+ * The policy on unreachable manifests: those without a tag, an index that references them, or an existing subject. By
+ * default they are kept, as they may be pulled by digest. With `UNTAGGED_TTL` they are removed after that time.
  */
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import { type DueRow, jobOn } from "../due.ts";
@@ -11,12 +11,12 @@ import type { RepositoryRecord } from "./repository.ts";
 /** The job that removes one manifest (deleted-manifests.ts). */
 export const untaggedJob = "untagged";
 
-/** The job that looks for manifests that were there before the policy. */
+/** The job that finds unreachable manifests that were stored before the policy was set. */
 const scanJob = "untagged-scan";
 
 const scanBatch = 500;
 
-/** Which manifests are due to be removed. */
+/** Schedules the removal of unreachable manifests. */
 export class Untagged implements Feature {
   readonly tables = {};
   readonly steps = {};
@@ -34,7 +34,7 @@ export class Untagged implements Feature {
     this.#host = host;
   }
 
-  /** Whether something leads to a manifest: a tag, an index, or its subject, if that exists. */
+  /** Whether a manifest is reachable: by a tag, by an index, or through its subject, if that exists. */
   isReached(digest: Digest): boolean {
     const ways = `SELECT 1 FROM tags WHERE digest = ?
       UNION ALL SELECT 1 FROM manifest_references WHERE digest = ?
@@ -43,30 +43,30 @@ export class Untagged implements Feature {
     return hasRow(this.#host.sql, ways, digest, digest, digest);
   }
 
-  /** Has those of the digests removed, later, that are manifests which nothing reaches. */
+  /** Schedules the removal of those digests that are unreachable manifests. */
   removeLater(tx: Tx, digests: AnyDigest[]): void {
     const { sql, settings, due, clock } = this.#host;
     const { untaggedTtlMs, gcGraceMs } = settings;
     if (untaggedTtlMs === undefined) return;
     const isManifest = "SELECT digest FROM manifests WHERE digest = ?";
     for (const { digest } of digests.flatMap((each) => readRows<{ digest: Digest }>(sql, isManifest, each))) {
-      // What a deleted index names must stay for as long as the index can be restored.
+      // The children of a deleted index must be kept as long as the index can be restored.
       if (!this.isReached(digest))
         due.set(tx, untaggedJob, digest, clock.now() + Math.max(untaggedTtlMs, gcGraceMs));
     }
   }
 
-  /** Keeps a manifest that nothing reaches for another while: a client is told that it is there. */
+  /** Postpones the removal of an unreachable manifest, as a client was told that it exists. */
   renew(digest: Digest): void {
     const { storage, settings, due, clock } = this.#host;
     const at = settings.untaggedTtlMs === undefined ? undefined : due.at(untaggedJob, digest);
     const halfMs = (settings.untaggedTtlMs ?? 0) / 2;
-    // Written at most twice in the time.
+    // Writes at most twice during the TTL.
     if (at === undefined || at >= clock.now() + halfMs) return;
     transaction(storage, (tx) => this.removeLater(tx, [digest]));
   }
 
-  /** Begins to look for manifests that nothing reaches, where that was never done under the policy as it is now. */
+  /** Starts a scan for unreachable manifests if there was none since the policy changed. */
   scanIfNew(repository: RepositoryRecord): void {
     const { storage, settings, due, clock } = this.#host;
     const policy = String(settings.untaggedTtlMs ?? "never");
@@ -78,7 +78,7 @@ export class Untagged implements Feature {
     repository.reload();
   }
 
-  /** Goes on looking for manifests that nothing reaches and that are not due, in batches. */
+  /** Scans the next batch for unreachable manifests that are not scheduled for removal. */
   #scan(tx: Tx, rows: DueRow<Digest | "">[]): void {
     const { sql, due, clock } = this.#host;
     const page = "SELECT digest FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";

@@ -14,7 +14,7 @@ import { invalidField } from "../../operations/parse-call.ts";
 const nameGrammar = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const reservedNames: string[] = [adminName, federatedUser, "anonymous"];
 
-/** What is shown of an account. */
+/** The public fields of an account. */
 function view({ name, grants, isDisabled, createdAtMs, password }: Account) {
   return {
     name,
@@ -65,7 +65,7 @@ export const accountHandlers: HandlersOf<typeof accounts> = {
   },
 };
 
-/** What is kept of a new password, if there is one. Error: `TOOMANYREQUESTS`. */
+/** The hash of a new password, if there is one. Error: `TOOMANYREQUESTS`. */
 async function derivePassword(
   { registry, address }: Pick<Context, "registry" | "address">,
   password: string | undefined,

@@ -6,7 +6,7 @@ import type { HandlersOf } from "../../operations/handler.ts";
 export const auditHandlers: HandlersOf<typeof audit> = {
   "/audit": {
     GET: async ({ registry, query, page }) => {
-      // What this isolate has just refused is shown, too.
+      // Also list the refusals that this isolate has not written yet.
       await auditQueueOf(registry).flush();
       const { entries, more } = await registry.catalog().listAudit(query.kind, page.last, page.limit);
       return { status: 200, body: { entries }, next: more ? entries.at(-1)?.id.toString() : undefined };

@@ -38,7 +38,7 @@ export const deadLetterHandlers: HandlersOf<typeof deadLetters> = {
       if (!found.ok) return found;
       const letter = await registry.webhookQueue(found.webhook.id).deadLetter(params.event);
       if (letter === undefined) return failure("DEAD_LETTER_UNKNOWN");
-      // As it would be sent now.
+      // In the form in which it would be sent now.
       const { contentType, body } = formatEvent(letter.event, found.webhook.format);
       return { status: 200, body: { ...view(letter), contentType, body: JSON.parse(body) } };
     },

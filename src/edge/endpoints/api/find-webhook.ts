@@ -1,4 +1,4 @@
-/** What the handlers of webhooks and of their dead letters have in common. */
+/** Shared by the handlers of webhooks and of their dead letters. */
 
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { Registry } from "../../../registry/registry.ts";
@@ -10,7 +10,7 @@ export async function findWebhook(registry: Registry, id: string): Promise<Resul
   return webhook === undefined ? failure("WEBHOOK_UNKNOWN") : { ok: true, webhook };
 }
 
-/** What is written down of a webhook's URL: no more than its host, as its path or query may be a secret. */
+/** The host of a webhook's URL, for logs. The path or query of the URL may contain a secret. */
 export function hostOf({ url }: Webhook): string {
   return new URL(url).host;
 }

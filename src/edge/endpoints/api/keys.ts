@@ -5,7 +5,7 @@ import type { HandlersOf } from "../../operations/handler.ts";
 
 export const keyHandlers: HandlersOf<typeof keys> = {
   "/keys/rotate": {
-    // Tokens in flight stay good: the keys before it go on verifying.
+    // Tokens that were issued before stay valid: the earlier keys still verify them.
     POST: async ({ registry }) => {
       const rotated = await registry.catalog().rotateSigningKey();
       await authCacheOf(registry).keys.replace(rotated);

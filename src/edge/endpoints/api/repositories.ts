@@ -7,7 +7,7 @@ import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
-/** Of how many tags the pulls are told. */
+/** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
 
 function view({ name, visibility, description, pulls, lastPulledAtMs }: ListedRepository) {

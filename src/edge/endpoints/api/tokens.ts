@@ -10,7 +10,7 @@ import type { HandlersOf } from "../../operations/handler.ts";
 
 const maxTokens = 100;
 
-/** What is shown of a token: everything but the secret, which nobody has. */
+/** The public fields of a token: everything but the secret, of which only a hash is stored. */
 function view({ id, description, grants, createdAtMs, expiresAtMs, lastUsedDay }: TokenRecord) {
   return {
     id,
@@ -33,7 +33,7 @@ export const tokenHandlers: HandlersOf<typeof tokens> = {
     },
 
     POST: async ({ registry, params: { account }, access, body }) => {
-      // A token made by a token has an end no later and grants no wider than its maker; that is why it makes none.
+      // A token must not outlive or exceed the token that created it, so tokens may not create tokens.
       if (access.tokenId !== undefined) return failure("DENIED", "a generated token makes no others");
       if (!(await hasTokens(registry, account))) return failure("ACCOUNT_UNKNOWN");
       if ((await registry.catalog().listTokens(account)).length >= maxTokens) {
@@ -66,7 +66,7 @@ export const tokenHandlers: HandlersOf<typeof tokens> = {
   },
 };
 
-/** Whether there is such an account, which may have tokens. The administrator's is not in the catalog. */
+/** Whether the account exists and may have tokens. The administrator's account is not in the catalog. */
 async function hasTokens(registry: Registry, account: string): Promise<boolean> {
   return account === adminName || (await registry.catalog().account(account)) !== undefined;
 }

@@ -120,7 +120,7 @@ export const webhookHandlers: HandlersOf<typeof webhooks> = {
   },
 };
 
-/** Waits for as long as ledgers may have been told that nobody listens: what happens after the answer is heard of. */
+/** Waits until no ledger can still have cached that nobody listens. Events after the answer are then delivered. */
 function untilHeard({ settings }: Registry): Promise<void> {
   return scheduler.wait(settings.eventQuietMs);
 }
