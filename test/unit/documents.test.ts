@@ -92,3 +92,25 @@ test("the tree of the design names every file and folder at the top of src/, and
   const named = tree.split("\n").flatMap((line) => /^ {2}([\w.-]+)/.exec(line)?.[1] ?? []);
   assert.deepEqual(named.toSorted(), readdirSync(join(root, "src")).toSorted());
 });
+
+test("the prose of pages written by hand is wrapped, so that a diff shows what changed", () => {
+  const generated = ["docs/clients.md", "docs/conformance.md", "docs/cost.md"];
+  const written = [
+    ...pages.map((page) => relative(root, page)),
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+  ];
+  const long = written
+    .filter((page) => !generated.includes(page))
+    .flatMap((page) => {
+      // Code, tables and what cannot be broken stay as they are.
+      const prose = textOf(page)
+        .replace(/^\s*```.*?^\s*```/gms, "")
+        .split("\n");
+      return prose
+        .filter((line) => line.length > 120 && !/^\s*[|<`]/.test(line))
+        .map((line) => `${page}: ${line}`);
+    });
+  assert.deepEqual(long, []);
+});
