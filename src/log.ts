@@ -1,19 +1,19 @@
 /**
- * The log: a line for each thing that happened. What somebody should look at goes to stderr, all else to stdout.
+ * The log: one line per event. Lines that need attention go to stderr, all others to stdout.
  *
- * The form is that of the isolate, which has one environment: `settingsOf` sets it.
+ * The format is the same for the whole isolate, which has one environment: `settingsOf` sets it.
  */
 import { systemClock } from "./clock.ts";
 
-/** `json`: an object a line; `text`: for a terminal; `none`: nothing but what somebody should look at, as JSON. */
+/** `json`: one object per line; `text`: for a terminal; `none`: only lines that need attention, as JSON. */
 export type LogFormat = "json" | "text" | "none";
 
-/** `info`: as it should be; `warn`: it failed, and is tried again or made up for; `error`: somebody should look at it. */
+/** `info`: normal; `warn`: it failed, and is repeated or compensated; `error`: it needs attention. */
 export type LogLevel = "info" | "warn" | "error";
 
 let format: LogFormat = "json";
 
-/** Says which form lines have from now on. */
+/** Sets the format of all later lines. */
 export function setLogFormat(to: LogFormat): void {
   format = to;
 }
@@ -26,8 +26,8 @@ export function isLogged(level: LogLevel): boolean {
 /**
  * Writes a line about an event.
  *
- * @param event what happened, in a few words that are always the same
- * @param facts what it happened to. Of an error give its text: nothing else of it is written.
+ * @param event what happened, in a few words that never change
+ * @param facts the details. For an error pass its text: nothing else of it is written.
  */
 export function log(level: LogLevel, event: string, facts: object = {}): void {
   writeLine(level, { event, ...facts }, () => [
@@ -42,8 +42,8 @@ export function log(level: LogLevel, event: string, facts: object = {}): void {
 /**
  * Writes a line.
  *
- * @param fields those of its JSON
- * @param words what it says in a terminal, after the time; empty ones are left out
+ * @param fields the fields of the JSON form
+ * @param words the words of the terminal form, after the time; empty ones are left out
  */
 export function writeLine(level: LogLevel, fields: object, words: () => string[]): void {
   if (!isLogged(level)) return;
@@ -58,12 +58,12 @@ export function writeLine(level: LogLevel, fields: object, words: () => string[]
   console[level === "info" ? "log" : level](line);
 }
 
-/** Names come from clients: what would move a terminal's cursor or end the line is shown as its code. */
+/** Names come from clients: characters that would move a terminal's cursor or end the line are shown as codes. */
 function printable(text: string): string {
   return text.replace(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
-/** A text of at most so many characters; of a longer one the beginning, and a sign that there was more. */
+/** The text, if it has at most `most` characters; otherwise its beginning and an ellipsis. */
 export function cut(text: string, most: number): string {
   return text.length <= most ? text : `${text.slice(0, most - 1).toWellFormed()}…`;
 }

@@ -7,7 +7,7 @@ import { CommandError } from "./errors.ts";
 const timeoutMs = 60_000;
 const prefix = "api/v1/";
 
-/** Problem details, as far as they are told. Source: RFC 9457. */
+/** The fields of problem details that the command line uses. Source: RFC 9457. */
 type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown; digest?: unknown };
 
 /** What goes with a call: parameters for the path, a query, a body, as the operation has them. Paths are not encoded. */
@@ -40,7 +40,7 @@ type AnySent = {
   body?: object;
 };
 
-/** What an operation is answered with. */
+/** The answer of an operation. */
 type AnswerAt<P extends Path, M extends MethodOf<P>> = AnswerOf<OperationAt<P, M>>;
 
 /** The paths that have a method. */
@@ -54,7 +54,7 @@ type ListsIn<Answer> = {
 
 type EntryOf<List> = List extends readonly (infer Entry)[] ? Entry : never;
 
-/** The paths whose work goes on from cursor to cursor, and whose calls may be repeated. */
+/** The paths whose work continues from cursor to cursor, and whose calls may be repeated. */
 type PathsOfWork = {
   [P in PathsWith<"POST">]: OperationAt<P, "POST"> extends { isRepeatable: true } ? P : never;
 }[PathsWith<"POST">];
@@ -70,7 +70,7 @@ export class Api {
     this.#connection = connection;
   }
 
-  /** Calls an operation; resolves with what was answered. */
+  /** Calls an operation; resolves with its answer. */
   async send<P extends Path, M extends MethodOf<P>>(
     method: M,
     path: P,
@@ -89,7 +89,7 @@ export class Api {
     return await unlessUnknown(this.send<P, "GET">("GET", path, ...rest));
   }
 
-  /** Calls an operation again from cursor to cursor, to the end of the work; yields what each call was answered with. */
+  /** Calls an operation from cursor to cursor until the work is done; yields the answer of each call. */
   async *work<P extends PathsOfWork>(
     path: P,
     fields: Omit<SentBodyOf<OperationAt<P, "POST">>, "cursor">,
@@ -194,7 +194,7 @@ export class Api {
   }
 }
 
-/** What was answered; `undefined` where there is no such thing. */
+/** The body of an answer; `undefined` if there is none. */
 export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;

@@ -3,7 +3,7 @@ import { type ExitCode, exitCodes } from "./command.ts";
 import { CommandError, isExpected } from "./errors.ts";
 import type { Output } from "./output.ts";
 
-/** What was done, what failed and why, and what was not tried, as it would have failed as well. */
+/** What was done, what failed and why, and what was not tried because it would have failed as well. */
 export type Attempts = { done: string[]; failed: { name: string; reason: string }[]; untried: string[] };
 
 /**
@@ -30,7 +30,7 @@ export async function attemptEach<Name extends string, Thing>(
   return attempts;
 }
 
-/** Says what failed, a line each; returns what to exit with. */
+/** Prints each failure on a line; returns the exit code. */
 export function showFailures(
   output: Output,
   { failed, untried }: Pick<Attempts, "failed" | "untried">,

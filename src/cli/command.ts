@@ -1,11 +1,11 @@
-/** What a command of the command line is. The table of them is in commands.ts. */
+/** The type of a command. The table of commands is in commands.ts. */
 import type { Readable, Writable } from "node:stream";
 import type { Api } from "./api.ts";
 import type { Content } from "./content.ts";
 import type { Output } from "./output.ts";
 import type { Progress } from "./progress.ts";
 
-/** What a command exits with: `refused` is also the answer "no" of `explain`. */
+/** Exit codes. `refused` is also the answer "no" of `explain`. */
 export const exitCodes = { done: 0, refused: 1, usage: 2 } as const;
 
 /**
@@ -20,7 +20,7 @@ export type Flag = {
   summary: string;
 };
 
-/** A command: its words, its arguments, its flags, what it does. */
+/** A command: its words, its arguments, its flags, and its function. */
 export type Command = {
   /** Two words, or one. */
   name: string;
@@ -29,12 +29,12 @@ export type Command = {
   /** Whether the last argument may be followed by more of its kind. */
   takesSeveral?: boolean;
   flags: Flag[];
-  /** Whether it names the registry itself, and not by `--url`; and brings flags of its own for who asks. */
+  /** Whether its arguments name the registry, instead of `--url`; it then has its own flags for credentials. */
   isOfAnyRegistry?: boolean;
   summary: string;
   /** More for `--help`. */
   details?: string;
-  /** Resolves with one of {@link exitCodes}, or what another program exited with. */
+  /** Resolves with one of {@link exitCodes}, or with the exit code of another program. */
   run(call: Invocation): Promise<number>;
 };
 
@@ -47,16 +47,16 @@ export type Invocation = {
   args: string[];
   flags: FlagValues;
   api: Api;
-  /** What is pushed and pulled. */
+  /** Pushes and pulls content. */
   content: Content;
   output: Output;
   progress: Progress;
   environment: Record<string, string | undefined>;
   stdin: Readable;
   stderr: Writable;
-  /** Reads a secret: what stands on stdin, without the line's end. */
+  /** Reads a secret: the text on stdin, without the line's end. */
   readSecret: () => Promise<string>;
-  /** Asks a question on stderr; whether the line that comes on stdin is `yes`. */
+  /** Asks a question on stderr; returns whether the line on stdin is `yes`. */
   confirm: (question: string) => Promise<boolean>;
 };
 
@@ -73,7 +73,7 @@ export class FlagValues {
     return new FlagValues(new Map([...this.#values].filter(([name]) => !names.includes(name))));
   }
 
-  /** All that followed the flag, for one that takes the rest. */
+  /** Everything after the flag, for a flag that takes the rest. */
   rest(name: string): string[] {
     return this.list(name);
   }

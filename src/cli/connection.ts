@@ -1,4 +1,4 @@
-/** The connection to a registry: its address, who asks, and what is told when it cannot be reached. */
+/** The connection to a registry: its address, its credentials, and the errors when it cannot be reached. */
 
 import { basicAuthorization } from "../client/credentials.ts";
 import { exchange, isBrokenOff } from "../client/exchange.ts";
@@ -39,7 +39,7 @@ export class Connection {
     this.#headers = password === undefined ? {} : { Authorization: basicAuthorization(user, password) };
   }
 
-  /** An address of the registry: below its own, for a path without a slash in front; else what it named. */
+  /** An address of the registry: below its own for a path without a leading slash; otherwise as it gave it. */
   resolve(path: string): URL {
     const url = new URL(path, this.#root);
     if (url.origin === this.origin) return url;
@@ -103,7 +103,7 @@ export class Connection {
   }
 }
 
-/** What to say of an answer that is none of the registry's. */
+/** The message for an answer that does not come from a registry. */
 export function notStowage({ status, url }: Pick<Response, "status" | "url">): CommandError {
   const { origin } = new URL(url);
   return new CommandError(

@@ -1,4 +1,4 @@
-/** What is pushed, pulled, listed and deleted: the client of registries, with the words of the command line. */
+/** Content that is pushed, pulled, listed and deleted: the client of registries, with the command line's errors. */
 import { RegistryError } from "../client/errors.ts";
 import { systemFetch } from "../client/node.ts";
 import { pushBlob } from "../client/push-blob.ts";
@@ -14,7 +14,7 @@ import { fileSource } from "./file-source.ts";
 /** Some seconds in all: somebody waits for the answer. */
 const retries: RetryPolicy = { attempts: 5, firstPauseMs: 200, maxPauseMs: 2000 };
 
-/** The content of repositories. Every failure is a {@link CommandError} that says what was wrong. */
+/** The content of repositories. Every failure is a {@link CommandError} whose message says what was wrong. */
 export class Content {
   readonly #connection: Connection;
   readonly #transport: Transport;
@@ -59,7 +59,7 @@ export class Content {
     });
   }
 
-  /** Pushes a blob, whether it is there or not: what is there may be damaged. */
+  /** Pushes a blob even if it exists: the existing one may be damaged. */
   async replaceBlob(repository: string, digest: Digest, file: string): Promise<void> {
     const remote = this.#repository(repository, "pull", "push");
     await this.#say(() => pushBlob(remote, digest, () => fileSource(file)));

@@ -1,15 +1,15 @@
-/** How a command fails: errors that say to people what is wrong. */
+/** The errors of commands, whose messages are for people. */
 import { RegistryError } from "../client/errors.ts";
 
-/** The command line makes no sense; the message says why. */
+/** The command line is wrong; the message says why. */
 export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** What the error of an answer says for programs: its code, and the digest that it is about. */
+/** The parts of an error that programs read: its code, and the digest that it is about. */
 export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
 
-/** The registry refused, or was not reached; the message says why. */
+/** The registry refused, or could not be reached; the message says why. */
 export class CommandError extends Error {
   override name = "CommandError";
   /** The status of the registry's answer, if it gave one. */
@@ -27,7 +27,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Whether an error says to people what is wrong; that of a file says so, too. */
+/** Whether an error has a message for people; errors of files have one, too. */
 export function isExpected(error: unknown): error is Error {
   if (error instanceof UsageError || error instanceof CommandError || error instanceof RegistryError)
     return true;

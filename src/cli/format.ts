@@ -24,7 +24,7 @@ export function formatGrants(grants: Grant[] | undefined): string {
   return grants.map(({ repository, verbs: allowed }) => `${repository}:${allowed.join(",")}`).join(" ");
 }
 
-/** Whether others allow all that a grant does. Where that is hard to tell, it is `false`. */
+/** Whether other grants allow everything that a grant allows. If that is hard to decide, it is `false`. */
 export function isWithin({ repository, verbs: allowed }: Grant, others: Grant[]): boolean {
   return allowed.every((verb) =>
     others.some((other) => other.verbs.includes(verb) && isPatternWithin(repository, other.repository)),
@@ -65,7 +65,7 @@ export function pathSegment(text: string): string {
   throw new UsageError(`${quote(text)} is no name: there are letters, digits and . _ - in them`);
 }
 
-/** So many things: `1 repository`, `2 repositories`. */
+/** A number of things: `1 repository`, `2 repositories`. */
 export function counted(count: number, one: string, more = `${one}s`): string {
   return `${count} ${count === 1 ? one : more}`;
 }

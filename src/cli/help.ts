@@ -5,7 +5,7 @@ import { formatTable } from "./output.ts";
 
 const exits = `Exit codes: 0 done, 1 refused or failed (explain: "no"), 2 wrong usage.\n`;
 
-/** What there is to say of all commands, or of those that begin with a word. */
+/** The help for all commands, or for those that begin with a word. */
 export function helpOf(group?: string): string {
   const shown = commands.filter(({ name }) => group === undefined || name.split(" ")[0] === group);
   const rows = shown.map((command) => [usageOf(command), command.summary]);
@@ -17,7 +17,7 @@ export function helpOf(group?: string): string {
   return `${intro}${formatTable(rows)}\n${formatFlags(commonFlags)}\n${more}${exits}`;
 }
 
-/** What there is to say of one command. */
+/** The help for one command. */
 export function helpOfCommand(command: Command): string {
   const { summary, details, flags } = command;
   const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;

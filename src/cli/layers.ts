@@ -1,20 +1,21 @@
 /** How far each of several layers is: a line each in a terminal, which moves; elsewhere a line when one has ended. */
 import type { Writable } from "node:stream";
+import { printable } from "./output.ts";
 import { formatBytes } from "./progress.ts";
 
 const intervalMs = 200;
 
 type Stream = Writable & { isTTY?: boolean; columns?: number };
 
-/** One layer. What is told of it after its end is not shown. */
+/** One layer. Reports after its end are not shown. */
 export type LayerProgress = {
-  /** So many bytes more have arrived. */
+  /** More bytes have arrived: this many. */
   add(bytes: number): void;
-  /** It is done; says so. */
+  /** The layer is done; prints that. */
   done(what: string): void;
   /** It is not done, and will not be. */
   failed(why: string): void;
-  /** It is shown no longer, and nothing is said. */
+  /** Removes the layer, and prints nothing. */
   forget(): void;
 };
 
@@ -56,7 +57,8 @@ export class Layers {
 
   #say(line: string | undefined): void {
     this.#erase();
-    if (line !== undefined) this.#stream.write(`${line}\n`);
+    // What a registry said may be in it.
+    if (line !== undefined) this.#stream.write(`${printable(line)}\n`);
     this.#draw(true);
   }
 
@@ -75,7 +77,7 @@ export class Layers {
   }
 
   #erase(): void {
-    // Up that many lines, and away with what is below.
+    // Move up that many lines, and clear everything below.
     if (this.#shownLines > 0) this.#stream.write(`\u001b[${this.#shownLines}A\u001b[J`);
     this.#shownLines = 0;
   }

@@ -1,4 +1,4 @@
-/** Who asks a registry that a command names itself: credentials of flags, variables, or docker's configuration. */
+/** The credentials for a registry that a command names: from flags, variables, or docker's configuration. */
 import type { Credential } from "../client/credentials.ts";
 import { DockerConfigError, dockerCredential } from "../client/docker-config.ts";
 import type { Flag, FlagValues } from "./command.ts";

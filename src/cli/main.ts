@@ -2,6 +2,6 @@
 import { run } from "./run.ts";
 
 const { env: environment, stdin, stdout, stderr } = process;
-// Who reads the first lines alone (`stowage audit | head`) has what they wanted.
+// A reader that wants only the first lines (`stowage audit | head`) closes the pipe, which is not an error.
 for (const stream of [stdout, stderr]) stream.on("error", () => {});
 process.exitCode = await run(process.argv.slice(2), { environment, stdin, stdout, stderr });

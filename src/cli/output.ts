@@ -1,4 +1,4 @@
-/** What a command prints: for people, or JSON. Notes go to stderr, so that stdout can be captured. */
+/** The output of a command: for people, or JSON. Notes go to stderr, so that stdout can be captured. */
 import type { Writable } from "node:stream";
 
 /** Where a command prints. */
@@ -33,19 +33,19 @@ export class Output {
     else this.#write(formatTable(fields.map(([name, text]) => [`${name}:`, text])));
   }
 
-  /** Prints a secret, alone on stdout; as JSON with what it is the secret of. */
+  /** Prints a secret, alone on stdout; with `--json`, together with the object that it belongs to. */
   secret(secret: string, value: object): void {
     if (this.isJson) this.json(value);
     else this.#write(`${secret}\n`);
   }
 
-  /** Says that something was done; as JSON, prints what it is now instead. */
+  /** Prints that something was done; with `--json`, prints the new state instead. */
   done(message: string, value?: object): void {
     if (this.isJson && value !== undefined) this.json(value);
     else this.note(message);
   }
 
-  /** Says something to people alone. */
+  /** Prints something for people only. */
   note(message: string): void {
     this.#stderr.write(`${printable(message)}\n`);
   }
@@ -70,8 +70,8 @@ export function formatTable(rows: string[][]): string {
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
 }
 
-/** Texts come from others: what would move a terminal's cursor or end a line is shown as its code. */
-function printable(text: string): string {
+/** Texts come from others: characters that would move a terminal's cursor or end a line are shown as codes. */
+export function printable(text: string): string {
   // Control, format and bidirectional characters, and line separators.
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;

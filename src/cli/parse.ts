@@ -7,7 +7,7 @@ import { UsageError } from "./errors.ts";
 import { quote } from "./format.ts";
 import { argumentsOf, helpOf, helpOfCommand } from "./help.ts";
 
-/** What is to be done: run a command, or print a text. */
+/** The result of parsing: a command to run, or a text to print. */
 export type Parsed =
   | { kind: "run"; command: Command; args: string[]; flags: FlagValues }
   | { kind: "text"; text: string };
@@ -15,7 +15,7 @@ export type Parsed =
 /**
  * Parses the command line.
  *
- * @param given what follows the program's name
+ * @param given the arguments after the program's name
  * @throws UsageError
  */
 export function parse(given: readonly string[]): Parsed {

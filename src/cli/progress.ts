@@ -1,4 +1,4 @@
-/** A line in the terminal that says how far something is. Where there is no terminal, there is no line. */
+/** A line in the terminal that shows progress. Without a terminal there is no line. */
 import type { Writable } from "node:stream";
 
 const barLength = 20;
@@ -24,7 +24,7 @@ export class Progress {
     this.#stream.write(`\r\u001b[K${line.slice(0, (this.#stream.columns ?? 80) - 1)}`);
   }
 
-  /** Takes the line away. */
+  /** Removes the line. */
   end(): void {
     if (this.#stream.isTTY === true && this.#drawnAt > 0) this.#stream.write("\r\u001b[K");
     this.#drawnAt = 0;

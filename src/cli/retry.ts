@@ -1,4 +1,4 @@
-/** Trying again: a backup goes over many requests, one of which may meet a broken connection. */
+/** Repeating requests: a backup sends many, and one of them may meet a broken connection. */
 import { isPassing, pauseAfter, type RetryPolicy, systemTiming } from "../client/retry.ts";
 import { CommandError } from "./errors.ts";
 
@@ -16,7 +16,7 @@ export async function retry<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whether there was no answer, or one that says that another one may come later. */
+/** Whether there was no answer, or one that may be different later. */
 function isTransient(error: unknown): boolean {
   if (!(error instanceof CommandError)) return false;
   return error.status === undefined || isPassing(error.status);

@@ -14,7 +14,7 @@ import { Progress } from "./progress.ts";
 const defaultUrl = "http://127.0.0.1:5000";
 const maxSecretBytes = 64 * 1024;
 
-/** What the command line has around it. */
+/** The environment of the command line. */
 export type Surroundings = {
   environment: Record<string, string | undefined>;
   stdin: Readable;
@@ -22,7 +22,7 @@ export type Surroundings = {
   stderr: Writable;
 };
 
-/** Runs a command. Whatever goes wrong is one line on stderr. */
+/** Runs a command. Any failure is one line on stderr. */
 export async function run(args: readonly string[], around: Surroundings): Promise<number> {
   try {
     const parsed = parse(args);
@@ -99,14 +99,14 @@ function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
-/** Asks a question; whether the next line on stdin is this word. Where nothing comes, it is not. */
+/** Asks a question; returns whether the next line on stdin is this word. At the end of stdin it is `false`. */
 async function askFor(word: string, question: string, { stdin, stderr }: Surroundings): Promise<boolean> {
   stderr.write(question);
   for await (const line of createInterface({ input: stdin })) return line.trim() === word;
   return false;
 }
 
-/** What stands on stdin, without the end of its one line. */
+/** The text on stdin, without the end of its one line. */
 async function readLine(stdin: Readable): Promise<string> {
   let text = "";
   for await (const piece of stdin.setEncoding("utf8")) {

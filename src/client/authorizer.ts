@@ -1,4 +1,4 @@
-/** What a registry is shown so that it lets a request in. */
+/** The `Authorization` of requests to a registry. */
 import { type AccessEntry, formatScope, parseScopes } from "../oci/scope.ts";
 import { type Demand, demandOf, mayTrust } from "./challenge.ts";
 import { basicAuthorization, type Credential, type CredentialSource } from "./credentials.ts";
@@ -8,7 +8,7 @@ import { type Ask, TokenCache } from "./tokens.ts";
 
 const askWithinMs = 60_000;
 
-/** What an {@link Authorizer} needs. `ping`: the address that answers with a challenge, if credentials are wanted. */
+/** The input of an {@link Authorizer}. `ping`: the address that answers with a challenge, if credentials are wanted. */
 export type AuthorizerOptions = {
   registry: URL;
   ping: URL;
@@ -19,13 +19,13 @@ export type AuthorizerOptions = {
 
 /**
  * Finds the `Authorization` for requests to one registry. It asks for a challenge before the first request: a registry
- * may answer a read without credentials, and not tell then that the same caller may push.
+ * may answer a read without credentials, and then not know that the same caller may push.
  */
 export class Authorizer {
   readonly #options: AuthorizerOptions;
   readonly #tokens: TokenCache;
   #credential: Promise<Credential | undefined> | undefined;
-  /** What is asked for, as far as it is known. */
+  /** The challenge of the registry, once it is known. */
   #demand: Promise<Demand | undefined> | undefined;
 
   constructor(options: AuthorizerOptions) {
@@ -34,7 +34,7 @@ export class Authorizer {
     this.#tokens = new TokenCache(ask, options.now);
   }
 
-  /** The header for a request that needs these scopes; `undefined` where none is asked for. */
+  /** The header for a request that needs these scopes; `undefined` if none is needed. */
   async authorize(scopes: readonly AccessEntry[]): Promise<string | undefined> {
     this.#demand ??= this.#ping();
     const demand = await this.#demand.catch((error: unknown) => {
@@ -47,7 +47,7 @@ export class Authorizer {
   /**
    * The header for another try of a request that was answered with 401; `undefined` when there is nothing else to show.
    *
-   * @param shown what the request was sent with
+   * @param shown the header that the request was sent with
    */
   async renew(
     scopes: readonly AccessEntry[],

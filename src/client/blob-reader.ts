@@ -8,7 +8,7 @@ import { defaultPolicy, pauseAfter, systemTiming, type Timing } from "./retry.ts
 /**
  * Opens a blob of a repository.
  *
- * @param size what its descriptor says
+ * @param size the size in its descriptor
  */
 export function blobReader(
   repository: RemoteRepository,
@@ -59,7 +59,7 @@ export function blobReader(
         } catch (error) {
           await close();
           signal?.throwIfAborted();
-          // What a registry refuses it has thought about; the transport has tried again where that helps.
+          // A refusal by the registry is final; the transport has already repeated the request if that helps.
           if (error instanceof RegistryError || ++failures >= defaultPolicy.attempts) throw error;
           await timing.sleep(pauseAfter(failures, defaultPolicy, timing) ?? 0, signal);
         }

@@ -1,4 +1,4 @@
-/** Challenges: what a registry asks for when it answers 401. Source: RFC 9110, section 11.6.1. */
+/** Challenges: how a registry asks for credentials when it answers 401. Source: RFC 9110, section 11.6.1. */
 import { isLoopbackHost } from "../oci/address.ts";
 
 /** One challenge; names are in lower case. */
@@ -8,7 +8,7 @@ const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const parameter = new RegExp(`^(${token})[ \\t]*=[ \\t]*(?:"((?:[^"\\\\]|\\\\.)*)"|(${token}))`);
 const scheme = new RegExp(`^(${token})(?=[ \\t]|,|$)`);
 
-/** Reads a `WWW-Authenticate` header, in which there may be several challenges; what is malformed ends it. */
+/** Reads a `WWW-Authenticate` header, which may have several challenges; a malformed part ends it. */
 export function parseChallenges(header: string | null): Challenge[] {
   const challenges: Challenge[] = [];
   let rest = header ?? "";
@@ -29,7 +29,7 @@ export function parseChallenges(header: string | null): Challenge[] {
   }
 }
 
-/** What to do about a 401. `scope`: what the registry says is needed, as it wrote it. */
+/** How to respond to a 401. `scope`: the scope that the registry requires, as it wrote it. */
 export type Demand =
   | { kind: "bearer"; realm: URL; service: string | undefined; scope: string | undefined }
   | { kind: "basic" };

@@ -1,9 +1,9 @@
-/** Who asks: what a registry, or its token service, is shown. */
+/** Credentials for a registry or its token service. */
 
 /**
  * - `password`: a name with a password, or a token in its place
- * - `refresh-token`: what docker's configuration calls `identitytoken`
- * - `bearer`: what it calls `registrytoken`; it is shown as it is
+ * - `refresh-token`: `identitytoken` in docker's configuration
+ * - `bearer`: `registrytoken` there; it is sent unchanged
  */
 export type Credential =
   | { kind: "password"; username: string; password: string }

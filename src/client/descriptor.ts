@@ -3,10 +3,10 @@
 import { isObject } from "../oci/manifest-fields.ts";
 import { type Digest, parseDigest } from "../oci/reference.ts";
 
-/** What a platform is. Source: image-spec, image-index.md. */
+/** A platform. Source: image-spec, image-index.md. */
 export type Platform = { os: string; architecture: string; variant?: string };
 
-/** Reference to some content, whose digest is of an algorithm that can be verified. */
+/** A reference to content whose digest is of an algorithm that can be verified. */
 export type Descriptor = {
   mediaType: string;
   digest: Digest;
@@ -16,7 +16,7 @@ export type Descriptor = {
   platform?: Platform;
 };
 
-/** Reads a descriptor; `undefined` for what is none, or of an unknown algorithm. Other fields are left out. */
+/** Reads a descriptor; `undefined` if it is not one, or its algorithm is unknown. Other fields are dropped. */
 export function readDescriptor(value: unknown): Descriptor | undefined {
   if (!isObject(value) || typeof value.digest !== "string" || typeof value.mediaType !== "string")
     return undefined;
@@ -36,7 +36,7 @@ export function readDescriptor(value: unknown): Descriptor | undefined {
   };
 }
 
-/** The descriptors in a list; what is none is passed over. */
+/** The descriptors in a list; other entries are ignored. */
 export function readDescriptors(value: unknown): Descriptor[] {
   return Array.isArray(value) ? value.flatMap((entry) => readDescriptor(entry) ?? []) : [];
 }

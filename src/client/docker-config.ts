@@ -86,7 +86,7 @@ async function askHelper(
   const program = `docker-credential-${helper}`;
   const { code, stdout } = await runHelper(program, server, environment);
   if (code !== 0) {
-    // The words by which helpers say that they know nothing; docker goes by them, too.
+    // Helpers use these messages for "no credentials"; docker recognises them in the same way.
     if (/credentials not found/i.test(stdout)) return undefined;
     throw new DockerConfigError(`${program} failed: ${stdout.trim().slice(0, 200) || `exit code ${code}`}`);
   }

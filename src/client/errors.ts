@@ -1,25 +1,25 @@
-/** What can go wrong with a registry, as one type of error. */
+/** Every failure of a registry, as one type of error. */
 
 /**
- * What kind of failure it was.
+ * The kind of failure.
  *
  * - `unreachable`: there was no answer
  * - `refused`: the registry, or its token service, answered with an error
- * - `foreign`: what answered is no registry, or does not keep to the specification
+ * - `foreign`: the answer is not from a registry, or violates the specification
  * - `redirected`: the registry sends on to where a request of this kind does not go
  * - `untrusted`: the registry asks for credentials that would travel unencrypted
  * - `broken`: bytes broke off, or are not those of their digest
  */
 export type FailureKind = "unreachable" | "refused" | "foreign" | "redirected" | "untrusted" | "broken";
 
-/** What an answer said besides. `code`: the first code of its errors. `retryAfterMs`: when to come back. */
+/** More about an answer. `code`: the first code of its errors. `retryAfterMs`: when to try again. */
 export type FailureFacts = {
   status?: number | undefined;
   code?: string | undefined;
   retryAfterMs?: number | undefined;
 };
 
-/** The registry refused, was not reached, or is none; the message says it to people. */
+/** The registry refused, could not be reached, or is not a registry; the message is for people. */
 export class RegistryError extends Error {
   override name = "RegistryError";
   readonly kind: FailureKind;
@@ -42,7 +42,7 @@ export class RegistryError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 
-  /** The same failure, with what it is about in front. */
+  /** The same failure, with its subject in front of the message. */
   about(subject: string): RegistryError {
     return new RegistryError(this.kind, `${subject}: ${this.message}`, this, this.cause ?? this);
   }

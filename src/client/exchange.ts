@@ -1,10 +1,10 @@
-/** One request and its answer, and what to say when there is none. */
+/** One request and its answer, and the error if there is none. */
 import { RegistryError } from "./errors.ts";
 
-/** What sends requests: the runtime's `fetch`, or one that a caller prepared (see node.ts). */
+/** Sends requests: the runtime's `fetch`, or one that a caller prepared (see node.ts). */
 export type Fetch = (url: URL, init: RequestInit) => Promise<Response>;
 
-/** A request. `answerWithinMs`: how long the answer's headers may take; its body may take any time. */
+/** A request. `answerWithinMs`: the time limit for the answer's headers; its body may take any time. */
 export type Exchange = {
   method: string;
   headers?: Record<string, string>;

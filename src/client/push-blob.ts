@@ -6,7 +6,7 @@ import { refusalOf } from "./refusals.ts";
 import type { RemoteRepository } from "./repository.ts";
 import type { RetryPolicy } from "./retry.ts";
 
-/** How much of a blob is sent in one request, unless a caller says otherwise: what is before a registry bounds it. */
+/** How much of a blob is sent in one request by default: servers in front of a registry limit the size. */
 export const defaultChunkBytes = 32 * 1024 * 1024;
 
 /**
@@ -19,7 +19,7 @@ export type BlobSource = {
   close?(): Promise<void>;
 };
 
-/** What pushing a blob may be told. `onBytes`: hears how many bytes the registry has acknowledged. */
+/** Options of pushing a blob. `onBytes`: receives the number of bytes that the registry has acknowledged. */
 export type PushBlobOptions = {
   /** A repository of the same registry that may have it. */
   from?: RepositoryName | undefined;
@@ -29,7 +29,7 @@ export type PushBlobOptions = {
   onBytes?: ((count: number) => void) | undefined;
 };
 
-/** What came of it: it was sent, or need not be. */
+/** The outcome: the blob was sent, or did not have to be. */
 export type PushedBlob = "sent" | "mounted";
 
 /**
@@ -102,7 +102,7 @@ async function readChunk(
   );
 }
 
-/** Says so where it is chunks that a registry does not take. */
+/** Explains the error of a registry that does not accept chunks. */
 async function refusedChunk(
   { registry }: RemoteRepository,
   digest: Digest,

@@ -10,7 +10,7 @@ import {
   type Tag,
 } from "../oci/reference.ts";
 
-/** A repository of a registry, and what of it is meant. */
+/** A repository of a registry, and a tag or digest in it. */
 export type ImageReference = {
   registry: URL;
   repository: RepositoryName;
@@ -45,7 +45,7 @@ export function parseImageReference(text: string): ImageReference | undefined {
 
 /** The address of a registry by its host and port; `undefined` when that is none. */
 export function registryOf(host: string, scheme?: string): URL | undefined {
-  // As docker has it: what has no dot and no port is a name at Docker Hub, unless it is this machine.
+  // As in docker: a first part without a dot and a port is a name at Docker Hub, unless it is this machine.
   if (scheme === undefined && !/[.:]/.test(host) && host !== "localhost") return undefined;
   if (host === "docker.io" || host === "index.docker.io") return new URL("https://registry-1.docker.io");
   const url = parseOrigin(`https://${host}`);

@@ -1,4 +1,4 @@
-/** What an answer says against a request. Source: distribution-spec, "Error Codes". */
+/** The errors in an answer. Source: distribution-spec, "Error Codes". */
 import { RegistryError } from "./errors.ts";
 import { discard, readWhole } from "./exchange.ts";
 import { retryAfterMs } from "./retry.ts";
@@ -47,7 +47,7 @@ export async function refusalOf(method: string, registry: URL, response: Respons
   if (body === undefined) await discard(response);
   const { code, reason } = body === undefined ? {} : reasonIn(body);
   const facts = { status, code, retryAfterMs: retryAfterMs(response) };
-  // What stands before a registry has failures of its own, and an answer to HEAD has no words.
+  // A server in front of a registry has errors of its own, and an answer to HEAD has no text.
   if (reason === undefined && method !== "HEAD" && status < 500 && status !== 401 && status !== 429) {
     return new RegistryError(
       status === 413 ? "refused" : "foreign",

@@ -29,19 +29,19 @@ import { minChunkBytes, UploadSession } from "./upload.ts";
 /** A manifest as it was stored. */
 export type FetchedManifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
 
-/** What a HEAD says of a manifest. */
+/** The facts that a HEAD returns about a manifest. */
 export type ManifestStat = { digest: Digest | undefined; mediaType: string; size: number | undefined };
 
-/** A blob on its way. `size`: of what comes, where it is known. */
+/** A blob that is being read. `size`: the length of the body, if it is known. */
 export type OpenBlob = { body: ReadableStream<Uint8Array>; size: number | undefined };
 
 /** Some bytes of a blob: all from an offset, or a number of them. */
 export type BlobRange = { offset: number; length?: number };
 
-/** Every request can be ended; what it is about stands in the message of its error. */
+/** Every request can be aborted; the message of its error names its subject. */
 type Options = { signal?: AbortSignal | undefined };
 
-/** An upload that has begun, and the smallest chunk but the last that the registry takes. */
+/** An open upload, and the smallest chunk, except for the last, that the registry accepts. */
 export type StartedUpload = { session: UploadSession; minChunkBytes: number };
 
 const accepted = [imageManifestType, imageIndexType, dockerManifestType, dockerManifestListType, "*/*"].join(
@@ -56,7 +56,7 @@ export class RemoteRepository {
   readonly #transport: Transport;
   readonly #scopes: readonly AccessEntry[];
 
-  /** @param actions what a token is asked for: `pull`, or `pull` and `push`, or also `delete` */
+  /** @param actions the actions to request a token for: `pull`, or `pull` and `push`, or also `delete` */
   constructor(transport: Transport, name: RepositoryName, actions: readonly string[] = ["pull"]) {
     this.#transport = transport;
     this.name = name;
@@ -89,7 +89,7 @@ export class RemoteRepository {
     throw new RegistryError("broken", `${subject}: what came for ${named} is ${digest}`);
   }
 
-  /** Asks for a manifest without its bytes; `undefined` where there is none. */
+  /** Reads the facts of a manifest without its bytes; `undefined` if it does not exist. */
   async statManifest(reference: Tag | Digest, options: Options = {}): Promise<ManifestStat | undefined> {
     const response = await this.#send(`manifests/${reference}`, [200, 404], `manifest ${reference}`, {
       method: "HEAD",

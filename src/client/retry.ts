@@ -1,6 +1,6 @@
 /** When a request is tried again, and how long to wait before. */
 
-/** What time and chance are to a client; tests bring their own. Times are milliseconds. */
+/** Time and randomness for a client; tests pass their own. Times are milliseconds. */
 export type Timing = {
   now(): number;
   /** Waits; rejects with the signal's reason when that comes first. */
@@ -30,13 +30,13 @@ export const systemTiming: Timing = {
 /** How often something is tried, and the pauses before the second and the last time. */
 export type RetryPolicy = { attempts: number; firstPauseMs: number; maxPauseMs: number };
 
-/** Some ten seconds in all: longer than it takes to start a server again. */
+/** About ten seconds in all: longer than a server takes to restart. */
 export const defaultPolicy: RetryPolicy = { attempts: 6, firstPauseMs: 300, maxPauseMs: 10_000 };
 
-/** The longest pause that an answer may ask for; who asks for more is not waited for. */
+/** The longest pause that an answer may ask for; if it asks for more, the client gives up. */
 const longestAskedPauseMs = 60_000;
 
-/** Whether a status says that the same request may succeed later. */
+/** Whether the status means that the same request may succeed later. */
 export function isPassing(status: number): boolean {
   return (
     status === 408 || status === 429 || (status >= 500 && status !== 501 && status !== 505 && status !== 507)
@@ -59,7 +59,7 @@ export function pauseAfter(
   return Math.max(askedMs, longest * (0.5 + random() / 2));
 }
 
-/** What a `Retry-After` asks for, in milliseconds; `undefined` when there is none. Source: RFC 9110, section 10.2.3. */
+/** The pause in a `Retry-After`, in milliseconds; `undefined` if there is none. Source: RFC 9110, section 10.2.3. */
 export function retryAfterMs({ headers }: Pick<Response, "headers">): number | undefined {
   const text = headers.get("Retry-After")?.trim() ?? "";
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;

@@ -20,7 +20,7 @@ type Token = { value: string; usableUntilMs: number };
 /** `token` is there once the answer came; one that failed is forgotten. */
 type Entry = { answer: Promise<Token>; token?: Token };
 
-/** What the specification has for tokens that do not say how long they live. */
+/** The lifetime that the specification defines for tokens that do not state one. */
 const defaultLifeSeconds = 60;
 const maxAnswerBytes = 1024 * 1024;
 /** Who asks for so many scopes one after the other has forgotten the first ones. */
@@ -39,9 +39,9 @@ export class TokenCache {
   }
 
   /**
-   * A token for these scopes. All who ask at the same moment share one request.
+   * A token for these scopes. Concurrent calls share one request.
    *
-   * @param refused a token that the registry did not take: not this one again
+   * @param refused a token that the registry refused: it is not returned again
    * @throws RegistryError
    */
   async get(
@@ -134,7 +134,7 @@ function readToken(body: Uint8Array, askedAtMs: number): Token | undefined {
     return undefined;
   }
   const value = [json?.token, json?.access_token].find((text) => typeof text === "string" && text !== "");
-  // What is no token of RFC 6750 would be no header either.
+  // A token that RFC 6750 does not allow could not be in a header either.
   if (typeof value !== "string" || !/^[\x21-\x7e]+$/.test(value)) return undefined;
   const lifeSeconds =
     typeof json?.expires_in === "number" && json.expires_in > 0 ? json.expires_in : defaultLifeSeconds;

@@ -14,7 +14,7 @@ import {
   type Timing,
 } from "./retry.ts";
 
-/** What a transport is made of. `fetch`: the runtime's own unless given. */
+/** The input of a transport. `fetch`: the runtime's own by default. */
 export type TransportOptions = {
   /** The registry's address, `http(s)://host[:port][/path]`; `v2/` is below it. */
   registry: URL;
@@ -30,7 +30,7 @@ export type Outgoing = {
   method: string;
   /** A path below the registry's address, without a slash in front; or an address that the registry gave. */
   target: string | URL;
-  /** What the request needs to be allowed, for a token. */
+  /** The scopes that the request needs, for a token. */
   scopes?: readonly AccessEntry[];
   headers?: Record<string, string>;
   /** Held by the caller and unchanged until the answer, as it may be sent again. */
@@ -38,11 +38,11 @@ export type Outgoing = {
   signal?: AbortSignal | undefined;
   /** Whether sending it twice does no harm. As it is with GET and HEAD. */
   isRepeatable?: boolean;
-  /** What is shown instead of the transport's own credentials; `""` for nothing. It is somebody else's request then. */
+  /** Sent instead of the transport's own credentials; `""` for none. The request is then another client's. */
   authorization?: string | undefined;
   /** Whether the first answer counts: no redirect is followed, and no pause made. */
   isPassedOn?: boolean | undefined;
-  /** How long the answer may take; a minute for a request without a body, else as long as the runtime waits. */
+  /** The time limit for the answer: a minute for a request without a body, otherwise that of the runtime. */
   answerWithinMs?: number;
 };
 
@@ -88,7 +88,7 @@ export class Transport {
     const url = URL.parse(target, base);
     if (url === null)
       throw new RegistryError("foreign", `${this.registry.host} gives an address that is none`);
-    // What ends TLS for a registry often leaves it to say http.
+    // A server that terminates TLS for a registry often lets it write http.
     if (
       url.protocol === "http:" &&
       this.#root.protocol === "https:" &&
@@ -143,7 +143,7 @@ export class Transport {
     return {
       method,
       headers: {
-        // What is encoded on the way is not what the digest is of.
+        // The digest is that of the bytes without a content encoding.
         "Accept-Encoding": "identity",
         ...(this.#userAgent === undefined ? {} : { "User-Agent": this.#userAgent }),
         ...headers,
@@ -182,7 +182,7 @@ export class Transport {
     try {
       return await exchange(this.#fetch, url, request);
     } catch (error) {
-      // A server closes a connection that was idle for long, and who uses it again at that moment has not heard of it.
+      // A server may close an idle connection at the moment at which the client uses it again.
       if (!isRepeatable || !isBrokenOff(error)) throw error;
       return await exchange(this.#fetch, url, request);
     }
@@ -209,7 +209,7 @@ export class Transport {
       if (url.protocol === "https:" && target.protocol !== "https:") {
         throw new RegistryError("redirected", `${leads}, which is not encrypted`, { status });
       }
-      // Whoever the registry sends on to is not who the credentials are for.
+      // The credentials are not for the server that the registry redirects to.
       const isOwn = target.origin === this.#root.origin;
       const request = this.#exchangeOf(outgoing, isOwn ? authorization : undefined);
       response = await this.#patiently(target, request, true);

@@ -2,7 +2,7 @@
  * Uploads in chunks that survive broken connections.
  *
  * Source: distribution-spec, "Pushing a blob in chunks". What came of a chunk is not guessed: after a failure the
- * registry is asked how far the upload is, and what is missing is sent again.
+ * registry is asked for the offset of the upload, and the missing bytes are sent again.
  */
 import type { AccessEntry } from "../oci/scope.ts";
 import { RegistryError } from "./errors.ts";
@@ -13,13 +13,13 @@ import type { Transport } from "./transport.ts";
 /** Eight tries without a byte of progress, over some 40 s. */
 export const defaultUploadPolicy: RetryPolicy = { attempts: 8, firstPauseMs: 500, maxPauseMs: 10_000 };
 
-/** What the requests of an upload have in common. */
+/** Shared by all requests of an upload. */
 export type UploadOptions = {
   scopes: readonly AccessEntry[];
   signal?: AbortSignal | undefined;
   retries?: RetryPolicy | undefined;
   headers?: Record<string, string> | undefined;
-  /** As a request's: what is shown instead of the transport's own credentials. */
+  /** Sent instead of the transport's own credentials, as for a request. */
   authorization?: string | undefined;
 };
 
@@ -42,7 +42,7 @@ export class UploadSession {
     this.#options = options;
   }
 
-  /** Where the next request of the session goes. */
+  /** The address of the session's next request. */
   get location(): URL {
     return this.#location;
   }
@@ -71,7 +71,7 @@ export class UploadSession {
       if (response.status !== 202) return response;
       this.#goOn(response);
       const last = lastByteOf(response);
-      // Who names no range has taken all.
+      // A registry that names no range has accepted everything.
       const hasAll = last === undefined || last + 1 === end || (last === 0 && end === 1);
       if (!hasAll) return "incomplete";
       this.#offset = end;
@@ -83,7 +83,7 @@ export class UploadSession {
    * Ends the upload with its last bytes, of which there may be none. The answer is 201 when the registry has the blob;
    * any other is its refusal, unread. The bytes may not be changed until then.
    *
-   * @param digest what the whole is to have
+   * @param digest the digest of the whole blob
    * @throws RegistryError when there is no answer in several tries; or the signal's reason
    */
   async finish(digest: string, bytes: Uint8Array): Promise<Response> {
@@ -97,7 +97,7 @@ export class UploadSession {
     return answered ?? this.#fail("does not say that an upload is finished");
   }
 
-  /** Gives the upload up, so that the registry need not keep what it has. Does not fail. */
+  /** Cancels the upload, so that the registry can delete its bytes. Never throws. */
   async cancel(): Promise<void> {
     const { scopes, authorization } = this.#options;
     await this.#transport
@@ -131,7 +131,7 @@ export class UploadSession {
         `${this.#transport.registry.host} does not say how far an upload is`,
       );
     }
-    // An empty upload says 0-0, as one of a single byte does.
+    // An empty upload reports 0-0, as an upload with one byte does.
     return last === 0 ? Math.min(1, this.#offset) : last + 1;
   }
 
@@ -217,7 +217,7 @@ function mayGoOn(status: number): boolean {
   return status === 409 || status === 416 || isPassing(status);
 }
 
-/** The last byte that an answer says the registry has; `undefined` where it says nothing of that. */
+/** The last byte that the registry has, by its answer; `undefined` if the answer does not say. */
 export function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
   const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers.get("Range")?.trim() ?? "") ?? [];
   return last === undefined ? undefined : Number(last);
@@ -226,7 +226,7 @@ export function lastByteOf({ headers }: Pick<Response, "headers">): number | und
 /** Chunks are held in memory: a registry that wants larger ones will say no to those that it gets. */
 const largestMinChunkBytes = 256 * 1024 * 1024;
 
-/** The smallest chunk but the last that a registry takes, by its answer to the upload's start; 256 MiB at most. */
+/** The smallest chunk, except the last, that a registry accepts, by its answer to the upload's start; 256 MiB at most. */
 export function minChunkBytes({ headers }: Pick<Response, "headers">): number {
   const text = headers.get("OCI-Chunk-Min-Length") ?? "";
   return /^\d{1,15}$/.test(text) ? Math.min(Number(text), largestMinChunkBytes) : 0;

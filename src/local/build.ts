@@ -1,4 +1,4 @@
-/** `npm run build`: makes what the local server runs, which needs nothing for development after it. */
+/** `npm run build`: makes the file that the local server runs, so that it needs no development dependencies. */
 import { buildProgram, ProgramError } from "./workerd/program.ts";
 
 try {

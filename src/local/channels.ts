@@ -1,7 +1,7 @@
 /**
  * How the server and workerd talk to each other: over Unix sockets in a folder that only this user can open; or, where
- * there are none, over loopback, where requests carry a secret of this start, as every program on the machine could send
- * some.
+ * there are none, over loopback. There each request carries a secret of this start, because every program on the machine
+ * could send one.
  */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
@@ -9,20 +9,20 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { makeSocketFolder } from "./socket-folder.ts";
 
-/** Where one of the two listens, in the form that Node takes for listening and connecting. */
+/** The address on which one of the two listens, in Node's form for listening and connecting. */
 export type Channel = { path: string } | { host: string; port: number };
 
 /** The addresses of both, and the secret that they share. */
 export interface Channels {
-  /** Where workerd listens, for the reverse proxy. */
+  /** The address of workerd, for the reverse proxy. */
   worker: Channel;
-  /** Where the server listens, for the Worker. */
+  /** The address of the server, for the Worker. */
   fsync: Channel;
-  /** What each request carries; `undefined` where no other program could send one. */
+  /** The secret that each request carries; `undefined` if no other program could send one. */
   secret: string | undefined;
 }
 
-/** An address as workerd takes it on its command line. */
+/** An address in the form of workerd's command line. */
 export function workerdAddress(channel: Channel): string {
   return "path" in channel ? `unix:${channel.path}` : `${channel.host}:${channel.port}`;
 }
@@ -48,7 +48,7 @@ export async function openChannels(
   };
 }
 
-/** A port that nobody listens on now. */
+/** A port that is free now. */
 async function freePort(): Promise<Channel> {
   const host = "127.0.0.1";
   const server = createServer().listen({ host, port: 0 });

@@ -1,15 +1,15 @@
 /**
- * To be run before what is large is imported: from then on, compiled code is kept between starts. That is a quarter of a
- * second of each.
+ * Import it before large modules: from then on, compiled code is kept between starts. That saves a quarter of a second
+ * per start.
  *
- * It is kept with the program, for as whoever can write it runs code as this user. Node's own choice, a known name in
- * the folder for temporary files, could be made by anybody beforehand.
+ * It is kept next to the program, because a user who can write it can run code as this user. Node's default, a known name
+ * in the folder for temporary files, could be created beforehand by any user.
  */
 import module from "node:module";
 import { join } from "node:path";
 
-/** What the local server keeps between starts; whoever deletes it loses time, and nothing else. */
+/** The folder that the local server keeps between starts; deleting it only costs time. */
 export const cacheDirectory = join(import.meta.dirname, "..", "..", "node_modules", ".cache", "stowage");
 
-// A folder that cannot be written is done without. Deno has a cache of its own, and no such function.
+// If the folder cannot be written, nothing is cached. Deno has a cache of its own, and no such function.
 module.enableCompileCache?.(join(cacheDirectory, "compiled"));

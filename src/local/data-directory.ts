@@ -15,13 +15,13 @@ import { messageOf } from "./message-of.ts";
 export interface DataDirectory {
   /** Absolute path, free of symbolic links. */
   path: string;
-  /** Tells a second server who is here. */
+  /** Records this process for a second server's error message. */
   announce(url: string): void;
-  /** Lets another process have it. */
+  /** Releases the directory for another process. */
   release(): void;
 }
 
-/** Why a data directory cannot be used, in a sentence. */
+/** A data directory cannot be used; the message says why, in a sentence. */
 export class DataDirectoryError extends Error {
   override name = "DataDirectoryError";
 }
@@ -30,7 +30,7 @@ const holderFile = "server.json";
 /** A server that was killed a moment ago may still be ending. */
 const patienceMs = 200;
 
-/** Out of the garbage collector's reach: a lock that is collected is released. */
+/** Kept from the garbage collector: a collected lock is released. */
 const held = new Set<DatabaseSync>();
 
 function holder(path: string): string {
@@ -57,12 +57,12 @@ function makeDirectory(path: string): void {
   }
 }
 
-/** One of these is in every data directory. */
+/** Every data directory has one of these. */
 const marks = ["lock", "bucket", "do"];
-/** What volumes and desktops put into a directory of themselves. */
+/** Entries that volumes and desktops create in a directory by themselves. */
 const ofOthers = /^(?:\..*|lost\+found)$/;
 
-/** A folder of something else would be closed to others, and lose what earlier releases left in data directories. */
+/** Otherwise a folder of something else would be closed to others, and lose what has the names of old data. */
 function refuseForeign(path: string): void {
   if (!statSync(path).isDirectory()) {
     throw new DataDirectoryError(`${path} is a file, and must be a directory to be the data directory`);
@@ -74,10 +74,10 @@ function refuseForeign(path: string): void {
   );
 }
 
-/** Whoever can read the directory has the key that signs tokens, and all private images. */
+/** A user who can read the directory has the key that signs tokens, and all private images. */
 function refuseReaders(path: string): void {
   const mode = statSync(path).mode & 0o777;
-  // Windows has no such modes, and says that everybody may.
+  // Windows has no such modes, and reports that everybody may.
   if (process.platform === "win32" || (mode & 0o077) === 0) return;
   throw new DataDirectoryError(
     `others on this machine can read the data directory ${path} (mode ${mode.toString(8)}), and with it every secret: ` +
@@ -86,7 +86,7 @@ function refuseReaders(path: string): void {
 }
 
 /**
- * Makes the directory if need be, and takes its lock. What this process creates from now on is for its user alone,
+ * Creates the directory if necessary, and locks it. Files that this process creates from now on are for its user alone,
  * unless the directory is shared.
  *
  * @param options.isShared whether others on this machine may read it

@@ -1,4 +1,4 @@
-/** What lies where in a data directory, how its digests are divided, and what earlier releases left in it. */
+/** The contents of a data directory, the number of its shards, and files that earlier releases left in it. */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
@@ -12,14 +12,14 @@ export interface DataFolders {
   files: string;
 }
 
-/** How a data directory is laid out. */
+/** The layout of a data directory. */
 export interface DataLayout {
   folders: DataFolders;
-  /** How the work on it is divided: between as many shards as it began with. */
+  /** How the work on it is divided: it keeps the number of shards that it was created with. */
   machine: Machine;
 }
 
-/** A data directory has what this release does not read; the message says what to do. */
+/** A data directory has a layout that this release does not read; the message says what to do. */
 export class DataLayoutError extends Error {
   override name = "DataLayoutError";
 }
@@ -30,13 +30,13 @@ export class DataLayoutError extends Error {
  */
 const newShards = 1;
 
-/** Upload sessions share so many objects, each a database that is there: one of their own takes a dozen syncs to make. */
+/** How many objects all upload sessions share: creating one per session would take a dozen syncs each. */
 const uploadPools = 4;
 
-/** What earlier releases kept and nothing reads: copies for Miniflare, and the reserve file under its old name. */
+/** Data of earlier releases that is no longer read: copies for Miniflare, and the reserve file under its old name. */
 const obsolete = ["kv", "cache", "workflows", "r2", "ballast"];
 
-/** Where the folders of a data directory are. */
+/** The paths of the folders of a data directory. */
 export function foldersOf(dataDirectory: string): DataFolders {
   return { objects: join(dataDirectory, "do"), files: join(dataDirectory, "files") };
 }
@@ -68,9 +68,9 @@ export function prepareLayout(dataDirectory: string): DataLayout {
   return { folders, machine: { blobShards, uploadPools } };
 }
 
-/** Has the names in a directory survive a power cut. */
+/** Makes the names in a directory survive a power cut. */
 function syncDirectory(path: string): void {
-  // Windows keeps names by itself, and opens no directories.
+  // Windows keeps names by itself, and cannot open directories.
   if (process.platform === "win32") return;
   const directory = openSync(path, "r");
   try {
@@ -93,7 +93,7 @@ function readRecord(file: string): Recorded | undefined {
   );
 }
 
-/** What a directory without the record has: it is new, or its record was lost, or it is older than that. */
+/** The layout of a directory without the record: it is new, or its record was lost, or it is older than the record. */
 function guess(dataDirectory: string, { files }: DataFolders): Recorded {
   if (existsSync(files)) return { bucket: "disk", blobShards: maxBlobShards };
   if (existsSync(join(dataDirectory, "r2"))) return { bucket: "r2", blobShards: maxBlobShards };

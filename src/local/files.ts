@@ -25,13 +25,13 @@ export function writeAtomically(path: string, content: string | Uint8Array): voi
   }
 }
 
-/** What may still be written there by others than root, and the size of the volume. */
+/** The free space for users other than root, and the size of the volume. */
 export async function measureVolume(directory: string): Promise<Volume> {
   const { bsize, bavail, blocks } = await statfs(directory);
   return { freeBytes: bsize * bavail, totalBytes: bsize * blocks };
 }
 
-/** Whether something failed because the volume is full. */
+/** Whether an error means that the volume is full. */
 export function hasNoRoom(error: unknown): boolean {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   return code === "ENOSPC" || code === "EDQUOT";

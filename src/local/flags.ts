@@ -14,22 +14,22 @@ import { version } from "../version.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { localVariables } from "./variables.ts";
 
-/** What the local server was asked to do. */
+/** The options of the local server. */
 export interface Flags {
-  /** As it was given; the brackets of an IPv6 address are gone. */
+  /** As it was given, without the brackets of an IPv6 address. */
   host: string;
   /** 0 is any free port. */
   port: number;
   dataDirectory: string;
   /** Whether others on this machine may read the data directory. */
   isDataShared: boolean;
-  /** Present: clients speak TLS. */
+  /** If present, clients speak TLS. */
   tls?: TlsFiles;
-  /** Variables of the Worker, each of which it accepts. */
+  /** Variables of the Worker, whose values were checked. */
   vars: Variables;
 }
 
-/** Flags, a text that was asked for, or one line that says what is wrong. */
+/** Flags, a text to print, or one line that says what is wrong. */
 export type FlagsResult = Result<{ kind: "flags"; flags: Flags } | { kind: "text"; text: string }, Rejection>;
 
 const help = `Runs the registry on this machine.
@@ -71,7 +71,7 @@ const options = {
   help: { type: "boolean" },
 } as const;
 
-/** Variables that have no place on a command line, where every user of the machine can read them. */
+/** Variables that must not be on a command line, because every user of the machine can read it. */
 const secrets = ["ADMIN_PASSWORD", "METRICS_TOKEN"] as const;
 
 class FlagError extends Error {}
@@ -109,7 +109,7 @@ function parseHost(text: string): string {
 }
 
 function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsResult {
-  // npm takes the -- between its flags and ours away; deno task leaves it.
+  // npm removes the -- between its flags and ours; deno task does not.
   const own = args[0] === "--" ? args.slice(1) : [...args];
   const { tokens } = parseArgs({ args: own, options, strict: false, allowPositionals: true, tokens: true });
   const values = {
@@ -178,8 +178,8 @@ function parseLog(text: string): [VariableName, string] {
 /**
  * Parses the command line and validates all of it, the variables included.
  *
- * @param args what follows the program's name
- * @param environment where secrets may stand
+ * @param args the arguments after the program's name
+ * @param environment the environment, which may contain secrets
  */
 export function parseFlags(
   args: readonly string[],

@@ -79,7 +79,7 @@ async function readText(request: IncomingMessage): Promise<string> {
   return Buffer.concat(pieces).toString("utf8");
 }
 
-/** A request of the Worker, and the answer: HTTP, without the parts that nobody reads. */
+/** A request of the Worker, and the answer: HTTP, reduced to the parts that are used. */
 export interface DiskRequest {
   method: string;
   query: URLSearchParams;
@@ -196,7 +196,7 @@ async function withOpen(
   work: (file: FileHandle) => Promise<boolean>,
 ): Promise<boolean> {
   if (openCount < openAtOnce) openCount++;
-  // Who has finished passes its place on.
+  // A finished task passes its place to the next one.
   else await new Promise<void>((resolve) => waiting.push(resolve));
   try {
     const file = await open(path, flags).catch(ignoreMissing(undefined));

@@ -1,4 +1,4 @@
-/** What is thrown, in words: the message of an error, or whatever else it was. */
+/** The text of something that was thrown: the message of an error, or the value itself. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

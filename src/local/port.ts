@@ -1,4 +1,4 @@
-/** Whether an address can be listened on, asked before workerd is started: it answers in a language of its own. */
+/** Checks whether an address is free before workerd starts, because workerd's own error is hard to understand. */
 import { createServer } from "node:net";
 
 const reasons: Record<string, string> = {
@@ -10,7 +10,7 @@ const reasons: Record<string, string> = {
 /**
  * Listens on the address for a moment.
  *
- * @returns why that is not possible, in a sentence without a full stop; undefined if it is
+ * @returns why that is impossible, in a sentence without a full stop; undefined if it is possible
  */
 export async function whyNotListen(host: string, port: number): Promise<string | undefined> {
   const server = createServer();

@@ -8,7 +8,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 const pollMs = 20;
 
-/** Whether /proc tells of processes. */
+/** Whether /proc has the processes. */
 export const hasProc = proc(process.pid, "stat") !== undefined;
 
 function ps(pid: number, column: string): string | undefined {
@@ -59,11 +59,11 @@ function threadCount(pid: number): number {
   }
 }
 
-/** Whether a process with this pid exists, and holds files and ports. */
+/** Whether a process with this pid exists and holds files and ports. */
 export function isAlive(pid: number): boolean {
   if (hasProc) {
     const state = stateAndParent(pid)?.[0];
-    // What has ended stays as a zombie until its parent asks, in a container perhaps for ever. But its
+    // An ended process stays as a zombie until its parent asks, in a container perhaps for ever. But its
     // first thread may be one before the others have ended.
     return state !== undefined && state !== "X" && (state !== "Z" || threadCount(pid) > 1);
   }

@@ -1,9 +1,9 @@
-/** What the local server says once it is ready: where it is, and how to push to it from there. */
+/** The message of the local server once it is ready: its address, and how to push to it. */
 import { hostname } from "node:os";
 import { version } from "../version.ts";
 import { isLoopback } from "./flags.ts";
 
-/** Where the server listens. `name`: whom its certificate is for, where that is one name. */
+/** The address of the server. `name`: the name in its certificate, if there is exactly one. */
 export type Served = { host: string; port: number; isTls: boolean; name?: string | undefined };
 
 /** The URL of an address. */
@@ -12,7 +12,7 @@ export function urlOf({ host, port, isTls }: Served): string {
 }
 
 /**
- * A URL that clients can use. `0.0.0.0` and `::` stand for all addresses of the machine, and are none themselves: the
+ * A URL that clients can use. `0.0.0.0` and `::` stand for all addresses of the machine, and are not addresses: the
  * machine is reached by the certificate's name with TLS, and by loopback without, where clients accept that.
  */
 export function usableUrl(served: Served): string {
@@ -24,13 +24,13 @@ export function usableUrl(served: Served): string {
 const plainWarning =
   "It speaks HTTP: other machines send passwords in the clear, and docker refuses to. --tls-cert and --tls-key change that.";
 
-/** The line for a log whose lines are JSON. */
+/** The line for a log in JSON. */
 export function readyLine(served: Served): string {
   const line = { time: new Date().toISOString(), event: "ready", version, url: usableUrl(served) };
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The lines for the terminal. `isOpen`: nobody needs a password. */
+/** The lines for the terminal. `isOpen`: no password is needed. */
 export function readyMessage(served: Served, isOpen: boolean): string {
   const url = usableUrl(served);
   const registry = new URL(url).host;

@@ -26,7 +26,7 @@ export class ReserveFile {
     this.#reserveBytes = reserveBytes;
   }
 
-  /** Deletes or writes the file, if it is time for that. Returns how many bytes were freed; 0 for none. */
+  /** Deletes or writes the file, if necessary. Returns the number of freed bytes, or 0. */
   update(): number {
     const { bavail, bsize, blocks } = statfsSync(this.#dataDirectory);
     const freeBytes = bavail * bsize;
@@ -41,14 +41,14 @@ export class ReserveFile {
     return 0;
   }
 
-  /** Updates the file now, which may throw, and twice a second from then on. `onFreed` gets how many bytes were freed. */
+  /** Updates the file now, which may throw, and then twice a second. `onFreed` receives the number of freed bytes. */
   keep(onFreed: (bytes: number) => void): void {
     const update = () => {
       const bytes = this.update();
       if (bytes > 0) onFreed(bytes);
     };
     update();
-    // The server goes on when the volume cannot be measured, or not be written to.
+    // The server continues if the volume cannot be measured or written to.
     setInterval(() => {
       try {
         update();

@@ -21,14 +21,14 @@ import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 const defaultDrainMs = 30_000;
 /** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
 const repeatMs = 500;
-/** For a command line that makes no sense, as programs with getopt have it. */
+/** The exit code for a wrong command line, as in programs with getopt. */
 const usageExitCode = 2;
 const stopSignals = ["SIGINT", "SIGTERM"] as const;
 
-/** What keeps the server from starting, in a sentence. */
+/** The server cannot start; the message says why, in a sentence. */
 class StartError extends Error {}
 
-/** Writes a line about the server itself; its form is that of the log as soon as that is known. */
+/** Writes a line about the server itself, in the format of the log as soon as that is known. */
 let write = (message: string) => process.stderr.write(serverLine("text", message));
 
 function fail(message: string, exitCode = 1): never {
@@ -36,7 +36,7 @@ function fail(message: string, exitCode = 1): never {
   process.exit(exitCode);
 }
 
-/** Whether an error says all there is to say. */
+/** Whether the message of an error is enough, without its stack. */
 function isExplained(error: unknown): error is Error {
   return [StartError, DataDirectoryError, DataLayoutError, TlsFilesError, ProgramError, WorkerdError].some(
     (kind) => error instanceof kind,
@@ -50,7 +50,7 @@ interface RunOptions {
   drainMs?: number;
 }
 
-/** What is there before workerd is started. */
+/** The state before workerd is started. */
 interface Prepared {
   data: DataDirectory;
   layout: DataLayout;
@@ -58,7 +58,7 @@ interface Prepared {
   channels: Channels;
 }
 
-/** What runs once the server is ready. */
+/** The parts that run once the server is ready. */
 interface Running {
   data: DataDirectory;
   runtime: Runtime;
@@ -66,7 +66,7 @@ interface Running {
   tls: TlsFiles | undefined;
 }
 
-/** Everything that can be wrong before workerd is started, each in a sentence. */
+/** Makes all checks before workerd is started; each failure is a sentence. */
 async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: Flags): Promise<Prepared> {
   const identity = tls && readTlsFiles(tls);
   if (identity?.warning !== undefined) write(identity.warning);
@@ -127,7 +127,7 @@ function addressOf(host: string): string {
   return host === "localhost" ? "127.0.0.1" : host;
 }
 
-/** Reads the certificate again, for the connections from now on. One that cannot be used leaves the old one. */
+/** Reads the certificate again, for new connections. If it cannot be used, the old one stays. */
 function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
   try {
     const identity = readTlsFiles(files);
@@ -138,7 +138,7 @@ function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
   }
 }
 
-/** Stops on the first signal, or when the runner has ended: gently. On the second signal: at once. */
+/** Stops on the first signal, or when the runner has ended: gracefully. On the second signal: at once. */
 function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number): void {
   let askedAt: number | undefined;
   const end = (exitCode: number) => {
@@ -168,7 +168,7 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
   };
   for (const name of stopSignals) process.on(name, () => void ask(128 + constants.signals[name]));
   process.on("SIGHUP", () => {
-    // The end of a terminal, as of every server; with a certificate it is the custom to read that again.
+    // The end of a terminal stops a server; with a certificate, the signal by convention means to read it again.
     if (tls === undefined) void ask(128 + constants.signals.SIGHUP);
     else renewCertificate(tls, proxy);
   });
@@ -179,7 +179,7 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
 
 /**
  * Runs the server until it is told to stop. Prints one line on stderr and exits with 1 if it cannot start, with 2 if the
- * command line makes no sense.
+ * command line is wrong.
  *
  * @param args the command line after the program's name
  * @param options for tests
@@ -193,7 +193,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   }
   const { flags } = parsed;
   write = (message) => process.stderr.write(serverLine(logFormat(flags), message));
-  // Where nobody reads the output any more, the registry still serves.
+  // The registry still serves after the reader of its output has gone.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     const prepared = await prepare(flags);

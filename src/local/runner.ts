@@ -13,7 +13,7 @@ const npm =
 const denoTask = /^(?:\S*\/)?deno (?:.* )?task\b/;
 const shell = /^(?:\S*\/)?(?:sh|bash|dash|ash|zsh|ksh) -c /;
 
-/** What a process is to the server that it started. */
+/** The role of a process above this server, by its command line; `undefined` for any other program. */
 export function roleOf(command: string): "npm" | "deno task" | "shell" | undefined {
   if (npm.test(command)) return "npm";
   if (denoTask.test(command)) return "deno task";
@@ -22,7 +22,7 @@ export function roleOf(command: string): "npm" | "deno task" | "shell" | undefin
 
 /** Pids from this process's parent up to the runner that started it; empty if none did. */
 function runnerChain(): number[] {
-  // Both npm and deno set it for what they run.
+  // npm and deno both set it for programs that they run.
   if (process.env.INIT_CWD === undefined || process.platform === "win32") return [];
   const pids: number[] = [];
   let lengthUpToRunner = 0;
@@ -39,7 +39,7 @@ function runnerChain(): number[] {
 /** Whether every process of the chain still is the parent of the one before it. */
 function isWhole(chain: readonly number[]): boolean {
   if (process.ppid !== chain[0]) return false;
-  // A process that nobody waited for still seems alive; but its children have a new parent at once.
+  // A zombie still seems alive, but its children have a new parent at once.
   if (!hasProc) return chain.every(isAlive);
   return chain.every((pid, index) => index === chain.length - 1 || parentOf(pid) === chain[index + 1]);
 }

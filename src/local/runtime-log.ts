@@ -1,5 +1,5 @@
 /**
- * What workerd writes, as lines of this server's log. The Worker's own lines pass as they are. workerd's are C++'s: a
+ * The output of workerd, as lines of this server's log. The Worker's own lines pass unchanged. workerd's are C++'s: a
  * place in the source, a level, a message, and a stack of addresses that means nothing without its symbols.
  */
 import type { Writable } from "node:stream";
@@ -7,13 +7,13 @@ import type { Settings } from "../settings/settings.ts";
 
 const fromSource = /^\S+\.(?:c\+\+|h|capnp):\d+: (\w+): (.*)$/;
 const fatal = /^\*\*\* (?:Fatal )?(.*)$/;
-/** Said of alarms whose time passed while the server was off, as they run. Nothing is wrong with that. */
+/** workerd logs this for alarms that were due while the server was off. It is harmless. */
 const lateAlarm = /^warning: NOSENTRY SQLite alarm overdue/;
 const stack = /;? ?stack: .*$/;
-/** How the Worker's own lines begin: as JSON, or with the time (log.ts). */
+/** The beginning of the Worker's own lines: JSON, or the time (log.ts). */
 const ofWorker = /^(?:\{|\d\d:\d\d:\d\d\.\d{3} {2})/;
 
-/** Writes one line about the server itself: JSON where all lines are. */
+/** Writes one line about the server itself, in JSON if the log is. */
 export function serverLine(format: Settings["logFormat"], message: string, event = "server"): string {
   const line =
     format === "json"

@@ -1,4 +1,4 @@
-/** Where the Unix sockets of a server are: in a folder that is nobody else's. */
+/** The folder of a server's Unix sockets, which belongs to its user alone. */
 import { lstatSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, sep } from "node:path";
@@ -7,10 +7,10 @@ import { writeIfRoom } from "./files.ts";
 const prefix = join(tmpdir(), "stowage-");
 
 /**
- * Makes the folder (mkdtemp lets nobody else in), which goes with the process. Its path is short, as a socket's may have
- * a hundred characters. What a server that was killed left behind is removed first.
+ * Makes the folder (mkdtemp makes it private), which is removed with the process. Its path is short, because a socket's
+ * may have only a hundred characters. The folder of a server that was killed is removed first.
  *
- * @param dataDirectory absolute path; a file in it says where the folder is
+ * @param dataDirectory absolute path; a file in it records the folder
  */
 export function makeSocketFolder(dataDirectory: string): string {
   const record = join(dataDirectory, "sockets");
@@ -18,12 +18,12 @@ export function makeSocketFolder(dataDirectory: string): string {
   if (leftOver !== undefined) rmSync(leftOver, { recursive: true, force: true });
   const folder = mkdtempSync(prefix);
   process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
-  // Without it, what is left over is an empty folder.
+  // Without the record, only an empty folder is left over.
   writeIfRoom(record, `${folder}\n${dataDirectory}\n`);
   return folder;
 }
 
-/** The folder that is to be removed. The record of a copied data directory is about the server that it was copied from. */
+/** The folder to remove. In a copied data directory, the record is about the server of the original. */
 function readLeftOver(record: string, dataDirectory: string): string | undefined {
   try {
     const [folder = "", owner] = readFileSync(record, "utf8").split("\n");
@@ -34,7 +34,7 @@ function readLeftOver(record: string, dataDirectory: string): string | undefined
   }
 }
 
-/** Once it was removed, anybody may have made something of that name: only one's own folder is nobody else's. */
+/** After a removal, any user may have made something of that name: only this user's own folder can be trusted. */
 function isOwn(folder: string): boolean {
   const stats = lstatSync(folder);
   return stats.isDirectory() && (process.getuid === undefined || stats.uid === process.getuid());

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { messageOf } from "./message-of.ts";
 
-/** Where the certificate and its key are. */
+/** The paths of the certificate and its key. */
 export interface TlsFiles {
   certFile: string;
   keyFile: string;
@@ -13,13 +13,13 @@ export interface TlsFiles {
 export interface TlsIdentity {
   cert: string;
   key: string;
-  /** The first DNS name that the certificate is for, unless that stands for many. */
+  /** The first DNS name of the certificate, unless it is a wildcard. */
   name: string | undefined;
-  /** What does not keep the server from starting, but its clients from trusting it. */
+  /** Problems that do not stop the server, but make its clients distrust it. */
   warning: string | undefined;
 }
 
-/** Why a certificate cannot be used, in a sentence. */
+/** A certificate cannot be used; the message says why, in a sentence. */
 export class TlsFilesError extends Error {
   override name = "TlsFilesError";
 }

@@ -1,4 +1,4 @@
-/** What the Worker's variables are on one machine, where they differ from a deployment's. */
+/** The Worker's variables on one machine, where they differ from those of a deployment. */
 import type { Variables } from "../settings/settings.ts";
 import { addressHeader } from "./proxy/request-head.ts";
 

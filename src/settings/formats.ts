@@ -1,18 +1,18 @@
 /**
- * How settings are written: durations, sizes, numbers, words and texts. Each says what it accepts.
+ * The types of settings: durations, sizes, numbers, words and texts. Each describes the values that it accepts.
  */
 import type { Rejection, Result } from "../oci/errors.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../units.ts";
 
-/** The value of a text, or that it is not accepted. `reason`: what is wrong, where {@link SettingType.expects} would not help. */
+/** A parsed text, or a rejection. `reason`: what is wrong, if {@link SettingType.expects} would not help. */
 export type Parsed<T> = Result<{ value: T }, Rejection<string | undefined>>;
 
-/** How a setting is written. */
+/** The type of a setting. */
 export type SettingType<T> = {
   parse: (text: string) => Parsed<T>;
-  /** What it accepts, as an error says it. */
+  /** A description of the accepted values, for errors. */
   expects: string;
-  /** What it accepts, as a cell of a Markdown table. */
+  /** The same for a cell of a Markdown table. */
   range: string;
 };
 
@@ -36,7 +36,7 @@ export function size(minBytes: number, maxBytes: number): SettingType<number> {
   };
 }
 
-/** A whole number, in decimal digits, of things of which each counts as `unit`. */
+/** A whole number, in decimal digits, which is multiplied by `unit`. */
 export function wholeNumber(min: number, max: number, unit = 1): SettingType<number> {
   const digits = (text: string) => (/^\d{1,9}$/.test(text) ? Number(text) : undefined);
   const parse = within(min, max, digits);
@@ -50,7 +50,7 @@ export function wholeNumber(min: number, max: number, unit = 1): SettingType<num
   };
 }
 
-/** What another type accepts, or a word, which stands for `undefined`. */
+/** Accepts the same as another type, or a word, which means `undefined`: a choice that operators write out. */
 export function orWord<T>(
   word: string,
   { parse, expects, range }: SettingType<T>,
@@ -62,7 +62,7 @@ export function orWord<T>(
   };
 }
 
-/** What another type accepts, or nothing, which is `undefined`. */
+/** Accepts the same as another type, or the empty text, which means `undefined`: there is no such thing. */
 export function optional<T>({ parse, ...words }: SettingType<T>): SettingType<T | undefined> {
   return { ...words, parse: (text) => (text === "" ? accept(undefined) : parse(text)) };
 }
@@ -89,7 +89,7 @@ export const yesOrNo: SettingType<boolean> = {
 /** Any text. */
 export const text: SettingType<string> = { parse: accept, expects: "a text", range: "" };
 
-/** A text of at least this length, in characters. What is wrong with it is said without it. */
+/** A text of at least this length, in characters. Errors do not quote it, because it is a secret. */
 export function secretText(minLength: number): SettingType<string> {
   return {
     parse: (value) =>
@@ -101,7 +101,7 @@ export function secretText(minLength: number): SettingType<string> {
   };
 }
 
-/** What a parser accepts that returns `undefined` for what it does not. */
+/** A type from a parser that returns `undefined` for texts that it does not accept. */
 export function parsedBy<T>(
   parse: (text: string) => T | undefined,
   expects: string,

@@ -1,4 +1,4 @@
-/** The settings as the code reads them: parsed, with the types that follow from the table. */
+/** The parsed settings, with types that are derived from the table. */
 import { setLogFormat } from "../log.ts";
 import { type Setting, settingTable } from "./table.ts";
 
@@ -21,7 +21,7 @@ export const variableNames: VariableName[] = Object.values(settingTable).map(({ 
 /** A variable has a value it does not accept. The message names it and says what it accepts, and quotes the value. */
 export class SettingError extends Error {
   override name = "SettingError";
-  /** Which one; for those who may not see its value. */
+  /** The variable's name; for callers who may not see its value. */
   readonly variable: string;
 
   constructor(variable: string, message: string) {
@@ -54,14 +54,14 @@ export function parseSettings(variables: Variables): Settings {
       read<unknown>(variables, each as Setting<VariableName, unknown>),
     ]),
   ) as Settings;
-  // Who keeps nothing that is unreferenced does not keep its bytes either.
+  // If unreferenced blobs are not kept, their bytes are not kept either.
   return settings.gcGraceMs === 0 ? { ...settings, deleteDelayMs: 0 } : settings;
 }
 
 const parsed = new WeakMap<object, Settings>();
 
 /**
- * The settings of an environment, which are parsed once. From then on the isolate's log has the form that they say.
+ * The settings of an environment, which are parsed once. This also sets the format of the isolate's log.
  *
  * @throws SettingError naming the first variable that is wrong.
  */

@@ -1,8 +1,8 @@
 /**
  * Every setting of the Worker, with the environment variable that it is read from.
  *
- * The table is the only place that knows them: their types, the errors of wrong values and the README's table
- * (`npm run settings:document`) follow from it.
+ * All other places are derived from it: types, the errors for wrong values, and the README's table
+ * (`npm run settings:document`).
  */
 
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
@@ -22,10 +22,10 @@ import {
   yesOrNo,
 } from "./formats.ts";
 
-/** How long a password must be, in characters. */
+/** The minimum length of a password, in characters. */
 export const minPasswordLength = 12;
 
-/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token that the registry issued lives longer. */
+/** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token of the registry lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
 
@@ -50,7 +50,7 @@ const hosts = parsedBy(
   `at most ${maxHosts} names or addresses`,
 );
 
-/** A setting: the variable that it is read from, the text that counts where there is none, and what it is, in Markdown. */
+/** A setting: its variable, its default as a text, its type, and its description in Markdown. */
 export type Setting<N extends string, T> = {
   variable: N;
   default: string;
@@ -67,7 +67,7 @@ function setting<const N extends string, T>(
   return { variable, default: fallback, type, doc };
 }
 
-/** All settings, by the names that the code knows them by. Times are milliseconds, sizes are bytes. */
+/** All settings, by their names in the code. Times are milliseconds, sizes are bytes. */
 export const settingTable = {
   /** `undefined` when there is no account `admin`. */
   adminPassword: setting(
@@ -88,7 +88,7 @@ export const settingTable = {
     "AUTH_REALM",
     "",
     optional(text),
-    "where clients get tokens, if not at the registry's own `/token`",
+    "the token service for clients, if it is not the registry's own `/token`",
   ),
   tokenTtlMs: setting("TOKEN_TTL", "5m", duration(second, maxTokenTtlMs), "how long a token lives"),
   refreshTtlMs: setting(
@@ -103,18 +103,18 @@ export const settingTable = {
     issuers,
     "token services of others, as JSON: [docs/access.md](docs/access.md)",
   ),
-  /** Where clients and events reach the registry; `undefined`: where the request did. */
+  /** The address of the registry for clients and events; `undefined`: that of the request. */
   publicUrl: setting(
     "PUBLIC_URL",
     "",
     optional(origin),
-    "the registry's own URL, such as `https://registry.example.com`, as [events](docs/webhooks.md) name it; its pages may change things",
+    "the registry's own URL, such as `https://registry.example.com`, for [events](docs/webhooks.md); requests of pages from this origin are accepted",
   ),
   openHosts: setting(
     "OPEN_HOSTS",
     "",
     hosts,
-    "names that an open registry answers to, beside those of loopback: [docs/access.md](docs/access.md#browsers)",
+    "names that an open registry answers to, in addition to loopback names: [docs/access.md](docs/access.md#browsers)",
   ),
   trustForwarded: setting(
     "TRUST_FORWARDED",
@@ -126,7 +126,7 @@ export const settingTable = {
     "PUBLIC_SCHEME",
     "request",
     oneOf("request", "http", "https"),
-    "`https`: clients come by HTTPS, whatever the request says; set by `--tls-cert`",
+    "`https`: clients use HTTPS, even if the request looks like HTTP; set by `--tls-cert`",
   ),
   addressHeader: setting(
     "ADDRESS_HEADER",
@@ -146,7 +146,7 @@ export const settingTable = {
     duration(second, hour),
     "how long a request to an upload may send nothing (less than 256 KiB) before another one takes its place",
   ),
-  /** Times 10,000 it is the largest blob that can be streamed. */
+  /** The largest blob that can be streamed is 10,000 times this size. */
   uploadPartBytes: setting(
     "UPLOAD_PART_SIZE",
     "5MiB",
@@ -157,20 +157,20 @@ export const settingTable = {
     "UPLOAD_BUFFERS",
     "64MiB",
     size(0, gibibyte),
-    "memory for part buffers beyond which each upload makes do with one",
+    "memory for part buffers; when more is in use, each upload has only one",
   ),
   sparseManifests: setting(
     "SPARSE_MANIFESTS",
     "reject",
     oneOf("reject", "accept"),
-    "`accept`: manifests may reference what is not there, as mirrors of a subset need",
+    "`accept`: manifests may reference missing content, for mirrors of a subset",
   ),
   /** `ledger` is linearizable. */
   tagReads: setting(
     "TAG_READS",
     "ledger",
     oneOf("ledger", "edge"),
-    "`edge`: tags are read from the replica first; faster, and may be old",
+    "`edge`: tags are read from the replica first, which is faster, but a tag may be old",
   ),
   gcGraceMs: setting(
     "GC_GRACE",
@@ -183,7 +183,7 @@ export const settingTable = {
     "UNTAGGED_TTL",
     "never",
     orWord("never", duration(0, 3650 * day)),
-    "how long a manifest is kept that no tag, no index and no subject reaches",
+    "how long a manifest is kept that is reached by no tag, no index and no subject",
   ),
   tagHistoryMs: setting(
     "TAG_HISTORY_DAYS",
@@ -196,7 +196,7 @@ export const settingTable = {
     "SCRUB_EVERY",
     "30d",
     orWord("never", duration(hour, 3650 * day)),
-    "how often all that is stored is read and compared by itself; `never`: only when asked",
+    "how often all stored data is read and compared automatically; `never`: only on request",
   ),
   deleteDelayMs: setting(
     "DELETE_DELAY",
@@ -221,7 +221,7 @@ export const settingTable = {
     "REPLICA_REPEAT",
     "120s",
     duration(second, hour),
-    "when a replica write of unknown outcome, or a delete, is repeated",
+    "time after which a delete in the replica, or a write with an unknown outcome, is repeated",
   ),
   /** `undefined`: as storage/disk-space.ts says. */
   diskReserveBytes: setting(
@@ -246,14 +246,14 @@ export const settingTable = {
     "EVENT_QUIET",
     "5s",
     duration(0, 60 * second),
-    "how long a repository writes no events down, once it was told that nobody listens; making or changing a webhook takes as long",
+    "how long a repository records no events after it learnt that no webhook listens; creating or changing a webhook takes as long",
   ),
   /** `undefined`: only administrators' passwords open the metrics. */
   metricsToken: setting(
     "METRICS_TOKEN",
     "",
     optional(text),
-    "a bearer token that opens `/metrics`, beside administrators' passwords; a secret",
+    "a bearer token for `/metrics`, which administrators' passwords also open; a secret",
   ),
   metricsScope: setting(
     "METRICS_SCOPE",
@@ -265,7 +265,7 @@ export const settingTable = {
     "LOG_FORMAT",
     "json",
     oneOf("json", "text", "none"),
-    "the form of the log, which has a line a request; `none`: what somebody should look at, alone; on one machine `--log` sets it, to `text` by default",
+    "the format of the log, which has one line per request; `none`: only lines that need attention; on one machine `--log` sets it, by default to `text`",
   ),
   logsProbes: setting(
     "LOG_PROBES",

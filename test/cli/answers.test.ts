@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Writable } from "node:stream";
 import test from "node:test";
+import { Layers } from "../../src/cli/layers.ts";
 import { reasonOf } from "../../src/client/exchange.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -42,6 +47,31 @@ test("lists are read to their last page, under a path as well, and no further th
   }
   const expected = `/stowage/api/v1/audit Basic ${Buffer.from("admin:pa:ss").toString("base64")}`;
   assert.deepEqual(asked, Array(5).fill(expected));
+});
+
+test("an export writes nowhere but below its directory, whatever the registry calls its repositories", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "stowage-export-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const url = await serverOf(t, ({ pathname }, response) => {
+    const isList = pathname === "/api/v1/repositories";
+    const repositories = [{ name: "../outside", visibility: "private", description: "" }];
+    response.end(JSON.stringify(isList ? { repositories } : { manifests: [] }));
+  });
+  const refused = await call(["export", join(directory, "backup")], { STOWAGE_URL: url });
+  assertRefused(refused, 1, /lists "\.\.\/outside", which is no name of a repository/);
+  assert.deepEqual(readdirSync(directory), []);
+});
+
+test("what a registry says of a layer moves no cursor", () => {
+  let said = "";
+  const stream = new Writable({
+    write(text, _, done) {
+      said += text;
+      done();
+    },
+  });
+  new Layers(stream).begin("layer").failed("\u001b[2Jgone\nstowage: pushed");
+  assert.equal(said, "layer: \\u{1b}[2Jgone\\u{a}stowage: pushed after 0 B\n");
 });
 
 test("tags are read to their last page", async (t) => {

@@ -9,6 +9,7 @@ import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, encode, imageIndex } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
 import { tarOf } from "../support/tar.ts";
+import { answer, fakeRegistry } from "../unit/client/fake-registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stowage-copy-"));
@@ -116,6 +117,19 @@ test("one image of an index, and all tags like a pattern", async () => {
   assertRefused(wrong, 1, /has no image for linux\/s390x; there are linux\/amd64, linux\/arm64/);
   const { tags } = await report("copy", at(one, "team/many"), at(two, "copies/many"), "--tags", "only-*");
   assert.deepEqual(tags, ["only-amd64", "only-arm64"]);
+});
+
+test("what a registry lists beside its tags, and is none, is asked of nobody", async () => {
+  const index = imageIndex([]);
+  const registry = await fakeRegistry(({ path }, response) => {
+    if (path.includes("/tags/list")) return answer(response, 200, {}, { tags: ["v1", "../../../outside"] });
+    response
+      .writeHead(200, { "Content-Type": imageIndexType })
+      .end(path.includes("/manifests/") ? index : "{}");
+  });
+  const { tags } = await report("copy", `${registry.url.host}/a`, at(two, "listed"), "--tags", "*");
+  assert.deepEqual(tags, ["v1"]);
+  assert(registry.paths().every((path) => !path.includes("outside")));
 });
 
 test("to a layout and back: everything is as it was, and the layout is one", async () => {

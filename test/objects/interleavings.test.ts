@@ -59,6 +59,21 @@ test("a repository that becomes private while the catalog hears of public is lis
   assert.equal((await listed("drift"))?.visibility, "private");
 });
 
+test("a change of a repository that the catalog does not hear of at once is done, and noted", async () => {
+  await pushQuietly("opened");
+  await failNext("catalog.putRepository", "before");
+  const changed = await describeAs("opened", { visibility: "public" });
+  assert.deepEqual([changed.status, changed.json<Info>().visibility], [200, "public"], changed.text);
+  await until("an entry of the audit log", async () => {
+    const { entries } = (await registry.must(200, "GET", "/api/v1/audit")).json<{
+      entries: { action: string; target: string }[];
+    }>();
+    return entries.some(({ action, target }) => action === "repository.change" && target === "opened");
+  });
+  await settle("opened");
+  assert.equal((await listed("opened"))?.visibility, "public");
+});
+
 test("of two changes of a repository at once the catalog ends with the later one", async () => {
   await pushQuietly("order");
   const held = await holdNext("catalog.putRepository", "before");

@@ -1,6 +1,6 @@
 /** What the pages say of the code, held to the code. */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import test from "node:test";
 import { renderReadme } from "../../scripts/settings-table.ts";
@@ -64,4 +64,53 @@ test("the README leads to every page", () => {
     .map((page) => relative(root, page))
     .filter((page) => page !== "README.md" && !readme.includes(`](${page}`));
   assert.deepEqual(missing, []);
+});
+
+/** Paths that a page names: with a folder, and either an extension of the repository's files or a folder at its top. */
+function pathsIn(text: string): string[] {
+  const [extensions, tops] = ["ts|json|md|toml|sh|yml", "src|test|docs|bench|scripts|\\.ci|\\.github"];
+  const pattern = new RegExp(
+    `\`([\\w.-]+(?:/[\\w.-]+)*/[\\w.-]+\\.(?:${extensions})|(?:${tops})/[\\w./-]*)\``,
+    "g",
+  );
+  return Array.from(text.matchAll(pattern), ([, path = ""]) => path);
+}
+
+test("every file and folder that a page names exists, below the repository or below src/", () => {
+  const named = pages.flatMap((page) =>
+    pathsIn(read(page)).map((path) => [relative(root, page), path] as const),
+  );
+  assert(named.length > 100, "the paths were found");
+  const missing = named.filter(
+    ([, path]) => !existsSync(join(root, path)) && !existsSync(join(root, "src", path)),
+  );
+  assert.deepEqual(missing, []);
+});
+
+test("the tree of the design names every file and folder at the top of src/, and no other", () => {
+  const [, tree = ""] = /^src\/\n((?: {2}.*\n)+)/m.exec(textOf("docs/design.md")) ?? [];
+  const named = tree.split("\n").flatMap((line) => /^ {2}([\w.-]+)/.exec(line)?.[1] ?? []);
+  assert.deepEqual(named.toSorted(), readdirSync(join(root, "src")).toSorted());
+});
+
+test("the prose of pages written by hand is wrapped, so that a diff shows what changed", () => {
+  const generated = ["docs/clients.md", "docs/conformance.md", "docs/cost.md"];
+  const written = [
+    ...pages.map((page) => relative(root, page)),
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+  ];
+  const long = written
+    .filter((page) => !generated.includes(page))
+    .flatMap((page) => {
+      // Code, tables and what cannot be broken stay as they are.
+      const prose = textOf(page)
+        .replace(/^\s*```.*?^\s*```/gms, "")
+        .split("\n");
+      return prose
+        .filter((line) => line.length > 120 && !/^\s*[|<`]/.test(line))
+        .map((line) => `${page}: ${line}`);
+    });
+  assert.deepEqual(long, []);
 });

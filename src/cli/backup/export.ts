@@ -9,7 +9,7 @@ import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
 
-/** What an export came to. `missing`: what manifests name and the repository does not have, as mirrors may. */
+/** The result of an export. `missing`: content that manifests name and the repository does not have, as in mirrors. */
 export type ExportReport = {
   repositories: number;
   manifests: number;
@@ -21,7 +21,7 @@ export type ExportReport = {
 
 const fetchesAtOnce = 4;
 
-/** Exports one repository after the other. What is there already is not fetched again. */
+/** Exports one repository after another. Content that is already in the layout is not fetched again. */
 export async function exportAll(
   call: Invocation,
   directory: string,
@@ -79,7 +79,7 @@ class RepositoryExport {
     });
     const manifests = await this.#fetchManifests(listed);
     await this.#fetchBlobs(await this.#blobsOf(manifests));
-    // Last, so that what an index names is there.
+    // Last, so that everything that the index names exists.
     await this.#layout.writeIndex({ manifests, visibility, description });
     this.#report.manifests += manifests.length;
   }

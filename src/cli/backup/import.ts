@@ -14,7 +14,7 @@ import type { Layout, LayoutManifest } from "./layout.ts";
 /** How much was pushed, of how many manifests. */
 type Pushed = { manifests: number; pushed: number; blobs: number };
 
-/** What an import came to. `repositories`: those that have all of their layout. */
+/** The result of an import. `repositories`: those with everything of their layout. */
 export type ImportReport = Pushed & { repositories: number } & Pick<Attempts, "failed" | "untried">;
 
 /** How many tags a request sets: an address has bounds. */
@@ -95,7 +95,7 @@ class RepositoryImport {
     }
   }
 
-  /** Pushes a manifest after what it references. Depth is bounded by the layout: an index cannot name itself. */
+  /** Pushes a manifest after its references. Depth is bounded by the layout: an index cannot name itself. */
   async #visit(manifest: LayoutManifest): Promise<void> {
     const { digest, mediaType, tags } = manifest;
     if (this.#visited.has(digest)) return;
@@ -122,11 +122,11 @@ class RepositoryImport {
   }
 
   async #pushBlob(digest: Digest): Promise<void> {
-    // What a layout does not have was not in the repository either.
+    // Content that the layout does not have was not in the repository either.
     if (!(await this.#layout.has(digest))) return;
     const { content } = this.#call;
     const [file, from] = [this.#layout.pathOf(digest), this.#sources.get(digest)];
-    // What this run has sent already is sound.
+    // Content that this run has already sent is sound.
     const isReplaced = this.#isForced && from === undefined;
     if (isReplaced) await content.replaceBlob(this.#name, digest, file);
     const isSent = isReplaced || (await content.pushBlob(this.#name, digest, file, from));
@@ -135,7 +135,7 @@ class RepositoryImport {
   }
 }
 
-/** What an index lists: layouts of others have it in the index alone. */
+/** The entries of an index: layouts of other tools have them only in the index. */
 function childrenOf(bytes: Uint8Array): Map<string, LayoutManifest> {
   const { manifests } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: unknown };
   // In a manifest of unknown type, that may be anything.

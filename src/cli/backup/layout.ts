@@ -37,7 +37,7 @@ export type LayoutManifest = {
   tags: string[];
 };
 
-/** What `index.json` says. */
+/** The contents of `index.json`. */
 export type LayoutIndex = { manifests: LayoutManifest[]; visibility: string; description: string };
 
 type Descriptor = {
@@ -185,10 +185,10 @@ function isDescriptor(value: unknown): boolean {
   return isObject(annotations) && Object.values(annotations).every((text) => typeof text === "string");
 }
 
-/** What a layout has of its own; a repository may have a part of its name like that. */
+/** Names that a layout uses itself; a part of a repository's name may be the same. */
 const ownNames = ["blobs", "index.json", "oci-layout"];
 
-/** The directory of a repository: its name, with a `%` before what a layout could have of its own. */
+/** The directory of a repository: its name, with a `%` before parts that a layout uses itself. */
 export function directoryOf(repository: string): string {
   const parts = repository.split("/");
   return join(...parts.map((part) => (ownNames.includes(part) ? `%${part}` : part)));

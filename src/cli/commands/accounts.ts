@@ -151,7 +151,7 @@ async function setAccount(call: Invocation) {
   return await put(call, { name, grants: change(grants), disabled: isDisabled }, password, "changed");
 }
 
-/** From the grants that an account has to those that it gets. */
+/** Changes the grants that an account has into those that it gets. */
 function grantChange(flags: FlagValues): (grants: Grant[]) => Grant[] {
   const replaced = flags.list("grant").map(parseGrant);
   const added = flags.list("add-grant").map(parseGrant);

@@ -1,12 +1,13 @@
 /** `export`, `import` */
 
+import { parseRepositoryName } from "../../oci/reference.ts";
 import { showFailures } from "../attempts.ts";
 import { exportAll } from "../backup/export.ts";
 import { importAll } from "../backup/import.ts";
 import { findLayouts } from "../backup/layout.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { CommandError } from "../errors.ts";
-import { counted, repositoryName } from "../format.ts";
+import { counted, quote, repositoryName } from "../format.ts";
 import { formatBytes } from "../progress.ts";
 
 const repositoryFlag = {
@@ -32,6 +33,12 @@ export const backupCommands: Command[] = [
       const wanted = new Set(flags.list("repository").map(repositoryName));
       const all = await api.list("/repositories", "repositories", { query: { n: "1000" } });
       const repositories = all.filter(({ name }) => wanted.size === 0 || wanted.has(name));
+      for (const { name } of all) {
+        // The layouts are below the directory, whatever a registry answers with.
+        if (parseRepositoryName(name) === undefined) {
+          throw new CommandError(`the registry lists ${quote(name)}, which is no name of a repository`);
+        }
+      }
       const unknown = [...wanted].find((name) => !all.some((each) => each.name === name));
       if (unknown !== undefined) throw new CommandError(`there is no repository ${unknown}`);
       const report = await exportAll(call, args[0] ?? "", repositories);

@@ -94,7 +94,7 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
   return exitCodes.done;
 }
 
-/** What is copied under a tag that was given is one thing. */
+/** A copy under a tag that was given is one image. */
 function withTag(source: Source, roots: Root[], tag: string | undefined): Root[] {
   if (tag === undefined) return roots;
   const named = roots.filter(({ tags }) => tags.includes(tag));
@@ -173,7 +173,7 @@ async function contentOf(path: string) {
   return found.isDirectory() ? await layoutContent(path) : await archiveContent(path);
 }
 
-/** A pattern in which `*` stands for any characters. */
+/** A pattern in which `*` matches any characters. */
 function testOf(pattern: string): (tag: string) => boolean {
   const parts = pattern.split("*").map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&"));
   const expression = new RegExp(`^${parts.join(".*")}$`);

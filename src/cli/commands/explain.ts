@@ -4,7 +4,7 @@ import { type Command, exitCodes } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { formatGrants, quote, repositoryName } from "../format.ts";
 
-/** Says whether an account may do something. */
+/** Explains whether an account may do something. */
 export const explainCommand: Command = {
   name: "explain",
   arguments: ["ACCOUNT", "REPOSITORY", "VERB"],

@@ -6,7 +6,7 @@ import { CommandError, UsageError } from "../errors.ts";
 import { counted } from "../format.ts";
 import { formatBytes } from "../progress.ts";
 
-/** What collection came to. */
+/** The result of a collection. */
 type Collected = { freed: Freed; keptForSeconds: number };
 
 /** How long this waits for leases that run, before it collects once more. */
@@ -77,7 +77,7 @@ function show(output: Invocation["output"], freed: Freed): void {
 /** How many of the manifests are listed. */
 const mostListed = 20;
 
-/** Says what cannot be undone afterwards, and asks whether to go on. Throws where that is denied. */
+/** Lists what cannot be undone afterwards, and asks for confirmation. Throws if it is denied. */
 async function ask({ api, output, confirm }: Invocation): Promise<void> {
   const lines: string[] = [];
   let manifests = 0;

@@ -9,7 +9,7 @@ const named = (repository: string, tag: string) => {
   return { params: { name: repositoryName(repository), tag } };
 };
 
-/** Shows what was, and brings it back. */
+/** Shows how tags moved, and restores tags and manifests. */
 export const historyCommands: Command[] = [
   {
     name: "history",

@@ -22,7 +22,7 @@ const digestKind: ReferenceKind = {
 
 const confirmation: Flag = { name: "yes", summary: "needed, so that nothing is deleted by a slip" };
 
-/** Lists and deletes what a repository has. */
+/** Lists and deletes the tags and manifests of a repository. */
 export const manifestCommands: Command[] = [
   {
     name: "tag list",

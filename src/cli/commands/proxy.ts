@@ -19,11 +19,11 @@ import { RegistryProxy } from "../proxy/proxy.ts";
 import { type ListenOptions, listen } from "../proxy/server.ts";
 
 const defaultListen = "127.0.0.1:5001";
-/** What the platform lets through, with room for what is around it. */
+/** The platform's limit of a request, less some room for headers. */
 const maxChunkBytes = 90_000_000;
 const minChunkBytes = 64 * 1024;
 
-/** Layers of any size through what bounds the size of a request. */
+/** Pushes layers of any size through a limit on the size of requests. */
 export const proxyCommands: Command[] = [
   {
     name: "proxy",
@@ -102,7 +102,7 @@ async function serve(call: Invocation): Promise<number> {
   }
 }
 
-/** Asks the registry whether it is one, and lets the proxy in, before any client does. */
+/** Checks, before any client connects, that the address is a registry and that it accepts the credentials. */
 async function checkRegistry(transport: Transport, hasCredentials: boolean): Promise<void> {
   const authorization = hasCredentials ? undefined : "";
   const response = await transport.send({ method: "GET", target: "v2/", authorization });
@@ -145,7 +145,7 @@ async function listenOptions(flags: FlagValues, isRemote: boolean): Promise<List
   return { host, port, tls: cert === undefined || key === undefined ? undefined : { cert, key } };
 }
 
-/** Who reaches the proxy from elsewhere must not push with somebody else's credentials. */
+/** Clients on other machines must not push with the credentials of the proxy's user. */
 function refuseLogin(flags: FlagValues): undefined {
   if (!flags.has("username") && !flags.has("password-stdin")) return undefined;
   throw new UsageError("with --allow-remote clients log in themselves: --username would let everybody in");

@@ -4,7 +4,7 @@ import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { counted } from "../format.ts";
 import { formatBytes } from "../progress.ts";
 
-/** Reads and compares what is stored. */
+/** Reads all stored data and compares it. */
 export const scrubCommand: Command = {
   name: "scrub",
   arguments: [],

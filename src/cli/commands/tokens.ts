@@ -82,7 +82,7 @@ export const tokenCommands: Command[] = [
   },
 ];
 
-/** Says so where a token was given leave that its account does not have, which is no error: it may get it later. */
+/** Warns if a token has grants that its account does not have. That is not an error: the account may get them later. */
 async function noteWhatExceeds({ api, output }: Invocation, account: string, grants: Grant[]): Promise<void> {
   // The administrator has no record, and may do everything.
   if (grants.length === 0 || account === adminName) return;
@@ -90,7 +90,7 @@ async function noteWhatExceeds({ api, output }: Invocation, account: string, gra
   try {
     owner = await api.send("GET", "/accounts/{account}", { params: of(account) });
   } catch (error) {
-    // The token is made, and its secret told: what this is about is no reason to fail.
+    // The token exists, and its secret was printed: a failure of this check is not a failure of the command.
     if (error instanceof CommandError) return;
     throw error;
   }

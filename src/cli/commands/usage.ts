@@ -3,7 +3,7 @@ import type { UsagePage } from "../../contract/usage.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { formatBytes } from "../progress.ts";
 
-/** Says what is stored. */
+/** Prints how much is stored. */
 export const usageCommand: Command = {
   name: "usage",
   arguments: [],

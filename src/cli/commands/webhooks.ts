@@ -25,7 +25,7 @@ const settings: Flag[] = [
   { name: "webhook-secret-stdin", summary: "the secret that signs is on stdin; else one is made" },
 ];
 
-/** Lists, makes, changes and tries webhooks, and replays what they were not told. */
+/** Lists, creates, changes and tests webhooks, and replays events that were not delivered. */
 export const webhookCommands: Command[] = [
   {
     name: "webhook list",

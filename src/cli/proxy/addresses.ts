@@ -1,4 +1,4 @@
-/** Which address of the proxy stands for which of the registry. */
+/** Maps addresses of the proxy to those of the registry, and back. */
 
 /** The addresses of one registry, as the proxy's clients see them. */
 export class Addresses {
@@ -46,7 +46,7 @@ export class Addresses {
     return `${own}/${path}${url.search}`;
   }
 
-  /** What ends TLS for a registry often leaves it to say http, or no port. */
+  /** A server that terminates TLS for a registry often lets it write http, or no port. */
   #isOwn({ origin, hostname, protocol }: URL): boolean {
     if (origin === this.registry.origin) return true;
     return hostname === this.registry.hostname && protocol === "http:" && this.registry.protocol === "https:";

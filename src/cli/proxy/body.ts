@@ -9,9 +9,9 @@ const drainMs = 30_000;
 /** Some of a body; `isLast`: nothing follows. */
 export type BodyPiece = { bytes: Buffer; isLast: boolean };
 
-/** A body that is read only as fast as it is asked for. */
+/** A body that is read only as fast as its bytes are requested. */
 export class Body {
-  /** What the client says that it is long. */
+  /** The length that the client announced. */
   readonly announcedBytes: number | undefined;
   readonly #request: IncomingMessage;
   readonly #pieces: AsyncIterator<Buffer>;

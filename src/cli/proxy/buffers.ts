@@ -1,6 +1,6 @@
 /** The memory in which chunks are kept until the registry has them: a fixed amount, however many pushes there are. */
 
-/** How much memory all chunks together take; two at least are there. */
+/** The memory for all chunks together; there are at least two buffers. */
 const budgetBytes = 160 * 1024 * 1024;
 
 /** Buffers of one size, which are used again and again. */
@@ -29,19 +29,19 @@ export class ChunkBuffers {
     return this.#taken;
   }
 
-  /** Whether somebody waits for a buffer who has none. */
+  /** Whether a push that has no buffer waits for one. */
   get isShort(): boolean {
     return this.#waiting.length > 0;
   }
 
-  /** Has buffers hold so many bytes at least from now on. */
+  /** Sets the smallest size of buffers from now on. */
   growTo(bytes: number): void {
     if (bytes <= this.#bufferBytes) return;
     this.#bufferBytes = bytes;
     this.#free = [];
   }
 
-  /** A buffer, when there is one: first come, first served. Whoever has one waits for no other. */
+  /** Gets a buffer as soon as there is one, in the order of requests. A push that has one waits for no other. */
   async take(): Promise<Buffer> {
     return this.takeNow() ?? (await new Promise<Buffer>((resolve) => this.#waiting.push(resolve)));
   }
@@ -62,7 +62,7 @@ export class ChunkBuffers {
       return;
     }
     this.#taken--;
-    // When nothing is under way, the memory goes.
+    // When no push is in progress, the memory is released.
     if (this.#taken === 0) this.#free = [];
     else if (kept !== undefined) this.#free.push(kept);
   }

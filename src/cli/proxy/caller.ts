@@ -13,22 +13,22 @@ import { requestHeaders, responseHeaders } from "./headers.ts";
 /** An answer that comes before a body's end is an error; those are small. */
 const maxRefusalBytes = 1024 * 1024;
 
-/** What the proxy itself answers with, in the form of the registry's errors. */
+/** Answers of the proxy itself, in the form of the registry's errors. */
 export type Refusal = { status: number; code: string; message: string; headers?: Record<string, string> };
 
-/** A request, with what of it goes to the registry. */
+/** A request, with its address and credentials at the registry. */
 export class Caller {
   readonly method: string;
-  /** Where it goes. */
+  /** Its address at the registry. */
   readonly address: URL;
   /** The registry's headers of it. */
   readonly headers: Record<string, string>;
-  /** What is shown to the registry: the client's own, `""` for nothing, or `undefined` for the proxy's credentials. */
+  /** The credentials for the registry: the client's own, `""` for none, or `undefined` for those of the proxy. */
   readonly authorization: string | undefined;
-  /** What the proxy's credentials are asked for. */
+  /** The scopes for which the proxy's credentials need a token. */
   readonly scopes: readonly AccessEntry[];
   readonly body: Body;
-  /** Ends what is under way for it when the client goes away. */
+  /** Aborts its work when the client disconnects. */
   readonly signal: AbortSignal;
   readonly #addresses: Addresses;
   readonly #own: string;
@@ -37,7 +37,7 @@ export class Caller {
 
   /**
    * @param own `http(s)://host[:port]`, as the client calls the proxy
-   * @param hasCredentials whether the proxy has some for those who bring none
+   * @param hasCredentials whether the proxy has some for clients that send none
    */
   constructor(
     request: IncomingMessage,
@@ -69,7 +69,7 @@ export class Caller {
     return this.address.searchParams.get(name) ?? undefined;
   }
 
-  /** Lets a client begin its body that waits to be told so. */
+  /** Lets a client that waits for `100 Continue` begin its body. */
   welcomeBody(): void {
     if (this.#mustContinue) this.#response.writeContinue();
     this.#mustContinue = false;
@@ -85,7 +85,7 @@ export class Caller {
     const headers = responseHeaders(answer, this.#addresses, this.address, this.#own);
     if (this.#response.headersSent || this.#response.destroyed) return await discard(answer);
     if (!this.body.hasEnded && headers["content-length"] === undefined && this.method !== "HEAD") {
-      // It is a refusal, whose end the client is to see before it has sent all.
+      // The client should receive the end of this refusal before it has sent everything.
       const whole = await readWhole(answer, maxRefusalBytes);
       headers["content-length"] = String(whole.byteLength);
       this.#response.writeHead(answer.status, headers);
@@ -94,7 +94,7 @@ export class Caller {
     }
     this.#response.writeHead(answer.status, headers);
     if (answer.body === null || this.method === "HEAD") await discard(answer);
-    // What breaks off there breaks off here, so that it is not taken for whole.
+    // If one side breaks off, the other is broken off too, so that a part is not taken for the whole.
     else await pipeline(Readable.fromWeb(answer.body as never), this.#response, { end: false });
     await this.#end();
   }
@@ -114,20 +114,20 @@ export class Caller {
     this.#response.end();
   }
 
-  /** Says no, or why not. */
+  /** Answers with an error. */
   async refuse({ status, code, message, headers }: Refusal): Promise<void> {
     const body = JSON.stringify({ errors: [{ code, message: `stowage proxy: ${message}` }] });
     await this.answer(status, { "Content-Type": "application/json", ...headers }, body);
   }
 
-  /** Answers for what went wrong on the way. */
+  /** Answers for an error that happened on the way. */
   async fail(error: unknown): Promise<void> {
     if (this.signal.aborted) return;
     if (!(error instanceof RegistryError)) throw error;
     await this.refuse({ status: 502, code: error.code ?? "UNAVAILABLE", message: error.message });
   }
 
-  /** Ends the connection: an answer that has begun cannot be taken back. */
+  /** Closes the connection: an answer that has begun cannot be taken back. */
   abandon(): void {
     this.#response.destroy();
   }
@@ -135,7 +135,7 @@ export class Caller {
 
 const route = /^\/v2\/(.+)\/(blobs|manifests|tags|referrers)\/([^?]*)/;
 
-/** What a request needs to be allowed. A push begins by asking what is there, and may do so as who pushes. */
+/** The scopes that a request needs. A push begins with checks for existing content, which may use its scopes. */
 function scopesOf(method: string, target: string): AccessEntry[] {
   if (target.startsWith("/v2/_catalog")) return [catalogScope];
   const [, text = "", kind, rest = ""] = route.exec(target) ?? [];

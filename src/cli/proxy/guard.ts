@@ -1,4 +1,4 @@
-/** Whose requests a proxy takes that has credentials, or stands where they would go. */
+/** Decides which requests a proxy accepts, because it may have credentials of its own. */
 import type { IncomingHttpHeaders } from "node:http";
 import { isLoopbackHost, parseOrigin } from "../../oci/address.ts";
 

@@ -14,7 +14,7 @@ const ofConnection: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** What the transport writes itself. */
+/** Headers that the transport writes itself. */
 const ofTransport: ReadonlySet<string> = new Set([
   "accept-encoding",
   "authorization",

@@ -1,4 +1,4 @@
-/** What the proxy remembers of uploads that go through it, by their addresses at the registry. */
+/** Remembers the uploads that pass through the proxy, by their addresses at the registry. */
 import type { Hash } from "node:crypto";
 import type { LayerProgress } from "../layers.ts";
 
@@ -14,11 +14,11 @@ export type KnownUpload = {
 /** Uploads that were begun and never ended are forgotten at some time. */
 const maxKnown = 1000;
 
-/** A memory that may forget: what is not in it, the registry is asked. */
+/** A memory that may forget: the registry is asked about an upload that is not in it. */
 export class KnownUploads {
   readonly #uploads = new Map<string, KnownUpload>();
 
-  /** Takes an upload out, for as long as a request has to do with it. */
+  /** Takes an upload out while a request works on it. */
   take(location: URL): KnownUpload | undefined {
     const known = this.#uploads.get(location.pathname);
     this.#uploads.delete(location.pathname);

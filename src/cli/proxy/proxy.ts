@@ -1,4 +1,4 @@
-/** What the proxy does with each request. */
+/** How the proxy handles each request. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { minChunkBytes } from "../../client/upload.ts";
@@ -10,7 +10,7 @@ import { type UploadParts, UploadRequest } from "./upload.ts";
 /** The largest body that is passed on as one, and is none of an upload: a manifest has 4 MiB at most. */
 const maxPassedBytes = 16 * 1024 * 1024;
 
-/** What a proxy is made of. */
+/** The parts of a proxy. */
 export type ProxyOptions = UploadParts & {
   addresses: Addresses;
   /** Whether it shows credentials of its own for clients that bring none. */
@@ -87,7 +87,7 @@ export class RegistryProxy {
     await caller.relay(answer);
   }
 
-  /** Notes where an upload stands that was begun or asked about. */
+  /** Records the offset of an upload that was opened or checked. */
   #remember({ method, address }: Caller, answer: Response): void {
     const { transport, known, buffers } = this.#options;
     const given = answer.headers.get("Location");

@@ -22,7 +22,7 @@ export async function listen(
   const options = { requestTimeout: 0, headersTimeout: headersMs, keepAliveTimeout: idleMs };
   const server: Server =
     tls === undefined ? createServer(options, listener) : createTlsServer({ ...options, ...tls }, listener);
-  // Who waits for leave to send a body gets it when somebody reads it.
+  // A client that waits for permission to send its body gets it when the body is read.
   server.on("checkContinue", listener);
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {

@@ -15,7 +15,7 @@ import type { ChunkBuffers } from "./buffers.ts";
 import type { Caller } from "./caller.ts";
 import type { KnownUpload, KnownUploads } from "./known-uploads.ts";
 
-/** What uploads share. `note`: says something to the people at the proxy. */
+/** Shared by all uploads. `note`: prints something for the user of the proxy. */
 export type UploadParts = {
   transport: Transport;
   buffers: ChunkBuffers;
@@ -77,7 +77,7 @@ export class UploadRequest {
     }
   }
 
-  /** Finds out where the upload stands to which the bytes go. */
+  /** Asks for the offset of the upload that the bytes belong to. */
   async #find(): Promise<UploadSession | "answered"> {
     const caller = this.#caller;
     const location = withoutDigest(caller.address);
@@ -158,7 +158,7 @@ export class UploadRequest {
         if (spare !== undefined) held.add(spare);
       }
       const filling = spare === undefined ? undefined : this.#fill(spare);
-      // What is said of it is heard below, or not needed any more.
+      // Its error is handled below, or does not matter any more.
       filling?.catch(() => {});
       const refusal = await session.send(piece.bytes);
       if (refusal !== undefined) {
@@ -242,7 +242,7 @@ export class UploadRequest {
     return true;
   }
 
-  /** What the registry says of the blob, if that is to be asked. */
+  /** The registry's answer about the blob, if it is to be asked. */
   async #blob(isAsked: boolean): Promise<Response | undefined> {
     if (!isAsked || this.#digest === undefined) return undefined;
     const { scopes, signal, authorization } = this.#caller;
@@ -265,7 +265,7 @@ export class UploadRequest {
     return url;
   }
 
-  /** Passes on what the registry said instead of taking the bytes. */
+  /** Passes on the registry's answer instead of reading the bytes. */
   async #refused(response: Response): Promise<void> {
     const { status } = response;
     const { note, transport } = this.#parts;

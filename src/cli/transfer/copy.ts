@@ -1,4 +1,4 @@
-/** The copying itself: every manifest after what it references, under the same digests. What is there is not sent. */
+/** Copies manifests, each after its references, under the same digests. Existing content is not sent. */
 import { type Descriptor, readDescriptors } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import { annotationsOf, readManifest } from "../../oci/manifest.ts";
@@ -9,7 +9,7 @@ import { CommandError } from "../errors.ts";
 import type { Layers } from "../layers.ts";
 import type { Destination, Manifest, Root, Source, Subject } from "./ends.ts";
 
-/** What a copy came to; with `--dry-run`, what it would come to. */
+/** The result of a copy; with `--dry-run`, the expected result. */
 export type CopyReport = {
   tags: string[];
   manifests: number;
@@ -22,7 +22,7 @@ export type CopyReport = {
 export type CopyOptions = { platform?: string | undefined; isDryRun: boolean; layers: Layers };
 
 const blobsAtOnce = 4;
-/** An index in an index is as deep as anybody goes. */
+/** Indexes within indexes are not nested more deeply in practice. */
 const maxDepth = 10;
 
 /** Copies from one source to one destination. */
@@ -31,7 +31,7 @@ export class Copy {
   readonly #source: Source;
   readonly #destination: Destination;
   readonly #options: CopyOptions;
-  /** What is at the destination, or on its way there. */
+  /** Content that is at the destination, or on its way there. */
   readonly #manifests = new Set<Digest>();
   readonly #blobs = new Set<Digest>();
 
@@ -41,7 +41,7 @@ export class Copy {
     this.#options = options;
   }
 
-  /** Copies some roots, one after the other, with all that they reference and what refers to them. */
+  /** Copies some roots, one after another, with their references and referrers. */
   async run(roots: readonly Root[]): Promise<void> {
     for (const root of roots) {
       const { platform } = this.#options;
@@ -71,7 +71,7 @@ export class Copy {
     throw new CommandError(`${this.#source.name} has no image for ${platform}; there are ${known}`);
   }
 
-  /** Copies a manifest with what it references, then what refers to it. */
+  /** Copies a manifest with its references, then its referrers. */
   async #copyManifest(
     digest: Digest,
     mediaType: string,
@@ -141,7 +141,7 @@ export class Copy {
         await this.#copyBlob(next.digest, next.size, next.isRequired);
       }
     };
-    // All of them end before one's failure is told, so that nothing goes on behind it.
+    // All of them end before a failure is reported, so that no work continues after it.
     const ended = await Promise.allSettled(Array.from({ length: blobsAtOnce }, work));
     for (const each of ended) if (each.status === "rejected") throw each.reason;
   }
@@ -151,7 +151,7 @@ export class Copy {
     this.#blobs.add(digest);
     if (await this.#destination.hasBlob(digest)) return;
     const size = described ?? (await this.#source.blobSize(digest));
-    // What a manifest names and need not have may be elsewhere, or nowhere.
+    // Content that a manifest names but does not require may be elsewhere, or nowhere.
     if (size === undefined || (!isRequired && (await this.#source.blobSize(digest)) === undefined)) return;
     this.report.blobs++;
     if (this.#options.isDryRun) {
@@ -195,7 +195,7 @@ function factsOf({ digest, mediaType, bytes }: Manifest): ManifestFacts {
   throw new CommandError(`the manifest ${digest} cannot be copied: ${reading.reason}`);
 }
 
-/** The descriptors of what a manifest is made of. In one of unknown type, they may be anything. */
+/** The descriptors that a manifest consists of. In a manifest of unknown type, they may be anything. */
 function descriptorsIn({ bytes }: Manifest): Descriptor[] {
   const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
   return [

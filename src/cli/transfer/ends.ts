@@ -1,12 +1,12 @@
-/** What a copy goes from and to: repositories, image layouts, archives. */
+/** Sources and destinations of a copy: repositories, image layouts, archives. */
 import type { Descriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import type { Digest, RepositoryName } from "../../oci/reference.ts";
 
-/** A manifest, and what it is. */
+/** A manifest, and its type. */
 export type Manifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
 
-/** What is copied: a manifest, and the tags that it gets. */
+/** A manifest to copy, and the tags that it gets. */
 export type Root = { digest: Digest; mediaType: string; tags: string[] };
 
 /** Where content comes from. */
@@ -20,7 +20,7 @@ export type Source = {
   /** How large a blob is; `undefined` where there is none. */
   blobSize(digest: Digest): Promise<number | undefined>;
   openBlob(digest: Digest, size: number): Promise<BlobSource>;
-  /** What refers to a manifest: signatures and the like. */
+  /** The referrers of a manifest: signatures and the like. */
   referrers(digest: Digest): Promise<Descriptor[]>;
   /** Manifests that stand for others by their tags: signatures as cosign stores them. */
   signatures(digest: Digest): Promise<Root[]>;
@@ -28,10 +28,10 @@ export type Source = {
   repository?: { registry: URL; name: RepositoryName };
 };
 
-/** What came of a blob. */
+/** The outcome of copying a blob. */
 export type BlobOutcome = "sent" | "mounted";
 
-/** Where content goes. */
+/** A destination of content. */
 export type Destination = {
   name: string;
   /** The digest that a tag points at; `undefined` where there is no such tag. */
@@ -45,9 +45,9 @@ export type Destination = {
     onBytes: (count: number) => void,
     from: RepositoryName | undefined,
   ): Promise<BlobOutcome>;
-  /** Stores a manifest, under tags if there are any. `subject`: what it refers to. */
+  /** Stores a manifest, under tags if there are any. `subject`: the manifest that it refers to. */
   putManifest(manifest: Manifest, tags: readonly string[], subject: Subject | undefined): Promise<void>;
-  /** What is written last. */
+  /** Writes what has to be written last. */
   finish?(): Promise<void>;
   registry?: URL;
 };

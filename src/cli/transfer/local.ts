@@ -1,4 +1,4 @@
-/** Image layouts in directories, as what a copy goes from and to. */
+/** Image layouts in directories, as sources and destinations of a copy. */
 import { stat } from "node:fs/promises";
 import { type Descriptor, readDescriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
@@ -22,7 +22,7 @@ export type LocalContent = {
 };
 
 /**
- * Content on disk to copy from: what has a tag, or all of it.
+ * Content on disk to copy from: the manifest with a tag, or all of it.
  *
  * @param tag the one that is meant; `undefined` for all
  */
@@ -74,7 +74,7 @@ async function readWhole(content: LocalContent, digest: Digest, place: Place): P
   throw new CommandError(`${content.name} is damaged: what is there for ${digest} is ${computed}`);
 }
 
-/** The manifests of a layout that refer to another one, by what they refer to. */
+/** The manifests of a layout that refer to another one, by their subject. */
 async function subjectsIn(
   content: LocalContent,
   manifest: (digest: Digest, mediaType: string) => Promise<Manifest | undefined>,

@@ -1,4 +1,4 @@
-/** Repositories of registries, as what a copy goes from and to. */
+/** Repositories of registries, as sources and destinations of a copy. */
 import { blobReader } from "../../client/blob-reader.ts";
 import { pushBlob } from "../../client/push-blob.ts";
 import type { ImageReference } from "../../client/reference.ts";
@@ -9,13 +9,13 @@ import { type Digest, hexOf, parseTag, type Tag } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
 
-/** Tags under which cosign stores what it says of a manifest. */
+/** The tags under which cosign stores signatures, attestations and SBOMs of a manifest. */
 const signatureTag = /^sha256-([0-9a-f]{64})\.(?:sig|att|sbom)$/;
 
 /**
- * A repository to copy from: one image of it, or all whose tags a test lets through.
+ * A repository to copy from: one image of it, or all images whose tags match.
  *
- * @param wants what tags are wanted; `undefined` for the one image that the reference names
+ * @param wants which tags to copy; `undefined` for the one image that the reference names
  */
 export function remoteSource(
   transport: Transport,
@@ -25,9 +25,11 @@ export function remoteSource(
   const { repository: name, registry } = reference;
   const remote = new RemoteRepository(transport, name, ["pull"]);
   const text = formatImageReference(reference);
-  let tags: Promise<string[]> | undefined;
+  let tags: Promise<Tag[]> | undefined;
+  // Each becomes a piece of an address, also of the destination's: there is nothing among them but tags.
+  const listTags = async () => (await Array.fromAsync(remote.tags())).flatMap((tag) => parseTag(tag) ?? []);
   const allTags = () => {
-    tags ??= Array.fromAsync(remote.tags());
+    tags ??= listTags();
     return tags;
   };
   const resolve = async (tag: Tag): Promise<Root> => {
@@ -41,7 +43,7 @@ export function remoteSource(
     roots: async () => {
       if (wants !== undefined) {
         const wanted = (await allTags()).filter((tag) => !signatureTag.test(tag) && wants(tag));
-        return await Promise.all(wanted.map((tag) => resolve(tag as Tag)));
+        return await Promise.all(wanted.map(resolve));
       }
       if (reference.digest === undefined) return [await resolve(reference.tag ?? ("latest" as Tag))];
       const found = await remote.manifest(reference.digest);
@@ -55,7 +57,7 @@ export function remoteSource(
     referrers: (digest) => remote.referrers(digest),
     signatures: async (digest) => {
       const own = (await allTags()).filter((tag) => signatureTag.exec(tag)?.[1] === hexOf(digest));
-      return await Promise.all(own.map((tag) => resolve(tag as Tag)));
+      return await Promise.all(own.map(resolve));
     },
   };
 }

@@ -1,4 +1,4 @@
-/** What is in a tar archive, and where. Source: POSIX, "pax Interchange Format"; GNU tar, "Basic Tar Format". */
+/** The files in a tar archive. Source: POSIX, "pax Interchange Format"; GNU tar, "Basic Tar Format". */
 import type { FileHandle } from "node:fs/promises";
 import { posix } from "node:path";
 import { CommandError } from "../errors.ts";
@@ -10,7 +10,7 @@ const blockBytes = 512;
 const maxNameBytes = 64 * 1024;
 const maxEntries = 100_000;
 
-/** Reads the headers of an archive; links lead to what they name. */
+/** Reads the headers of an archive; links are resolved. */
 export async function readTar(file: FileHandle, path: string): Promise<Map<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   const links = new Map<string, string>();
@@ -84,7 +84,7 @@ function textAt(header: Buffer, offset: number, length: number): string {
 
 function numberAt(header: Buffer, offset: number, length: number): number {
   const first = header[offset] ?? 0;
-  // GNU tar writes what is too large for octal digits in base 256.
+  // GNU tar writes numbers that are too large for octal digits in base 256.
   if ((first & 0x80) !== 0) return header.readUIntBE(offset + length - 6, 6);
   const digits = textAt(header, offset, length).trim();
   return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : 0;

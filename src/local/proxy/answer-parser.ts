@@ -1,5 +1,5 @@
 /**
- * Reads workerd's answers. Whoever sends them is trusted to speak HTTP; that an answer is complete is checked.
+ * Reads workerd's answers. workerd is trusted to speak HTTP; only the completeness of an answer is checked.
  *
  * Source: RFC 9112, 4, 6.3, 7.1.
  */
@@ -9,18 +9,18 @@ export interface AnswerHead {
   status: number;
   reason: string;
   headers: string[];
-  /** Bytes in the body; `undefined` where it is only known at its end. */
+  /** Bytes in the body; `undefined` if only its end shows the length. */
   length: number | undefined;
 }
 
-/** Gets an answer in order. A piece of a body lasts until the next one, but is overwritten unless it `lasts`. */
+/** Receives an answer in order. A piece of a body is valid until the next one arrives, unless it `lasts`. */
 export interface AnswerReceiver {
   onHead(head: AnswerHead): void;
   onBody(piece: Buffer, lasts: boolean): void;
   onEnd(): void;
 }
 
-/** What an answer that is none is thrown as. */
+/** Thrown for bytes that are not an answer. */
 export class AnswerError extends Error {}
 
 /** Much more than the Worker sends. */
@@ -30,18 +30,18 @@ const headEnd = Buffer.from("\r\n\r\n");
 
 type State = "head" | "body" | "size" | "chunk" | "chunk end" | "trailer" | "done";
 
-/** Parses one answer after the other on a connection. */
+/** Parses the answers on a connection, one after another. */
 export class AnswerParser {
   #state: State = "done";
   #receiver: AnswerReceiver | undefined;
   #isHead = false;
-  /** What has come of a head, or of a line between chunks. */
+  /** The part of a head, or of a line between chunks, that has arrived. */
   #text = "";
-  /** Bytes that are left of the body, or of the chunk. */
+  /** Bytes that are still to come of the body, or of the chunk. */
   #left = 0;
   #mayReuse = false;
 
-  /** Whether the connection may be used again, once the answer is read. */
+  /** Whether the connection may be reused after the answer. */
   get mayReuse(): boolean {
     return this.#mayReuse;
   }
@@ -55,9 +55,9 @@ export class AnswerParser {
   }
 
   /**
-   * Takes what was read.
+   * Parses bytes that were read.
    *
-   * @param lasts whether nothing overwrites it
+   * @param lasts whether the bytes are never overwritten
    * @throws AnswerError
    */
   take(bytes: Buffer, lasts: boolean): void {
@@ -90,7 +90,7 @@ export class AnswerParser {
   }
 
   #takeHead(bytes: Buffer, from: number, receiver: AnswerReceiver): number {
-    // What ends it may have come in two reads.
+    // The end marker may be split over two reads.
     const before = this.#text.length;
     let end = before === 0 ? bytes.indexOf(headEnd, from) : -1;
     if (end >= 0) {
@@ -111,7 +111,7 @@ export class AnswerParser {
 
   #startBody(text: string, receiver: AnswerReceiver): void {
     const { head, isChunked, isLast } = parseHead(text);
-    // An interim answer: none that the Worker sends.
+    // An interim answer, which the Worker never sends.
     if (head.status < 200) return;
     this.#mayReuse = !isLast;
     const hasNone = this.#isHead || head.status === 204 || head.status === 304;

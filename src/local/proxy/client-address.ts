@@ -1,8 +1,8 @@
-/** Where a client is. */
+/** The address of a client. */
 
 /**
- * The address of the client: that of its socket, or what a trusted proxy says of it. Of a list the last entry counts,
- * which is the one that the proxy itself has added; those before it are what the client said.
+ * The address of the client: that of its socket, or the one that a trusted proxy reports. The last entry of a list counts,
+ * because the proxy itself has added it; the client may have sent those before it.
  *
  * @param remoteAddress as sockets have it: an address of IPv4 may come as one of IPv6
  * @param forwardedFor the last `X-Forwarded-For`, where a proxy is trusted

@@ -14,7 +14,7 @@ interface Waiting {
 interface Client {
   current: ProxiedRequest | undefined;
   waiting: Waiting[];
-  /** What is sent after the last answer where something that is not a request came next. */
+  /** Sent after the last answer, if something that is not a request followed. */
   closingText: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** How many connections the limit of file descriptors leaves room for. */
+/** How many connections the limit of file descriptors allows. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
@@ -7,13 +7,13 @@ const mostConnections = 8192;
 /** For files, the services of this process and connections that are only there to be refused. */
 const reserved = 256;
 
-/** How many file descriptors this process may have; `undefined` where there is no limit, or it cannot be known. */
+/** How many file descriptors this process may have; `undefined` if there is no limit, or it is unknown. */
 function descriptorLimit(): number | undefined {
   const limit = Number(/^Max open files\s+(\S+)/m.exec(ownLimits())?.[1] ?? shellLimit());
   return Number.isInteger(limit) ? limit : undefined;
 }
 
-/** proc(5). There may be none, and Deno lets nobody read it who has not all permissions. */
+/** proc(5). It may not exist, and Deno lets only programs with all permissions read it. */
 function ownLimits(): string {
   try {
     return readFileSync("/proc/self/limits", "utf8");
@@ -22,7 +22,7 @@ function ownLimits(): string {
   }
 }
 
-/** A shell has the limit of who starts it. */
+/** A shell inherits the limit of the process that starts it. */
 function shellLimit(): string | undefined {
   try {
     return execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" });

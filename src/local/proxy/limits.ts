@@ -11,29 +11,29 @@ export interface ProxyLimits {
   headersMs: number;
   /** How long a connection may be without a request. Longer than Go's clients (90 s) and nginx (60 s) keep theirs. */
   idleMs: number;
-  /** Of a request line with its headers. */
+  /** The size of a request line with its headers. */
   headerBytes: number;
-  /** How long a body that is wanted may stand still. A client that uploads has no reason to wait. */
+  /** How long a body that is wanted may pause. A client that uploads has no reason to wait. */
   silenceMs: number;
-  /** A body that is wanted must bring `leastRate` bytes a second, taken over this time. */
+  /** A wanted body must have at least `leastRate` bytes a second, averaged over this time. */
   rateMs: number;
   leastRate: number;
-  /** What is read of a body after its request was refused, so that the client gets to see the answer. */
+  /** How much of a body is read after its request was refused, so that the client can receive the answer. */
   drainMs: number;
   drainBytes: number;
-  /** How long an answer may wait for a client that reads none of it. Clients may pause to write to slow disks. */
+  /** How long an answer may wait while its client reads nothing. Clients may pause to write to slow disks. */
   unreadMs: number;
-  /** How long a client that waits for `100 Continue` is kept waiting for a refusal instead. Curl waits 1 s for either. */
+  /** How long to wait for a refusal before `100 Continue` is sent. Curl waits 1 s for either. */
   continueMs: number;
-  /** Requests that a client may have sent ahead on one connection. */
+  /** How many requests a client may send ahead on one connection. */
   pipelined: number;
-  /** How many connections there may be; by default what the limit of file descriptors allows. */
+  /** The maximum number of connections; by default as many as the limit of file descriptors allows. */
   connections: number | undefined;
-  /** How often deadlines are looked at. */
+  /** How often deadlines are checked. */
   sweepMs: number;
 }
 
-/** What holds unless a test says otherwise. */
+/** The defaults, which tests override. */
 export const defaultLimits: ProxyLimits = {
   headersMs: 15 * second,
   idleMs: 100 * second,

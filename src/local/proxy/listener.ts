@@ -13,7 +13,7 @@ export type ProxyIdentity = Pick<TlsIdentity, "cert" | "key">;
 /** A server that is not listening yet. */
 export interface Listener {
   server: HttpServer | HttpsServer;
-  /** Has connections from now on use another certificate. Throws where it cannot be used, or TLS is not spoken. */
+  /** Makes new connections use another certificate. Throws if it cannot be used, or the server does not speak TLS. */
   renew(identity: ProxyIdentity): void;
 }
 
@@ -25,7 +25,7 @@ const warnEveryMs = 60_000;
 
 const tlsOptions = ({ cert, key }: ProxyIdentity) => ({ cert, key, minVersion: "TLSv1.2" as const });
 
-/** Makes a server: of HTTPS with an identity, of HTTP without. */
+/** Makes a server: for HTTPS with an identity, for HTTP without. */
 export function createListener(
   identity: ProxyIdentity | undefined,
   limits: ProxyLimits,
@@ -48,7 +48,7 @@ export function createListener(
     identity &&
     createHttpsServer({ ...options, ...tlsOptions(identity), handshakeTimeout: limits.headersMs });
   const server = secure ?? createHttpServer(options);
-  // None of the headers is left out for there being many: their size is bounded.
+  // No header is dropped because there are many: their size is bounded.
   server.maxHeadersCount = 0;
   Object.assign(server, { httpAllowHalfOpen: true });
   admit(server, limits, secure === undefined ? undefined : limits.headersMs, rarely(warn));
@@ -63,7 +63,7 @@ export function createListener(
   };
 }
 
-/** Stands between the listening socket and the server: too many connections, and plain HTTP where TLS is spoken. */
+/** Refuses connections before the server gets them: too many, or plain HTTP where TLS is spoken. */
 function admit(
   server: HttpServer | HttpsServer,
   { connections = connectionCap() }: ProxyLimits,
@@ -79,7 +79,7 @@ function admit(
   const accept = (socket: Socket) => {
     socket.on("error", () => socket.destroy());
     if (open >= connections) {
-      // Those that wait for nothing go first: their clients connect again when they need to.
+      // Idle connections are closed first: their clients connect again when they need to.
       server.closeIdleConnections();
       warn(`there are ${connections} connections, and no more are taken`);
       if (refusing >= mostRefusals) {
@@ -98,7 +98,7 @@ function admit(
     else greet(socket, greetingMs, serve);
   };
   server.removeAllListeners("connection").on("connection", accept);
-  // Of the system, such as that no file descriptor is left: the connection is lost, the server is not.
+  // A system error, such as no free file descriptor: the connection is lost, but the server is not.
   server.on("error", (error: NodeJS.ErrnoException) => {
     if (!server.listening) return;
     server.closeIdleConnections();
@@ -106,7 +106,7 @@ function admit(
   });
 }
 
-/** Looks at the first byte of a connection: whoever speaks plain HTTP would get but the noise of a failed handshake. */
+/** Looks at the first byte of a connection: otherwise plain HTTP would only get the bytes of a failed handshake. */
 function greet(socket: Socket, timeoutMs: number, serve: (socket: Socket) => void): void {
   const drop = () => socket.destroy();
   socket.setTimeout(timeoutMs, drop);
@@ -120,7 +120,7 @@ function greet(socket: Socket, timeoutMs: number, serve: (socket: Socket) => voi
   });
 }
 
-/** Says something at most once in a while. */
+/** Reports something, at most once in a while. */
 function rarely(say: (message: string) => void): (message: string) => void {
   let saidAt = Number.NEGATIVE_INFINITY;
   return (message) => {

@@ -7,12 +7,12 @@ import { requestHead } from "./request-head.ts";
 import { StallDetector, type Wait } from "./stall-detector.ts";
 import type { Connection, Exchange, Upstream } from "./upstream.ts";
 
-/** What all requests of a reverse proxy have in common. */
+/** Shared by all requests of a reverse proxy. */
 export interface ProxyContext {
   upstream: Upstream;
   limits: ProxyLimits;
   trustForwarded: boolean;
-  /** What tells workerd that a request is from here; `undefined` where nobody else can send one. */
+  /** The secret that shows workerd that a request is from here; `undefined` if no other program can send one. */
   secret: string | undefined;
   /** Whether clients are to close their connections. */
   isStopping: boolean;
@@ -37,7 +37,7 @@ export class ProxiedRequest implements Exchange {
   #text = "";
   #isChunked = false;
   #body: BodyState = "complete";
-  /** Whether workerd has all of the request, so that its connection only waits for the answer. */
+  /** Whether workerd has the whole request, so that its connection only waits for the answer. */
   #isPassedOn = false;
   #continueTimer: NodeJS.Timeout | undefined;
   #isReading = false;
@@ -79,7 +79,7 @@ export class ProxiedRequest implements Exchange {
     }
   }
 
-  /** Whether all of it has come. */
+  /** Whether the whole request has arrived. */
   get isWhole(): boolean {
     return this.#body === "complete";
   }
@@ -93,12 +93,12 @@ export class ProxiedRequest implements Exchange {
     this.#isAnswered = true;
   }
 
-  /** The client sends nothing more. It may be waiting for its answer. */
+  /** The client has stopped sending. It may be waiting for its answer. */
   onHalfClose(): void {
     if (this.#body !== "complete") this.fail(400, "the body broke off");
   }
 
-  /** What came after the head is no body, or not all of it comes. To be called while it is not whole. */
+  /** The bytes after the head are not a body, or the body breaks off. Call it before the request is whole. */
   fail(status: number, message: string): void {
     this.#abandon();
     if (this.#response.headersSent) this.#request.socket.destroy();
@@ -121,7 +121,7 @@ export class ProxiedRequest implements Exchange {
         piece.byteLength <= smallBytes
       ) {
         this.#isAnswered = true;
-        // Written as text it goes out together with the head.
+        // Written as text, it is sent together with the head.
         response.end(piece.toString("latin1"), "latin1");
         return;
       }
@@ -134,7 +134,7 @@ export class ProxiedRequest implements Exchange {
       this.#isUnread = false;
       this.#connection?.resume();
     });
-    // What the kernel has not taken yet is still being read from the buffer.
+    // The kernel still reads the rest from the buffer.
     if (response.writableLength > 0) {
       isWaiting = true;
       this.#isUnread = true;
@@ -151,7 +151,7 @@ export class ProxiedRequest implements Exchange {
   onEnd(): void {
     const connection = this.#connection;
     this.#connection = undefined;
-    // Of a body that was not sent to its end, workerd would take the next request for the rest.
+    // If a body was not sent to its end, workerd would take the next request for the rest of it.
     if (this.#isPassedOn) connection?.finish();
     else connection?.destroy();
     if (this.#isAnswered) return;
@@ -183,7 +183,7 @@ export class ProxiedRequest implements Exchange {
 
   #waitsFor(): Wait {
     if (this.#body === "drained") return "drain";
-    // While the Worker reads nothing, it is not the client who is slow.
+    // While the Worker reads nothing, the client cannot be blamed for being slow.
     if (this.#body === "sent on" && !this.#isBlocked) return "body";
     return this.#isUnread ? "answer" : "workerd";
   }
@@ -206,7 +206,7 @@ export class ProxiedRequest implements Exchange {
     const request = this.#request;
     request.on("data", (piece: Buffer) => this.#onData(piece));
     request.on("end", () => this.#onBodyEnd());
-    // What breaks is noticed where the answer ends.
+    // A broken connection is noticed when the answer ends.
     request.on("error", () => {});
   }
 
@@ -237,13 +237,13 @@ export class ProxiedRequest implements Exchange {
     if (this.#isAnswered) this.#response.end();
   }
 
-  /** From here on the body is read only so that the client, which may still be sending it, gets to see the answer. */
+  /** From here on the body is read only so that the client, which may still be sending it, can receive the answer. */
   #drain(): void {
     const wasHeld = this.#body === "held";
     this.#body = "drained";
     this.#drainedFrom = this.#stalls.received;
     clearTimeout(this.#continueTimer);
-    // Whether the client sends it all the same, nobody knows: RFC 9110, 10.1.1.
+    // It is unknown whether the client sends it nevertheless: RFC 9110, 10.1.1.
     if (wasHeld) this.#response.shouldKeepAlive = false;
     this.#readBody();
     this.#unblock();
@@ -276,7 +276,7 @@ export class ProxiedRequest implements Exchange {
     this.#finish();
   }
 
-  /** Refuses what is not worth to be read any further. */
+  /** Refuses a request whose body should not be read any further. */
   #cut({ status, headers, body }: Refusal): void {
     this.#body = "complete";
     this.#response.writeHead(status, headers);

@@ -1,9 +1,9 @@
 /**
  * Where the local server listens: an HTTP server of the runtime's own, which is strict about what it reads, and passes
- * requests on to workerd over connections that are kept. workerd itself listens where nobody else can reach it.
+ * requests on to workerd over connections that are reused. No other program can reach workerd itself.
  *
- * It does what workerd does not do: TLS, deadlines, `Expect: 100-continue`, HTTP/1.0, the client's address, and a strict
- * reading of what HTTP forbids.
+ * It does what workerd does not do: TLS, deadlines, `Expect: 100-continue`, HTTP/1.0, the client's address, and
+ * refusing everything that HTTP forbids.
  */
 import { once } from "node:events";
 import type { Channel } from "../channels.ts";
@@ -13,7 +13,7 @@ import { createListener, type ProxyIdentity } from "./listener.ts";
 import type { ProxiedRequest, ProxyContext } from "./proxied-request.ts";
 import { Upstream } from "./upstream.ts";
 
-/** Where the reverse proxy listens, and where it passes requests on to. */
+/** The address of the reverse proxy, and of the workerd behind it. */
 export interface ProxyOptions {
   /** With it, the reverse proxy speaks TLS; without, plain HTTP. */
   identity: ProxyIdentity | undefined;
@@ -26,7 +26,7 @@ export interface ProxyOptions {
   secret?: string | undefined;
   /** Whether the last entry of `X-Forwarded-For` is the client's address. */
   trustForwarded?: boolean;
-  /** Gets what an operator should know, in a sentence; at most once a minute. */
+  /** Receives a sentence for the operator; at most once a minute. */
   warn?: (message: string) => void;
   /** For tests. */
   limits?: Partial<ProxyLimits>;
@@ -36,22 +36,22 @@ export interface ProxyOptions {
 export interface ReverseProxy {
   /** The port it listens on. */
   port: number;
-  /** Refuses connections from now on; requests that are there go on. */
+  /** Refuses new connections; requests in progress continue. */
   stopListening(): void;
   /**
-   * To be called when workerd has ended: waits until what it sent has left for the clients.
+   * Call it when workerd has ended: waits until everything it sent has been passed to the clients.
    *
-   * @returns false if some was still here when the time was over
+   * @returns false if some data was left when the time was over
    */
   flush(timeoutMs: number): Promise<boolean>;
-  /** Has connections from now on use another certificate; those there are go on. Throws where it cannot be used. */
+  /** Makes new connections use another certificate; existing ones continue. Throws if it cannot be used. */
   renew(identity: ProxyIdentity): void;
 }
 
-/** How often `flush` looks whether all is gone. */
+/** How often `flush` checks whether everything was sent. */
 const flushPollMs = 10;
 
-/** Starts listening. Rejects with the system's error where that is not possible. */
+/** Starts listening. Rejects with the system's error if that is impossible. */
 export async function startProxy(options: ProxyOptions): Promise<ReverseProxy> {
   const { identity, host, port, secret, trustForwarded = false, warn = () => {} } = options;
   const limits = { ...defaultLimits, ...options.limits };

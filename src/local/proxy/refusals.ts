@@ -1,4 +1,4 @@
-/** What the reverse proxy answers by itself. */
+/** Answers of the reverse proxy itself. */
 import type { Duplex } from "node:stream";
 import { errorCatalogue } from "../../oci/errors.ts";
 
@@ -9,7 +9,7 @@ export interface Refusal {
   body: string;
 }
 
-/** An error as distribution-spec has them. `isLast`: the connection is of no use after it. */
+/** An error in the form of distribution-spec. `isLast`: the connection is closed after it. */
 export function refusal(status: number, message: string, isLast = false): Refusal {
   const isPassing = status === 503;
   const code = isPassing ? errorCatalogue.UNAVAILABLE.code : errorCatalogue.REQUEST_INVALID.code;
@@ -46,19 +46,19 @@ export function wrongProtocol(isTls: boolean): string {
 export const tlsHandshake = 0x16;
 
 /**
- * Sends a last text to a client and closes the connection: the client could leave its side open for ever, and the server
- * has no deadline for it any more.
+ * Sends a last text to a client and closes the connection: the client could leave its side open for ever, and the
+ * server has no deadline for it any more.
  */
 export function endWith(socket: Duplex, text: string): void {
   socket.end(text, () => socket.destroy());
 }
 
-/** What the reverse proxy says of a failure of the parser, by its status. */
+/** The message for each status with which the parser fails. */
 export function whyMalformed(code: string | undefined): { status: number; message: string } {
   if (code === "HPE_HEADER_OVERFLOW") return { status: 431, message: "the headers are too large" };
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return { status: 408, message: "the request took too long" };
   return { status: 400, message: "the request is malformed" };
 }
 
-/** What the reverse proxy says while workerd does not answer. */
+/** The message while workerd does not answer. */
 export const unavailable = errorCatalogue.UNAVAILABLE.message;

@@ -1,6 +1,6 @@
 /**
- * What of a request's head goes to workerd. The reverse proxy writes it anew, so that workerd sees one request where the reverse proxy
- * saw one: nothing that the two could read differently is passed on.
+ * Writes the head of a request for workerd. It is written anew, so that workerd and the reverse proxy see the same
+ * request: nothing that the two could read differently is passed on.
  *
  * Sources: RFC 9110, 7.2, 7.6.1, 9.3.7, 10.1.1; RFC 9112, 3.2, 6.1.
  */
@@ -10,27 +10,27 @@ import { parseOrigin } from "../../oci/address.ts";
 import type { Rejection, Result } from "../../oci/errors.ts";
 import { clientAddress } from "./client-address.ts";
 
-/** The header that carries the client's address to the Worker. Where a client sends it, it is dropped. */
+/** The header that carries the client's address to the Worker. A client's own value is dropped. */
 export const addressHeader = "Stowage-Client-Address";
 
-/** How the end of a body is known. */
+/** How the end of a body is recognised. */
 export type Framing = "none" | "length" | "chunked";
 
 type RefusedHead = 400 | 417 | 431 | 501 | 505;
 
-/** A head for workerd, or why there is none: a status, and what was wrong. */
+/** A head for workerd, or the reason for a refusal: a status and a message. */
 export type RequestHead = Result<
   { text: string; framing: Framing; path: string },
   Rejection & { status: RefusedHead }
 >;
 
-/** What is known about the connection. */
+/** Facts about the connection. */
 export type HeadOptions = { trustForwarded: boolean; secret: string | undefined };
 
 /** The parser bounds the bytes of names and values, of which there may be thousands. Clients send some twenty. */
 const mostHeaders = 200;
 
-/** What is between the client and the reverse proxy alone, or is written anew. */
+/** Headers that concern only the client and the reverse proxy, or that are written anew. */
 const dropped = new Set([
   "connection",
   "keep-alive",
@@ -85,7 +85,7 @@ export function requestHead(request: IncomingMessage, { trustForwarded, secret }
     return refused(417, "the only Expect is 100-continue");
   const target = splitTarget(method, request.url ?? "");
   if (target === undefined) return refused(400, "the request's target is malformed");
-  // HTTP/1.0 has no Host: the client means whom it has connected to.
+  // HTTP/1.0 has no Host: the client means the server that it has connected to.
   host = target.authority ?? host ?? (httpVersion === "1.0" ? ownHost(request) : undefined);
   if (host === undefined) return refused(400, "the Host header is missing");
   if (!isHost(host)) return refused(400, "the Host header is malformed");
@@ -108,7 +108,7 @@ export function requestHead(request: IncomingMessage, { trustForwarded, secret }
   return { ok: true, text, framing, path: target.path };
 }
 
-/** The last host that was found to be one: clients use few, and a URL takes as long to parse as the rest of a head. */
+/** The last valid host: clients use few, and parsing a URL takes as long as the rest of a head. */
 let lastHost = "";
 
 function isHost(text: string): boolean {
@@ -124,7 +124,7 @@ function splitTarget(
   url: string,
 ): { authority: string | undefined; path: string } | undefined {
   if (method === "OPTIONS" && url === "*") return { authority: undefined, path: url };
-  // A fragment is no part of a target.
+  // A fragment is not part of a target.
   if (url.includes("#")) return undefined;
   if (url.startsWith("/")) return { authority: undefined, path: url };
   const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(url);

@@ -2,15 +2,15 @@
 import type { ProxyLimits } from "./limits.ts";
 
 /**
- * What a request waits for: its client, to send a body that is wanted, or one that is not, or to take the answer; or
+ * The party that a request waits for: its client, which sends a wanted or an unwanted body, or reads the answer; or
  * workerd.
  */
 export type Wait = "body" | "drain" | "answer" | "workerd";
 
-/** Decides by the bytes that were counted since it last looked. Times are milliseconds since some time. */
+/** Compares byte counts with those of its last check. Times are milliseconds on a monotonic clock. */
 export class StallDetector {
   readonly #limits: ProxyLimits;
-  /** Bytes of the body that came, and of the answer that left, in all. */
+  /** Total bytes of the body that arrived, and of the answer that was sent. */
   received = 0;
   sent = 0;
   #wait: Wait = "workerd";
@@ -23,11 +23,11 @@ export class StallDetector {
     this.#limits = limits;
   }
 
-  /** Whether what is waited for has taken too long by now. */
+  /** Whether the wait has taken too long. */
   isOver(wait: Wait, now: number): boolean {
     const { silenceMs, rateMs, leastRate, drainMs, unreadMs } = this.#limits;
     const moved = this.received + this.sent;
-    // A body that is not wanted may move as it likes: it has its time in all.
+    // An unwanted body may be slow: it has a total time.
     if (wait !== this.#wait) this.#begin(wait, now);
     else if (moved !== this.#moved && wait !== "drain") this.#movedAt = now;
     this.#moved = moved;

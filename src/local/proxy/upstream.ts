@@ -1,22 +1,22 @@
-/** Connections to workerd, which are kept and used again. */
+/** Connections to workerd, which are reused. */
 import { connect, type Socket } from "node:net";
 import type { Channel } from "../channels.ts";
 import { AnswerParser, type AnswerReceiver } from "./answer-parser.ts";
 
-/** Learns how a request went on. */
+/** Is told how a request continues. */
 export interface Exchange extends AnswerReceiver {
-  /** What came of the answer has been handed over, and more of it is awaited. */
+  /** The part of the answer that arrived has been handed over, and more is expected. */
   onPause(): void;
-  /** No answer comes any more, or no more of it. `isUntouched`: the connection was an old one, and not a byte came. */
+  /** No answer comes, or it breaks off. `isUntouched`: the connection was a reused one, and not a byte came. */
   onBroken(isUntouched: boolean): void;
 }
 
-/** workerd closes a connection that was idle for 5 s; one that is not as old was not closed meanwhile. */
+/** workerd closes a connection that was idle for 5 s; a younger one is still open. */
 const mostIdleMs = 4000;
 /** The size of a read: small at first, and doubled whenever a read filled its buffer. */
 const leastReadBytes = 64 * 1024;
 const mostReadBytes = 2 * 1024 * 1024;
-/** The memory that grown buffers may take together. Beyond it, connections keep the small size. */
+/** The total memory for grown buffers. Beyond it, connections keep the small size. */
 const mostGrownBytes = 64 * 1024 * 1024;
 
 /** Shared by all connections with small answers: its content is used up, or copied, before the next read. */
@@ -32,7 +32,7 @@ export class Connection {
   #exchange: Exchange | undefined;
   #hasAnswered = false;
   #hasServed = false;
-  /** When it was put back, in milliseconds since some time; see `performance.now`. */
+  /** When it became idle, as `performance.now`. */
   idleSince = 0;
 
   constructor(address: Channel, release: (connection: Connection) => void) {
@@ -89,7 +89,7 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Gives it back after the whole of a request was sent and its answer read. */
+  /** Makes it reusable, after a whole request was sent and its answer read. */
   finish(): void {
     this.#exchange = undefined;
     this.#hasServed = true;
@@ -100,7 +100,7 @@ export class Connection {
     else this.destroy();
   }
 
-  /** Breaks it off, and with it the request, which workerd notices. */
+  /** Closes it, and so aborts the request, which workerd notices. */
   destroy(): void {
     this.#exchange = undefined;
     this.#socket.destroy();
@@ -152,7 +152,7 @@ export class Upstream {
     this.#address = address;
   }
 
-  /** A connection that nobody uses. `isNew`: not one that was used before. */
+  /** An idle connection. `isNew`: one that was not used before. */
   take(isNew = false): Connection {
     for (let kept = isNew ? undefined : this.#idle.pop(); kept !== undefined; kept = this.#idle.pop()) {
       if (kept.isUsable && performance.now() - kept.idleSince < mostIdleMs) return kept;
@@ -164,7 +164,7 @@ export class Upstream {
     });
   }
 
-  /** Closes the connections that nobody has used for a while. `now`: as `performance.now`. */
+  /** Closes the connections that were idle for a while. `now`: as `performance.now`. */
   sweep(now: number): void {
     while (this.#idle[0] !== undefined && now - this.#idle[0].idleSince >= mostIdleMs)
       this.#idle.shift()?.destroy();

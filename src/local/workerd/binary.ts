@@ -1,4 +1,4 @@
-/** Where workerd is. */
+/** The location of workerd. */
 import { createRequire } from "node:module";
 
 /** The path of workerd's executable: that of the npm package, unless the variable STOWAGE_WORKERD names another. */

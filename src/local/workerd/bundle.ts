@@ -14,7 +14,7 @@ export const projectDirectory = join(import.meta.dirname, "..", "..", "..");
 const bundles = new Map<string, Promise<string>>();
 
 async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
-  // It is there for development, and a server that has been built runs without it.
+  // It is a development dependency, and a server that has been built runs without it.
   const { build } = await import("esbuild");
   const result = await build({
     absWorkingDir: projectDirectory,
@@ -40,7 +40,7 @@ async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
  *
  * @param options.entry the module that exports the Worker and its Durable Objects (src/worker.ts);
  *   tests pass one that wraps it
- * @param options.plugins change sources on the way; what they make is not kept
+ * @param options.plugins change sources while bundling; such bundles are not cached
  * @returns the source of an ES module
  * @throws esbuild's BuildFailure, whose message lists what is wrong in the source
  */

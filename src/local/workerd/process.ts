@@ -22,7 +22,7 @@ import { names } from "./config.ts";
 const killTimeoutMs = 5000;
 const endingMs = 500;
 
-/** What a process is started with. */
+/** The input of a new process. */
 export interface WorkerdOptions {
   /** From `readProgram` or `compileProgram`. */
   program: Uint8Array;
@@ -30,22 +30,22 @@ export interface WorkerdOptions {
   dataDirectory: string;
   /** Absolute paths. */
   folders: DataFolders;
-  /** Where the Worker is to listen, and where the fsync service does already. */
+  /** The addresses of the Worker, and of the fsync service, which listens already. */
   channels: Channels;
-  /** All that the process gets of an environment. */
+  /** The complete environment of the process. */
   environment: Record<string, string>;
-  /** Gets each line that it writes, without the end of the line. */
+  /** Receives each line of its output, without the end of the line. */
   onLine: (line: string, stream: "stdout" | "stderr") => void;
 }
 
 /** A process that answers requests. */
 export interface Workerd {
   pid: number;
-  /** Resolves once it has ended, with how, in words. */
+  /** Resolves once it has ended, with a description of how. */
   ended: Promise<string>;
 }
 
-/** workerd did not get so far that it listens; the message says how it ended. */
+/** workerd ended before it listened; the message says how. */
 export class WorkerdError extends Error {
   override name = "WorkerdError";
 }
@@ -67,12 +67,12 @@ function canBind(): boolean {
 /**
  * Starts workerd and waits until it listens.
  *
- * @param givenUp ends one that does not listen yet
+ * @param givenUp aborts the start
  * @throws WorkerdError if it ends before that
  */
 export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal): Promise<Workerd> {
   const { program, dataDirectory, folders, channels, environment, onLine } = options;
-  // One that was killed leaves its socket behind.
+  // A killed process leaves its socket behind.
   if ("path" in channels.worker) rmSync(channels.worker.path, { force: true });
   const command = [
     ...(canBind() ? ["setpriv", "--pdeathsig", "KILL", "--"] : []),

@@ -24,7 +24,7 @@ const built = join(projectDirectory, "dist");
 const programFile = join(built, "worker.bin");
 const sourcesFile = join(built, "sources");
 
-/** What there is to run cannot be made; the message says why. */
+/** The file cannot be made; the message says why. */
 export class ProgramError extends Error {
   override name = "ProgramError";
 }
@@ -86,7 +86,7 @@ export async function buildProgram(): Promise<Uint8Array> {
 }
 
 /**
- * What is to be run: what was built, if it is of the sources as they are; else it is built now.
+ * The program to run: the built one, if the sources have not changed since; otherwise it is built now.
  *
  * @throws ProgramError if that is not possible
  */

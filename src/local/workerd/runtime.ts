@@ -4,13 +4,13 @@ import { messageOf } from "../message-of.ts";
 import { signal } from "../processes.ts";
 import { forgetWorkerd, startWorkerd, type Workerd, type WorkerdOptions } from "./process.ts";
 
-/** So many ends within that time are no accident: it is not started again. */
+/** That many ends within this time are not a coincidence: it is not started again. */
 const mostEnds = 5;
 const endsWithinMs = 60_000;
 
 /** What to do when workerd ends by itself; both get the reason in words, such as `was ended by the signal SIGKILL`. */
 export interface RuntimeEvents {
-  /** It was started again: what it had in memory is lost, what it acknowledged is not. */
+  /** It was started again: its memory is lost, but no acknowledged data. */
   onRestart(reason: string): void;
   /** It is not started again, and nothing is served any more. */
   onFailure(reason: string): void;
@@ -19,7 +19,7 @@ export interface RuntimeEvents {
 /** A running workerd. */
 export interface Runtime {
   /**
-   * Takes no more requests, and lets those in flight finish.
+   * Accepts no more requests, and lets those in flight finish.
    *
    * @returns false if some were still in flight after `graceMs`; they are cut off
    */
@@ -59,7 +59,7 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
         events.onFailure(`${reason}, and ${messageOf(error)}`);
         return;
       }
-      // It began to listen just as it was to be stopped.
+      // It began to listen at the moment at which it was to be stopped.
       if (stopping.signal.aborted) signal(workerd.pid, "SIGKILL");
       else events.onRestart(reason);
     }

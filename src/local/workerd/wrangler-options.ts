@@ -1,6 +1,6 @@
 /**
- * What wrangler makes of wrangler.toml, kept between starts: loading wrangler takes most of a second of processor time,
- * and what comes out follows from the file and wrangler's version alone.
+ * Wrangler's reading of wrangler.toml, cached between starts: loading wrangler takes most of a second of processor time,
+ * and the result depends only on the file and wrangler's version.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ export interface WranglerOptions {
   name: string;
   vars: Record<string, string>;
   workerOptions: Partial<WorkerOptions>;
-  /** The class of Durable Objects that each binding reaches. */
+  /** The class of Durable Objects behind each binding. */
   objectClasses: Record<string, string>;
 }
 
@@ -26,7 +26,7 @@ const configFile = join(projectDirectory, "wrangler.toml");
 /**
  * Reads wrangler.toml.
  *
- * @param cache where results are kept; one that cannot be read or written is done without
+ * @param cache the folder for results; a folder that cannot be read or written is ignored
  * @throws wrangler's UserError, which names what is wrong in the file
  */
 export async function readWranglerOptions(cache: string = cacheDirectory): Promise<WranglerOptions> {
@@ -70,7 +70,7 @@ async function askWrangler(): Promise<WranglerOptions> {
   return {
     name: config.name ?? "stowage",
     vars: config.vars as Record<string, string>,
-    // What is undefined is left out, so that it is the same whether it was kept or not.
+    // Undefined values are removed, so that a result is the same with and without the cache.
     workerOptions: JSON.parse(JSON.stringify(workerOptions)),
     objectClasses: Object.fromEntries(
       (config as Unstable_Config).durable_objects.bindings.map(({ name, class_name }) => [name, class_name]),
