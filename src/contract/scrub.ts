@@ -27,7 +27,7 @@ export const checked = v.object({
 });
 
 /** What a scrub found. */
-export const scrubReport = v.object({
+const scrubReport = v.object({
   checked,
   repaired: v.array(finding),
   problems: v.array(finding),

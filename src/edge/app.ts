@@ -208,7 +208,7 @@ function wordsOf(fields: Record<string, string | number | undefined>): string[] 
 const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Counts a request that was answered. */
-export function countRequest(env: Env, record: RequestRecord): void {
+function countRequest(env: Env, record: RequestRecord): void {
   const { route, status, params, account, error, milliseconds, bytesIn, bytesOut } = record;
   // Clients choose the method. Made-up ones must not create an unbounded number of series.
   const method = knownMethods.has(record.method) ? record.method : "other";

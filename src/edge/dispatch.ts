@@ -222,7 +222,7 @@ function decode(text: string): string {
 }
 
 /** The endpoint for a method among those of a route; GET also answers HEAD. */
-export function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
+function methodOf<E>(methods: Partial<Record<string, E>>, method: string): E | undefined {
   const name = method === "HEAD" ? "GET" : method;
   return Object.hasOwn(methods, name) ? methods[name] : undefined;
 }

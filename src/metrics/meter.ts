@@ -36,10 +36,10 @@ function keyOf(family: string, labels: readonly string[]): string {
 export type UploadNews = { id: string; isOpen: boolean };
 
 /**
- * Which uploads are open, as one isolate saw them begin and end. Only uploads that last are reported: one that begins and
- * ends between two reports is not.
+ * Which uploads are open, as one isolate saw them begin and end. Only uploads that last are reported: one that begins
+ * and ends between two reports is not.
  */
-export class OpenUploads {
+class OpenUploads {
   /** When each upload that was not reported yet was first seen; `undefined`: it has ended, which is to be reported. */
   #news = new Map<string, number | undefined>();
   /** Uploads that were reported as open. */

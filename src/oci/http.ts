@@ -34,7 +34,7 @@ export type ByteRange = { offset: number; length: number };
 export type RangeRequest = "whole" | "unsatisfiable" | [ByteRange, ...ByteRange[]];
 
 /** How many ranges a request may have at most: as many as podman and buildah request at once. */
-export const maxRanges = 1024;
+const maxRanges = 1024;
 
 /**
  * Reads a `Range` header against content of `sizeBytes`. Source: RFC 9110, sections 14.1 and 14.2.

@@ -50,7 +50,7 @@ export const scraper: Access = { ...anonymous, account: "metrics", credential: "
 export const openToAll: Access = accessByGrants("anonymous", "open", [everything]);
 
 /** Whether the caller has no credential. */
-export function isAnonymous(access: Access): boolean {
+function isAnonymous(access: Access): boolean {
   return access.account === "anonymous" && access.credential !== "open";
 }
 
@@ -240,7 +240,7 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
  * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
  * counts: the trusted proxy has added it.
  */
-export function originOf(settings: Settings, url: URL, headers: Headers): string {
+function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
   const said = forwarded(settings, headers, "X-Forwarded-Proto");
   const scheme = said === "https" || said === "http" ? said : requested;

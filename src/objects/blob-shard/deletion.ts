@@ -1,6 +1,6 @@
 /**
- * How bytes are deleted. A key becomes a tombstone first, which nothing may adopt any more; then its bytes are deleted.
- * Tombstones are kept for a while, and the bytes are deleted once more when they go.
+ * The deletion of bytes. A key first becomes a tombstone, which can no longer be adopted; then its bytes are deleted.
+ * Tombstones are kept for a while, and the bytes are deleted once more when their tombstone is removed.
  */
 import type { Digest } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
@@ -9,13 +9,13 @@ import type { Tx } from "../sql.ts";
 import type { ShardParts } from "./parts.ts";
 import { isTombstone, type ScheduledDeletion } from "./store.ts";
 
-/** The job of the `due` table that gives up a digest which nobody holds. */
+/** The job that gives up a digest without holders. */
 export const dropJob = "drop";
 
 /** Bytes to delete. If their size is not given, the bucket is asked for it before they are deleted. */
 type Unwanted = { key: string; digest: Digest; sizeBytes?: number };
 
-/** Schedules the deletion of a key's bytes, for good: from now on nothing adopts them. */
+/** Makes a key a tombstone: its bytes will be deleted, and can no longer be adopted. */
 export function writeTombstone(
   tx: Tx,
   { store, clock }: ShardParts,
@@ -29,7 +29,7 @@ export function writeTombstone(
   store.clearReadFailures(tx, key);
 }
 
-/** Gives up digests that nobody holds. Until then, their bytes can still be leased. */
+/** Gives up digests without holders. Until then, their bytes can still be leased. */
 export function dropUnheld(tx: Tx, shard: ShardParts, rows: DueRow<Digest>[]): void {
   const { store, due } = shard;
   for (const { id: digest } of rows) {
@@ -42,10 +42,10 @@ export function dropUnheld(tx: Tx, shard: ShardParts, rows: DueRow<Digest>[]): v
 }
 
 /**
- * Ends the delay of digests that nobody holds, and of tombstones, so that they go now. Ends at most `limit` of each;
- * returns how many in all.
+ * Ends the delay of digests without holders, and of tombstones, so that they are deleted now. Ends at most `limit` of
+ * each; returns the total.
  *
- * On one machine this includes uploads that the previous process left behind: they cannot be under way.
+ * On one machine this includes uploads that the previous process left behind: they cannot be in progress.
  */
 export function endDelays(tx: Tx, { due, env, settings, since }: ShardParts, limit: number): number {
   const cutShort =
@@ -53,7 +53,7 @@ export function endDelays(tx: Tx, { due, env, settings, since }: ShardParts, lim
   return cutShort + due.hasten(tx, dropJob, limit) + due.hasten(tx, "delete", limit);
 }
 
-/** Turns keys of uploads that were cut short into tombstones, unless they have become the content of a digest. */
+/** Turns keys of interrupted uploads into tombstones, unless they have become the content of a digest. */
 export function endCutShort(tx: Tx, shard: ShardParts, rows: DueRow[]): void {
   const { tally, settings } = shard;
   for (const { id: key } of rows) {
@@ -97,7 +97,7 @@ export async function deleteTombstoned(shard: ShardParts, rows: DueRow[]): Promi
   if (tombstones.length > 0) await bucket.delete(tombstones.map(({ key }) => key));
   for (const [index, { key, digest, reason }] of tombstones.entries()) {
     const sizeBytes = sizes[index];
-    // An upload may have been cut short before its first byte was stored.
+    // An upload may have been interrupted before its first byte was stored.
     if (sizeBytes === undefined) continue;
     tally.add({ blobs: 1, bytes: sizeBytes });
     logDeletion({ what: "blob bytes", reason, digest, key, sizeBytes });

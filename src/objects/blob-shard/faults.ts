@@ -1,5 +1,5 @@
 /**
- * What is wrong with the stored bytes of digests.
+ * Faults in the stored bytes of digests.
  *
  * Bytes that are missing, or of another size or digest, are faulty at once. Bytes that could not be read may be in
  * order while the store is out of reach: they are faulty after three tries over an hour or more, during each of which
@@ -22,8 +22,8 @@ const spanNeededMs = 3_600_000;
 const bytesAtOnce = 256 * 1024 * 1024;
 
 /**
- * Reads the bytes of a digest and notes what is wrong with them. Returns that in words; `undefined` if nothing is, or
- * if the digest has other bytes by now. Never throws.
+ * Reads the bytes of a digest and records their fault. Returns it in words; `undefined` if there is none, or if the
+ * digest has other bytes by now. Never throws.
  */
 export async function examine(shard: ShardParts, blob: BlobLocation): Promise<string | undefined> {
   const { store, bucket, due, transaction } = shard;
@@ -69,7 +69,7 @@ function isCurrent({ store }: ShardParts, blob: BlobLocation): boolean {
   return store.blob(blob.digest)?.key === blob.key;
 }
 
-/** Reads digests again that could not be read. What is too much for one run is postponed. */
+/** Rereads digests that could not be read. Those that exceed the budget of one run are postponed. */
 export async function readAgain(shard: ShardParts, rows: DueRow<Digest>[]): Promise<void> {
   let leftBytes = bytesAtOnce;
   for (const { id: digest } of rows) {
@@ -81,7 +81,7 @@ export async function readAgain(shard: ShardParts, rows: DueRow<Digest>[]): Prom
 }
 
 /**
- * Whether the bytes of a digest can be leased. That is judged by their size, or by all of them if they were in doubt.
+ * Whether the bytes of a digest can be leased. Their size is checked, or all bytes if there was a doubt about them.
  */
 export type Condition = "good" | "wrong" | "unreadable";
 

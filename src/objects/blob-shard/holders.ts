@@ -1,6 +1,6 @@
 /**
- * Which repositories hold a digest. Each gets a lease, in which it may link the digest. It is asked later whether it
- * did so, and again when it says that it gave the digest up.
+ * The repositories that hold a digest. Each gets a lease, during which it may link the digest. Later it is asked
+ * whether it did, and again after it reports that it has unlinked the digest.
  *
  * A repository answers about leases, by their numbers. With a "no" it guarantees that it will never link on that lease,
  * however late the link or the answer arrives. So no clock decides who is dropped.
@@ -49,7 +49,7 @@ export function grantLease(
   return { ...blob, lease, leaseUntil: now + settings.leaseMs * 0.8 };
 }
 
-/** Has a holder asked once its lease has ended. Answers to earlier questions count for nothing. */
+/** Schedules a question to a holder for the end of its lease. Answers to earlier questions are ignored. */
 export function askAgain(
   tx: Tx,
   { store, clock }: ShardParts,
@@ -61,7 +61,7 @@ export function askAgain(
   store.touchHolder(tx, digest, repository, Math.max(clock.now(), holder.leasedUntil));
 }
 
-/** Has a holder asked, unless it will be asked anyway; then it returns false. */
+/** Schedules a question to a holder, unless one is scheduled already; then it returns false. */
 export function askUnasked(
   tx: Tx,
   { store, clock }: ShardParts,
@@ -88,13 +88,13 @@ export async function askHolders(shard: ShardParts, rows: DueRow<HolderId>[]): P
         for (const holder of asked) settleHolder(tx, shard, repository, holder, unlinked.has(holder.digest));
       });
     } catch (error) {
-      // They are postponed; the other repositories' go on.
+      // The rows of this repository are postponed; those of others go on.
       log("warn", "holder not asked", { repository, error: String(error) });
     }
   }
 }
 
-/** The holder of a row, if it is there to be asked, and its lease has ended. */
+/** The holder of a row, if it exists and its lease has ended. */
 function toAsk(tx: Tx, { store, clock }: ShardParts, { id }: DueRow<HolderId>): NumberedLease[] {
   const { digest, repository } = parseHolderId(id);
   const holder = store.holder(digest, repository);
@@ -104,7 +104,7 @@ function toAsk(tx: Tx, { store, clock }: ShardParts, { id }: DueRow<HolderId>): 
   return [];
 }
 
-/** Keeps or drops a holder, after what it said of the lease that it was asked about. */
+/** Keeps or drops a holder, according to its answer about the lease. */
 function settleHolder(
   tx: Tx,
   { store, due, clock, settings }: ShardParts,
@@ -112,7 +112,7 @@ function settleHolder(
   { digest, lease }: NumberedLease,
   isUnlinked: boolean,
 ): void {
-  // Who changed it meanwhile has also said when it is due.
+  // If it was changed meanwhile, it already has a new time.
   if (store.holder(digest, repository)?.version !== lease) return;
   if (!isUnlinked) {
     store.askHolder(tx, digest, repository, null);

@@ -31,12 +31,11 @@ export type Fault = "wrong" | "unreadable";
 export type ReadFailures = { tries: number; since: number };
 
 /**
- * An object in the bucket that is no digest's content, and is going to be deleted. States: `doomed`, its upload is
- * under way or was cut short, and it may still be adopted; `tombstone`, nothing may adopt it any more; `deleted`, its
+ * An object in the bucket that is not the content of a digest, and will be deleted. States: `doomed`, its upload is in
+ * progress or was interrupted, and it may still be adopted; `tombstone`, it can no longer be adopted; `deleted`, its
  * bytes were deleted once, and will be once more.
  *
- * `reason`: why its bytes go, for the log. `sizeBytes`: how many they are, `null` if unknown. `dueAt`: when it gets
- * into the next state.
+ * `reason`: why it is deleted, for the log. `sizeBytes`: `null` if unknown. `dueAt`: when it enters the next state.
  */
 export type ScheduledDeletion = {
   digest: Digest;
@@ -46,7 +45,7 @@ export type ScheduledDeletion = {
   dueAt: number;
 };
 
-/** Whether nothing may adopt a key any more. */
+/** Whether a key can no longer be adopted. */
 export function isTombstone(deletion: ScheduledDeletion | undefined): boolean {
   return deletion !== undefined && deletion.state !== "doomed";
 }
@@ -63,7 +62,7 @@ export class ShardStore {
     if (this.exists()) transaction(storage, (tx) => applySchema(tx, shardSchema));
   }
 
-  /** Whether the shard ever heard of a digest. Asking a shard that has not stores nothing. */
+  /** Whether the shard has any data. Reading from a shard without data must not store anything. */
   exists(): boolean {
     return hasTable(this.#sql, "blobs");
   }
@@ -184,7 +183,7 @@ export class ShardStore {
     );
   }
 
-  /** Has a holder asked at a time; `null`: not until something happens. */
+  /** Schedules a question to a holder; `null`: none until something changes. */
   askHolder(tx: Tx, digest: string, repository: string, askAt: number | null): void {
     tx.write("UPDATE holders SET ask_at = ? WHERE digest = ? AND repository = ?", askAt, digest, repository);
   }

@@ -81,7 +81,9 @@ export class Accounts {
     return { account: toAccount(row), isNew: before === undefined };
   }
 
-  /** Later than all before it, and than those of accounts that were deleted before this was counted: these are times. */
+  /**
+   * A new version: at least the current time, so it is higher than all earlier ones, even those of deleted accounts.
+   */
   #nextVersion(tx: Tx, now: number): number {
     return tx.writeOne<{ version: number }>(
       "UPDATE latest_version SET version = max(version + 1, ?) WHERE id = 1 RETURNING version",
@@ -95,7 +97,7 @@ export class Accounts {
     return tx.write("DELETE FROM accounts WHERE name = ? RETURNING name", name).length > 0;
   }
 
-  /** Adds a token; once, however often it is asked for. */
+  /** Adds a token. A repeated call changes nothing. */
   addToken(tx: Tx, token: TokenPut): void {
     tx.write(
       `INSERT OR IGNORE INTO tokens (id, account, description, secret_hash, grants, created_at, expires_at)
@@ -129,7 +131,7 @@ export class Accounts {
     return tx.write("DELETE FROM tokens WHERE account = ? AND id = ? RETURNING id", account, id).length > 0;
   }
 
-  /** Notes the day on which a token was used; written once a day. */
+  /** Records the day on which a token was used; written once a day. */
   touchToken(tx: Tx, id: string, day: number): void {
     tx.write(
       "UPDATE tokens SET last_used_day = ? WHERE id = ? AND coalesce(last_used_day, 0) < ?",

@@ -9,7 +9,7 @@ import { eachRow, oneRow, type Tx, takeBytes } from "../sql.ts";
 /** How many rows of each kind are kept. */
 const maxRows = 10_000;
 
-/** After how many rows it is looked whether there are too many: to count them takes longer than to write one. */
+/** After how many new rows the total is checked, as counting takes longer than writing a row. */
 const rowsBetweenTrims = 100;
 
 /** How large a page is, in bytes. */
@@ -38,7 +38,7 @@ export class AuditLog {
   }
 
   /**
-   * Deletes what is too much of a kind, of whoever has most of it, from the oldest on: an actor who writes many rows
+   * Deletes excess rows of a kind: the oldest rows of the actor with the most. So an actor who causes many rows only
    * displaces their own.
    */
   #trim(tx: Tx, kind: AuditKind): void {
@@ -55,7 +55,7 @@ export class AuditLog {
     );
   }
 
-  /** The entries from before an id, of one kind or of all, newest first; a page also ends by its bytes. */
+  /** The entries before an id, of one kind or of all, newest first. The size of a page is limited in bytes, too. */
   list(kind: AuditKind | undefined, before: number, limit: number): Page<KeptAuditEntry> {
     const rows = takeBytes(this.#before(kind, before, limit), ({ bytes }) => bytes, pageBytes);
     const last = rows.at(-1)?.id ?? before;

@@ -1,6 +1,6 @@
 /**
- * What isolates and ledgers report for the metrics, as the catalog keeps it: sums of counters, which uploads are open, and
- * what ledgers could not hand over.
+ * The catalog's data for the metrics, as isolates and ledgers report it: totals of counters, open uploads, and the
+ * backlogs of ledgers.
  */
 import type { FamilyName } from "../../metrics/families.ts";
 import type { Report, Sample, UploadNews } from "../../metrics/meter.ts";
@@ -8,7 +8,7 @@ import type { Backlog } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
 import { oneRow, readRows, type Tx } from "../sql.ts";
 
-/** Uploads live for less, whatever `UPLOAD_TTL` says. In milliseconds. */
+/** Longer than any upload lives, whatever the `UPLOAD_TTL`. In milliseconds. */
 const openUploadsKeptMs = 7 * day;
 
 /** How long the id of a report is remembered: an isolate sends it again within this time. In milliseconds. */
@@ -24,7 +24,7 @@ export class Metrics {
     this.#sql = sql;
   }
 
-  /** Adds a report up. Returns false, and changes nothing, where that was done before. */
+  /** Adds a report to the totals. Returns false, and changes nothing, if it was added before. */
   add(tx: Tx, { id, counters, uploads }: Report, now: number): boolean {
     if (!this.#isNew(tx, id, now)) return false;
     this.#noteUploads(tx, uploads, now);
@@ -40,7 +40,7 @@ export class Metrics {
     return true;
   }
 
-  /** Whether a report has not been added up yet. From now on it has. */
+  /** Whether a report is new. Records it as added. */
   #isNew(tx: Tx, id: string, now: number): boolean {
     tx.write("DELETE FROM added_reports WHERE added_at < ?", now - reportsKeptMs);
     const added = tx.write(
@@ -67,19 +67,19 @@ export class Metrics {
     tx.write("DELETE FROM open_uploads WHERE seen_at < ?", now - openUploadsKeptMs);
   }
 
-  /** How many uploads are open, of those that were reported since then. */
+  /** How many uploads that were reported since then are open. */
   openUploads(since: number): number {
     const query = "SELECT count(*) AS count FROM open_uploads WHERE seen_at >= ?";
     return oneRow<{ count: number }>(this.#sql, query, since).count;
   }
 
-  /** Their ids, at most so many: those that were reported last. */
+  /** The ids of the open uploads that were reported last, at most `limit`. */
   openUploadIds(since: number, limit: number): string[] {
     const query = "SELECT id FROM open_uploads WHERE seen_at >= ? ORDER BY seen_at DESC LIMIT ?";
     return readRows<{ id: string }>(this.#sql, query, since, limit).map(({ id }) => id);
   }
 
-  /** Keeps what a ledger could not hand over, and since when that is so. */
+  /** Stores the backlog of a ledger, and since when it has one. */
   putBacklog(tx: Tx, repository: string, backlog: Backlog, now: number): void {
     for (const outbox of outboxes) {
       if (backlog[outbox] === 0) {
@@ -97,7 +97,7 @@ export class Metrics {
     }
   }
 
-  /** What all ledgers could not hand over, and for how long the oldest of it has waited. */
+  /** The total backlog of all ledgers, and for how long the oldest has lasted. */
   backlogs(now: number): Sample[] {
     return outboxes.flatMap((outbox): Sample[] => {
       const { entries, since } = oneRow<{ entries: number; since: number }>(

@@ -1,11 +1,11 @@
 /**
- * A request that writes to an upload, as other requests to the same upload see it: whether its client still sends bytes,
- * and how to stop it.
+ * The write of a request to an upload, for other requests to the same upload: whether its client still sends bytes, and
+ * how to stop it.
  */
 import type { Clock } from "../../clock.ts";
 import type { Failure } from "../../oci/errors.ts";
 
-/** Another request stopped the write. What its own request is answered with is in `failure`. */
+/** Another request stopped the write. `failure` is the answer to the stopped request. */
 export class Stopped extends Error {
   override name = "Stopped";
   readonly failure: Failure;
@@ -30,7 +30,7 @@ export class ActiveWrite {
     this.#stop.promise.catch(() => {});
   }
 
-  /** Waits for bytes, or throws {@link Stopped} once somebody stops this. */
+  /** Waits for bytes, or throws {@link Stopped} once the write is stopped. */
   async next<T>(read: Promise<T>): Promise<T> {
     this.#waitingSinceMs = this.#clock.now();
     try {
@@ -40,12 +40,12 @@ export class ActiveWrite {
     }
   }
 
-  /** Whether it has waited this long for its client. What it takes to store bytes does not count. */
+  /** Whether it has waited this long for its client. Time for storing bytes does not count. */
   hasWaited(milliseconds: number): boolean {
     return this.#waitingSinceMs !== undefined && this.#clock.now() - this.#waitingSinceMs >= milliseconds;
   }
 
-  /** Ends it at its next wait, or in the one that goes on now. */
+  /** Stops the write, in its current wait or at the next. */
   stop(failure: Failure): void {
     this.#stop.reject(new Stopped(failure));
   }

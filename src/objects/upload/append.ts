@@ -24,9 +24,9 @@ export type UploadParts = {
 };
 
 /**
- * Appends a body to an open upload. If the body breaks off or is too long, what came before that is kept, and the
- * client may go on from there. If it is stopped by another request, only whole parts are kept: that request was told
- * where the upload stands without the rest.
+ * Appends a body to an open upload. If the body breaks off or is too long, the bytes before that are kept, and the
+ * client may continue from there. If another request stops it, only whole parts are kept: the other request was given
+ * the offset without the rest.
  *
  * Errors: that of the request that stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`;
  * `BLOB_UPLOAD_INVALID` if it broke off.

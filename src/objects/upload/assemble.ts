@@ -1,6 +1,5 @@
 /**
- * What becomes of an upload's bytes: they are put together under its key, and compared with what the client says; or they
- * are deleted.
+ * Assembles the bytes of an upload under its key and verifies them; or deletes them.
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
@@ -12,7 +11,7 @@ import type { RunningHash } from "./running-hash.ts";
 import { isOver, type UploadRow } from "./store.ts";
 
 /**
- * Stores the whole upload under its key and verifies it. If it is cut short anywhere, it may be repeated.
+ * Stores the whole upload under its key and verifies it. If it is interrupted anywhere, it may be repeated.
  *
  * Errors: `DIGEST_INVALID` if the content has another digest; what is stored is then worthless.
  *
@@ -46,12 +45,12 @@ export async function assemble(
   return computed === digest ? { ok: true } : failure("DIGEST_INVALID", { digest, computed });
 }
 
-/** Whether it ended before its bytes were verified, so that they are its own to delete. */
+/** Whether the session ended before its bytes were verified, and so must delete them itself. */
 function wasGivenUp({ state, digest }: UploadRow): boolean {
   return state === "cancelled" && digest === null;
 }
 
-/** Deletes what a session that was given up has stored. What was verified is its digest's shard's to delete. */
+/** Deletes the bytes of a cancelled or abandoned session. Verified bytes are deleted by the shard of their digest. */
 export async function deleteGivenUp(row: UploadRow, bucket: Bucket): Promise<void> {
   if (!wasGivenUp(row)) return;
   const { key, uploadId } = row;
@@ -59,7 +58,7 @@ export async function deleteGivenUp(row: UploadRow, bucket: Bucket): Promise<voi
   await bucket.delete([key]);
 }
 
-/** Whether bytes under this key are a session's to delete: it takes them still, or was given up. */
+/** Whether the session owns the bytes under this key: it is open, or was cancelled. */
 export function ownsKey(row: UploadRow, key: string): boolean {
   return row.key === key && (!isOver(row) || wasGivenUp(row));
 }

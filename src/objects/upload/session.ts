@@ -1,9 +1,9 @@
 /**
  * One upload session: who may write to it, what is received, and how it ends.
  *
- * It takes one writer at a time, which a cancellation ends, and keeps after each request all that it acknowledged: whole
- * parts in the bucket, the rest in its object's own storage. Only the running hash is in memory alone; if it is lost, the
- * finished object is read back. Its object's alarm deletes the bytes of an upload that is never finished.
+ * There is one writer at a time, which a cancellation stops. After each request, all acknowledged bytes are stored:
+ * whole parts in the bucket, the rest in the object's own storage. Only the running hash is in memory; if it is lost,
+ * the finished upload is read back. The object's alarm deletes the bytes of an abandoned upload.
  */
 import { meter } from "../../metrics/meter.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
@@ -33,7 +33,7 @@ export class Session implements Remembered {
   readonly #lock: WriteLock;
   /** The request that writes to it now. */
   #active: ActiveWrite | undefined;
-  /** How it ended, until that is written: the answer does not wait for it, as the ledger knows already. */
+  /** How it ended, until that is written. The answer does not wait for the write, as the ledger already has it. */
   #outcome: Pick<UploadRow, "state" | "digest"> | undefined;
   #activeAtMs: number | undefined;
   /** How many requests use it now. */
@@ -85,7 +85,7 @@ export class Session implements Remembered {
     });
   }
 
-  /** What is known of it; `undefined` where it takes no bytes. */
+  /** Describes the session; `undefined` if it is not open. */
   describe(): OpenSession | undefined {
     return describeSession(this.#host, this.#store, this.#active !== undefined, this.#activeAtMs);
   }
@@ -94,7 +94,7 @@ export class Session implements Remembered {
     return this.#store.exists() && ownsKey(this.#row, key);
   }
 
-  /** Does what is due UPLOAD_TTL after its last request: ends the session, or forgets it. */
+  /** Runs the job that is due UPLOAD_TTL after the last request: ends an open session, forgets an ended one. */
   async expire(): Promise<void> {
     if (this.#lock.isHeld || this.#outcome !== undefined) this.#renew();
     else if (isOver(this.#row)) await this.#forget();
@@ -102,14 +102,14 @@ export class Session implements Remembered {
     else await this.#discard("nobody came back to it for UPLOAD_TTL");
   }
 
-  /** Has verified bytes adopted, after that failed before. */
+  /** Retries the adoption of verified bytes. */
   async adopt(): Promise<void> {
     if (this.#row.state === "finishing") await this.#lock.run(() => this.#finish());
     else this.#host.change((tx) => this.#host.due.clear(tx, adoptJob, this.#id));
     this.keepOutcome();
   }
 
-  /** Deletes what it left in the bucket. */
+  /** Deletes the bytes that the session left in the bucket. */
   async clean(): Promise<void> {
     await deleteGivenUp(this.#row, this.#host.bucket);
     this.#host.change((tx) => {
@@ -285,8 +285,8 @@ export class Session implements Remembered {
   }
 
   /**
-   * Leaves verified bytes, of which nobody knows what became of them, to the shard of their digest: it deletes them unless
-   * they are its content.
+   * Leaves verified bytes, of which nobody knows what became of them, to the shard of their digest: it deletes them
+   * unless they are its content.
    */
   async #handOver(): Promise<void> {
     const [{ digest, key }, { objects, clock }] = [this.#row, this.#host];
