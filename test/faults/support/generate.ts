@@ -76,7 +76,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 1, arbitrary: oldAnswer },
     { weight: 1, arbitrary: slowPush },
     { weight: 1, arbitrary: repeatedCall },
-    { weight: 1, arbitrary: cancelledClosing },
+    { weight: 2, arbitrary: cancelledClosing },
     { weight: 1, arbitrary: slowMount },
   ],
   damage: [
