@@ -63,7 +63,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 3, arbitrary: endedGrace },
     { weight: 2, arbitrary: rebirth },
     { weight: 1, arbitrary: repeatedAdoption },
-    { weight: 1, arbitrary: slowMove },
+    { weight: 2, arbitrary: slowMove },
     { weight: 1, arbitrary: outages },
   ],
   delays: [
