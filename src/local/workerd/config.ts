@@ -35,6 +35,13 @@ const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "Webhoo
 /** The last two describe the data directory, and hold the secret that requests of the local server carry. */
 const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];
 
+/**
+ * V8 collects garbage on the main thread alone. Its collector for C++ objects otherwise waits for the threads of V8's
+ * pool, of which there is one on two cores; and if that one waits for a collection by the main thread, as the compiler
+ * on it may, both wait for ever: workerd uses a whole core and answers nothing any more.
+ */
+export const v8Flags = ["--single-threaded-gc"];
+
 /** The configuration, as text. It takes no `--experimental`. */
 export function workerdConfig(config: WorkerdConfig): string {
   const bindings = [
@@ -65,6 +72,7 @@ const config :Workerd.Config = (
     (name = "public", network = (allow = ["public"], tlsOptions = (trustBrowserCas = true))),
   ],
   sockets = [(name = ${quote(names.socket)}, address = "unix:/nonexistent", http = (), service = "worker")],
+  v8Flags = ${list(v8Flags.map(quote))},
 );
 
 const worker :Workerd.Worker = (

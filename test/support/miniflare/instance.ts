@@ -1,7 +1,11 @@
 /** A registry in Miniflare, for tests and benchmarks. */
 import { Log, LogLevel, Miniflare, type SharedOptions, type WorkerOptions } from "miniflare";
 import { buildWorker } from "../../../src/local/workerd/bundle.ts";
+import { v8Flags } from "../../../src/local/workerd/config.ts";
 import { type LocalOptions, miniflareOptions } from "./options.ts";
+
+// As on one machine, and for the same reason: Miniflare takes them from the environment alone.
+process.env.MINIFLARE_WORKERD_V8_FLAGS = v8Flags.join(" ");
 
 /** A running registry. */
 export interface Instance extends AsyncDisposable {
