@@ -7,6 +7,7 @@
 import type { AccessEntry } from "../oci/scope.ts";
 import { RegistryError } from "./errors.ts";
 import { discard, mayPass } from "./exchange.ts";
+import { refusalOf } from "./refusals.ts";
 import { isPassing, pauseAfter, type RetryPolicy, retryAfterMs } from "./retry.ts";
 import type { Transport } from "./transport.ts";
 
@@ -150,7 +151,7 @@ export class UploadSession {
         const outcome = await step(bytes.subarray(this.#offset - start));
         if (outcome === "acknowledged") return undefined;
         if (outcome !== "incomplete") response = outcome;
-        if (response !== undefined && !mayGoOn(response.status)) return response;
+        if (response !== undefined && !(await this.#mayGoOn(response))) return response;
       } catch (error) {
         if (!mayPass(error)) throw error;
         broken = error;
@@ -171,6 +172,16 @@ export class UploadSession {
       furthest = Math.max(furthest, stands);
       this.#offset = stands;
     }
+  }
+
+  /**
+   * Whether to ask the registry how far the upload is, and go on from there. A conflict with another writer passes; one
+   * with a repository that takes no pushes does not, and its code tells them apart. The answer stays unread.
+   */
+  async #mayGoOn(response: Response): Promise<boolean> {
+    const { status } = response;
+    if (status !== 409) return status === 416 || isPassing(status);
+    return (await refusalOf("PATCH", this.#transport.registry, response.clone())).code !== "DENIED";
   }
 
   async #request(method: string, target: URL, bytes: Uint8Array): Promise<Response> {
@@ -210,11 +221,6 @@ function withDigest(location: URL, digest: string): URL {
   if (url.searchParams.has("digest")) return url;
   url.search += `${url.search === "" ? "?" : "&"}digest=${encodeURIComponent(digest)}`;
   return url;
-}
-
-/** Whether to ask the registry how far the upload is, and go on from there. */
-function mayGoOn(status: number): boolean {
-  return status === 409 || status === 416 || isPassing(status);
 }
 
 /** The last byte that the registry has, by its answer; `undefined` if the answer does not say. */

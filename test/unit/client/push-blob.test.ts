@@ -75,6 +75,7 @@ const troubles: [what: string, trouble: Trouble[], repeatedBytes: number][] = [
   ["429 with Retry-After", [{ kind: "status", status: 429, headers: { "Retry-After": "2" } }], 1000],
   ["408 after some bytes", [{ kind: "status", status: 408, keeps: 400 }], 600],
   ["409, as another writer is still there", [{ kind: "status", status: 409 }], 1000],
+  ["409 with its code", [{ kind: "status", status: 409, code: "BLOB_UPLOAD_INVALID" }], 1000],
   ["202 for a part", [{ kind: "status", status: 202, keeps: 250 }], 750],
   ["many cuts in one chunk", Array.from({ length: 20 }, () => ({ kind: "cut", keeps: 10 }) as const), 0],
 ];
@@ -122,6 +123,14 @@ for (const [status, tries, message] of refusals) {
     assert(server.paths().at(-1)?.startsWith("DELETE "));
   });
 }
+
+test("a conflict that does not pass ends the push at once, with the registry's words", async () => {
+  const registry = new UploadRegistry();
+  registry.trouble.push({ kind: "status", status: 409, code: "DENIED" });
+  const { error } = await push(registry, content(2500));
+  assert.match(error?.message ?? "", /^blob sha256:\w+: refused$/);
+  assert.equal(registry.chunks.length, 1);
+});
 
 test("bytes that are not those of the digest are refused by the registry", async () => {
   const { error } = await push(new UploadRegistry(), content(1500), digestOfContent(content(3), "sha256"));

@@ -12,7 +12,7 @@ import { answer, type FakeRegistry, fakeRegistry, type Seen } from "./fake-regis
  */
 export type Trouble =
   | { kind: "cut"; keeps: number }
-  | { kind: "status"; status: number; keeps?: number; headers?: Record<string, string> }
+  | { kind: "status"; status: number; keeps?: number; headers?: Record<string, string>; code?: string }
   | { kind: "lost-answer" };
 
 /** What it has, and how many bytes of bodies came. */
@@ -87,8 +87,11 @@ export class UploadRegistry {
     const keeps = trouble === undefined || trouble.kind === "lost-answer" ? body.byteLength : trouble.keeps;
     this.bytes = Buffer.concat([this.bytes, body.subarray(0, keeps ?? 0)]);
     if (trouble?.kind === "cut") throw new Error("cut");
-    if (trouble?.kind === "status")
-      return answer(response, trouble.status, { ...this.#where(), ...trouble.headers });
+    if (trouble?.kind === "status") {
+      const { status, headers, code } = trouble;
+      const errors = code === undefined ? undefined : { errors: [{ code, message: "refused" }] };
+      return answer(response, status, { ...this.#where(), ...headers }, errors);
+    }
     if (method === "PUT") {
       const digest = new URL(path, "http://registry").searchParams.get("digest") ?? "";
       if (`sha256:${createHash("sha256").update(this.bytes).digest("hex")}` !== digest) {
