@@ -205,7 +205,7 @@ export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefine
 }
 
 /** Reads the JSON of an answer; `undefined` where it is empty. */
-export async function readJson<T>(response: Response): Promise<T> {
+async function readJson<T>(response: Response): Promise<T> {
   const body = await response.text();
   if (body === "") return undefined as T;
   try {

@@ -12,7 +12,7 @@ import { isPassing, pauseAfter, type RetryPolicy, retryAfterMs } from "./retry.t
 import type { Transport } from "./transport.ts";
 
 /** Eight tries without a byte of progress, over some 40 s. */
-export const defaultUploadPolicy: RetryPolicy = { attempts: 8, firstPauseMs: 500, maxPauseMs: 10_000 };
+const defaultUploadPolicy: RetryPolicy = { attempts: 8, firstPauseMs: 500, maxPauseMs: 10_000 };
 
 /** Shared by all requests of an upload. */
 export type UploadOptions = {
@@ -224,7 +224,7 @@ function withDigest(location: URL, digest: string): URL {
 }
 
 /** The last byte that the registry has, by its answer; `undefined` if the answer does not say. */
-export function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
+function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
   const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers.get("Range")?.trim() ?? "") ?? [];
   return last === undefined ? undefined : Number(last);
 }

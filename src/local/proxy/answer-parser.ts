@@ -21,7 +21,7 @@ export interface AnswerReceiver {
 }
 
 /** Thrown for bytes that are not an answer. */
-export class AnswerError extends Error {}
+class AnswerError extends Error {}
 
 /** Much more than the Worker sends. */
 const mostHeadBytes = 64 * 1024;
