@@ -111,6 +111,9 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
+/** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
+const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -121,4 +124,5 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
+  deletedRepositories,
 ];
