@@ -27,11 +27,6 @@ export function watch(
 ): void {
   let socket: Socket | undefined;
   let silent = 0;
-  const answered = () => {
-    silent = 0;
-    socket?.destroy();
-    socket = undefined;
-  };
   const ask = () => {
     if (socket !== undefined) {
       silent++;
@@ -40,10 +35,15 @@ export function watch(
       onHang(`did not answer for ${(silent * times.everyMs) / 1000} s`);
       return;
     }
+    const asked = connect(address);
+    socket = asked;
+    const answered = () => {
+      asked.destroy();
+      if (socket === asked) socket = undefined;
+    };
+    silent = 0;
     // An error is an answer: only a process that ends refuses a connection, and that is noticed elsewhere.
-    socket = connect(address).on("data", answered).on("error", answered).on("close", answered);
-    socket.write(question);
-    socket.unref();
+    asked.on("data", answered).on("error", answered).on("close", answered).unref().write(question);
   };
   const timer = setInterval(ask, times.everyMs).unref();
   const stop = () => {
