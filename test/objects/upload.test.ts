@@ -143,6 +143,22 @@ test("an upload that is used lives on", async () => {
   await finishesAs(bytes, location);
 });
 
+test("an upload that is used all the time ends before its parts are given up by R2", async () => {
+  const keys = registry.stored.blobKeys();
+  let location = await registry.patch(await registry.openUpload("too-long"), content(partBytes));
+  for (let hours = 0; hours < 6.5 * 24; hours += 13) {
+    location = await registry.patch(location, content(10));
+    await advance(13 * hourMs);
+    if (hours % 2 === 0) await runAlarm("UPLOADS", uploadId(location));
+  }
+  for (const method of ["PATCH", "GET", "PUT", "DELETE"]) {
+    const target = method === "PUT" ? `${location}?digest=${digestOf(content(1))}` : location;
+    expectError(await registry.send(method, target), 404, "BLOB_UPLOAD_UNKNOWN");
+  }
+  assert.equal(registry.stored.openMultiparts(), 0);
+  assert.deepEqual(registry.stored.blobKeys(), keys);
+});
+
 test("a finished upload answers its closing PUT again for a day, and is then forgotten", async () => {
   const bytes = content(1000);
   const location = await registry.patch(await registry.openUpload("finished"), bytes);
