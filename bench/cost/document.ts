@@ -81,7 +81,7 @@ Most of it are rows: what is to be done about an upload or a blob is written dow
 
 ## Every request
 
-Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
+Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). Once a day it tells a ledger of each manifest and each tag that is used (\`LEDGERS.recordUses\`, after the answer): a call, and a row for each whose day is not stored yet. What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
 
 ${operationTable()}
 `;

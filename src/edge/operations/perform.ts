@@ -2,7 +2,7 @@
  * Performs an operation: validates the call, calls its handler, and writes the audit entry. The caller was authorised
  * before, in ../dispatch.ts.
  */
-import type { Audit, Operation } from "../../contract/operation.ts";
+import type { Audit, ContentAnswer, Operation } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
 import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
@@ -28,7 +28,7 @@ export async function perform(context: Context, operation: Operation, handler: A
   if (!parsed.ok) return parsed;
   const { call } = parsed;
   const reply = await handler({ ...context, ...call });
-  if ("ok" in reply) return reply;
+  if ("ok" in reply) return naming(reply, call.params);
   if ("audit" in operation && operation.audit !== "none") {
     const { action, detail, ...named } = reply.audited ?? {};
     const entry = entryOf(operation.audit, action, { ...call.params, ...named });
@@ -37,11 +37,18 @@ export async function perform(context: Context, operation: Operation, handler: A
   await reply.ready;
   const { status, body, next } = reply;
   if (body === undefined) return { status };
+  if (operation.answers[status]?.content !== undefined) return { ...(body as ContentAnswer), status };
   const link =
     next === undefined || call.page === undefined
       ? {}
       : { Link: nextPageLink(context.url, { limit: call.page.limit, last: next }) };
   return { ...jsonReply(body, link), status };
+}
+
+/** A failure about a repository says which one. */
+function naming(refused: Failure, { name }: Record<string, string>): Failure {
+  const isUnnamed = refused.error === "NAME_UNKNOWN" && refused.detail === undefined && name !== undefined;
+  return isUnnamed ? { ...refused, detail: { name } } : refused;
 }
 
 /** The action and target of an entry. A name in braces in the target stands for the value of that name. */
