@@ -178,7 +178,11 @@ test("a webhook is made, changed, tried and deleted; its secret is all that stdo
     /has no such dead letter: .*event: x$/m,
   );
   await done(["webhook", "delete", id]);
-  assertRefused(await call(["webhook", "show", id], environment), 1, /there is no such webhook: webhook: \S+$/m);
+  assertRefused(
+    await call(["webhook", "show", id], environment),
+    1,
+    /there is no such webhook: webhook: \S+$/m,
+  );
 });
 
 test("keys are rotated, and the audit log has it", async () => {
