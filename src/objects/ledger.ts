@@ -259,6 +259,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
-    return this.parts.scrub.dropOrphans(this.meta !== undefined, repository, keys);
+    return this.parts.scrub.dropOrphans(() => this.meta !== undefined, repository, keys);
   }
 }
