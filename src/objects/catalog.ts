@@ -93,8 +93,8 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo): Promise<void> {
-    this.#change((tx) => this.#repositories.put(tx, info));
+  async putRepository(info: RepositoryInfo, usedDay?: number): Promise<void> {
+    this.#change((tx) => this.#repositories.put(tx, info, usedDay));
   }
 
   async removeRepository(repository: RepositoryName): Promise<void> {
