@@ -17,6 +17,7 @@ import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 /**
@@ -51,14 +52,6 @@ export type ManifestPut = {
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
-
-/** A manifest in a list. */
-export type ManifestEntry = ManifestStat & {
-  tags: string[];
-  artifactType?: string;
-  subject?: string;
-  pushedAtMs: number;
-};
 
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
@@ -116,6 +109,14 @@ export interface LedgerApi extends Maintained, Undoing {
   /** The moves of a tag, newest first, before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>>;
+  /** Tags after `last` with what is known of their manifests. */
+  describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>>;
+  describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>>;
+  /** Stores what the configs of images say. */
+  addConfigFacts(facts: ConfigFacts[]): Promise<void>;
+  /** Records that manifests were used on a day, counted from 1970; or on the ledger's own, if that is later. */
+  recordUses(uses: Use[], day: number): Promise<void>;
   /** The size of its contents; `undefined` if the repository does not exist. */
   usage(): Promise<RepositoryUsage | undefined>;
   /** Starts rewriting every row of the replica, in batches, by the alarm. */
@@ -148,6 +149,11 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "tagHistory",
   "listManifests",
   "deletions",
+  "describeManifest",
+  "describeTags",
+  "describeTag",
+  "addConfigFacts",
+  "recordUses",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -160,8 +166,15 @@ export type Visibility = "private" | "public";
 /** The editable fields of a repository. */
 export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
 
-/** A repository in the catalog, with the number of its pulls. */
-export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
+/**
+ * A repository in the catalog, with the number of its pulls. `usedDay`: the last day on which anything of it was used,
+ * counted from 1970.
+ */
+export type ListedRepository = RepositoryInfo & {
+  pulls: number;
+  lastPulledAtMs: number | null;
+  usedDay: number | null;
+};
 
 /** How often a tag was pulled, and when last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
@@ -233,7 +246,7 @@ export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
   /** Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
-  putRepository(info: RepositoryInfo, keepsDeleted: boolean): Promise<void>;
+  putRepository(info: RepositoryInfo, usedDay: number | undefined, keepsDeleted: boolean): Promise<void>;
   removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void>;
   /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
   listLedgers(last: string, limit: number): Promise<Page<RepositoryName>>;

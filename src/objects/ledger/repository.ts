@@ -4,6 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -20,11 +21,13 @@ export type Meta = RepositoryInfo & {
   generation: number;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last day on which anything of it was used, counted from 1970. */
+  usedDay: number | undefined;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "generation" | "untagged-ttl";
+type MetaKey = "name" | "visibility" | "description" | "founded" | "generation" | "untagged-ttl" | "used-day";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -78,10 +81,9 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, settings } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
-    due.scrubLater(tx, settings.scrubEveryMs);
+    scheduleScrub(tx, this.#host);
     this.announceLater(tx);
   }
 
@@ -103,9 +105,14 @@ ${DueTable.schema}`,
     this.announceLater(tx);
   }
 
+  /** Records the day of a use. */
+  noteUse(tx: Tx, day: number): void {
+    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
+  }
+
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
   endGeneration(tx: Tx, { generation }: Meta, origin: Origin): void {
-    tx.write("DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description')");
+    tx.write("DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description', 'used-day')");
     this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
     this.announceLater(tx);
@@ -128,10 +135,10 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isFounded, keepsDeleted } = told;
+    const { name, visibility, description, isFounded, usedDay, keepsDeleted } = told;
     const catalog = catalogStub(env);
     await (isFounded
-      ? catalog.putRepository({ name, visibility, description }, keepsDeleted)
+      ? catalog.putRepository({ name, visibility, description }, usedDay, keepsDeleted)
       : catalog.removeRepository(name, keepsDeleted));
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
@@ -140,9 +147,9 @@ ${DueTable.schema}`,
   /** What the catalog is told. `keepsDeleted`: the ledger still has content that was deleted with the repository. */
   #announcement() {
     if (this.meta === undefined) return undefined;
-    const { name, visibility, description, isFounded, generation } = this.meta;
+    const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
     const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
-    return { name, visibility, description, isFounded, generation, keepsDeleted };
+    return { name, visibility, description, isFounded, generation, usedDay, keepsDeleted };
   }
 }
 
@@ -158,5 +165,10 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     generation: Number(values.get("generation") ?? 1),
     untaggedTtl: values.get("untagged-ttl"),
+    usedDay: numberOf(values.get("used-day")),
   };
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }
