@@ -146,6 +146,27 @@ test("a large repository is restored in batches", async (t) => {
   assert(!ledger.due.has("release"), "no shard is told that a blob is gone");
 });
 
+test("a manifest is deleted with thousands of tags in a few statements", async (t) => {
+  const ledger = largeLedger();
+  const { sql, change, deleted: deletions } = ledger;
+  const [one] = readRows<{ digest: never }>(sql, "SELECT digest FROM manifests LIMIT 1");
+  assert(one !== undefined);
+  change((tx) => tx.write("UPDATE tags SET digest = ?", one.digest));
+  // Nobody listens to events.
+  change((tx) => tx.write("DELETE FROM events"));
+  const deletion = await measured(sql, () =>
+    change((tx) => deletions.remove(tx, one.digest, registryItself)),
+  );
+  t.diagnostic(`${manifestCount} tags: deleted in ${deletion.ms.toFixed(1)} ms`);
+  assert.equal(countIn(sql, "tags"), 0);
+  assert.equal(countIn(sql, "deleted_tags"), manifestCount);
+  assert.equal(countIn(sql, "tag_history"), 2 * manifestCount);
+  assert.equal(
+    oneRow<{ n: number }>(sql, "SELECT count(*) AS n FROM outbox WHERE kind = 'tag'").n,
+    manifestCount,
+  );
+});
+
 test("a manifest that was deleted before its repository goes when its own grace is over, and nothing else does", async () => {
   const ledger = largeLedger();
   const { sql, change, clock, deleted: deletions, settings } = ledger;

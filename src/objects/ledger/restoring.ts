@@ -154,9 +154,10 @@ export class Restoring implements Feature {
       asideName("manifests", number),
       asideName("manifest_references", number),
     ];
-    const page = `SELECT digest, size, digest IN (SELECT digest FROM manifests) AS isThere,
-        (SELECT count(*) FROM ${references} WHERE manifest = digest) AS named
-      FROM ${manifests} WHERE digest > ? ORDER BY digest LIMIT ?` as const;
+    const page = `SELECT old.digest, old.size,
+        EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isThere,
+        (SELECT count(*) FROM ${references} WHERE manifest = old.digest) AS named
+      FROM ${manifests} AS old WHERE old.digest > ? ORDER BY old.digest LIMIT ?` as const;
     const found = readRows<{ digest: Digest; size: number; isThere: number; named: number }>(
       tx.sql,
       page,
@@ -198,9 +199,9 @@ export class Restoring implements Feature {
   #restoreTags(tx: Tx, last: string, { number, restorer }: Generation): string | undefined {
     const { tags } = this.#features;
     const origin: Origin = JSON.parse(restorer ?? "{}");
-    const page = `SELECT tag, digest, tag IN (SELECT tag FROM tags) AS isThere,
-        digest IN (SELECT digest FROM manifests) AS isWhole
-      FROM ${asideName("tags", number)} WHERE tag > ? ORDER BY tag LIMIT ?` as const;
+    const page = `SELECT old.tag, old.digest, EXISTS (SELECT 1 FROM tags WHERE tag = old.tag) AS isThere,
+        EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isWhole
+      FROM ${asideName("tags", number)} AS old WHERE old.tag > ? ORDER BY old.tag LIMIT ?` as const;
     const found = readRows<{ tag: Tag; digest: Digest; isThere: number; isWhole: number }>(
       tx.sql,
       page,
