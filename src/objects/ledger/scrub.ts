@@ -42,7 +42,7 @@ export class LedgerScrub implements Feature {
 
   readonly jobs = {
     [scrubJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: (rows: DueRow[]) => {
         const { due, settings } = this.#host;
         return due.scrub(rows, settings.scrubEveryMs, (after) => this.step(after));
