@@ -63,10 +63,7 @@ test("a push to the name of a deleted repository is taken at once, and finds not
   const index = imageIndex([describe(old.manifest, "application/vnd.oci.image.manifest.v1+json")]);
   const put = { headers: { "Content-Type": imageIndexType }, body: index };
   expectError(await registry.send("PUT", "/v2/free/manifests/v3", put), 404, "MANIFEST_BLOB_UNKNOWN");
-  const { history } = (await registry.must(200, "GET", `${pathOf("free")}/tags/v1/history`)).json<{
-    history: unknown[];
-  }>();
-  assert.deepEqual(history, []);
+  await registry.must(404, "GET", `${pathOf("free")}/tags/v1/history`);
   await settle("free");
   const info = (await registry.must(200, "GET", pathOf("free"))).json<Record<string, string>>();
   assert.deepEqual([info.visibility, info.description], ["private", ""]);
