@@ -106,3 +106,23 @@ test("rows that a push has written while orphans were dropped are written again"
   await scrub.dropOrphans(() => isWritten, name, [{ kind: "tag", tag }]);
   assert.deepEqual([...rows], ["tag/team/app:latest"]);
 });
+
+test("a write that KV never answers is given up, and repeated", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let asked = 0;
+  const { outbox, change, due, clock } = replicated(
+    async () => {},
+    () => (asked++ === 0 ? new Promise(() => {}) : Promise.resolve()),
+  );
+  const { claimed } = change((tx) =>
+    outbox.claimAfter(tx, () => outbox.mark(tx, { kind: "tag", tag: "latest" as Tag })),
+  );
+  const flushed = outbox.flush(name, claimed);
+  for (let turn = 0; turn < 50; turn++) await null;
+  t.mock.timers.tick(30_000);
+  await flushed;
+  assert.equal(due.at("outbox", ""), clock.nowMs + 5000);
+  clock.nowMs += 5000;
+  await outbox.flush(name);
+  assert.equal(asked, 2);
+});

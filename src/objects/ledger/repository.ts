@@ -4,6 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -80,10 +81,9 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, settings } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
-    due.scrubLater(tx, settings.scrubEveryMs);
+    scheduleScrub(tx, this.#host);
     this.announceLater(tx);
   }
 

@@ -17,6 +17,7 @@ import { shardStub } from "../../rpc/stubs.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import type { BlobLocation, ReplicaKey } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
+import { runScrub } from "../scrub/schedule.ts";
 import { faultOf } from "../scrub/verify.ts";
 import { transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
@@ -43,10 +44,7 @@ export class LedgerScrub implements Feature {
   readonly jobs = {
     [scrubJob]: {
       atDeletion: "cleared",
-      run: (rows: DueRow[]) => {
-        const { due, settings } = this.#host;
-        return due.scrub(rows, settings.scrubEveryMs, (after) => this.step(after));
-      },
+      run: (rows: DueRow[]) => runScrub(this.#host, rows, (after) => this.step(after)),
     },
   } as const;
 
