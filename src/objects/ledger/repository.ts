@@ -135,10 +135,10 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isFounded, keepsDeleted, usedDay } = told;
+    const { name, visibility, description, isFounded, usedDay, keepsDeleted } = told;
     const catalog = catalogStub(env);
     await (isFounded
-      ? catalog.putRepository({ name, visibility, description }, keepsDeleted, usedDay)
+      ? catalog.putRepository({ name, visibility, description }, usedDay, keepsDeleted)
       : catalog.removeRepository(name, keepsDeleted));
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
@@ -149,7 +149,7 @@ ${DueTable.schema}`,
     if (this.meta === undefined) return undefined;
     const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
     const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
-    return { name, visibility, description, isFounded, generation, keepsDeleted, usedDay };
+    return { name, visibility, description, isFounded, generation, usedDay, keepsDeleted };
   }
 }
 
