@@ -23,7 +23,8 @@ export async function call(
 ): Promise<Outcome> {
   const stdout = new Captured();
   const stderr = new Captured();
-  const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr });
+  const serve = async (words: readonly string[]) => void stdout.write(`serve ${words.join(" ")}\n`);
+  const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr, serve });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 
