@@ -43,6 +43,7 @@ _describe() { local -a all; all=("\${(@P)argv[-1]}"); local each; for each in $a
 _files() { print -r -- files }
 words=("\${(@s: :)LINE}"); CURRENT=$#words; PREFIX=$words[CURRENT]
 _stowage
+true
 `;
   for (const [line, words] of offered) {
     const { stdout } = await run("zsh", ["-f", "-c", shell], { env: { LINE: line } });
