@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
+  globSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -55,20 +56,27 @@ async function startDebian(t: TestContext): Promise<Debian> {
   return { root, at, inside };
 }
 
-/** The package with another version, as that of the release before. */
-function earlierPackage(t: TestContext, file: string): string {
-  const folder = mkdtempSync(join(tmpdir(), "stowage-earlier-"));
+/** A package made of another one: unpacked, changed, and packed again. */
+function repack(t: TestContext, file: string, change: (tree: string) => void): string {
+  const folder = mkdtempSync(join(tmpdir(), "stowage-package-"));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const tree = join(folder, "tree");
   execFileSync("dpkg-deb", ["--raw-extract", file, tree]);
-  const control = join(tree, "DEBIAN", "control");
-  writeFileSync(
-    control,
-    readFileSync(control, "utf8").replace(/^Version: .*$/m, `Version: ${version}~earlier`),
-  );
-  const earlier = join(folder, "earlier.deb");
-  execFileSync("dpkg-deb", ["--root-owner-group", "-Znone", "--build", tree, earlier], { stdio: "ignore" });
-  return earlier;
+  change(tree);
+  const made = join(folder, "stowage.deb");
+  execFileSync("dpkg-deb", ["--root-owner-group", "-Zgzip", "-z1", "--build", tree, made], {
+    stdio: "ignore",
+  });
+  return made;
+}
+
+/** The package as that of the release before. */
+function earlierPackage(t: TestContext, file: string): string {
+  return repack(t, file, (tree) => {
+    const control = join(tree, "DEBIAN", "control");
+    const text = readFileSync(control, "utf8");
+    writeFileSync(control, text.replace(/^Version: .*$/m, `Version: ${version}~earlier`));
+  });
 }
 
 /** Runs the command of the service, as its user, with a password as the service gets it, while somebody works with it. */
@@ -150,14 +158,15 @@ test("the service is confined, and its flags are flags of the server", async (t)
   assert.equal(parseFlags(flags.split(" "), {}).ok, true);
 });
 
-test("lintian finds nothing wrong with the package but what comes with its Node and workerd", async (t) => {
-  if (!hasPrograms(t, "lintian")) return;
-  const file = artefact(`stowage_${version}_${architecture}.deb`);
-  await run("lintian", [
-    "--fail-on",
-    "error",
-    "--suppress-tags-from-file",
-    join(import.meta.dirname, "lintian-tags"),
-    file,
-  ]);
+test("lintian finds nothing wrong with the package, but for the programs of others in it", async (t) => {
+  if (!hasPrograms(t, "lintian", "dpkg-deb")) return;
+  const file = repack(t, artefact(`stowage_${version}_${architecture}.deb`), (tree) => {
+    for (const program of globSync("usr/lib/stowage/**/bin/{node,workerd}", { cwd: tree }))
+      rmSync(join(tree, program));
+    const sums = join(tree, "DEBIAN", "md5sums");
+    const lines = readFileSync(sums, "utf8").split("\n");
+    writeFileSync(sums, lines.filter((line) => !/bin\/(node|workerd)$/.test(line)).join("\n"));
+  });
+  const tags = join(import.meta.dirname, "lintian-tags");
+  await run("lintian", ["--allow-root", "--fail-on", "error", "--suppress-tags-from-file", tags, file]);
 });
