@@ -4,13 +4,14 @@
 
 import { failure, type Result } from "../../oci/errors.ts";
 import { describeReferences } from "../../oci/manifest.ts";
-import type { ManifestFacts, Reference } from "../../oci/manifest-fields.ts";
+import type { Reference } from "../../oci/manifest-fields.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import type { ManifestPut, ManifestStat } from "../../rpc/api.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
 import { eachRow, firstRow, hasRow, inPieces, readRows, type Tx } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
+import { factColumns, factsOf } from "./fact-columns.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Tags } from "./tags.ts";
@@ -18,12 +19,16 @@ import type { Untagged } from "./untagged.ts";
 
 const bytesPerRow = 1024 * 1024;
 
+const addManifest = `INSERT INTO manifests
+  (digest, media_type, size, artifact_type, subject, pushed_at, pushed_by, ${factColumns.join(", ")})
+  VALUES (?, ?, ?, ?, ?, ?, ?, ${factColumns.map(() => "?").join(", ")})`;
+
 /** The manifests. */
 export class Manifests implements Feature {
   readonly tables = {
-    manifests: "emptied",
-    manifest_bytes: "emptied",
-    manifest_references: "emptied",
+    manifests: { key: ["digest"], of: "manifest" },
+    manifest_bytes: { key: ["digest", "part"], of: "manifest", rowsAtOnce: 64 },
+    manifest_references: { key: ["manifest", "digest"], of: "manifest" },
   } as const;
 
   readonly steps = {
@@ -75,10 +80,6 @@ export class Manifests implements Feature {
     this.#events = features.events;
     this.#untagged = features.untagged;
     features.outbox.readValue = (key) => this.replicaValue(key);
-  }
-
-  beforeDeletion(tx: Tx): void {
-    this.#outbox.markAll(tx, "manifest", "SELECT digest AS id FROM manifests");
   }
 
   // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,8 +139,11 @@ export class Manifests implements Feature {
         return row && { kind: "tag", row };
       }
       case "blob": {
-        const row = this.#blobs.location(key.digest);
-        return row && { kind: "blob", row };
+        // Only what a manifest references is replicated.
+        const link = this.#blobs.read(key.digest);
+        if (link === undefined || !link.isReplicated) return undefined;
+        const { digest, key: location, sizeBytes } = link;
+        return { kind: "blob", row: { digest, key: location, sizeBytes } };
       }
     }
   }
@@ -191,19 +195,20 @@ export class Manifests implements Feature {
     return { ok: true };
   }
 
-  #replace(tx: Tx, { digest, bytes, facts }: ManifestPut): void {
+  #replace(tx: Tx, put: ManifestPut): void {
+    const { digest } = put;
     forgetDeletion(tx, digest);
     const referencedBefore = this.withdraw(tx, digest);
     deleteBytes(tx, digest);
-    this.#write(tx, digest, bytes, facts);
+    this.#write(tx, put);
     if (referencedBefore.length > 0) this.#blobs.releaseUnnamed(tx, referencedBefore);
   }
 
-  #write(tx: Tx, digest: Digest, bytes: Uint8Array, facts: ManifestFacts): void {
+  #write(tx: Tx, { digest, bytes, facts, origin }: ManifestPut): void {
     const { mediaType, artifactType = null, subject = null } = facts;
-    const add = `INSERT INTO manifests (digest, media_type, size, artifact_type, subject, pushed_at)
-      VALUES (?, ?, ?, ?, ?, ?)`;
-    tx.write(add, digest, mediaType, bytes.byteLength, artifactType, subject, this.#host.clock.now());
+    const pushed = [this.#host.clock.now(), origin.actor];
+    const row = [digest, mediaType, bytes.byteLength, artifactType, subject, ...pushed];
+    tx.write(addManifest, ...row, ...factsOf(bytes, mediaType));
     for (let offset = 0; offset < bytes.byteLength; offset += bytesPerRow) {
       const part = bytes.slice(offset, offset + bytesPerRow);
       const addPart = "INSERT INTO manifest_bytes (digest, part, bytes) VALUES (?, ?, ?)";

@@ -15,18 +15,22 @@ import { BacklogReports } from "./backlog.ts";
 import { Blobs } from "./blobs.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
+import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
+import { Generations } from "./generations.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
+import { Restoring } from "./restoring.ts";
 import { LedgerScrub } from "./scrub.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
 import { Untagged } from "./untagged.ts";
+import { Uses } from "./uses.ts";
 
 /** The features of a ledger by name; `features`: all of them, in the order in which their jobs run. */
 export type LedgerParts = ReturnType<typeof makeParts>;
@@ -53,6 +57,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
+  const facts = new Facts(host, manifests);
+  const uses = new Uses(host, repository);
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
@@ -61,19 +67,26 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
+  const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [
     outbox,
     repository,
     manifests,
+    facts,
     rereading,
     untagged,
     deleted,
     blobs,
+    // They release blobs, which the next feature does.
+    generations,
+    restoring,
     unlinking,
     sessions,
     leases,
     tags,
+    uses,
     scrub,
     rebuilding,
     events,
@@ -85,7 +98,11 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    facts,
+    uses,
     deleted,
+    generations,
+    restoring,
     unlinking,
     sessions,
     leases,
