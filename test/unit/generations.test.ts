@@ -185,9 +185,9 @@ test("a repository that the release before was deleting is deleted, and its name
   const clock = { now: () => 1_700_000_000_000 };
   const parts = makeParts(storage, {} as Env, clock);
   const schema = schemaOf(parts.features);
-  // As version 9 left it: emptied, but not drained.
+  // As version 8 left it: emptied, but not drained.
   transaction(storage, (tx) => {
-    applySchema(tx, schema.slice(0, 9));
+    applySchema(tx, schema.slice(0, 8));
     for (const [key, value] of Object.entries({
       name: "team/app",
       founded: "yes",
@@ -215,7 +215,7 @@ test("a repository of the release before keeps what it has", () => {
   const parts = makeParts(storage, {} as Env, { now: () => 1_700_000_000_000 + dayMs });
   const schema = schemaOf(parts.features);
   transaction(storage, (tx) => {
-    applySchema(tx, schema.slice(0, 9));
+    applySchema(tx, schema.slice(0, 8));
     for (const [key, value] of Object.entries({ name: "team/app", founded: "yes", description: "old" }))
       tx.write("INSERT INTO meta (key, value) VALUES (?, ?)", key, value);
     tx.write("INSERT INTO tag_history (sequence, tag, to_digest, at, actor) VALUES (7, 'v1', 'x', 1, 'ci')");

@@ -139,8 +139,7 @@ export class Restoring implements Feature {
   #finish(tx: Tx, { number, schema }: Generation): void {
     const { due, clock } = this.#host;
     this.#features.generations.restored(tx, number);
-    const manifests = asideName("manifests", number);
-    const used = `SELECT max(used_day) AS day FROM ${manifests}` as const;
+    const used = "SELECT max(used_day) AS day FROM manifests";
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
     if (day !== null) this.#features.repository.noteUse(tx, day);
     if (schema === schemaOf(this.#all()).length) return;
@@ -210,9 +209,11 @@ export class Restoring implements Feature {
     );
     const back = found.filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1);
     for (const { tag, digest } of back) tags.move(tx, tag, digest, origin);
-    const usedBefore = `SELECT used_day FROM ${asideName("tags", number)} AS deleted WHERE deleted.tag = tags.tag`;
+    const aside = asideName("tags", number);
+    const usedBefore = `SELECT used_day FROM ${aside} AS old WHERE old.tag = tags.tag`;
     const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
-    tx.write(keepUse, JSON.stringify(back.map(({ tag }) => tag)));
+    const json = JSON.stringify(back.map(({ tag }) => tag));
+    if (columnsIn(tx, aside).includes("used_day")) tx.write(keepUse, json);
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 
@@ -232,12 +233,16 @@ export class Restoring implements Feature {
 /** Copies those rows of a table that was set aside which the current one does not have. */
 function copy(tx: Tx, table: string, generation: number, condition: string, json: string): void {
   const aside = asideName(table, generation);
-  const [row] = readRows(tx.sql, `SELECT * FROM ${aside} LIMIT 1` as `SELECT ${string}`);
-  if (row === undefined) return;
-  // A later release may have added columns to the current table.
-  const columns = Object.keys(row).join(", ");
+  const columns = columnsIn(tx, aside).join(", ");
+  if (columns === "") return;
   tx.write(
     `INSERT OR IGNORE INTO ${table} (${columns}) SELECT ${columns} FROM ${aside} WHERE ${condition}`,
     json,
   );
+}
+
+/** The columns of a table that was set aside; a later release may have added some to the current one. None: it is empty. */
+function columnsIn(tx: Tx, aside: string): string[] {
+  const [row] = readRows(tx.sql, `SELECT * FROM ${aside} LIMIT 1` as `SELECT ${string}`);
+  return Object.keys(row ?? {});
 }
