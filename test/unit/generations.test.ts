@@ -24,8 +24,8 @@ const referencesOfEach = 5;
 const env = { MANIFESTS: {} as KVNamespace } as Partial<Env>;
 
 /** A ledger of so many manifests, each with a tag and blobs, half of them shared with the next one. */
-function largeLedger() {
-  const ledger = memoryLedger(env);
+function largeLedger(bindings: Partial<Env> = env) {
+  const ledger = memoryLedger(bindings);
   const { change, repository, clock } = ledger;
   change((tx) => {
     repository.found(tx, registryItself);
@@ -178,6 +178,52 @@ test("a manifest that was deleted before its repository goes when its own grace 
   await runBatches(ledger, "purge");
   assert.equal(countIn(sql, "deleted_1_manifests"), manifestCount - 1);
   assert.equal(countIn(sql, "deleted_1_deleted_manifests"), 1);
+});
+
+test("nothing of a generation is removed while it is restored, or while KV has rows of it that are not marked", async () => {
+  const ledger = largeLedger({ ...env, GC_GRACE: "0s" });
+  const { sql } = ledger;
+  const removeOnce = async ({ sql: tables, features }: Large) => {
+    const query = "SELECT id, at FROM due WHERE kind = 'remove-generation'";
+    await jobsOf(features)["remove-generation"]?.(readRows<{ id: string; at: number }>(tables, query));
+  };
+  await deleted(ledger);
+  await removeOnce(ledger);
+  assert.equal(countIn(sql, "deleted_1_manifests"), manifestCount);
+  await runBatches(ledger, "unreplicate");
+  await removeOnce(ledger);
+  assert(countIn(sql, "deleted_1_manifests") < manifestCount);
+
+  const other = largeLedger();
+  await deleted(other);
+  await runBatches(other, "unreplicate");
+  other.change((tx) => other.restoring.begin(tx, 1, false, registryItself));
+  other.clock.nowMs += 2 * dayMs;
+  await removeOnce(other);
+  assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
+});
+
+test("a tag of the next generation has a higher number than any before it, whatever the clock shows", async () => {
+  const ledger = largeLedger();
+  const { sql, change, tags, clock } = ledger;
+  const last = "SELECT max(sequence) AS last FROM tag_history";
+  const before = oneRow<{ last: number }>(sql, last).last;
+  assert(before > clock.nowMs + 1);
+  await deleted(ledger);
+  change((tx) => tags.move(tx, "v1" as never, "sha256:1" as never, registryItself));
+  assert(oneRow<{ last: number }>(sql, last).last > before);
+});
+
+test("a blob that no manifest references yet is not written to KV because a deleted one had it there", async () => {
+  const ledger = largeLedger();
+  const { sql, change, manifests, blobs, clock } = ledger;
+  const [blob] = readRows<{ digest: never }>(sql, "SELECT digest FROM blobs LIMIT 1");
+  assert(blob !== undefined);
+  const key = { kind: "blob", digest: blob.digest } as const;
+  assert(manifests.replicaValue(key) !== undefined);
+  await deleted(ledger);
+  change((tx) => blobs.write(tx, { digest: blob.digest, key: "blobs/new", sizeBytes: 1 }, clock.nowMs));
+  assert.equal(manifests.replicaValue(key), undefined);
 });
 
 test("a repository that the release before was deleting is deleted, and its name is free", () => {
