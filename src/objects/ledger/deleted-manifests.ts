@@ -62,7 +62,7 @@ export class DeletedManifests implements Feature {
     SELECT DISTINCT deleted_manifests.digest, value FROM deleted_manifests, json_each(deleted_manifests.tags);
   ALTER TABLE deleted_manifests DROP COLUMN tags;
 `,
-    10: `
+    9: `
   ALTER TABLE deleted_manifests ADD COLUMN deleted_at INTEGER;
   ALTER TABLE deleted_manifests ADD COLUMN actor TEXT;
 `,
