@@ -71,7 +71,7 @@ export class Generations implements Feature {
 
   readonly steps = {
     // A repository that an earlier release was deleting is deleted: what is left of it is in the outbox and in due.
-    10: `
+    9: `
   CREATE TABLE generations (
     number INTEGER PRIMARY KEY,
     visibility TEXT NOT NULL,

@@ -148,7 +148,7 @@ ${DueTable.schema}`,
   #announcement() {
     if (this.meta === undefined) return undefined;
     const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
-    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
+    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations WHERE number > 0 LIMIT 1");
     return { name, visibility, description, isFounded, generation, usedDay, keepsDeleted };
   }
 }
