@@ -28,7 +28,7 @@ export class Facts implements Feature {
 
   readonly steps = {
     // platforms is a JSON array, null until the config was read; config is the digest of that.
-    9: `
+    10: `
   ALTER TABLE manifests ADD COLUMN kind TEXT;
   ALTER TABLE manifests ADD COLUMN content_size INTEGER;
   ALTER TABLE manifests ADD COLUMN platforms TEXT;
