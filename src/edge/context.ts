@@ -62,6 +62,8 @@ export type Reply = {
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
   contentLength?: number;
+  /** Whether the body is encoded already, as `Content-Encoding` says. */
+  isEncoded?: true;
 };
 
 /** An error, with the headers that go with it. */
