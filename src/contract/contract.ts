@@ -14,6 +14,7 @@ import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { restorable } from "./restorable.ts";
 import { scrub } from "./scrub.ts";
+import { sessions } from "./session.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
@@ -23,6 +24,7 @@ import { webhooks } from "./webhooks.ts";
 /** Every resource. */
 export const contract = {
   accounts,
+  sessions,
   tokens,
   manifests,
   tags,

@@ -276,6 +276,8 @@ export interface CatalogApi {
   accountNames(): Promise<Uint8Array<ArrayBuffer>>;
   /** Returns the account as it is now, and whether it is new. */
   putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }>;
+  /** Changes the password of an account that still has this version; `undefined` if it does not, or is disabled. */
+  changePassword(name: string, version: string, password: PasswordHash): Promise<Account | undefined>;
   /** Deletes an account with its tokens. Returns whether there was one. */
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;

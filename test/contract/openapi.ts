@@ -26,6 +26,7 @@ const others: Document = JSON.parse(readFileSync(join(import.meta.dirname, "othe
 
 const tags: Record<ResourceName, string> = {
   accounts: "Accounts",
+  sessions: "Sessions",
   tokens: "Tokens",
   manifests: "Repositories",
   tags: "Repositories",

@@ -47,14 +47,7 @@ test("the files that the page names are served as they are, gzipped or not, and 
 });
 
 test("what is no file is a true 404", async () => {
-  for (const path of [
-    "/assets/app.js",
-    "/assets/page.html",
-    "/nothing",
-    "/favicon.ico",
-    "/r/",
-    "/index.html",
-  ]) {
+  for (const path of ["/assets/app.js", "/assets/page.html", "/nothing", "/favicon.ico", "/index.html"]) {
     expectError(await registry.must(404, "GET", path, { headers: browser }), 404, "UNSUPPORTED");
   }
 });
