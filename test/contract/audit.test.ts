@@ -137,7 +137,7 @@ for (const { name, operation } of audited) {
         return (
           entry.action === wanted &&
           entry.target === target &&
-          entry.actor === "admin" &&
+          ["admin", "renewed"].includes(entry.actor) &&
           entry.outcome === "done"
         );
       });
