@@ -3,7 +3,7 @@
  * before, in ../dispatch.ts.
  */
 import type { Audit, ContentAnswer, Operation } from "../../contract/operation.ts";
-import type { Failure } from "../../oci/errors.ts";
+import { errorCatalogue, type Failure } from "../../oci/errors.ts";
 import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
 import type { Answer, Context, HeaderMap } from "../context.ts";
@@ -46,10 +46,10 @@ export async function perform(context: Context, operation: Operation, handler: A
   return { ...jsonReply(body, { ...headers, ...link }), status };
 }
 
-/** A failure about a repository says which one. */
-function naming(refused: Failure, { name }: Record<string, string>): Failure {
-  const isUnnamed = refused.error === "NAME_UNKNOWN" && refused.detail === undefined && name !== undefined;
-  return isUnnamed ? { ...refused, detail: { name } } : refused;
+/** What does not exist is named as the path has it, unless the failure says more. */
+function naming(refused: Failure, params: Record<string, string>): Failure {
+  const isBare = errorCatalogue[refused.error].status === 404 && refused.detail === undefined;
+  return isBare ? ({ ...refused, detail: params } as Failure) : refused;
 }
 
 /** The action and target of an entry. A name in braces in the target stands for the value of that name. */
