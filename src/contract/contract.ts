@@ -19,6 +19,7 @@ import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
 import { usage } from "./usage.ts";
+import { views } from "./views.ts";
 import { webhooks } from "./webhooks.ts";
 
 /** Every resource. */
@@ -28,6 +29,7 @@ export const contract = {
   tokens,
   manifests,
   tags,
+  views,
   repositories,
   explain,
   audit,

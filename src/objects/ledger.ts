@@ -23,6 +23,13 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import type {
+  LedgerViews,
+  ManifestView,
+  NamedMove,
+  RepositorySummary,
+  TagsWanted,
+} from "../rpc/ledger-views.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
@@ -36,6 +43,7 @@ import {
   readUsage,
 } from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
+import { findTags, listMoves, listUntagged, summarise, viewManifest } from "./ledger/views.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends LedgerObject implements LedgerApi {
@@ -242,6 +250,29 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async restorable(limit: number): Promise<Restorable> {
     return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
+  }
+
+  // ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async summary(): Promise<RepositorySummary | undefined> {
+    return this.exists ? summarise(this.sql) : undefined;
+  }
+
+  async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {
+    return this.exists ? { ok: true, ...findTags(this.sql, wanted) } : failure("NAME_UNKNOWN");
+  }
+
+  async view(digest: Digest): Promise<Result<{ view: ManifestView }>> {
+    const view = this.exists ? viewManifest(this.sql, this.parts.manifests, digest) : undefined;
+    return view === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, view };
+  }
+
+  async history(before: number, limit: number): Promise<Result<{ page: Page<NamedMove> }>> {
+    return this.exists ? { ok: true, page: listMoves(this.sql, before, limit) } : failure("NAME_UNKNOWN");
+  }
+
+  async untagged(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
+    return this.exists ? { ok: true, page: listUntagged(this.sql, last, limit) } : failure("NAME_UNKNOWN");
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

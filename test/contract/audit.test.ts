@@ -137,7 +137,7 @@ for (const { name, operation } of audited) {
         return (
           entry.action === wanted &&
           entry.target === target &&
-          ["admin", "renewed"].includes(entry.actor) &&
+          ["admin", "renewed"].includes(String(entry.actor)) &&
           entry.outcome === "done"
         );
       });

@@ -30,6 +30,7 @@ const tags: Record<ResourceName, string> = {
   tokens: "Tokens",
   manifests: "Repositories",
   tags: "Repositories",
+  views: "Repositories",
   repositories: "Repositories",
   explain: "Administration",
   audit: "Administration",

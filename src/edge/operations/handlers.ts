@@ -16,6 +16,7 @@ import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
 import { uploadHandlers } from "../endpoints/api/uploads.ts";
 import { usageHandlers } from "../endpoints/api/usage.ts";
+import { viewHandlers } from "../endpoints/api/views.ts";
 import { webhookHandlers } from "../endpoints/api/webhooks.ts";
 import type { HandlersOf } from "./handler.ts";
 
@@ -25,6 +26,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   tokens: tokenHandlers,
   manifests: manifestHandlers,
   tags: tagHandlers,
+  views: viewHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
   audit: auditHandlers,
