@@ -14,6 +14,7 @@ import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { restorable } from "./restorable.ts";
 import { scrub } from "./scrub.ts";
+import { search } from "./search.ts";
 import { sessions } from "./session.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
@@ -26,6 +27,7 @@ import { webhooks } from "./webhooks.ts";
 export const contract = {
   accounts,
   sessions,
+  search,
   tokens,
   manifests,
   tags,

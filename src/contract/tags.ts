@@ -1,6 +1,5 @@
 /** `/repositories/{name}/tags`: what tags point at, how they moved, and putting them back. */
 import * as v from "valibot";
-import { contentKinds } from "../oci/manifest-summary.ts";
 import { tagOrders } from "../oci/version-order.ts";
 import { manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
@@ -24,7 +23,7 @@ const countedTag = v.object({
   ...tagEntry.entries,
   referrers: v.optional(
     v.pipe(
-      v.record(v.picklist(contentKinds), count),
+      v.record(v.string(), count),
       v.description("How many signatures, SBOMs and others there are; with `sort` or `query`."),
     ),
   ),

@@ -1,6 +1,5 @@
 /** What pages about a repository show: everything about a tag or manifest in one answer, and the moves of all tags. */
 import * as v from "valibot";
-import { contentKinds } from "../oci/manifest-summary.ts";
 import { imageConfig, manifest, manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
 import { count } from "./schemas.ts";
@@ -82,9 +81,6 @@ export const reference = v.object({
     ),
   ),
 });
-
-/** A kind of referrer, and how many there are. */
-export const referrerCounts = v.record(v.picklist(contentKinds), count);
 
 export const views = {
   "/repositories/{name}/references/{reference}": {

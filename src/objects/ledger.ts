@@ -61,7 +61,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
     const before = this.meta;
     this.change(undefined, (tx) => repository.change(tx, before, change, origin));
     // It is done, and the alarm tells the catalog where this fails.
-    await repository.announce().catch(() => {});
+    await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
   }
 
@@ -273,6 +273,10 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async untagged(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
     return this.exists ? { ok: true, page: listUntagged(this.sql, last, limit) } : failure("NAME_UNKNOWN");
+  }
+
+  async announceAll(): Promise<void> {
+    if (this.exists) this.change(undefined, (tx) => this.parts.search.wholly(tx));
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

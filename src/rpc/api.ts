@@ -167,6 +167,7 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "view",
   "history",
   "untagged",
+  "announceAll",
   "usage",
   "rebuildReplica",
   "listReferrers",

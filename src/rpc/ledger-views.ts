@@ -66,6 +66,8 @@ export interface LedgerViews {
   summary(): Promise<RepositorySummary | undefined>;
   /** A page of tags. `next`: the position after it, if there are more. */
   findTags(wanted: TagsWanted): Promise<Result<{ entries: CountedTag[]; next: number | undefined }>>;
+  /** Announces the repository with all its tags to the object that finds repositories. */
+  announceAll(): Promise<void>;
   view(digest: Digest): Promise<Result<{ view: ManifestView }>>;
   /** The moves of all tags, newest first, before the one with this sequence number. */
   history(before: number, limit: number): Promise<Result<{ page: { entries: NamedMove[]; more: boolean } }>>;

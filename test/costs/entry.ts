@@ -18,6 +18,7 @@ import { DueTable } from "../../src/objects/due.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Search as RealSearch } from "../../src/objects/search.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
@@ -84,6 +85,10 @@ export class Catalog extends RealCatalog {
     watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
+}
+
+export class Search extends RealSearch {
+  override async alarm(): Promise<void> {}
 }
 
 export class Webhooks extends RealWebhooks {

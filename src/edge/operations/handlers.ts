@@ -11,6 +11,7 @@ import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { restorableHandlers } from "../endpoints/api/restorable.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
+import { searchHandlers } from "../endpoints/api/search.ts";
 import { sessionHandlers } from "../endpoints/api/session.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
@@ -22,6 +23,7 @@ import type { HandlersOf } from "./handler.ts";
 
 export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Name]> } = {
   accounts: accountHandlers,
+  search: searchHandlers,
   sessions: sessionHandlers,
   tokens: tokenHandlers,
   manifests: manifestHandlers,

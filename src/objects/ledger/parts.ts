@@ -24,6 +24,7 @@ import { Rebuilding } from "./rebuild.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { LedgerScrub } from "./scrub.ts";
+import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
@@ -47,6 +48,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
@@ -65,6 +67,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const search = new SearchAnnouncements(host, repository);
+  host.announceSoon = (tx) => search.soon(tx);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [
     outbox,
@@ -83,6 +87,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
+    search,
     // After the features that it reports on.
     backlog,
   ];
@@ -97,6 +102,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     unlinking,
     sessions,
     leases,
+    search,
     scrub,
     rebuilding,
     features,

@@ -100,13 +100,16 @@ ${DueTable.schema}`,
 
   /** Records the day of a use. */
   noteUse(tx: Tx, day: number): void {
-    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
+    if ((this.meta?.usedDay ?? 0) >= day) return;
+    this.write(tx, "used-day", String(day));
+    this.#host.announceSoon(tx);
   }
 
   /** Records that the repository is deleted. */
   markDeleted(tx: Tx, origin: Origin): void {
     this.write(tx, "deleting", "yes");
     this.#events.record(tx, "repository.delete", origin, {});
+    this.#host.announceSoon(tx);
     this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 
