@@ -34,10 +34,9 @@ export function sortByVersion(tags: readonly string[]): string[] {
 function compareVersions(one: Version, other: Version): number {
   const length = Math.max(one.numbers.length, other.numbers.length);
   for (let index = 0; index < length; index++) {
-    // A tag with fewer numbers moves along with the latest that begins like it: `1.2` stands before `1.2.9`.
-    const difference =
-      (one.numbers[index] ?? Number.POSITIVE_INFINITY) - (other.numbers[index] ?? Number.POSITIVE_INFINITY);
-    if (difference !== 0 && !Number.isNaN(difference)) return difference;
+    // A tag with fewer numbers moves along with the latest that begins like it, and stands behind those: `1.2`.
+    const difference = (one.numbers[index] ?? -1) - (other.numbers[index] ?? -1);
+    if (difference !== 0) return difference;
   }
   if (one.rest === other.rest) return 0;
   if (one.rest === "" || other.rest === "") return one.rest === "" ? 1 : -1;

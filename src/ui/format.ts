@@ -1,5 +1,5 @@
 /** Numbers, sizes and times as people read them, in the language of the page. */
-import { language } from "./language.ts";
+import { locale } from "./language.ts";
 
 const units = ["B", "kB", "MB", "GB", "TB", "PB"];
 
@@ -17,13 +17,13 @@ export function formatBytes(bytes: number): string {
 
 /** A number with at most so many digits after its point. */
 export function formatNumber(value: number, digits = 0): string {
-  return new Intl.NumberFormat(language(), { maximumFractionDigits: digits }).format(value);
+  return new Intl.NumberFormat(locale(), { maximumFractionDigits: digits }).format(value);
 }
 
 /** A large count, short: `1.2K`. */
 export function formatCount(value: number): string {
   if (value < 10_000) return formatNumber(value);
-  return new Intl.NumberFormat(language(), { notation: "compact", maximumFractionDigits: 1 }).format(value);
+  return new Intl.NumberFormat(locale(), { notation: "compact", maximumFractionDigits: 1 }).format(value);
 }
 
 const steps: [Intl.RelativeTimeFormatUnit, seconds: number][] = [
@@ -37,7 +37,7 @@ const steps: [Intl.RelativeTimeFormatUnit, seconds: number][] = [
 /** How long ago a time is: `3 days ago`. */
 export function formatAgo(time: string, now = Date.now()): string {
   const seconds = (Date.parse(time) - now) / 1000;
-  const format = new Intl.RelativeTimeFormat(language(), { numeric: "auto" });
+  const format = new Intl.RelativeTimeFormat(locale(), { numeric: "auto" });
   const step = steps.find(([, size]) => Math.abs(seconds) >= size);
   return step === undefined
     ? format.format(0, "second")
@@ -46,20 +46,20 @@ export function formatAgo(time: string, now = Date.now()): string {
 
 /** A point in time, in the time zone of the browser. */
 export function formatTime(time: string): string {
-  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeStyle: "short" }).format(
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(
     new Date(time),
   );
 }
 
 /** A day. */
 export function formatDay(day: string): string {
-  return new Intl.DateTimeFormat(language(), { dateStyle: "medium", timeZone: "UTC" }).format(new Date(day));
+  return new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeZone: "UTC" }).format(new Date(day));
 }
 
-/** A duration in seconds, in its largest unit: `7 days`. */
+/** A duration in seconds, in days at most: `90 days`. */
 export function formatDuration(seconds: number): string {
-  const [unit, size] = steps.find(([, each]) => seconds >= each) ?? (["second", 1] as const);
-  return new Intl.NumberFormat(language(), { style: "unit", unit, unitDisplay: "long" }).format(
+  const [unit, size] = steps.slice(2).find(([, each]) => seconds >= each) ?? (["second", 1] as const);
+  return new Intl.NumberFormat(locale(), { style: "unit", unit, unitDisplay: "long" }).format(
     Math.round(seconds / size),
   );
 }
@@ -68,4 +68,9 @@ export function formatDuration(seconds: number): string {
 export function shortDigest(digest: string): string {
   const [algorithm = "", hex = ""] = digest.split(":");
   return `${algorithm}:${hex.slice(0, 12)}`;
+}
+
+/** A tag; of those that cosign makes of a digest, the beginning. */
+export function shortTag(tag: string): string {
+  return tag.replace(/^(sha256-[0-9a-f]{12})[0-9a-f]{52}(\.\w+)$/, "$1…$2");
 }

@@ -11,13 +11,18 @@ let current = find();
 
 function find(): string {
   const chosen = localStorage.getItem(key);
-  const wanted = [chosen ?? "", ...navigator.languages.map((each) => each.slice(0, 2))];
+  const wanted = [chosen ?? "", ...navigator.languages.map((each) => each.split("-")[0] ?? "")];
   return wanted.find((each) => Object.hasOwn(languages, each)) ?? "en";
 }
 
 /** The tag of the language. */
 export function language(): string {
   return current;
+}
+
+/** The language with its region, which decides how numbers and times are written. */
+export function locale(): string {
+  return navigator.languages.find((each) => each.split("-")[0] === current) ?? current;
 }
 
 /** The messages. */

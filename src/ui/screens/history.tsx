@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { type Answer, addressOf, send } from "../api.ts";
 import { useAction, usePages } from "../data.ts";
-import { formatDuration } from "../format.ts";
+import { formatDuration, shortTag } from "../format.ts";
 import { messages } from "../language.ts";
 import { Ago, Digest, Empty, Failed, Loading, More } from "../parts/basics.tsx";
 import { referencePath } from "../paths.ts";
@@ -103,7 +103,7 @@ function Row(props: {
       </td>
       <td class="main">
         <a href={referencePath(name, tag)}>
-          <strong>{tag}</strong>
+          <strong title={tag}>{shortTag(tag)}</strong>
         </a>
       </td>
       <td>
