@@ -155,7 +155,7 @@ function UnknownScreen() {
   const words = messages();
   useTitle(words.errors.page);
   return (
-    <Empty title={words.errors.page}>
+    <Empty title={words.errors.page} isWholePage>
       <a href="/">{words.nav.repositories}</a>
     </Empty>
   );

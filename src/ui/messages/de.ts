@@ -97,6 +97,7 @@ export const de: Messages = {
     logical: (size) => `${size}, wäre nichts geteilt`,
     pull: "Pull",
     tool: "Werkzeug",
+    address: "Adresse",
     byTag: "Per Tag",
     byDigest: "Per Digest",
   },

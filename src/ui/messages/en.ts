@@ -95,6 +95,7 @@ export const en = {
     logical: (size: string) => `${size} if nothing were shared`,
     pull: "Pull",
     tool: "Tool",
+    address: "Address",
     byTag: "By tag",
     byDigest: "By digest",
   },

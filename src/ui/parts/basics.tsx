@@ -76,11 +76,12 @@ export function Kinds({ kinds }: { kinds: readonly string[] }) {
   );
 }
 
-/** What stands where nothing is. */
-export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
+/** What stands where nothing is; `isWholePage`: in place of a screen. */
+export function Empty(props: { title: string; isWholePage?: boolean; children?: ComponentChildren }) {
+  const { title, isWholePage = false, children } = props;
   return (
     <div class="empty">
-      <h2>{title}</h2>
+      {isWholePage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );
@@ -143,14 +144,15 @@ export function More({ more, isLoading }: { more: (() => void) | undefined; isLo
 /** A choice among a few, in a box that opens. */
 export function Select<T extends string>(props: {
   label: string;
+  isLabelHidden?: boolean;
   value: T;
   options: readonly (readonly [value: T, text: string])[];
   onChange: (value: T) => void;
 }) {
-  const { label, value, options, onChange } = props;
+  const { label, value, options, onChange, isLabelHidden = false } = props;
   return (
     <label class="select">
-      <span>{label}</span>
+      <span class={isLabelHidden ? "unseen" : undefined}>{label}</span>
       <select value={value} onChange={(event) => onChange(event.currentTarget.value as T)}>
         {options.map(([option, text]) => (
           <option key={option} value={option} selected={option === value}>

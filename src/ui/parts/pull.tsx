@@ -36,7 +36,8 @@ export function Pull(props: {
       />
       {tag !== undefined && (
         <Select
-          label=""
+          label={words.address}
+          isLabelHidden
           value={isByDigest ? "digest" : "tag"}
           options={[
             ["tag", words.byTag],

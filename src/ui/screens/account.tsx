@@ -18,7 +18,7 @@ export function AccountScreen() {
   const { account, isToken } = session;
   if (account === null) {
     return (
-      <Empty title={words.account.title}>
+      <Empty title={words.account.title} isWholePage>
         {session.isOpen ? <p>{words.signIn.open}</p> : <a href="/sign-in?to=/account">{words.nav.signIn}</a>}
       </Empty>
     );
@@ -101,7 +101,7 @@ function Tokens({ account }: { account: string }) {
               <th>{words.pattern}</th>
               <th>{words.expires}</th>
               <th>{words.lastUsed}</th>
-              <th />
+              <td />
             </tr>
           </thead>
           <tbody>

@@ -49,7 +49,7 @@ export function DeletedScreen() {
                 <th>{words.manifest}</th>
                 <th>{words.tags}</th>
                 <th class="number">{words.size}</th>
-                <th />
+                <td />
               </tr>
             </thead>
             <tbody>

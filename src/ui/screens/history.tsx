@@ -62,7 +62,7 @@ export function HistoryTab({ name, mayPush, tag }: { name: string; mayPush: bool
               <th>{words.tag}</th>
               <th>{words.change}</th>
               <th>{words.who}</th>
-              <th />
+              <td />
             </tr>
           </thead>
           <tbody>

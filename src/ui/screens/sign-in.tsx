@@ -17,10 +17,15 @@ export function SignInScreen() {
   const [account, setAccount] = useState("");
   const [password, setPassword] = useState("");
   useTitle(words.title);
-  if (session.isOpen) return <Empty title={words.title}>{words.open}</Empty>;
+  if (session.isOpen)
+    return (
+      <Empty title={words.title} isWholePage>
+        <p>{words.open}</p>
+      </Empty>
+    );
   if (!isSecureContext) {
     return (
-      <Empty title={words.insecureTitle}>
+      <Empty title={words.insecureTitle} isWholePage>
         <p>{words.insecureText}</p>
       </Empty>
     );

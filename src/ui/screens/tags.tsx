@@ -96,9 +96,11 @@ function Row({ name, group }: { name: string; group: Tag[] }) {
           <strong>{tag}</strong>
         </a>{" "}
         {others.map((other) => (
-          <a key={other.tag} class="badge alias" href={referencePath(name, other.tag)}>
-            {other.tag}
-          </a>
+          <span key={other.tag}>
+            <a class="badge alias" href={referencePath(name, other.tag)}>
+              {other.tag}
+            </a>{" "}
+          </span>
         ))}
         {kind !== undefined && kind !== "image" && kind !== "index" && <Kinds kinds={[kind]} />}
       </td>
