@@ -58,7 +58,7 @@ export function Ago({ time }: { time: string | undefined }) {
 }
 
 /** A word about something. */
-export function Badge({ children, tone = "plain" }: { children: ComponentChildren; tone?: string }) {
+export function Badge({ children, tone = "" }: { children: ComponentChildren; tone?: string }) {
   return <span class={`badge ${tone}`}>{children}</span>;
 }
 
