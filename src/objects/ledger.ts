@@ -23,17 +23,17 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
-import type {
-  LedgerViews,
-  ManifestView,
-  NamedMove,
-  RepositorySummary,
-  TagsWanted,
-} from "../rpc/ledger-views.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type {
+  DeletionPage,
+  RepositoryUsage,
+  RestoredRepository,
+  TagMove,
+  TagRestore,
+} from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
+import { listDeletions } from "./ledger/deletions.ts";
 import {
   findManifest,
   findTag,
@@ -42,11 +42,10 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
-import { LedgerObject } from "./ledger/object.ts";
-import { findTags, listMoves, listUntagged, summarise, viewManifest } from "./ledger/views.ts";
+import { LedgerPages } from "./ledger/pages.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerObject implements LedgerApi {
+export class Ledger extends LedgerPages implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -67,9 +66,12 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    this.change(undefined, (tx) => this.deleteAll(tx, origin));
-    log("info", "repository deleted", { repository: name, actor: origin.actor });
+    const { meta } = this;
+    this.change(undefined, (tx) => this.parts.generations.end(tx, meta, origin));
+    // It is true once the transaction is on disk.
+    const isStored = this.ctx.storage.sync();
+    const told = { repository: meta.name, actor: origin.actor };
+    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
     return { ok: true };
   }
 
@@ -85,7 +87,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
-    if (this.meta?.isDeleting) return "deleting";
     const { clock, leases, sessions, blobs } = this.parts;
     return this.change(repository, (tx) => {
       const now = clock.now();
@@ -121,10 +122,20 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
-    const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
+    const held = new Set(this.#kept(leases.map(({ digest }) => digest)));
     const unlinked = leases.filter(({ digest }) => !held.has(digest));
     if (unlinked.length > 0) this.change(repository, (tx) => this.parts.leases.add(tx, unlinked));
     return { voided: unlinked.map(({ digest }) => digest) };
+  }
+
+  async keepsBlob(digest: Digest): Promise<boolean> {
+    return this.#kept([digest]).length > 0;
+  }
+
+  /** Which of the digests are linked, or were when the repository was deleted. */
+  #kept(digests: Digest[]): Digest[] {
+    const { blobs, generations } = this.parts;
+    return this.meta === undefined ? [] : [...blobs.held(digests), ...generations.held(digests)];
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
@@ -143,7 +154,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
-    if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
     return this.change(put.repository, (tx) =>
       this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
     );
@@ -248,35 +258,21 @@ export class Ledger extends LedgerObject implements LedgerApi {
     return this.change(undefined, (tx) => this.parts.deleted.restore(tx, digest, origin));
   }
 
-  async restorable(limit: number): Promise<Restorable> {
-    return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
+  async restoreRepository(
+    generation: number | undefined,
+    origin: Origin,
+  ): Promise<Result<RestoredRepository>> {
+    if (this.meta === undefined) return failure("DELETION_UNKNOWN");
+    // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
+    const { exists } = this;
+    const number = generation ?? this.meta.generation - 1;
+    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
   }
 
-  // ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async summary(): Promise<RepositorySummary | undefined> {
-    return this.exists ? summarise(this.sql) : undefined;
-  }
-
-  async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {
-    return this.exists ? { ok: true, ...findTags(this.sql, wanted) } : failure("NAME_UNKNOWN");
-  }
-
-  async view(digest: Digest): Promise<Result<{ view: ManifestView }>> {
-    const view = this.exists ? viewManifest(this.sql, this.parts.manifests, digest) : undefined;
-    return view === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, view };
-  }
-
-  async history(before: number, limit: number): Promise<Result<{ page: Page<NamedMove> }>> {
-    return this.exists ? { ok: true, page: listMoves(this.sql, before, limit) } : failure("NAME_UNKNOWN");
-  }
-
-  async untagged(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
-    return this.exists ? { ok: true, page: listUntagged(this.sql, last, limit) } : failure("NAME_UNKNOWN");
-  }
-
-  async announceAll(): Promise<void> {
-    if (this.exists) this.change(undefined, (tx) => this.parts.search.wholly(tx));
+  async deletions(last: string, limit: number): Promise<DeletionPage> {
+    return this.meta === undefined
+      ? { entries: [], last: undefined }
+      : listDeletions(this.parts, last, limit);
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -294,6 +290,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
-    return this.parts.scrub.dropOrphans(this.meta !== undefined, repository, keys);
+    return this.parts.scrub.dropOrphans(() => this.meta !== undefined, repository, keys);
   }
 }

@@ -3,6 +3,7 @@
  *
  * Source: image-spec, config.md. Docker's configs have the same fields.
  */
+import { kibibyte } from "../units.ts";
 import { isObject, type Json } from "./manifest-fields.ts";
 import { platformOf, timeOf } from "./manifest-summary.ts";
 
@@ -32,7 +33,7 @@ export type ImageConfig = {
 };
 
 /** Larger configs count as empty, in bytes. They are a few KiB in practice. */
-export const maxConfigBytes = 4 * 1024 * 1024;
+export const maxConfigBytes = 256 * kibibyte;
 
 /** Reads a config. It never fails: what is not as the specification says is left out. */
 export function readImageConfig(bytes: Uint8Array): ImageConfig {

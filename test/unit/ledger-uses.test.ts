@@ -53,7 +53,16 @@ test("a page of tags has the size, kind and platforms of each image, and who pus
   );
   // What is not there does not count.
   const index = imageIndex([...children, describe(content(5), imageManifestType)]);
-  push(index, imageIndexType, ["all", "latest"]);
+  const details = findManifest(sql, push(index, imageIndexType, ["all", "latest"]));
+  const sizes = details?.manifests.map(({ digest, contentBytes }) => [digest, contentBytes] as const) ?? [];
+  assert.deepEqual(
+    new Map(sizes),
+    new Map([
+      [one.digest, 110],
+      [two.digest, 1010],
+    ]),
+  );
+  assert.deepEqual(findManifest(sql, one.digest)?.manifests, []);
   const { entries, more } = listTags(sql, "", 10);
   assert.equal(more, false);
   const pushed = {
@@ -79,6 +88,27 @@ test("a page of tags has the size, kind and platforms of each image, and who pus
     ["latest"],
   );
   assert.equal(listTags(sql, "all", 1).more, true);
+});
+
+test("a page looks at no more of what large indexes list than its bytes allow", () => {
+  const { push, sql } = ledger();
+  const tags = ["a", "b", "c", "d", "e", "f"];
+  for (const tag of tags) {
+    const children = Array.from({ length: 6000 }, () => describe(content(8), imageManifestType));
+    push(imageIndex(children), imageIndexType, [tag]);
+  }
+  const pages: string[][] = [];
+  for (let last = ""; ; last = pages.at(-1)?.at(-1) ?? "") {
+    const { entries, more } = listTags(sql, last, 100);
+    pages.push(entries.map(({ tag }) => tag));
+    if (!more) break;
+  }
+  assert.deepEqual(pages.flat(), tags);
+  assert(
+    pages.length > 1 && pages.every((page) => page.length > 0 && page.length <= 4),
+    JSON.stringify(pages),
+  );
+  assert.equal(listManifests(sql, "", 100).more, true);
 });
 
 test("a use by a tag is one of its manifest and of all its tags; a tag keeps its own when it moves on", () => {

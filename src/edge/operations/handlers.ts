@@ -3,13 +3,13 @@ import type { contract, ResourceName } from "../../contract/contract.ts";
 import { accountHandlers } from "../endpoints/api/accounts.ts";
 import { auditHandlers } from "../endpoints/api/audit.ts";
 import { deadLetterHandlers } from "../endpoints/api/dead-letters.ts";
+import { deletedHandlers } from "../endpoints/api/deleted.ts";
 import { explainHandlers } from "../endpoints/api/explain.ts";
 import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
-import { restorableHandlers } from "../endpoints/api/restorable.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
 import { searchHandlers } from "../endpoints/api/search.ts";
 import { sessionHandlers } from "../endpoints/api/session.ts";
@@ -29,6 +29,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   manifests: manifestHandlers,
   tags: tagHandlers,
   views: viewHandlers,
+  deletedContent: deletedHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
   audit: auditHandlers,
@@ -37,7 +38,6 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   keys: keyHandlers,
   gc: gcHandlers,
   uploads: uploadHandlers,
-  restorable: restorableHandlers,
   usage: usageHandlers,
   scrub: scrubHandlers,
   replica: replicaHandlers,

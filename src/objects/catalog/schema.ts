@@ -114,6 +114,9 @@ const versions = `
 /** The day on which a repository was last used, counted from 1970, as its ledger said. */
 const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 
+/** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
+const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -125,4 +128,5 @@ export const catalogSchema: Schema = [
   versions,
   DueTable.dropIndex,
   daysOfUse,
+  deletedRepositories,
 ];

@@ -31,13 +31,13 @@ export class SearchAnnouncements implements Feature {
   readonly tables = { search_announced: "kept" } as const;
 
   readonly steps = {
-    10: `
+    11: `
   CREATE TABLE search_announced (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, sequence INTEGER NOT NULL);
   INSERT OR REPLACE INTO due (kind, id, at) SELECT '${job}', '${whole}', 0 FROM meta WHERE key = 'founded';
 `,
   };
 
-  readonly jobs = { [job]: { atDeletion: "drained", run: () => this.#announce() } } as const;
+  readonly jobs = { [job]: { atDeletion: "awaited", run: () => this.#announce() } } as const;
 
   readonly #host: LedgerHost;
   readonly #repository: RepositoryRecord;
@@ -74,10 +74,11 @@ export class SearchAnnouncements implements Feature {
       return;
     }
     const before = this.#announced();
-    const isWhole = due.at(job, whole) !== undefined || before === undefined;
+    // After a removal the history does not have all tags: a repository may have been restored.
+    const isWhole = due.at(job, whole) !== undefined || before === undefined || before.sequence === 0;
     const version = Math.max(clock.now(), (before?.version ?? 0) + 1);
     const done = [due.at(job, ""), due.at(job, whole)];
-    if (meta.isDeleting) {
+    if (!meta.isFounded) {
       await search.remove(meta.name, version);
       transaction(storage, (tx) => this.#finish(tx, { version, sequence: 0 }, done));
       return;

@@ -32,6 +32,8 @@ export interface ClosedServer extends Server {
   robot(name: string, grants: Grant[]): Promise<Credential>;
   /** Pushes a small image as the administrator. */
   seed(repository: string, tag: string): Promise<void>;
+  /** Reads from the management API, by a path below `/api/v1/`. */
+  api<T>(path: string): Promise<T>;
   /** A manifest as it is stored. */
   manifest(repository: string, reference: string): Promise<string>;
   /**
@@ -146,6 +148,7 @@ export async function startClosedServer(
       return { name, password: secret };
     },
     seed: (repository, tag) => administrator.seed(repository, tag),
+    api: async (path) => (await administrator.request(200, "GET", `/api/v1/${path}`)).json(),
     manifest: (repository, reference) => administrator.manifest(repository, reference),
     contents: (repository, reference, except = []) => administrator.contents(repository, reference, except),
   };
