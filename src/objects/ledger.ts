@@ -42,10 +42,10 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
-import { LedgerObject } from "./ledger/object.ts";
+import { LedgerPages } from "./ledger/pages.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerObject implements LedgerApi {
+export class Ledger extends LedgerPages implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -60,7 +60,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
     const before = this.meta;
     this.change(undefined, (tx) => repository.change(tx, before, change, origin));
     // It is done, and the alarm tells the catalog where this fails.
-    await repository.announce().catch(() => {});
+    await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
   }
 

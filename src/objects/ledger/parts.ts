@@ -26,6 +26,7 @@ import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
 import { LedgerScrub } from "./scrub.ts";
+import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
@@ -49,6 +50,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
@@ -67,6 +69,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const search = new SearchAnnouncements(host, repository);
+  host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
   const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
   const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
@@ -90,6 +94,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
+    search,
     // After the features that it reports on.
     backlog,
   ];
@@ -106,6 +111,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     unlinking,
     sessions,
     leases,
+    search,
     scrub,
     rebuilding,
     features,

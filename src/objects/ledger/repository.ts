@@ -107,7 +107,9 @@ ${DueTable.schema}`,
 
   /** Records the day of a use. */
   noteUse(tx: Tx, day: number): void {
-    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
+    if ((this.meta?.usedDay ?? 0) >= day) return;
+    this.write(tx, "used-day", String(day));
+    this.#host.announceSoon(tx);
   }
 
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
@@ -120,6 +122,7 @@ ${DueTable.schema}`,
 
   /** Schedules the announcement, as something in it has changed. */
   announceLater(tx: Tx): void {
+    this.#host.announceSoon(tx);
     this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 

@@ -137,6 +137,7 @@ export class Restoring implements Feature {
   }
 
   #finish(tx: Tx, { number, schema }: Generation): void {
+    this.#host.announceSoon(tx, true);
     const { due, clock } = this.#host;
     this.#features.generations.restored(tx, number);
     const used = "SELECT max(used_day) AS day FROM manifests";

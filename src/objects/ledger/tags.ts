@@ -166,6 +166,7 @@ export class Tags implements Feature {
     if (digest === undefined) tx.write("DELETE FROM tags WHERE tag = ?", tag);
     else tx.write(point, tag, digest, sequence, now);
     this.#outbox.mark(tx, { kind: "tag", tag });
+    this.#host.announceSoon(tx);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     if (from !== undefined) this.#untagged.removeLater(tx, [from]);
     this.#recordMove(tx, tag, from, digest, origin);
