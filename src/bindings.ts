@@ -15,6 +15,7 @@ export interface Env extends Variables {
   UPLOADS: DurableObjectNamespace;
   BLOB_SHARDS: DurableObjectNamespace;
   CATALOG: DurableObjectNamespace;
+  NAME_INDEX: DurableObjectNamespace;
   WEBHOOKS: DurableObjectNamespace;
   WEBHOOK_QUEUES: DurableObjectNamespace;
   /** The network that events are sent over, if it is not that of every request. */

@@ -73,7 +73,7 @@ ${scenarioTable(pullScenarios())}
 
 ## A million pushes of a config and five layers
 
-Each blob is looked for, not found, and pushed; then the manifest, with a tag. Once in a push the ledger asks who listens to events; where somebody does, each event is a row or two of the ledger, of \`Webhooks\` and of the queue.
+Each blob is looked for, not found, and pushed; then the manifest, with a tag. Once in a push the ledger asks who listens to events; where somebody does, each event is a row or two of the ledger, of \`Webhooks\` and of the queue. The first push to a name costs two calls more: the name is registered, and the write that found no ledger is repeated. All other pushes, and \`POST uploads/\` always, cost nothing for that.
 
 ${scenarioTable(pushScenarios())}
 
@@ -81,7 +81,7 @@ Most of it are rows: what is to be done about an upload or a blob is written dow
 
 ## Every request
 
-Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
+Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). A bearer token says which of its repositories were registered in the index of names when it was issued; who comes with another credential, or with a token from before the first push, costs one \`NAME_INDEX.has\` more in an isolate that has not asked for ten minutes. What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
 
 ${operationTable()}
 `;

@@ -3,7 +3,7 @@
  */
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Verb } from "../oci/grant.ts";
+import type { PatternSets, Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
@@ -21,6 +21,8 @@ export type Access = {
   /** The version of the credentials that a bearer token was issued for. Tokens of earlier releases have none. */
   version?: string | undefined;
   may(verb: Verb, repository: RepositoryName): boolean;
+  /** The patterns of the repositories that the caller may pull: sets, of which a name has to match each. */
+  pullPatterns: PatternSets;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
   /** Whether the caller may list repositories. The list shows only those that they may pull. */

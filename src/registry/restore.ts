@@ -64,7 +64,7 @@ export async function listRestorable(
   const page = await registry.catalog().listRepositories("", last, limit);
   const found = await mapAtOnce(page.entries, async ({ name }) => ({
     name,
-    ...(await registry.ledger(name).restorable(mostRestorable)),
+    ...(await registry.listedLedger(name).restorable(mostRestorable)),
   }));
   return {
     entries: found.filter(({ count }) => count > 0),

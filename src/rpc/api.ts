@@ -13,41 +13,15 @@ import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
-import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
-import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { NumberedLease } from "./blob-shard-api.ts";
+import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "./ledger-writes.ts";
+import type { KnownName } from "./name-index-api.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
-
-/**
- * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
- * blob is mounted from.
- */
-export type LinkRequest = {
-  repository: RepositoryName;
-  adoption: Adoption;
-  origin: Origin;
-  session?: string;
-  from?: RepositoryName;
-};
-
-/** The outcome of linking. `lease-ended`: adopt again, then link again. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
-
-/** A manifest to store. */
-export type ManifestPut = {
-  repository: RepositoryName;
-  digest: Digest;
-  bytes: Uint8Array;
-  facts: ManifestFacts;
-  tags: Tag[];
-  origin: Origin;
-  /** Whether missing references are accepted. */
-  sparse: boolean;
-};
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
@@ -95,7 +69,7 @@ export interface LedgerApi extends Maintained {
   holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
   sessionState(session: string): Promise<SessionState>;
   cancelSession(repository: RepositoryName, session: string): Promise<void>;
-  putManifest(put: ManifestPut): Promise<Result>;
+  putManifest(put: ManifestPut): Promise<PutOutcome>;
   manifest(digest: Digest): Promise<ManifestRow | undefined>;
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
@@ -105,7 +79,12 @@ export interface LedgerApi extends Maintained {
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
-  setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
+  /** `registration`: the number under which the name was registered as public, if the change makes it public. */
+  setInfo(
+    change: RepositoryChange,
+    origin: Origin,
+    registration?: number,
+  ): Promise<RepositoryInfo | undefined>;
   /**
    * Deletes the repository with all its contents. Pushes to its name are refused until its replica rows are deleted.
    */
@@ -243,6 +222,18 @@ export interface CatalogApi {
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
   /** A repository of the list; `undefined` if it is not listed. */
   repository(name: RepositoryName): Promise<ListedRepository | undefined>;
+  /**
+   * A page of the names of repositories after `last`, for the index of names. From `settledAtMs` on (milliseconds since
+   * 1970), every ledger that no registration preceded is in the list.
+   */
+  repositoryNames(
+    last: string,
+    limit: number,
+  ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }>;
+  /** Records that a shard may have rows. To be awaited before its first row is written. */
+  addShard(name: string): Promise<void>;
+  /** The names of the shards that may have rows, in order. */
+  shards(): Promise<string[]>;
 
   /** Adds the counts of isolates to the totals, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
@@ -289,6 +280,9 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "removeRepository",
   "listRepositories",
   "repository",
+  "repositoryNames",
+  "addShard",
+  "shards",
   "addCounts",
   "putBacklog",
   "openUploads",

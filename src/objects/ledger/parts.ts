@@ -20,6 +20,7 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Rebuilding } from "./rebuild.ts";
+import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { LedgerScrub } from "./scrub.ts";
@@ -48,6 +49,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
+  const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host);
   const blobs = new Blobs(host, outbox, events);
@@ -65,6 +67,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const features: Feature[] = [
     outbox,
     repository,
+    registration,
     manifests,
     rereading,
     untagged,
@@ -85,6 +88,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    registration,
     deleted,
     unlinking,
     sessions,

@@ -4,7 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
-import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
+import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
@@ -20,11 +20,23 @@ export type Meta = RepositoryInfo & {
   isDeleting: boolean;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last registration in the index of names that the ledger knows of; 0: the index has its name all the same. */
+  registration: number | undefined;
+  /** Whether the index may have the repository as a public one. */
+  isListedAsPublic: boolean;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl";
+type MetaKey =
+  | "name"
+  | "visibility"
+  | "description"
+  | "founded"
+  | "deleting"
+  | "untagged-ttl"
+  | "registration"
+  | "listed-as-public";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -63,6 +75,11 @@ ${DueTable.schema}`,
     const { sql } = this.#host;
     this.meta = hasTable(sql, "meta") ? readMeta(sql) : undefined;
     this.isCurrent = true;
+  }
+
+  /** Whether the repository exists, as a running transaction sees it. */
+  isFoundedIn(sql: SqlStorage): boolean {
+    return hasRow(sql, "SELECT 1 FROM meta WHERE key = 'founded'");
   }
 
   /** To be called when the object deletes all its data. */
@@ -104,7 +121,7 @@ ${DueTable.schema}`,
   }
 
   afterDeletion(tx: Tx): void {
-    tx.write("DELETE FROM meta WHERE key != 'name'");
+    tx.write("DELETE FROM meta WHERE key NOT IN ('name', 'registration', 'listed-as-public')");
     this.isCurrent = false;
   }
 
@@ -135,6 +152,7 @@ function readMeta(sql: SqlStorage): Meta {
   const named = found.find((row) => row.key === "name");
   if (named === undefined) throw new Error("the ledger does not know the name of its repository");
   const values = new Map<MetaKey, string>(found.map(({ key, value }) => [key, value]));
+  const registration = values.get("registration");
   return {
     name: named.value,
     visibility: values.get("visibility") === "public" ? "public" : "private",
@@ -142,5 +160,7 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
     untaggedTtl: values.get("untagged-ttl"),
+    registration: registration === undefined ? undefined : Number(registration),
+    isListedAsPublic: values.get("listed-as-public") === "yes",
   };
 }

@@ -12,6 +12,7 @@ import {
   type RepositoryName,
   type Tag,
 } from "../../oci/reference.ts";
+import { adoptBytes } from "../../rpc/founding.ts";
 import { emptyReport, type ScrubReport, type ScrubStep, scrubJob } from "../../rpc/scrub-report.ts";
 import { shardStub } from "../../rpc/stubs.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
@@ -145,7 +146,7 @@ export class LedgerScrub implements Feature {
     const finding = { repository: name(), digest, key: link.key };
     const known = await shard.locate(digest);
     const fault = known === undefined ? await faultOf(openBucket(env), link) : undefined;
-    const adopted = fault === undefined ? await shard.adopt(known ?? link, name()) : undefined;
+    const adopted = fault === undefined ? await adoptBytes(env, known ?? link, name()) : undefined;
     if (adopted?.ok) {
       this.#relink(adopted.adoption);
       report.repaired.push({ ...finding, what: "holder", detail: "the shard did not know of the link" });

@@ -8,6 +8,7 @@ import { at, blob, manifest, pushImageStep, way, writeStep, written } from "./ra
 const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
   "push blob": [
     "LEDGERS",
+    "NAME_INDEX",
     "BLOB_SHARDS",
     "UPLOADS",
     "r2.head",
@@ -17,8 +18,8 @@ const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
     "r2.complete",
   ],
   mount: ["LEDGERS", "BLOB_SHARDS", "r2.head"],
-  "put manifest": ["LEDGERS", "CATALOG", "kv.put"],
-  "push image": ["LEDGERS", "BLOB_SHARDS", "UPLOADS", "r2.put", "r2.head", "kv.put", "kv.put"],
+  "put manifest": ["LEDGERS", "NAME_INDEX", "CATALOG", "kv.put"],
+  "push image": ["LEDGERS", "NAME_INDEX", "BLOB_SHARDS", "UPLOADS", "r2.put", "r2.head", "kv.put", "kv.put"],
   "delete tag": ["LEDGERS", "kv.delete"],
   "delete manifest": ["LEDGERS", "LEDGERS", "kv.delete"],
   "delete blob": ["LEDGERS", "kv.delete"],

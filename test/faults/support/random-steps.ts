@@ -35,7 +35,13 @@ export const way = fc.constantFrom(
   "streamed" as const,
   "chunked" as const,
 );
-const group = fc.constantFrom("all" as const, "LEDGERS" as const, "BLOB_SHARDS" as const, "UPLOADS" as const);
+const group = fc.constantFrom(
+  "all" as const,
+  "LEDGERS" as const,
+  "BLOB_SHARDS" as const,
+  "UPLOADS" as const,
+  "NAME_INDEX" as const,
+);
 
 const target = { repository, at };
 /** What all writes have. */
