@@ -15,7 +15,6 @@ export const nameIndex = {
       audit: { action: "name-index.rebuild", target: "*" },
       body: v.strictObject({}),
       isBodyOptional: true,
-      isRepeatable: true,
       answers: {
         200: {
           description: "How many parts of the index are being built",
