@@ -48,8 +48,9 @@ export interface BlobShardApi extends Maintained {
   /** The current location of a digest's bytes. */
   locate(digest: Digest): Promise<BlobLocation | undefined>;
   /**
-   * A repository that holds a digest and matches a pattern of each of these sets, other than `target`, if one is found
-   * among the first thousand holders that could match. Only they are looked at, so the time tells nothing of others.
+   * A repository that holds a digest and matches a pattern of each of these sets, if one is found among the first
+   * thousand holders that could match; `target` only if no other is. The time tells nothing of holders that do not
+   * begin as a pattern does.
    */
   mountSource(
     digest: Digest,

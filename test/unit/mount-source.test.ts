@@ -36,7 +36,7 @@ const cases: [what: string, holders: string[], patternSets: string[][], found: s
   ["one of the second pattern", [...many("a/", 10), "b/one"], [["a/x", "b/*"]], "b/one"],
   ["none behind a thousand that begin alike", [...many("a/", 1000), "a/z/app"], [["a/*/app"]], undefined],
   ["one among a thousand that begin alike", [...many("a/", 999), "a/z/app"], [["a/*/app"]], "a/z/app"],
-  ["none that is the target", ["target/app"], [["target/*"]], undefined],
+  ["the target if it is the only one", ["target/app"], [["target/*"]], "target/app"],
   ["another than the target", ["target/app", "target/b"], [["**"]], "target/b"],
   ["one by a pattern that begins with anything", ["a/one", "b/app"], [["*/app"]], "b/app"],
 ];

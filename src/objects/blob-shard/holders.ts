@@ -54,7 +54,7 @@ export function grantLease(
 /** How many holders of a digest are looked at to find one that a caller may mount it from. */
 const maxLookedAt = 1000;
 
-/** A holder of a digest, other than `target`, that matches a pattern of each set, if one is found soon. */
+/** A holder of a digest that matches a pattern of each set, if one is found soon; `target` only if no other is. */
 export function findMountSource(
   store: ShardStore,
   digest: Digest,
@@ -64,14 +64,16 @@ export function findMountSource(
   // Each holder is looked at only if it begins as a pattern of the smallest set does.
   const [narrowest = []] = patternSets.toSorted((one, other) => one.length - other.length);
   let left = maxLookedAt;
+  let found: RepositoryName | undefined;
   for (const prefix of new Set(narrowest.map(fixedPrefix))) {
     for (const { repository } of store.holdersFrom(digest, prefix, left)) {
       left--;
-      if (repository !== target && matchesPatternSets(patternSets, repository)) return repository;
+      if (matchesPatternSets(patternSets, repository)) found = repository;
+      if (found !== undefined && found !== target) return found;
     }
     if (left === 0) break;
   }
-  return undefined;
+  return found;
 }
 
 /** Schedules a question to a holder for the end of its lease. Answers to earlier questions are ignored. */

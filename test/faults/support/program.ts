@@ -120,7 +120,7 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
 );
 
 /** Something that an administrator asks for; `look around` reads all that there is, from everywhere. */
-export type AdminStep = { do: "collect" | "collect now" | "scrub" | "look around" };
+export type AdminStep = { do: "collect" | "collect now" | "scrub" | "reindex" | "look around" };
 
 /** What becomes of the bytes of a blob in the bucket. `unreadable`: reading them fails until all heals. */
 export type BlobDamage = "lost" | "cut short" | "altered" | "unreadable";

@@ -111,7 +111,13 @@ export const leaveUploadStep: fc.Arbitrary<LeaveUploadStep> = fc.record({
 
 /** What an administrator asks for. */
 export const adminStep: fc.Arbitrary<AdminStep> = fc.record({
-  do: fc.constantFrom("collect" as const, "collect now" as const, "scrub" as const, "look around" as const),
+  do: fc.constantFrom(
+    "collect" as const,
+    "collect now" as const,
+    "scrub" as const,
+    "reindex" as const,
+    "look around" as const,
+  ),
 });
 
 /** A read. */

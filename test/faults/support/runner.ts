@@ -65,6 +65,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "collect":
     case "collect now":
     case "scrub":
+    case "reindex":
     case "look around":
       return administrate(run, step);
     case "together":

@@ -1,6 +1,6 @@
 /**
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
- * command, on a clock that only the program moves. Worlds share nothing but the catalog.
+ * command, on a clock that only the program moves. Worlds share nothing but who listens to events.
  */
 
 import type { Env } from "../../../src/bindings.ts";
