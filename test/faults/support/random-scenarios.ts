@@ -30,6 +30,26 @@ export const faultyChange: fc.Arbitrary<Step[]> = fc
   .oneof({ weight: 3, arbitrary: writeStep }, { weight: 2, arbitrary: pushImageStep })
   .chain((change) => faultOf(targetsOf[change.do]).map((fault) => [{ do: "fault", fault }, change]));
 
+/** An image that is looked for at the other location, which has not asked for its name, while the index fails. */
+export const lostIndex: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    effect: fc.constantFrom<FaultEffect[]>("fail", "lost", "overloaded", "cut", "time out"),
+    times: fc.constantFrom(1, 2, 6),
+    as: fc.constantFrom("reader" as const, "pusher" as const),
+  })
+  .map(({ push, effect, times, as }) => {
+    const { repository, tag, manifest } = push;
+    const other = { repository, at: push.at === 0 ? (1 as const) : (0 as const) };
+    return [
+      { ...push, watched: false },
+      { do: "restart location", at: other.at },
+      { do: "fault", fault: { target: "NAME_INDEX", effect, skip: 0, times } },
+      { do: "pull tag", ...other, tag, as },
+      { do: "pull manifest", ...other, manifest },
+    ];
+  });
+
 /** An image whose rows in the replica are late or fail, and which is soon deleted. */
 export const shortLife: fc.Arbitrary<Step[]> = fc
   .tuple(pushImageStep, faultOf(["kv.put"]), fc.constantFrom(0, 2, 20), at)
