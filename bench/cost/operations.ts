@@ -381,7 +381,6 @@ export const operations = {
       "LEDGERS.linkBlob": 2,
       "NAME_INDEX.register": 1,
       "WEBHOOKS.accept": 1,
-      "CATALOG.putRepository": 1,
     },
     warm: {
       "BLOB_SHARDS.doom": 1,
@@ -391,9 +390,8 @@ export const operations = {
       "LEDGERS.linkBlob": 2,
       "NAME_INDEX.register": 1,
       "WEBHOOKS.accept": 1,
-      "CATALOG.putRepository": 1,
     },
-    rowsWritten: 119,
+    rowsWritten: 127,
   },
   "push the manifest of five new layers with a tag": {
     route: "manifest",

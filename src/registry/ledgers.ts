@@ -20,10 +20,13 @@ import { nothingFreed } from "../rpc/tally.ts";
 import { minute } from "../units.ts";
 import type { ExpiringLru } from "./caches.ts";
 
-/** What may be asked of a ledger that may not exist. The other calls come from pushes and from other objects. */
+/**
+ * What may be asked of a ledger that may not exist. The other calls come from pushes, from other objects, and after the
+ * answer to a pull.
+ */
 export type AskedLedger = Omit<
   LedgerApi,
-  "linkBlob" | "putManifest" | "holds" | "sessionState" | "cancelSession" | "dropOrphanedRows"
+  "linkBlob" | "putManifest" | "holds" | "sessionState" | "cancelSession" | "dropOrphanedRows" | "recordUses"
 >;
 
 const unknown = async () => failure("NAME_UNKNOWN");
@@ -47,6 +50,10 @@ const noLedger: AskedLedger = {
   restoreTag: unknown,
   restoreManifest: unknown,
   listManifests: unknown,
+  describeManifest: unknown,
+  describeTags: unknown,
+  describeTag: unknown,
+  addConfigFacts: async () => {},
   restorable: async () => ({ count: 0, manifests: [] }),
   usage: async () => undefined,
   rebuildReplica: async () => {},

@@ -31,6 +31,7 @@ import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { type AskedLedger, askedLedger, type RegisteredNames } from "./ledgers.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
+import { Uses } from "./uses.ts";
 
 /** The registry, as one isolate sees it. */
 export interface Registry {
@@ -56,6 +57,7 @@ export interface Registry {
   /** Identifies this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
+  readonly uses: Uses;
   /** Names that are known to be registered in the index of names. */
   readonly registered: RegisteredNames;
   /** The ledger of a name, which the index of names is asked about first. */
@@ -103,6 +105,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     visibilities: new ExpiringLru(clock, 1024 * 1024, () => 300),
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
+    uses: new Uses(clock, (name) => repositoryStub(env, name)),
     registered,
     ledger: (name) => askedLedger({ objects: env, registered }, name),
     listedLedger: (name) => repositoryStub(env, name),

@@ -19,6 +19,7 @@ import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { NameStore, nameIndexSchema } from "../../src/objects/name-index/store.ts";
 import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { applySchema } from "../../src/objects/schema.ts";
+import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -72,7 +73,7 @@ export class Blobs extends RealBlobShard {
     const due = new DueTable(ctx.storage, systemClock);
     transaction(ctx.storage, (tx) => {
       new ShardStore(ctx.storage).create(tx);
-      due.scrubLater(tx, parseSettings(env).scrubEveryMs);
+      scheduleScrub(tx, { due, clock: systemClock, settings: parseSettings(env) });
     });
     due.arm();
     watch("Blobs", ctx);

@@ -4,6 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -24,6 +25,8 @@ export type Meta = RepositoryInfo & {
   registration: number | undefined;
   /** Whether the index may have the repository as a public one. */
   isListedAsPublic: boolean;
+  /** The last day on which anything of it was used, counted from 1970. */
+  usedDay: number | undefined;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
@@ -35,6 +38,7 @@ type MetaKey =
   | "founded"
   | "deleting"
   | "untagged-ttl"
+  | "used-day"
   | "registration"
   | "listed-as-public";
 
@@ -95,10 +99,10 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, settings, clock } = this.#host;
+    const { due, clock } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
-    due.scrubLater(tx, settings.scrubEveryMs);
+    scheduleScrub(tx, this.#host);
     due.set(tx, announceJob, "", clock.now());
   }
 
@@ -111,6 +115,11 @@ ${DueTable.schema}`,
     if (visibility !== before.visibility)
       this.#events.record(tx, "repository.visibility", origin, { visibility });
     due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** Records the day of a use. */
+  noteUse(tx: Tx, day: number): void {
+    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
   }
 
   /** Records that the repository is deleted. */
@@ -137,11 +146,11 @@ ${DueTable.schema}`,
     const told = this.meta;
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isDeleting } = told;
+    const { name, visibility, description, usedDay, isDeleting } = told;
     const catalog = catalogStub(env);
     await (isDeleting
       ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description }));
+      : catalog.putRepository({ name, visibility, description }, usedDay));
     if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -152,7 +161,6 @@ function readMeta(sql: SqlStorage): Meta {
   const named = found.find((row) => row.key === "name");
   if (named === undefined) throw new Error("the ledger does not know the name of its repository");
   const values = new Map<MetaKey, string>(found.map(({ key, value }) => [key, value]));
-  const registration = values.get("registration");
   return {
     name: named.value,
     visibility: values.get("visibility") === "public" ? "public" : "private",
@@ -160,7 +168,12 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
     untaggedTtl: values.get("untagged-ttl"),
-    registration: registration === undefined ? undefined : Number(registration),
+    registration: numberOf(values.get("registration")),
     isListedAsPublic: values.get("listed-as-public") === "yes",
+    usedDay: numberOf(values.get("used-day")),
   };
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }
