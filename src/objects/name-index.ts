@@ -86,9 +86,9 @@ export class NameIndex extends DurableObject<Env> implements NameIndexApi {
 
   /** Looks something up. `undefined` if it is not found while this part is being filled. */
   async #look(name: RepositoryName, isFound: () => boolean): Promise<boolean | undefined> {
+    if (!isFound() && !this.#store.isFilled) await this.#beginToFill(nameIndexPartOf(this.env, name));
     if (isFound()) return true;
-    if (!this.#store.isFilled) await this.#beginToFill(nameIndexPartOf(this.env, name));
-    return this.#store.isFilled ? isFound() : undefined;
+    return this.#store.isFilled ? false : undefined;
   }
 
   /** Reads the first page, which is all there is to read in most registries. The alarm reads the others. */

@@ -15,6 +15,7 @@ import {
   imageManifest,
   unknownDigest,
 } from "../support/content.ts";
+import { earlierData } from "../support/earlier-data.ts";
 import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
@@ -159,4 +160,33 @@ describe("an index that does not know all names", () => {
     await runAlarm("NAME_INDEX", "0");
     assert.equal(await isRegistered("lost/app"), true);
   });
+});
+
+test("an index over data of an earlier release believes itself only when that has ended everywhere", async () => {
+  const dataDirectory = earlierData("before-rereading.tar.gz");
+  const shards = { ...machine, blobShards: 256 };
+  const later = await startTimedRegistry({ dataDirectory, bucket: "disk", machine: shards });
+  const has = (name: string) => later.call<boolean | null>("NAME_INDEX", "0", "has", name);
+  assert.equal(await has("team/app"), true);
+  assert.equal(await has("team/other"), null, "a ledger that was founded a moment ago may not be listed yet");
+  await later.registry.must(200, "GET", "/v2/team/app/tags/list");
+  await later.registry.must(404, "GET", "/v2/team/other/tags/list");
+  assert.equal((await later.call<string[]>("CATALOG", "catalog", "shards")).length, 256);
+  await later.advance(hourMs);
+  await later.runAlarm("NAME_INDEX", "0");
+  assert.equal(await has("team/other"), false);
+  assert.equal(await has("team/app"), true);
+  await later.registry.end();
+});
+
+test("a new registry lists shards as they get their first row", async () => {
+  const later = await startTimedRegistry();
+  const listed = () => later.call<string[]>("CATALOG", "catalog", "shards");
+  assert.deepEqual(await listed(), []);
+  const digests = [
+    await later.registry.pushBlob("some/app"),
+    await later.registry.streamBlob("some/app", content()),
+  ];
+  const shards = [...new Set(digests.map((digest) => digest.slice("sha256:".length, "sha256:".length + 2)))];
+  assert.deepEqual(await listed(), shards.toSorted());
 });
