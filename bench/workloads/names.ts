@@ -109,7 +109,7 @@ async function measure(count: number): Promise<Timed[]> {
   await using server = await startProgram(data.path, [], variables, environment);
   const privates = names.map((name) => ({ path: `/v2/${name}/manifests/v1`, isPrivate: true }));
   const unknown = names.map(() => ({ path: `/v2/${newName()}/manifests/v1`, isPrivate: false }));
-  return time(server, shuffled([...privates, ...unknown]));
+  return await time(server, shuffled([...privates, ...unknown]));
 }
 
 /** Guesses names without a credential, and from the times of the refusals which of them exist. */

@@ -43,8 +43,8 @@ export class NameIndex extends DurableObject<Env> implements NameIndexApi {
     return this.#change((tx) => this.#store.register(tx, name, isPublic, this.#clock.now()));
   }
 
-  async add(names: KnownName[]): Promise<void> {
-    this.#change((tx) => this.#addAll(tx, names));
+  async add(names: KnownName[]): Promise<number> {
+    return this.#change((tx) => this.#addAll(tx, names));
   }
 
   async remove(name: RepositoryName, registration: number): Promise<void> {
@@ -80,8 +80,8 @@ export class NameIndex extends DurableObject<Env> implements NameIndexApi {
     return transaction(this.ctx.storage, work);
   }
 
-  #addAll(tx: Tx, names: KnownName[]): void {
-    for (const each of names) this.#store.add(tx, each);
+  #addAll(tx: Tx, names: KnownName[]): number {
+    return names.filter((each) => this.#store.add(tx, each)).length;
   }
 
   /** Looks something up. `undefined` if it is not found while this part is being filled. */

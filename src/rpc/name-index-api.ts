@@ -18,9 +18,10 @@ export interface NameIndexApi {
    */
   register(name: RepositoryName, isPublic: boolean): Promise<number>;
   /**
-   * Adds names that exist already. They get no new registration: their number is 0 unless they are registered.
+   * Adds names that exist already. They get no new registration: their number is 0 unless they are registered. Returns
+   * how many were not there.
    */
-  add(names: KnownName[]): Promise<void>;
+  add(names: KnownName[]): Promise<number>;
   /** Removes a name that was registered under this number or a lower one. A later registration stays. */
   remove(name: RepositoryName, registration: number): Promise<void>;
   /**

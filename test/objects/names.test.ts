@@ -19,6 +19,7 @@ import { earlierData } from "../support/earlier-data.ts";
 import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
+import { scrub } from "../support/upkeep.ts";
 
 const machine: Machine = { blobShards: 1, uploadPools: 4, nameIndexes: 1 };
 const dataDirectory = temporaryData();
@@ -147,6 +148,16 @@ describe("an index that does not know all names", () => {
     assert.equal(await isRegistered("lost/app"), true);
     assert.equal(await isRegistered("lost/other"), false);
     await registry.must(200, "GET", "/v2/lost/app/tags/list");
+  });
+
+  test("gets a name back from a scrub", async () => {
+    await call("NAME_INDEX", "0", "remove", "lost/app", Number.MAX_SAFE_INTEGER);
+    const { repaired } = await scrub(registry);
+    assert.deepEqual(
+      repaired.filter(({ what }) => what === "name").map(({ repository }) => repository),
+      ["lost/app"],
+    );
+    assert.equal(await isRegistered("lost/app"), true);
   });
 
   test("says so while it is filled, and the ledger is asked", async () => {

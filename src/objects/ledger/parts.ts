@@ -65,7 +65,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
-  const scrub = new LedgerScrub(host, shared);
+  const scrub = new LedgerScrub(host, { ...shared, registration });
   const rebuilding = new Rebuilding(host, outbox);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [

@@ -125,6 +125,15 @@ export class Registration implements Feature {
     if (!this.#repository.isCurrent) this.#repository.reload();
   }
 
+  /** Adds the name to the index if it is not there, as it may have been put back to an earlier state. Returns whether. */
+  async restore(): Promise<boolean> {
+    const { meta } = this.#repository;
+    if (meta === undefined || !meta.isFounded || meta.isDeleting) return false;
+    const { name, visibility } = meta;
+    const isPublic = visibility === "public";
+    return (await nameIndexStub(this.#host.env, name).add([{ name, isPublic }])) > 0;
+  }
+
   #noteTold(tx: Tx, told: Meta, isBehind: boolean): void {
     this.#host.due.clear(tx, tellJob, "");
     if (!isBehind) return;

@@ -67,10 +67,12 @@ export class NameStore {
     return last;
   }
 
-  /** Adds a name that exists already. */
-  add(tx: Tx, { name, isPublic }: KnownName): void {
-    tx.write("INSERT OR IGNORE INTO names (name, registration) VALUES (?, 0)", name);
+  /** Adds a name that exists already. Returns whether it was not there. */
+  add(tx: Tx, { name, isPublic }: KnownName): boolean {
+    const add = "INSERT OR IGNORE INTO names (name, registration) VALUES (?, 0) RETURNING 1";
+    const isNew = tx.write(add, name).length > 0;
     if (isPublic) this.#addPublic(tx, name);
+    return isNew;
   }
 
   /** Removes a name, unless it was registered later. */
