@@ -99,12 +99,22 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo, usedDay?: number): Promise<void> {
-    this.#change((tx) => this.#repositories.put(tx, info, usedDay));
+  async putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void> {
+    this.#change((tx) => {
+      this.#repositories.put(tx, info, usedDay);
+      this.#repositories.noteDeleted(tx, info.name, keepsDeleted);
+    });
   }
 
-  async removeRepository(repository: RepositoryName): Promise<void> {
-    this.#change((tx) => this.#repositories.remove(tx, repository));
+  async removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void> {
+    this.#change((tx) => {
+      this.#repositories.remove(tx, repository);
+      this.#repositories.noteDeleted(tx, repository, keepsDeleted);
+    });
+  }
+
+  async listLedgers(last: string, limit: number): Promise<Page<RepositoryName>> {
+    return this.#repositories.ledgers(last, limit);
   }
 
   async listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>> {
@@ -119,8 +129,9 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     last: string,
     limit: number,
   ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }> {
-    const { entries, more } = this.#repositories.page("", last, limit);
-    const names = entries.map(({ name, visibility }) => ({ name, isPublic: visibility === "public" }));
+    const { entries, more } = this.#repositories.ledgers(last, limit);
+    const isPublic = (name: RepositoryName) => this.#repositories.find(name)?.visibility === "public";
+    const names = entries.map((name) => ({ name, isPublic: isPublic(name) }));
     return { names, more, settledAtMs: this.#objects.settledAtMs };
   }
 

@@ -26,7 +26,14 @@ import type { ExpiringLru } from "./caches.ts";
  */
 export type AskedLedger = Omit<
   LedgerApi,
-  "linkBlob" | "putManifest" | "holds" | "sessionState" | "cancelSession" | "dropOrphanedRows" | "recordUses"
+  | "linkBlob"
+  | "putManifest"
+  | "holds"
+  | "sessionState"
+  | "cancelSession"
+  | "dropOrphanedRows"
+  | "recordUses"
+  | "keepsBlob"
 >;
 
 const unknown = async () => failure("NAME_UNKNOWN");
@@ -49,12 +56,13 @@ const noLedger: AskedLedger = {
   tagHistory: unknown,
   restoreTag: unknown,
   restoreManifest: unknown,
+  restoreRepository: async () => failure("DELETION_UNKNOWN"),
+  deletions: async () => ({ entries: [], last: undefined }),
   listManifests: unknown,
   describeManifest: unknown,
   describeTags: unknown,
   describeTag: unknown,
   addConfigFacts: async () => {},
-  restorable: async () => ({ count: 0, manifests: [] }),
   usage: async () => undefined,
   rebuildReplica: async () => {},
   listReferrers: async () => ({ entries: [], more: false }),

@@ -28,7 +28,7 @@ export type LinkRequest = FoundingWrite & {
  * The outcome of linking. `lease-ended`: adopt again, then link again. `unfounded`: there is no ledger; register the
  * name, then link again.
  */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting" | "unfounded";
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "unfounded";
 
 /** A manifest to store. */
 export type NewManifest = Omit<FoundingWrite, "registration"> & {

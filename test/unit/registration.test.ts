@@ -31,11 +31,15 @@ function found(ledger: MemoryLedger, registration: number | undefined): void {
     ledger.repository.found(tx, registryItself);
   });
   ledger.repository.reload();
+  ledger.registration.catchUp();
 }
 
 function end(ledger: MemoryLedger): void {
-  ledger.change((tx) => ledger.repository.afterDeletion(tx));
+  const { meta } = ledger.repository;
+  assert(meta !== undefined);
+  ledger.change((tx) => ledger.repository.endGeneration(tx, meta, registryItself));
   ledger.repository.reload();
+  ledger.registration.catchUp();
 }
 
 const isDue = ({ due }: MemoryLedger, kind: string) => due.at(kind, "") !== undefined;
@@ -85,9 +89,10 @@ test("a repository that becomes private is hidden under its last number, and one
   const change = (visibility: "public" | "private", number?: number) => {
     ledger.change((tx) => {
       repository.write(tx, "visibility", visibility);
-      registration.noteVisibility(tx, visibility, number);
+      registration.note(tx, number, true);
     });
     repository.reload();
+    registration.catchUp();
   };
   change("private");
   assert(!isDue(ledger, "tell-index"));
@@ -109,7 +114,10 @@ test("a repository under the name of one that was public is hidden", async () =>
   const { ledger, asked } = newLedger();
   const { registration, repository, clock } = ledger;
   found(ledger, clock.nowMs);
-  ledger.change((tx) => registration.noteVisibility(tx, "public", clock.nowMs + 1));
+  ledger.change((tx) => {
+    repository.write(tx, "visibility", "public");
+    registration.note(tx, clock.nowMs + 1, true);
+  });
   repository.reload();
   end(ledger);
   found(ledger, clock.nowMs + 2);

@@ -1,12 +1,11 @@
 /**
  * The life cycle of a ledger object, whatever its features. The first write creates the ledger. Changes run as
  * transactions; after each, the work that it scheduled begins. The alarm runs the jobs that are due. The object is
- * deleted once the deletion of its repository is complete.
+ * deleted once its repository is, and cannot be restored any more.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
 import { type Clock, systemClock } from "../../clock.ts";
-import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type { FoundingWrite } from "../../rpc/ledger-writes.ts";
 import { reportIfDue } from "../../rpc/report-counts.ts";
@@ -14,7 +13,7 @@ import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.t
 import type { DueJob, DueTable } from "../due.ts";
 import { applySchema } from "../schema.ts";
 import { hasTable, Refused, type Tx, transaction, transactionUnlessRefused } from "../sql.ts";
-import { deleteContent, endDeletion, isDrained, jobsOf, remembersAny, schemaOf } from "./feature.ts";
+import { awaitsAny, jobsOf, schemaOf } from "./feature.ts";
 import { createLedger, type LedgerParts, makeParts } from "./parts.ts";
 import type { Meta } from "./repository.ts";
 
@@ -38,9 +37,9 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return this.parts.repository.meta;
   }
 
-  /** Whether the repository exists: something was pushed, and it was not deleted. */
+  /** Whether the repository exists: something was pushed, and it was not deleted since. */
   protected get exists(): boolean {
-    return this.meta?.isFounded === true && !this.meta.isDeleting;
+    return this.meta?.isFounded === true;
   }
 
   protected get sql(): SqlStorage {
@@ -56,7 +55,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     let more = false;
     let keptUntilMs = 0;
     const freed = await tally.during(async () => {
-      if (endsGrace && this.exists)
+      if (endsGrace && this.meta !== undefined)
         ({ more, keptUntilMs } = transaction(this.ctx.storage, (tx) => this.#endGrace(tx)));
       await this.#run(async (due, jobs) => {
         more = (await due.run(jobs, budgetMs)) || more;
@@ -66,10 +65,11 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * Ends the grace of deleted manifests and unreferenced blobs, so that they are deleted now. `more`: some may be left.
+   * Ends the grace of deleted content and unreferenced blobs, so that they are deleted now. `more`: some may be left.
    */
   #endGrace(tx: Tx): { more: boolean; keptUntilMs: number } {
-    const { unlinking, deleted } = this.parts;
+    const { unlinking, deleted, generations } = this.parts;
+    generations.endGrace(tx);
     const { ended, keptUntilMs } = unlinking.endGrace(tx, endedAtOnce);
     return { more: ended + deleted.endGrace(tx, endedAtOnce) >= endedAtOnce, keptUntilMs };
   }
@@ -89,15 +89,10 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.#forgetIfOver();
   }
 
-  /** Frees the name once a deletion is complete, and deletes the object once it has nothing to remember. */
+  /** Deletes the object once there is no repository, and nothing left to do or to remember. */
   async #forgetIfOver(): Promise<void> {
     const { repository, registration, features, due } = this.parts;
-    if (this.meta === undefined || this.exists || !isDrained(this.sql, features)) return;
-    if (this.meta.isDeleting) {
-      transaction(this.ctx.storage, (tx) => endDeletion(tx, features));
-      repository.reload();
-    }
-    if (remembersAny(this.sql, features)) return;
+    if (this.meta === undefined || this.exists || awaitsAny(this.sql, features)) return;
     if (!(await registration.leave())) return due.arm();
     repository.clear();
     due.forget();
@@ -118,7 +113,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
    */
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
-    const { due, outbox, events, repository } = this.parts;
+    const { due, outbox, events, repository, registration } = this.parts;
     const { result, claimed } = transactionUnlessRefused(this.ctx.storage, (tx) => {
       const isNew = this.meta === undefined && name !== undefined;
       if (isNew) createLedger(tx, this.parts, name);
@@ -126,7 +121,10 @@ export abstract class LedgerObject extends DurableObject<Env> {
       if (isNew && !this.#isWorthKeeping(tx)) throw new Refused(done);
       return done;
     });
-    if (!repository.isCurrent) repository.reload();
+    if (!repository.isCurrent) {
+      repository.reload();
+      registration.catchUp();
+    }
     if (this.meta === undefined) return result;
     due.arm();
     const flushing = [outbox.flush(this.meta.name, claimed), events.flushSoon(this.meta.name)];
@@ -137,7 +135,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
 
   /** Whether a new ledger has anything to keep: a repository, or something that it has to remember. */
   #isWorthKeeping({ sql }: Tx): boolean {
-    return this.parts.repository.isFoundedIn(sql) || remembersAny(sql, this.parts.features);
+    return this.parts.repository.isFoundedIn(sql) || awaitsAny(sql, this.parts.features);
   }
 
   /**
@@ -158,12 +156,5 @@ export abstract class LedgerObject extends DurableObject<Env> {
         repository.found(tx, write.origin);
       }),
     );
-  }
-
-  /** Deletes the repository with all its contents. */
-  protected deleteAll(tx: Tx, origin: Origin): void {
-    const { features, repository } = this.parts;
-    deleteContent(tx, features);
-    repository.markDeleted(tx, origin);
   }
 }

@@ -8,7 +8,6 @@
  * That write may arrive late, even after the object was deleted and another registration removed. So registrations
  * expire, and the object is kept until those that it knows of have. The clock of this object alone decides about that.
  */
-import type { Visibility } from "../../rpc/api.ts";
 import { nameIndexStub } from "../../rpc/stubs.ts";
 import { minute } from "../../units.ts";
 import { type Tx, transaction } from "../sql.ts";
@@ -65,28 +64,18 @@ export class Registration implements Feature {
     return registration > last && registration > this.#host.clock.now() - validMs;
   }
 
-  /** Records that the name was registered under this number. */
-  note(tx: Tx, registration: number | null | undefined): void {
-    if (registration != null && registration > (this.#repository.meta?.registration ?? -1))
+  /** Records that the name was registered under this number; `isPublic`: as that of a public repository. */
+  note(tx: Tx, registration: number | null | undefined, isPublic = false): void {
+    if (registration == null) return;
+    if (registration > (this.#repository.meta?.registration ?? -1))
       this.#repository.write(tx, "registration", String(registration));
+    if (isPublic) this.#repository.write(tx, "listed-as-public", "yes");
   }
 
-  /** To be called when the repository is founded. */
+  /** To be called when the repository is founded. A Worker of an earlier release did not register it. */
   noteFounding(tx: Tx, registration: number | null | undefined): void {
+    if (registration === undefined) this.#repository.forget(tx, "registration");
     this.note(tx, registration);
-    // It is private, and what had its name before may have been public.
-    if (registration === undefined || this.#repository.meta?.isListedAsPublic === true) this.#tellLater(tx);
-  }
-
-  /**
-   * To be called when the repository becomes public or private. `registration`: the number under which the name was
-   * registered as public, if it was.
-   */
-  noteVisibility(tx: Tx, visibility: Visibility, registration: number | undefined): void {
-    this.note(tx, registration);
-    if (registration !== undefined) this.#repository.write(tx, "listed-as-public", "yes");
-    const isListed = registration !== undefined || this.#repository.meta?.isListedAsPublic === true;
-    if (isListed !== (visibility === "public")) this.#tellLater(tx);
   }
 
   /** Schedules telling the index what it does not know. */
@@ -97,11 +86,14 @@ export class Registration implements Feature {
   /** Whether the index does not know that the repository exists, or what its visibility is. */
   get #isBehind(): boolean {
     const { meta } = this.#repository;
-    if (meta === undefined || !meta.isFounded || meta.isDeleting) return false;
+    if (meta === undefined || !meta.isFounded) return false;
     return meta.registration === undefined || (meta.visibility === "public") !== meta.isListedAsPublic;
   }
 
-  /** To be called when the object is constructed: an earlier release may have founded the ledger. */
+  /**
+   * To be called when the record of the repository was read: its visibility may have changed, an earlier release may
+   * have founded the ledger, or the name may have been that of a public repository.
+   */
   catchUp(): void {
     const { storage, due } = this.#host;
     if (this.#isBehind && !due.has(tellJob)) transaction(storage, (tx) => this.#tellLater(tx));
@@ -128,7 +120,7 @@ export class Registration implements Feature {
   /** Adds the name to the index if it is not there, as it may have been put back to an earlier state. Returns whether. */
   async restore(): Promise<boolean> {
     const { meta } = this.#repository;
-    if (meta === undefined || !meta.isFounded || meta.isDeleting) return false;
+    if (meta === undefined || !meta.isFounded) return false;
     const { name, visibility } = meta;
     const isPublic = visibility === "public";
     return (await nameIndexStub(this.#host.env, name).add([{ name, isPublic }])) > 0;
