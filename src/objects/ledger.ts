@@ -41,10 +41,10 @@ import {
   readUsage,
 } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
-import { LedgerObject } from "./ledger/object.ts";
+import { LedgerPages } from "./ledger/pages.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerObject implements LedgerApi {
+export class Ledger extends LedgerPages implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -66,7 +66,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
       registration.note(tx, registered, true);
     });
     // It is done, and the alarm tells the catalog where this fails.
-    await repository.announce().catch(() => {});
+    await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
   }
 

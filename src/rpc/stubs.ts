@@ -7,6 +7,7 @@ import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedg
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { hashName } from "./name-filter.ts";
 import { type NameIndexApi, repeatableNameIndexCalls } from "./name-index-api.ts";
+import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import {
   repeatableQueueCalls,
@@ -18,7 +19,15 @@ import {
 /** What is needed to reach any object: the namespaces, and how work is divided between the objects. */
 export type ObjectBindings = Pick<
   Env,
-  "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "NAME_INDEX" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
+  | "LEDGERS"
+  | "UPLOADS"
+  | "BLOB_SHARDS"
+  | "CATALOG"
+  | "NAME_INDEX"
+  | "SEARCH"
+  | "WEBHOOKS"
+  | "WEBHOOK_QUEUES"
+  | "MACHINE"
 >;
 
 /** An object could not be reached, or is overloaded. The client should try again. */
@@ -168,6 +177,12 @@ export function nameIndexStub(env: ObjectBindings, name: RepositoryName): NameIn
 /** The catalog. */
 export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+}
+
+/** The object that finds repositories; `undefined` if none is bound. */
+export function searchStub({ SEARCH }: Pick<Env, "SEARCH">): SearchApi | undefined {
+  if (SEARCH === undefined) return undefined;
+  return reliable(repeatableSearchCalls, () => SEARCH.getByName("search") as unknown as SearchApi);
 }
 
 /** The object that has the webhooks. */

@@ -20,6 +20,7 @@ import { NameStore, nameIndexSchema } from "../../src/objects/name-index/store.t
 import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { applySchema } from "../../src/objects/schema.ts";
 import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
+import { Search as RealSearch } from "../../src/objects/search.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -101,6 +102,10 @@ export class NameIndex extends RealNameIndex {
     super(ctx, calls.wrap(env));
   }
 
+  override async alarm(): Promise<void> {}
+}
+
+export class Search extends RealSearch {
   override async alarm(): Promise<void> {}
 }
 

@@ -9,14 +9,7 @@
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
-import {
-  everything,
-  findGrant,
-  type Grant,
-  isAdministrator,
-  patternsFor,
-  type Verb,
-} from "../../oci/grant.ts";
+import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
@@ -33,8 +26,8 @@ export function accessByGrants(account: string, credential: Credential, grantSet
   return {
     account,
     credential,
+    grantSets,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
-    pullPatterns: grantSets.map((grants) => patternsFor("pull", grants)),
     isAdministrator: grantSets.every(isAdministrator),
     mayList: true,
     isFinal: () => true,
@@ -45,8 +38,8 @@ export function accessByGrants(account: string, credential: Credential, grantSet
 export const anonymous: Access = {
   account: "anonymous",
   credential: "none",
+  grantSets: [[]],
   may: () => false,
-  pullPatterns: [],
   isAdministrator: false,
   mayList: false,
   isFinal: () => true,
@@ -242,7 +235,7 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
  * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
  * counts: the trusted proxy has added it.
  */
-function originOf(settings: Settings, url: URL, headers: Headers): string {
+export function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
   const said = forwarded(settings, headers, "X-Forwarded-Proto");
   const scheme = said === "https" || said === "http" ? said : requested;
