@@ -10,22 +10,29 @@ import { explain } from "./explain.ts";
 import { gc } from "./gc.ts";
 import { keys } from "./keys.ts";
 import { manifests } from "./manifests.ts";
+import { nameIndex } from "./name-index.ts";
 import type { Method, Resource } from "./operation.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { scrub } from "./scrub.ts";
+import { search } from "./search.ts";
+import { sessions } from "./session.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
 import { usage } from "./usage.ts";
+import { views } from "./views.ts";
 import { webhooks } from "./webhooks.ts";
 
 /** Every resource. */
 export const contract = {
   accounts,
+  sessions,
+  search,
   tokens,
   manifests,
   tags,
+  views,
   deletedContent,
   repositories,
   explain,
@@ -38,6 +45,7 @@ export const contract = {
   usage,
   scrub,
   replica,
+  nameIndex,
 } as const satisfies Record<string, Resource>;
 
 /** The name of a resource. */

@@ -3,13 +3,13 @@
  */
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Verb } from "../oci/grant.ts";
+import type { Grant, PatternSets, Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 
 /** How the caller authenticated. */
-export type Credential = "none" | "open" | "password" | "bearer" | "scraper";
+export type Credential = "none" | "open" | "password" | "session" | "bearer" | "scraper";
 
 /** What the caller may do. It does not cover public repositories, which everybody may pull. */
 export type Access = {
@@ -20,7 +20,13 @@ export type Access = {
   tokenId?: string | undefined;
   /** The version of the credentials that a bearer token was issued for. Tokens of earlier releases have none. */
   version?: string | undefined;
+  /** When the session of a browser ends, in milliseconds since 1970. */
+  endsAtMs?: number | undefined;
+  /** What the caller was granted: an action is allowed if each of the sets allows it. */
+  grantSets: Grant[][];
   may(verb: Verb, repository: RepositoryName): boolean;
+  /** The patterns of the repositories that the caller may pull: sets, of which a name has to match each. */
+  pullPatterns: PatternSets;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
   /** Whether the caller may list repositories. The list shows only those that they may pull. */
@@ -62,6 +68,8 @@ export type Reply = {
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
   contentLength?: number;
+  /** Whether the body is encoded already, as `Content-Encoding` says. */
+  isEncoded?: true;
 };
 
 /** An error, with the headers that go with it. */

@@ -12,43 +12,20 @@ import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Grant } from "../oci/grant.ts";
-import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
-import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
+import type { NumberedLease } from "./blob-shard-api.ts";
+import type { LedgerViews } from "./ledger-views.ts";
+import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "./ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
+import type { KnownName } from "./name-index-api.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
-/**
- * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
- * blob is mounted from.
- */
-export type LinkRequest = {
-  repository: RepositoryName;
-  adoption: Adoption;
-  origin: Origin;
-  session?: string;
-  from?: RepositoryName;
-};
-
-/** The outcome of linking. `lease-ended`: adopt again, then link again. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed";
+export type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
-
-/** A manifest to store. */
-export type ManifestPut = {
-  repository: RepositoryName;
-  digest: Digest;
-  bytes: Uint8Array;
-  facts: ManifestFacts;
-  tags: Tag[];
-  origin: Origin;
-  /** Whether missing references are accepted. */
-  sparse: boolean;
-};
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
@@ -69,7 +46,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, Undoing {
+export interface LedgerApi extends Maintained, Undoing, LedgerViews {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -91,7 +68,7 @@ export interface LedgerApi extends Maintained, Undoing {
   keepsBlob(digest: Digest): Promise<boolean>;
   sessionState(session: string): Promise<SessionState>;
   cancelSession(repository: RepositoryName, session: string): Promise<void>;
-  putManifest(put: ManifestPut): Promise<Result>;
+  putManifest(put: ManifestPut): Promise<PutOutcome>;
   manifest(digest: Digest): Promise<ManifestRow | undefined>;
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
@@ -101,7 +78,12 @@ export interface LedgerApi extends Maintained, Undoing {
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
-  setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
+  /** `registration`: the number under which the name was registered as public, if the change makes it public. */
+  setInfo(
+    change: RepositoryChange,
+    origin: Origin,
+    registration?: number,
+  ): Promise<RepositoryInfo | undefined>;
   /**
    * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
    */
@@ -148,12 +130,18 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "info",
   "tagHistory",
   "listManifests",
+  "deletions",
   "describeManifest",
   "describeTags",
   "describeTag",
   "addConfigFacts",
   "recordUses",
-  "deletions",
+  "summary",
+  "findTags",
+  "view",
+  "history",
+  "untagged",
+  "announceAll",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -182,42 +170,6 @@ export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
 /** A change to {@link RepositoryInfo}; fields that are left out stay as they are. */
 export type RepositoryChange = { visibility?: Visibility; description?: string };
 
-/** A stored password: PBKDF2 with SHA-256; salt and hash in base64url. */
-export type PasswordHash = { salt: string; hash: string; iterations: number };
-
-/**
- * An account. `version` changes whenever the tokens that were issued for its password become invalid: with each new
- * password, when it is disabled, and when it is created again under the same name.
- */
-export type Account = {
-  name: string;
-  grants: Grant[];
-  isDisabled: boolean;
-  version: number;
-  createdAtMs: number;
-  password?: PasswordHash;
-};
-
-/** An account to create or change; without `password` the old one stays. */
-export type AccountPut = { name: string; password?: PasswordHash; grants: Grant[]; isDisabled: boolean };
-
-/** A generated token of an account. Without `grants` it may do all that its account may. Days are counted from 1970. */
-export type TokenRecord = {
-  id: string;
-  account: string;
-  description: string;
-  createdAtMs: number;
-  grants?: Grant[];
-  expiresAtMs?: number;
-  lastUsedDay?: number;
-};
-
-/** A token to store, with the SHA-256 of its secret in hexadecimal. */
-export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string };
-
-/** A key that signs tokens: both halves as JWK. */
-export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
-
 /** An entry of the audit log: an action that was done or refused. */
 export type AuditEntry = {
   time: string;
@@ -245,8 +197,8 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  /** Lists a repository. `usedDay`: when it was last used; `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
-  putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void>;
+  /** Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
+  putRepository(info: RepositoryInfo, usedDay: number | undefined, keepsDeleted: boolean): Promise<void>;
   removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void>;
   /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
   listLedgers(last: string, limit: number): Promise<Page<RepositoryName>>;
@@ -254,6 +206,18 @@ export interface CatalogApi {
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
   /** A repository of the list; `undefined` if it is not listed. */
   repository(name: RepositoryName): Promise<ListedRepository | undefined>;
+  /**
+   * A page of the names after `last` as in `listLedgers`, for the index of names. From `settledAtMs` on (milliseconds since
+   * 1970), every ledger that no registration preceded is in the list.
+   */
+  repositoryNames(
+    last: string,
+    limit: number,
+  ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }>;
+  /** Records that a shard may have rows. To be awaited before its first row is written. */
+  addShard(name: string): Promise<void>;
+  /** The names of the shards that may have rows, in order. */
+  shards(): Promise<string[]>;
 
   /** Adds the counts of isolates to the totals, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
@@ -274,6 +238,8 @@ export interface CatalogApi {
   accountNames(): Promise<Uint8Array<ArrayBuffer>>;
   /** Returns the account as it is now, and whether it is new. */
   putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }>;
+  /** Changes the password of an account that still has this version; `undefined` if it does not, or is disabled. */
+  changePassword(name: string, version: string, password: PasswordHash): Promise<Account | undefined>;
   /** Deletes an account with its tokens. Returns whether there was one. */
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;
@@ -301,6 +267,9 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "listLedgers",
   "listRepositories",
   "repository",
+  "repositoryNames",
+  "addShard",
+  "shards",
   "addCounts",
   "putBacklog",
   "openUploads",

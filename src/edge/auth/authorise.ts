@@ -9,7 +9,14 @@
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
-import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
+import {
+  everything,
+  findGrant,
+  type Grant,
+  isAdministrator,
+  patternsFor,
+  type Verb,
+} from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
@@ -26,7 +33,9 @@ export function accessByGrants(account: string, credential: Credential, grantSet
   return {
     account,
     credential,
+    grantSets,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
+    pullPatterns: grantSets.map((grants) => patternsFor("pull", grants)),
     isAdministrator: grantSets.every(isAdministrator),
     mayList: true,
     isFinal: () => true,
@@ -37,7 +46,9 @@ export function accessByGrants(account: string, credential: Credential, grantSet
 export const anonymous: Access = {
   account: "anonymous",
   credential: "none",
+  grantSets: [[]],
   may: () => false,
+  pullPatterns: [],
   isAdministrator: false,
   mayList: false,
   isFinal: () => true,
@@ -115,14 +126,14 @@ const maxLookups = 32;
 
 /**
  * Whether a repository is public. A caller who requests many repositories that are neither public nor theirs to pull is
- * assumed to be guessing names: for a while the ledgers are not asked on their behalf.
+ * assumed to be guessing names: for a while nothing is looked up on their behalf.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses, visibilityLookups } = cacheOf(registry);
-  // Each look-up may create the object of its name, so those of accounts are limited, too.
+  // Accounts that guess names are limited, too.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // A look-up in flight may turn out to be a miss, and is counted only afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
@@ -140,18 +151,11 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
 }
 
 /**
- * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must grant that
- * itself; other grants of its account do not count.
- *
- * `isNamed`: the caller named the source. Where the registry found the source itself, it does not count as a guess.
+ * Whether the caller may read a blob from a repository that they named, in order to mount it elsewhere. A bearer token
+ * must grant that itself; other grants of its account do not count.
  */
-export async function mayPullFrom(
-  context: Context,
-  source: RepositoryName,
-  isNamed: boolean,
-): Promise<boolean> {
-  if (context.access.may("pull", source)) return true;
-  return isNamed ? mayEverybodyPull(context, source) : isPublic(context.registry, source);
+export async function mayPullFrom(context: Context, source: RepositoryName): Promise<boolean> {
+  return context.access.may("pull", source) || (await mayEverybodyPull(context, source));
 }
 
 function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {
@@ -240,7 +244,7 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
  * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
  * counts: the trusted proxy has added it.
  */
-function originOf(settings: Settings, url: URL, headers: Headers): string {
+export function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
   const said = forwarded(settings, headers, "X-Forwarded-Proto");
   const scheme = said === "https" || said === "http" ? said : requested;

@@ -8,21 +8,28 @@ import { explainHandlers } from "../endpoints/api/explain.ts";
 import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
+import { nameIndexHandlers } from "../endpoints/api/name-index.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
+import { searchHandlers } from "../endpoints/api/search.ts";
+import { sessionHandlers } from "../endpoints/api/session.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
 import { uploadHandlers } from "../endpoints/api/uploads.ts";
 import { usageHandlers } from "../endpoints/api/usage.ts";
+import { viewHandlers } from "../endpoints/api/views.ts";
 import { webhookHandlers } from "../endpoints/api/webhooks.ts";
 import type { HandlersOf } from "./handler.ts";
 
 export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Name]> } = {
   accounts: accountHandlers,
+  search: searchHandlers,
+  sessions: sessionHandlers,
   tokens: tokenHandlers,
   manifests: manifestHandlers,
   tags: tagHandlers,
+  views: viewHandlers,
   deletedContent: deletedHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
@@ -35,4 +42,5 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   usage: usageHandlers,
   scrub: scrubHandlers,
   replica: replicaHandlers,
+  nameIndex: nameIndexHandlers,
 };

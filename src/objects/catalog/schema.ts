@@ -1,5 +1,6 @@
 import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
+import { knownObjects } from "./known-objects.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -111,11 +112,11 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
-/** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
-const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
-
 /** The day on which a repository was last used, counted from 1970, as its ledger said. */
 const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
+
+/** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
+const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
 
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
@@ -127,6 +128,7 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
-  deletedRepositories,
   daysOfUse,
+  deletedRepositories,
+  knownObjects,
 ];

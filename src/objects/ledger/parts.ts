@@ -22,10 +22,12 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Rebuilding } from "./rebuild.ts";
+import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
 import { LedgerScrub } from "./scrub.ts";
+import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
@@ -49,9 +51,11 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
+  const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host);
   const blobs = new Blobs(host, outbox, events);
@@ -65,14 +69,17 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
-  const scrub = new LedgerScrub(host, shared);
+  const scrub = new LedgerScrub(host, { ...shared, registration });
   const rebuilding = new Rebuilding(host, outbox);
+  const search = new SearchAnnouncements(host, repository);
+  host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
   const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
   const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [
     outbox,
     repository,
+    registration,
     manifests,
     facts,
     rereading,
@@ -90,6 +97,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
+    search,
     // After the features that it reports on.
     backlog,
   ];
@@ -98,6 +106,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    registration,
     facts,
     uses,
     deleted,
@@ -106,6 +115,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     unlinking,
     sessions,
     leases,
+    search,
     scrub,
     rebuilding,
     features,

@@ -7,6 +7,7 @@
 import type { Env } from "../../../src/bindings.ts";
 import { BlobShard as RealBlobShard } from "../../../src/objects/blob-shard.ts";
 import { Ledger as RealLedger } from "../../../src/objects/ledger.ts";
+import { NameIndex as RealNameIndex } from "../../../src/objects/name-index.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import { abridged } from "./location.ts";
 import { type ObjectCommand, obey } from "./objects.ts";
@@ -15,6 +16,7 @@ import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { Search } from "../../../src/objects/search.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 
@@ -35,6 +37,16 @@ for (const level of ["log", "warn", "error"] as const) {
 export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, objectEnv(ctx, env), world?.ledgerClock);
+  }
+
+  command(command: ObjectCommand): Promise<void> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class NameIndex extends RealNameIndex {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(ctx, env));
   }
 
   command(command: ObjectCommand): Promise<void> {
