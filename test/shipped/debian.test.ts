@@ -81,7 +81,8 @@ function earlierPackage(t: TestContext, file: string): string {
 
 /** Runs the command of the service, as its user, with a password as the service gets it, while somebody works with it. */
 async function whileServing(t: TestContext, { root, at }: Debian, work: (client: Client) => Promise<void>) {
-  const [, password = ""] = /^ADMIN_PASSWORD=(.*)$/m.exec(readFileSync(at("etc/stowage/environment"), "utf8")) ?? [];
+  const [, password = ""] =
+    /^ADMIN_PASSWORD=(.*)$/m.exec(readFileSync(at("etc/stowage/environment"), "utf8")) ?? [];
   const unit = readFileSync(join(sources, "stowage.service"), "utf8");
   const [, command = ""] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
   const words = command.replace("$STOWAGE_FLAGS", `--host 127.0.0.1 --port ${await freePort()}`).split(" ");
