@@ -1,6 +1,7 @@
 /** `/v2/<name>/blobs/uploads/`. distribution-spec: Pushing blobs; Mounting a blob; Cancel a blob upload. */
 
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { patternsFor } from "../../oci/grant.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/http.ts";
 import {
   algorithmOf,
@@ -8,7 +9,6 @@ import {
   isDigestAlgorithm,
   parseDigest,
   parseRepositoryName,
-  type RepositoryName,
 } from "../../oci/reference.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
@@ -44,8 +44,13 @@ async function mountOrOpen(
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
-  const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
-  const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
+  const source =
+    from === undefined
+      ? { patternSets: context.access.grantSets.map((grants) => patternsFor("pull", grants)) }
+      : { from };
+  const isMounted =
+    (from === undefined || (await mayPullFrom(context, from))) &&
+    (await mountBlob(registry, repository, digest, source, eventOrigin(context)));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }
 
