@@ -92,8 +92,10 @@ export abstract class LedgerObject extends DurableObject<Env> {
   /** Deletes the object once there is no repository, and nothing left to do or to remember. */
   async #forgetIfOver(): Promise<void> {
     const { repository, registration, features, due } = this.parts;
-    if (this.meta === undefined || this.exists || awaitsAny(this.sql, features)) return;
-    if (!(await registration.leave())) return due.arm();
+    const isOver = () => this.meta !== undefined && !this.exists && !awaitsAny(this.sql, features);
+    if (!isOver()) return;
+    // While the name leaves, the ledger may have been given something to remember.
+    if (!(await registration.leave()) || !isOver()) return due.arm();
     repository.clear();
     due.forget();
     await this.ctx.storage.deleteAll();
