@@ -33,6 +33,7 @@ function withoutComments(text: string): string {
 const layers = ["worker.ts", "edge", "registry", "objects", "rpc", "storage"];
 const common = [
   "oci",
+  "policy",
   "metrics",
   "settings",
   "bindings.ts",
@@ -55,8 +56,9 @@ function mayImport({ from, to }: Import): boolean {
   if (used === "objects") return user === "worker.ts";
   if (user === "local") return used !== "worker.ts" && used !== "cli";
   if (used === "version.ts" || used === "units.ts") return true;
-  if (user === "contract" || user === "client") return used === "oci";
-  if (user === "cli") return ["oci", "contract", "client"].includes(used);
+  if (user === "contract") return used === "oci" || used === "policy";
+  if (user === "client" || user === "policy") return used === "oci";
+  if (user === "cli") return ["oci", "policy", "contract", "client"].includes(used);
   if (used === "contract") return user === "edge";
   if (used === "client") return ["edge", "registry"].includes(user);
   if (user === "oci" || user === "metrics") return false;
@@ -73,7 +75,7 @@ test("every file belongs to a layer", () => {
   );
 });
 
-test("imports point one way: worker, edge, registry, rpc, storage, and worker, objects, rpc; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
+test("imports point one way: worker, edge, registry, rpc, storage, and worker, objects, rpc; all may use oci, policy, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
   const imports = files.flatMap((file) => file.imports);
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);
