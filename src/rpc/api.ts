@@ -17,6 +17,7 @@ import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
@@ -51,14 +52,6 @@ export type ManifestPut = {
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
-
-/** A manifest in a list. */
-export type ManifestEntry = ManifestStat & {
-  tags: string[];
-  artifactType?: string;
-  subject?: string;
-  pushedAtMs: number;
-};
 
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
@@ -120,6 +113,14 @@ export interface LedgerApi extends Maintained {
   /** Restores a deleted manifest and those of its tags that do not exist. */
   restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>>;
+  /** Tags after `last` with what is known of their manifests. */
+  describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>>;
+  describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>>;
+  /** Stores what the configs of images say. */
+  addConfigFacts(facts: ConfigFacts[]): Promise<void>;
+  /** Records that manifests were used on a day, counted from 1970; or on the ledger's own, if that is later. */
+  recordUses(uses: Use[], day: number): Promise<void>;
   /** The deleted manifests that can be restored: at most `limit` of them, each with at most `limit` tags. */
   restorable(limit: number): Promise<Restorable>;
   /** The size of its contents; `undefined` if the repository does not exist. */
@@ -152,6 +153,11 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "info",
   "tagHistory",
   "listManifests",
+  "describeManifest",
+  "describeTags",
+  "describeTag",
+  "addConfigFacts",
+  "recordUses",
   "restorable",
   "usage",
   "rebuildReplica",
@@ -165,8 +171,15 @@ export type Visibility = "private" | "public";
 /** The editable fields of a repository. */
 export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
 
-/** A repository in the catalog, with the number of its pulls. */
-export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
+/**
+ * A repository in the catalog, with the number of its pulls. `usedDay`: the last day on which anything of it was used,
+ * counted from 1970.
+ */
+export type ListedRepository = RepositoryInfo & {
+  pulls: number;
+  lastPulledAtMs: number | null;
+  usedDay: number | null;
+};
 
 /** How often a tag was pulled, and when last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
@@ -237,7 +250,7 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  putRepository(info: RepositoryInfo): Promise<void>;
+  putRepository(info: RepositoryInfo, usedDay: number | undefined): Promise<void>;
   removeRepository(repository: RepositoryName): Promise<void>;
   /** A page of repositories after `last` whose name or description contains `query`. */
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;

@@ -14,7 +14,7 @@ const tagPullsKeptMs = 365 * day;
 /** Of how many tags of a repository the pulls are kept: who may push makes as many tags as they like. */
 const maxPulledTags = 1000;
 
-const columns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs";
+const columns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs, used_day AS usedDay";
 
 /** The rows of repositories in SQL. */
 export class RepositoryList {
@@ -24,14 +24,16 @@ export class RepositoryList {
     this.#sql = sql;
   }
 
-  /** Lists a repository, or changes what is said of it. */
-  put(tx: Tx, { name, visibility, description }: RepositoryInfo): void {
+  /** Lists a repository, or changes what is said of it. `usedDay`: when it was last used, counted from 1970. */
+  put(tx: Tx, { name, visibility, description }: RepositoryInfo, usedDay: number | undefined): void {
     tx.write(
-      `INSERT INTO repositories (name, visibility, description) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description`,
+      `INSERT INTO repositories (name, visibility, description, used_day) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description,
+         used_day = excluded.used_day`,
       name,
       visibility,
       description,
+      usedDay ?? null,
     );
   }
 

@@ -111,6 +111,9 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
+/** The day on which a repository was last used, counted from 1970, as its ledger said. */
+const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -121,4 +124,5 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
+  daysOfUse,
 ];

@@ -4,6 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -20,11 +21,13 @@ export type Meta = RepositoryInfo & {
   isDeleting: boolean;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last day on which anything of it was used, counted from 1970. */
+  usedDay: number | undefined;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl";
+type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl" | "used-day";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -78,10 +81,10 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, settings, clock } = this.#host;
+    const { due, clock } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
-    due.scrubLater(tx, settings.scrubEveryMs);
+    scheduleScrub(tx, this.#host);
     due.set(tx, announceJob, "", clock.now());
   }
 
@@ -94,6 +97,11 @@ ${DueTable.schema}`,
     if (visibility !== before.visibility)
       this.#events.record(tx, "repository.visibility", origin, { visibility });
     due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** Records the day of a use. */
+  noteUse(tx: Tx, day: number): void {
+    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
   }
 
   /** Records that the repository is deleted. */
@@ -120,11 +128,11 @@ ${DueTable.schema}`,
     const told = this.meta;
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isDeleting } = told;
+    const { name, visibility, description, usedDay, isDeleting } = told;
     const catalog = catalogStub(env);
     await (isDeleting
       ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description }));
+      : catalog.putRepository({ name, visibility, description }, usedDay));
     if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -142,5 +150,10 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
     untaggedTtl: values.get("untagged-ttl"),
+    usedDay: numberOf(values.get("used-day")),
   };
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }

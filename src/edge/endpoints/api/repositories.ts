@@ -3,6 +3,7 @@ import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
 import type { ListedRepository } from "../../../rpc/api.ts";
+import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
@@ -10,13 +11,14 @@ import type { HandlersOf } from "../../operations/handler.ts";
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
 
-function view({ name, visibility, description, pulls, lastPulledAtMs }: ListedRepository) {
+function view({ name, visibility, description, pulls, lastPulledAtMs, usedDay }: ListedRepository) {
   return {
     name,
     visibility,
     description,
     pulls,
     ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
+    ...(usedDay === null ? {} : { lastUsed: formatDay(usedDay) }),
   };
 }
 
