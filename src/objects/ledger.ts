@@ -25,8 +25,15 @@ import type {
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type {
+  DeletionPage,
+  RepositoryUsage,
+  RestoredRepository,
+  TagMove,
+  TagRestore,
+} from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
+import { listDeletions } from "./ledger/deletions.ts";
 import {
   findManifest,
   findTag,
@@ -59,9 +66,12 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    this.change(undefined, (tx) => this.deleteAll(tx, origin));
-    log("info", "repository deleted", { repository: name, actor: origin.actor });
+    const { meta } = this;
+    this.change(undefined, (tx) => this.parts.generations.end(tx, meta, origin));
+    // It is true once the transaction is on disk.
+    const isStored = this.ctx.storage.sync();
+    const told = { repository: meta.name, actor: origin.actor };
+    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
     return { ok: true };
   }
 
@@ -77,7 +87,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
-    if (this.meta?.isDeleting) return "deleting";
     const { clock, leases, sessions, blobs } = this.parts;
     return this.change(repository, (tx) => {
       const now = clock.now();
@@ -113,10 +122,20 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
-    const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
+    const held = new Set(this.#kept(leases.map(({ digest }) => digest)));
     const unlinked = leases.filter(({ digest }) => !held.has(digest));
     if (unlinked.length > 0) this.change(repository, (tx) => this.parts.leases.add(tx, unlinked));
     return { voided: unlinked.map(({ digest }) => digest) };
+  }
+
+  async keepsBlob(digest: Digest): Promise<boolean> {
+    return this.#kept([digest]).length > 0;
+  }
+
+  /** Which of the digests are linked, or were when the repository was deleted. */
+  #kept(digests: Digest[]): Digest[] {
+    const { blobs, generations } = this.parts;
+    return this.meta === undefined ? [] : [...blobs.held(digests), ...generations.held(digests)];
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
@@ -135,7 +154,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
-    if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
     return this.change(put.repository, (tx) =>
       this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
     );
@@ -240,8 +258,21 @@ export class Ledger extends LedgerObject implements LedgerApi {
     return this.change(undefined, (tx) => this.parts.deleted.restore(tx, digest, origin));
   }
 
-  async restorable(limit: number): Promise<Restorable> {
-    return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
+  async restoreRepository(
+    generation: number | undefined,
+    origin: Origin,
+  ): Promise<Result<RestoredRepository>> {
+    if (this.meta === undefined) return failure("DELETION_UNKNOWN");
+    // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
+    const { exists } = this;
+    const number = generation ?? this.meta.generation - 1;
+    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+  }
+
+  async deletions(last: string, limit: number): Promise<DeletionPage> {
+    return this.meta === undefined
+      ? { entries: [], last: undefined }
+      : listDeletions(this.parts, last, limit);
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
 import { scheduleScrub } from "../scrub/schedule.ts";
-import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
+import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
@@ -13,12 +13,12 @@ import type { Feature, LedgerHost } from "./feature.ts";
 const announceJob = "announce";
 
 /**
- * The record. `isFounded`: something was pushed; before that, the ledger only remembers cancelled sessions.
- * `isDeleting`: the repository is deleted, but KV may still have rows of it.
+ * The record. `isFounded`: something was pushed, and was not deleted as a whole since; without that, the ledger only
+ * remembers what was. `generation`: the number of the current content; it rises with each deletion of the repository.
  */
 export type Meta = RepositoryInfo & {
   isFounded: boolean;
-  isDeleting: boolean;
+  generation: number;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
   /** The last day on which anything of it was used, counted from 1970. */
@@ -27,7 +27,7 @@ export type Meta = RepositoryInfo & {
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl" | "used-day";
+type MetaKey = "name" | "visibility" | "description" | "founded" | "generation" | "untagged-ttl" | "used-day";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -40,7 +40,7 @@ ${DueTable.schema}`,
     8: `${DueTable.dropIndex};`,
   };
 
-  readonly jobs = { [announceJob]: { atDeletion: "drained", run: () => this.announce() } } as const;
+  readonly jobs = { [announceJob]: { atDeletion: "awaited", run: () => this.announce() } } as const;
 
   readonly #host: LedgerHost;
   readonly #events: EventLog;
@@ -81,22 +81,28 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, clock } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
     scheduleScrub(tx, this.#host);
-    due.set(tx, announceJob, "", clock.now());
+    this.announceLater(tx);
+  }
+
+  /** Creates the repository as it was before it was deleted. */
+  refound(tx: Tx, before: Pick<RepositoryInfo, "visibility" | "description">, origin: Origin): void {
+    this.found(tx, origin);
+    const empty = { name: this.name(), visibility: "private", description: "" } as const;
+    const { visibility, description } = before;
+    this.change(tx, empty, { visibility, description }, origin);
   }
 
   /** Changes the visibility or the description. */
   change(tx: Tx, before: RepositoryInfo, change: RepositoryChange, origin: Origin): void {
-    const { due, clock } = this.#host;
     const { visibility, description } = { ...before, ...change };
     this.write(tx, "visibility", visibility);
     this.write(tx, "description", description);
     if (visibility !== before.visibility)
       this.#events.record(tx, "repository.visibility", origin, { visibility });
-    due.set(tx, announceJob, "", clock.now());
+    this.announceLater(tx);
   }
 
   /** Records the day of a use. */
@@ -104,16 +110,17 @@ ${DueTable.schema}`,
     if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
   }
 
-  /** Records that the repository is deleted. */
-  markDeleted(tx: Tx, origin: Origin): void {
-    this.write(tx, "deleting", "yes");
+  /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
+  endGeneration(tx: Tx, { generation }: Meta, origin: Origin): void {
+    tx.write("DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description', 'used-day')");
+    this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
-    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
+    this.announceLater(tx);
   }
 
-  afterDeletion(tx: Tx): void {
-    tx.write("DELETE FROM meta WHERE key != 'name'");
-    this.isCurrent = false;
+  /** Schedules the announcement, as something in it has changed. */
+  announceLater(tx: Tx): void {
+    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 
   /** Announces to the catalog how to list the repository. If that changes meanwhile, it is announced again. */
@@ -125,16 +132,24 @@ ${DueTable.schema}`,
   }
 
   async #announceNow(): Promise<void> {
-    const told = this.meta;
+    const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, usedDay, isDeleting } = told;
+    const { name, visibility, description, isFounded, keepsDeleted, usedDay } = told;
     const catalog = catalogStub(env);
-    await (isDeleting
-      ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description }, usedDay));
-    if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
+    await (isFounded
+      ? catalog.putRepository({ name, visibility, description }, keepsDeleted, usedDay)
+      : catalog.removeRepository(name, keepsDeleted));
+    if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
+  }
+
+  /** What the catalog is told. `keepsDeleted`: the ledger still has content that was deleted with the repository. */
+  #announcement() {
+    if (this.meta === undefined) return undefined;
+    const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
+    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
+    return { name, visibility, description, isFounded, generation, keepsDeleted, usedDay };
   }
 }
 
@@ -148,7 +163,7 @@ function readMeta(sql: SqlStorage): Meta {
     visibility: values.get("visibility") === "public" ? "public" : "private",
     description: values.get("description") ?? "",
     isFounded: values.get("founded") === "yes",
-    isDeleting: values.get("deleting") === "yes",
+    generation: Number(values.get("generation") ?? 1),
     untaggedTtl: values.get("untagged-ttl"),
     usedDay: numberOf(values.get("used-day")),
   };
