@@ -11,6 +11,7 @@ import { gc } from "./gc.ts";
 import { keys } from "./keys.ts";
 import { manifests } from "./manifests.ts";
 import type { Method, Resource } from "./operation.ts";
+import { policies } from "./policies.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { scrub } from "./scrub.ts";
@@ -27,6 +28,7 @@ export const contract = {
   manifests,
   tags,
   deletedContent,
+  policies,
   repositories,
   explain,
   audit,

@@ -8,7 +8,9 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind } from "../oci/audit.ts";
+import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Rules, StoredPolicies } from "../policy/document.ts";
 import type {
   Account,
   AccountPut,
@@ -33,6 +35,7 @@ import { Accounts } from "./catalog/accounts.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
 import { Metrics } from "./catalog/metrics.ts";
+import { Policies } from "./catalog/policies.ts";
 import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { DueTable } from "./due.ts";
@@ -52,6 +55,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #audit: AuditLog;
   readonly #repositories: RepositoryList;
   readonly #metrics: Metrics;
+  readonly #policies: Policies;
   readonly #due: DueTable;
   readonly #stores: Stores;
 
@@ -66,6 +70,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#audit = new AuditLog(storage.sql);
     this.#repositories = new RepositoryList(storage.sql);
     this.#metrics = new Metrics(storage.sql);
+    this.#policies = new Policies(storage.sql);
     this.#due = new DueTable(storage, clock);
     this.#stores = { objects: env, bucket: openBucket(env), replica: openReplica(env), settings };
     this.#change((tx) => {
@@ -121,6 +126,21 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]> {
     return this.#repositories.tagPulls(repository, limit);
+  }
+
+  // ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async policies(): Promise<StoredPolicies | undefined> {
+    return this.#policies.read();
+  }
+
+  async putPolicies(
+    rules: Rules,
+    expected: number | undefined,
+    actor: string,
+  ): Promise<Result<{ policies: StoredPolicies }>> {
+    const put = this.#change((tx) => this.#policies.put(tx, rules, { expected, actor }, this.#clock.now()));
+    return put === undefined ? failure("POLICIES_CHANGED") : { ok: true, policies: put };
   }
 
   // ── Metrics ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,6 +40,32 @@ export function matchesText(pattern: string, text: string): boolean {
   return pattern === "**" || matchSegments(pattern.split("/"), text.split("/"), matchesStars);
 }
 
+/**
+ * A name that a pattern of names matches, or a tag that a pattern of tags matches: to show what a pattern means. It
+ * may be too long for a name, or begin or end with a sign that none may begin or end with.
+ */
+export function exampleOf(pattern: string): string {
+  if (pattern === "**" || pattern === "*") return "app";
+  return pattern
+    .split("/")
+    .map((segment, index, all) => {
+      if (segment === "**" || segment === "*") return index === all.length - 1 ? "app" : "team";
+      return exampleOfSegment(segment);
+    })
+    .join("/");
+}
+
+/** A star is the text that looks most like a name: nothing after a letter or digit, otherwise a digit. */
+function exampleOfSegment(segment: string): string {
+  const signs = segment.match(/\[[^\]]*\]|./g) ?? [];
+  return signs.reduce((example, sign) => {
+    if (sign === "*") return /[a-zA-Z0-9]$/.test(example) && signs.length > 1 ? example : `${example}1`;
+    if (sign === "?") return `${example}1`;
+    if (!sign.startsWith("[")) return example + sign;
+    return example + (afterOne(sign, 0, "1") === undefined ? (sign[1] ?? "") : "1");
+  }, "");
+}
+
 function isSegmentPattern(segment: string): boolean {
   return segment === "**" || isPatternIn(segmentGrammar, segment);
 }

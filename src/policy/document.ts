@@ -13,8 +13,8 @@ export const maxKeepLines = 50;
 
 /** Tags that may be pushed at all, and tags that are pushed once and never moved. Patterns of tags. */
 export interface TagRules {
-  allow?: readonly string[];
-  immutable?: readonly string[];
+  allow?: string[];
+  immutable?: string[];
 }
 
 /**
@@ -22,41 +22,44 @@ export interface TagRules {
  * all of them.
  */
 export interface KeepLine {
-  tags: readonly string[];
+  tags: string[];
   /** That many of the newest versions of each family, and that many of the newest pre-releases. */
   newestVersions?: number;
   /** That many of those that were pushed last. */
   newest?: number;
-  /** Those that were pushed within so many milliseconds. */
-  pushedWithinMs?: number;
-  /** Those that were used within so many milliseconds. */
-  usedWithinMs?: number;
+  /** Those that were pushed within that time, which is a text such as `30d`, as all durations are. */
+  pushedWithin?: string;
+  /** Those that were used within that time. */
+  usedWithin?: string;
 }
 
 /** What is removed unless a line of `keep` keeps it. */
 export interface Removal {
   /** Patterns of tags. */
-  tags: readonly string[];
+  tags: string[];
   /** How long a manifest is kept that no tag reaches; `undefined`: as the setting UNTAGGED_TTL says. */
-  untaggedAfterMs?: number;
+  untaggedAfter?: string;
 }
 
 /** Patterns of names of repositories, one of which a new repository's name has to match. */
 export interface NameRules {
-  allow: readonly string[];
+  allow: string[];
 }
 
 /** A rule, for the repositories that one of its patterns matches. */
 export interface Rule {
-  repositories: readonly string[];
+  repositories: string[];
   tags?: TagRules;
-  keep?: readonly KeepLine[];
+  keep?: KeepLine[];
   remove?: Removal;
   names?: NameRules;
 }
 
 /** A policy document: its rules in order. */
-export type Rules = readonly Rule[];
+export type Rules = Rule[];
+
+/** A document as it is stored. Its version rises with every change; there is no version 0. */
+export type StoredPolicies = { version: number; rules: Rules; putAtMs: number; putBy: string };
 
 /** The sections of a rule. */
 export const sections = ["tags", "keep", "remove", "names"] as const;
@@ -66,6 +69,9 @@ export type Section = (typeof sections)[number];
 
 /** What holds for a repository, by section, and `from`: the number of the rule, from 0, that each section is from. */
 export type Policy = Pick<Rule, Section> & { readonly from: { readonly [S in Section]?: number } };
+
+/** What holds for a repository by the document of this version. */
+export type AppliedPolicy = { version: number; policy: Policy };
 
 /** The policy of a repository for which no rule says anything. */
 export const noPolicy: Policy = { from: {} };

@@ -3,6 +3,7 @@
  * document, and for an explanation.
  */
 import { matchesTagPattern } from "../oci/pattern.ts";
+import { parseDuration } from "../units.ts";
 import type { KeepLine, Policy } from "./document.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";
 
@@ -91,11 +92,16 @@ function keptBy(line: KeepLine, tags: readonly TagState[], now: number): Line {
 }
 
 /** When a line by time stops to keep a tag; `undefined` if it keeps it for ever. */
-function endOf({ pushedWithinMs, usedWithinMs }: KeepLine, state: TagState): number | undefined {
-  if (pushedWithinMs !== undefined) return state.pushedAtMs + pushedWithinMs;
-  if (usedWithinMs === undefined || state.usedAtMs === undefined) return undefined;
+function endOf({ pushedWithin, usedWithin }: KeepLine, state: TagState): number | undefined {
+  if (pushedWithin !== undefined) return state.pushedAtMs + millisecondsOf(pushedWithin);
+  if (usedWithin === undefined || state.usedAtMs === undefined) return undefined;
   // Nobody can have used it before it was pushed.
-  return Math.max(state.usedAtMs, state.pushedAtMs) + usedWithinMs;
+  return Math.max(state.usedAtMs, state.pushedAtMs) + millisecondsOf(usedWithin);
+}
+
+/** A duration of a document. One that is none, which the contract does not let in, keeps for ever. */
+function millisecondsOf(duration: string): number {
+  return parseDuration(duration) ?? Number.POSITIVE_INFINITY;
 }
 
 /** Of tags that were pushed at the same time, the one that sorts first is taken for the newer one. */

@@ -28,6 +28,7 @@ import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
 import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
+import { PolicyCache } from "./policy-cache.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
 import { Uses } from "./uses.ts";
@@ -57,6 +58,7 @@ export interface Registry {
   readonly instance: string;
   readonly pullEvents: PullEvents;
   readonly uses: Uses;
+  readonly policies: PolicyCache;
   ledger(name: RepositoryName): LedgerApi;
   shard(digest: Digest): BlobShardApi;
   /** The names of all shards, in order. */
@@ -99,6 +101,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     uses: new Uses(clock, (name) => repositoryStub(env, name)),
+    policies: new PolicyCache(clock, () => catalogStub(env)),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
     shardNames: shardNames(env),

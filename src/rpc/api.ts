@@ -15,9 +15,11 @@ import type { Origin } from "../oci/event.ts";
 import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { AppliedPolicy } from "../policy/document.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
+import type { Policed, PolicyStore } from "./policies-api.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 /**
@@ -48,6 +50,8 @@ export type ManifestPut = {
   origin: Origin;
   /** Whether missing references are accepted. */
   sparse: boolean;
+  /** What the policies say of the repository, where there are any. */
+  policy?: AppliedPolicy | undefined;
 };
 
 /** A manifest without its bytes. */
@@ -69,7 +73,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, Undoing {
+export interface LedgerApi extends Maintained, Undoing, Policed {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -96,16 +100,10 @@ export interface LedgerApi extends Maintained, Undoing {
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
   resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]>;
-  deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
-  deleteTag(tag: Tag, origin: Origin): Promise<Result>;
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
   setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
-  /**
-   * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
-   */
-  deleteRepository(origin: Origin): Promise<Result>;
   /** The moves of a tag, newest first, before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
@@ -242,7 +240,7 @@ export type KeptAuditEntry = AuditEntry & { id: number };
 export type Backlog = { replica: number; events: number };
 
 /** The catalog: data that a registry has once. */
-export interface CatalogApi {
+export interface CatalogApi extends PolicyStore {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
   /** Lists a repository. `usedDay`: when it was last used; `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
@@ -306,6 +304,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "openUploads",
   "counts",
   "tagPulls",
+  "policies",
   "account",
   "listAccounts",
   "token",

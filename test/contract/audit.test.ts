@@ -70,6 +70,15 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     await call("POST", "/repositories/noted/restored/restore");
     return [["repository.restore", "noted/restored"]];
   },
+  "PUT /policies": async () => {
+    await call("PUT", "/policies", { json: { rules: [] } });
+    return [["policies.change", "*"]];
+  },
+  "POST /policies/override": async () => {
+    const json = { repository: "noted/app", tag: "v1", digest: image.digest, reason: "noted" };
+    await call("POST", "/policies/override", { json });
+    return [["tag.override", "noted/app:v1"]];
+  },
   "DELETE /repositories/{name}": async () => {
     await call("DELETE", "/repositories/noted/deleted");
     return [["repository.delete", "noted/deleted"]];

@@ -15,6 +15,13 @@ import { freed } from "../../src/contract/gc.ts";
 import { signingKeys } from "../../src/contract/keys.ts";
 import { imageConfig, manifest, manifestDetails } from "../../src/contract/manifests.ts";
 import {
+  policyDocument,
+  policyRule,
+  repositoryPolicy,
+  storedPolicies,
+  tagOverride,
+} from "../../src/contract/policies.ts";
+import {
   listedRepository,
   repository,
   repositoryDetails,
@@ -57,6 +64,11 @@ const definitions = {
   TagDetails: tagDetails,
   TagMove: tagMove,
   TagRestore: tagRestore,
+  PolicyRule: policyRule,
+  PolicyDocument: policyDocument,
+  StoredPolicies: storedPolicies,
+  RepositoryPolicy: repositoryPolicy,
+  TagOverride: tagOverride,
   Question: question,
   Explanation: explanation,
   AuditEntry: auditEntry,

@@ -30,6 +30,7 @@ const tags: Record<ResourceName, string> = {
   manifests: "Repositories",
   tags: "Repositories",
   deletedContent: "Repositories",
+  policies: "Policies",
   repositories: "Repositories",
   explain: "Administration",
   audit: "Administration",
@@ -157,6 +158,8 @@ function errorsOf(method: string, named: ParameterName[], operation: Operation):
     [403, "Denied", access !== "any account"],
     // Who puts something makes it.
     [404, "Unknown", named.length > 0 && method !== "PUT"],
+    [409, "Refused", true],
+    [412, "Changed", true],
     [429, "Limited", true],
     [503, "Unavailable", true],
   ];

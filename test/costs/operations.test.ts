@@ -11,11 +11,12 @@ const world = await startWorld();
 const table: [string, OperationCost][] = Object.entries(operations);
 
 /**
- * Calls that are not of one request: an isolate reports every 30 seconds at most, asks once a minute who listens to
+ * Calls that are not of one request: an isolate reports every 30 seconds at most, reads the policies once in 50
+ * seconds if it writes, asks once a minute who listens to
  * pulls, tells once a day what is used, all after its answer, and verifies tokens with keys.
  */
 function apart(calls: Calls, ...others: string[]): Calls {
-  const left = ["CATALOG.addCounts", "WEBHOOKS.pullPatterns", ...Object.keys(tellUse.calls), ...others];
+  const left = ["CATALOG.addCounts", "CATALOG.policies", "WEBHOOKS.pullPatterns", ...Object.keys(tellUse.calls), ...others];
   return Object.fromEntries(Object.entries(calls).filter(([call]) => !left.includes(call)));
 }
 

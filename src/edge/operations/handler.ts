@@ -26,6 +26,8 @@ export type Reply<Path, Operation> = Answered<AnswersOf<Operation>> &
   Noted<AuditedOf<Path, Operation>> & {
     /** The answer waits for this after the audit entry was written. */
     ready?: Promise<unknown>;
+    /** The entity tag of what is answered, in quotes. */
+    etag?: string;
   } & (PageOf<Operation> extends undefined
     ? unknown
     : {

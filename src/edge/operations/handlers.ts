@@ -8,6 +8,7 @@ import { explainHandlers } from "../endpoints/api/explain.ts";
 import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
+import { policyHandlers } from "../endpoints/api/policies.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
@@ -24,6 +25,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   manifests: manifestHandlers,
   tags: tagHandlers,
   deletedContent: deletedHandlers,
+  policies: policyHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
   audit: auditHandlers,

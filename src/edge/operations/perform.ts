@@ -17,6 +17,7 @@ type AnyReply = {
   next?: string;
   audited?: Record<string, string | undefined>;
   ready?: Promise<unknown>;
+  etag?: string;
 };
 
 /** Any handler, whatever its operation. */
@@ -35,14 +36,14 @@ export async function perform(context: Context, operation: Operation, handler: A
     audit(context, { ...entry, outcome: "done", ...(detail === undefined ? {} : { detail }) });
   }
   await reply.ready;
-  const { status, body, next } = reply;
+  const { status, body, next, etag } = reply;
   if (body === undefined) return { status };
   if (operation.answers[status]?.content !== undefined) return { ...(body as ContentAnswer), status };
   const link =
     next === undefined || call.page === undefined
       ? {}
       : { Link: nextPageLink(context.url, { limit: call.page.limit, last: next }) };
-  return { ...jsonReply(body, link), status };
+  return { ...jsonReply(body, etag === undefined ? link : { ...link, ETag: etag }), status };
 }
 
 /** What does not exist is named as the path has it, unless the failure says more. */

@@ -117,6 +117,16 @@ const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMAR
 /** The day on which a repository was last used, counted from 1970, as its ledger said. */
 const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 
+/** The policy document. */
+const policies = `
+  CREATE TABLE policies (
+    version INTEGER PRIMARY KEY,
+    rules TEXT NOT NULL,
+    put_at INTEGER NOT NULL,
+    put_by TEXT NOT NULL
+  );
+`;
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -129,4 +139,5 @@ export const catalogSchema: Schema = [
   DueTable.dropIndex,
   deletedRepositories,
   daysOfUse,
+  policies,
 ];

@@ -17,6 +17,7 @@ import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import { deleteBytes, forgetDeletion, type Manifests } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Policies } from "./policies.ts";
 import { hasUnread, type Rereading } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import { type Untagged, untaggedJob } from "./untagged.ts";
@@ -29,6 +30,7 @@ type DeletedManifest = { mediaType: string; sizeBytes: number; tags: Tag[] };
 
 /** The features that a deletion changes. */
 type Features = {
+  policies: Policies;
   manifests: Manifests;
   rereading: Rereading;
   tags: Tags;
@@ -202,7 +204,8 @@ export class DeletedManifests implements Feature {
   /**
    * Points a tag at a manifest that it pointed at before.
    *
-   * Errors: `TAG_MOVE_UNKNOWN` if that is not in the tag's history; `MANIFEST_UNKNOWN` if the manifest does not exist.
+   * Errors: `TAG_MOVE_UNKNOWN` if that is not in the tag's history; `MANIFEST_UNKNOWN` if the manifest does not exist;
+   * `TAG_IMMUTABLE`.
    */
   restoreTag(
     tx: Tx,
@@ -210,10 +213,12 @@ export class DeletedManifests implements Feature {
     wanted: TagRestore,
     origin: Origin,
   ): Result<{ digest: Digest; sequence: number }> {
-    const { tags, manifests } = this.#features;
+    const { tags, manifests, policies } = this.#features;
     const digest = tags.digestBefore(tag, wanted);
     if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
     if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
+    const refused = policies.refuseMove(tag, digest, tags);
+    if (refused !== undefined) return refused;
     tags.move(tx, tag, digest, origin);
     const { sequence = 0 } = tags.read(tag) ?? {};
     return { ok: true, digest, sequence };

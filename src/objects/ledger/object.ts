@@ -111,7 +111,9 @@ export abstract class LedgerObject extends DurableObject<Env> {
    */
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
-    const { due, outbox, events, repository } = this.parts;
+    const { due, outbox, events, repository, policies } = this.parts;
+    // What was read of a policy may be undone with the transaction.
+    policies.forget();
     const { result, claimed } = transaction(this.ctx.storage, (tx) => {
       if (this.meta === undefined && name !== undefined) createLedger(tx, this.parts, name);
       return outbox.claimAfter(tx, () => work(tx));

@@ -18,9 +18,11 @@ import { EventLog } from "./events.ts";
 import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { Generations } from "./generations.ts";
+import { GuardedChanges } from "./guarded.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
+import { Policies } from "./policies.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
@@ -52,6 +54,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
+  const policies = new Policies(host);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host);
   const blobs = new Blobs(host, outbox, events);
@@ -60,8 +63,9 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const facts = new Facts(host, manifests);
   const uses = new Uses(host, repository);
   const rereading = new Rereading(host, manifests, blobs, outbox);
-  const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
+  const shared = { policies, manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
+  const guarded = new GuardedChanges({ ...shared, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
@@ -73,6 +77,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const features: Feature[] = [
     outbox,
     repository,
+    policies,
     manifests,
     facts,
     rereading,
@@ -101,6 +106,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     facts,
     uses,
     deleted,
+    guarded,
     generations,
     restoring,
     unlinking,

@@ -10,6 +10,7 @@ import type { Page, ResolvedTag } from "../../rpc/api.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagMove, TagRestore } from "../../rpc/upkeep.ts";
 import type { TagRow } from "../../storage/replica.ts";
+import { day } from "../../units.ts";
 import { eachRow, firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -47,6 +48,11 @@ export class Tags implements Feature {
     actor TEXT NOT NULL
   );
   CREATE INDEX IF NOT EXISTS tag_history_by_tag ON tag_history (tag, sequence);
+`,
+    11: `
+  ALTER TABLE tag_history ADD COLUMN reason TEXT;
+  -- When it was last pushed with the digest that it had already; null if it was not.
+  ALTER TABLE tags ADD COLUMN pushed_at INTEGER;
 `,
   };
 
@@ -113,7 +119,7 @@ export class Tags implements Feature {
 
   /** A page of the moves of a tag, newest first, before the one with this sequence number. */
   history(tag: Tag, before: number, limit: number): Page<TagMove> {
-    const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
+    const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor, reason FROM tag_history
       WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`;
     const moves = readRows<TagMove>(this.#host.sql, query, tag, before, limit + 1);
     return { entries: moves.slice(0, limit), more: moves.length > limit };
@@ -142,14 +148,17 @@ export class Tags implements Feature {
 
   // ── Moving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything. */
-  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin): boolean {
+  /**
+   * Points a tag at a digest, or deletes it (`undefined`). `reason`: why, if its history is to say that. Returns whether
+   * that changed anything.
+   */
+  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin, reason?: string): boolean {
     const { due, clock, settings } = this.#host;
     const now = clock.now();
     const from = this.read(tag)?.digest;
     if (from === digest) return false;
-    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor) VALUES (?, ?, ?, ?, ?)
-      RETURNING sequence`;
+    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor, reason)
+      VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence`;
     const { sequence } = tx.writeOne<{ sequence: number }>(
       add,
       tag,
@@ -157,6 +166,7 @@ export class Tags implements Feature {
       digest ?? null,
       now,
       origin.actor,
+      reason ?? null,
     );
     const point = `INSERT INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
       SET digest = excluded.digest, sequence = excluded.sequence, moved_at = excluded.moved_at`;
@@ -175,6 +185,13 @@ export class Tags implements Feature {
     const { actor } = origin;
     logDeletion({ what: "tag", reason: "asked for", repository: this.#host.name(), tag, actor });
     return { ok: true };
+  }
+
+  /** Records that a tag was pushed again with the digest that it had, at most once a day. */
+  renewPush(tx: Tx, tag: Tag): void {
+    const now = this.#host.clock.now();
+    const renew = `UPDATE tags SET pushed_at = ?1 WHERE tag = ?2 AND max(moved_at, coalesce(pushed_at, 0)) <= ?3`;
+    tx.write(renew, now, tag, now - day);
   }
 
   #recordMove(tx: Tx, tag: Tag, from: Digest | undefined, to: Digest | undefined, origin: Origin): void {

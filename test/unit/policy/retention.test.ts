@@ -41,25 +41,25 @@ const cases: Case[] = [
   [
     "pushed within: the moment at which it ends is over",
     [tag("a", 9), tag("b", 10), tag("c", 11)],
-    [{ tags: ["*"], pushedWithinMs: 10 }],
+    [{ tags: ["*"], pushedWithin: "10ms" }],
     ["*"],
     ["b", "c"],
   ],
   [
     "used within",
     [tag("a", 99, { used: 9 }), tag("b", 99, { used: 10 })],
-    [{ tags: ["*"], usedWithinMs: 10 }],
+    [{ tags: ["*"], usedWithin: "10ms" }],
     ["*"],
     ["b"],
   ],
-  ["an unknown use keeps", [tag("a", 99)], [{ tags: ["*"], usedWithinMs: 10 }], ["*"], []],
-  ["a push is a use", [tag("a", 5, { used: 50 })], [{ tags: ["*"], usedWithinMs: 10 }], ["*"], []],
+  ["an unknown use keeps", [tag("a", 99)], [{ tags: ["*"], usedWithin: "10ms" }], ["*"], []],
+  ["a push is a use", [tag("a", 5, { used: 50 })], [{ tags: ["*"], usedWithin: "10ms" }], ["*"], []],
   [
     "any line keeps",
     [tag("a", 1), tag("b", 50, { used: 5 }), tag("c", 50, { used: 50 })],
     [
       { tags: ["*"], newest: 1 },
-      { tags: ["*"], usedWithinMs: 10 },
+      { tags: ["*"], usedWithin: "10ms" },
     ],
     ["*"],
     ["c"],
@@ -82,7 +82,7 @@ const cases: Case[] = [
   [
     "a restored tag counts as pushed now",
     [tag("a", 0), tag("b", 9)],
-    [{ tags: ["*"], pushedWithinMs: 5 }],
+    [{ tags: ["*"], pushedWithin: "5ms" }],
     ["*"],
     ["b"],
   ],
@@ -243,8 +243,8 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
 
   const since: [string, TagState[], KeepLine[], number][] = [
     ["its push, if no line is for it", [tag("a", 50)], [], 50],
-    ["the end of a time", [tag("a", 50)], [{ tags: ["*"], pushedWithinMs: 20 }], 30],
-    ["the end of its use", [tag("a", 50, { used: 40 })], [{ tags: ["*"], usedWithinMs: 10 }], 30],
+    ["the end of a time", [tag("a", 50)], [{ tags: ["*"], pushedWithin: "20ms" }], 30],
+    ["the end of its use", [tag("a", 50, { used: 40 })], [{ tags: ["*"], usedWithin: "10ms" }], 30],
     [
       "the push that was one too many",
       [tag("a", 50), tag("b", 30), tag("c", 5)],
@@ -256,7 +256,7 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
       [tag("a", 50), tag("b", 30)],
       [
         { tags: ["*"], newest: 1 },
-        { tags: ["*"], pushedWithinMs: 40 },
+        { tags: ["*"], pushedWithin: "40ms" },
       ],
       10,
     ],
@@ -310,9 +310,10 @@ function goesByModel(tags: TagState[], keep: KeepLine[], remove: string[]): stri
       );
       return distinct.length < line.newestVersions;
     }
-    if (line.pushedWithinMs !== undefined) return now - state.pushedAtMs < line.pushedWithinMs;
-    if (line.usedWithinMs === undefined || state.usedAtMs === undefined) return true;
-    return now - Math.max(state.usedAtMs, state.pushedAtMs) < line.usedWithinMs;
+    if (line.pushedWithin !== undefined)
+      return now - state.pushedAtMs < Number.parseInt(line.pushedWithin, 10);
+    if (line.usedWithin === undefined || state.usedAtMs === undefined) return true;
+    return now - Math.max(state.usedAtMs, state.pushedAtMs) < Number.parseInt(line.usedWithin, 10);
   };
   return tags
     .filter(
@@ -346,12 +347,11 @@ test("random repositories and rules, as a model of its own decides", () => {
   );
   const count = fc.integer({ min: 1, max: 4 });
   const line: fc.Arbitrary<KeepLine> = fc
-    .tuple(
-      patterns,
-      fc.constantFrom("newest", "newestVersions", "pushedWithinMs", "usedWithinMs", "all"),
-      count,
-    )
-    .map(([tags, kind, number]) => ({ tags, ...(kind === "all" ? {} : { [kind]: number * 3 }) }));
+    .tuple(patterns, fc.constantFrom("newest", "newestVersions", "pushedWithin", "usedWithin", "all"), count)
+    .map(([tags, kind, number]): KeepLine => {
+      if (kind === "all") return { tags };
+      return { tags, [kind]: kind.endsWith("Within") ? `${number * 3}ms` : number * 3 };
+    });
   fc.assert(
     fc.property(
       fc.uniqueArray(state, { selector: (each) => each.tag, maxLength: 25 }),
@@ -376,7 +376,7 @@ test("of 10,000 tags, those that are kept are few", () => {
   const keep = [
     { tags: ["v[0-9]*"], newestVersions: 10 },
     { tags: ["*"], newest: 5 },
-    { tags: ["*"], pushedWithinMs: 100 },
+    { tags: ["*"], pushedWithin: "100ms" },
   ];
   const verdicts = decide(tags, { keep, remove: { tags: ["*"] }, from: {} }, now);
   assert.equal(verdicts.filter(({ stays }) => !stays).length, 10_000 - 10 - 100);
