@@ -164,11 +164,12 @@ export class Restoring implements Feature {
     for (const [table, { key, of }] of contentTables(this.#all()))
       if (of === "manifest") copy(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, json);
     const named = "SELECT digest FROM manifest_references WHERE manifest IN (SELECT value FROM json_each(?))";
-    copy(tx, "blobs", number, `digest IN (${named})`, json);
+    const isNamed = `digest IN (${named})`;
+    copy(tx, "blobs", number, isNamed, json);
     const referenced = readRows<{ digest: Digest }>(tx.sql, named, json).map(({ digest }) => digest);
     blobs.reference(tx, [...new Set(referenced)]);
     outbox.markAll(tx, "manifest", "SELECT value AS id FROM json_each(?)", json);
-    outbox.markAll(tx, "blob", `SELECT digest AS id FROM blobs WHERE digest IN (${named})`, json);
+    outbox.markAll(tx, "blob", `SELECT digest AS id FROM blobs WHERE ${isNamed}`, json);
     untagged.removeLater(tx, digests);
     return found.length < batchRows && batch.length === found.length ? undefined : batch.at(-1)?.digest;
   }

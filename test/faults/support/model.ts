@@ -28,17 +28,18 @@ type ManifestState = { present: Certainty; goneAt: number };
 const leaseMs = 60_000;
 const promiseMs = 5 * leaseMs;
 
-/** What a repository had when it was deleted as a whole, if it was. */
+/** What a repository had when it was deleted as a whole, if it was: not before `after`, and not after `before`. */
 type DeletedState = {
   isDeleted: Certainty;
-  at: number;
+  after: number;
+  before: number;
   present: Certainty[];
   linked: Certainty[];
   tags: Set<number | null>[];
 };
 
-/** How much the clocks of ledgers may be behind, in milliseconds, and how long requests take. */
-const slackMs = 40_000;
+/** How long what is scheduled may differ from what is said, in milliseconds: a request takes a while. */
+const slackMs = 5_000;
 
 /** The statuses that a write may be answered with. */
 export type Expected = readonly number[];
@@ -248,13 +249,13 @@ export class RepositoryModel {
     return this.#founded === "no" && this.#blobs.some(({ mayAppear }) => mayAppear) ? "maybe" : this.#founded;
   }
 
-  /** Whether the last deletion can be undone. */
-  get isRestorable(): Certainty {
-    if (this.#deleted === undefined || this.#graceMs === 0) return "no";
-    const { isDeleted, at } = this.#deleted;
-    const ageMs = Date.now() - at;
-    if (ageMs > this.#graceMs + slackMs) return "no";
-    return ageMs > this.#graceMs - slackMs || this.graceMayHaveEndedSince(at) ? "maybe" : isDeleted;
+  /** Whether the last deletion can be undone by a request that was sent at this time. */
+  isRestorable(sentAt: number): Certainty {
+    if (this.#deleted === undefined) return "no";
+    const { isDeleted, after, before } = this.#deleted;
+    if (sentAt - before > this.#graceMs + slackMs) return "no";
+    const mayBeOver = Date.now() - after > this.#graceMs - slackMs || this.graceMayHaveEndedSince(after);
+    return mayBeOver ? "maybe" : isDeleted;
   }
 
   /** The repository was deleted, if it existed: nothing is there any more. `at`: when the request was sent. */
@@ -328,7 +329,8 @@ export class RepositoryModel {
     if (isDeleted === "no") return;
     const now: DeletedState = {
       isDeleted,
-      at,
+      after: at,
+      before: Date.now(),
       present: this.#present.map(({ present }) => present),
       linked: [...this.#blobs.keys()].map((number) => this.blob(number)),
       tags: this.#tags.map((values) => new Set(values)),
@@ -500,7 +502,8 @@ function eitherOf(one: DeletedState, other: DeletedState): DeletedState {
     first.map((certainty, number) => (certainty === second[number] ? certainty : "maybe"));
   return {
     isDeleted: "maybe",
-    at: Math.max(one.at, other.at),
+    after: Math.min(one.after, other.after),
+    before: Math.max(one.before, other.before),
     present: either(one.present, other.present),
     linked: either(one.linked, other.linked),
     tags: one.tags.map((values, tag) => new Set([...values, ...(other.tags[tag] ?? [])])),

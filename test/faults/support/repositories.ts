@@ -20,7 +20,7 @@ export async function changeRepository(run: Run, step: RepositoryStep): Promise<
   const startedAt = Date.now();
   const mayHaveBeenDone = () => {
     if (isDeletion) model.deleteAllPerhaps(startedAt);
-    else if (model.isRestorable !== "no") model.restore("maybe");
+    else if (model.isRestorable(startedAt) !== "no") model.restore("maybe");
   };
   await run.act(
     send,
@@ -32,7 +32,7 @@ export async function changeRepository(run: Run, step: RepositoryStep): Promise<
         reply = await run.world.faults.suspended(send);
       }
       if (isDeletion) settleDeletion(run, step, reply, startedAt);
-      else settleRestoration(run, step, reply);
+      else settleRestoration(run, step, reply, startedAt);
       await readEverything(run);
     },
     mayHaveBeenDone,
@@ -48,9 +48,9 @@ function settleDeletion(run: Run, step: RepositoryStep, { status }: Reply, start
   for (const { digest } of [...run.manifests, ...blobs]) run.noteDeletion(at, digest, repository, startedAt);
 }
 
-function settleRestoration(run: Run, step: RepositoryStep, { status }: Reply): void {
+function settleRestoration(run: Run, step: RepositoryStep, { status }: Reply, sentAt: number): void {
   const model = run.model(step.repository);
-  const expected = choose(model.isRestorable, [200], [404]);
+  const expected = choose(model.isRestorable(sentAt), [200], [404]);
   run.require(expected.includes(status), `${JSON.stringify(step)} is answered with ${status}`);
   if (status === 200) model.restore("yes");
   else model.cannotRestore();
