@@ -1,77 +1,18 @@
 /** `/policies`: the rules on tags and on names of repositories, and what of them holds for a repository. */
 import * as v from "valibot";
-import { isTagPattern, maxPatternLength } from "../oci/pattern.ts";
-import { maxPatterns, maxRules, sections } from "../policy/document.ts";
 import type { Resource } from "./operation.ts";
-import { count, digest, must, pattern, repositoryName, tag, time } from "./schemas.ts";
-
-const namePattern = must("a pattern of names, such as team/**", pattern);
-
-const tagPattern = must(
-  "a pattern of tags, such as v[0-9]*",
-  v.pipe(
-    v.string(),
-    v.maxLength(maxPatternLength),
-    v.check(isTagPattern),
-    v.description(
-      "A pattern of tags: `*` stands for any text, `?` for one character, `[0-9]` for one of these.",
-    ),
-    v.examples(["v[0-9]*"]),
-  ),
-);
-
-const listOf = <S extends v.GenericSchema>(one: S) =>
-  must(
-    `a list of 1 to ${maxPatterns} patterns`,
-    v.pipe(v.array(one), v.minLength(1), v.maxLength(maxPatterns)),
-  );
-
-const described = <S extends v.GenericSchema>(description: string, schema: S) =>
-  v.pipe(schema, v.description(description));
-
-const tagRules = must(
-  "an object with the lists allow, immutable or both",
-  v.strictObject({
-    allow: v.exactOptional(described("The tags that may be made; without it, all.", listOf(tagPattern))),
-    immutable: v.exactOptional(described("The tags that are made once and then stay.", listOf(tagPattern))),
-  }),
-);
-
-const nameRules = must(
-  "an object with the list allow",
-  v.strictObject({
-    allow: described("The names that a new repository may have.", listOf(namePattern)),
-  }),
-);
-
-const ruleSections = {
-  tags: v.exactOptional(tagRules),
-  names: v.exactOptional(nameRules),
-};
-
-/** A rule. */
-export const policyRule = must(
-  `an object with repositories and at least one of ${Object.keys(ruleSections).join(", ")}`,
-  v.pipe(
-    v.strictObject({
-      repositories: described("The repositories that it is for.", listOf(namePattern)),
-      ...ruleSections,
-    }),
-    v.check((rule) => sections.some((section) => section in rule)),
-  ),
-);
-
-const rules = must(
-  `a list of at most ${maxRules} rules`,
-  v.pipe(
-    v.array(policyRule),
-    v.maxLength(maxRules),
-    v.description("In order: of each section, the first rule that matches a repository holds for it."),
-  ),
-);
-
-/** A policy document, as callers write it. */
-export const policyDocument = v.strictObject({ rules });
+import { keep, nameRules, policyDocument, removal, rules, tagRules } from "./policy-document.ts";
+import {
+  amount,
+  count,
+  digest,
+  givenCursor,
+  must,
+  nextCursor,
+  repositoryName,
+  tag,
+  time,
+} from "./schemas.ts";
 
 /** The document that holds. */
 export const storedPolicies = v.object({
@@ -83,11 +24,84 @@ export const storedPolicies = v.object({
 
 const fromRule = v.pipe(count, v.description("The rule that it is from, counted from 0."));
 
+const waitReason = v.pipe(
+  v.picklist(["new rules", "more than usual"]),
+  v.description("Why a run has to be confirmed."),
+);
+
+/** A run of retention that waits to be confirmed. */
+export const waitingRun = v.object({
+  since: time,
+  removes: v.pipe(count, v.description("How many tags it would remove.")),
+  of: v.pipe(count, v.description("Of how many tags.")),
+  why: waitReason,
+});
+
+/** A tag that retention does not remove, as somebody holds it. */
+export const heldTag = v.object({ tag: v.string(), time, actor: v.string(), reason: v.string() });
+
+/** What becomes of a tag. */
+export const verdict = v.object({
+  tag: v.string(),
+  stays: v.boolean(),
+  why: v.optional(
+    v.pipe(
+      v.picklist(["kept", "not listed", "held", "client's own"]),
+      v.description(
+        "Why it stays: a line keeps it, `remove` does not list it, it is held, or a client made it.",
+      ),
+    ),
+  ),
+  line: v.optional(v.pipe(count, v.description("The line of `keep` that keeps it, counted from 0."))),
+  since: v.optional(v.pipe(time, v.description("Since when nothing keeps it."))),
+  digest: v.optional(v.string()),
+  pushed: v.optional(time),
+});
+
 /** What holds for a repository. */
 export const repositoryPolicy = v.object({
   version: count,
   tags: v.optional(v.object({ ...tagRules.entries, rule: fromRule })),
+  keep: v.optional(v.object({ lines: keep, rule: fromRule })),
+  remove: v.optional(v.object({ ...removal.entries, rule: fromRule })),
   names: v.optional(v.object({ ...nameRules.entries, rule: fromRule })),
+  retention: v.object({
+    waiting: v.optional(waitingRun),
+    lastRun: v.optional(
+      v.object({
+        time,
+        removed: count,
+        endedAt: v.optional(v.pipe(time, v.description("Missing while it is under way."))),
+      }),
+    ),
+    nextRunAt: v.optional(v.pipe(time, v.description("Missing if no rule removes anything here."))),
+    held: v.pipe(v.array(heldTag), v.description("The first 100 of the tags that are held.")),
+  }),
+  breaks: v.pipe(
+    v.object({
+      name: v.pipe(v.boolean(), v.description("Whether a new repository could not have this name.")),
+      tags: v.pipe(v.array(v.string()), v.description("The first 100 tags whose names are not allowed.")),
+    }),
+    v.description("What is there, and could not be made today."),
+  ),
+  tag: v.optional(v.pipe(verdict, v.description("What becomes of the tag of the query."))),
+});
+
+/** What becomes of a repository by a document. */
+export const triedRepository = v.object({
+  name: v.string(),
+  stays: v.pipe(count, v.description("How many tags stay.")),
+  goes: v.pipe(count, v.description("How many tags the next run would remove.")),
+  tags: v.pipe(v.array(verdict), v.description("The first 1,000 tags, those that go first.")),
+  freed: v.optional(
+    v.pipe(
+      v.object({ manifests: amount, blobs: amount }),
+      v.description(
+        "What only those tags lead to, and is removed after untaggedAfter or UNTAGGED_TTL; missing if neither is set. Other repositories may have the same blobs: only the bytes of the manifests are certainly freed.",
+      ),
+    ),
+  ),
+  waits: v.optional(waitReason),
 });
 
 /** An override of one immutable tag. */
@@ -118,7 +132,92 @@ export const policies = {
       id: "getRepositoryPolicy",
       summary: "Says what the policies say of a repository, and from which rule",
       access: { repository: "pull" },
+      query: {
+        tag: v.optional(v.pipe(tag, v.description("A tag, to say whether it stays and why."))),
+      },
       answers: { 200: { description: "What holds here", body: repositoryPolicy } },
+    },
+  },
+  "/repositories/{name}/policy/confirm": {
+    name: "repository-policy-confirm",
+    POST: {
+      id: "confirmRetention",
+      summary: "Starts the run of retention that waits",
+      access: { repository: "admin" },
+      audit: { action: "retention.confirm", target: "{name}" },
+      answers: { 202: { description: "The run that has begun", body: waitingRun } },
+      errors: ["RUN_UNKNOWN"],
+    },
+  },
+  "/repositories/{name}/tags/{tag}/hold": {
+    name: "tag-hold",
+    PUT: {
+      id: "holdTag",
+      summary: "Holds a tag, so that retention never removes it",
+      access: { repository: "push" },
+      audit: { action: "tag.keep", target: "{name}:{tag}" },
+      body: v.strictObject({
+        reason: v.exactOptional(
+          must(
+            "a text of at most 500 characters",
+            v.pipe(v.string(), v.maxLength(500), v.description("Why.")),
+          ),
+          "",
+        ),
+      }),
+      isBodyOptional: true,
+      answers: { 200: { description: "The tag as it is held", body: heldTag } },
+      errors: ["MANIFEST_UNKNOWN"],
+    },
+    DELETE: {
+      id: "releaseTag",
+      summary: "Lets retention remove a tag again",
+      access: { repository: "push" },
+      audit: { action: "tag.unkeep", target: "{name}:{tag}" },
+      answers: { 204: { description: "It is not held any more" } },
+    },
+  },
+  "/policies/try": {
+    name: "policies-try",
+    POST: {
+      id: "tryPolicies",
+      summary: "Says what policies would do now; changes nothing",
+      details: "A page has at most 50 repositories.",
+      access: "administrator",
+      audit: "none",
+      body: v.strictObject({
+        rules: v.exactOptional(v.pipe(rules, v.description("Left out: those that hold."))),
+        repository: v.exactOptional(
+          v.pipe(
+            repositoryName,
+            v.description("Only this one. Left out: all from which a rule removes tags."),
+          ),
+        ),
+        cursor: givenCursor,
+      }),
+      isBodyOptional: true,
+      isRepeatable: true,
+      answers: {
+        200: {
+          description: "What becomes of each repository",
+          body: v.object({ repositories: v.array(triedRepository), cursor: nextCursor }),
+        },
+      },
+    },
+  },
+  "/policies/waiting": {
+    name: "policies-waiting",
+    GET: {
+      id: "listWaitingRuns",
+      summary: "Lists the runs of retention that wait to be confirmed",
+      access: "administrator",
+      page: { most: 1000, last: "text" },
+      answers: {
+        200: {
+          description: "A page of runs",
+          body: v.object({ runs: v.array(v.object({ repository: v.string(), ...waitingRun.entries })) }),
+        },
+      },
     },
   },
   "/policies": {

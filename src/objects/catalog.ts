@@ -26,19 +26,22 @@ import type {
   TokenPut,
   TokenRecord,
 } from "../rpc/api.ts";
+import type { ListedRun, WaitingRun } from "../rpc/policies-api.ts";
 import { scrubJob } from "../rpc/scrub-report.ts";
 import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
 import { type Settings, settingsOf } from "../settings/settings.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica } from "../storage/replica.ts";
+import { second } from "../units.ts";
 import { Accounts } from "./catalog/accounts.ts";
+import { armingJob, runArming, scheduleArming } from "./catalog/arming.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
 import { Metrics } from "./catalog/metrics.ts";
 import { Policies } from "./catalog/policies.ts";
 import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
-import { DueTable } from "./due.ts";
+import { type DueRow, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { runScrub, scheduleScrub } from "./scrub/schedule.ts";
 import { type Tx, transaction } from "./sql.ts";
@@ -80,7 +83,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     void this.#due.wake();
   }
 
-  /** Scrubs the bucket and the replica periodically. */
+  /** Tells ledgers of new policies; scrubs the bucket and the replica periodically. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
     const scrubbed = {
       storage: this.ctx.storage,
@@ -89,7 +92,18 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
       settings: this.#settings,
     };
     const scrub = (after: string) => scrubStores(this.#stores, after, this.#clock.now());
-    await this.#due.runAlarm({ [scrubJob]: (rows) => runScrub(scrubbed, rows, scrub) }, invocation);
+    const walked = {
+      env: this.env,
+      storage: this.ctx.storage,
+      due: this.#due,
+      policies: this.#policies,
+      repositories: this.#repositories,
+    };
+    const jobs = {
+      [armingJob]: (rows: DueRow[]) => runArming(walked, rows, this.#clock.now()),
+      [scrubJob]: (rows: DueRow[]) => runScrub(scrubbed, rows, scrub),
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   #change<T>(work: (tx: Tx) => T): T {
@@ -108,6 +122,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   async removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void> {
     this.#change((tx) => {
       this.#repositories.remove(tx, repository);
+      this.#policies.putWaiting(tx, repository, undefined);
       this.#repositories.noteDeleted(tx, repository, keepsDeleted);
     });
   }
@@ -139,8 +154,22 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     expected: number | undefined,
     actor: string,
   ): Promise<Result<{ policies: StoredPolicies }>> {
-    const put = this.#change((tx) => this.#policies.put(tx, rules, { expected, actor }, this.#clock.now()));
+    const now = this.#clock.now();
+    const put = this.#change((tx) => {
+      const stored = this.#policies.put(tx, rules, { expected, actor }, now);
+      if (stored !== undefined) scheduleArming(tx, this.#due, stored, now);
+      return stored;
+    });
+    this.#due.arm();
     return put === undefined ? failure("POLICIES_CHANGED") : { ok: true, policies: put };
+  }
+
+  async putWaitingRun(repository: RepositoryName, waiting: WaitingRun | undefined): Promise<void> {
+    this.#change((tx) => this.#policies.putWaiting(tx, repository, waiting));
+  }
+
+  async waitingRuns(last: string, limit: number): Promise<Page<ListedRun>> {
+    return this.#policies.waiting(last, limit);
   }
 
   // ── Metrics ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +199,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
       ...this.#metrics.backlogs(this.#clock.now()),
       { family: "stowage_uploads_open", labels: [], value: this.#metrics.openUploads(this.#openSince()) },
       { family: "stowage_repositories", labels: [], value: this.#repositories.count() },
+      {
+        family: "stowage_retention_waiting_seconds",
+        labels: [],
+        value: this.#policies.longestWait(this.#clock.now()) / second,
+      },
       ...this.#repositories.mostPulled(maxPulledRepositories).map(
         ({ name, pulls }): Sample => ({
           family: "stowage_manifest_pulls_total",

@@ -43,13 +43,13 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
-import { LedgerObject } from "./ledger/object.ts";
+import { PolicedLedger } from "./ledger/policed-object.ts";
 
 /** The policy that a request came with, where there are any. */
 type Sent = AppliedPolicy | undefined;
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerObject implements LedgerApi {
+export class Ledger extends PolicedLedger implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -192,11 +192,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   async deleteTag(tag: Tag, origin: Origin, policy: Sent): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     return this.change(undefined, (tx) => this.parts.guarded.removeTag(tx, tag, origin, policy));
-  }
-
-  async overrideTag(tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Promise<Result> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.guarded.override(tx, tag, digest, reason, origin));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {

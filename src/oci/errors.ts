@@ -94,6 +94,11 @@ export const errorCatalogue = {
   },
   TAG_REFUSED: { code: "DENIED", status: 403, message: "no policy allows a tag of this name" },
   NAME_REFUSED: { code: "DENIED", status: 403, message: "no policy allows a new repository of this name" },
+  RUN_UNKNOWN: {
+    code: "UNSUPPORTED",
+    status: 409,
+    message: "no run of retention waits here to be confirmed",
+  },
   POLICIES_CHANGED: {
     code: "UNSUPPORTED",
     status: 412,

@@ -3,6 +3,7 @@
  * document, and for an explanation.
  */
 import { matchesTagPattern } from "../oci/pattern.ts";
+import { type Digest, parseTag, type Tag } from "../oci/reference.ts";
 import { parseDuration } from "../units.ts";
 import type { KeepLine, Policy } from "./document.ts";
 import { compareVersions, parseVersion, type Version } from "./version.ts";
@@ -38,6 +39,14 @@ export type Verdict =
  * Source: distribution-spec, "Referrers Tag Schema"; cosign, "Signature Specification".
  */
 const clientsOwn = /^sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?$/;
+
+/** The tags that clients may have made for a manifest. */
+export function clientsOwnTags(digest: Digest): Tag[] {
+  const name = digest.replace(":", "-");
+  return ["", ".sig", ".att", ".sbom"]
+    .map((suffix) => parseTag(name + suffix))
+    .filter((tag) => tag !== undefined);
+}
 
 /** Whether a client made a tag for another manifest, and no pattern with this name is needed for it. */
 export function isClientsOwn(tag: string): boolean {

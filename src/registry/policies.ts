@@ -1,9 +1,11 @@
 /** What the policies say of a repository. */
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
-import { type AppliedPolicy, noPolicy, policyFor } from "../policy/document.ts";
+import { type AppliedPolicy, noPolicy, policyFor, type Rules } from "../policy/document.ts";
 import { refusedName } from "../policy/enforcement.ts";
+import type { Trial } from "../rpc/policies-api.ts";
 import type { Registry } from "./registry.ts";
+import { mapAtOnce } from "./walk.ts";
 
 /** What holds for a repository, as it is now. */
 export async function policyOf({ policies }: Registry, repository: RepositoryName): Promise<AppliedPolicy> {
@@ -22,4 +24,43 @@ export async function checkName(registry: Registry, repository: RepositoryName):
   if (refused === undefined) return { ok: true };
   const exists = (await registry.ledger(repository).info()) !== undefined;
   return exists ? { ok: true } : failure("NAME_REFUSED", { repository, ...refused });
+}
+
+/** How many repositories a page of a trial has at most. */
+const triedAtOnce = 50;
+
+/** How many tags of each repository are listed at most. */
+const tagsTried = 1000;
+
+/** What becomes of a repository. */
+type Tried = { name: RepositoryName; trial: Trial };
+
+/**
+ * What rules would do now, or those that hold (`undefined`), to one repository, or to the next page of all from which
+ * they remove tags. `last`: where the next page begins. Error: `NAME_UNKNOWN`.
+ */
+export async function tryPolicies(
+  registry: Registry,
+  rules: Rules | undefined,
+  repository: RepositoryName | undefined,
+  after: string,
+): Promise<Result<{ trials: Tried[]; last?: string }>> {
+  const tried = rules ?? (await registry.policies.current())?.rules ?? [];
+  const tryOn = async (name: RepositoryName) => {
+    const policy = { version: 0, policy: policyFor(tried, name) };
+    return { name, result: await registry.ledger(name).tryPolicy(policy, tagsTried) };
+  };
+  if (repository !== undefined) {
+    const { name, result } = await tryOn(repository);
+    return result.ok ? { ok: true, trials: [{ name, trial: result.trial }] } : result;
+  }
+  const page = await registry.catalog().listRepositories("", after, triedAtOnce);
+  const names = page.entries
+    .map(({ name }) => name)
+    .filter((name) => policyFor(tried, name).remove !== undefined);
+  const results = await mapAtOnce(names, tryOn);
+  // One that is deleted meanwhile is left out.
+  const trials = results.flatMap(({ name, result }) => (result.ok ? [{ name, trial: result.trial }] : []));
+  const last = page.entries.at(-1)?.name;
+  return { ok: true, trials, ...(page.more && last !== undefined ? { last } : {}) };
 }

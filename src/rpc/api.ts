@@ -20,6 +20,7 @@ import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/r
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { Policed, PolicyStore } from "./policies-api.ts";
+import { repeatablePolicedCalls, repeatablePolicyCalls } from "./policies-api.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 /**
@@ -156,6 +157,7 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "rebuildReplica",
   "listReferrers",
   "scrub",
+  ...repeatablePolicedCalls,
 ]);
 
 /** Who may pull a repository: those with a grant, or everybody. */
@@ -304,7 +306,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "openUploads",
   "counts",
   "tagPulls",
-  "policies",
+  ...repeatablePolicyCalls,
   "account",
   "listAccounts",
   "token",

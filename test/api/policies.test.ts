@@ -67,6 +67,21 @@ describe("a wrong document is refused, and the place is named", () => {
       /rules\[0\]\.repositories must be a list of 1 to 50/,
     ],
     [
+      "two ways to keep in a line",
+      [{ repositories: ["**"], keep: [{ tags: ["*"] }, { tags: ["*"], newest: 1, pushedWithin: "1d" }] }],
+      /rules\[0\]\.keep\[1\] must be an object with tags and at most one of newestVersions, newest/,
+    ],
+    [
+      "a number that is none",
+      [rule, { repositories: ["**"], keep: [{ tags: ["*"], newest: 0 }] }],
+      /rules\[1\]\.keep\[0\]\.newest must be a whole number from 1 to/,
+    ],
+    [
+      "a duration that is none",
+      [{ repositories: ["**"], remove: { tags: ["*"], untaggedAfter: "a week" } }],
+      /rules\[0\]\.remove\.untaggedAfter must be a duration such as/,
+    ],
+    [
       "names of another kind",
       [{ repositories: ["**"], names: ["*"] }],
       /rules\[0\]\.names must be an object/,
@@ -91,6 +106,8 @@ test("what holds for a repository is of the first rule that matches, section by 
     await registry.must(200, "GET", "/api/v1/repositories/held/app/policy")
   ).json<{ version: number }>();
   assert.deepEqual(policy, {
+    retention: { held: [] },
+    breaks: { name: false, tags: [] },
     tags: { immutable: ["v*"], rule: 0 },
     names: { allow: ["*/*"], rule: 1 },
   });

@@ -15,12 +15,15 @@ import { freed } from "../../src/contract/gc.ts";
 import { signingKeys } from "../../src/contract/keys.ts";
 import { imageConfig, manifest, manifestDetails } from "../../src/contract/manifests.ts";
 import {
-  policyDocument,
-  policyRule,
+  heldTag,
   repositoryPolicy,
   storedPolicies,
   tagOverride,
+  triedRepository,
+  verdict,
+  waitingRun,
 } from "../../src/contract/policies.ts";
+import { policyDocument, policyRule } from "../../src/contract/policy-document.ts";
 import {
   listedRepository,
   repository,
@@ -69,6 +72,10 @@ const definitions = {
   StoredPolicies: storedPolicies,
   RepositoryPolicy: repositoryPolicy,
   TagOverride: tagOverride,
+  WaitingRun: waitingRun,
+  HeldTag: heldTag,
+  Verdict: verdict,
+  TriedRepository: triedRepository,
   Question: question,
   Explanation: explanation,
   AuditEntry: auditEntry,

@@ -16,7 +16,13 @@ const table: [string, OperationCost][] = Object.entries(operations);
  * pulls, tells once a day what is used, all after its answer, and verifies tokens with keys.
  */
 function apart(calls: Calls, ...others: string[]): Calls {
-  const left = ["CATALOG.addCounts", "CATALOG.policies", "WEBHOOKS.pullPatterns", ...Object.keys(tellUse.calls), ...others];
+  const left = [
+    "CATALOG.addCounts",
+    "CATALOG.policies",
+    "WEBHOOKS.pullPatterns",
+    ...Object.keys(tellUse.calls),
+    ...others,
+  ];
   return Object.fromEntries(Object.entries(calls).filter(([call]) => !left.includes(call)));
 }
 

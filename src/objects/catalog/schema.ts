@@ -117,7 +117,7 @@ const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMAR
 /** The day on which a repository was last used, counted from 1970, as its ledger said. */
 const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 
-/** The policy document. */
+/** The policy document, and what waits because of it. */
 const policies = `
   CREATE TABLE policies (
     version INTEGER PRIMARY KEY,
@@ -125,6 +125,9 @@ const policies = `
     put_at INTEGER NOT NULL,
     put_by TEXT NOT NULL
   );
+
+  -- Runs of retention that wait, as JSON.
+  CREATE TABLE waiting_runs (repository TEXT PRIMARY KEY, since INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
 `;
 
 /** The tables of the catalog. */

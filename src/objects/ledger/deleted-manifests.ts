@@ -5,9 +5,10 @@
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
-import { type Origin, registryItself } from "../../oci/event.ts";
+import { type Origin, policyItself, registryItself } from "../../oci/event.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
+import { clientsOwnTags } from "../../policy/retention.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagRestore } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
@@ -142,14 +143,25 @@ export class DeletedManifests implements Feature {
    * that this release has not read, as those may reference them.
    */
   #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
-    const { settings, due, tally } = this.#host;
+    const { due, tally } = this.#host;
+    const { ttlMs, isRule } = this.#features.policies.untaggedTtl;
     if (hasUnread(due)) return;
     for (const { id: digest } of rows) {
       due.clear(tx, untaggedJob, digest);
-      if (settings.untaggedTtlMs === undefined || this.#features.untagged.isReached(digest)) continue;
-      const removed = this.remove(tx, digest, registryItself, "nothing reached it for UNTAGGED_TTL");
+      if (ttlMs === undefined || this.#features.untagged.isReached(digest)) continue;
+      const [origin, reason] = isRule
+        ? [policyItself, "nothing reached it for untaggedAfter"]
+        : [registryItself, "nothing reached it for UNTAGGED_TTL"];
+      const removed = this.remove(tx, digest, origin, reason);
       if (removed.ok) tally.add({ manifests: 1 });
+      if (removed.ok && isRule) this.#removeClientsOwn(tx, digest);
     }
+  }
+
+  /** Deletes the tags that clients made for a manifest that a rule has removed: they go with it. */
+  #removeClientsOwn(tx: Tx, digest: Digest): void {
+    const { tags } = this.#features;
+    for (const tag of clientsOwnTags(digest)) tags.move(tx, tag, undefined, policyItself);
   }
 
   /** Deletes manifests for good, with their bytes. Those that were restored or pushed again are left as they are. */
@@ -175,13 +187,15 @@ export class DeletedManifests implements Feature {
    */
   restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
     const { settings, name } = this.#host;
-    const { manifests, tags } = this.#features;
+    const { manifests, tags, policies } = this.#features;
     if (manifests.has(digest)) return { ok: true, tags: [] };
     const deleted = this.#read(digest);
     if (deleted === undefined) return failure("MANIFEST_UNKNOWN", { digest });
     const bytes = manifests.bytes(digest, deleted.sizeBytes);
     const facts = readStoredManifest(bytes, deleted.mediaType);
-    const free = deleted.tags.filter((tag) => tags.read(tag) === undefined);
+    const free = deleted.tags.filter(
+      (tag) => tags.read(tag) === undefined && policies.refuseMove(tag, digest) === undefined,
+    );
     const sparse = settings.sparseManifests === "accept";
     const put = { repository: name(), digest, bytes, facts, tags: free, origin, sparse };
     const stored = manifests.store(tx, put);
@@ -217,7 +231,7 @@ export class DeletedManifests implements Feature {
     const digest = tags.digestBefore(tag, wanted);
     if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
     if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
-    const refused = policies.refuseMove(tag, digest, tags);
+    const refused = policies.refuseMove(tag, digest);
     if (refused !== undefined) return refused;
     tags.move(tx, tag, digest, origin);
     const { sequence = 0 } = tags.read(tag) ?? {};

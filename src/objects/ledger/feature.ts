@@ -27,6 +27,8 @@ export type LedgerHost = {
   tally: Tally;
   /** The name of the repository, once there is a ledger. */
   name: () => RepositoryName;
+  /** Rises whenever something changes by which retention decides on tags. */
+  revision: { value: number };
 };
 
 /**

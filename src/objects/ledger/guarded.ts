@@ -28,7 +28,7 @@ export class GuardedChanges {
   store(tx: Tx, put: ManifestPut, onAccepted: () => void): Result {
     const { policies, manifests, tags } = this.#features;
     policies.adopt(tx, put.policy);
-    const refused = policies.refusePush(put.tags, put.digest, tags);
+    const refused = policies.refusePush(put.tags, put.digest);
     if (refused !== undefined) return refused;
     const stored = manifests.store(tx, put, onAccepted);
     if (stored.ok && policies.applied.version > 0) for (const tag of put.tags) tags.renewPush(tx, tag);
@@ -46,7 +46,7 @@ export class GuardedChanges {
   removeTag(tx: Tx, tag: Tag, origin: Origin, sent: Sent): Result {
     const { policies, tags } = this.#features;
     policies.adopt(tx, sent);
-    return policies.refuseMove(tag, undefined, tags) ?? tags.remove(tx, tag, origin);
+    return policies.refuseMove(tag, undefined) ?? tags.remove(tx, tag, origin);
   }
 
   /** Deletes the repository, by `end`. */
@@ -82,10 +82,11 @@ export class GuardedChanges {
    * Error: `MANIFEST_UNKNOWN`.
    */
   override(tx: Tx, tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Result {
-    const { manifests, tags } = this.#features;
+    const { policies, manifests, tags } = this.#features;
     if (digest === undefined && tags.read(tag) === undefined) return failure("MANIFEST_UNKNOWN", { tag });
     if (digest !== undefined && !manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
-    tags.move(tx, tag, digest, origin, reason);
+    tags.move(tx, tag, digest, origin, { reason });
+    policies.forgetExpired(tx, tag);
     return { ok: true };
   }
 }

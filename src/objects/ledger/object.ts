@@ -130,6 +130,8 @@ export abstract class LedgerObject extends DurableObject<Env> {
 
   /** To be called with the first blob or manifest: from then on the repository exists. */
   protected found(tx: Tx, origin: Origin): void {
-    if (!this.exists) this.parts.repository.found(tx, origin);
+    if (this.exists) return;
+    this.parts.repository.found(tx, origin);
+    this.parts.policies.arm(tx);
   }
 }

@@ -19,6 +19,7 @@ import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { Generations } from "./generations.ts";
 import { GuardedChanges } from "./guarded.ts";
+import { HeldTags } from "./held-tags.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
@@ -27,6 +28,8 @@ import { Rebuilding } from "./rebuild.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
+import { Retention } from "./retention.ts";
+import { RetentionRuns } from "./retention-runs.ts";
 import { LedgerScrub } from "./scrub.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
@@ -51,12 +54,13 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    revision: { value: 0 },
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
   const policies = new Policies(host);
   const outbox = new Outbox(host);
-  const untagged = new Untagged(host);
+  const untagged = new Untagged(host, policies);
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
@@ -65,6 +69,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { policies, manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
+  const held = new HeldTags(host, tags);
+  const runs = new RetentionRuns(host);
+  const exists = () => repository.meta?.isFounded === true;
+  const retention = new Retention(host, { ...shared, runs, exists });
   const guarded = new GuardedChanges({ ...shared, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
@@ -91,6 +99,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     sessions,
     leases,
     tags,
+    // It makes manifests untagged, and blobs unreferenced, later.
+    retention,
+    runs,
+    held,
     uses,
     scrub,
     rebuilding,
@@ -107,6 +119,9 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     uses,
     deleted,
     guarded,
+    retention,
+    runs,
+    held,
     generations,
     restoring,
     unlinking,

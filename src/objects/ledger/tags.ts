@@ -25,6 +25,11 @@ const forgetBatch = 500;
 /** The least time between two rounds of forgetting. A move may be kept longer by up to this time. */
 const roundMs = 3_600_000;
 
+/** Why a tag moves, if its history is to say that; `rule`: the rule by which retention removes it. */
+type Why = { reason?: string; rule?: string };
+
+type Move = { tag: Tag; from: Digest | undefined; to: Digest | undefined };
+
 /** The tags. */
 export class Tags implements Feature {
   readonly tables = { tags: { key: ["tag"], of: "tag" }, tag_history: { key: ["sequence"] } } as const;
@@ -149,14 +154,14 @@ export class Tags implements Feature {
   // ── Moving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * Points a tag at a digest, or deletes it (`undefined`). `reason`: why, if its history is to say that. Returns whether
-   * that changed anything.
+   * Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything.
    */
-  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin, reason?: string): boolean {
-    const { due, clock, settings } = this.#host;
+  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin, why: Why = {}): boolean {
+    const { due, clock, settings, revision } = this.#host;
     const now = clock.now();
     const from = this.read(tag)?.digest;
     if (from === digest) return false;
+    revision.value++;
     const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor, reason)
       VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence`;
     const { sequence } = tx.writeOne<{ sequence: number }>(
@@ -166,7 +171,7 @@ export class Tags implements Feature {
       digest ?? null,
       now,
       origin.actor,
-      reason ?? null,
+      why.reason ?? null,
     );
     const point = `INSERT INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
       SET digest = excluded.digest, sequence = excluded.sequence, moved_at = excluded.moved_at`;
@@ -175,7 +180,7 @@ export class Tags implements Feature {
     this.#outbox.mark(tx, { kind: "tag", tag });
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     if (from !== undefined) this.#untagged.removeLater(tx, [from]);
-    this.#recordMove(tx, tag, from, digest, origin);
+    this.#recordMove(tx, { tag, from, to: digest }, origin, why);
     return true;
   }
 
@@ -192,11 +197,14 @@ export class Tags implements Feature {
     const now = this.#host.clock.now();
     const renew = `UPDATE tags SET pushed_at = ?1 WHERE tag = ?2 AND max(moved_at, coalesce(pushed_at, 0)) <= ?3`;
     tx.write(renew, now, tag, now - day);
+    this.#host.revision.value++;
   }
 
-  #recordMove(tx: Tx, tag: Tag, from: Digest | undefined, to: Digest | undefined, origin: Origin): void {
+  #recordMove(tx: Tx, { tag, from, to }: Move, origin: Origin, { rule }: Why): void {
     const before = from === undefined ? {} : { previousDigest: from };
-    if (to === undefined) this.#events.record(tx, "tag.delete", origin, { tag, ...before });
+    if (to === undefined && rule !== undefined)
+      this.#events.record(tx, "tag.expire", origin, { tag, ...before, rule });
+    else if (to === undefined) this.#events.record(tx, "tag.delete", origin, { tag, ...before });
     else {
       const type = from === undefined ? "tag.create" : "tag.move";
       this.#events.record(tx, type, origin, { tag, digest: to, ...before });

@@ -2,7 +2,10 @@
 import type { policies } from "../../../contract/policies.ts";
 import { failure } from "../../../oci/errors.ts";
 import type { Policy, StoredPolicies } from "../../../policy/document.ts";
-import { policyOf } from "../../../registry/policies.ts";
+import { refusedName } from "../../../policy/enforcement.ts";
+import type { Verdict } from "../../../policy/retention.ts";
+import { policyOf, tryPolicies } from "../../../registry/policies.ts";
+import type { HeldTag, PolicyReport, RetentionRun, TriedTag, WaitingRun } from "../../../rpc/policies-api.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { invalidField } from "../../operations/parse-call.ts";
@@ -24,20 +27,109 @@ function expectedVersion(header: string | null): { ok: true; version: number | u
 }
 
 /** The sections that hold for a repository, each with the rule that it is from. */
-function sectionsOf({ from, tags, names }: Policy) {
+function sectionsOf({ from, tags, keep, remove, names }: Policy) {
   return {
+    ...(keep === undefined ? {} : { keep: { lines: keep, rule: from.keep ?? 0 } }),
+    ...(remove === undefined ? {} : { remove: { ...remove, rule: from.remove ?? 0 } }),
     ...(tags === undefined ? {} : { tags: { ...tags, rule: from.tags ?? 0 } }),
     ...(names === undefined ? {} : { names: { ...names, rule: from.names ?? 0 } }),
   };
 }
 
+const timeOf = (ms: number) => new Date(ms).toISOString();
+
+function waitingView({ sinceMs, removes, of, why }: WaitingRun) {
+  return { since: timeOf(sinceMs), removes, of, why };
+}
+
+function heldView({ tag, atMs, actor, reason }: HeldTag) {
+  return { tag, time: timeOf(atMs), actor, reason };
+}
+
+function retentionView({ waiting, lastRun, nextRunAtMs, held }: PolicyReport) {
+  return {
+    ...(waiting === undefined ? {} : { waiting: waitingView(waiting) }),
+    ...(lastRun === undefined ? {} : { lastRun: runView(lastRun) }),
+    ...(nextRunAtMs === undefined ? {} : { nextRunAt: timeOf(nextRunAtMs) }),
+    held: held.map(heldView),
+  };
+}
+
+function runView({ atMs, removed, endedAtMs }: RetentionRun) {
+  return { time: timeOf(atMs), removed, ...(endedAtMs === null ? {} : { endedAt: timeOf(endedAtMs) }) };
+}
+
+function verdictView(verdict: Verdict & Partial<Pick<TriedTag, "digest" | "pushedAtMs">>) {
+  const { tag, digest, pushedAtMs } = verdict;
+  return {
+    tag,
+    stays: verdict.stays,
+    ...(verdict.stays ? { why: verdict.why } : { since: timeOf(verdict.sinceMs) }),
+    ...("line" in verdict ? { line: verdict.line } : {}),
+    ...(digest === undefined ? {} : { digest }),
+    ...(pushedAtMs === undefined ? {} : { pushed: timeOf(pushedAtMs) }),
+  };
+}
+
 export const policyHandlers: HandlersOf<typeof policies> = {
   "/repositories/{name}/policy": {
-    GET: async ({ registry, repository }) => {
-      if ((await registry.ledger(repository).info()) === undefined)
-        return failure("NAME_UNKNOWN", { repository });
-      const { version, policy } = await policyOf(registry, repository);
-      return { status: 200, body: { version, ...sectionsOf(policy) } };
+    GET: async ({ registry, repository, query }) => {
+      const applied = await policyOf(registry, repository);
+      const explained = await registry.ledger(repository).explainPolicy(applied, query.tag);
+      if (!explained.ok) return explained;
+      const { version, policy } = applied;
+      const { report } = explained;
+      if (query.tag !== undefined && report.verdict === undefined)
+        return failure("MANIFEST_UNKNOWN", { tag: query.tag });
+      const breaks = { name: refusedName(policy, repository) !== undefined, tags: report.refusedTags };
+      const { verdict } = report;
+      return {
+        status: 200,
+        body: {
+          version,
+          ...sectionsOf(policy),
+          retention: retentionView(report),
+          breaks,
+          ...(verdict === undefined ? {} : { tag: verdictView(verdict) }),
+        },
+      };
+    },
+  },
+  "/repositories/{name}/policy/confirm": {
+    POST: async ({ registry, repository }) => {
+      const confirmed = await registry.ledger(repository).confirmRun();
+      if (!confirmed.ok) return confirmed;
+      const detail = `removes ${confirmed.removes} of ${confirmed.of} tags`;
+      return { status: 202, body: waitingView(confirmed), audited: { detail } };
+    },
+  },
+  "/repositories/{name}/tags/{tag}/hold": {
+    PUT: async ({ registry, repository, params, body: { reason }, access }) => {
+      const done = await registry.ledger(repository).holdTag(params.tag, reason, access.account);
+      if (!done.ok) return done;
+      return { status: 200, body: heldView(done.held), audited: { detail: reason } };
+    },
+    DELETE: async ({ registry, repository, params }) => {
+      const done = await registry.ledger(repository).releaseTag(params.tag);
+      return done.ok ? { status: 204 } : done;
+    },
+  },
+  "/policies/try": {
+    POST: async ({ registry, body: { rules, repository, cursor } }) => {
+      const tried = await tryPolicies(registry, rules, repository, cursor ?? "");
+      if (!tried.ok) return tried;
+      const repositories = tried.trials.map(({ name, trial }) => {
+        const { tags, ...rest } = trial;
+        return { name, ...rest, tags: tags.map(verdictView) };
+      });
+      return { status: 200, body: { repositories, cursor: tried.last } };
+    },
+  },
+  "/policies/waiting": {
+    GET: async ({ registry, page }) => {
+      const { entries, more } = await registry.catalog().waitingRuns(page.last, page.limit);
+      const runs = entries.map(({ repository, ...run }) => ({ repository, ...waitingView(run) }));
+      return { status: 200, body: { runs }, next: more ? entries.at(-1)?.repository : undefined };
     },
   },
   "/policies": {
