@@ -9,6 +9,7 @@ import { gcCommands } from "./commands/gc.ts";
 import { historyCommands } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
+import { policyCommands } from "./commands/policies.ts";
 import { proxyCommands } from "./commands/proxy.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
@@ -23,6 +24,7 @@ export const commands: Command[] = [
   ...tokenCommands,
   ...repositoryCommands,
   ...manifestCommands,
+  ...policyCommands,
   ...webhookCommands,
   explainCommand,
   auditCommand,

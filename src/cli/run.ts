@@ -20,6 +20,8 @@ export type Surroundings = {
   stdin: Readable;
   stdout: Writable;
   stderr: Writable;
+  /** The time, in milliseconds since 1970; without it, that of the machine. */
+  now?: () => number;
 };
 
 /** Runs a command. Any failure is one line on stderr. */
@@ -48,6 +50,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
       environment: around.environment,
       stdin: around.stdin,
       stderr: around.stderr,
+      now: around.now ?? Date.now,
       readSecret,
       confirm,
     });

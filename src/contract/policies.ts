@@ -58,6 +58,9 @@ export const verdict = v.object({
   pushed: v.optional(time),
 });
 
+/** One of {@link verdict}. */
+export type Verdict = v.InferOutput<typeof verdict>;
+
 /** What holds for a repository. */
 export const repositoryPolicy = v.object({
   version: count,
@@ -124,6 +127,9 @@ export const tagOverride = v.strictObject({
     ),
   ),
 });
+
+/** One of {@link triedRepository}. */
+export type TriedRepository = v.InferOutput<typeof triedRepository>;
 
 export const policies = {
   "/repositories/{name}/policy": {

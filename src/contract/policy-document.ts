@@ -137,3 +137,6 @@ export const rules = must(
 
 /** A policy document, as callers write it. */
 export const policyDocument = v.strictObject({ rules });
+
+/** A document before it is checked. */
+export type SentDocument = v.InferInput<typeof policyDocument>;
