@@ -20,6 +20,7 @@ import type {
   ListedRepository,
   NewAuditEntry,
   Page,
+  PasswordHash,
   RepositoryInfo,
   SigningKey,
   TagPulls,
@@ -112,7 +113,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void> {
+  async putRepository(
+    info: RepositoryInfo,
+    usedDay: number | undefined,
+    keepsDeleted: boolean,
+  ): Promise<void> {
     this.#change((tx) => {
       this.#repositories.put(tx, info, usedDay);
       this.#repositories.noteDeleted(tx, info.name, keepsDeleted);
@@ -230,6 +235,12 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }> {
     return this.#change((tx) => this.#accounts.put(tx, account, this.#clock.now()));
+  }
+
+  async changePassword(name: string, version: string, password: PasswordHash): Promise<Account | undefined> {
+    return this.#change((tx) =>
+      this.#accounts.changePassword(tx, name, version, password, this.#clock.now()),
+    );
   }
 
   async deleteAccount(name: string): Promise<boolean> {

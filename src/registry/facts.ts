@@ -10,6 +10,7 @@ import type { PageRequest } from "../oci/http.ts";
 import { type ImageConfig, maxConfigBytes, readImageConfig } from "../oci/image-config.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { Page } from "../rpc/api.ts";
+import type { CountedTag, TagsWanted } from "../rpc/ledger-views.ts";
 import type {
   ConfigFacts,
   ManifestDescription,
@@ -49,6 +50,18 @@ export async function describeTags(
   return { ok: true, page: { entries: await withConfigs(asked, entries), more } };
 }
 
+/**
+ * A page of tags in an order, from a position on, each with how much refers to its manifest. Error: `NAME_UNKNOWN`.
+ */
+export async function findTags(
+  asked: Asked,
+  wanted: TagsWanted,
+): Promise<Result<{ entries: CountedTag[]; next: number | undefined }>> {
+  const { registry, repository } = asked;
+  const found = await registry.ledger(repository).findTags(wanted);
+  return found.ok ? { ...found, entries: await withConfigs(asked, found.entries) } : found;
+}
+
 /** A tag with its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
 export async function describeTag(
   asked: Asked,
@@ -74,8 +87,8 @@ export async function describeManifest(
   if (!found.ok) return found;
   const { manifest } = found;
   const config = manifest.config === undefined ? undefined : await readConfig(asked, manifest.config);
-  const [entry = manifest] = await withConfigs(asked, [manifest]);
-  return { ok: true, manifest: entry, config };
+  const [entry, ...manifests] = await withConfigs(asked, [manifest, ...manifest.manifests]);
+  return { ok: true, manifest: { ...manifest, ...entry, manifests }, config };
 }
 
 /** How many configs are read for one page at most. What is left is read for the next one. */

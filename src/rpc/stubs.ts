@@ -5,6 +5,7 @@ import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
 import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
+import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import {
   repeatableQueueCalls,
@@ -16,7 +17,7 @@ import {
 /** What is needed to reach any object: the namespaces, and how work is divided between the objects. */
 export type ObjectBindings = Pick<
   Env,
-  "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
+  "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "SEARCH" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
 >;
 
 /** An object could not be reached, or is overloaded. The client should try again. */
@@ -137,6 +138,12 @@ export function uploadStub(env: ObjectBindings, session: string): UploadApi {
 /** The catalog. */
 export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+}
+
+/** The object that finds repositories; `undefined` if none is bound. */
+export function searchStub({ SEARCH }: Pick<Env, "SEARCH">): SearchApi | undefined {
+  if (SEARCH === undefined) return undefined;
+  return reliable(repeatableSearchCalls, () => SEARCH.getByName("search") as unknown as SearchApi);
 }
 
 /** The object that has the webhooks. */

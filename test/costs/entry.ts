@@ -17,6 +17,7 @@ import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
+import { Search as RealSearch } from "../../src/objects/search.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -85,6 +86,10 @@ export class Catalog extends RealCatalog {
     watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
+}
+
+export class Search extends RealSearch {
+  override async alarm(): Promise<void> {}
 }
 
 export class Webhooks extends RealWebhooks {

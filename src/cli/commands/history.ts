@@ -102,7 +102,7 @@ async function deleted({ api, output, args: [name] }: Invocation) {
     }
   }
   const columns = ["WHAT", "REFERENCE", "DELETED", "BY", "UNTIL"];
-  output.list("deletions", rows, columns, (row) => [
+  output.list("nothing that was deleted can be restored", rows, columns, (row) => [
     row.what,
     referenceOf(row),
     row.deletedAt,
@@ -118,7 +118,7 @@ function referenceOf(row: Row): string {
     case "repository":
       return `${row.name} (generation ${row.generation})`;
     case "manifest":
-      return [`${row.name}@${row.digest}`, ...row.tags].join(" ");
+      return [`${row.name}@${row.digest}`, ...(row.tags ?? [])].join(" ");
     case "tag":
       return `${row.name}:${row.tag}`;
   }

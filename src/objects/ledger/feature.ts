@@ -29,19 +29,21 @@ export type LedgerHost = {
   name: () => RepositoryName;
   /** Rises whenever something changes by which retention decides on tags. */
   revision: { value: number };
+  /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */
+  announceSoon: (tx: Tx, isWhole?: boolean) => void;
 };
 
 /**
  * A table of content. At a deletion of the repository it is set aside, and an empty one takes its place: so whatever
  * reads and writes the table knows nothing but the current generation (generations.ts).
  *
- * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone.
- * `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
+ * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone;
+ * rows of other tables do by statements of their own (restoring.ts). `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
  * table, but not rename or drop them.
  */
 export type Content = {
   key: readonly [string, ...string[]];
-  of?: "manifest" | "tag";
+  of?: "manifest";
   rowsAtOnce?: number;
 };
 

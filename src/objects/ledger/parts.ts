@@ -31,6 +31,7 @@ import { Restoring } from "./restoring.ts";
 import { Retention } from "./retention.ts";
 import { RetentionRuns } from "./retention-runs.ts";
 import { LedgerScrub } from "./scrub.ts";
+import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
@@ -55,6 +56,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     tally: new Tally(),
     name: () => repository.name(),
     revision: { value: 0 },
+    announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
@@ -79,6 +81,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const search = new SearchAnnouncements(host, repository);
+  host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
   const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
   const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
@@ -107,6 +111,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
+    search,
     // After the features that it reports on.
     backlog,
   ];
@@ -127,6 +132,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     unlinking,
     sessions,
     leases,
+    search,
     scrub,
     rebuilding,
     features,

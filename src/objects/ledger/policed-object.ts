@@ -6,7 +6,7 @@ import type { AppliedPolicy } from "../../policy/document.ts";
 import { refusedTag } from "../../policy/enforcement.ts";
 import type { HeldTag, Policed, PolicyReport, Trial, WaitingRun } from "../../rpc/policies-api.ts";
 import { readRows } from "../sql.ts";
-import { LedgerObject } from "./object.ts";
+import { LedgerPages } from "./pages.ts";
 import { freedWithout } from "./tag-states.ts";
 
 /** How many tags a report lists at most, of each kind. */
@@ -14,7 +14,7 @@ const mostListed = 100;
 
 /** The object with these transactions; see {@link Policed} for what each does. */
 export abstract class PolicedLedger
-  extends LedgerObject
+  extends LedgerPages
   implements Omit<Policed, "deleteManifest" | "deleteTag" | "deleteRepository">
 {
   async overrideTag(tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Promise<Result> {

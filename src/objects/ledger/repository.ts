@@ -107,7 +107,9 @@ ${DueTable.schema}`,
 
   /** Records the day of a use. */
   noteUse(tx: Tx, day: number): void {
-    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
+    if ((this.meta?.usedDay ?? 0) >= day) return;
+    this.write(tx, "used-day", String(day));
+    this.#host.announceSoon(tx);
   }
 
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
@@ -120,6 +122,7 @@ ${DueTable.schema}`,
 
   /** Schedules the announcement, as something in it has changed. */
   announceLater(tx: Tx): void {
+    this.#host.announceSoon(tx);
     this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 
@@ -135,10 +138,10 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isFounded, keepsDeleted, usedDay } = told;
+    const { name, visibility, description, isFounded, usedDay, keepsDeleted } = told;
     const catalog = catalogStub(env);
     await (isFounded
-      ? catalog.putRepository({ name, visibility, description }, keepsDeleted, usedDay)
+      ? catalog.putRepository({ name, visibility, description }, usedDay, keepsDeleted)
       : catalog.removeRepository(name, keepsDeleted));
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
@@ -148,8 +151,8 @@ ${DueTable.schema}`,
   #announcement() {
     if (this.meta === undefined) return undefined;
     const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
-    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
-    return { name, visibility, description, isFounded, generation, keepsDeleted, usedDay };
+    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations WHERE number > 0 LIMIT 1");
+    return { name, visibility, description, isFounded, generation, usedDay, keepsDeleted };
   }
 }
 

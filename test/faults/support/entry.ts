@@ -15,6 +15,7 @@ import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { Search } from "../../../src/objects/search.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 

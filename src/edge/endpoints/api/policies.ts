@@ -135,7 +135,7 @@ export const policyHandlers: HandlersOf<typeof policies> = {
   "/policies": {
     GET: async ({ registry }) => {
       const body = view(await registry.policies.current());
-      return { status: 200, body, etag: etagOf(body.version) };
+      return { status: 200, body, headers: { ETag: etagOf(body.version) } };
     },
     PUT: async ({ registry, request, access, body: { rules } }) => {
       const expected = expectedVersion(request.headers.get("If-Match"));
@@ -144,7 +144,7 @@ export const policyHandlers: HandlersOf<typeof policies> = {
       if (!put.ok) return put;
       const body = view(put.policies);
       const detail = `version ${body.version}, ${rules.length} rules`;
-      return { status: 200, body, etag: etagOf(body.version), audited: { detail } };
+      return { status: 200, body, headers: { ETag: etagOf(body.version) }, audited: { detail } };
     },
   },
   "/policies/override": {

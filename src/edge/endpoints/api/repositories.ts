@@ -1,8 +1,10 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
+import { verbs } from "../../../oci/grant.ts";
 import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
 import type { ListedRepository } from "../../../rpc/api.ts";
+import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
@@ -22,6 +24,13 @@ function view({ name, visibility, description, pulls, lastPulledAtMs, usedDay }:
   };
 }
 
+function summaryView({ pushedAtMs, ...summary }: RepositorySummary) {
+  return {
+    ...summary,
+    ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
+  };
+}
+
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
   "/repositories": {
     GET: async (call) => {
@@ -32,17 +41,20 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
     },
   },
   "/repositories/{name}": {
-    GET: async ({ registry, repository }) => {
+    GET: async ({ registry, repository, access }) => {
       const catalog = registry.catalog();
-      const [listed, tags] = await Promise.all([
+      const [listed, tags, summary] = await Promise.all([
         catalog.repository(repository),
         catalog.tagPulls(repository, maxTagPulls),
+        registry.ledger(repository).summary(),
       ]);
-      if (listed === undefined) return failure("NAME_UNKNOWN", { repository });
+      if (listed === undefined || summary === undefined) return failure("NAME_UNKNOWN", { repository });
       const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
-      return { status: 200, body: { ...view(listed), tagPulls } };
+      // Whoever is here may pull, if only because it is public.
+      const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
+      return { status: 200, body: { ...view(listed), ...summaryView(summary), may, tagPulls } };
     },
 
     PATCH: async (call) => {
