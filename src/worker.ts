@@ -7,6 +7,7 @@ export { worker as default } from "./edge/app.ts";
 export { BlobShard as Blobs } from "./objects/blob-shard.ts";
 export { Catalog } from "./objects/catalog.ts";
 export { Ledger as Repository } from "./objects/ledger.ts";
+export { NameIndex } from "./objects/name-index.ts";
 export { Search } from "./objects/search.ts";
 export { Upload } from "./objects/upload.ts";
 export { WebhookQueue } from "./objects/webhook-queue.ts";

@@ -13,7 +13,7 @@ import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { policyCommands } from "./commands/policies.ts";
 import { proxyCommands } from "./commands/proxy.ts";
-import { rebuildCommand } from "./commands/rebuild.ts";
+import { rebuildCommands } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -39,7 +39,7 @@ export const commands: Command[] = [
   ...gcCommands,
   usageCommand,
   scrubCommand,
-  rebuildCommand,
+  ...rebuildCommands,
   ...historyCommands,
   ...uploadCommands,
   ...backupCommands,

@@ -47,11 +47,6 @@ export class Output {
     else this.#write(`${secret}\n`);
   }
 
-  /** Prints a text as it is. */
-  text(lines: string): void {
-    this.#write(lines);
-  }
-
   /** Prints that something was done; with `--json`, prints the new state instead. */
   done(message: string, value?: object): void {
     if (this.isJson && value !== undefined) this.json(value);

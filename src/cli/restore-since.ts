@@ -47,17 +47,18 @@ export async function restoreIn(api: Api, name: string, wanted: Wanted): Promise
   return restored;
 }
 
-async function deletionsIn<What extends "manifest" | "tag">(
+/** What was deleted as wanted: the digest of a manifest, or a tag with the digest that it pointed at. */
+async function deletionsIn(
   api: Api,
   name: string,
   { sinceMs, by }: Wanted,
-  what: What,
-): Promise<Extract<Deletion, { what: What }>[]> {
+  what: Deletion["what"],
+): Promise<{ tag: string; digest: string }[]> {
   const sent = { params: { name }, query: { n: "1000" } };
   const found = await api.list("/repositories/{name}/deleted", "deleted", sent);
-  return found.filter((each): each is Extract<Deletion, { what: What }> => {
+  return found.flatMap(({ tag = "", digest = "", ...each }) => {
     const isBy = by === undefined || each.actor === by;
-    return each.what === what && isBy && Date.parse(each.deletedAt) >= sinceMs;
+    return each.what === what && isBy && Date.parse(each.deletedAt) >= sinceMs ? [{ tag, digest }] : [];
   });
 }
 

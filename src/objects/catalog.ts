@@ -27,6 +27,7 @@ import type {
   TokenPut,
   TokenRecord,
 } from "../rpc/api.ts";
+import type { KnownName } from "../rpc/name-index-api.ts";
 import type { ListedRun, WaitingRun } from "../rpc/policies-api.ts";
 import { scrubJob } from "../rpc/scrub-report.ts";
 import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
@@ -38,6 +39,7 @@ import { Accounts } from "./catalog/accounts.ts";
 import { armingJob, runArming, scheduleArming } from "./catalog/arming.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
+import { KnownObjects } from "./catalog/known-objects.ts";
 import { Metrics } from "./catalog/metrics.ts";
 import { Policies } from "./catalog/policies.ts";
 import { RepositoryList } from "./catalog/repository-list.ts";
@@ -60,6 +62,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #repositories: RepositoryList;
   readonly #metrics: Metrics;
   readonly #policies: Policies;
+  readonly #objects: KnownObjects;
   readonly #due: DueTable;
   readonly #stores: Stores;
 
@@ -75,10 +78,13 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#repositories = new RepositoryList(storage.sql);
     this.#metrics = new Metrics(storage.sql);
     this.#policies = new Policies(storage.sql);
+    this.#objects = new KnownObjects(storage.sql);
     this.#due = new DueTable(storage, clock);
     this.#stores = { objects: env, bucket: openBucket(env), replica: openReplica(env), settings };
     this.#change((tx) => {
+      const isTakeover = KnownObjects.isOfEarlierRelease(tx.sql);
       applySchema(tx, catalogSchema);
+      if (isTakeover) this.#objects.takeOver(tx, clock.now());
       scheduleScrub(tx, { due: this.#due, clock, settings });
     });
     void this.#due.wake();
@@ -86,20 +92,10 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   /** Tells ledgers of new policies; scrubs the bucket and the replica periodically. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    const scrubbed = {
-      storage: this.ctx.storage,
-      clock: this.#clock,
-      due: this.#due,
-      settings: this.#settings,
-    };
+    const shared = { env: this.env, storage: this.ctx.storage, clock: this.#clock, due: this.#due };
+    const scrubbed = { ...shared, settings: this.#settings };
     const scrub = (after: string) => scrubStores(this.#stores, after, this.#clock.now());
-    const walked = {
-      env: this.env,
-      storage: this.ctx.storage,
-      due: this.#due,
-      policies: this.#policies,
-      repositories: this.#repositories,
-    };
+    const walked = { ...shared, policies: this.#policies, repositories: this.#repositories };
     const jobs = {
       [armingJob]: (rows: DueRow[]) => runArming(walked, rows, this.#clock.now()),
       [scrubJob]: (rows: DueRow[]) => runScrub(scrubbed, rows, scrub),
@@ -142,6 +138,24 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async repository(name: RepositoryName): Promise<ListedRepository | undefined> {
     return this.#repositories.find(name);
+  }
+
+  async repositoryNames(
+    last: string,
+    limit: number,
+  ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }> {
+    const { entries, more } = this.#repositories.ledgers(last, limit);
+    const isPublic = (name: RepositoryName) => this.#repositories.find(name)?.visibility === "public";
+    const names = entries.map((name) => ({ name, isPublic: isPublic(name) }));
+    return { names, more, settledAtMs: this.#objects.settledAtMs };
+  }
+
+  async addShard(name: string): Promise<void> {
+    this.#change((tx) => this.#objects.addShard(tx, name));
+  }
+
+  async shards(): Promise<string[]> {
+    return this.#objects.shards();
   }
 
   async tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]> {

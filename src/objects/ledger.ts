@@ -12,9 +12,6 @@ import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts
 import type { AppliedPolicy } from "../policy/document.ts";
 import type {
   LedgerApi,
-  LinkOutcome,
-  LinkRequest,
-  ManifestPut,
   ManifestStat,
   Page,
   Referrer,
@@ -24,6 +21,7 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "../rpc/ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type {
@@ -43,6 +41,7 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
+import { refusalByNewLedger } from "./ledger/manifests.ts";
 import { PolicedLedger } from "./ledger/policed-object.ts";
 
 /** The policy that a request came with, where there are any. */
@@ -58,11 +57,18 @@ export class Ledger extends PolicedLedger implements LedgerApi {
     return { name, visibility, description };
   }
 
-  async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
+  async setInfo(
+    change: RepositoryChange,
+    origin: Origin,
+    registered?: number,
+  ): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
-    const { repository } = this.parts;
+    const { repository, registration } = this.parts;
     const before = this.meta;
-    this.change(undefined, (tx) => repository.change(tx, before, change, origin));
+    this.change(undefined, (tx) => {
+      repository.change(tx, before, change, origin);
+      registration.note(tx, registered, true);
+    });
     // It is done, and the alarm tells the catalog where this fails.
     await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
@@ -94,13 +100,14 @@ export class Ledger extends PolicedLedger implements LedgerApi {
     return this.parts.blobs.location(digest);
   }
 
-  async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
+  async linkBlob(request: LinkRequest): Promise<LinkOutcome> {
+    const { adoption, session, from, origin } = request;
     const { clock, leases, sessions, blobs } = this.parts;
-    return this.change(repository, (tx) => {
+    return this.changeOrFound<LinkOutcome>(request, "unfounded", (tx, found) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
       if (session !== undefined && !sessions.close(tx, session, adoption.digest)) return "session-closed";
-      this.found(tx, origin);
+      found();
       if (blobs.link(tx, adoption, now)) blobs.recordLink(tx, adoption, origin, from);
       return "linked";
     });
@@ -161,11 +168,14 @@ export class Ledger extends PolicedLedger implements LedgerApi {
 
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
-  async putManifest(put: ManifestPut): Promise<Result> {
-    const refused = this.exists ? undefined : this.parts.policies.refuseName(put.repository, put.policy);
-    if (refused !== undefined) return refused;
-    return this.change(put.repository, (tx) =>
-      this.parts.guarded.store(tx, put, () => this.found(tx, put.origin)),
+  async putManifest(put: ManifestPut): Promise<PutOutcome> {
+    const { policies, guarded } = this.parts;
+    const refused = this.exists ? undefined : policies.refuseName(put.repository, put.policy);
+    // A name is not registered for a push that would be refused.
+    const refusal = refused ?? (this.meta === undefined ? refusalByNewLedger(put) : undefined);
+    if (refusal !== undefined) return refusal;
+    return this.changeOrFound<PutOutcome>(put, { ok: false, reason: "unfounded" }, (tx, found) =>
+      guarded.store(tx, put, found),
     );
   }
 

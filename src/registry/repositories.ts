@@ -7,6 +7,8 @@ import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
+import { nameIndexStub } from "../rpc/stubs.ts";
+import { mayHaveLedger, registeredMs } from "./ledgers.ts";
 import type { Registry } from "./registry.ts";
 
 /** How many rows of the catalog are read at most for one page, as the caller may be allowed to see few of them. */
@@ -46,11 +48,18 @@ export function knownVisibility({ visibilities }: Registry, repository: Reposito
   return visibilities.get(repository)?.isPublic;
 }
 
-/** Whether everybody may pull a repository. One that does not exist is not public. */
+/**
+ * Whether everybody may pull a repository. One that does not exist is not public.
+ *
+ * A private repository and a name without one are answered by the same call, and only "yes" is cached. So neither the
+ * answer nor its time tells them apart.
+ */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const info = await registry.ledger(repository).info();
+  if ((await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false) return false;
+  const info = await registry.listedLedger(repository).info();
+  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
   const answer = info?.visibility === "public";
   registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
@@ -63,9 +72,17 @@ export async function changeRepository(
   change: RepositoryChange,
   origin: Origin,
 ): Promise<Result<{ info: RepositoryInfo }>> {
-  const info = await registry.ledger(repository).setInfo(change, origin);
+  const registration =
+    change.visibility === "public" ? await registerAsPublic(registry, repository) : undefined;
+  const info = await registry.ledger(repository).setInfo(change, origin, registration);
   registry.visibilities.delete(repository);
   return info === undefined ? failure("NAME_UNKNOWN", { repository }) : { ok: true, info };
+}
+
+/** Registers the name of a repository that is going to be public. `undefined`: there is none. */
+async function registerAsPublic(registry: Registry, repository: RepositoryName): Promise<number | undefined> {
+  if (!(await mayHaveLedger(registry, repository))) return undefined;
+  return nameIndexStub(registry.objects, repository).register(repository, true);
 }
 
 /** Deletes a repository with all its contents. Errors: `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */

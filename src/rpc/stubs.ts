@@ -5,6 +5,8 @@ import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
 import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
+import { hashName } from "./name-filter.ts";
+import { type NameIndexApi, repeatableNameIndexCalls } from "./name-index-api.ts";
 import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import {
@@ -17,7 +19,15 @@ import {
 /** What is needed to reach any object: the namespaces, and how work is divided between the objects. */
 export type ObjectBindings = Pick<
   Env,
-  "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "SEARCH" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "MACHINE"
+  | "LEDGERS"
+  | "UPLOADS"
+  | "BLOB_SHARDS"
+  | "CATALOG"
+  | "NAME_INDEX"
+  | "SEARCH"
+  | "WEBHOOKS"
+  | "WEBHOOK_QUEUES"
+  | "MACHINE"
 >;
 
 /** An object could not be reached, or is overloaded. The client should try again. */
@@ -133,6 +143,35 @@ export function namedUploadStub(env: ObjectBindings, name: string): UploadApi {
 /** The object that keeps the upload session with this id. */
 export function uploadStub(env: ObjectBindings, session: string): UploadApi {
   return namedUploadStub(env, uploadObjectOf(env, session));
+}
+
+/** The names of the shards that may have data, in order. */
+export async function listShards(env: ObjectBindings): Promise<string[]> {
+  const listed = new Set(await catalogStub(env).shards());
+  return shardNames(env).filter((name) => listed.has(name));
+}
+
+/** How many parts the index of names has. */
+export function nameIndexParts(env: Division): number {
+  return machineOf(env).nameIndexes;
+}
+
+/** The part of the index that has a name, by the name's hash. */
+export function nameIndexPartOf(env: Division, name: RepositoryName): number {
+  return hashName(name) % nameIndexParts(env);
+}
+
+/** The part of the index of names with this number. */
+export function numberedNameIndexStub(env: ObjectBindings, part: number): NameIndexApi {
+  return reliable(
+    repeatableNameIndexCalls,
+    () => env.NAME_INDEX.getByName(String(part)) as unknown as NameIndexApi,
+  );
+}
+
+/** The part of the index that has a name. */
+export function nameIndexStub(env: ObjectBindings, name: RepositoryName): NameIndexApi {
+  return numberedNameIndexStub(env, nameIndexPartOf(env, name));
 }
 
 /** The catalog. */

@@ -131,6 +131,10 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     await call("POST", "/replica/rebuild");
     return [["replica.rebuild", "*"]];
   },
+  "POST /name-index/rebuild": async () => {
+    await call("POST", "/name-index/rebuild");
+    return [["name-index.rebuild", "*"]];
+  },
 };
 
 /** What needs an upload under way, a run that waits or a day of failures is shown where there is one: test/objects/. */

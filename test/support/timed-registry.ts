@@ -8,7 +8,14 @@ import { startRegistry, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
-type Binding = "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES";
+type Binding =
+  | "LEDGERS"
+  | "UPLOADS"
+  | "BLOB_SHARDS"
+  | "CATALOG"
+  | "NAME_INDEX"
+  | "WEBHOOKS"
+  | "WEBHOOK_QUEUES";
 
 /** A call that is to wait. */
 export type HeldCall = {

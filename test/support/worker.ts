@@ -16,6 +16,7 @@ import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -79,6 +80,16 @@ export class Blobs extends RealBlobShard {
 }
 
 export class Catalog extends RealCatalog {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class NameIndex extends RealNameIndex {
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, withFaults(env));
+  }
+
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);
   }

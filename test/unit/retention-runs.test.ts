@@ -56,7 +56,7 @@ function ledger(rule: Omit<Rule, "repositories">, env: Partial<Env> = {}) {
     const stored = change((tx) =>
       parts.guarded.store(
         tx,
-        { repository, digest, bytes, facts, tags: tags.map(tagNamed), origin, sparse: true },
+        { repository, digest, bytes, facts, tags: tags.map(tagNamed), origin, sparse: true, registration: 1 },
         () => {},
       ),
     );

@@ -25,12 +25,9 @@ export const policyCommands: Command[] = [
     summary: "shows the policies, as YAML",
     run: async ({ api, output }) => {
       const found = await api.send("GET", "/policies");
-      if (output.isJson) output.json(found);
-      else {
-        output.text(await toYaml({ rules: found.rules }));
-        const by = found.changedAt === undefined ? "" : `, of ${found.changedAt}, by ${found.changedBy}`;
-        output.note(`version ${found.version}${by}`);
-      }
+      output.text(await toYaml({ rules: found.rules }), found);
+      const by = found.changedAt === undefined ? "" : `, of ${found.changedAt}, by ${found.changedBy}`;
+      output.note(`version ${found.version}${by}`);
       return exitCodes.done;
     },
   },
@@ -222,7 +219,7 @@ async function explain({ api, output, args: [name = "", tag] }: Invocation) {
     output.note(`${name}:${verdict.tag} ${verdict.stays ? "stays" : "goes"}: ${reasonOf(verdict)}`);
     return exitCodes.done;
   }
-  output.text(await toYaml(sections));
+  output.text(await toYaml(sections), found);
   output.note(`by version ${version} of the policies; rules are counted from 0`);
   const { waiting, nextRunAt, held } = retention;
   if (waiting !== undefined)

@@ -9,7 +9,14 @@
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
-import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
+import {
+  everything,
+  findGrant,
+  type Grant,
+  isAdministrator,
+  patternsFor,
+  type Verb,
+} from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
@@ -28,6 +35,7 @@ export function accessByGrants(account: string, credential: Credential, grantSet
     credential,
     grantSets,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
+    pullPatterns: grantSets.map((grants) => patternsFor("pull", grants)),
     isAdministrator: grantSets.every(isAdministrator),
     mayList: true,
     isFinal: () => true,
@@ -40,6 +48,7 @@ export const anonymous: Access = {
   credential: "none",
   grantSets: [[]],
   may: () => false,
+  pullPatterns: [],
   isAdministrator: false,
   mayList: false,
   isFinal: () => true,
@@ -117,14 +126,14 @@ const maxLookups = 32;
 
 /**
  * Whether a repository is public. A caller who requests many repositories that are neither public nor theirs to pull is
- * assumed to be guessing names: for a while the ledgers are not asked on their behalf.
+ * assumed to be guessing names: for a while nothing is looked up on their behalf.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses, visibilityLookups } = cacheOf(registry);
-  // Each look-up may create the object of its name, so those of accounts are limited, too.
+  // Accounts that guess names are limited, too.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // A look-up in flight may turn out to be a miss, and is counted only afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
@@ -142,18 +151,11 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
 }
 
 /**
- * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must grant that
- * itself; other grants of its account do not count.
- *
- * `isNamed`: the caller named the source. Where the registry found the source itself, it does not count as a guess.
+ * Whether the caller may read a blob from a repository that they named, in order to mount it elsewhere. A bearer token
+ * must grant that itself; other grants of its account do not count.
  */
-export async function mayPullFrom(
-  context: Context,
-  source: RepositoryName,
-  isNamed: boolean,
-): Promise<boolean> {
-  if (context.access.may("pull", source)) return true;
-  return isNamed ? mayEverybodyPull(context, source) : isPublic(context.registry, source);
+export async function mayPullFrom(context: Context, source: RepositoryName): Promise<boolean> {
+  return context.access.may("pull", source) || (await mayEverybodyPull(context, source));
 }
 
 function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {

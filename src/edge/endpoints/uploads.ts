@@ -8,7 +8,6 @@ import {
   isDigestAlgorithm,
   parseDigest,
   parseRepositoryName,
-  type RepositoryName,
 } from "../../oci/reference.ts";
 import { checkName } from "../../registry/policies.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
@@ -47,8 +46,10 @@ async function mountOrOpen(
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
-  const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
-  const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
+  const source = from === undefined ? { patternSets: context.access.pullPatterns } : { from };
+  const isMounted =
+    (from === undefined || (await mayPullFrom(context, from))) &&
+    (await mountBlob(registry, repository, digest, source, eventOrigin(context)));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }
 

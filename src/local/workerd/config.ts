@@ -30,7 +30,15 @@ export interface WorkerdConfig {
 }
 
 /** Objects that there are only a few of stay in memory: to open and close one is a dozen fsyncs. */
-const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Search", "Webhooks", "WebhookQueue"]);
+const staysInMemory = new Set([
+  "Upload",
+  "Blobs",
+  "Catalog",
+  "NameIndex",
+  "Search",
+  "Webhooks",
+  "WebhookQueue",
+]);
 
 /** The last two describe the data directory, and hold the secret that requests of the local server carry. */
 const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];

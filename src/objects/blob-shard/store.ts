@@ -6,6 +6,7 @@ import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema } from "../schema.ts";
 import {
+  eachRow,
   firstRow,
   hasRow,
   hasTable,
@@ -217,6 +218,14 @@ export class ShardStore {
       digest,
       limit,
     ).map((row) => row.repository);
+  }
+
+  /** The holders of a digest whose names begin with a text, in order, read one by one. */
+  holdersFrom(digest: string, prefix: string, limit: number): Iterable<{ repository: RepositoryName }> {
+    // Every character of a name comes before "~".
+    const query = `SELECT repository FROM holders WHERE digest = ?1 AND repository >= ?2 AND repository < ?2 || '~'
+      ORDER BY repository LIMIT ?3`;
+    return eachRow<{ repository: RepositoryName }>(this.#sql, query, digest, prefix, limit);
   }
 
   /** Drops a repository's hold. If it gets another one, that will have a higher version. */

@@ -3,7 +3,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { AppliedPolicy } from "../../policy/document.ts";
-import type { ManifestPut } from "../../rpc/api.ts";
+import type { ManifestPut } from "../../rpc/ledger-writes.ts";
 import type { TagRestore } from "../../rpc/upkeep.ts";
 import type { Tx } from "../sql.ts";
 import type { DeletedManifests } from "./deleted-manifests.ts";

@@ -8,10 +8,10 @@ import type { Tags } from "./tags.ts";
 
 /** The tags that are held. */
 export class HeldTags implements Feature {
-  readonly tables = { held_tags: { key: ["tag"], of: "tag" } } as const;
+  readonly tables = { held_tags: { key: ["tag"] } } as const;
 
   readonly steps = {
-    11: `
+    12: `
   CREATE TABLE held_tags (
     tag TEXT PRIMARY KEY,
     at INTEGER NOT NULL,

@@ -25,6 +25,7 @@ import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Policies } from "./policies.ts";
 import { Rebuilding } from "./rebuild.ts";
+import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
@@ -61,6 +62,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
   const policies = new Policies(host);
+  const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host, policies);
   const blobs = new Blobs(host, outbox, events);
@@ -79,7 +81,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
-  const scrub = new LedgerScrub(host, shared);
+  const scrub = new LedgerScrub(host, { ...shared, registration });
   const rebuilding = new Rebuilding(host, outbox);
   const search = new SearchAnnouncements(host, repository);
   host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
@@ -90,6 +92,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     outbox,
     repository,
     policies,
+    registration,
     manifests,
     facts,
     rereading,
@@ -120,6 +123,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    registration,
     facts,
     uses,
     deleted,

@@ -20,7 +20,7 @@ export class Policies implements Feature {
 
   readonly steps = {
     // One row, with what holds as JSON.
-    11: `
+    12: `
   CREATE TABLE policy (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL,

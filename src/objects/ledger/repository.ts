@@ -21,13 +21,26 @@ export type Meta = RepositoryInfo & {
   generation: number;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last registration in the index of names that the ledger knows of; 0: the index has its name all the same. */
+  registration: number | undefined;
+  /** Whether the index may have the repository as a public one. */
+  isListedAsPublic: boolean;
   /** The last day on which anything of it was used, counted from 1970. */
   usedDay: number | undefined;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "generation" | "untagged-ttl" | "used-day";
+type MetaKey =
+  | "name"
+  | "visibility"
+  | "description"
+  | "founded"
+  | "generation"
+  | "untagged-ttl"
+  | "used-day"
+  | "registration"
+  | "listed-as-public";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -68,6 +81,11 @@ ${DueTable.schema}`,
     this.isCurrent = true;
   }
 
+  /** Whether the repository exists, as a running transaction sees it. */
+  isFoundedIn(sql: SqlStorage): boolean {
+    return hasRow(sql, "SELECT 1 FROM meta WHERE key = 'founded'");
+  }
+
   /** To be called when the object deletes all its data. */
   clear(): void {
     this.meta = undefined;
@@ -76,6 +94,12 @@ ${DueTable.schema}`,
   /** Stores a value. */
   write(tx: Tx, key: MetaKey, value: string): void {
     tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+    this.isCurrent = false;
+  }
+
+  /** Removes a value. */
+  forget(tx: Tx, key: Exclude<MetaKey, "name">): void {
+    tx.write("DELETE FROM meta WHERE key = ?", key);
     this.isCurrent = false;
   }
 
@@ -168,6 +192,8 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     generation: Number(values.get("generation") ?? 1),
     untaggedTtl: values.get("untagged-ttl"),
+    registration: numberOf(values.get("registration")),
+    isListedAsPublic: values.get("listed-as-public") === "yes",
     usedDay: numberOf(values.get("used-day")),
   };
 }

@@ -13,7 +13,7 @@ export class RetentionRuns implements Feature {
   readonly tables = { retention: { key: ["id"] }, retention_runs: { key: ["number"] } } as const;
 
   readonly steps = {
-    11: `
+    12: `
   -- One row: the rules by which the last run went, or which may go, and the run that waits, as JSON.
   CREATE TABLE retention (id INTEGER PRIMARY KEY CHECK (id = 1), accepted TEXT, waiting TEXT);
   -- The last runs. The one under way has no end, and the rules that it goes by.

@@ -57,7 +57,7 @@ export class Tags implements Feature {
   );
   CREATE INDEX IF NOT EXISTS tag_history_by_tag ON tag_history (tag, sequence);
 `,
-    11: `
+    12: `
   ALTER TABLE tag_history ADD COLUMN reason TEXT;
   -- When it was last pushed with the digest that it had already; null if it was not.
   ALTER TABLE tags ADD COLUMN pushed_at INTEGER;
@@ -192,7 +192,8 @@ export class Tags implements Feature {
   removeAllOf(tx: Tx, digest: Digest, origin: Origin): Tag[] {
     const pointing = this.pointingAt(digest);
     if (pointing.length === 0) return [];
-    const { due, clock, settings } = this.#host;
+    const { due, clock, settings, revision } = this.#host;
+    revision.value++;
     const now = clock.now();
     const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor)
       SELECT tag, digest, NULL, ?, ? FROM tags WHERE digest = ? ORDER BY tag`;
@@ -203,7 +204,7 @@ export class Tags implements Feature {
     else for (const tag of pointing) this.#outbox.mark(tx, { kind: "tag", tag });
     tx.write("DELETE FROM tags WHERE digest = ?", digest);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
-    for (const tag of pointing) this.#recordMove(tx, tag, digest, undefined, origin);
+    for (const tag of pointing) this.#recordMove(tx, { tag, from: digest, to: undefined }, origin, {});
     return pointing;
   }
 

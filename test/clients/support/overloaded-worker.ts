@@ -11,6 +11,7 @@ import worker from "../../../src/worker.ts";
 export { BlobShard as Blobs } from "../../../src/objects/blob-shard.ts";
 export { Catalog } from "../../../src/objects/catalog.ts";
 export { Ledger as Repository } from "../../../src/objects/ledger.ts";
+export { NameIndex } from "../../../src/objects/name-index.ts";
 export { Search } from "../../../src/objects/search.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
