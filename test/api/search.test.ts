@@ -153,6 +153,9 @@ test("pages go on where the last one ended", async () => {
 });
 
 test("everything can be read again, and is the same", async () => {
+  await until("all to be announced", async () => {
+    return (await find({ sort: "name" }, admin)).repositories.every(({ tags }) => tags > 0);
+  });
   const before = await find({ sort: "name" }, admin);
   await registry.must(202, "POST", "/api/v1/search/rebuild", { as: admin });
   await until("it to be read", async () => {

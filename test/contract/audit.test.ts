@@ -45,6 +45,10 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     await call("PUT", "/account/password", { as, json: { current: as.password, password } });
     return [["account.password", "renewed"]];
   },
+  "POST /search/rebuild": async () => {
+    await call("POST", "/search/rebuild");
+    return [["search.rebuild", "*"]];
+  },
   "DELETE /accounts/{account}": async () => {
     await call("PUT", "/accounts/deleted", { json: { grants: [] } });
     await call("DELETE", "/accounts/deleted");

@@ -19,6 +19,7 @@ function apart(calls: Calls, ...others: string[]): Calls {
   const left = [
     "CATALOG.addCounts",
     "CATALOG.policies",
+    "SEARCH.addPulls",
     "WEBHOOKS.pullPatterns",
     ...Object.keys(tellUse.calls),
     ...others,
@@ -115,6 +116,7 @@ const readWhole = [
   "events",
   "webhooks",
   "generations",
+  "search_announced",
 ];
 
 test("no statement of a route looks at more rows than it returns or changes", async () => {

@@ -198,6 +198,11 @@ test("nothing of a generation is removed while it is restored, or while KV has r
   await deleted(other);
   await runBatches(other, "unreplicate");
   other.change((tx) => other.restoring.begin(tx, 1, false, registryItself));
+  assert.equal(
+    other.change((tx) => other.generations.endGrace(tx)),
+    0,
+  );
+  assert.equal(other.generations.list().length, 1, "an administrator does not end it");
   other.clock.nowMs += 2 * dayMs;
   await removeOnce(other);
   assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
