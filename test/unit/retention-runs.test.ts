@@ -1,102 +1,12 @@
 /** Retention in a ledger: which tags a run removes, when it waits, and what is left of what it removed. */
 import assert from "node:assert/strict";
 import test, { describe as group } from "node:test";
-import { scheduler } from "node:timers/promises";
-import type { Env } from "../../src/bindings.ts";
-import { jobsOf } from "../../src/objects/ledger/feature.ts";
 import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
-import { readRows } from "../../src/objects/sql.ts";
-import { registryItself } from "../../src/oci/event.ts";
-import { readStoredManifest } from "../../src/oci/manifest.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import { type Digest, digestOfContent, type RepositoryName, type Tag } from "../../src/oci/reference.ts";
-import type { Policy, Rule, StoredPolicies } from "../../src/policy/document.ts";
-import { policyFor } from "../../src/policy/document.ts";
+import type { Digest } from "../../src/oci/reference.ts";
 import { day, dayOf } from "../../src/units.ts";
-import { configType, content, describe, imageIndex, imageManifest, layerType } from "../support/content.ts";
-import { memoryLedger } from "../support/ledger.ts";
-
-// As in the runtime of the objects.
-Object.assign(globalThis, { scheduler });
-
-const repository = "team/app" as RepositoryName;
-const origin = { ...registryItself, actor: "builder" };
-const tagNamed = (text: string) => text as Tag;
-
-/** A catalog with a document, and what ledgers told it. */
-function catalogWith(document: { current: StoredPolicies | undefined }) {
-  const waiting: unknown[] = [];
-  const object = {
-    policies: async () => document.current,
-    putWaitingRun: async (_: string, run: unknown) => void waiting.push(run),
-  };
-  return { waiting, env: { CATALOG: { getByName: () => object } } as unknown as Env };
-}
-
-/** A ledger with a policy of one rule, and ways to push, to let days pass, and to run what is due. */
-function ledger(rule: Omit<Rule, "repositories">, env: Partial<Env> = {}) {
-  const document: { current: StoredPolicies | undefined } = { current: undefined };
-  const catalog = catalogWith(document);
-  const parts = memoryLedger({ ...catalog.env, GC_GRACE: "1d", ...env } as Partial<Env>);
-  const { change, clock, sql } = parts;
-  let version = 0;
-  const put = (sections: Omit<Rule, "repositories">): Policy => {
-    const rules = [{ repositories: ["**"], ...sections }];
-    document.current = { version: ++version, rules, putAtMs: clock.nowMs, putBy: "admin" };
-    const policy = policyFor(rules, repository);
-    change((tx) => parts.policies.adopt(tx, { version, policy }));
-    return policy;
-  };
-  change((tx) => parts.repository.found(tx, origin));
-  parts.repository.reload();
-  const policy = put(rule);
-  const push = (bytes: Uint8Array, mediaType: string, tags: string[] = []): Digest => {
-    const digest = digestOfContent(bytes, "sha256");
-    const facts = readStoredManifest(bytes, mediaType);
-    const stored = change((tx) =>
-      parts.guarded.store(
-        tx,
-        { repository, digest, bytes, facts, tags: tags.map(tagNamed), origin, sparse: true, registration: 1 },
-        () => {},
-      ),
-    );
-    assert.deepEqual(stored, { ok: true });
-    return digest;
-  };
-  const image = (...tags: string[]) => {
-    const bytes = imageManifest({ ...describe(content(), configType), size: 10 }, [
-      { ...describe(content(), layerType), size: 100 },
-    ]);
-    return { bytes, digest: push(bytes, imageManifestType, tags) };
-  };
-  /** Runs what is due, until nothing is. */
-  const settle = async () => {
-    const jobs = jobsOf(parts.features);
-    for (let rounds = 0; rounds < 1000; rounds++) {
-      const found = readRows<{ kind: string; id: string; at: number }>(
-        sql,
-        `SELECT kind, id, at FROM due WHERE at <= ? AND kind IN
-          ('retention', 'tell-waiting', 'untagged', 'untagged-scan', 'purge') ORDER BY kind, at`,
-        clock.nowMs,
-      );
-      const [first] = found;
-      if (first === undefined) return;
-      await jobs[first.kind]?.([{ id: first.id, at: first.at }]);
-    }
-    assert.fail("there is always something due");
-  };
-  const pass = async (days: number) => {
-    for (let passed = 0; passed < days; passed++) {
-      clock.nowMs += day;
-      parts.untagged.scanIfNew(parts.repository);
-      await settle();
-    }
-  };
-  const tags = () =>
-    readRows<{ tag: string }>(sql, "SELECT tag FROM tags ORDER BY tag").map(({ tag }) => tag);
-  const manifests = () => readRows(sql, "SELECT digest FROM manifests").length;
-  return { ...parts, ...catalog, document, policy, put, push, image, settle, pass, tags, manifests };
-}
+import { describe, imageIndex } from "../support/content.ts";
+import { policedLedger as ledger, origin, tagNamed } from "../support/policed-ledger.ts";
 
 const all = { tags: ["*"] };
 
@@ -104,7 +14,7 @@ test("a run removes what the policy removes, and the history and the deletion sa
   const {
     image,
     pass,
-    tags,
+    tagNames,
     deleted: _,
     ...parts
   } = ledger({
@@ -116,7 +26,7 @@ test("a run removes what the policy removes, and the history and the deletion sa
     parts.clock.nowMs += 1000;
   }
   await pass(1);
-  assert.deepEqual(tags(), ["b", "c"]);
+  assert.deepEqual(tagNames(), ["b", "c"]);
   const [last] = parts.sql
     .exec("SELECT actor, reason, to_digest FROM tag_history WHERE tag = 'a' ORDER BY sequence DESC")
     .toArray();
@@ -125,20 +35,20 @@ test("a run removes what the policy removes, and the history and the deletion sa
 });
 
 test("without a section remove there is no run, and one that is taken away ends it", async () => {
-  const { put, pass, image, tags, due } = ledger({ keep: [{ tags: ["*"], newest: 1 }] });
+  const { put, pass, image, tagNames, due } = ledger({ keep: [{ tags: ["*"], newest: 1 }] });
   image("a");
   assert.equal(due.has("retention"), false);
   put({ remove: { tags: ["b"] } });
   image("b");
   put({ tags: { allow: ["*"] } });
   await pass(2);
-  assert.deepEqual(tags(), ["a", "b"]);
+  assert.deepEqual(tagNames(), ["a", "b"]);
   assert.equal(due.has("retention"), false);
 });
 
 group("what stays", () => {
   test("what a kept index lists, and what refers to a kept image", async () => {
-    const { image, push, pass, tags, manifests } = ledger({
+    const { image, push, pass, tagNames, manifestCount } = ledger({
       keep: [{ tags: ["kept"] }],
       remove: { ...all, untaggedAfter: "0d" },
     });
@@ -150,13 +60,13 @@ group("what stays", () => {
     );
     assert.notEqual(one.digest, two.digest);
     await pass(4);
-    assert.deepEqual(tags(), ["kept"]);
+    assert.deepEqual(tagNames(), ["kept"]);
     // The index, its image, and what refers to that.
-    assert.equal(manifests(), 3);
+    assert.equal(manifestCount(), 3);
   });
 
   test("a tag whose manifest was used, by its digest or through an index", async () => {
-    const { image, push, pass, tags, uses, clock, put } = ledger({ tags: { allow: ["*"] } });
+    const { image, push, pass, tagNames, uses, clock, put } = ledger({ tags: { allow: ["*"] } });
     const [one, two, three] = [image("one"), image("two"), image("three")];
     push(imageIndex([describe(two.bytes, imageManifestType)]), imageIndexType, ["index"]);
     put({ keep: [{ tags: ["*"], usedWithin: "3d" }], remove: all });
@@ -164,51 +74,54 @@ group("what stays", () => {
     for (const { digest } of [one, two]) uses.record([{ digest }], dayOf(clock.nowMs));
     assert.notEqual(three.digest, two.digest);
     await pass(2);
-    assert.deepEqual(tags(), ["index", "one", "two"]);
+    assert.deepEqual(tagNames(), ["index", "one", "two"]);
     await pass(4);
-    assert.deepEqual(tags(), []);
+    assert.deepEqual(tagNames(), []);
   });
 
   test("a tag that somebody holds, until it is released", async () => {
-    const { image, pass, tags, held, change } = ledger({ remove: all });
+    const { image, pass, tagNames, held, change } = ledger({ remove: all });
     image("a");
     image("b");
     change((tx) => held.hold(tx, tagNamed("a"), "asked for", "me"));
     await pass(1);
-    assert.deepEqual(tags(), ["a"]);
+    assert.deepEqual(tagNames(), ["a"]);
     change((tx) => held.release(tx, tagNamed("a")));
     await pass(1);
-    assert.deepEqual(tags(), []);
+    assert.deepEqual(tagNames(), []);
   });
 
   test("a tag that was pushed again, with the digest that it had", async () => {
-    const { image, push, pass, tags } = ledger({ keep: [{ tags: ["*"], pushedWithin: "3d" }], remove: all });
+    const { image, push, pass, tagNames } = ledger({
+      keep: [{ tags: ["*"], pushedWithin: "3d" }],
+      remove: all,
+    });
     const { bytes } = image("again");
     image("once");
     await pass(2);
     push(bytes, imageManifestType, ["again"]);
     await pass(2);
-    assert.deepEqual(tags(), ["again"]);
+    assert.deepEqual(tagNames(), ["again"]);
   });
 
   test("a tag that was restored counts as pushed then", async () => {
-    const { image, pass, tags, deleted, change } = ledger({
+    const { image, pass, tagNames, deleted, change } = ledger({
       keep: [{ tags: ["*"], pushedWithin: "2d" }],
       remove: all,
     });
     image("a");
     await pass(2);
-    assert.deepEqual(tags(), []);
+    assert.deepEqual(tagNames(), []);
     const restored = change((tx) => deleted.restoreTag(tx, tagNamed("a"), {}, origin));
     assert(restored.ok);
     await pass(1);
-    assert.deepEqual(tags(), ["a"]);
+    assert.deepEqual(tagNames(), ["a"]);
     await pass(2);
-    assert.deepEqual(tags(), []);
+    assert.deepEqual(tagNames(), []);
   });
 
   test("clients' own tags, until a rule removes their subject", async () => {
-    const { image, pass, tags } = ledger({
+    const { image, pass, tagNames } = ledger({
       keep: [{ tags: ["v1"] }],
       remove: { ...all, untaggedAfter: "1d" },
     });
@@ -217,14 +130,14 @@ group("what stays", () => {
     image(signatureOf(kept.digest));
     image(signatureOf(gone.digest));
     await pass(1);
-    assert.deepEqual(tags(), [signatureOf(kept.digest), signatureOf(gone.digest), "v1"].sort());
+    assert.deepEqual(tagNames(), [signatureOf(kept.digest), signatureOf(gone.digest), "v1"].sort());
     await pass(2);
-    assert.deepEqual(tags(), [signatureOf(kept.digest), "v1"].sort());
+    assert.deepEqual(tagNames(), [signatureOf(kept.digest), "v1"].sort());
   });
 });
 
 test("an immutable tag that expired is made again only with its digest", async () => {
-  const { image, push, pass, tags, policies } = ledger({
+  const { image, push, pass, tagNames, policies } = ledger({
     tags: { immutable: ["v*"] },
     keep: [{ tags: ["*"], pushedWithin: "1d" }],
     remove: all,
@@ -232,21 +145,23 @@ test("an immutable tag that expired is made again only with its digest", async (
   const { bytes, digest } = image("v1");
   const other = image("main");
   await pass(2);
-  assert.deepEqual(tags(), []);
+  assert.deepEqual(tagNames(), []);
   assert.equal(policies.refusePush([tagNamed("v1")], other.digest)?.error, "TAG_IMMUTABLE");
   assert.equal(policies.refuseMove(tagNamed("v1"), undefined), undefined);
   assert.equal(push(bytes, imageManifestType, ["v1"]), digest);
-  assert.deepEqual(tags(), ["v1"]);
+  assert.deepEqual(tagNames(), ["v1"]);
 });
 
 group("a run waits to be confirmed", () => {
   const many = (count: number) => Array.from({ length: count }, (_, at) => `t${String(at).padStart(3, "0")}`);
 
   test("if its rules are new and it would remove more than ten tags and more than a tenth", async () => {
-    const { image, pass, tags, runs, retention, change, waiting, settle, clock } = ledger({ remove: all });
+    const { image, pass, tagNames, runs, retention, change, waiting, settle, clock } = ledger({
+      remove: all,
+    });
     for (const tag of many(11)) image(tag);
     await pass(1);
-    assert.equal(tags().length, 11);
+    assert.equal(tagNames().length, 11);
     const { sinceMs } = runs.waiting ?? {};
     assert.deepEqual(runs.waiting, { sinceMs, removes: 11, of: 11, why: "new rules" });
     assert.deepEqual(waiting, [runs.waiting]);
@@ -256,7 +171,7 @@ group("a run waits to be confirmed", () => {
     assert(confirmed.ok);
     clock.nowMs++;
     await settle();
-    assert.deepEqual([tags(), runs.waiting, waiting.at(-1)], [[], undefined, undefined]);
+    assert.deepEqual([tagNames(), runs.waiting, waiting.at(-1)], [[], undefined, undefined]);
     assert.equal(change((tx) => retention.confirm(tx)).ok, false);
   });
 
@@ -264,49 +179,49 @@ group("a run waits to be confirmed", () => {
     const few = ledger({ remove: all });
     for (const tag of many(10)) few.image(tag);
     await few.pass(1);
-    assert.deepEqual(few.tags(), []);
+    assert.deepEqual(few.tagNames(), []);
     const tenth = ledger({ remove: { tags: ["t00?", "t01?"] } });
     for (const tag of many(200)) tenth.image(tag);
     await tenth.pass(1);
-    assert.equal(tenth.tags().length, 180);
+    assert.equal(tenth.tagNames().length, 180);
   });
 
   test("if it would remove more than three times the most of the last runs", async () => {
-    const { image, pass, tags, runs } = ledger({ remove: all });
+    const { image, pass, tagNames, runs } = ledger({ remove: all });
     for (const tag of many(5)) image(tag);
     await pass(1);
     for (const tag of many(15)) image(tag);
     await pass(1);
-    assert.deepEqual(tags(), [], "three times as many go");
+    assert.deepEqual(tagNames(), [], "three times as many go");
     for (const tag of many(46)) image(tag);
     await pass(1);
-    assert.equal(tags().length, 46);
+    assert.equal(tagNames().length, 46);
     assert.equal(runs.waiting?.why, "more than usual");
   });
 
   test("a rule that is put while a run is under way has to be confirmed by itself", async () => {
-    const { image, put, pass, tags, runs, clock, settle } = ledger({ remove: { tags: ["a*"] } });
+    const { image, put, pass, tagNames, runs, clock, settle } = ledger({ remove: { tags: ["a*"] } });
     image("a1");
     for (const tag of many(30)) image(tag);
     await pass(1);
     put({ remove: all });
     clock.nowMs += day;
     await settle();
-    assert.equal(tags().length, 30);
+    assert.equal(tagNames().length, 30);
     assert.equal(runs.waiting?.why, "new rules");
   });
 });
 
 test("a trial says what the run does, in the same words", async () => {
   const rule = { keep: [{ tags: ["*"], newest: 3 }], remove: { ...all, untaggedAfter: "0d" } };
-  const { image, retention, policy, pass, tags, sql, policies, manifests } = ledger(rule);
+  const { image, retention, policy, pass, tagNames, sql, policies, manifestCount } = ledger(rule);
   for (const tag of ["a", "b", "c", "d", "e"]) image(tag, `${tag}-too`);
   const going = retention.verdicts(policy).filter(({ stays }) => !stays);
   const states = readTagStates(sql, policies.sinceMs);
   const freed = freedWithout(sql, states, new Set(going.map(({ tag }) => tag)));
-  const before = manifests();
+  const before = manifestCount();
   await pass(1);
-  assert.equal(tags().length, 10 - going.length);
+  assert.equal(tagNames().length, 10 - going.length);
   await pass(2);
-  assert.equal(before - manifests(), freed.manifests.objects);
+  assert.equal(before - manifestCount(), freed.manifests.objects);
 });

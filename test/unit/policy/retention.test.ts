@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import fc from "fast-check";
-import { matchesTagPattern } from "../../../src/oci/pattern.ts";
 import type { KeepLine } from "../../../src/policy/document.ts";
 import { decide, type TagState } from "../../../src/policy/retention.ts";
-import { compareVersions, parseVersion } from "../../../src/policy/version.ts";
+import { goesByModel } from "../../support/retention-model.ts";
 
 const now = 1_000_000;
 const signature = `sha256-${"a".repeat(64)}.sig`;
@@ -275,53 +274,6 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
   }
 });
 
-/** The same decision made otherwise: tag by tag, by counting those before it. */
-function goesByModel(tags: TagState[], keep: KeepLine[], remove: string[]): string[] {
-  const matches = (patterns: readonly string[], { tag: name }: TagState) =>
-    patterns.some((each) => matchesTagPattern(each, name));
-  const isKept = (state: TagState, line: KeepLine): boolean => {
-    if (!matches(line.tags, state)) return false;
-    const all = tags.filter((each) => matches(line.tags, each));
-    if (line.newest !== undefined) {
-      const later = all.filter(
-        (each) =>
-          each.pushedAtMs > state.pushedAtMs ||
-          (each.pushedAtMs === state.pushedAtMs && each.tag < state.tag),
-      );
-      return later.length < line.newest;
-    }
-    if (line.newestVersions !== undefined) {
-      const version = parseVersion(state.tag);
-      if (version === undefined) return false;
-      if (version.isAlias) {
-        return all.some(
-          (each) =>
-            each.digest === state.digest && parseVersion(each.tag)?.isAlias === false && isKept(each, line),
-        );
-      }
-      const newer = all.flatMap((each) => {
-        const other = parseVersion(each.tag);
-        if (other === undefined || other.isAlias || other.family !== version.family) return [];
-        if (other.preRelease.length > 0 !== version.preRelease.length > 0) return [];
-        return compareVersions(other, version) > 0 ? [other] : [];
-      });
-      const distinct = newer.filter(
-        (one, at) => newer.findIndex((each) => compareVersions(each, one) === 0) === at,
-      );
-      return distinct.length < line.newestVersions;
-    }
-    if (line.pushedWithin !== undefined)
-      return now - state.pushedAtMs < Number.parseInt(line.pushedWithin, 10);
-    if (line.usedWithin === undefined || state.usedAtMs === undefined) return true;
-    return now - Math.max(state.usedAtMs, state.pushedAtMs) < Number.parseInt(line.usedWithin, 10);
-  };
-  return tags
-    .filter(
-      (state) => matches(remove, state) && state.isHeld !== true && !keep.some((line) => isKept(state, line)),
-    )
-    .map((state) => state.tag);
-}
-
 test("random repositories and rules, as a model of its own decides", () => {
   const name = fc.oneof(
     fc.stringMatching(/^v?[0-3]\.[0-2](\.[0-2](-(rc[0-2]|alpine3\.[0-2]|beta))?)?$/),
@@ -361,7 +313,7 @@ test("random repositories and rules, as a model of its own decides", () => {
         const verdicts = decide(tags, { keep, remove: { tags: remove }, from: {} }, now);
         assert.deepEqual(
           verdicts.filter(({ stays }) => !stays).map((verdict) => verdict.tag),
-          goesByModel(tags, keep, remove),
+          goesByModel(tags, keep, remove, now),
         );
       },
     ),
