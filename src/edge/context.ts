@@ -3,7 +3,7 @@
  */
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Grant, PatternSets, Verb } from "../oci/grant.ts";
+import type { Grant, Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
@@ -25,8 +25,6 @@ export type Access = {
   /** What the caller was granted: an action is allowed if each of the sets allows it. */
   grantSets: Grant[][];
   may(verb: Verb, repository: RepositoryName): boolean;
-  /** The patterns of the repositories that the caller may pull: sets, of which a name has to match each. */
-  pullPatterns: PatternSets;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
   /** Whether the caller may list repositories. The list shows only those that they may pull. */

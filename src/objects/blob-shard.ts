@@ -203,7 +203,8 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     patternSets: PatternSets,
     target: RepositoryName,
   ): Promise<RepositoryName | undefined> {
-    return this.#exists ? findMountSource(this.#parts.store, digest, patternSets, target) : undefined;
+    const { store, clock } = this.#parts;
+    return this.#exists ? findMountSource(store, digest, patternSets, target, clock.now()) : undefined;
   }
 
   async isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean> {

@@ -16,7 +16,8 @@ function heldBy(names: string[]): ShardStore {
   const store = new ShardStore(storage);
   transaction(storage, (tx) => {
     store.create(tx);
-    for (const name of names) store.hold(tx, digest, name, { leasedUntil: 1, askAt: null }, 1);
+    for (const name of names)
+      store.hold(tx, digest, name, { leasedUntil: 1, askAt: name.includes("left") ? 5 : null }, 1);
   });
   return store;
 }
@@ -38,11 +39,13 @@ const cases: [what: string, holders: string[], patternSets: string[][], found: s
   ["one among a thousand that begin alike", [...many("a/", 999), "a/z/app"], [["a/*/app"]], "a/z/app"],
   ["the target if it is the only one", ["target/app"], [["target/*"]], "target/app"],
   ["another than the target", ["target/app", "target/b"], [["**"]], "target/b"],
+  ["one that has not reported that it may have left", ["a/left", "a/one"], [["a/*"]], "a/one"],
+  ["one that may have left if there is no other", ["a/left"], [["a/*"]], "a/left"],
   ["one by a pattern that begins with anything", ["a/one", "b/app"], [["*/app"]], "b/app"],
 ];
 
 for (const [what, holders, patternSets, found] of cases) {
   test(`a mount finds ${what}`, () => {
-    assert.equal(findMountSource(heldBy(holders), digest, patternSets, target), found);
+    assert.equal(findMountSource(heldBy(holders), digest, patternSets, target, 10), found);
   });
 }

@@ -238,8 +238,8 @@ async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Re
   const today = accessOf(reloaded.principal, "bearer");
   const may: Access["may"] = (verb, repository) =>
     granted.may(verb, repository) && today.may(verb, repository);
-  const pullPatterns = [...granted.pullPatterns, ...today.pullPatterns];
-  return { ok: true, access: { ...granted, may, pullPatterns } };
+  const grantSets = [...granted.grantSets, ...today.grantSets];
+  return { ok: true, access: { ...granted, may, grantSets } };
 }
 
 function accessOfClaims(claims: TokenClaims): Access {

@@ -9,14 +9,7 @@
 
 import { isLoopbackHost, parseOrigin, withoutFinalDot } from "../../oci/address.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
-import {
-  everything,
-  findGrant,
-  type Grant,
-  isAdministrator,
-  patternsFor,
-  type Verb,
-} from "../../oci/grant.ts";
+import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
@@ -35,7 +28,6 @@ export function accessByGrants(account: string, credential: Credential, grantSet
     credential,
     grantSets,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
-    pullPatterns: grantSets.map((grants) => patternsFor("pull", grants)),
     isAdministrator: grantSets.every(isAdministrator),
     mayList: true,
     isFinal: () => true,
@@ -48,7 +40,6 @@ export const anonymous: Access = {
   credential: "none",
   grantSets: [[]],
   may: () => false,
-  pullPatterns: [],
   isAdministrator: false,
   mayList: false,
   isFinal: () => true,

@@ -1,6 +1,7 @@
 /** `/v2/<name>/blobs/uploads/`. distribution-spec: Pushing blobs; Mounting a blob; Cancel a blob upload. */
 
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { patternsFor } from "../../oci/grant.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/http.ts";
 import {
   algorithmOf,
@@ -43,7 +44,10 @@ async function mountOrOpen(
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
   const from = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
-  const source = from === undefined ? { patternSets: context.access.pullPatterns } : { from };
+  const source =
+    from === undefined
+      ? { patternSets: context.access.grantSets.map((grants) => patternsFor("pull", grants)) }
+      : { from };
   const isMounted =
     (from === undefined || (await mayPullFrom(context, from))) &&
     (await mountBlob(registry, repository, digest, source, eventOrigin(context)));

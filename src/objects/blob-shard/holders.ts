@@ -54,22 +54,27 @@ export function grantLease(
 /** How many holders of a digest are looked at to find one that a caller may mount it from. */
 const maxLookedAt = 1000;
 
-/** A holder of a digest that matches a pattern of each set, if one is found soon; `target` only if no other is. */
+/**
+ * A holder of a digest that matches a pattern of each set, if one is found soon: if possible one that has not reported
+ * that it may have left, and not `target`.
+ */
 export function findMountSource(
   store: ShardStore,
   digest: Digest,
   patternSets: PatternSets,
   target: RepositoryName,
+  now: number,
 ): RepositoryName | undefined {
   // Each holder is looked at only if it begins as a pattern of the smallest set does.
   const [narrowest = []] = patternSets.toSorted((one, other) => one.length - other.length);
   let left = maxLookedAt;
   let found: RepositoryName | undefined;
   for (const prefix of new Set(narrowest.map(fixedPrefix))) {
-    for (const { repository } of store.holdersFrom(digest, prefix, left)) {
+    for (const { repository, mayHaveLeft } of store.holdersFrom(digest, prefix, left, now)) {
       left--;
-      if (matchesPatternSets(patternSets, repository)) found = repository;
-      if (found !== undefined && found !== target) return found;
+      if (!matchesPatternSets(patternSets, repository)) continue;
+      if (mayHaveLeft === 0 && repository !== target) return repository;
+      if (mayHaveLeft === 0 || found === undefined) found = repository;
     }
     if (left === 0) break;
   }

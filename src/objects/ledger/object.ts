@@ -89,11 +89,19 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.#forgetIfOver();
   }
 
-  /** Deletes the object once there is no repository, and nothing left to do or to remember. */
+  /** Whether there is no repository, and nothing left to do or to remember. */
+  get #isOver(): boolean {
+    return this.meta !== undefined && !this.exists && !awaitsAny(this.sql, this.parts.features);
+  }
+
+  /** Deletes the object once there is nothing for it to keep, and the index of names does not have it any more. */
   async #forgetIfOver(): Promise<void> {
-    const { repository, registration, features, due } = this.parts;
-    if (this.meta === undefined || this.exists || awaitsAny(this.sql, features)) return;
-    if (!(await registration.leave())) return due.arm();
+    const { repository, registration, due } = this.parts;
+    if (!this.#isOver) return;
+    const hasLeft = await registration.leave();
+    if (this.meta !== undefined) due.arm();
+    // Something may have happened meanwhile.
+    if (!hasLeft || !this.#isOver) return;
     repository.clear();
     due.forget();
     await this.ctx.storage.deleteAll();

@@ -134,8 +134,8 @@ export class Registration implements Feature {
   }
 
   /**
-   * Has the name removed from the index, so that the object may be deleted. Returns false if that has to wait, or if
-   * the ledger was founded meanwhile.
+   * Has the name removed from the index, so that the object may be deleted. Returns false if that has to wait. What
+   * happens while the index is called, the caller has to look at.
    */
   async leave(): Promise<boolean> {
     const { env, storage, due, clock } = this.#host;
@@ -153,7 +153,6 @@ export class Registration implements Feature {
       wait(clock.now() + againMs);
       return false;
     }
-    const now = this.#repository.meta;
-    return now?.isFounded === false && now.registration === registration;
+    return this.#repository.meta?.registration === registration;
   }
 }
