@@ -30,10 +30,21 @@ export interface WorkerdConfig {
 }
 
 /** Objects that there are only a few of stay in memory: to open and close one is a dozen fsyncs. */
-const staysInMemory = new Set(["Upload", "Blobs", "Catalog", "Webhooks", "WebhookQueue"]);
+const staysInMemory = new Set([
+  "Upload",
+  "Blobs",
+  "Catalog",
+  "Webhooks",
+  "WebhookQueue",
+  "Fetch",
+  "Upstream",
+]);
 
-/** The last two describe the data directory, and hold the secret that requests of the local server carry. */
-const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];
+/**
+ * The last three hold the credentials for upstreams, describe the data directory, and hold the secret that requests of
+ * the local server carry.
+ */
+const fromEnvironment = [...variableNames, "UPSTREAM_CREDENTIALS", "MACHINE", "CHANNEL_SECRET"];
 
 /**
  * V8 collects garbage on the main thread alone. Its collector for C++ objects otherwise waits for the threads of V8's
