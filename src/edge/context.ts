@@ -5,6 +5,7 @@ import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Cached } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 
@@ -50,18 +51,21 @@ export type Context = {
   reportBodySize: (sizeBytes: number) => void;
 };
 
-/** A request about one repository. */
-export type RepositoryContext = Context & { repository: RepositoryName };
+/** A request about one repository. `cached`: what it stands for, if its name is one of an upstream. */
+export type RepositoryContext = Context & { repository: RepositoryName; cached: Cached | undefined };
 
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;
 
-/** An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD. */
+/**
+ * An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD; `unknown`: the
+ * body is sent in chunks.
+ */
 export type Reply = {
   status: number;
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
-  contentLength?: number;
+  contentLength?: number | "unknown";
 };
 
 /** An error, with the headers that go with it. */

@@ -52,13 +52,17 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
-  if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
+  if (status !== 204 && status !== 304 && length !== "unknown") headers["Content-Length"] = String(length);
   const digest = headers["Docker-Content-Digest"];
   if (method === "HEAD" || body === undefined) {
     return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
   }
   const sent = body instanceof Uint8Array && keepOpenUntil.length > 0 ? holdOpen(body, keepOpenUntil) : body;
-  return { response: new Response(sent, { status, headers }), digest, bytesOut: length };
+  return {
+    response: new Response(sent, { status, headers }),
+    digest,
+    bytesOut: length === "unknown" ? 0 : length,
+  };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */
@@ -77,8 +81,7 @@ function holdOpen(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): Readabl
 
 function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): Reply {
   const { status } = errorCatalogue[refusal.error];
-  const retry: HeaderMap =
-    status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
+  const retry = retryHeader(refusal, status);
   const [contentType, body] =
     format === "oci"
       ? ["application/json", ociErrors(refusal)]
@@ -88,6 +91,13 @@ function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): R
     headers: { "Content-Type": contentType, ...retry, ...refusal.headers },
     body: JSON.stringify(body),
   };
+}
+
+/** When to try again, if that may help. */
+function retryHeader(refusal: Refusal, status: number): HeaderMap {
+  if (refusal.error === "UPSTREAM_LIMITED" || refusal.error === "UPSTREAM_UNREACHABLE")
+    return { "Retry-After": String(refusal.detail.retryAfterSeconds) };
+  return status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
 }
 
 /** distribution-spec: Error Codes. */

@@ -24,11 +24,20 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
+import type {
+  BlobState,
+  CacheWrite,
+  FetchedManifest,
+  SinceTag,
+  TagState,
+  UpstreamTrouble,
+} from "../rpc/cache-api.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
+import type { Tx } from "./sql.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends LedgerObject implements LedgerApi {
@@ -36,8 +45,8 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async info(): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
-    const { name, visibility, description } = this.meta;
-    return { name, visibility, description };
+    const { name, visibility, description, kind } = this.meta;
+    return { name, visibility, description, ...(kind && { kind }) };
   }
 
   async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
@@ -69,15 +78,18 @@ export class Ledger extends LedgerObject implements LedgerApi {
     return this.parts.blobs.location(digest);
   }
 
-  async linkBlob({ repository, adoption, session, from, origin }: LinkRequest): Promise<LinkOutcome> {
+  async linkBlob({ repository, adoption, session, from, origin, born }: LinkRequest): Promise<LinkOutcome> {
     if (this.meta?.isDeleting) return "deleting";
-    const { clock, leases, sessions, blobs } = this.parts;
+    const { clock, leases, sessions, blobs, cache } = this.parts;
+    if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
+    if (born === undefined && this.meta?.kind === "cache") return "read-only";
     return this.change(repository, (tx) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
       if (session !== undefined && !sessions.close(tx, session, adoption.digest)) return "session-closed";
       this.found(tx, origin);
-      if (blobs.link(tx, adoption, now)) blobs.recordLink(tx, adoption, origin, from);
+      if (born !== undefined) cache.claim(tx, born);
+      if (blobs.link(tx, adoption, now) && born === undefined) blobs.recordLink(tx, adoption, origin, from);
       return "linked";
     });
   }
@@ -129,6 +141,7 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async putManifest(put: ManifestPut): Promise<Result> {
     if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
+    if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
     return this.change(put.repository, (tx) =>
       this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
     );
@@ -202,6 +215,44 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async restorable(limit: number): Promise<Restorable> {
     return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
+  }
+
+  // ── Caching ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async tagStates(tags: Tag[]): Promise<TagState[]> {
+    return tags.map((tag) => this.parts.cache.tagState(tag));
+  }
+
+  async blobState(digest: Digest): Promise<BlobState> {
+    return this.parts.cache.blobState(digest);
+  }
+
+  async putFetched(put: FetchedManifest): Promise<CacheWrite> {
+    const { cache } = this.parts;
+    if (!cache.isUnchanged(put.since)) return "changed";
+    this.change(put.repository, (tx) => {
+      this.found(tx, put.origin);
+      cache.store(tx, put);
+    });
+    return "done";
+  }
+
+  async noteChecked(since: SinceTag, checkedAtMs: number): Promise<CacheWrite> {
+    return this.#ifUnchanged(since, (tx) => this.parts.cache.noteChecked(tx, since.tag, checkedAtMs));
+  }
+
+  async dropGone(since: SinceTag, origin: Origin): Promise<CacheWrite> {
+    return this.#ifUnchanged(since, (tx) => this.parts.tags.removeGone(tx, since.tag, origin));
+  }
+
+  async noteUpstream(type: UpstreamTrouble, tag: Tag | undefined, origin: Origin): Promise<void> {
+    if (this.exists) this.change(undefined, (tx) => this.parts.cache.noteTrouble(tx, type, tag, origin));
+  }
+
+  #ifUnchanged(since: SinceTag, work: (tx: Tx) => unknown): CacheWrite {
+    if (!this.exists || !this.parts.cache.isUnchanged(since)) return "changed";
+    this.change(undefined, work);
+    return "done";
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

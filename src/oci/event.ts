@@ -17,6 +17,10 @@ export const eventTypes = [
   "repository.delete",
   "repository.visibility",
   "storage.low",
+  "upstream.fetch",
+  "upstream.stale",
+  "upstream.denied",
+  "upstream.evict",
 ] as const;
 
 /** One of {@link eventTypes}. */

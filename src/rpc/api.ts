@@ -17,11 +17,12 @@ import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
 
 /**
  * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
- * blob is mounted from.
+ * blob is mounted from; `born` which repository a blob was fetched for, so that it is linked in no later one.
  */
 export type LinkRequest = {
   repository: RepositoryName;
@@ -29,10 +30,11 @@ export type LinkRequest = {
   origin: Origin;
   session?: string;
   from?: RepositoryName;
+  born?: number;
 };
 
-/** The outcome of linking. `lease-ended`: adopt again, then link again. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting";
+/** The outcome of linking. `lease-ended`: adopt again, then link again. `changed`: the repository is another one. `read-only`: it is a cache. */
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting" | "changed" | "read-only";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
@@ -47,6 +49,8 @@ export type ManifestPut = {
   origin: Origin;
   /** Whether missing references are accepted. */
   sparse: boolean;
+  /** Whether it came from an upstream. */
+  isFetched?: true;
 };
 
 /** A manifest without its bytes. */
@@ -76,7 +80,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained {
+export interface LedgerApi extends Maintained, CacheLedgerApi {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -157,13 +161,22 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "rebuildReplica",
   "listReferrers",
   "scrub",
+  ...repeatableCacheCalls,
 ]);
 
 /** Who may pull a repository: those with a grant, or everybody. */
 export type Visibility = "private" | "public";
 
-/** The editable fields of a repository. */
-export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
+/**
+ * The editable fields of a repository. `kind`: it stands for a repository of an upstream. Its visibility is that of its
+ * upstream, which the settings say.
+ */
+export type RepositoryInfo = {
+  name: RepositoryName;
+  visibility: Visibility;
+  description: string;
+  kind?: "cache" | null;
+};
 
 /** A repository in the catalog, with the number of its pulls. */
 export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };

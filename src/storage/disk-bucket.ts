@@ -220,6 +220,10 @@ export class DiskBucket implements Bucket {
     };
   }
 
+  async readPart({ key }: MultipartUpload, { etag }: StoredPart, range: ByteRange) {
+    return this.#openSlice(key, { ...(JSON.parse(etag) as DiskFile), range });
+  }
+
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
     const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
     if (!(await this.#commit({ folder: key, files, isAll: false }))) return "unknown";

@@ -5,6 +5,7 @@
 import { failure } from "../../oci/errors.ts";
 import type { Verb } from "../../oci/grant.ts";
 import { parseRepositoryName } from "../../oci/reference.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import type { Context, Refusal } from "../context.ts";
 import type { ManagementEndpoint } from "../route.ts";
 import { audit } from "./audit.ts";
@@ -32,8 +33,12 @@ export async function managementRefusal(
 
 async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
   const { name = "" } = context.params;
-  const repository = parseRepositoryName(name);
-  return repository === undefined ? failure("NAME_INVALID", { name }) : refusalFor(context, repository, verb);
+  const parsed = parseRepositoryName(name);
+  if (parsed === undefined) return failure("NAME_INVALID", { name });
+  const repository = canonicalName(context.registry.settings.upstreams, parsed);
+  // The operation is about the canonical name, too.
+  context.params.name = repository;
+  return refusalFor(context, repository, verb);
 }
 
 function isOwn(

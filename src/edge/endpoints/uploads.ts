@@ -10,6 +10,7 @@ import {
   parseRepositoryName,
   type RepositoryName,
 } from "../../oci/reference.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
   cancelUpload,
@@ -42,8 +43,9 @@ async function mountOrOpen(
   const { registry, repository } = context;
   const digest = parseDigest(mount);
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
-  const from = fromText ? parseRepositoryName(fromText) : undefined;
-  if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
+  const named = fromText ? parseRepositoryName(fromText) : undefined;
+  if (fromText && named === undefined) return failure("NAME_INVALID", { from: fromText });
+  const from = named && canonicalName(registry.settings.upstreams, named);
   const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
   const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));

@@ -14,7 +14,7 @@ const tagPullsKeptMs = 365 * day;
 /** Of how many tags of a repository the pulls are kept: who may push makes as many tags as they like. */
 const maxPulledTags = 1000;
 
-const columns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs";
+const columns = "name, visibility, description, kind, pulls, last_pulled_at AS lastPulledAtMs";
 
 /** The rows of repositories in SQL. */
 export class RepositoryList {
@@ -25,13 +25,15 @@ export class RepositoryList {
   }
 
   /** Lists a repository, or changes what is said of it. */
-  put(tx: Tx, { name, visibility, description }: RepositoryInfo): void {
+  put(tx: Tx, { name, visibility, description, kind = null }: RepositoryInfo): void {
     tx.write(
-      `INSERT INTO repositories (name, visibility, description) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description`,
+      `INSERT INTO repositories (name, visibility, description, kind) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET
+         visibility = excluded.visibility, description = excluded.description, kind = excluded.kind`,
       name,
       visibility,
       description,
+      kind,
     );
   }
 

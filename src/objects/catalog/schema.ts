@@ -111,6 +111,9 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
+/** Which repositories are cached ones. */
+const kinds = "ALTER TABLE repositories ADD COLUMN kind TEXT;";
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -121,4 +124,5 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
+  kinds,
 ];

@@ -13,6 +13,7 @@ import { applySchema } from "../schema.ts";
 import type { Tx } from "../sql.ts";
 import { BacklogReports } from "./backlog.ts";
 import { Blobs } from "./blobs.ts";
+import { CachedContent } from "./cache.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
@@ -56,6 +57,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
+  const cache = new CachedContent(host, { repository, manifests, tags, blobs, events });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
@@ -74,6 +76,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     sessions,
     leases,
     tags,
+    cache,
     scrub,
     rebuilding,
     events,
@@ -85,6 +88,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    cache,
     deleted,
     unlinking,
     sessions,

@@ -20,11 +20,21 @@ export type Meta = RepositoryInfo & {
   isDeleting: boolean;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** When a cached repository was created, in milliseconds since 1970; 0 for others. */
+  born: number;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
 
-type MetaKey = "name" | "visibility" | "description" | "founded" | "deleting" | "untagged-ttl";
+type MetaKey =
+  | "name"
+  | "visibility"
+  | "description"
+  | "founded"
+  | "deleting"
+  | "untagged-ttl"
+  /** Only of a cached repository: when it was created. */
+  | "cache-born";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -120,11 +130,11 @@ ${DueTable.schema}`,
     const told = this.meta;
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isDeleting } = told;
+    const { name, visibility, description, isDeleting, kind } = told;
     const catalog = catalogStub(env);
     await (isDeleting
       ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description }));
+      : catalog.putRepository({ name, visibility, description, ...(kind && { kind }) }));
     if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -142,5 +152,7 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
     untaggedTtl: values.get("untagged-ttl"),
+    born: Number(values.get("cache-born") ?? 0),
+    ...(values.has("cache-born") ? { kind: "cache" } : {}),
   };
 }

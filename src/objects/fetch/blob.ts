@@ -1,0 +1,314 @@
+/**
+ * A blob that is fetched from an upstream: once, whoever waits for it. Its bytes are hashed and stored as they come, and
+ * clients read them meanwhile; the last ones are let go only when all of them have the right digest.
+ *
+ * The upstream is not slowed down to the pace of slow clients. It waits a moment for the fastest one, so that not all
+ * have to read what was stored.
+ */
+import type { OpenBlob, RemoteRepository } from "../../client/repository.ts";
+import { log } from "../../log.ts";
+import { meter } from "../../metrics/meter.ts";
+import { type Failure, failure } from "../../oci/errors.ts";
+import { algorithmOf } from "../../oci/reference.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
+import { BodyBroke } from "../../storage/streams.ts";
+import { minute, second } from "../../units.ts";
+import { RunningHash } from "../upload/running-hash.ts";
+import { askUpstream, failureOf, type NoAnswer } from "./ask.ts";
+import { Bell } from "./bell.ts";
+import type { FetchHost } from "./host.ts";
+import { piecesAsTheyCome } from "./pieces.ts";
+import { FetchPlace } from "./place.ts";
+import type { StoredQuestion } from "./store.ts";
+import { StoredBlob } from "./stored-blob.ts";
+import { FetchWindow } from "./window.ts";
+
+/** How many of the last bytes are held back until all are verified. */
+const heldBackBytes = 64 * 1024;
+
+/** How often a broken connection is opened again, in all, and in a row without a byte between. */
+const mostAttempts = 20;
+const mostIdleAttempts = 3;
+const pauseMs = second;
+
+/** How long the bytes of a part stay in memory for the fastest client, at most. */
+const leaderMs = 100;
+
+/** How long a fetch goes on that nobody waits for, if it is not past half. */
+const aloneMs = minute;
+
+/** A client of a fetch: the offset of the next byte that it needs; `isLive`: it reads along. */
+export type Reader = { offset: number; isLive: boolean };
+
+/** How it ended: where the bytes are; or why there are none, for the client. */
+export type Ending = { ok: true; location: BlobLocation; isLinked: boolean } | Failure;
+
+/** It cannot succeed; `failure` is for the client. */
+class GivenUp extends Error {
+  override name = "GivenUp";
+  readonly failure: Failure;
+
+  constructor(told: Failure, detail: string) {
+    super(detail);
+    this.failure = told;
+  }
+}
+
+/** One fetch. {@link run} is called once. */
+export class BlobFetch {
+  /** Rings when bytes came, when they were stored, and at the end. */
+  readonly arrived = new Bell();
+  /** Clients that wait for it. */
+  readonly readers = new Set<Reader>();
+  readonly stored: StoredBlob;
+  readonly #host: FetchHost;
+  readonly #question: StoredQuestion;
+  readonly #place: FetchPlace;
+  readonly #moved = new Bell();
+  #window: FetchWindow | undefined;
+  #hash: RunningHash | undefined;
+  #storing: Promise<unknown> | undefined;
+  #storeFailure: unknown;
+  #sizeBytes: number | undefined;
+  #hasBegun = false;
+  #aloneSinceMs: number;
+  #ending: Ending | undefined;
+
+  constructor(host: FetchHost, id: string, question: StoredQuestion) {
+    this.#host = host;
+    this.#question = question;
+    this.#sizeBytes = question.sizeBytes;
+    this.#aloneSinceMs = host.clock.now();
+    this.#place = new FetchPlace(host, question.upstream, id);
+    this.stored = new StoredBlob(host, id, question.digest);
+  }
+
+  /** How it ended; `undefined` while it is under way. */
+  get ending(): Ending | undefined {
+    return this.#ending;
+  }
+
+  /** The size of the blob, as far as it is known. */
+  get sizeBytes(): number | undefined {
+    return this.#ending?.ok === true ? this.#ending.location.sizeBytes : this.#sizeBytes;
+  }
+
+  /** Whether the upstream answers with the blob. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** Up to which offset bytes may be given to clients. */
+  get released(): number {
+    return Math.max(0, (this.#window?.end ?? 0) - heldBackBytes);
+  }
+
+  /** The first offset whose bytes are in memory; those before are stored. */
+  get inMemoryFrom(): number {
+    return this.#window?.from ?? 0;
+  }
+
+  /** A copy of released bytes from an offset on; `undefined` if they are not in memory. */
+  read(offset: number): Uint8Array | undefined {
+    return this.#window?.read(offset, this.released);
+  }
+
+  /** To be called when a reader has moved on. */
+  noteMoved(): void {
+    this.#moved.ring();
+  }
+
+  /** To be called when a reader has gone. */
+  noteGone(reader: Reader): void {
+    this.readers.delete(reader);
+    this.#aloneSinceMs = this.#host.clock.now();
+    this.#moved.ring();
+  }
+
+  /** Fetches the blob. Never throws: how it ended is in {@link ending}. */
+  async run(): Promise<void> {
+    try {
+      const start = await this.stored.open(this.#question);
+      const { settings } = this.#host;
+      if (start === 0) this.#hash = new RunningHash(algorithmOf(this.#question.digest));
+      this.#window = new FetchWindow(this.stored.partBytes, settings.uploadBufferBytes, start);
+      if (!this.stored.isVerified) {
+        if (!(await this.#place.take())) throw this.#busy();
+        await this.#receive();
+      }
+      this.#ending = await this.#finish(this.#window);
+    } catch (error) {
+      this.#ending = await this.#giveUp(error);
+    } finally {
+      this.#window?.close();
+      this.arrived.ring();
+      this.#place.leave();
+    }
+  }
+
+  async #finish(window: FetchWindow): Promise<Ending> {
+    await this.#storedAll();
+    const finished = await this.stored.finish(window.part, this.#hash, this.#question);
+    if (finished.ok) return finished;
+    const { digest } = this.#question;
+    throw new GivenUp(this.#invalid(), `the bytes that came for ${digest} have another digest`);
+  }
+
+  async #giveUp(error: unknown): Promise<Failure> {
+    const { repository, digest, upstream } = this.#question;
+    const facts = { repository, digest, upstream, error: String(error) };
+    log("warn", "fetch failed", facts);
+    await this.#storing;
+    // Bytes that were verified are left to the alarm: only the objects could not be reached.
+    if (!this.stored.isVerified)
+      await this.stored.discard().catch((failed) => {
+        // The shard deletes the key in the end.
+        log("warn", "fetch not discarded", { ...facts, error: String(failed) });
+      });
+    return error instanceof GivenUp ? error.failure : failure("UNAVAILABLE", { digest });
+  }
+
+  // ── Receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Receives all bytes, over as many connections as it takes. */
+  async #receive(): Promise<void> {
+    let idle = 0;
+    for (let attempts = 1; ; attempts++) {
+      const before = this.#end;
+      const no = await this.#receiveOnce();
+      if (no === undefined) return;
+      idle = this.#end > before ? 0 : idle + 1;
+      const mayHelp = no.outcome === "down" || no.outcome === "limited";
+      const isFirst = !this.#hasBegun;
+      if (!mayHelp || isFirst || attempts >= mostAttempts || idle >= mostIdleAttempts) {
+        const absent = failure("BLOB_UNKNOWN", { digest: this.#question.digest });
+        throw new GivenUp(failureOf(no, this.#question, absent), no.detail);
+      }
+      await scheduler.wait(Math.min(no.retryAfterMs ?? pauseMs * idle, 10 * pauseMs));
+    }
+  }
+
+  /** Receives bytes over one connection; returns why there are no more, `undefined` if there are all. */
+  async #receiveOnce(): Promise<NoAnswer | undefined> {
+    const { digest, name } = this.#question;
+    const offset = this.#end;
+    if (this.#sizeBytes === offset && offset > 0) return undefined;
+    const asked = await askUpstream(this.#host, this.#question, `${name}@${digest}`, "blob", (remote) =>
+      this.#openFrom(remote, offset),
+    );
+    if (!asked.ok) return asked;
+    const { body, size, skip } = asked.value;
+    this.#learnSize(size === undefined ? undefined : size + offset - skip);
+    this.#hasBegun = true;
+    this.arrived.ring();
+    let skipped = 0;
+    try {
+      for await (const piece of piecesAsTheyCome(body, this.#host.settings.upstreamTimeoutMs)) {
+        const unwanted = Math.min(skip - skipped, piece.byteLength);
+        skipped += unwanted;
+        await this.#take(piece.subarray(unwanted));
+      }
+    } catch (error) {
+      if (!(error instanceof BodyBroke)) throw error;
+      return { ok: false, outcome: "down", detail: error.message };
+    }
+    if (this.#sizeBytes === undefined || this.#end === this.#sizeBytes) return undefined;
+    return { ok: false, outcome: "down", detail: "the upstream sent too few bytes" };
+  }
+
+  /** Opens the blob from an offset on. `skip`: how many bytes come before that, as the upstream has no ranges. */
+  async #openFrom(
+    remote: RemoteRepository,
+    offset: number,
+  ): Promise<(OpenBlob & { skip: number }) | undefined> {
+    const { digest } = this.#question;
+    if (offset > 0) {
+      const ranged = await remote.openBlob(digest, { range: { offset } }).catch(() => undefined);
+      if (ranged !== undefined) return { ...ranged, skip: 0 };
+    }
+    const whole = await remote.openBlob(digest);
+    return whole && { ...whole, skip: offset };
+  }
+
+  get #end(): number {
+    return this.#window?.end ?? 0;
+  }
+
+  #learnSize(sizeBytes: number | undefined): void {
+    if (sizeBytes === undefined) return;
+    if (this.#sizeBytes !== undefined && this.#sizeBytes !== sizeBytes)
+      throw new GivenUp(
+        this.#invalid(),
+        `the upstream announces ${sizeBytes} bytes instead of ${this.#sizeBytes}`,
+      );
+    this.#sizeBytes = sizeBytes;
+  }
+
+  #invalid(): Failure {
+    return failure("UPSTREAM_INVALID", { upstream: this.#question.upstream });
+  }
+
+  #busy(): GivenUp {
+    const { upstream } = this.#question;
+    const busy = failure("UPSTREAM_UNREACHABLE", { upstream, retryAfterSeconds: 5 });
+    return new GivenUp(busy, "too many fetches are under way");
+  }
+
+  async #take(piece: Uint8Array): Promise<void> {
+    const window = this.#window;
+    if (window === undefined) throw new TypeError("the fetch has not begun");
+    if (this.#sizeBytes !== undefined && window.end + piece.byteLength > this.#sizeBytes)
+      throw new GivenUp(this.#invalid(), "the upstream sent too many bytes");
+    this.#hash?.update(piece);
+    meter.add("stowage_upstream_bytes_total", [this.#question.upstream, "fetched"], piece.byteLength);
+    for (let rest = piece; rest.byteLength > 0; ) {
+      if (window.isFull) await this.#nextPart(window);
+      rest = rest.subarray(window.append(rest));
+      this.arrived.ring();
+    }
+    this.#endIfAlone(window.end);
+    this.#place.keep();
+  }
+
+  /** Stores the full part, while the next one fills if there is memory for both. */
+  async #nextPart(window: FetchWindow): Promise<void> {
+    await this.#storedAll();
+    await this.#waitForLeader(window.start);
+    const full = window.part;
+    // A bucket in the same process always has work ready, and would keep the runtime from every other request.
+    await scheduler.wait(1);
+    this.#storing = this.stored
+      .addPart(full, this.#question)
+      .catch((error) => {
+        this.#storeFailure = error;
+      })
+      .finally(() => this.arrived.ring());
+    if (window.tryNext()) return;
+    await this.#storedAll();
+    window.restart();
+  }
+
+  async #storedAll(): Promise<void> {
+    await this.#storing;
+    this.#storing = undefined;
+    if (this.#storeFailure !== undefined) throw this.#storeFailure;
+  }
+
+  /** Waits a moment until some client has read what is about to leave the memory. */
+  async #waitForLeader(until: number): Promise<void> {
+    const deadline = performance.now() + leaderMs;
+    for (;;) {
+      const live = [...this.readers].filter(({ isLive }) => isLive);
+      const left = deadline - performance.now();
+      if (live.length === 0 || left <= 0 || live.some(({ offset }) => offset >= until)) return;
+      await this.#moved.wait(left);
+    }
+  }
+
+  #endIfAlone(end: number): void {
+    if (this.readers.size > 0) return;
+    const isPastHalf = this.#sizeBytes !== undefined && end >= this.#sizeBytes / 2;
+    if (!isPastHalf && this.#host.clock.now() - this.#aloneSinceMs > aloneMs)
+      throw new GivenUp(failure("UNAVAILABLE"), "nobody waits for it");
+  }
+}

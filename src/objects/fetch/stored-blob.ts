@@ -1,0 +1,146 @@
+/**
+ * The stored side of a fetch: parts in the bucket under a key whose deletion is scheduled from the beginning, and at the
+ * end the adoption by the shard of the digest. Rows are written with the first part, so that a blob that fits into one
+ * needs none.
+ */
+import { failure, type Result } from "../../oci/errors.ts";
+import { algorithmOf, type Digest } from "../../oci/reference.ts";
+import { commitFetched } from "../../rpc/commit-blob.ts";
+import { shardStub } from "../../rpc/stubs.ts";
+import { newBlobKey } from "../../storage/keys.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
+import { storePart, type UploadParts } from "../upload/append.ts";
+import { assemble } from "../upload/assemble.ts";
+import type { RunningHash } from "../upload/running-hash.ts";
+import { UploadStore } from "../upload/store.ts";
+import { type FetchHost, resumeEveryMs, resumeJob } from "./host.ts";
+import type { StoredQuestion } from "./store.ts";
+
+/** The bytes of one fetch, as they are stored. */
+export class StoredBlob {
+  readonly #host: FetchHost;
+  readonly #id: string;
+  readonly #digest: Digest;
+  readonly #store: UploadStore;
+  readonly #parts: UploadParts;
+
+  constructor(host: FetchHost, id: string, digest: Digest) {
+    this.#host = host;
+    this.#id = id;
+    this.#digest = digest;
+    this.#store = new UploadStore(host.storage.sql, host.tables, id);
+    this.#parts = { ...host, store: this.#store };
+  }
+
+  /** Begins, or goes on where an earlier life of the object stopped. Returns the offset of the next byte. */
+  async open(question: StoredQuestion): Promise<number> {
+    if (this.#store.exists()) return this.#store.read().offset;
+    const { clock, env, settings } = this.#host;
+    const { digest, repository, origin } = question;
+    const key = newBlobKey();
+    const now = clock.now();
+    await shardStub(env, digest).doom(digest, key, now + settings.uploadTtlMs);
+    this.#store.begin(
+      { id: this.#id, repository, algorithm: algorithmOf(digest) },
+      { key, partBytes: settings.uploadPartBytes },
+      { actor: origin.actor, atMs: now, dueAt: now + settings.uploadTtlMs },
+      () => {},
+    );
+    return 0;
+  }
+
+  /** The size of all parts but the last. */
+  get partBytes(): number {
+    return this.#store.read().partBytes;
+  }
+
+  /** Whether all bytes were verified in an earlier life of the object. */
+  get isVerified(): boolean {
+    return this.#store.exists() && this.#store.read().state === "finishing";
+  }
+
+  /** Stores the next part. The first one is written down before, so that it is not forgotten. */
+  async addPart(bytes: Uint8Array, question: StoredQuestion): Promise<void> {
+    const { change, due, store, clock } = this.#host;
+    if (this.#store.read().uploadId === null) {
+      change((tx) => {
+        store.put(tx, this.#id, question);
+        due.set(tx, resumeJob, this.#id, clock.now() + resumeEveryMs);
+      });
+      due.arm();
+    }
+    await storePart(this.#parts, bytes);
+  }
+
+  /** Bytes of a stored part from an offset on; `undefined` where they cannot be read before the end. */
+  async read(offset: number): Promise<ReadableStream<Uint8Array> | undefined> {
+    const { bucket } = this.#host;
+    if (bucket.readPart === undefined || !this.#store.exists()) return undefined;
+    const { key, uploadId, partBytes } = this.#store.read();
+    const part = this.#store.parts()[Math.floor(offset / partBytes)];
+    if (uploadId === null || part === undefined) return undefined;
+    const within = offset % partBytes;
+    return bucket.readPart({ key, uploadId }, part, { offset: within, length: partBytes - within });
+  }
+
+  /**
+   * Stores what is left, verifies all of it, and gives it to the repository. Returns where the bytes are: they may have
+   * been here already, under another key. Error: `DIGEST_INVALID`.
+   *
+   * @throws whatever the bucket throws, or Unreachable; it may be called again
+   */
+  async finish(
+    rest: Uint8Array,
+    hash: RunningHash | undefined,
+    question: StoredQuestion,
+  ): Promise<Result<{ location: BlobLocation; isLinked: boolean }>> {
+    const { bucket, change } = this.#host;
+    const digest = this.#digest;
+    const { key, uploadId, state, offset } = this.#store.read();
+    let sizeBytes = offset;
+    if (uploadId === null) {
+      sizeBytes = rest.byteLength;
+      const written = await bucket.write(key, rest.slice(), digest);
+      if (written === "mismatch") return failure("DIGEST_INVALID", { digest });
+    } else if (state !== "finishing") {
+      if (rest.byteLength > 0) await storePart(this.#parts, rest);
+      sizeBytes = this.#store.read().offset;
+      const assembled = await assemble(this.#parts, digest, hash);
+      if (!assembled.ok) return assembled;
+      change((tx) => this.#store.setState(tx, "finishing", digest));
+    }
+    const blob = { digest, key, sizeBytes };
+    const { env, clock } = this.#host;
+    const committer = { objects: env, clock };
+    const committed = await commitFetched(
+      committer,
+      question.repository,
+      blob,
+      question.born,
+      question.origin,
+    );
+    this.forget();
+    return { ok: true, ...committed };
+  }
+
+  /** Gives up: what is stored is deleted. */
+  async discard(): Promise<void> {
+    if (!this.#store.exists()) return;
+    const { bucket, env, clock } = this.#host;
+    const { key, uploadId } = this.#store.read();
+    if (uploadId !== null) await bucket.abortMultipart({ key, uploadId });
+    await shardStub(env, this.#digest).doom(this.#digest, key, clock.now());
+    this.forget();
+  }
+
+  /** Forgets the bytes: they belong to the shard now. */
+  forget(): void {
+    const { change, due, store, tables } = this.#host;
+    if (!tables.exist()) return;
+    change((tx) => {
+      this.#store.delete(tx);
+      store.delete(tx, this.#id);
+      due.clear(tx, resumeJob, this.#id);
+    });
+  }
+}
