@@ -24,6 +24,8 @@ import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";
 
+export { Fetch } from "../../src/objects/fetch.ts";
+export { Upstream } from "../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
 
 const calls = new CallCounter();

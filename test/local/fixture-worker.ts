@@ -10,6 +10,8 @@ export class Upload extends DurableObject {}
 export class Blobs extends DurableObject {}
 export class Webhooks extends DurableObject {}
 export class WebhookQueue extends DurableObject {}
+export class Fetch extends DurableObject {}
+export class Upstream extends DurableObject {}
 
 export class Catalog extends DurableObject {
   count(): number {

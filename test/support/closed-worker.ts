@@ -9,7 +9,16 @@ import worker from "../../src/worker.ts";
 import { CallCounter } from "./call-counter.ts";
 import { holdClock, moveClock } from "./moved-clock.ts";
 
-export { Blobs, Catalog, Repository, Upload, WebhookQueue, Webhooks } from "../../src/worker.ts";
+export {
+  Blobs,
+  Catalog,
+  Fetch,
+  Repository,
+  Upload,
+  Upstream,
+  WebhookQueue,
+  Webhooks,
+} from "../../src/worker.ts";
 
 const machineTimeout = AbortSignal.timeout.bind(AbortSignal);
 let hurry = 1;

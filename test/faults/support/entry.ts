@@ -15,6 +15,8 @@ import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { Fetch } from "../../../src/objects/fetch.ts";
+export { Upstream } from "../../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 
