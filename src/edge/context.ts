@@ -57,15 +57,12 @@ export type RepositoryContext = Context & { repository: RepositoryName; cached: 
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;
 
-/**
- * An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD; `unknown`: the
- * body is sent in chunks.
- */
+/** An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD. */
 export type Reply = {
   status: number;
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
-  contentLength?: number | "unknown";
+  contentLength?: number;
 };
 
 /** An error, with the headers that go with it. */

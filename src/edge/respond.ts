@@ -52,17 +52,13 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
   const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
-  if (status !== 204 && status !== 304 && length !== "unknown") headers["Content-Length"] = String(length);
+  if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
   const digest = headers["Docker-Content-Digest"];
   if (method === "HEAD" || body === undefined) {
     return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
   }
   const sent = body instanceof Uint8Array && keepOpenUntil.length > 0 ? holdOpen(body, keepOpenUntil) : body;
-  return {
-    response: new Response(sent, { status, headers }),
-    digest,
-    bytesOut: length === "unknown" ? 0 : length,
-  };
+  return { response: new Response(sent, { status, headers }), digest, bytesOut: length };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */

@@ -95,15 +95,20 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
     }
   }
 
-  /** Answers once there are bytes to give, so that what fails at once has a status of its own. */
-  async #answerLive(fetch: BlobFetch, { upstream, digest }: BlobQuestion): Promise<Response> {
-    while (fetch.ending === undefined && fetch.released === 0) await fetch.arrived.wait(resumeEveryMs);
+  /**
+   * Answers once there are bytes to give, so that what fails at once has a status of its own. Without a size, the client
+   * could not tell bytes that broke off from all of them, so it gets none before the end.
+   */
+  async #answerLive(fetch: BlobFetch, { upstream }: BlobQuestion): Promise<Response> {
+    while (fetch.ending === undefined && (fetch.released === 0 || fetch.sizeBytes === undefined))
+      await fetch.arrived.wait(resumeEveryMs);
     if (fetch.ending?.ok === false) return answerQuestion(fetch.ending);
     if (fetch.ending?.isLinked === true) return answerQuestion({ ok: true, how: "linked" });
-    const { sizeBytes } = fetch;
-    const size = sizeBytes === undefined ? {} : { sizeBytes };
-    if (digest === undefined) throw new TypeError("a fetch of nothing");
-    return answerQuestion({ ok: true, how: "live", ...size }, streamOf(this.#host, fetch, upstream));
+    const { sizeBytes = 0 } = fetch;
+    return answerQuestion(
+      { ok: true, how: "live", sizeBytes },
+      streamOf(this.#host, fetch, sizeBytes, upstream),
+    );
   }
 
   /**

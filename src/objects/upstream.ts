@@ -86,6 +86,8 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
       return { ok: true, authorization: await find(this.#authorizer) };
     } catch (error) {
       if (!(error instanceof RegistryError)) throw error;
+      // What the upstream demanded may be different the next time.
+      this.#authorizer = undefined;
       const { kind, message, status, retryAfterMs } = error;
       return { ok: false, kind, message, status, retryAfterMs };
     }

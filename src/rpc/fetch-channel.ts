@@ -39,13 +39,12 @@ export type ManifestAnswer = Result<{ content: FetchedContent | "ordinary" }>;
 
 /**
  * How a blob comes. `linked`: the repository has it (now), or is an ordinary one: it is read as any other. `live`: the
- * bytes follow, from `offset` on; the last of them only once all have their digest, and else the stream breaks.
- * `partial`: a part follows, as the upstream sends it, which is not verified. `sizeBytes`: of the whole blob; unknown if
- * neither a manifest nor the upstream says it.
+ * bytes follow; the last of them only once all have their digest, and else the stream breaks. `partial`: a part follows,
+ * as the upstream sends it, which is not verified. `sizeBytes`: of the whole blob.
  */
 export type BlobAnswer = Result<
   | { how: "linked" }
-  | { how: "live"; sizeBytes?: number }
+  | { how: "live"; sizeBytes: number }
   | { how: "partial"; sizeBytes: number; range: ByteRange }
 >;
 

@@ -176,7 +176,7 @@ export function end(
   headers: Record<string, string> = {},
   body: string | Uint8Array = "",
 ): void {
-  response.writeHead(status, headers);
+  response.writeHead(status, { "Content-Length": Buffer.byteLength(body), ...headers });
   response.end(body);
 }
 

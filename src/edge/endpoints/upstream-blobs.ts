@@ -44,7 +44,6 @@ export async function pullFromUpstream(
     return { status: 206, headers: partial, body, contentLength: length };
   }
   const { sizeBytes, body } = blob;
-  if (sizeBytes === undefined) return { status: 200, headers, body, contentLength: "unknown" };
   return {
     status: 200,
     headers,

@@ -25,10 +25,13 @@ class FetchBroke extends Error {
  *
  * @param upstream the id, for the metrics
  */
-export function streamOf(host: FetchHost, fetch: BlobFetch, upstream: string): ReadableStream<Uint8Array> {
-  const { sizeBytes } = fetch;
-  const { readable, writable } =
-    sizeBytes === undefined ? new IdentityTransformStream() : new FixedLengthStream(sizeBytes);
+export function streamOf(
+  host: FetchHost,
+  fetch: BlobFetch,
+  sizeBytes: number,
+  upstream: string,
+): ReadableStream<Uint8Array> {
+  const { readable, writable } = new FixedLengthStream(sizeBytes);
   host.waitUntil(give(host, fetch, writable, upstream));
   return readable;
 }
