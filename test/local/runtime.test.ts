@@ -48,3 +48,32 @@ test("a workerd that is started again and never listens keeps no server from sto
   assert(!isAlive(pid));
   assert.deepEqual(failures, []);
 });
+
+test("a workerd that hangs is ended and started again", {
+  skip,
+}, async (t) => {
+  const data = temporaryDirectory(t);
+  const { folders } = prepareLayout(data);
+  const channels = await openChannels(data);
+  t.after(await serveFsync(folders.files, channels, () => {}));
+  const restarts: string[] = [];
+  const options = {
+    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
+    dataDirectory: data,
+    folders,
+    channels,
+    environment: { PATH: process.env.PATH ?? "" },
+    onLine: (line: string) => restarts.push(line),
+  };
+  const runtime = await startRuntime(
+    options,
+    { onRestart: (reason) => restarts.push(reason), onFailure: (reason) => restarts.push(reason) },
+    { everyMs: 50, mostSilent: 40 },
+  );
+  t.after(() => runtime.stop(0));
+  const first = workerdPid(data);
+  signal(first ?? 0, "SIGSTOP");
+  await until("another start", () => restarts.length > 0);
+  assert.deepEqual(restarts, ["did not answer for 2 s, and was ended by the signal SIGKILL"]);
+  assert.notEqual(workerdPid(data), first);
+});

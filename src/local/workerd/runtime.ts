@@ -1,14 +1,19 @@
-/** workerd, kept running: started again when it ends by itself, and ended once its requests are finished. */
+/** workerd, kept running: started again when it ends by itself or hangs, and ended once its requests are finished. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Channel } from "../channels.ts";
 import { messageOf } from "../message-of.ts";
 import { signal } from "../processes.ts";
 import { forgetWorkerd, startWorkerd, type Workerd, type WorkerdOptions } from "./process.ts";
+import { type WatchTimes, watch, watchTimes } from "./watchdog.ts";
 
 /** That many ends within this time are not a coincidence: it is not started again. */
 const mostEnds = 5;
 const endsWithinMs = 60_000;
 
-/** What to do when workerd ends by itself; both get the reason in words, such as `was ended by the signal SIGKILL`. */
+/**
+ * What to do when workerd ends by itself, or is ended because it hangs; both get the reason in words, such as
+ * `was ended by the signal SIGKILL`.
+ */
 export interface RuntimeEvents {
   /** It was started again: its memory is lost, but no acknowledged data. */
   onRestart(reason: string): void;
@@ -31,7 +36,11 @@ export interface Runtime {
  *
  * @throws WorkerdError if it ends at once
  */
-export async function startRuntime(options: WorkerdOptions, events: RuntimeEvents): Promise<Runtime> {
+export async function startRuntime(
+  options: WorkerdOptions,
+  events: RuntimeEvents,
+  times: WatchTimes = watchTimes,
+): Promise<Runtime> {
   const stopping = new AbortController();
   let workerd: Workerd = await startWorkerd(options, stopping.signal);
   let ends: number[] = [];
@@ -44,7 +53,7 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
 
   const keep = async () => {
     for (;;) {
-      const reason = await workerd.ended;
+      const reason = await endOf(workerd, options.channels.worker, times, stopping.signal);
       if (stopping.signal.aborted) return;
       const now = performance.now();
       ends = [...ends.filter((endedAt) => now - endedAt < endsWithinMs), now];
@@ -81,4 +90,22 @@ export async function startRuntime(options: WorkerdOptions, events: RuntimeEvent
       return hasFinished;
     },
   };
+}
+
+/** Resolves once workerd has ended, with the reason. One that hangs is ended. */
+async function endOf(
+  { pid, ended }: Workerd,
+  address: Channel,
+  times: WatchTimes,
+  stopping: AbortSignal,
+): Promise<string> {
+  const watching = new AbortController();
+  let silence: string | undefined;
+  watch(address, times, AbortSignal.any([watching.signal, stopping]), (words) => {
+    silence = words;
+    signal(pid, "SIGKILL");
+  });
+  const end = await ended;
+  watching.abort();
+  return silence === undefined ? end : `${silence}, and ${end}`;
 }

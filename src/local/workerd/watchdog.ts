@@ -1,0 +1,54 @@
+/** Notices that workerd hangs: it runs, but answers nothing any more, not even what needs no Worker. */
+import { connect, type Socket } from "node:net";
+import type { Channel } from "../channels.ts";
+
+/** How often workerd is asked, and after how many times without a byte of an answer it is given up. */
+export interface WatchTimes {
+  everyMs: number;
+  mostSilent: number;
+}
+
+export const watchTimes: WatchTimes = { everyMs: 15_000, mostSilent: 8 };
+
+/** Not HTTP: workerd itself answers it with an error, and tells neither the Worker nor the log. */
+const question = "?\r\n\r\n";
+
+/**
+ * Asks workerd at its socket whether it is alive, until the signal aborts or it hangs. What is counted are questions,
+ * not seconds: where this process was paused with workerd, neither has been silent.
+ *
+ * @param onHang is called once, with the silence in words
+ */
+export function watch(
+  address: Channel,
+  times: WatchTimes,
+  ended: AbortSignal,
+  onHang: (words: string) => void,
+): void {
+  let socket: Socket | undefined;
+  let silent = 0;
+  const ask = () => {
+    if (socket !== undefined) {
+      silent++;
+      if (silent < times.mostSilent) return;
+      stop();
+      onHang(`did not answer for ${(silent * times.everyMs) / 1000} s`);
+      return;
+    }
+    const asked = connect(address);
+    socket = asked;
+    const answered = () => {
+      asked.destroy();
+      if (socket === asked) socket = undefined;
+    };
+    silent = 0;
+    // An error is an answer: only a process that ends refuses a connection, and that is noticed elsewhere.
+    asked.on("data", answered).on("error", answered).on("close", answered).unref().write(question);
+  };
+  const timer = setInterval(ask, times.everyMs).unref();
+  const stop = () => {
+    clearInterval(timer);
+    socket?.destroy();
+  };
+  ended.addEventListener("abort", stop, { once: true });
+}
