@@ -1,8 +1,15 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
-import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
-import type { ListedRepository } from "../../../rpc/api.ts";
+import { addressByName } from "../../../oci/upstream.ts";
+import type { Registry } from "../../../registry/registry.ts";
+import {
+  changeRepository,
+  deleteRepository,
+  listRepositories,
+  visibilityOf,
+} from "../../../registry/repositories.ts";
+import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
@@ -10,11 +17,16 @@ import type { HandlersOf } from "../../operations/handler.ts";
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
 
-function view({ name, visibility, description, pulls, lastPulledAtMs }: ListedRepository) {
+function viewSettings({ settings }: Registry, { name, visibility, description, kind }: RepositoryInfo) {
+  const isOrphaned = addressByName(settings.upstreams, name)?.cached === undefined;
+  const cached = isOrphaned ? ("orphaned" as const) : ("upstream" as const);
+  return { name, visibility, description, ...(kind === "cache" ? { cached } : {}) };
+}
+
+function view(registry: Registry, repository: ListedRepository) {
+  const { pulls, lastPulledAtMs } = repository;
   return {
-    name,
-    visibility,
-    description,
+    ...viewSettings(registry, repository),
     pulls,
     ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
   };
@@ -26,7 +38,11 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       const { registry, query, page } = call;
       const mayPull = await pullGrants(call);
       const { entries, more, last } = await listRepositories(registry, query.query ?? "", page, mayPull);
-      return { status: 200, body: { repositories: entries.map(view) }, next: more ? last : undefined };
+      return {
+        status: 200,
+        body: { repositories: entries.map((each) => view(registry, each)) },
+        next: more ? last : undefined,
+      };
     },
   },
   "/repositories/{name}": {
@@ -37,17 +53,22 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
         catalog.tagPulls(repository, maxTagPulls),
       ]);
       if (listed === undefined) return failure("NAME_UNKNOWN", { repository });
+      const visibility = visibilityOf(registry.settings, repository, listed);
       const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
-      return { status: 200, body: { ...view(listed), tagPulls } };
+      return { status: 200, body: { ...view(registry, { ...listed, visibility }), tagPulls } };
     },
 
     PATCH: async (call) => {
       const { registry, repository, body: change } = call;
       const changed = await changeRepository(registry, repository, change, eventOrigin(call));
       if (!changed.ok) return changed;
-      return { status: 200, body: changed.info, audited: { detail: JSON.stringify(change) } };
+      return {
+        status: 200,
+        body: viewSettings(registry, changed.info),
+        audited: { detail: JSON.stringify(change) },
+      };
     },
 
     DELETE: async (call) => {
