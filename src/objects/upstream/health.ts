@@ -36,7 +36,7 @@ export class UpstreamHealth {
   }
 
   /** Why the upstream is not to be asked for a reference now; `undefined` if it is. */
-  refusal(reference: string): (Admission & { ok: false }) | undefined {
+  refusal(reference: string): Extract<Admission, { reason: string }> | undefined {
     const now = this.#clock.now();
     if (this.#limitedUntilMs > now)
       return { ok: false, reason: "limited", retryAfterMs: this.#limitedUntilMs - now };
