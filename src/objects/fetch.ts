@@ -27,7 +27,7 @@ import { BlobFetch } from "./fetch/blob.ts";
 import { type FetchHost, resumeEveryMs, resumeJob } from "./fetch/host.ts";
 import { linkKnown } from "./fetch/link.ts";
 import { answerDigest, answerTag } from "./fetch/manifests.ts";
-import { streamOf } from "./fetch/serve.ts";
+import { serveFetch } from "./fetch/serve.ts";
 import { FetchStore, type StoredQuestion } from "./fetch/store.ts";
 import { transaction } from "./sql.ts";
 import { UploadTables } from "./upload/schema.ts";
@@ -95,20 +95,18 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
     }
   }
 
-  /**
-   * Answers once there are bytes to give, so that what fails at once has a status of its own. Without a size, the client
-   * could not tell bytes that broke off from all of them, so it gets none before the end.
-   */
   async #answerLive(fetch: BlobFetch, { upstream }: BlobQuestion): Promise<Response> {
-    while (fetch.ending === undefined && (fetch.released === 0 || fetch.sizeBytes === undefined))
-      await fetch.arrived.wait(resumeEveryMs);
-    if (fetch.ending?.ok === false) return answerQuestion(fetch.ending);
-    if (fetch.ending?.isLinked === true) return answerQuestion({ ok: true, how: "linked" });
-    const { sizeBytes = 0 } = fetch;
-    return answerQuestion(
-      { ok: true, how: "live", sizeBytes },
-      streamOf(this.#host, fetch, sizeBytes, upstream),
-    );
+    const served = await serveFetch(this.#host, fetch, upstream);
+    if (served.isLive)
+      return answerQuestion({ ok: true, how: "live", sizeBytes: served.sizeBytes }, served.body);
+    const { ending } = served;
+    if (!ending.ok) return answerQuestion(ending);
+    if (ending.isLinked) return answerQuestion({ ok: true, how: "linked" });
+    // The repository was deleted meanwhile: the client gets what it asked for, from what nobody holds.
+    const { location } = ending;
+    const body = (await this.#host.bucket.read(location)) ?? null;
+    if (body === null) return answerQuestion(failure("UNAVAILABLE"));
+    return answerQuestion({ ok: true, how: "live", sizeBytes: location.sizeBytes }, body);
   }
 
   /**

@@ -76,10 +76,10 @@ export interface Bucket {
    */
   openPart?(upload: MultipartUpload): OpenPart;
   /**
-   * The bytes of a stored part before the upload is complete, or a range within them; `undefined` if it is not there.
-   * Stores without this method show them only after that.
+   * Bytes from an offset on of parts whose upload is not complete, up to the end of some part; `undefined` if they are
+   * not there. Stores without this method show them only after that.
    */
-  readPart?(upload: MultipartUpload, part: StoredPart, range: ByteRange): Promise<ReadableStream | undefined>;
+  readParts?(key: string, parts: StoredPart[], offset: number): Promise<ReadableStream | undefined>;
   /**
    * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
    * same parts again may also return `completed`.

@@ -80,7 +80,7 @@ async function isLinked(path: string): Promise<boolean> {
 
 test("a fetch whose object is evicted in the middle is resumed by the next client where it was", async () => {
   const { path, digest, subject } = newBlob(24 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 20 };
+  upstream.pace = { bytes: mebibyte, ms: 60 };
   const client = await open(path);
   await read(client, 12 * mebibyte);
   await crashFetch(subject);
@@ -124,8 +124,8 @@ test("a client that reads slowly slows down nobody, and gets all of it", async (
 });
 
 test("fifty clients at once, of which some wait for the end, cause one fetch", async () => {
-  const { path, digest } = newBlob(8 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 5 };
+  const { path, digest } = newBlob(2 * mebibyte);
+  upstream.pace = { bytes: mebibyte / 4, ms: 5 };
   const all = await Promise.all(Array.from({ length: 50 }, () => registry.must(200, "GET", path)));
   for (const { bytes } of all) assert.equal(digestOf(bytes), digest);
   assert.equal(upstream.count("GET", /blobs/), 1);

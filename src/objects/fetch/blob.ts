@@ -5,19 +5,20 @@
  * The upstream is not slowed down to the pace of slow clients. It waits a moment for the fastest one, so that not all
  * have to read what was stored.
  */
-import type { OpenBlob, RemoteRepository } from "../../client/repository.ts";
 import { log } from "../../log.ts";
 import { meter } from "../../metrics/meter.ts";
 import { type Failure, failure } from "../../oci/errors.ts";
 import { algorithmOf } from "../../oci/reference.ts";
+import { type Claim, DiskFull } from "../../storage/disk-space.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { BodyBroke } from "../../storage/streams.ts";
 import { minute, second } from "../../units.ts";
+import type { PartStreamer } from "../upload/part-streamer.ts";
 import { RunningHash } from "../upload/running-hash.ts";
 import { askUpstream, failureOf, type NoAnswer } from "./ask.ts";
 import { Bell } from "./bell.ts";
 import type { FetchHost } from "./host.ts";
-import { piecesAsTheyCome } from "./pieces.ts";
+import { openFrom, piecesAsTheyCome } from "./pieces.ts";
 import { FetchPlace } from "./place.ts";
 import type { StoredQuestion } from "./store.ts";
 import { StoredBlob } from "./stored-blob.ts";
@@ -31,8 +32,11 @@ const mostAttempts = 20;
 const mostIdleAttempts = 3;
 const pauseMs = second;
 
-/** How long the bytes of a part stay in memory for the fastest client, at most. */
+/**
+ * How long bytes stay in memory for the fastest client, at most: less if what is stored can be read before the end.
+ */
 const leaderMs = 100;
+const streamedLeaderMs = 20;
 
 /** How long a fetch goes on that nobody waits for, if it is not past half. */
 const aloneMs = minute;
@@ -54,6 +58,11 @@ class GivenUp extends Error {
   }
 }
 
+function busy({ upstream }: StoredQuestion): GivenUp {
+  const told = failure("UPSTREAM_UNREACHABLE", { upstream, retryAfterSeconds: 5 });
+  return new GivenUp(told, "too many fetches are under way");
+}
+
 /** One fetch. {@link run} is called once. */
 export class BlobFetch {
   /** Rings when bytes came, when they were stored, and at the end. */
@@ -66,7 +75,10 @@ export class BlobFetch {
   readonly #place: FetchPlace;
   readonly #moved = new Bell();
   #window: FetchWindow | undefined;
+  /** What stores bytes as they come, if the bucket takes them so. */
+  #streamer: PartStreamer | undefined;
   #hash: RunningHash | undefined;
+  #claim: Claim | undefined;
   #storing: Promise<unknown> | undefined;
   #storeFailure: unknown;
   #sizeBytes: number | undefined;
@@ -93,11 +105,6 @@ export class BlobFetch {
     return this.#ending?.ok === true ? this.#ending.location.sizeBytes : this.#sizeBytes;
   }
 
-  /** Whether the upstream answers with the blob. */
-  get hasBegun(): boolean {
-    return this.#hasBegun;
-  }
-
   /** Up to which offset bytes may be given to clients. */
   get released(): number {
     return Math.max(0, (this.#window?.end ?? 0) - heldBackBytes);
@@ -111,6 +118,11 @@ export class BlobFetch {
   /** A copy of released bytes from an offset on; `undefined` if they are not in memory. */
   read(offset: number): Uint8Array | undefined {
     return this.#window?.read(offset, this.released);
+  }
+
+  /** The clients that read along. */
+  liveReaders(): Reader[] {
+    return [...this.readers].filter(({ isLive }) => isLive);
   }
 
   /** To be called when a reader has moved on. */
@@ -131,15 +143,18 @@ export class BlobFetch {
       const start = await this.stored.open(this.#question);
       const { settings } = this.#host;
       if (start === 0) this.#hash = new RunningHash(algorithmOf(this.#question.digest));
-      this.#window = new FetchWindow(this.stored.partBytes, settings.uploadBufferBytes, start);
+      this.#streamer = this.stored.openStreamer(this.#question, () => this.arrived.ring());
+      this.#window = new FetchWindow(settings.uploadPartBytes, settings.uploadBufferBytes, start);
       if (!this.stored.isVerified) {
-        if (!(await this.#place.take())) throw this.#busy();
+        if (!(await this.#place.take())) throw busy(this.#question);
         await this.#receive();
       }
       this.#ending = await this.#finish(this.#window);
     } catch (error) {
       this.#ending = await this.#giveUp(error);
     } finally {
+      this.#claim?.release();
+      await this.#streamer?.close();
       this.#window?.close();
       this.arrived.ring();
       this.#place.leave();
@@ -148,7 +163,8 @@ export class BlobFetch {
 
   async #finish(window: FetchWindow): Promise<Ending> {
     await this.#storedAll();
-    const finished = await this.stored.finish(window.part, this.#hash, this.#question);
+    const rest = (await this.#streamer?.tail()) ?? window.part;
+    const finished = await this.stored.finish(rest, this.#hash, this.#question);
     if (finished.ok) return finished;
     const { digest } = this.#question;
     throw new GivenUp(this.#invalid(), `the bytes that came for ${digest} have another digest`);
@@ -165,6 +181,7 @@ export class BlobFetch {
         // The shard deletes the key in the end.
         log("warn", "fetch not discarded", { ...facts, error: String(failed) });
       });
+    if (error instanceof DiskFull) return failure("DISK_FULL");
     return error instanceof GivenUp ? error.failure : failure("UNAVAILABLE", { digest });
   }
 
@@ -194,7 +211,7 @@ export class BlobFetch {
     const offset = this.#end;
     if (this.#sizeBytes === offset && offset > 0) return undefined;
     const asked = await askUpstream(this.#host, this.#question, `${name}@${digest}`, "blob", (remote) =>
-      this.#openFrom(remote, offset),
+      openFrom(remote, digest, offset),
     );
     if (!asked.ok) return asked;
     const { body, size, skip } = asked.value;
@@ -216,20 +233,6 @@ export class BlobFetch {
     return { ok: false, outcome: "down", detail: "the upstream sent too few bytes" };
   }
 
-  /** Opens the blob from an offset on. `skip`: how many bytes come before that, as the upstream has no ranges. */
-  async #openFrom(
-    remote: RemoteRepository,
-    offset: number,
-  ): Promise<(OpenBlob & { skip: number }) | undefined> {
-    const { digest } = this.#question;
-    if (offset > 0) {
-      const ranged = await remote.openBlob(digest, { range: { offset } }).catch(() => undefined);
-      if (ranged !== undefined) return { ...ranged, skip: 0 };
-    }
-    const whole = await remote.openBlob(digest);
-    return whole && { ...whole, skip: offset };
-  }
-
   get #end(): number {
     return this.#window?.end ?? 0;
   }
@@ -248,18 +251,15 @@ export class BlobFetch {
     return failure("UPSTREAM_INVALID", { upstream: this.#question.upstream });
   }
 
-  #busy(): GivenUp {
-    const { upstream } = this.#question;
-    const busy = failure("UPSTREAM_UNREACHABLE", { upstream, retryAfterSeconds: 5 });
-    return new GivenUp(busy, "too many fetches are under way");
-  }
-
   async #take(piece: Uint8Array): Promise<void> {
     const window = this.#window;
     if (window === undefined) throw new TypeError("the fetch has not begun");
     if (this.#sizeBytes !== undefined && window.end + piece.byteLength > this.#sizeBytes)
       throw new GivenUp(this.#invalid(), "the upstream sent too many bytes");
+    this.#claim ??= await this.#host.space?.claim((this.#sizeBytes ?? 0) - window.end);
+    await this.#claim?.take(piece.byteLength);
     this.#hash?.update(piece);
+    await this.#streamer?.write(piece);
     meter.add("stowage_upstream_bytes_total", [this.#question.upstream, "fetched"], piece.byteLength);
     for (let rest = piece; rest.byteLength > 0; ) {
       if (window.isFull) await this.#nextPart(window);
@@ -270,10 +270,14 @@ export class BlobFetch {
     this.#place.keep();
   }
 
-  /** Stores the full part, while the next one fills if there is memory for both. */
+  /** Stores the full part, unless its bytes were stored as they came, while the next one fills if there is memory. */
   async #nextPart(window: FetchWindow): Promise<void> {
     await this.#storedAll();
     await this.#waitForLeader(window.start);
+    if (this.#streamer !== undefined) {
+      if (!window.tryNext()) window.restart();
+      return;
+    }
     const full = window.part;
     // A bucket in the same process always has work ready, and would keep the runtime from every other request.
     await scheduler.wait(1);
@@ -296,9 +300,9 @@ export class BlobFetch {
 
   /** Waits a moment until some client has read what is about to leave the memory. */
   async #waitForLeader(until: number): Promise<void> {
-    const deadline = performance.now() + leaderMs;
+    const deadline = performance.now() + (this.#streamer === undefined ? leaderMs : streamedLeaderMs);
     for (;;) {
-      const live = [...this.readers].filter(({ isLive }) => isLive);
+      const live = this.liveReaders();
       const left = deadline - performance.now();
       if (live.length === 0 || left <= 0 || live.some(({ offset }) => offset >= until)) return;
       await this.#moved.wait(left);

@@ -1,8 +1,30 @@
-/** Reads the body of an upstream's answer as its bytes come: a client waits for them. */
+/** Opens a blob of an upstream, and reads its bytes as they come: a client waits for them. */
+import type { OpenBlob, RemoteRepository } from "../../client/repository.ts";
+import type { Digest } from "../../oci/reference.ts";
 import { BodyBroke } from "../../storage/streams.ts";
 import { withTimeout } from "../../timeout.ts";
 
-const bufferBytes = 256 * 1024;
+const bufferBytes = 1024 * 1024;
+
+/** The least bytes that a read waits for: a read of few bytes takes as long as one of many. */
+const leastBytes = 64 * 1024;
+
+/**
+ * Opens a blob from an offset on; `undefined` if the upstream does not have it. `skip`: how many bytes come before the
+ * offset, as the upstream has no ranges.
+ */
+export async function openFrom(
+  remote: RemoteRepository,
+  digest: Digest,
+  offset: number,
+): Promise<(OpenBlob & { skip: number }) | undefined> {
+  if (offset > 0) {
+    const ranged = await remote.openBlob(digest, { range: { offset } }).catch(() => undefined);
+    if (ranged !== undefined) return { ...ranged, skip: 0 };
+  }
+  const whole = await remote.openBlob(digest);
+  return whole && { ...whole, skip: offset };
+}
 
 /**
  * The pieces of a body, each valid until the next one is requested. When the caller stops, the body is cancelled.
@@ -19,7 +41,7 @@ export async function* piecesAsTheyCome(
   let isDone = false;
   try {
     while (!isDone) {
-      const read = reader.read(new Uint8Array(buffer)).catch((error: unknown) => {
+      const read = reader.readAtLeast(leastBytes, new Uint8Array(buffer)).catch((error: unknown) => {
         throw new BodyBroke("the upstream broke off", { cause: error });
       });
       const reading = await withTimeout(read, silenceMs, undefined);

@@ -4,12 +4,12 @@
  */
 import { meter } from "../../metrics/meter.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { readPieces } from "../../storage/streams.ts";
+import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import { second } from "../../units.ts";
-import type { BlobFetch, Reader } from "./blob.ts";
+import type { BlobFetch, Ending, Reader } from "./blob.ts";
 import type { FetchHost } from "./host.ts";
 
-/** How many clients read along; more wait for the end. */
+/** How many clients read along; more wait for the end, and read what was adopted. */
 const mostLive = 16;
 
 /** How long a client waits without looking; the end is never missed for longer. */
@@ -20,31 +20,44 @@ class FetchBroke extends Error {
   override name = "FetchBroke";
 }
 
+/** What a client gets: a stream of all bytes, which breaks where the fetch fails; or how the fetch has ended. */
+export type Served =
+  | { isLive: true; sizeBytes: number; body: ReadableStream<Uint8Array> }
+  | { isLive: false; ending: Ending };
+
 /**
- * A stream of the whole blob. It breaks where the fetch fails.
+ * Serves a fetch to one client, once there are bytes to give: so what fails at once has a status of its own. Without a
+ * size, the client could not tell bytes that broke off from all of them, so it gets none before the end.
  *
  * @param upstream the id, for the metrics
  */
-export function streamOf(
-  host: FetchHost,
-  fetch: BlobFetch,
-  sizeBytes: number,
-  upstream: string,
-): ReadableStream<Uint8Array> {
-  const { readable, writable } = new FixedLengthStream(sizeBytes);
-  host.waitUntil(give(host, fetch, writable, upstream));
-  return readable;
+export async function serveFetch(host: FetchHost, fetch: BlobFetch, upstream: string): Promise<Served> {
+  const isLive = fetch.liveReaders().length < mostLive;
+  const reader: Reader = { offset: 0, isLive };
+  fetch.readers.add(reader);
+  try {
+    for (;;) {
+      const { ending, sizeBytes } = fetch;
+      if (ending !== undefined) return { isLive: false, ending };
+      if (isLive && fetch.released > 0 && sizeBytes !== undefined) {
+        const { readable, writable } = new FixedLengthStream(sizeBytes);
+        host.waitUntil(give(host, fetch, reader, writable, upstream));
+        return { isLive: true, sizeBytes, body: readable };
+      }
+      await fetch.arrived.wait(lookEveryMs);
+    }
+  } finally {
+    if (fetch.ending !== undefined) fetch.noteGone(reader);
+  }
 }
 
 async function give(
   host: FetchHost,
   fetch: BlobFetch,
+  reader: Reader,
   writable: WritableStream<Uint8Array>,
   upstream: string,
 ): Promise<void> {
-  const live = [...fetch.readers].filter(({ isLive }) => isLive);
-  const reader: Reader = { offset: 0, isLive: live.length < mostLive };
-  fetch.readers.add(reader);
   const writer = writable.getWriter();
   const write = async (bytes: Uint8Array) => {
     await writer.write(bytes);
@@ -53,10 +66,9 @@ async function give(
     fetch.noteMoved();
   };
   try {
-    if (reader.isLive) await giveLive(fetch, reader, write, upstream);
-    while (fetch.ending === undefined) await fetch.arrived.wait(lookEveryMs);
-    if (!fetch.ending.ok) throw new FetchBroke(fetch.ending.error);
-    await giveRest(host, fetch.ending.location, reader.offset, write);
+    const ending = await giveLive(fetch, reader, write, upstream);
+    if (!ending.ok) throw new FetchBroke(ending.error);
+    await giveRest(host, ending.location, reader.offset, write);
     await writer.close();
   } catch (error) {
     // The client has gone, or must see that this is not all.
@@ -68,8 +80,8 @@ async function give(
 
 type Write = (bytes: Uint8Array) => Promise<void>;
 
-/** Gives bytes while the fetch is under way. */
-async function giveLive(fetch: BlobFetch, reader: Reader, write: Write, upstream: string): Promise<void> {
+/** Gives bytes while the fetch is under way; returns how it ended. */
+async function giveLive(fetch: BlobFetch, reader: Reader, write: Write, upstream: string): Promise<Ending> {
   let hasLagged = false;
   while (fetch.ending === undefined) {
     const bytes = fetch.read(reader.offset);
@@ -80,14 +92,24 @@ async function giveLive(fetch: BlobFetch, reader: Reader, write: Write, upstream
     if (reader.offset < fetch.inMemoryFrom) {
       if (!hasLagged && reader.offset > 0) meter.add("stowage_upstream_lagged_total", [upstream]);
       hasLagged = true;
-      const stored: ReadableStream | undefined = await fetch.stored.read(reader.offset);
-      if (stored !== undefined) {
-        await writeAll(stored, write);
-        continue;
-      }
+      if (await giveStored(fetch, reader, write)) continue;
     }
     await fetch.arrived.wait(lookEveryMs);
   }
+  return fetch.ending;
+}
+
+/** Gives bytes that are stored but not adopted yet; false if there are none. */
+async function giveStored(fetch: BlobFetch, reader: Reader, write: Write): Promise<boolean> {
+  const from = reader.offset;
+  try {
+    const stored = await fetch.stored.read(from);
+    if (stored !== undefined) await writeAll(stored, write);
+  } catch (error) {
+    // Bytes that were here already are adopted in the place of these, which are deleted then.
+    if (!(error instanceof BodyBroke)) throw error;
+  }
+  return reader.offset > from;
 }
 
 /** Gives the bytes from an offset on from where they are now. */

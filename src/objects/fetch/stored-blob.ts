@@ -9,12 +9,16 @@ import { commitFetched } from "../../rpc/commit-blob.ts";
 import { shardStub } from "../../rpc/stubs.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { storePart, type UploadParts } from "../upload/append.ts";
+import { openMultipart, storePart, type UploadParts } from "../upload/append.ts";
 import { assemble } from "../upload/assemble.ts";
+import { PartStreamer } from "../upload/part-streamer.ts";
 import type { RunningHash } from "../upload/running-hash.ts";
 import { UploadStore } from "../upload/store.ts";
 import { type FetchHost, resumeEveryMs, resumeJob } from "./host.ts";
 import type { StoredQuestion } from "./store.ts";
+
+/** How old a part becomes before it ends, in milliseconds. */
+const maxPartAgeMs = 500;
 
 /** The bytes of one fetch, as they are stored. */
 export class StoredBlob {
@@ -23,6 +27,7 @@ export class StoredBlob {
   readonly #digest: Digest;
   readonly #store: UploadStore;
   readonly #parts: UploadParts;
+  #storedBytes = 0;
 
   constructor(host: FetchHost, id: string, digest: Digest) {
     this.#host = host;
@@ -34,7 +39,10 @@ export class StoredBlob {
 
   /** Begins, or goes on where an earlier life of the object stopped. Returns the offset of the next byte. */
   async open(question: StoredQuestion): Promise<number> {
-    if (this.#store.exists()) return this.#store.read().offset;
+    if (this.#store.exists()) {
+      this.#storedBytes = this.#store.read().offset;
+      return this.#storedBytes;
+    }
     const { clock, env, settings } = this.#host;
     const { digest, repository, origin } = question;
     const key = newBlobKey();
@@ -49,9 +57,9 @@ export class StoredBlob {
     return 0;
   }
 
-  /** The size of all parts but the last. */
-  get partBytes(): number {
-    return this.#store.read().partBytes;
+  /** How many bytes are stored in parts that are complete. */
+  get storedBytes(): number {
+    return this.#storedBytes;
   }
 
   /** Whether all bytes were verified in an earlier life of the object. */
@@ -59,28 +67,57 @@ export class StoredBlob {
     return this.#store.exists() && this.#store.read().state === "finishing";
   }
 
-  /** Stores the next part. The first one is written down before, so that it is not forgotten. */
+  /** Stores the next part, of the size that all have, for a bucket that needs that. */
   async addPart(bytes: Uint8Array, question: StoredQuestion): Promise<void> {
-    const { change, due, store, clock } = this.#host;
-    if (this.#store.read().uploadId === null) {
-      change((tx) => {
-        store.put(tx, this.#id, question);
-        due.set(tx, resumeJob, this.#id, clock.now() + resumeEveryMs);
-      });
-      due.arm();
-    }
+    this.#remember(question);
     await storePart(this.#parts, bytes);
+    this.#storedBytes += bytes.byteLength;
   }
 
-  /** Bytes of a stored part from an offset on; `undefined` where they cannot be read before the end. */
+  /**
+   * What takes bytes as they come, for a bucket that holds no part in memory; `undefined` for others. Parts end after a
+   * moment, so that clients that join late can read them.
+   *
+   * @param onPart called when a part was stored
+   */
+  openStreamer(question: StoredQuestion, onPart: () => void): PartStreamer | undefined {
+    const { bucket, change } = this.#host;
+    const { openPart } = bucket;
+    if (openPart === undefined) return undefined;
+    return new PartStreamer({
+      readTail: () => new Uint8Array(),
+      tailLength: () => 0,
+      openPart: async () => {
+        this.#remember(question);
+        return openPart.call(bucket, await openMultipart(this.#parts));
+      },
+      addPart: (etag, sizeBytes) => {
+        const partNumber = this.#store.partCount() + 1;
+        change((tx) => this.#store.addPart(tx, { partNumber, etag }, sizeBytes));
+        this.#storedBytes += sizeBytes;
+        onPart();
+      },
+      maxPartAgeMs,
+    });
+  }
+
+  /** Writes the fetch down before its first part, so that a new life of the object knows of it. */
+  #remember(question: StoredQuestion): void {
+    if (this.#store.read().uploadId !== null) return;
+    const { change, due, store, clock } = this.#host;
+    change((tx) => {
+      store.put(tx, this.#id, question);
+      due.set(tx, resumeJob, this.#id, clock.now() + resumeEveryMs);
+    });
+    due.arm();
+  }
+
+  /** Stored bytes from an offset on, not all of them; `undefined` where they cannot be read (yet). */
   async read(offset: number): Promise<ReadableStream<Uint8Array> | undefined> {
     const { bucket } = this.#host;
-    if (bucket.readPart === undefined || !this.#store.exists()) return undefined;
-    const { key, uploadId, partBytes } = this.#store.read();
-    const part = this.#store.parts()[Math.floor(offset / partBytes)];
-    if (uploadId === null || part === undefined) return undefined;
-    const within = offset % partBytes;
-    return bucket.readPart({ key, uploadId }, part, { offset: within, length: partBytes - within });
+    if (bucket.readParts === undefined || offset >= this.#storedBytes || !this.#store.exists())
+      return undefined;
+    return bucket.readParts(this.#store.read().key, this.#store.parts(), offset);
   }
 
   /**
