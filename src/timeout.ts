@@ -17,3 +17,23 @@ export async function withTimeout<T, Late>(
     clearTimeout(timer);
   }
 }
+
+/** A call has not been answered in time. What it does may still happen. */
+export class TimedOut extends Error {
+  override name = "TimedOut";
+}
+
+const late = Symbol("late");
+
+/**
+ * What a call comes to, if that takes at most `timeoutMs` milliseconds.
+ *
+ * @throws TimedOut if it takes longer, and whatever the call throws
+ */
+export async function answerWithin<T>(timeoutMs: number, call: Promise<T>): Promise<T> {
+  const answer = await withTimeout(call, timeoutMs, late);
+  if (answer !== late) return answer as T;
+  // Nobody waits for it any more.
+  call.catch(() => {});
+  throw new TimedOut(`no answer within ${timeoutMs / 1000} s`);
+}

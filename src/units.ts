@@ -3,6 +3,17 @@ export const second = 1000;
 export const minute = 60 * second;
 export const hour = 60 * minute;
 export const day = 24 * hour;
+
+/** The day of a time in milliseconds since 1970, counted from 1970, in UTC. */
+export function dayOf(timeMs: number): number {
+  return Math.floor(timeMs / day);
+}
+
+/** A day as it is written: `2026-11-29`. */
+export function formatDay(days: number): string {
+  return new Date(days * day).toISOString().slice(0, 10);
+}
+
 export const kibibyte = 1024;
 export const mebibyte = 1024 * kibibyte;
 export const gibibyte = 1024 * mebibyte;

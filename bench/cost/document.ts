@@ -79,9 +79,13 @@ ${scenarioTable(pushScenarios())}
 
 Most of it are rows: what is to be done about an upload or a blob is written down before it is done. They are counted as they are billed: with those of indexes and of new tables, and one for each alarm that is set. Storage itself is ${"$0.015"} a GB and month.
 
+## What lists show
+
+Kind, size, platforms and pusher are columns of a manifest's row, and the day of last use is one of the rows of manifests and tags: a push writes no row more for them. A use costs what the row "the first use of the repository on a day" says beyond its neighbour; a further isolate on the same day costs a call and no row. A page of tags or manifests is one call (\`LEDGERS.describeTags\`, \`LEDGERS.listManifests\`). The first that shows an image whose platform only the config says reads that config (at most 100 a page, each a read of R2 and a look-up of its location), and stores what it says: one call (\`LEDGERS.addConfigFacts\`), and a row for each.
+
 ## Every request
 
-Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
+Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). Once a day it tells a ledger of each manifest and each tag that is used (\`LEDGERS.recordUses\`, after the answer): a call, and a row for each whose day is not stored yet. What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
 
 ${operationTable()}
 `;

@@ -86,12 +86,26 @@ export function pullScenarios(): Scenario[] {
     requests: byTag.requests + 1,
     calls: { ...byTag.calls, "MANIFESTS.get": 2 },
   };
+  const firstCalls: Record<string, number> = {};
+  for (const calls of [byTag.calls, tellUse.calls]) add(firstCalls, calls);
+  const first: Scenario = {
+    ...byTag,
+    does: "by tag, in an isolate that has seen nothing, the first use of the repository on a day",
+    calls: firstCalls,
+    rowsWritten: tellUse.rowsWritten,
+  };
   const { tag } = pullRequests;
   // All but the challenge show a token, for which such an isolate has to read the keys.
   const keys = { "CATALOG.signingKeys": tag.length - 1 };
   const worst = sequence("by tag, the worst: each request in an isolate of its own", "cold", tag, keys);
-  return [...inOneIsolate.slice(0, 1), index, ...inOneIsolate.slice(1), worst];
+  return [...inOneIsolate.slice(0, 1), index, first, ...inOneIsolate.slice(1), worst];
 }
+
+/**
+ * What an isolate does at its first use of a tag on a day, and what the ledger does if that is the first of all: it
+ * stores the day for the tag, the manifest and the repository, and tells the catalog.
+ */
+export const tellUse = { calls: { "LEDGERS.recordUses": 1, "CATALOG.putRepository": 1 }, rowsWritten: 4 };
 
 function timesSix(...names: OperationName[]): OperationName[] {
   return Array.from({ length: 6 }, () => names).flat();

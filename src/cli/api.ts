@@ -59,6 +59,9 @@ type PathsOfWork = {
   [P in PathsWith<"POST">]: OperationAt<P, "POST"> extends { isRepeatable: true } ? P : never;
 }[PathsWith<"POST">];
 
+/** The paths that answer with something that was pushed, as it is. */
+type PathsOfContent = Extract<Path, `${string}/content`>;
+
 /**
  * Requests to the API, typed by its contract: paths are written as it has them. Every failure is a {@link CommandError}
  * that says what was wrong.
@@ -147,6 +150,19 @@ export class Api {
       if (value !== undefined) url.searchParams.set(name, value);
     }
     return url;
+  }
+
+  /**
+   * Opens something that was pushed, by a read that is no pull; `undefined` where the repository does not have it. Its
+   * body takes as long as it takes.
+   */
+  async open(
+    path: PathsOfContent,
+    params: Record<string, string>,
+  ): Promise<ReadableStream<Uint8Array> | undefined> {
+    const response = await this.#connection.send(this.#address(path, { params }), { method: "GET" });
+    if (response.ok) return response.body ?? new Blob([]).stream();
+    return await unlessUnknown(Promise.reject(await this.#refusalOf(response)));
   }
 
   async #exchange(

@@ -31,20 +31,6 @@ export class Content {
     });
   }
 
-  /** A manifest's or blob's bytes as a stream; `undefined` where the repository does not have it. */
-  async open(
-    repository: string,
-    kind: "manifests" | "blobs",
-    digest: Digest,
-  ): Promise<ReadableStream<Uint8Array> | undefined> {
-    return await this.#say(async () => {
-      const remote = this.#repository(repository, "pull");
-      if (kind === "blobs") return (await remote.openBlob(digest))?.body;
-      const manifest = await remote.manifest(digest);
-      return manifest === undefined ? undefined : new Blob([manifest.bytes]).stream();
-    });
-  }
-
   /** Pushes a blob, unless it is there; `from`: a repository that may have it. Returns whether it was sent. */
   async pushBlob(
     repository: string,
@@ -75,11 +61,6 @@ export class Content {
   ): Promise<void> {
     const remote = this.#repository(repository, "pull", "push");
     await this.#say(() => remote.putManifest(digest, mediaType, body, { tags }));
-  }
-
-  /** The tags of a repository, to the last page. */
-  async tags(repository: string): Promise<string[]> {
-    return await this.#say(() => Array.fromAsync(this.#repository(repository, "pull").tags()));
   }
 
   /** Deletes a tag, or a manifest by its digest. The code of the error is the specification's where there is none. */

@@ -4,27 +4,29 @@ import type { Writable } from "node:stream";
 /** Where a command prints. */
 export class Output {
   readonly isJson: boolean;
-  readonly #stdout: Writable;
+  readonly #stdout: Writable & { isTTY?: boolean };
   readonly #stderr: Writable;
 
-  constructor(stdout: Writable, stderr: Writable, isJson: boolean) {
+  constructor(stdout: Writable & { isTTY?: boolean }, stderr: Writable, isJson: boolean) {
     this.#stdout = stdout;
     this.#stderr = stderr;
     this.isJson = isJson;
   }
 
-  /** Prints a list of `things`: as JSON, or as a table; `toRow` gives the cells of an entry. */
-  list<T>(things: string, entries: T[], columns: string[], toRow: (entry: T) => string[]): void {
+  /**
+   * Prints a list: as JSON, or as a table; `toRow` gives the cells of an entry. `none`: what is said of an empty list,
+   * such as `there are no accounts`.
+   */
+  list<T>(none: string, entries: T[], columns: string[], toRow: (entry: T) => string[]): void {
     if (this.isJson) this.json(entries);
-    else if (entries.length === 0) this.note(`there are no ${things}`);
+    else if (entries.length === 0) this.note(none);
     else this.#write(formatTable([columns, ...entries.map(toRow)]));
   }
 
-  /** Prints a list of texts: as JSON, or one a line. */
-  lines(things: string, entries: string[]): void {
-    if (this.isJson) this.json(entries);
-    else if (entries.length === 0) this.note(`there are no ${things}`);
-    else this.#write(formatTable(entries.map((entry) => [entry])));
+  /** A digest for a cell: short in a terminal, whole where another program may read it. */
+  digest(text: string): string {
+    const [, short] = /^([a-z0-9]+:[0-9a-f]{12})[0-9a-f]+$/.exec(text) ?? [];
+    return this.#stdout.isTTY === true ? (short ?? text) : text;
   }
 
   /** Prints one thing: as JSON, or one field a line. */

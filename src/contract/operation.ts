@@ -37,8 +37,22 @@ export type Audit = { readonly action: string | readonly string[]; readonly targ
  */
 export type Paging = { readonly most: number; readonly last: "text" | "integer" | "none" };
 
-/** A way to answer. Without `body` the answer has none. */
-export type AnswerDeclaration = { readonly description: string; readonly body?: GenericSchema };
+/**
+ * A way to answer: with `body` as JSON; with `content` as the bytes of something that was pushed, of this media type
+ * (any: of its own); or, without either, with nothing.
+ */
+export type AnswerDeclaration = {
+  readonly description: string;
+  readonly body?: GenericSchema;
+  readonly content?: string;
+};
+
+/** An answer with the bytes of something that was pushed, and the headers that describe it. */
+export type ContentAnswer = {
+  readonly headers?: Record<string, string>;
+  readonly body?: ReadableStream | Uint8Array | string;
+  readonly contentLength?: number;
+};
 
 type Declaration = {
   /** The operation's name in OpenAPI, where it is unique. */
@@ -146,9 +160,11 @@ export type SentBodyOf<O> = O extends { readonly body: infer Body extends Generi
   ? InferInput<Body>
   : undefined;
 
-type BodyOfAnswer<A> = A extends { readonly body: infer Body extends GenericSchema }
-  ? InferOutput<Body>
-  : undefined;
+type BodyOfAnswer<A> = A extends { readonly content: string }
+  ? ContentAnswer
+  : A extends { readonly body: infer Body extends GenericSchema }
+    ? InferOutput<Body>
+    : undefined;
 
 /** What an operation answers with, by status. */
 export type AnswersOf<O> = O extends { readonly answers: infer Answers }

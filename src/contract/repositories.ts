@@ -1,7 +1,7 @@
 /** `/repositories`: repositories as wholes. */
 import * as v from "valibot";
 import type { Resource } from "./operation.ts";
-import { count, must, time } from "./schemas.ts";
+import { count, day, must, time } from "./schemas.ts";
 
 const maxDescriptionLength = 1000;
 
@@ -25,6 +25,12 @@ const listed = {
   ...settings,
   pulls: v.pipe(count, v.description("How often a manifest of it was pulled.")),
   lastPulledAt: v.optional(time),
+  lastUsed: v.optional(
+    v.pipe(
+      day,
+      v.description("The last day on which anything of it was used: pulled, or asked for by a client."),
+    ),
+  ),
 };
 
 /** What can be changed of a repository, and what it is called. */

@@ -47,6 +47,9 @@ export const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 /** A point in time, as ISO 8601 in UTC. */
 export const time = v.pipe(v.string(), v.isoTimestamp());
 
+/** A day in UTC, such as `2026-11-29`. */
+export const day = v.pipe(v.string(), v.isoDate());
+
 /** The name of a repository. */
 export const repositoryName = refusedAs(
   { error: "NAME_INVALID", member: "name" },

@@ -1,7 +1,31 @@
-/** `/repositories/{name}/tags`: how tags moved, and putting them back. */
+/** `/repositories/{name}/tags`: what tags point at, how they moved, and putting them back. */
 import * as v from "valibot";
+import { manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
 import { count, digest, must, time } from "./schemas.ts";
+
+/** A tag as it is listed, with what is known of its manifest. */
+export const tagEntry = v.object({
+  tag: v.string(),
+  ...manifestFacts,
+  updatedAt: v.pipe(time, v.description("When the tag was pointed at this manifest.")),
+  updatedBy: v.optional(
+    v.pipe(v.string(), v.description("Who did that. Missing once the history of the tag is forgotten.")),
+  ),
+});
+
+/** One of {@link tagEntry}. */
+export type ListedTag = v.InferOutput<typeof tagEntry>;
+
+/** A tag, and what else leads to its manifest. */
+export const tagDetails = v.object({
+  ...tagEntry.entries,
+  otherTags: v.pipe(
+    v.array(v.string()),
+    v.description("The other tags that point at the manifest, of the first 10,000."),
+  ),
+  indexes: v.pipe(v.array(v.string()), v.description("The indexes that list it, the first 100.")),
+});
 
 /** A move of a tag. */
 export const tagMove = v.object({
@@ -33,6 +57,25 @@ export const tagRestore = v.strictObject({
 });
 
 export const tags = {
+  "/repositories/{name}/tags": {
+    name: "tag-list",
+    GET: {
+      id: "describeTags",
+      summary: "Lists tags with what they point at, by name",
+      access: { repository: "pull" },
+      page: { most: 1000, last: "text" },
+      answers: { 200: { description: "A page of tags", body: v.object({ tags: v.array(tagEntry) }) } },
+    },
+  },
+  "/repositories/{name}/tags/{tag}": {
+    name: "tag-details",
+    GET: {
+      id: "getTag",
+      summary: "Says what a tag points at, and what else leads there",
+      access: { repository: "pull" },
+      answers: { 200: { description: "The tag", body: tagDetails } },
+    },
+  },
   "/repositories/{name}/tags/{tag}/history": {
     name: "tag-history",
     GET: {

@@ -52,7 +52,7 @@ export type Context = {
 };
 
 /** A request about one repository. `cached`: what it stands for, if its name is one of an upstream. */
-export type RepositoryContext = Context & { repository: RepositoryName; cached: Cached | undefined };
+export type RepositoryContext = Context & { repository: RepositoryName; cached?: Cached | undefined };
 
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;

@@ -30,6 +30,7 @@ import { makeShardParts, type ShardParts } from "./blob-shard/parts.ts";
 import { scrubDigests } from "./blob-shard/scrub.ts";
 import { isTombstone } from "./blob-shard/store.ts";
 import { type DueJob, jobOn } from "./due.ts";
+import { runScrub, scheduleScrub } from "./scrub/schedule.ts";
 import type { Tx } from "./sql.ts";
 
 const nothing = { objects: 0, bytes: 0 };
@@ -127,12 +128,12 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   /** Makes bytes the content of their digest, and replaces those that it had. */
   #take(tx: Tx, pushed: BlobLocation, repository: RepositoryName, rejected: Rejected): Adoption {
-    const { store, due, settings } = this.#parts;
+    const { store, due } = this.#parts;
     const known = store.blob(pushed.digest);
     if (known?.key !== pushed.key) {
       if (known !== undefined) this.#replace(tx, known, rejected.get(known.key));
       store.setBlob(tx, pushed);
-      due.scrubLater(tx, settings.scrubEveryMs);
+      scheduleScrub(tx, this.#parts);
       store.cancelDeletion(tx, pushed.key);
       due.clear(tx, readAgainJob, pushed.digest);
     }
@@ -245,10 +246,8 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     delete: (rows) => deleteTombstoned(this.#parts, rows),
     forget: (rows) => forgetTombstones(this.#parts, rows),
     [readAgainJob]: jobOn<Digest>((rows) => readAgain(this.#parts, rows)),
-    [scrubJob]: (rows) => {
-      const { due, settings } = this.#parts;
-      return due.scrub(rows, settings.scrubEveryMs, (after) => this.scrub(after));
-    },
+    [scrubJob]: (rows) =>
+      runScrub({ ...this.#parts, storage: this.ctx.storage }, rows, (after) => this.scrub(after)),
   };
 
   /** Runs one transaction, and starts what it left to be done, `by` a time if it can be later. */

@@ -37,6 +37,7 @@ import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
 import { DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
+import { runScrub, scheduleScrub } from "./scrub/schedule.ts";
 import { type Tx, transaction } from "./sql.ts";
 
 /** For how many repositories the metrics show pulls. */
@@ -69,18 +70,21 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#stores = { objects: env, bucket: openBucket(env), replica: openReplica(env), settings };
     this.#change((tx) => {
       applySchema(tx, catalogSchema);
-      this.#due.scrubLater(tx, settings.scrubEveryMs);
+      scheduleScrub(tx, { due: this.#due, clock, settings });
     });
     void this.#due.wake();
   }
 
   /** Scrubs the bucket and the replica periodically. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    const scrubbed = {
+      storage: this.ctx.storage,
+      clock: this.#clock,
+      due: this.#due,
+      settings: this.#settings,
+    };
     const scrub = (after: string) => scrubStores(this.#stores, after, this.#clock.now());
-    await this.#due.runAlarm(
-      { [scrubJob]: (rows) => this.#due.scrub(rows, this.#settings.scrubEveryMs, scrub) },
-      invocation,
-    );
+    await this.#due.runAlarm({ [scrubJob]: (rows) => runScrub(scrubbed, rows, scrub) }, invocation);
   }
 
   #change<T>(work: (tx: Tx) => T): T {
@@ -89,8 +93,8 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo): Promise<void> {
-    this.#change((tx) => this.#repositories.put(tx, info));
+  async putRepository(info: RepositoryInfo, usedDay?: number): Promise<void> {
+    this.#change((tx) => this.#repositories.put(tx, info, usedDay));
   }
 
   async removeRepository(repository: RepositoryName): Promise<void> {

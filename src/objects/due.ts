@@ -2,8 +2,8 @@
  * Scheduled jobs of an object. Each is a row that is due at a time; the alarm is set to the earliest.
  *
  * The platform runs an alarm at least once, perhaps late, and gives up after six failures in a row. So the runner
- * catches every error, postpones what failed, and sets the next alarm when it is done. If the previous run died, it
- * sets the next alarm before it does anything else.
+ * catches every error, postpones what failed or takes too long, and sets the next alarm when it is done. If the previous
+ * run died, it sets the next alarm before it does anything else.
  *
  * Setting an alarm is billed as a row, and on one machine it is several writes to a disk. So no alarm is set if an
  * earlier one is set already, and none is moved to a later time: the early alarm finds nothing due, and sets the right
@@ -11,7 +11,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
-import { logFindings, type ScrubStep, scrubJob, scrubPauseMs } from "../rpc/scrub-report.ts";
+import { answerWithin, TimedOut } from "../timeout.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: its id, and since when, in milliseconds since 1970. */
@@ -38,6 +38,8 @@ export type DueColumn = { table: string; id: string; at: string; isDue: string }
 const batchSize = 100;
 const postponeMs = 30_000;
 const jobBudgetMs = 10_000;
+/** How long one run of a job may take. Its rows are postponed then, and other jobs go on. */
+const mostJobMs = 150_000;
 const farFuture = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -54,6 +56,8 @@ export class DueTable {
   /** Whether the object is still finding out which alarm is set. */
   #isWaking = false;
   #running: Promise<unknown> = Promise.resolve();
+  /** The kinds of jobs that took too long and still run. They are not run a second time meanwhile. */
+  readonly #overdue = new Set<string>();
   /** How many runs of the alarm are under way or waiting. */
   #alarmRuns = 0;
 
@@ -227,7 +231,8 @@ export class DueTable {
       while (this.#clock.now() <= deadline) {
         const found = this.#dueRows(kind, this.#clock.now(), batchSize);
         if (found.length === 0) break;
-        await this.#attempt(kind, job, found);
+        if (!this.#overdue.has(kind)) await this.#attempt(kind, job, found);
+        this.#postpone(kind, found);
       }
       // A job may have made another kind due.
       kinds = this.#kindsDue(jobs);
@@ -245,36 +250,16 @@ export class DueTable {
     return new Set(Object.keys(jobs).filter((kind) => this.#dueRows(kind, now, 1).length > 0));
   }
 
-  /** Schedules an object's own scrub, unless it is scheduled or turned off. */
-  scrubLater(tx: Tx, everyMs: number | undefined): void {
-    if (everyMs !== undefined && !this.has(scrubJob)) this.set(tx, scrubJob, "", this.#clock.now() + everyMs);
-  }
-
-  /** Does the next piece of an object's own scrub, logs what it finds, and schedules the piece after that. */
-  async scrub(
-    given: DueRow[],
-    everyMs: number | undefined,
-    step: (after: string) => Promise<ScrubStep>,
-  ): Promise<void> {
-    for (const { id } of given) {
-      const done = everyMs === undefined ? undefined : await step(id);
-      if (done !== undefined) logFindings(done.report);
-      transaction(this.#storage, (tx) => {
-        this.clear(tx, scrubJob, id);
-        const next = done?.next;
-        if (next !== undefined) this.set(tx, scrubJob, next, this.#clock.now() + scrubPauseMs);
-        else if (everyMs !== undefined) this.set(tx, scrubJob, "", this.#clock.now() + everyMs);
-      });
-    }
-  }
-
   async #attempt(kind: string, job: DueJob, given: DueRow[]): Promise<void> {
+    const running = job(given);
     try {
-      await job(given);
+      await answerWithin(mostJobMs, running);
     } catch (error) {
       log("error", "job failed", { kind, error: String(error) });
+      if (!(error instanceof TimedOut)) return;
+      this.#overdue.add(kind);
+      void running.catch(() => {}).finally(() => this.#overdue.delete(kind));
     }
-    this.#postpone(kind, given);
   }
 
   /** Postpones the rows that were not changed. A changed row already has its new time. */

@@ -11,9 +11,6 @@ import type { Origin } from "../oci/event.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type {
   LedgerApi,
-  LinkOutcome,
-  LinkRequest,
-  ManifestEntry,
   ManifestPut,
   ManifestStat,
   Page,
@@ -32,10 +29,19 @@ import type {
   TagState,
   UpstreamTrouble,
 } from "../rpc/cache-api.ts";
+import type { LinkOutcome, LinkRequest } from "../rpc/link-request.ts";
+import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
-import { listManifests, listReferrers, readUsage } from "./ledger/listing.ts";
+import {
+  findManifest,
+  findTag,
+  listManifests,
+  listReferrers,
+  listTags,
+  readUsage,
+} from "./ledger/listing.ts";
 import { LedgerObject } from "./ledger/object.ts";
 import type { Tx } from "./sql.ts";
 
@@ -182,6 +188,37 @@ export class Ledger extends LedgerObject implements LedgerApi {
     return { ok: true, page: listManifests(this.sql, last, limit) };
   }
 
+  async describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const manifest = findManifest(this.sql, digest);
+    return manifest === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, manifest };
+  }
+
+  async describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: listTags(this.sql, last, limit) };
+  }
+
+  async describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const found = findTag(this.sql, tag);
+    return found === undefined ? failure("MANIFEST_UNKNOWN", { tag }) : { ok: true, tag: found };
+  }
+
+  async addConfigFacts(facts: ConfigFacts[]): Promise<void> {
+    if (this.exists) this.change(undefined, (tx) => this.parts.facts.addConfigs(tx, facts));
+  }
+
+  async recordUses(uses: Use[], day: number): Promise<void> {
+    if (!this.exists) return;
+    const { repository } = this.parts;
+    this.parts.uses.record(uses, day);
+    if (repository.isCurrent) return;
+    repository.reload();
+    // If the catalog does not learn of it, it does on the next day of use.
+    this.ctx.waitUntil(repository.announce().catch(() => {}));
+  }
+
   async listReferrers(
     subject: AnyDigest,
     artifactType: string | undefined,
@@ -196,7 +233,9 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: this.parts.tags.history(tag, before, limit) };
+    const { tags } = this.parts;
+    if (!tags.isKnown(tag)) return failure("MANIFEST_UNKNOWN", { tag });
+    return { ok: true, page: tags.history(tag, before, limit) };
   }
 
   async restoreTag(
@@ -270,6 +309,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
   }
 
   async dropOrphanedRows(repository: RepositoryName, keys: ReplicaKey[]): Promise<ReplicaKey[]> {
-    return this.parts.scrub.dropOrphans(this.meta !== undefined, repository, keys);
+    return this.parts.scrub.dropOrphans(() => this.meta !== undefined, repository, keys);
   }
 }

@@ -31,6 +31,7 @@ import { openReplica, type Replica } from "../storage/replica.ts";
 import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
+import { Uses } from "./uses.ts";
 
 /** The registry, as one isolate sees it. */
 export interface Registry {
@@ -58,6 +59,7 @@ export interface Registry {
   /** Identifies this isolate among those that serve the registry. */
   readonly instance: string;
   readonly pullEvents: PullEvents;
+  readonly uses: Uses;
   ledger(name: RepositoryName): LedgerApi;
   shard(digest: Digest): BlobShardApi;
   /** The names of all shards, in order. */
@@ -100,6 +102,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     visibilities: new ExpiringLru(clock, 1024 * 1024, () => 300),
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
+    uses: new Uses(clock, (name) => repositoryStub(env, name)),
     ledger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
     shardNames: shardNames(env),

@@ -6,7 +6,7 @@ import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
-import type { ManifestEntry, Page } from "../rpc/api.ts";
+import type { Page } from "../rpc/api.ts";
 import type { Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -70,13 +70,4 @@ export async function listRestorable(
     entries: found.filter(({ count }) => count > 0),
     last: page.more ? page.entries.at(-1)?.name : undefined,
   };
-}
-
-/** A page of all manifests, tagged or not, in the order of their digests. Error: `NAME_UNKNOWN`. */
-export function listManifests(
-  registry: Registry,
-  repository: RepositoryName,
-  { last, limit }: PageRequest,
-): Promise<Result<{ page: Page<ManifestEntry> }>> {
-  return registry.ledger(repository).listManifests(last, limit);
 }

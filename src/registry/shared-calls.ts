@@ -42,6 +42,8 @@ export class SharedCalls<Item, Answer> {
     this.#calls.set(key, calls);
     const batch = this.#join(key, calls, item, call, waitUntil);
     const answers = await withTimeout(batch.answers, timeoutMs, undefined);
+    // The request that opened it may have ended before it was sent: whoever else joined would wait in vain.
+    if (answers === undefined && calls.waiting === batch) calls.waiting = undefined;
     if (answers === "failed") throw new Unreachable("a call that requests shared");
     const answer = answers?.get(item);
     if (answer !== undefined) return answer;

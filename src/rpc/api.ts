@@ -16,25 +16,11 @@ import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
-import type { Adoption, NumberedLease } from "./blob-shard-api.ts";
+import type { NumberedLease } from "./blob-shard-api.ts";
 import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
+import type { LinkOutcome, LinkRequest } from "./link-request.ts";
+import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
-
-/**
- * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
- * blob is mounted from; `born` which repository a blob was fetched for, so that it is linked in no later one.
- */
-export type LinkRequest = {
-  repository: RepositoryName;
-  adoption: Adoption;
-  origin: Origin;
-  session?: string;
-  from?: RepositoryName;
-  born?: number;
-};
-
-/** The outcome of linking. `lease-ended`: adopt again, then link again. `changed`: the repository is another one. `read-only`: it is a cache. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting" | "changed" | "read-only";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
@@ -55,14 +41,6 @@ export type ManifestPut = {
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
-
-/** A manifest in a list. */
-export type ManifestEntry = ManifestStat & {
-  tags: string[];
-  artifactType?: string;
-  subject?: string;
-  pushedAtMs: number;
-};
 
 /** A tag as the ledger resolves it. */
 export type ResolvedTag = ManifestStat & TagRow;
@@ -124,6 +102,14 @@ export interface LedgerApi extends Maintained, CacheLedgerApi {
   /** Restores a deleted manifest and those of its tags that do not exist. */
   restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
+  describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>>;
+  /** Tags after `last` with what is known of their manifests. */
+  describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>>;
+  describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>>;
+  /** Stores what the configs of images say. */
+  addConfigFacts(facts: ConfigFacts[]): Promise<void>;
+  /** Records that manifests were used on a day, counted from 1970; or on the ledger's own, if that is later. */
+  recordUses(uses: Use[], day: number): Promise<void>;
   /** The deleted manifests that can be restored: at most `limit` of them, each with at most `limit` tags. */
   restorable(limit: number): Promise<Restorable>;
   /** The size of its contents; `undefined` if the repository does not exist. */
@@ -156,6 +142,11 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "info",
   "tagHistory",
   "listManifests",
+  "describeManifest",
+  "describeTags",
+  "describeTag",
+  "addConfigFacts",
+  "recordUses",
   "restorable",
   "usage",
   "rebuildReplica",
@@ -178,8 +169,15 @@ export type RepositoryInfo = {
   kind?: "cache" | null;
 };
 
-/** A repository in the catalog, with the number of its pulls. */
-export type ListedRepository = RepositoryInfo & { pulls: number; lastPulledAtMs: number | null };
+/**
+ * A repository in the catalog, with the number of its pulls. `usedDay`: the last day on which anything of it was used,
+ * counted from 1970.
+ */
+export type ListedRepository = RepositoryInfo & {
+  pulls: number;
+  lastPulledAtMs: number | null;
+  usedDay: number | null;
+};
 
 /** How often a tag was pulled, and when last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
@@ -250,7 +248,7 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  putRepository(info: RepositoryInfo): Promise<void>;
+  putRepository(info: RepositoryInfo, usedDay: number | undefined): Promise<void>;
   removeRepository(repository: RepositoryName): Promise<void>;
   /** A page of repositories after `last` whose name or description contains `query`. */
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;

@@ -7,8 +7,8 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { LinkRequest } from "./api.ts";
 import type { Adoption } from "./blob-shard-api.ts";
+import type { LinkRequest } from "./link-request.ts";
 import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;

@@ -2,6 +2,7 @@
 import type { Env } from "../bindings.ts";
 import { type Machine, maxBlobShards, parseMachine } from "../machine.ts";
 import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
+import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { type FetchApi, repeatableFetchCalls } from "./fetch-channel.ts";
@@ -57,6 +58,9 @@ function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: (
   });
 }
 
+/** How long a call may take. Only `fetch`, which streams, takes as long as its client. */
+const callMs = 120_000;
+
 /**
  * Calls a method of a stub, and disposes of the call. A failed call would otherwise keep both objects in memory until
  * it is garbage collected. Results are plain data.
@@ -65,7 +69,7 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
   const remote = Reflect.get(stub, method) as (...args: unknown[]) => Promise<unknown> & Partial<Disposable>;
   const pending = Reflect.apply(remote, stub, args);
   try {
-    return await pending;
+    return await (method === "fetch" ? pending : answerWithin(callMs, pending));
   } finally {
     pending[Symbol.dispose]?.();
   }

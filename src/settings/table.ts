@@ -164,7 +164,7 @@ export const settingTable = {
     "UPLOAD_BUFFERS",
     "64MiB",
     size(0, gibibyte),
-    "memory for part buffers; when more is in use, each upload has only one",
+    "memory for part buffers; when more is in use, each upload has only one, and beyond 96 MiB new uploads wait",
   ),
   sparseManifests: setting(
     "SPARSE_MANIFESTS",

@@ -23,6 +23,7 @@ import {
   type RepositoryName,
   type Tag,
 } from "../oci/reference.ts";
+import { answerWithin } from "../timeout.ts";
 
 /** The subject of a replica row. */
 export type ReplicaKey =
@@ -78,6 +79,9 @@ export type ReplicaRowName = { repository: RepositoryName; key: ReplicaKey };
 /** Requests that a row is rewritten. */
 type Repair = (repository: RepositoryName, key: ReplicaKey) => Promise<void>;
 
+/** How long one KV operation may take. */
+const callMs = 30_000;
+
 /** KV could not list its rows. It may be tried again. */
 export class ReplicaFailed extends Error {
   override name = "ReplicaFailed";
@@ -129,7 +133,7 @@ export class Replica {
   ): Promise<T | undefined> {
     let value: ArrayBuffer | null;
     try {
-      value = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
+      value = await answerWithin(callMs, this.#kv.get(replicaKey(repository, key), "arrayBuffer"));
     } catch (error) {
       log("warn", "replica read failed", { repository, ...key, error: String(error) });
       return undefined;
@@ -151,7 +155,7 @@ export class Replica {
 
   /** Writes a row. */
   async put(repository: RepositoryName, key: ReplicaKey, value: ReplicaValue): Promise<void> {
-    await this.#kv.put(replicaKey(repository, key), encode(value));
+    await answerWithin(callMs, this.#kv.put(replicaKey(repository, key), encode(value)));
   }
 
   /**
@@ -163,7 +167,7 @@ export class Replica {
     key: ReplicaKey,
     expected: () => ReplicaValue | undefined,
   ): Promise<boolean> {
-    const found = await this.#kv.get(replicaKey(repository, key), "arrayBuffer");
+    const found = await answerWithin(callMs, this.#kv.get(replicaKey(repository, key), "arrayBuffer"));
     const value = expected();
     if (value === undefined || found === null) return value === undefined && found === null;
     return Buffer.from(encode(value)).equals(Buffer.from(found));
@@ -175,7 +179,8 @@ export class Replica {
    * @throws ReplicaFailed if KV fails.
    */
   async list(cursor: string | undefined): Promise<{ rows: ReplicaRowName[]; cursor: string | undefined }> {
-    const page = await this.#kv.list(cursor === undefined ? {} : { cursor }).catch((cause) => {
+    const listed = this.#kv.list(cursor === undefined ? {} : { cursor });
+    const page = await answerWithin(callMs, listed).catch((cause) => {
       throw new ReplicaFailed(`list: ${cause}`, { cause });
     });
     return {
@@ -186,7 +191,7 @@ export class Replica {
 
   /** Removes a row. */
   async delete(repository: RepositoryName, key: ReplicaKey): Promise<void> {
-    await this.#kv.delete(replicaKey(repository, key));
+    await answerWithin(callMs, this.#kv.delete(replicaKey(repository, key)));
   }
 }
 

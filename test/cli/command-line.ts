@@ -8,6 +8,12 @@ export type Outcome = { code: number; stdout: string; stderr: string };
 
 class Captured extends Writable {
   text = "";
+  readonly isTTY: boolean;
+
+  constructor(isTTY: boolean) {
+    super();
+    this.isTTY = isTTY;
+  }
 
   override _write(chunk: unknown, _: unknown, done: () => void): void {
     this.text += String(chunk);
@@ -15,14 +21,15 @@ class Captured extends Writable {
   }
 }
 
-/** Calls a command. */
+/** Calls a command. `isTerminal`: what it prints is seen by a person. */
 export async function call(
   args: string[],
   environment: Record<string, string> = {},
   stdin: string | Uint8Array = "",
+  isTerminal = false,
 ): Promise<Outcome> {
-  const stdout = new Captured();
-  const stderr = new Captured();
+  const stdout = new Captured(isTerminal);
+  const stderr = new Captured(false);
   const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }

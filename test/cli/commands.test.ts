@@ -71,7 +71,11 @@ test("an account is made, changed in nothing but what is given, and deleted", as
 
   assert.match(await done(["account", "list"]), /^anna\s+enabled\s+yes\s+d:pull$/m);
   await done(["account", "delete", "anna"]);
-  assertRefused(await call(["account", "delete", "anna"], environment), 1, /there is no such account$/m);
+  assertRefused(
+    await call(["account", "delete", "anna"], environment),
+    1,
+    /there is no such account: account: anna$/m,
+  );
   assert.deepEqual(await json("account", "list"), []);
   for (const args of [["show"], ["set", "--disable"], ["delete"]]) {
     const refused = await call(["account", ...args, "admin"], environment);
@@ -121,14 +125,26 @@ test("repositories are described, published and deleted; explain says who may wh
   assert.equal((await explain("nobody", "shop/app", "pull")).code, 1);
   await done(["repo", "public", "shop/app"]);
   await done(["repo", "describe", "shop/app", "The shop"]);
-  assert.match(await done(["repo", "list", "--query", "the sh"]), /^shop\/app\s+public\s+The shop$/m);
+  assert.match(await done(["repo", "list", "--query", "the sh"]), /^shop\/app\s+public\s+0\s+The shop$/m);
+  const nothing = await call(["repo", "list", "--query", "a thing"], environment);
+  assert.deepEqual(nothing, { code: 0, stdout: "", stderr: 'no repositories match "a thing"\n' });
+  const shown = await done(["repo", "show", "shop/app"]);
+  for (const line of [/^visibility: +public$/m, /^description: +The shop$/m, /^last used: +never$/m]) {
+    assert.match(shown, line);
+  }
   assert.match((await explain("nobody", "shop/app", "pull")).stdout, /^allowed: +yes$/m);
   const refused = await explain("nobody", "shop/app", "push");
   assert.deepEqual([refused.code, /there is no such account/.test(refused.stdout)], [1, true]);
   const { visibility } = await json<{ visibility: string }>("repo", "private", "shop/app");
   assert.equal(visibility, "private");
+  const [change] = await json<{ detail: unknown }[]>("audit", "--kind", "administration", "--limit", "1");
+  assert.deepEqual(change?.detail, { visibility: "private" });
   await done(["repo", "delete", "shop/app", "--yes"]);
-  assertRefused(await call(["repo", "public", "shop/none"], environment), 1, /no such repository/);
+  assertRefused(
+    await call(["repo", "public", "shop/none"], environment),
+    1,
+    /no such repository: repository: shop\/none$/m,
+  );
 });
 
 test("a webhook is made, changed, tried and deleted; its secret is all that stdout gets", async () => {
@@ -156,9 +172,17 @@ test("a webhook is made, changed, tried and deleted; its secret is all that stdo
     const { stderr } = await call(["webhook", command, id], environment);
     assert.equal(stderr, `there are no ${things}\n`);
   }
-  assertRefused(await call(["webhook", "replay", id, "x"], environment), 1, /has no such dead letter$/m);
+  assertRefused(
+    await call(["webhook", "replay", id, "x"], environment),
+    1,
+    /has no such dead letter: .*event: x$/m,
+  );
   await done(["webhook", "delete", id]);
-  assertRefused(await call(["webhook", "show", id], environment), 1, /there is no such webhook$/m);
+  assertRefused(
+    await call(["webhook", "show", id], environment),
+    1,
+    /there is no such webhook: webhook: \S+$/m,
+  );
 });
 
 test("keys are rotated, and the audit log has it", async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { content } from "../support/content.ts";
+import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import { content, describe, imageIndex } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -9,23 +10,33 @@ const environment = { STOWAGE_URL: registry.url };
 const unknownDigest = `sha256:${"0".repeat(64)}`;
 
 test("tags are listed, a line each, and deleted; what is not there is told, and exits with 1", async () => {
-  const { manifest } = await registry.pushImage("team/app", "v1", [content()]);
+  const { manifest, digest } = await registry.pushImage("team/app", "v1", [content()]);
   for (const tag of ["v2", "v3"]) await registry.pushManifest("team/app", tag, manifest);
-  const listed = await call(["tag", "list", "team/app"], environment);
-  assert.deepEqual(listed, { code: 0, stdout: "v1\nv2\nv3\n", stderr: "" });
+  const { code, stdout } = await call(["tag", "list", "team/app"], environment);
+  assert.equal(code, 0);
+  const line = new RegExp(`^v[123] +${digest} +image +200 B +20\\S+ +anonymous$`);
+  const lines = stdout.trimEnd().split("\n").slice(1);
+  assert(lines.length === 3 && lines.every((each) => line.test(each)), stdout);
   const json = await call(["tag", "list", "team/app", "--json"], environment);
-  assert.deepEqual(JSON.parse(json.stdout), ["v1", "v2", "v3"]);
+  assert.deepEqual(
+    JSON.parse(json.stdout).map((each: { tag: string; digest: string }) => [each.tag, each.digest]),
+    ["v1", "v2", "v3"].map((tag) => [tag, digest]),
+  );
 
   const some = await call(["tag", "delete", "team/app", "v1", "none", "v2", "--yes"], environment);
   assert.deepEqual(some, {
     code: 1,
     stdout: "",
-    stderr: "deleted team/app:v1\ndeleted team/app:v2\nstowage: team/app:none: there is no such tag\n",
+    stderr: [
+      `deleted team/app:v1; ${digest} stays: the tags v2, v3 still lead to it\n`,
+      `deleted team/app:v2; ${digest} stays: the tag v3 still leads to it\n`,
+      "stowage: team/app:none: there is no such tag\n",
+    ].join(""),
   });
   const last = await call(["tag", "delete", "team/app", "v3", "v3", "--yes", "--json"], environment);
   assert.deepEqual([last.code, JSON.parse(last.stdout)], [0, { deleted: ["team/app:v3"], failed: [] }]);
   const none = await call(["tag", "list", "team/app"], environment);
-  assert.deepEqual(none, { code: 0, stdout: "", stderr: "there are no tags\n" });
+  assert.deepEqual(none, { code: 0, stdout: "", stderr: "team/app has no tags\n" });
   const restored = await call(["restore", "team/app", "v3"], environment);
   assert.equal(restored.code, 0, restored.stderr);
 });
@@ -33,7 +44,7 @@ test("tags are listed, a line each, and deleted; what is not there is told, and 
 test("manifests are listed, tagged or not, and deleted with their tags", async () => {
   const image = await registry.pushImage("team/web", "v1", [content()]);
   const listed = await call(["manifest", "list", "team/web"], environment);
-  assert.match(listed.stdout, new RegExp(`^${image.digest}  \\d+ B +20\\S+ +application/\\S+ +v1$`, "m"));
+  assert.match(listed.stdout, new RegExp(`^${image.digest}  image +200 B +20\\S+ +anonymous +v1$`, "m"));
   const words = ["manifest", "delete", "team/web", image.digest, unknownDigest, "--yes"];
   const deleted = await call(words, environment);
   assert.deepEqual(deleted, {
@@ -42,15 +53,19 @@ test("manifests are listed, tagged or not, and deleted with their tags", async (
     stderr: `deleted team/web@${image.digest}\nstowage: team/web@${unknownDigest}: there is no such manifest\n`,
   });
   const none = await call(["manifest", "list", "team/web"], environment);
-  assert.deepEqual(none, { code: 0, stdout: "", stderr: "there are no manifests\n" });
+  assert.deepEqual(none, { code: 0, stdout: "", stderr: "team/web has no manifests\n" });
 
   const refused = await call(["restore", "team/web", "v1"], environment);
   assertRefused(
     refused,
     1,
-    new RegExp(`^stowage: the manifest of v1 was deleted: restore team/web ${image.digest}$`, "m"),
+    new RegExp(
+      `^stowage: the manifest of team/web:v1 was deleted; bring it back first: stowage restore team/web ${image.digest}$`,
+      "m",
+    ),
   );
-  const restored = await call(refused.stderr.trim().split(" ").slice(-3), environment);
+  const [, pasted = ""] = refused.stderr.trim().split("first: stowage ");
+  const restored = await call(pasted.split(" "), environment);
   assert.match(restored.stderr, /is back in team\/web, with v1$/m);
   await registry.pullImage("team/web", "v1", image);
   assertRefused(await call(["restore", "team/web", "none"], environment), 1, /has nothing like that/);
@@ -64,4 +79,39 @@ test("a repository that is unknown, or a registry that is away, is told for what
   const { code, stderr } = await call(["tag", "delete", "team/app", "v1", "v2", "--yes"], away);
   assert.equal(code, 1);
   assert.match(stderr, /^stowage: team\/app:v1: cannot reach .*\nstowage: not tried: team\/app:v2\n$/);
+});
+
+test("digests are short in a terminal, and whole where another program may read them", async () => {
+  const { digest } = await registry.pushImage("team/short", "v1");
+  const short = digest.slice(0, "sha256:".length + 12);
+  for (const command of [
+    ["tag", "list", "team/short"],
+    ["manifest", "list", "team/short"],
+    ["history", "team/short", "v1"],
+  ]) {
+    const seen = await call(command, environment, "", true);
+    assert.match(seen.stdout, new RegExp(`\\b${short}(?: |$)`, "m"));
+    const piped = await call(command, environment);
+    assert.match(piped.stdout, new RegExp(`\\b${digest}\\b`));
+    const json = await call([...command, "--json"], environment, "", true);
+    assert.match(json.stdout, new RegExp(`"${digest}"`));
+  }
+});
+
+test("a tag that never was has no history, and what still lists a manifest is told when its tag goes", async () => {
+  const image = await registry.pushImage("team/multi", "v1");
+  assertRefused(
+    await call(["history", "team/multi", "v2"], environment),
+    1,
+    /^stowage: team\/multi has no tag v2, and has had none$/m,
+  );
+  const index = imageIndex([describe(image.manifest, imageManifestType)]);
+  const digest = await registry.pushManifest("team/multi", "all", index, imageIndexType);
+  const listed = await call(["tag", "delete", "team/multi", "v1", "--yes"], environment);
+  assert.equal(
+    listed.stderr,
+    `deleted team/multi:v1; ${image.digest} stays: the index ${digest} still leads to it\n`,
+  );
+  const alone = await call(["tag", "delete", "team/multi", "all", "--yes"], environment);
+  assert.equal(alone.stderr, `deleted team/multi:all; ${digest} stays: nothing else points at it\n`);
 });

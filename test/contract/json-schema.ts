@@ -12,7 +12,7 @@ import { deadLetter, wholeDeadLetter } from "../../src/contract/dead-letters.ts"
 import { explanation, question } from "../../src/contract/explain.ts";
 import { freed } from "../../src/contract/gc.ts";
 import { signingKeys } from "../../src/contract/keys.ts";
-import { manifest } from "../../src/contract/manifests.ts";
+import { imageConfig, manifest, manifestDetails } from "../../src/contract/manifests.ts";
 import {
   listedRepository,
   repository,
@@ -23,7 +23,7 @@ import {
 import { restorableIn } from "../../src/contract/restorable.ts";
 import { amount, grant, verb } from "../../src/contract/schemas.ts";
 import { checked, finding } from "../../src/contract/scrub.ts";
-import { tagMove, tagRestore } from "../../src/contract/tags.ts";
+import { tagDetails, tagEntry, tagMove, tagRestore } from "../../src/contract/tags.ts";
 import { newToken, token, tokenPost } from "../../src/contract/tokens.ts";
 import { openUpload } from "../../src/contract/uploads.ts";
 import { repositoryUsage, totalUsage } from "../../src/contract/usage.ts";
@@ -51,6 +51,10 @@ const definitions = {
   RepositoryDetails: repositoryDetails,
   RepositoryPatch: repositoryPatch,
   ManifestEntry: manifest,
+  ManifestDetails: manifestDetails,
+  ImageConfig: imageConfig,
+  TagEntry: tagEntry,
+  TagDetails: tagDetails,
   TagMove: tagMove,
   TagRestore: tagRestore,
   Question: question,

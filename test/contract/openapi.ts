@@ -81,7 +81,10 @@ function itemOf(tag: string, path: string, endpoint: Endpoint): object {
 function operationOf(tag: string, method: string, named: ParameterName[], operation: Operation): object {
   const { id, summary, details, access, answers } = operation;
   const asked = queryOf(operation);
-  const answered = Object.entries(answers).map(([status, answer]) => [status, answerOf(answer, operation)]);
+  const answered = Object.entries(answers).map(([status, answer]) => [
+    status,
+    answerOf(Number(status), answer, operation),
+  ]);
   return {
     operationId: id,
     tags: [tag],
@@ -123,7 +126,14 @@ function bodyOf(operation: Operation): object {
   };
 }
 
-function answerOf({ description, body }: AnswerDeclaration, { page }: Operation): object {
+function answerOf(
+  status: number,
+  { description, body, content }: AnswerDeclaration,
+  { page }: Operation,
+): object {
+  if (content !== undefined && status !== 304) {
+    return { description, content: { [content]: { schema: { type: "string", format: "binary" } } } };
+  }
   if (body === undefined) return { description };
   const isPaged = page !== undefined && page.last !== "none";
   return {

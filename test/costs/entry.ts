@@ -16,6 +16,7 @@ import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
@@ -71,7 +72,7 @@ export class Blobs extends RealBlobShard {
     const due = new DueTable(ctx.storage, systemClock);
     transaction(ctx.storage, (tx) => {
       new ShardStore(ctx.storage).create(tx);
-      due.scrubLater(tx, parseSettings(env).scrubEveryMs);
+      scheduleScrub(tx, { due, clock: systemClock, settings: parseSettings(env) });
     });
     due.arm();
     watch("Blobs", ctx);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type OperationCost, type OperationName, operations } from "../../bench/cost/operations.ts";
-import { askWhoListens, pullRequests, pulls } from "../../bench/cost/scenarios.ts";
+import { askWhoListens, pullRequests, pulls, tellUse } from "../../bench/cost/scenarios.ts";
 import { routes } from "../../src/edge/routes.ts";
 import type { Calls } from "../support/call-counter.ts";
 import { requests } from "./requests.ts";
@@ -12,13 +12,11 @@ const table: [string, OperationCost][] = Object.entries(operations);
 
 /**
  * Calls that are not of one request: an isolate reports every 30 seconds at most, asks once a minute who listens to
- * pulls, both after its answer, and verifies tokens with keys.
+ * pulls, tells once a day what is used, all after its answer, and verifies tokens with keys.
  */
-function apart(
-  { "CATALOG.addCounts": _, "WEBHOOKS.pullPatterns": __, ...calls }: Calls,
-  ...others: string[]
-): Calls {
-  return Object.fromEntries(Object.entries(calls).filter(([call]) => !others.includes(call)));
+function apart(calls: Calls, ...others: string[]): Calls {
+  const left = ["CATALOG.addCounts", "WEBHOOKS.pullPatterns", ...Object.keys(tellUse.calls), ...others];
+  return Object.fromEntries(Object.entries(calls).filter(([call]) => !left.includes(call)));
 }
 
 for (const [name, cost] of table) {
@@ -28,7 +26,10 @@ for (const [name, cost] of table) {
       const request = await requests[name as OperationName](world);
       const { calls, rowsWritten } = await world.spend(isolate === "cold", request);
       assert.deepEqual(apart(calls, ...(isShown ? ["CATALOG.signingKeys"] : [])), cost[isolate], isolate);
-      if (calls["CATALOG.addCounts"] === undefined) {
+      const isReporting = ["CATALOG.addCounts", "LEDGERS.recordUses"].some(
+        (call) => calls[call] !== undefined,
+      );
+      if (!isReporting) {
         assert(rowsWritten <= cost.rowsWritten, `${rowsWritten} rows are written, ${isolate}`);
       }
     }
@@ -39,6 +40,26 @@ test("an isolate reads the keys that verify tokens once", async () => {
   const ask = await requests["ask whether this is a registry"](world);
   assert.deepEqual((await world.spend(true, ask)).calls, { "CATALOG.signingKeys": 1 });
   assert.deepEqual((await world.spend(false, ask)).calls, {});
+});
+
+test("the first use of a tag on a day costs what is written, and further ones of that day nothing", async () => {
+  const fresh = await startWorld();
+  const use = await requests["resolve a tag"](fresh);
+  const first = await fresh.spend(true, use);
+  const spent = (calls: Calls) =>
+    Object.fromEntries(Object.keys(tellUse.calls).map((call) => [call, calls[call] ?? 0]));
+  assert.deepEqual(spent(first.calls), tellUse.calls);
+  assert(first.rowsWritten <= tellUse.rowsWritten, `${first.rowsWritten} rows`);
+  const again = await fresh.spend(false, use);
+  assert.deepEqual(
+    [spent(again.calls), again.rowsWritten],
+    [{ "LEDGERS.recordUses": 0, "CATALOG.putRepository": 0 }, 0],
+  );
+  const other = await fresh.spend(true, use);
+  assert.deepEqual(
+    [spent(other.calls), other.rowsWritten],
+    [{ "LEDGERS.recordUses": 1, "CATALOG.putRepository": 0 }, 0],
+  );
 });
 
 test("every method of every route that clients use is in the table", () => {

@@ -84,6 +84,17 @@ test("a manifest that an earlier index names in a second list is not taken for a
   }
 });
 
+test("manifests of an earlier release get their facts, and count as used on that day", async () => {
+  type Listed = { tag: string; kind?: string; imageSize?: number; lastUsed?: string; pushedBy?: string };
+  const path = `/api/v1/repositories/${repository}/tags`;
+  const { tags } = (await registry.must(200, "GET", path)).json<{ tags: Listed[] }>();
+  assert.deepEqual(new Set(tags.map(({ tag }) => tag)), new Set(stored.map(({ tag }) => tag)));
+  for (const { tag, kind, imageSize, lastUsed, pushedBy } of tags) {
+    assert(kind !== undefined && imageSize !== undefined && lastUsed !== undefined, tag);
+    assert.equal(pushedBy, undefined, "who pushed was not recorded then");
+  }
+});
+
 test("a scrub lists what would be refused today, and takes it for no damage", async () => {
   const { refused, problems, repaired } = await scrub(registry);
   assert.deepEqual(problems, []);

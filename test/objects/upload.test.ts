@@ -143,6 +143,22 @@ test("an upload that is used lives on", async () => {
   await finishesAs(bytes, location);
 });
 
+test("an upload that is used all the time ends before its parts are given up by R2", async () => {
+  const keys = registry.stored.blobKeys();
+  let location = await registry.patch(await registry.openUpload("too-long"), content(partBytes));
+  for (let hours = 0; hours < 6.5 * 24; hours += 13) {
+    location = await registry.patch(location, content(10));
+    await advance(13 * hourMs);
+    if (hours % 2 === 0) await runAlarm("UPLOADS", uploadId(location));
+  }
+  for (const method of ["PATCH", "GET", "PUT", "DELETE"]) {
+    const target = method === "PUT" ? `${location}?digest=${digestOf(content(1))}` : location;
+    expectError(await registry.send(method, target), 404, "BLOB_UPLOAD_UNKNOWN");
+  }
+  assert.equal(registry.stored.openMultiparts(), 0);
+  assert.deepEqual(registry.stored.blobKeys(), keys);
+});
+
 test("a finished upload answers its closing PUT again for a day, and is then forgotten", async () => {
   const bytes = content(1000);
   const location = await registry.patch(await registry.openUpload("finished"), bytes);
@@ -219,4 +235,34 @@ test("an upload goes on with the parts it began with when their size is set anew
   const finished = await now.registry.must(201, "PUT", `${location}?digest=${digestOf(bytes)}`);
   const pulled = await now.registry.must(200, "GET", finished.header("Location"));
   assert.equal(digestOf(pulled.bytes), digestOf(bytes));
+});
+
+test("uploads that have begun wait for memory, and new ones are told to come again", {
+  skip: isOnDisk ? "the disk takes bytes as they come" : false,
+}, async () => {
+  const { registry: small } = await startTimedRegistry({ vars: { UPLOAD_PART_SIZE: "32MiB" } });
+  const begun = await small.patch(await small.openUpload("begun"), content(10));
+  const [length, bytes] = [{ "Content-Length": "1000" }, content(100)];
+  const writers = await Promise.all(
+    [1, 2, 3].map(async (number) => {
+      const location = await small.openUpload(`writer-${number}`);
+      const writer = new OpenRequest(small.url, head("PATCH", location, length));
+      await writer.write(bytes);
+      return writer;
+    }),
+  );
+  const pushNew = async () => small.send("PATCH", await small.openUpload("new"), { body: bytes });
+  await until("no room", async () => (await pushNew()).status !== 202);
+  const refused = await pushNew();
+  expectError(refused, 503, "UNAVAILABLE");
+  assert.equal(refused.header("Retry-After"), "1");
+  let isAnswered = false;
+  const waiting = small.patch(begun, content(90)).finally(() => {
+    isAnswered = true;
+  });
+  expectError(await pushNew(), 503, "UNAVAILABLE");
+  assert(!isAnswered);
+  writers[0]?.cut();
+  assert.equal(await small.uploadOffset(await waiting), 100);
+  for (const writer of writers) writer.cut();
 });

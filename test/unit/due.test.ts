@@ -139,3 +139,52 @@ test("the table is made with its first row, and an object without any has nothin
   set("x", startMs + 1);
   assert.equal(due.at("other", "x"), startMs + 1);
 });
+
+test("a job that never ends holds up no other, and is run again only once it has ended", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { due, alarms, clock, sql, addThing, set } = makeDue();
+  addThing("stuck", 0);
+  set("x", startMs);
+  clock.nowMs += 1;
+  const hanging = Promise.withResolvers<void>();
+  const seen: string[] = [];
+  const jobs = {
+    thing: async (rows: { id: string }[]) => {
+      seen.push(...rows.map(({ id }) => id));
+      await hanging.promise;
+    },
+    other: async (rows: { id: string }[]) => {
+      seen.push(...rows.map(({ id }) => id));
+      sql.exec("DELETE FROM due");
+    },
+  };
+  const run = due.runAlarm(jobs, first);
+  await hasSeen(seen, ["stuck"]);
+  t.mock.timers.tick(149_999);
+  await hasSeen(seen, ["stuck"]);
+  t.mock.timers.tick(1);
+  await run;
+  assert.deepEqual(seen, ["stuck", "x"]);
+  assert.deepEqual(alarms, [30_001]);
+  // It still runs when its row is due again: that is postponed once more.
+  clock.nowMs = startMs + 30_001;
+  await due.runAlarm(jobs, first);
+  assert.deepEqual(
+    [seen, alarms],
+    [
+      ["stuck", "x"],
+      [30_001, 60_001],
+    ],
+  );
+  hanging.resolve();
+  clock.nowMs = startMs + 60_001;
+  await hasSeen(seen, ["stuck", "x"]);
+  await due.runAlarm(jobs, first);
+  assert.deepEqual(seen, ["stuck", "x", "stuck"]);
+});
+
+/** Lets everything that can go on do so. */
+async function hasSeen(seen: string[], expected: string[]): Promise<void> {
+  for (let turn = 0; turn < 50; turn++) await null;
+  assert.deepEqual(seen, expected);
+}

@@ -4,17 +4,68 @@ import {
   giveBuffer,
   partBufferBytes,
   takeBuffer,
-  tryTakeBuffer,
-} from "../../src/objects/upload/part-writer.ts";
+  takeSpareBuffer,
+} from "../../src/objects/upload/part-buffers.ts";
+import { mebibyte } from "../../src/units.ts";
 
-test("an upload always gets its first buffer, and a second one only while the budget has room", () => {
-  const first = takeBuffer(5);
-  assert.equal(tryTakeBuffer(5, 9), undefined);
-  const second = tryTakeBuffer(5, 10);
+const size = 30 * mebibyte;
+const [none, budget] = [0, 70 * mebibyte];
+
+/** Takes the buffer of an upload that does not wait. */
+async function take(sizeBytes = size, budgetBytes = none): Promise<Uint8Array> {
+  const buffer = await takeBuffer(sizeBytes, budgetBytes, undefined);
+  assert(buffer !== undefined);
+  return buffer;
+}
+
+test("a second buffer is there only while the budget has room", async () => {
+  const first = await take();
+  assert.equal(takeSpareBuffer(size, 2 * size - 1), undefined);
+  const second = takeSpareBuffer(size, 2 * size);
   assert(second !== undefined);
-  assert.equal(partBufferBytes(), 10);
-  const third = takeBuffer(5);
-  assert.equal(partBufferBytes(), 15);
-  for (const buffer of [first, second, third]) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 2 * size);
+  for (const buffer of [first, second]) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 0);
+});
+
+test("all buffers together are bounded, but for a larger budget, and for an upload alone", async () => {
+  const buffers = [await take(), await take(), await take()];
+  assert.equal(await takeBuffer(size, budget, undefined), undefined);
+  const more = await take(size, 4 * size);
+  for (const buffer of [...buffers, more]) giveBuffer(buffer);
+  const alone = await take(200 * mebibyte);
+  giveBuffer(alone);
+  assert.equal(partBufferBytes(), 0);
+});
+
+test("an upload that has begun waits for others to end, for a minute", async () => {
+  const buffers = [await take(), await take(), await take()];
+  let waitedMs = 0;
+  const waiting = takeBuffer(size, none, async (milliseconds) => {
+    waitedMs += milliseconds;
+    const [first] = buffers;
+    if (waitedMs === 3000 && first !== undefined) giveBuffer(first);
+  });
+  const taken = await waiting;
+  assert(taken !== undefined);
+  assert.equal(waitedMs, 3000);
+  let longMs = 0;
+  const late = await takeBuffer(size, none, async (milliseconds) => {
+    longMs += milliseconds;
+  });
+  assert.equal(late, undefined);
+  assert.equal(longMs, 60_000);
+  for (const buffer of [taken, ...buffers.slice(1)]) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 0);
+});
+
+test("an upload that is stopped while it waits takes nothing", async () => {
+  const buffers = [await take(), await take(), await take()];
+  await assert.rejects(
+    takeBuffer(size, none, async () => {
+      throw new Error("stopped");
+    }),
+  );
+  for (const buffer of buffers) giveBuffer(buffer);
   assert.equal(partBufferBytes(), 0);
 });

@@ -13,7 +13,7 @@ test("of a repository the pulls of a thousand tags are kept, those that were pul
   transaction(storage, (tx) => {
     applySchema(tx, catalogSchema);
     for (const name of ["many", "few"] as RepositoryName[]) {
-      list.put(tx, { name, visibility: "private", description: "" });
+      list.put(tx, { name, visibility: "private", description: "" }, undefined);
     }
   });
   const pull = (repository: string, tags: string[], now: number) => {

@@ -107,3 +107,31 @@ test("a call that never ends, because its request did, holds nobody up for long"
   for (const index of [1, 2, 3]) ledgers.answer(index, found);
   assert.equal(await waiting, found);
 });
+
+test("a batch whose request ended before it was sent is left by those after", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const ledgers = new FakeLedgers();
+  void ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(1);
+  // The request that opens the batch ends at once: none of its timers ever goes off.
+  const { setTimeout } = globalThis;
+  globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout;
+  void ledgers.resolve(repository, latest);
+  globalThis.setTimeout = setTimeout;
+  const joined = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(1);
+  t.mock.timers.tick(2_000);
+  // The first one asks again, as does the one that joined.
+  await ledgers.hasCalled(3);
+  const later = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(3);
+  t.mock.timers.tick(2_000);
+  await ledgers.hasCalled(5);
+  const found = resolved(1);
+  for (const index of [1, 2, 3, 4]) ledgers.answer(index, found);
+  assert.deepEqual(await Promise.all([joined, later]), [found, found]);
+  const last = ledgers.resolve(repository, latest);
+  await ledgers.hasCalled(6);
+  ledgers.answer(5, null);
+  assert.equal(await last, null);
+});

@@ -132,3 +132,25 @@ test("sessions have an object each, or share a number of them", () => {
   const division = { MACHINE: JSON.stringify({ blobShards: 1, uploadPools: 4 }) };
   assert.equal(new Set(sessions.map((session) => uploadObjectOf(division, session))).size, 4);
 });
+
+test("a call that is never answered is given up, and what it comes to later does nothing", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let isDisposed = false;
+  const answer = Promise.withResolvers<boolean>();
+  const pending = Object.assign(answer.promise, {
+    [Symbol.dispose]: () => {
+      isDisposed = true;
+    },
+  });
+  let asked = 0;
+  const stub = new Proxy({}, { get: () => () => ++asked && pending });
+  const env = { CATALOG: { getByName: () => stub } } as unknown as Env;
+  const call = catalogStub(env).account("somebody");
+  const outcome = assert.rejects(call, { name: "Unreachable", message: /no answer within 120 s/ });
+  for (let turn = 0; turn < 50; turn++) await null;
+  t.mock.timers.tick(120_000);
+  await outcome;
+  assert(isDisposed);
+  assert.equal(asked, 1, "it may have happened");
+  answer.reject(new Error("late"));
+});

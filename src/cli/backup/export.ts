@@ -138,7 +138,9 @@ class RepositoryExport {
   }
 
   async #fetch(kind: "manifests" | "blobs", digest: Digest): Promise<boolean> {
-    const body = await this.#call.content.open(this.#repository.name, kind, digest);
+    // No pull: that a backup was made says nothing about whether an image is used.
+    const params = { name: this.#repository.name, digest };
+    const body = await this.#call.api.open(`/repositories/{name}/${kind}/{digest}/content`, params);
     if (body === undefined) return false;
     await this.#layout.write(digest, body, (count) => {
       this.#report.bytes += count;

@@ -57,7 +57,7 @@ export const accountCommands: Command[] = [
     run: async ({ api, output }) => {
       const accounts = await api.list("/accounts", "accounts", { query: { n: "1000" } });
       const columns = ["NAME", "STATE", "PASSWORD", "GRANTS"];
-      output.list("accounts", accounts, columns, ({ name, disabled, hasPassword, grants }) => [
+      output.list("there are no accounts", accounts, columns, ({ name, disabled, hasPassword, grants }) => [
         name,
         disabled ? "disabled" : "enabled",
         hasPassword ? "yes" : "no",

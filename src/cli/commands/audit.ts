@@ -21,9 +21,15 @@ export const auditCommand: Command = {
     if (limit === 0) throw new UsageError(`--limit is ${quote(text)}, but must be a number from 1`);
     const query = { n: String(Math.min(limit, pageSize)), kind: flags.text("kind") };
     const entries = await api.list("/audit", "entries", { query }, limit);
+    if (output.isJson) {
+      output.json(
+        entries.map(({ detail, ...entry }) => ({ ...entry, ...(detail && { detail: parseDetail(detail) }) })),
+      );
+      return exitCodes.done;
+    }
     const columns = ["TIME", "ACTOR", "ACTION", "TARGET", "OUTCOME", "TIMES", "FROM", "DETAIL"];
     output.list(
-      "entries",
+      "there are no entries",
       entries,
       columns,
       ({ time, actor, action, target, outcome, times, address, detail }) => [
@@ -40,3 +46,13 @@ export const auditCommand: Command = {
     return exitCodes.done;
   },
 };
+
+/** A detail that is JSON as what it stands for; any other as its text. */
+function parseDetail(detail: string): unknown {
+  try {
+    const value: unknown = JSON.parse(detail);
+    return typeof value === "object" ? value : detail;
+  } catch {
+    return detail;
+  }
+}

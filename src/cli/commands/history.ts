@@ -17,20 +17,22 @@ export const historyCommands: Command[] = [
     flags: [],
     summary: "shows how a tag moved, newest first",
     run: async ({ api, output, args: [repository = "", tag = ""] }) => {
-      const moves = await api.list("/repositories/{name}/tags/{tag}/history", "history", {
-        ...named(repository, tag),
-        query: { n: "1000" },
+      const sent = { ...named(repository, tag), query: { n: "1000" } };
+      const listed = api.list("/repositories/{name}/tags/{tag}/history", "history", sent);
+      const moves = await listed.catch((error: unknown) => {
+        const isUnknown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
+        throw isUnknown ? new CommandError(`${repository} has no tag ${tag}, and has had none`, 404) : error;
       });
       output.list(
-        "moves",
+        `the moves of ${tag} are forgotten`,
         moves,
         ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO"],
         ({ sequence, time, actor, from, to }) => [
           String(sequence),
           time,
           actor,
-          from ?? "(none)",
-          to ?? "(deleted)",
+          from === null ? "(none)" : output.digest(from),
+          to === null ? "(deleted)" : output.digest(to),
         ],
       );
       return exitCodes.done;
@@ -75,8 +77,11 @@ async function restore({ api, output, flags, args: [repository = "", reference =
   const restored = await api.send("POST", path, sent).catch((error: unknown) => {
     const isKnown = error instanceof CommandError && error.code === "MANIFEST_UNKNOWN";
     if (!isKnown || error.digest === undefined) throw error;
-    const command = `restore ${repository} ${error.digest}`;
-    throw new CommandError(`the manifest of ${reference} was deleted: ${command}`, error.status);
+    const command = `stowage restore ${repository} ${error.digest}`;
+    throw new CommandError(
+      `the manifest of ${repository}:${reference} was deleted; bring it back first: ${command}`,
+      error.status,
+    );
   });
   output.done(`${repository}:${reference} is ${restored.digest} again`, restored);
   return exitCodes.done;

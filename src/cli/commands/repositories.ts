@@ -1,7 +1,7 @@
 /** `repo …` */
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { UsageError } from "../errors.ts";
-import { repositoryName } from "../format.ts";
+import { quote, repositoryName } from "../format.ts";
 
 const path = "/repositories/{name}";
 
@@ -17,11 +17,37 @@ export const repositoryCommands: Command[] = [
     run: async ({ api, output, flags }) => {
       const query = { query: flags.text("query") ?? "", n: "1000" };
       const repositories = await api.list("/repositories", "repositories", { query });
-      const columns = ["NAME", "VISIBILITY", "DESCRIPTION"];
-      output.list("repositories", repositories, columns, ({ name, visibility, description }) => [
+      const columns = ["NAME", "VISIBILITY", "PULLS", "USED", "DESCRIPTION"];
+      const isSearch = query.query !== "";
+      const none = isSearch ? `no repositories match ${quote(query.query)}` : "there are no repositories";
+      output.list(none, repositories, columns, ({ name, visibility, pulls, lastUsed, description }) => [
         name,
         visibility,
+        String(pulls),
+        lastUsed ?? "",
         description,
+      ]);
+      return exitCodes.done;
+    },
+  },
+  {
+    name: "repo show",
+    arguments: ["REPOSITORY"],
+    flags: [],
+    summary: "says what a repository is, and when it was last used",
+    details: "tag list REPOSITORY shows its images.",
+    run: async ({ api, output, args: [name = ""] }) => {
+      const found = await api.send("GET", path, named(name));
+      const { visibility, description, pulls, lastPulledAt, lastUsed, tagPulls } = found;
+      const most = tagPulls.slice(0, 5).map(({ tag, pulls: count }) => `${tag} (${count})`);
+      output.record(found, [
+        ["name", found.name],
+        ["visibility", visibility],
+        ["description", description],
+        ["pulls", String(pulls)],
+        ["last pulled", lastPulledAt ?? "never"],
+        ["last used", lastUsed ?? "never"],
+        ["pulled most", most.join(", ")],
       ]);
       return exitCodes.done;
     },

@@ -48,7 +48,7 @@ function showFindings(
   const subject = ({ repository, digest, tag, key }: Finding) =>
     [repository, tag, digest, key].filter((part) => part !== undefined).join(" ");
   if (findings.length > 0) {
-    output.list("findings", findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
+    output.list("there are no findings", findings, ["STATE", "WHAT", "WHICH", "DETAIL"], (finding) => [
       finding.state,
       finding.what,
       subject(finding),

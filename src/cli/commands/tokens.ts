@@ -18,13 +18,18 @@ export const tokenCommands: Command[] = [
     run: async ({ api, output, args: [account = ""] }) => {
       const tokens = await api.list(path, "tokens", { params: of(account) });
       const columns = ["ID", "DESCRIPTION", "EXPIRES", "LAST USED", "GRANTS"];
-      output.list("tokens", tokens, columns, ({ id, description, expiresAt, lastUsed, grants }) => [
-        id,
-        description,
-        expiresAt ?? "never",
-        lastUsed ?? "never",
-        formatGrants(grants),
-      ]);
+      output.list(
+        "there are no tokens",
+        tokens,
+        columns,
+        ({ id, description, expiresAt, lastUsed, grants }) => [
+          id,
+          description,
+          expiresAt ?? "never",
+          lastUsed ?? "never",
+          formatGrants(grants),
+        ],
+      );
       return exitCodes.done;
     },
   },

@@ -15,7 +15,7 @@ export const uploadCommands: Command[] = [
     run: async ({ api, output }) => {
       const { uploads } = await api.send("GET", "/uploads");
       output.list(
-        "uploads",
+        "there are no uploads",
         uploads,
         ["ID", "REPOSITORY", "ACCOUNT", "STARTED", "LAST ACTIVE", "BYTES"],
         ({ id, repository, account, startedAt, lastActiveAt, bytes, writing }) => [

@@ -21,7 +21,7 @@ export const usageCommand: Command = {
     else {
       const columns = ["NAME", "TAGS", "MANIFESTS", "BLOBS", "LOGICAL", "STORED"];
       output.list(
-        "repositories",
+        "there are no repositories",
         repositories,
         columns,
         ({ name, tags, manifests, blobs, logical, stored }) => [

@@ -35,7 +35,7 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output }) => {
       const webhooks = await api.list("/webhooks", "webhooks", {});
       const columns = ["ID", "STATE", "REPOSITORY", "FORMAT", "URL", "EVENTS"];
-      output.list("webhooks", webhooks, columns, (webhook) => [
+      output.list("there are no webhooks", webhooks, columns, (webhook) => [
         webhook.id,
         webhook.disabled ? "disabled" : "enabled",
         webhook.repository,
@@ -143,7 +143,7 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output, args: [id = ""] }) => {
       const deliveries = await api.list(`${path}/deliveries`, "deliveries", { params: of(id) });
       const columns = ["TIME", "OUTCOME", "ATTEMPT", "ANSWER", "TYPE", "REPOSITORY", "EVENT"];
-      output.list("deliveries", deliveries, columns, (delivery) => [
+      output.list("there are no deliveries", deliveries, columns, (delivery) => [
         delivery.time,
         delivery.outcome,
         String(delivery.attempt),
@@ -163,13 +163,12 @@ export const webhookCommands: Command[] = [
     run: async ({ api, output, args: [id = ""] }) => {
       const letters = await api.list(`${path}/dead-letters`, "deadLetters", { params: of(id) });
       const columns = ["EVENT", "TYPE", "REPOSITORY", "HAPPENED", "REASON"];
-      output.list("dead letters", letters, columns, ({ event, type, repository, happenedAt, reason }) => [
-        event,
-        type,
-        repository,
-        happenedAt,
-        reason,
-      ]);
+      output.list(
+        "there are no dead letters",
+        letters,
+        columns,
+        ({ event, type, repository, happenedAt, reason }) => [event, type, repository, happenedAt, reason],
+      );
       return exitCodes.done;
     },
   },

@@ -96,9 +96,11 @@ async function serveTag(
     ...(isStale ? { Warning: '110 - "Response is Stale"' } : {}),
   };
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
+    noteUse(context, digest, tag);
     return { status: 304, headers };
   }
   if (request.method === "HEAD" && stat !== undefined) {
+    noteUse(context, digest, tag);
     return { status: 200, headers, contentLength: stat.sizeBytes };
   }
   const content =
@@ -106,6 +108,7 @@ async function serveTag(
       ? await readManifestContent(registry, repository, digest)
       : ({ ok: true, ...known } as const);
   if (!content.ok) return content;
+  noteUse(context, digest, tag);
   notePull(context, content, tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
 }
@@ -122,12 +125,24 @@ async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: 
 /** Serves a manifest that was found by its digest. */
 function serveContent(context: RepositoryContext, found: ManifestContent | ManifestStat): Answer {
   const headers = contentHeaders(found.digest, found.mediaType, "immutable");
+  noteUse(context, found.digest, undefined);
   if (isNoneMatchSatisfiedBy(context.request.headers.get("If-None-Match"), entityTag(found.digest))) {
     return { status: 304, headers };
   }
   if (!("bytes" in found)) return { status: 200, headers, contentLength: found.sizeBytes };
   notePull(context, found, undefined);
   return { status: 200, headers, body: found.bytes };
+}
+
+/**
+ * Notes that a manifest is used. A HEAD by a caller who may push is no use: a push begins with it. In an open registry
+ * everybody may push, so there each HEAD counts.
+ */
+function noteUse(context: RepositoryContext, digest: Digest, tag: Tag | undefined): void {
+  const { request, registry, repository, access, waitUntil } = context;
+  const isByPusher = access.credential !== "open" && access.may("push", repository);
+  if (request.method === "HEAD" && isByPusher) return;
+  registry.uses.note(repository, tag === undefined ? { digest } : { digest, tag }, waitUntil);
 }
 
 /** Counts a pull by tag or by digest, and sends its event if a webhook listens. */

@@ -2,8 +2,8 @@
  * Performs an operation: validates the call, calls its handler, and writes the audit entry. The caller was authorised
  * before, in ../dispatch.ts.
  */
-import type { Audit, Operation } from "../../contract/operation.ts";
-import type { Failure } from "../../oci/errors.ts";
+import type { Audit, ContentAnswer, Operation } from "../../contract/operation.ts";
+import { errorCatalogue, type Failure } from "../../oci/errors.ts";
 import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
 import type { Answer, Context } from "../context.ts";
@@ -28,7 +28,7 @@ export async function perform(context: Context, operation: Operation, handler: A
   if (!parsed.ok) return parsed;
   const { call } = parsed;
   const reply = await handler({ ...context, ...call });
-  if ("ok" in reply) return reply;
+  if ("ok" in reply) return naming(reply, call.params);
   if ("audit" in operation && operation.audit !== "none") {
     const { action, detail, ...named } = reply.audited ?? {};
     const entry = entryOf(operation.audit, action, { ...call.params, ...named });
@@ -37,11 +37,18 @@ export async function perform(context: Context, operation: Operation, handler: A
   await reply.ready;
   const { status, body, next } = reply;
   if (body === undefined) return { status };
+  if (operation.answers[status]?.content !== undefined) return { ...(body as ContentAnswer), status };
   const link =
     next === undefined || call.page === undefined
       ? {}
       : { Link: nextPageLink(context.url, { limit: call.page.limit, last: next }) };
   return { ...jsonReply(body, link), status };
+}
+
+/** What does not exist is named as the path has it, unless the failure says more. */
+function naming(refused: Failure, params: Record<string, string>): Failure {
+  const isBare = errorCatalogue[refused.error].status === 404 && refused.detail === undefined;
+  return isBare ? ({ ...refused, detail: params } as Failure) : refused;
 }
 
 /** The action and target of an entry. A name in braces in the target stands for the value of that name. */

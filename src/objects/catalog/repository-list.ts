@@ -14,7 +14,8 @@ const tagPullsKeptMs = 365 * day;
 /** Of how many tags of a repository the pulls are kept: who may push makes as many tags as they like. */
 const maxPulledTags = 1000;
 
-const columns = "name, visibility, description, kind, pulls, last_pulled_at AS lastPulledAtMs";
+const columns =
+  "name, visibility, description, kind, pulls, last_pulled_at AS lastPulledAtMs, used_day AS usedDay";
 
 /** The rows of repositories in SQL. */
 export class RepositoryList {
@@ -24,16 +25,21 @@ export class RepositoryList {
     this.#sql = sql;
   }
 
-  /** Lists a repository, or changes what is said of it. */
-  put(tx: Tx, { name, visibility, description, kind = null }: RepositoryInfo): void {
+  /** Lists a repository, or changes what is said of it. `usedDay`: when it was last used, counted from 1970. */
+  put(
+    tx: Tx,
+    { name, visibility, description, kind = null }: RepositoryInfo,
+    usedDay: number | undefined,
+  ): void {
     tx.write(
-      `INSERT INTO repositories (name, visibility, description, kind) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET
-         visibility = excluded.visibility, description = excluded.description, kind = excluded.kind`,
+      `INSERT INTO repositories (name, visibility, description, kind, used_day) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description,
+         kind = excluded.kind, used_day = excluded.used_day`,
       name,
       visibility,
       description,
       kind,
+      usedDay ?? null,
     );
   }
 

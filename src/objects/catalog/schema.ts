@@ -111,6 +111,8 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
+/** The day on which a repository was last used, counted from 1970, as its ledger said. */
+const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 /** Which repositories are cached ones. */
 const kinds = "ALTER TABLE repositories ADD COLUMN kind TEXT;";
 
@@ -124,5 +126,6 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
+  daysOfUse,
   kinds,
 ];

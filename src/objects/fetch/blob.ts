@@ -13,10 +13,12 @@ import { type Claim, DiskFull } from "../../storage/disk-space.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { BodyBroke } from "../../storage/streams.ts";
 import { minute, second } from "../../units.ts";
+import { takeBuffer } from "../upload/part-buffers.ts";
 import type { PartStreamer } from "../upload/part-streamer.ts";
 import { RunningHash } from "../upload/running-hash.ts";
 import { askUpstream, failureOf, type NoAnswer } from "./ask.ts";
 import { Bell } from "./bell.ts";
+import { GivenUp } from "./given-up.ts";
 import type { FetchHost } from "./host.ts";
 import { openFrom, piecesAsTheyCome } from "./pieces.ts";
 import { FetchPlace } from "./place.ts";
@@ -46,17 +48,6 @@ export type Reader = { offset: number; isLive: boolean };
 
 /** How it ended: where the bytes are; or why there are none, for the client. */
 export type Ending = { ok: true; location: BlobLocation; isLinked: boolean } | Failure;
-
-/** It cannot succeed; `failure` is for the client. */
-class GivenUp extends Error {
-  override name = "GivenUp";
-  readonly failure: Failure;
-
-  constructor(told: Failure, detail: string) {
-    super(detail);
-    this.failure = told;
-  }
-}
 
 function busy({ upstream }: StoredQuestion): GivenUp {
   const told = failure("UPSTREAM_UNREACHABLE", { upstream, retryAfterSeconds: 5 });
@@ -144,7 +135,10 @@ export class BlobFetch {
       const { settings } = this.#host;
       if (start === 0) this.#hash = new RunningHash(algorithmOf(this.#question.digest));
       this.#streamer = this.stored.openStreamer(this.#question, () => this.arrived.ring());
-      this.#window = new FetchWindow(settings.uploadPartBytes, settings.uploadBufferBytes, start);
+      const wait = (milliseconds: number) => scheduler.wait(milliseconds);
+      const part = await takeBuffer(settings.uploadPartBytes, settings.uploadBufferBytes, wait);
+      if (part === undefined) throw new GivenUp(failure("UNAVAILABLE"), "there is no memory for it");
+      this.#window = new FetchWindow(part, settings.uploadBufferBytes, start);
       if (!this.stored.isVerified) {
         if (!(await this.#place.take())) throw busy(this.#question);
         await this.#receive();

@@ -2,7 +2,7 @@
  * The last bytes of a blob that is being fetched: the part that fills, and the one before, which is being stored.
  * Clients that keep up read from here, so that none of them has a queue of its own.
  */
-import { giveBuffer, takeBuffer, tryTakeBuffer } from "../upload/part-writer.ts";
+import { giveBuffer, takeSpareBuffer } from "../upload/part-buffers.ts";
 
 /** The bytes of a copy at most: a client may take long to read it. */
 const copyBytes = 256 * 1024;
@@ -17,11 +17,12 @@ export class FetchWindow {
   #current: Uint8Array;
   #previous: Uint8Array | undefined;
 
-  constructor(partBytes: number, budgetBytes: number, start: number) {
-    this.#partBytes = partBytes;
+  /** `part`: a buffer of the size of a part, which is given back; `start`: where its bytes begin in the blob. */
+  constructor(part: Uint8Array, budgetBytes: number, start: number) {
+    this.#partBytes = part.byteLength;
     this.#budgetBytes = budgetBytes;
     this.#start = start;
-    this.#current = takeBuffer(partBytes);
+    this.#current = part;
   }
 
   /** The first byte that can be read. */
@@ -61,7 +62,7 @@ export class FetchWindow {
    * memory for both: then {@link restart}, once the full part is stored.
    */
   tryNext(): boolean {
-    const next = this.#previous ?? tryTakeBuffer(this.#partBytes, this.#budgetBytes);
+    const next = this.#previous ?? takeSpareBuffer(this.#partBytes, this.#budgetBytes);
     if (next === undefined) return false;
     this.#previous = this.#current;
     this.#begin(next);

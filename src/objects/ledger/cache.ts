@@ -37,7 +37,7 @@ export class CachedContent implements Feature {
   readonly tables = { cached_tags: "emptied" } as const;
 
   readonly steps = {
-    9: `
+    10: `
   -- When the upstream was last asked about a tag.
   CREATE TABLE cached_tags (tag TEXT PRIMARY KEY, checked_at INTEGER NOT NULL) WITHOUT ROWID;
 `,

@@ -2,9 +2,11 @@
 
 import { annotationsOf } from "../../oci/manifest.ts";
 import type { AnyDigest, Digest, Tag } from "../../oci/reference.ts";
-import type { ManifestEntry, Page, Referrer } from "../../rpc/api.ts";
+import type { Page, Referrer } from "../../rpc/api.ts";
+import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
 import type { Amount, RepositoryUsage } from "../../rpc/upkeep.ts";
-import { oneRow, readRows, takeBytes } from "../sql.ts";
+import { firstRow, oneRow, readRows, takeBytes } from "../sql.ts";
+import { type FactRow, type Listed, readFacts } from "./fact-columns.ts";
 import type { Manifests } from "./manifests.ts";
 
 function sum(sql: SqlStorage, column: string, from: string): Amount {
@@ -40,13 +42,22 @@ function add(...sums: Amount[]): Amount {
 /** How many tags of a manifest a list shows at most: a hundred thousand may point at it. */
 const maxTags = 10_000;
 
-type Row = {
+/** How many indexes that list a manifest are shown at most. */
+const maxIndexes = 100;
+
+type ManifestRow = FactRow & {
   digest: Digest;
   media_type: string;
   size: number;
   artifact_type: string | null;
   subject: string | null;
-  pushed_at: number;
+};
+
+type TagRow = ManifestRow & {
+  tag: Tag;
+  moved_at: number;
+  moved_by: string | null;
+  tag_used_day: number | null;
 };
 
 /**
@@ -55,25 +66,85 @@ type Row = {
  */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
   const query = "SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";
-  const rows = readRows<Row>(sql, query, last, limit + 1);
-  const page = takeBytes(entriesOf(sql, rows.slice(0, limit)), (entry) => JSON.stringify(entry).length);
-  return { entries: page, more: rows.length > page.length };
+  const rows = readRows<ManifestRow>(sql, query, last, limit + 1);
+  const entries = entriesOf(rows.slice(0, limit), (row) => manifestEntry(sql, row));
+  return { entries, more: rows.length > entries.length };
 }
 
-function* entriesOf(sql: SqlStorage, rows: Row[]): Generator<ManifestEntry> {
-  for (const row of rows) {
-    const ofTags = "SELECT tag FROM tags WHERE digest = ? ORDER BY tag LIMIT ?";
-    const tags = readRows<{ tag: Tag }>(sql, ofTags, row.digest, maxTags);
-    yield {
-      digest: row.digest,
-      mediaType: row.media_type,
-      sizeBytes: row.size,
-      tags: tags.map(({ tag }) => tag),
-      ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
-      ...(row.subject === null ? {} : { subject: row.subject }),
-      pushedAtMs: row.pushed_at,
-    };
-  }
+/** A manifest with the first ten thousand tags that point at it, and the first hundred indexes that list it. */
+export function findManifest(sql: SqlStorage, digest: Digest): ManifestDetails | undefined {
+  const row = firstRow<ManifestRow>(sql, "SELECT * FROM manifests WHERE digest = ?", digest);
+  if (row === undefined) return undefined;
+  const listing = "SELECT manifest FROM manifest_references WHERE digest = ? LIMIT ?";
+  const indexes = readRows<{ manifest: Digest }>(sql, listing, digest, maxIndexes);
+  return { ...manifestEntry(sql, row), indexes: indexes.map(({ manifest }) => manifest) };
+}
+
+const tagQuery =
+  `SELECT tags.tag, tags.moved_at, tags.used_day AS tag_used_day, tag_history.actor AS moved_by, manifests.*
+  FROM tags JOIN manifests ON manifests.digest = tags.digest
+  LEFT JOIN tag_history ON tag_history.sequence = tags.sequence` as const;
+
+/** A page of tags after `last`, in ASCII order, with what is known of their manifests. */
+export function listTags(sql: SqlStorage, last: string, limit: number): Page<TagEntry> {
+  const query = `${tagQuery} WHERE tags.tag > ? ORDER BY tags.tag LIMIT ?` as const;
+  const rows = readRows<TagRow>(sql, query, last, limit + 1);
+  const entries = entriesOf(rows.slice(0, limit), (row) => tagEntry(sql, row));
+  return { entries, more: rows.length > entries.length };
+}
+
+/** A tag with what is known of its manifest. */
+export function findTag(sql: SqlStorage, tag: Tag): TagEntry | undefined {
+  const row = firstRow<TagRow>(sql, `${tagQuery} WHERE tags.tag = ?`, tag);
+  return row && tagEntry(sql, row);
+}
+
+/**
+ * Entries of a page, limited in bytes. An index weighs as much as its manifest, as all that it lists is looked at.
+ */
+function entriesOf<Row extends ManifestRow, Entry>(rows: Row[], toEntry: (row: Row) => Entry): Entry[] {
+  const found = function* () {
+    for (const row of rows) yield { entry: toEntry(row), row };
+  };
+  const weigh = ({ entry, row }: { entry: Entry; row: Row }) =>
+    JSON.stringify(entry).length + (row.kind === "index" ? row.size : 0);
+  return takeBytes(found(), weigh).map(({ entry }) => entry);
+}
+
+function manifestEntry(sql: SqlStorage, row: ManifestRow): ManifestEntry {
+  const ofTags = "SELECT tag FROM tags WHERE digest = ? ORDER BY tag LIMIT ?";
+  const tags = readRows<{ tag: Tag }>(sql, ofTags, row.digest, maxTags);
+  return { ...describe(sql, row), tags: tags.map(({ tag }) => tag) };
+}
+
+function tagEntry(sql: SqlStorage, row: TagRow): TagEntry {
+  const { tag_used_day, used_day, ...rest } = row;
+  const used = Math.max(tag_used_day ?? 0, used_day ?? 0);
+  return {
+    tag: row.tag,
+    ...describe(sql, { ...rest, used_day: used === 0 ? null : used }),
+    updatedAtMs: row.moved_at,
+    ...(row.moved_by === null ? {} : { updatedBy: row.moved_by }),
+  };
+}
+
+function describe(sql: SqlStorage, row: ManifestRow): Omit<ManifestEntry, "tags"> {
+  const listed = row.kind === "index" ? listedBy(sql, row.digest) : { bytes: 0, used_day: null };
+  return {
+    digest: row.digest,
+    mediaType: row.media_type,
+    sizeBytes: row.size,
+    ...(row.artifact_type === null ? {} : { artifactType: row.artifact_type }),
+    ...(row.subject === null ? {} : { subject: row.subject }),
+    ...readFacts(row, listed),
+  };
+}
+
+function listedBy(sql: SqlStorage, index: Digest): Listed {
+  const query = `SELECT total(manifests.content_size) AS bytes, max(manifests.used_day) AS used_day
+    FROM manifest_references JOIN manifests ON manifests.digest = manifest_references.digest
+    WHERE manifest_references.manifest = ?`;
+  return oneRow<Listed>(sql, query, index);
 }
 
 /** The most bytes of descriptors in one page of referrers. A page is an index, and clients accept 4 MiB of that. */

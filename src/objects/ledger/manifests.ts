@@ -4,19 +4,24 @@
 
 import { failure, type Result } from "../../oci/errors.ts";
 import { describeReferences } from "../../oci/manifest.ts";
-import type { ManifestFacts, Reference } from "../../oci/manifest-fields.ts";
+import type { Reference } from "../../oci/manifest-fields.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import type { ManifestPut, ManifestStat } from "../../rpc/api.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
 import { eachRow, firstRow, hasRow, inPieces, readRows, type Tx } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
+import { factColumns, factsOf } from "./fact-columns.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Tags } from "./tags.ts";
 import type { Untagged } from "./untagged.ts";
 
 const bytesPerRow = 1024 * 1024;
+
+const addManifest = `INSERT INTO manifests
+  (digest, media_type, size, artifact_type, subject, pushed_at, pushed_by, ${factColumns.join(", ")})
+  VALUES (?, ?, ?, ?, ?, ?, ?, ${factColumns.map(() => "?").join(", ")})`;
 
 /** The manifests. */
 export class Manifests implements Feature {
@@ -191,19 +196,20 @@ export class Manifests implements Feature {
     return { ok: true };
   }
 
-  #replace(tx: Tx, { digest, bytes, facts }: ManifestPut): void {
+  #replace(tx: Tx, put: ManifestPut): void {
+    const { digest } = put;
     forgetDeletion(tx, digest);
     const referencedBefore = this.withdraw(tx, digest);
     deleteBytes(tx, digest);
-    this.#write(tx, digest, bytes, facts);
+    this.#write(tx, put);
     if (referencedBefore.length > 0) this.#blobs.releaseUnnamed(tx, referencedBefore);
   }
 
-  #write(tx: Tx, digest: Digest, bytes: Uint8Array, facts: ManifestFacts): void {
+  #write(tx: Tx, { digest, bytes, facts, origin }: ManifestPut): void {
     const { mediaType, artifactType = null, subject = null } = facts;
-    const add = `INSERT INTO manifests (digest, media_type, size, artifact_type, subject, pushed_at)
-      VALUES (?, ?, ?, ?, ?, ?)`;
-    tx.write(add, digest, mediaType, bytes.byteLength, artifactType, subject, this.#host.clock.now());
+    const pushed = [this.#host.clock.now(), origin.actor];
+    const row = [digest, mediaType, bytes.byteLength, artifactType, subject, ...pushed];
+    tx.write(addManifest, ...row, ...factsOf(bytes, mediaType));
     for (let offset = 0; offset < bytes.byteLength; offset += bytesPerRow) {
       const part = bytes.slice(offset, offset + bytesPerRow);
       const addPart = "INSERT INTO manifest_bytes (digest, part, bytes) VALUES (?, ?, ?)";

@@ -37,14 +37,15 @@ type Outcome = { mark: Mark; isKnown: boolean; isDelete: boolean };
 
 /** How many rows are written at once. */
 const writesAtOnce = 6;
-/** How many rows a batch has at most. They are written six at a time, and all must end before any may land late. */
+/** How many rows a batch has at most: all writes must end before any may land late. */
 const batchSize = 24;
 /** When the alarm checks whether the object died during a batch. */
 const lostBatchAfterMs = 30_000;
-/** Marked rows are written right after their transaction. If the object dies before, the alarm does so after this. */
+/** Marked rows are written after their transaction; where the object dies before, by the alarm after this time. */
 const alarmAfterMs = 1_000;
-const retryMs = 5_000;
-const flushBudgetMs = 10_000;
+const [retryMs, flushBudgetMs] = [5_000, 10_000];
+/** How many rows a flush writes at most: KV takes 1,000 operations of one invocation. */
+const mostWrites = 500;
 
 /** The outbox of one ledger. */
 export class Outbox implements Feature {
@@ -191,7 +192,8 @@ export class Outbox implements Feature {
   async flush(repository: RepositoryName, claimed = this.#change((tx) => this.#claim(tx))): Promise<void> {
     const { due, clock, replica } = this.#host;
     const deadline = clock.now() + flushBudgetMs;
-    for (let marks = claimed; marks.length > 0; marks = this.#change((tx) => this.#claim(tx))) {
+    let [written, marks] = [0, claimed];
+    for (; marks.length > 0; marks = this.#change((tx) => this.#claim(tx))) {
       if (replica === undefined) break;
       const outcomes: Outcome[] = [];
       for (let start = 0; start < marks.length; start += writesAtOnce) {
@@ -200,7 +202,8 @@ export class Outbox implements Feature {
       }
       // One transaction for all, so that they are one write to the ledger's storage.
       this.#change((tx) => this.#settle(tx, outcomes));
-      if (clock.now() <= deadline) continue;
+      written += marks.length;
+      if (clock.now() <= deadline && written < mostWrites) continue;
       this.#change((tx) => tellBacklogLater(tx, due, clock.now()));
       break;
     }
@@ -209,14 +212,14 @@ export class Outbox implements Feature {
 
   async #write(replica: Replica, repository: RepositoryName, mark: Mark): Promise<Outcome> {
     const key = keyOf(mark);
-    const value = this.readValue(key);
     try {
+      const value = this.readValue(key);
       if (value === undefined) await replica.delete(repository, key);
       else await replica.put(repository, key, value);
       return { mark, isKnown: true, isDelete: value === undefined };
     } catch (error) {
       log("warn", "replica write failed", { repository, ...key, error: String(error) });
-      return { mark, isKnown: false, isDelete: value === undefined };
+      return { mark, isKnown: false, isDelete: false };
     }
   }
 

@@ -16,6 +16,7 @@ import { Blobs } from "./blobs.ts";
 import { CachedContent } from "./cache.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
+import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
@@ -28,6 +29,7 @@ import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
 import { Untagged } from "./untagged.ts";
+import { Uses } from "./uses.ts";
 
 /** The features of a ledger by name; `features`: all of them, in the order in which their jobs run. */
 export type LedgerParts = ReturnType<typeof makeParts>;
@@ -54,6 +56,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
+  const facts = new Facts(host, manifests);
+  const uses = new Uses(host, repository);
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
@@ -68,6 +72,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     outbox,
     repository,
     manifests,
+    facts,
     rereading,
     untagged,
     deleted,
@@ -76,6 +81,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     sessions,
     leases,
     tags,
+    uses,
     cache,
     scrub,
     rebuilding,
@@ -88,6 +94,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    facts,
+    uses,
     cache,
     deleted,
     unlinking,

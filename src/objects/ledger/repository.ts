@@ -4,6 +4,7 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -20,6 +21,8 @@ export type Meta = RepositoryInfo & {
   isDeleting: boolean;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last day on which anything of it was used, counted from 1970. */
+  usedDay: number | undefined;
   /** When a cached repository was created, in milliseconds since 1970; 0 for others. */
   born: number;
 };
@@ -33,6 +36,7 @@ type MetaKey =
   | "founded"
   | "deleting"
   | "untagged-ttl"
+  | "used-day"
   /** Only of a cached repository: when it was created. */
   | "cache-born";
 
@@ -88,10 +92,10 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, settings, clock } = this.#host;
+    const { due, clock } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
-    due.scrubLater(tx, settings.scrubEveryMs);
+    scheduleScrub(tx, this.#host);
     due.set(tx, announceJob, "", clock.now());
   }
 
@@ -104,6 +108,11 @@ ${DueTable.schema}`,
     if (visibility !== before.visibility)
       this.#events.record(tx, "repository.visibility", origin, { visibility });
     due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** Records the day of a use. */
+  noteUse(tx: Tx, day: number): void {
+    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
   }
 
   /** Records that the repository is deleted. */
@@ -130,11 +139,11 @@ ${DueTable.schema}`,
     const told = this.meta;
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isDeleting, kind } = told;
+    const { name, visibility, description, usedDay, isDeleting, kind } = told;
     const catalog = catalogStub(env);
     await (isDeleting
       ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description, ...(kind && { kind }) }));
+      : catalog.putRepository({ name, visibility, description, ...(kind && { kind }) }, usedDay));
     if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -152,7 +161,12 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     isDeleting: values.get("deleting") === "yes",
     untaggedTtl: values.get("untagged-ttl"),
+    usedDay: numberOf(values.get("used-day")),
     born: Number(values.get("cache-born") ?? 0),
     ...(values.has("cache-born") ? { kind: "cache" } : {}),
   };
+}
+
+function numberOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
 }

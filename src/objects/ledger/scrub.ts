@@ -17,6 +17,7 @@ import { shardStub } from "../../rpc/stubs.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import type { BlobLocation, ReplicaKey } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
+import { runScrub } from "../scrub/schedule.ts";
 import { faultOf } from "../scrub/verify.ts";
 import { transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
@@ -43,10 +44,7 @@ export class LedgerScrub implements Feature {
   readonly jobs = {
     [scrubJob]: {
       atDeletion: "emptied",
-      run: (rows: DueRow[]) => {
-        const { due, settings } = this.#host;
-        return due.scrub(rows, settings.scrubEveryMs, (after) => this.step(after));
-      },
+      run: (rows: DueRow[]) => runScrub(this.#host, rows, (after) => this.step(after)),
     },
   } as const;
 
@@ -182,18 +180,20 @@ export class LedgerScrub implements Feature {
    * whether the ledger exists. If it does not, none of the rows should exist, and no outbox writes them.
    */
   async dropOrphans(
-    isWritten: boolean,
+    isWritten: () => boolean,
     repository: RepositoryName,
     keys: ReplicaKey[],
   ): Promise<ReplicaKey[]> {
     const { storage, due, replica } = this.#host;
     const { outbox, manifests } = this.#features;
     if (replica === undefined) return [];
-    if (!isWritten) {
-      for (const key of keys) await replica.delete(repository, key);
-      return keys;
-    }
-    const orphans = keys.filter((key) => manifests.replicaValue(key) === undefined && !outbox.isMarked(key));
+    const wasWritten = isWritten();
+    if (!wasWritten) for (const key of keys) await replica.delete(repository, key);
+    if (!isWritten()) return keys;
+    // A push that has made the ledger meanwhile may have written these rows before they were deleted: all are repeated.
+    const orphans = wasWritten
+      ? keys.filter((key) => manifests.replicaValue(key) === undefined && !outbox.isMarked(key))
+      : keys;
     transaction(storage, (tx) => {
       for (const key of orphans) outbox.mark(tx, key);
     });

@@ -116,6 +116,12 @@ export class Tags implements Feature {
     return { entries: found.slice(0, limit), more: found.length > limit };
   }
 
+  /** Whether a tag exists, or has existed within the history that is kept. */
+  isKnown(tag: Tag): boolean {
+    const moved = "SELECT 1 FROM tag_history WHERE tag = ? LIMIT 1";
+    return this.read(tag) !== undefined || hasRow(this.#host.sql, moved, tag);
+  }
+
   /** A page of the moves of a tag, newest first, before the one with this sequence number. */
   history(tag: Tag, before: number, limit: number): Page<TagMove> {
     const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
@@ -163,7 +169,8 @@ export class Tags implements Feature {
       now,
       origin.actor,
     );
-    const point = "INSERT OR REPLACE INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?)";
+    const point = `INSERT INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+      SET digest = excluded.digest, sequence = excluded.sequence, moved_at = excluded.moved_at`;
     if (digest === undefined) tx.write("DELETE FROM tags WHERE tag = ?", tag);
     else tx.write(point, tag, digest, sequence, now);
     this.#outbox.mark(tx, { kind: "tag", tag });

@@ -8,6 +8,7 @@ import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import { type TransactionalStorage, transaction } from "../sql.ts";
 import { type ActiveWrite, Stopped } from "./active-write.ts";
+import { takeBuffer } from "./part-buffers.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";
 import type { RunningHash } from "./running-hash.ts";
@@ -29,7 +30,7 @@ export type UploadParts = {
  * the offset without the rest.
  *
  * Errors: that of the request that stopped it; `BLOB_UPLOAD_RANGE`, `SIZE_INVALID`, `BLOB_UPLOAD_TOO_LARGE`;
- * `BLOB_UPLOAD_INVALID` if it broke off.
+ * `BLOB_UPLOAD_INVALID` if it broke off; `UNAVAILABLE` if there is no memory for it now.
  *
  * @throws whatever the bucket throws; then only whole parts of this request are kept.
  */
@@ -40,16 +41,18 @@ export async function appendBody(
   hash: RunningHash | undefined,
   active: ActiveWrite,
 ): Promise<Result> {
-  const { store, settings, space } = parts;
+  const { store, space } = parts;
   const { offset, partBytes } = store.read();
   if (write.offset !== undefined && write.offset !== offset) return failure("BLOB_UPLOAD_RANGE", { offset });
   if (body === null) return checkLength(write, 0);
   const claim = await space?.claim(write.length ?? 0);
-  const writer = openWriter(parts, settings.uploadBufferBytes);
   const maxBytes = partBytes * maxParts;
   let received = 0;
   let isGivenUp = false;
+  let writer: BodyWriter | undefined;
   try {
+    writer = await openWriter(parts, active);
+    if (writer === undefined) return failure("UNAVAILABLE", "too many uploads at once");
     for await (const piece of readPieces(body, (read) => active.next(read))) {
       active.receivedBytes += piece.byteLength;
       if (received + piece.byteLength > (write.length ?? Number.POSITIVE_INFINITY)) {
@@ -71,19 +74,25 @@ export async function appendBody(
     throw error;
   } finally {
     claim?.release();
-    await (isGivenUp ? writer.close() : keepTail(parts, writer));
+    if (writer !== undefined) await (isGivenUp ? writer.close() : keepTail(parts, writer));
   }
 }
 
 /** What cuts the bytes of a request into parts, as the bucket takes them. */
 type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
 
-function openWriter(parts: UploadParts, budgetBytes: number): BodyWriter {
-  const { storage, store, bucket } = parts;
+/** What writes to an upload; `undefined` if there is no memory for it now. */
+async function openWriter(parts: UploadParts, active: ActiveWrite): Promise<BodyWriter | undefined> {
+  const { storage, store, bucket, settings } = parts;
   const { openPart } = bucket;
   if (openPart === undefined) {
+    const budgetBytes = settings.uploadBufferBytes;
+    const { offset, partBytes } = store.read();
+    const wait = (milliseconds: number) => active.next(scheduler.wait(milliseconds));
+    const part = await takeBuffer(partBytes, budgetBytes, offset > 0 ? wait : undefined);
+    if (part === undefined) return undefined;
     return new PartWriter({
-      partBytes: store.read().partBytes,
+      part,
       budgetBytes,
       readTail: (into) => store.readTail(into),
       storePart: (bytes) => storePart(parts, bytes),

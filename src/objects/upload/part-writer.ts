@@ -3,35 +3,7 @@
  *
  * At most one part is being stored while the next one fills.
  */
-
-/**
- * The memory that uploads use: part buffers, counted over the whole isolate, which the objects of a class share.
- *
- * An upload always gets the buffer that it fills. It gets a second one, to read on while the first is being stored, only
- * while the budget has room.
- */
-let bytesInUse = 0;
-
-/** How many bytes of part buffers the isolate's uploads hold now. */
-export function partBufferBytes(): number {
-  return bytesInUse;
-}
-
-/** Takes a buffer, whatever the budget. It must be given back. */
-export function takeBuffer(sizeBytes: number): Uint8Array {
-  bytesInUse += sizeBytes;
-  return new Uint8Array(sizeBytes);
-}
-
-/** Takes a buffer if the budget has room for it. It must be given back. */
-export function tryTakeBuffer(sizeBytes: number, budgetBytes: number): Uint8Array | undefined {
-  return bytesInUse + sizeBytes <= budgetBytes ? takeBuffer(sizeBytes) : undefined;
-}
-
-/** Gives a buffer back. */
-export function giveBuffer(buffer: Uint8Array): void {
-  bytesInUse -= buffer.byteLength;
-}
+import { giveBuffer, takeSpareBuffer } from "./part-buffers.ts";
 
 /** Stores a full part. Called for one part at a time, in order. */
 export type StorePart = (bytes: Uint8Array) => Promise<void>;
@@ -48,17 +20,20 @@ export class PartWriter {
   #storing: Promise<unknown> | undefined;
   #failure: unknown;
 
-  /** `readTail` fills in the bytes that earlier requests left after the last part. */
+  /**
+   * `part`: a buffer of the size of a part, which is given back; `readTail` fills in the bytes that earlier requests left
+   * after the last part.
+   */
   constructor(options: {
-    partBytes: number;
+    part: Uint8Array;
     budgetBytes: number;
     readTail: (into: Uint8Array) => number;
     storePart: StorePart;
   }) {
-    this.#partBytes = options.partBytes;
+    this.#partBytes = options.part.byteLength;
     this.#budgetBytes = options.budgetBytes;
     this.#storePart = options.storePart;
-    this.#part = takeBuffer(this.#partBytes);
+    this.#part = options.part;
     this.#filled = options.readTail(this.#part);
     this.#keptTail = this.#filled;
   }
@@ -84,7 +59,7 @@ export class PartWriter {
     this.#storing = this.#storePart(full).catch((error) => {
       this.#failure = error;
     });
-    const next = this.#spare ?? tryTakeBuffer(this.#partBytes, this.#budgetBytes);
+    const next = this.#spare ?? takeSpareBuffer(this.#partBytes, this.#budgetBytes);
     if (next === undefined) {
       await this.#waitForPart();
       this.#part = full;

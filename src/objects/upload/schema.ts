@@ -16,14 +16,6 @@ export const adoptJob = "adopt";
 /** When an adoption that failed is tried again. */
 export const adoptAgainMs = 30_000;
 
-/**
- * How long after a request its session expires, at most. This is a little longer than it must live, so that it is not
- * written with every chunk.
- */
-export function expiryMs(uploadTtlMs: number): number {
-  return uploadTtlMs * (1 + 1 / 24);
-}
-
 const tables = `
   CREATE TABLE IF NOT EXISTS session (
     only INTEGER PRIMARY KEY CHECK (only = 1),

@@ -7,7 +7,8 @@ import type { Bucket } from "../../storage/bucket.ts";
 import type { DiskSpace } from "../../storage/disk-space.ts";
 import type { DueTable } from "../due.ts";
 import type { Tx } from "../sql.ts";
-import { expiryMs, type UploadTables } from "./schema.ts";
+import { expiryMs } from "./lifetime.ts";
+import type { UploadTables } from "./schema.ts";
 import type { UploadStore } from "./store.ts";
 
 /** What sessions share: the object that keeps them. */

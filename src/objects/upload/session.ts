@@ -17,8 +17,9 @@ import type { Tx } from "../sql.ts";
 import type { ActiveWrite } from "./active-write.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble, deleteGivenUp, ownsKey } from "./assemble.ts";
+import { expiryFromNow, isTooOld, renewedDue, tooOld } from "./lifetime.ts";
 import { RunningHash } from "./running-hash.ts";
-import { adoptAgainMs, adoptJob, cleanJob, expiryMs } from "./schema.ts";
+import { adoptAgainMs, adoptJob, cleanJob } from "./schema.ts";
 import { describeSession, type SessionHost } from "./session-host.ts";
 import type { Remembered } from "./session-memory.ts";
 import { isOver, type UploadRow, UploadStore } from "./store.ts";
@@ -96,10 +97,12 @@ export class Session implements Remembered {
 
   /** Runs the job that is due UPLOAD_TTL after the last request: ends an open session, forgets an ended one. */
   async expire(): Promise<void> {
+    const isOld = isTooOld(this.#store, this.#host.clock.now());
+    if (isOld) await this.#stopWrite(failure("BLOB_UPLOAD_UNKNOWN"));
     if (this.#lock.isHeld || this.#outcome !== undefined) this.#renew();
     else if (isOver(this.#row)) await this.#forget();
     else if (this.#row.state === "finishing") await this.#handOver();
-    else await this.#discard("nobody came back to it for UPLOAD_TTL");
+    else await this.#discard(isOld ? tooOld : "nobody came back to it for UPLOAD_TTL");
   }
 
   /** Retries the adoption of verified bytes. */
@@ -196,9 +199,10 @@ export class Session implements Remembered {
     if (!this.#store.exists()) {
       const { settings, clock } = this.#host;
       const bytes = { key: newBlobKey(session.id), partBytes: settings.uploadPartBytes };
-      const opened = { actor, atMs: clock.now(), dueAt: this.#expiry() };
+      const opened = { actor, atMs: clock.now(), dueAt: expiryFromNow(this.#host) };
       this.#store.begin(session, bytes, opened, () => this.#host.due.arm());
     }
+    if (isTooOld(this.#store, this.#host.clock.now())) await this.#discard(tooOld);
     const row = this.#row;
     return isOver(row) ? failure("BLOB_UPLOAD_UNKNOWN") : { ok: true, row };
   }
@@ -228,14 +232,10 @@ export class Session implements Remembered {
 
   #renew(): void {
     const now = this.#host.clock.now();
-    if (this.#store.dueAt() < now + this.#host.settings.uploadTtlMs)
-      this.#host.change((tx) => this.#store.setDue(tx, this.#expiry()));
+    const dueAt = renewedDue(this.#store, now, this.#host.settings.uploadTtlMs);
+    if (dueAt !== undefined) this.#host.change((tx) => this.#store.setDue(tx, dueAt));
     this.#activeAtMs = now;
     meter.uploads.opened(this.#id, now);
-  }
-
-  #expiry(): number {
-    return this.#host.clock.now() + expiryMs(this.#host.settings.uploadTtlMs);
   }
 
   // ── Ending ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,7 +311,7 @@ export class Session implements Remembered {
   #end(state: UploadRow["state"], digest: Digest | null, andThen: (tx: Tx) => void): void {
     this.hash = undefined;
     this.#host.change((tx) => {
-      this.#store.end(tx, state, digest, this.#expiry());
+      this.#store.end(tx, state, digest, expiryFromNow(this.#host));
       this.#host.due.clear(tx, adoptJob, this.#id);
       andThen(tx);
     });

@@ -71,6 +71,29 @@ test("containerd", async (t) => {
     await fetchAll(`${name}:v1`);
     assert.deepEqual(await stored(), contents);
   });
+  await client.also("a HEAD of what it has already, which is a use and no pull", async () => {
+    const [again, repository] = [`${client.image("again")}:v1`, client.repository("again")];
+    await ctr("images", "tag", `${name}:v1`, again);
+    await push(again);
+    await ctr("images", "rm", again);
+    const described = async () => {
+      const { pulls } = await server.api<{ pulls: number }>(`repositories/${repository}`);
+      const [tag] = (await server.api<{ tags: { lastUsed?: string }[] }>(`repositories/${repository}/tags`))
+        .tags;
+      return { pulls, lastUsed: tag?.lastUsed };
+    };
+    assert.deepEqual(await described(), { pulls: 0, lastUsed: undefined }, "a push is neither");
+    const before = server.requests().length;
+    await pull(again);
+    const sent = server
+      .requests()
+      .slice(before)
+      .filter(({ route }) => route === "manifest");
+    assert.deepEqual(new Set(sent.map(({ method }) => method)), new Set(["HEAD"]));
+    await until("the use is told", async () => (await described()).lastUsed !== undefined);
+    assert.equal((await described()).pulls, 0);
+    await ctr("images", "rm", again);
+  });
   await client.can("pull by digest", async () => {
     await forget(`${name}:v1`);
     await pull(byDigest);

@@ -17,8 +17,15 @@ export type Buildctl = (...args: string[]) => Promise<Output>;
 /** What a test needs for it. */
 export const buildkitPrograms = ["root", "buildkitd", "buildctl", "runc"];
 
-/** Starts a daemon that reaches these registries over http; it ends after the test. */
-export async function startBuildkit(t: TestContext, hosts: readonly string[]): Promise<Buildctl> {
+/**
+ * Starts a daemon that reaches these registries over http; it ends after the test. `env`: what the client has besides,
+ * such as where its credentials are.
+ */
+export async function startBuildkit(
+  t: TestContext,
+  hosts: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Buildctl> {
   const directory = await mkdtemp(join(tmpdir(), "buildkit-"));
   const address = `unix://${join(directory, "buildkitd.sock")}`;
   const config = join(directory, "buildkitd.toml");
@@ -43,7 +50,7 @@ export async function startBuildkit(t: TestContext, hosts: readonly string[]): P
     if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
-  const buildctl: Buildctl = (...args) => run("buildctl", ["--addr", address, ...args]);
+  const buildctl: Buildctl = (...args) => run("buildctl", ["--addr", address, ...args], { env });
   await until("the BuildKit daemon", async () => {
     if (!isAlive(pid)) throw new Error(`buildkitd ended:\n${await readFile(logFile, "utf8")}`);
     return await buildctl("debug", "workers").catch(() => undefined);

@@ -32,6 +32,10 @@ export interface ClosedServer extends Server {
   robot(name: string, grants: Grant[]): Promise<Credential>;
   /** Pushes a small image as the administrator. */
   seed(repository: string, tag: string): Promise<void>;
+  /** Reads from the management API, by a path below `/api/v1/`. */
+  api<T>(path: string): Promise<T>;
+  /** A manifest as it is stored. */
+  manifest(repository: string, reference: string): Promise<string>;
   /**
    * Everything that a reference leads to: the digests of manifests and blobs, each computed from its bytes. Those of
    * `except` are taken as they are, unread.
@@ -85,10 +89,14 @@ class Administrator {
     await this.request(201, "PUT", `/v2/${repository}/manifests/${tag}`, manifest, imageManifestType);
   }
 
+  async manifest(repository: string, reference: string): Promise<string> {
+    return await (await this.request(200, "GET", `/v2/${repository}/manifests/${reference}`)).text();
+  }
+
   async contents(repository: string, reference: string, except: readonly string[]): Promise<string[]> {
     const found = new Set<string>();
     const readManifest = async (wanted: string) => {
-      const text = await (await this.request(200, "GET", `/v2/${repository}/manifests/${wanted}`)).text();
+      const text = await this.manifest(repository, wanted);
       found.add(sha256(text));
       const { config, layers = [], manifests = [] }: Manifest = JSON.parse(text);
       for (const { digest } of manifests) await readManifest(digest);
@@ -140,6 +148,8 @@ export async function startClosedServer(
       return { name, password: secret };
     },
     seed: (repository, tag) => administrator.seed(repository, tag),
+    api: async (path) => (await administrator.request(200, "GET", `/api/v1/${path}`)).json(),
+    manifest: (repository, reference) => administrator.manifest(repository, reference),
     contents: (repository, reference, except = []) => administrator.contents(repository, reference, except),
   };
 }

@@ -10,6 +10,7 @@ import {
   visibilityOf,
 } from "../../../registry/repositories.ts";
 import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
+import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
@@ -24,11 +25,12 @@ function viewSettings({ settings }: Registry, { name, visibility, description, k
 }
 
 function view(registry: Registry, repository: ListedRepository) {
-  const { pulls, lastPulledAtMs } = repository;
+  const { pulls, lastPulledAtMs, usedDay } = repository;
   return {
     ...viewSettings(registry, repository),
     pulls,
     ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
+    ...(usedDay === null ? {} : { lastUsed: formatDay(usedDay) }),
   };
 }
 

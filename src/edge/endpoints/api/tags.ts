@@ -1,11 +1,35 @@
 /** `/api/v1/repositories/{name}/tags` */
 import type { tags } from "../../../contract/tags.ts";
 import { failure } from "../../../oci/errors.ts";
+import { describeTag, describeTags } from "../../../registry/facts.ts";
 import { restoreTag, tagHistory } from "../../../registry/restore.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
+import { tagView } from "./facts.ts";
 
 export const tagHandlers: HandlersOf<typeof tags> = {
+  "/repositories/{name}/tags": {
+    GET: async (call) => {
+      const listed = await describeTags(call, call.page);
+      if (!listed.ok) return listed;
+      const { entries, more } = listed.page;
+      return {
+        status: 200,
+        body: { tags: entries.map(tagView) },
+        next: more ? entries.at(-1)?.tag : undefined,
+      };
+    },
+  },
+  "/repositories/{name}/tags/{tag}": {
+    GET: async (call) => {
+      const { tag } = call.params;
+      const found = await describeTag(call, tag);
+      if (!found.ok) return found;
+      const { tags, indexes } = found.manifest;
+      const otherTags = tags.filter((each) => each !== tag);
+      return { status: 200, body: { ...tagView(found.tag), otherTags, indexes } };
+    },
+  },
   "/repositories/{name}/tags/{tag}/history": {
     GET: async ({ registry, repository, params, page }) => {
       const listed = await tagHistory(registry, repository, params.tag, page.last, page.limit);

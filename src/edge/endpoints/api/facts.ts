@@ -1,0 +1,50 @@
+/** Manifests and tags as the management API shows them. */
+import type { ImageConfig } from "../../../oci/image-config.ts";
+import type { ManifestEntry, TagEntry } from "../../../rpc/manifest-facts.ts";
+import { formatDay } from "../../../units.ts";
+
+/** A manifest, or what a tag points at, without its tags. */
+export function factsView(entry: Omit<ManifestEntry, "tags">) {
+  const { kind, contentBytes, platforms, createdAtMs, pushedBy, usedDay, artifactType, subject } = entry;
+  return {
+    digest: entry.digest,
+    mediaType: entry.mediaType,
+    size: entry.sizeBytes,
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(subject === undefined ? {} : { subject }),
+    ...(kind === undefined ? {} : { kind }),
+    ...(contentBytes === undefined ? {} : { imageSize: contentBytes }),
+    ...(platforms === undefined ? {} : { platforms }),
+    ...(createdAtMs === undefined ? {} : { createdAt: timeView(createdAtMs) }),
+    pushedAt: timeView(entry.pushedAtMs),
+    ...(pushedBy === undefined ? {} : { pushedBy }),
+    ...(usedDay === undefined ? {} : { lastUsed: formatDay(usedDay) }),
+  };
+}
+
+/** A tag. */
+export function tagView(entry: TagEntry) {
+  const { tag, updatedAtMs, updatedBy } = entry;
+  return {
+    tag,
+    ...factsView(entry),
+    updatedAt: timeView(updatedAtMs),
+    ...(updatedBy === undefined ? {} : { updatedBy }),
+  };
+}
+
+/** The config of an image. */
+export function configView({ createdAtMs, history, ...config }: ImageConfig) {
+  return {
+    ...config,
+    ...(createdAtMs === undefined ? {} : { createdAt: timeView(createdAtMs) }),
+    history: history.map(({ createdAtMs: at, ...entry }) => ({
+      ...entry,
+      ...(at === undefined ? {} : { createdAt: timeView(at) }),
+    })),
+  };
+}
+
+function timeView(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
