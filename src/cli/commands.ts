@@ -15,6 +15,7 @@ import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { uploadCommands } from "./commands/uploads.ts";
+import { upstreamCommands } from "./commands/upstreams.ts";
 import { usageCommand } from "./commands/usage.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
@@ -33,6 +34,7 @@ export const commands: Command[] = [
   rebuildCommand,
   ...historyCommands,
   ...uploadCommands,
+  ...upstreamCommands,
   ...backupCommands,
   ...copyCommands,
   ...proxyCommands,

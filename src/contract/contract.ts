@@ -17,6 +17,7 @@ import { scrub } from "./scrub.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
+import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { webhooks } from "./webhooks.ts";
 
@@ -34,6 +35,7 @@ export const contract = {
   keys,
   gc,
   uploads,
+  upstreams,
   restorable,
   usage,
   scrub,

@@ -21,19 +21,12 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
-import type {
-  BlobState,
-  CacheWrite,
-  FetchedManifest,
-  SinceTag,
-  TagState,
-  UpstreamTrouble,
-} from "../rpc/cache-api.ts";
 import type { LinkOutcome, LinkRequest } from "../rpc/link-request.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
+import { CachedLedger } from "./ledger/cached-ledger.ts";
 import {
   findManifest,
   findTag,
@@ -42,11 +35,9 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
-import { LedgerObject } from "./ledger/object.ts";
-import type { Tx } from "./sql.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerObject implements LedgerApi {
+export class Ledger extends CachedLedger implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -254,44 +245,6 @@ export class Ledger extends LedgerObject implements LedgerApi {
 
   async restorable(limit: number): Promise<Restorable> {
     return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
-  }
-
-  // ── Caching ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async tagStates(tags: Tag[]): Promise<TagState[]> {
-    return tags.map((tag) => this.parts.cache.tagState(tag));
-  }
-
-  async blobState(digest: Digest): Promise<BlobState> {
-    return this.parts.cache.blobState(digest);
-  }
-
-  async putFetched(put: FetchedManifest): Promise<CacheWrite> {
-    const { cache } = this.parts;
-    if (!cache.isUnchanged(put.since)) return "changed";
-    this.change(put.repository, (tx) => {
-      this.found(tx, put.origin);
-      cache.store(tx, put);
-    });
-    return "done";
-  }
-
-  async noteChecked(since: SinceTag, checkedAtMs: number): Promise<CacheWrite> {
-    return this.#ifUnchanged(since, (tx) => this.parts.cache.noteChecked(tx, since.tag, checkedAtMs));
-  }
-
-  async dropGone(since: SinceTag, origin: Origin): Promise<CacheWrite> {
-    return this.#ifUnchanged(since, (tx) => this.parts.tags.removeGone(tx, since.tag, origin));
-  }
-
-  async noteUpstream(type: UpstreamTrouble, tag: Tag | undefined, origin: Origin): Promise<void> {
-    if (this.exists) this.change(undefined, (tx) => this.parts.cache.noteTrouble(tx, type, tag, origin));
-  }
-
-  #ifUnchanged(since: SinceTag, work: (tx: Tx) => unknown): CacheWrite {
-    if (!this.exists || !this.parts.cache.isUnchanged(since)) return "changed";
-    this.change(undefined, work);
-    return "done";
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

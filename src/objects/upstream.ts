@@ -1,12 +1,12 @@
 /**
  * What all questions to one upstream share: tokens, places for fetches, and what is known of its state. All of it is in
- * memory: an object that forgets it asks once more than it had to.
+ * memory: an object that forgets it asks once more than it had to. Its alarm keeps the bounds of what is cached.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { Authorizer } from "../client/authorizer.ts";
 import { RegistryError } from "../client/errors.ts";
-import { exchange } from "../client/exchange.ts";
+import { discard, exchange } from "../client/exchange.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Upstream as UpstreamSettings } from "../oci/upstream.ts";
@@ -18,7 +18,10 @@ import type {
   UpstreamState,
 } from "../rpc/upstream-api.ts";
 import { settingsOf } from "../settings/settings.ts";
-import { isTrustedRealm, upstreamFetch } from "./upstream/connection.ts";
+import { type DueRow, DueTable } from "./due.ts";
+import { hasTable, transaction } from "./sql.ts";
+import { boundsEveryMs, boundsJob, hasBounds, keepBounds } from "./upstream/bounds.ts";
+import { isTrustedRealm, upstreamFetch, userAgent } from "./upstream/connection.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Places } from "./upstream/places.ts";
 
@@ -27,6 +30,8 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
   readonly #clock: Clock;
   readonly #health: UpstreamHealth;
   readonly #places: Places;
+  readonly #due: DueTable;
+  #isScheduled = false;
   #authorizer: Authorizer | undefined;
 
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
@@ -34,9 +39,12 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
     this.#clock = clock;
     this.#health = new UpstreamHealth(clock);
     this.#places = new Places(clock);
+    this.#due = new DueTable(ctx.storage, clock);
+    if (hasTable(ctx.storage.sql, "due")) void this.#due.wake();
   }
 
   async admit(id: string, name: RepositoryName, reference: string): Promise<Admission> {
+    this.#scheduleBounds(id);
     const refusal = this.#health.refusal(reference);
     if (refusal !== undefined) return refusal;
     const authorized = await this.#authorized(id, (authorizer) => authorizer.authorize(scopesOf(name)));
@@ -68,6 +76,67 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
 
   async state(): Promise<UpstreamState> {
     return { ...this.#health.state(), fetches: this.#places.taken() };
+  }
+
+  async check(
+    id: string,
+    name: RepositoryName | undefined,
+  ): Promise<{ isReachable: boolean; detail: string }> {
+    const upstream = this.#settings(id);
+    const scopes = name === undefined ? [] : scopesOf(name);
+    const authorized = await this.#authorized(id, (authorizer) => authorizer.authorize(scopes));
+    if (!authorized.ok || upstream === undefined)
+      return { isReachable: false, detail: authorized.ok ? "no such upstream" : authorized.message };
+    const { authorization } = authorized;
+    const path = name === undefined ? "v2/" : `v2/${name}/tags/list?n=1`;
+    try {
+      const response = await exchange(upstreamFetch(this.env, upstream), new URL(path, `${upstream.url}/`), {
+        method: "GET",
+        headers: {
+          "User-Agent": userAgent,
+          ...(authorization === undefined ? {} : { Authorization: authorization }),
+        },
+        answerWithinMs: settingsOf(this.env).upstreamTimeoutMs,
+      });
+      await discard(response);
+      const isReachable = response.status === 200;
+      if (isReachable) this.#health.note({ outcome: "answered" });
+      return { isReachable, detail: `status ${response.status}` };
+    } catch (error) {
+      return { isReachable: false, detail: String(error) };
+    }
+  }
+
+  // ── Bounds ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#due.runAlarm({ [boundsJob]: (rows) => this.#keepBounds(rows) }, invocation);
+  }
+
+  /** Has the bounds looked after, if there are any, soon after the first question of a life. */
+  #scheduleBounds(id: string): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const upstream = this.#settings(id);
+    if (upstream === undefined || !hasBounds(upstream)) return;
+    transaction(this.ctx.storage, (tx) => {
+      tx.write(DueTable.schema);
+      if (this.#due.at(boundsJob, id) === undefined)
+        this.#due.set(tx, boundsJob, id, this.#clock.now() + boundsEveryMs);
+    });
+    this.#due.arm();
+  }
+
+  async #keepBounds(rows: DueRow[]): Promise<void> {
+    for (const { id } of rows) {
+      const upstream = this.#settings(id);
+      const isBounded = upstream !== undefined && hasBounds(upstream);
+      if (isBounded) await keepBounds(this.env, this.#clock.now(), upstream);
+      transaction(this.ctx.storage, (tx) => {
+        if (isBounded) this.#due.set(tx, boundsJob, id, this.#clock.now() + boundsEveryMs);
+        else this.#due.clear(tx, boundsJob, id);
+      });
+    }
   }
 
   #settings(id: string): UpstreamSettings | undefined {

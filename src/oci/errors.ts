@@ -128,6 +128,7 @@ export const errorCatalogue = {
   },
   ACCOUNT_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such account" },
   ACCOUNT_TOKEN_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the account has no such token" },
+  UPSTREAM_ID_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such upstream" },
   WEBHOOK_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such webhook" },
   DEAD_LETTER_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the webhook has no such dead letter" },
   REQUEST_INVALID: { code: "UNSUPPORTED", status: 400, message: "the request is not as documented" },

@@ -43,6 +43,12 @@ export type CacheWrite = "done" | "changed";
 /** The events about an upstream that did not give what it was asked for, while something older is here. */
 export type UpstreamTrouble = "upstream.stale" | "upstream.denied";
 
+/** What an eviction removed; `more`: there is more that nobody used since that day. */
+export type Evicted = { manifests: number; blobs: number; bytes: number; more: boolean };
+
+/** What a cached repository holds, and the day since which some of it was not used, counted from 1970. */
+export type CacheUsage = { bytes: number; oldestDay: number | null };
+
 /** The calls of a ledger for caching. */
 export interface CacheLedgerApi {
   /** The states of tags, in their order. */
@@ -54,6 +60,13 @@ export interface CacheLedgerApi {
   noteChecked(since: SinceTag, checkedAtMs: number): Promise<CacheWrite>;
   /** Deletes a tag that the upstream has no more. */
   dropGone(since: SinceTag, origin: Origin): Promise<CacheWrite>;
+  /**
+   * Removes manifests of a cached repository that nobody used since a day, counted from 1970, with what only they
+   * reference. An index is used if an image that it lists is. Nothing of it can be restored: it can be pulled again.
+   */
+  evict(beforeDay: number, origin: Origin): Promise<Evicted>;
+  /** `undefined` if it is no cached repository. */
+  cacheUsage(): Promise<CacheUsage | undefined>;
   /** Records an event about a question to the upstream; at most one of a type in a while. */
   noteUpstream(type: UpstreamTrouble, tag: Tag | undefined, origin: Origin): Promise<void>;
 }
@@ -65,4 +78,6 @@ export const repeatableCacheCalls: ReadonlySet<keyof CacheLedgerApi> = new Set([
   "noteChecked",
   "dropGone",
   "noteUpstream",
+  "evict",
+  "cacheUsage",
 ]);

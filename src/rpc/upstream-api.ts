@@ -72,6 +72,8 @@ export interface UpstreamApi {
   takePlace(id: string, fetch: string): Promise<boolean>;
   leavePlace(fetch: string): Promise<void>;
   state(): Promise<UpstreamState>;
+  /** Asks the upstream, or a repository of it, whether it answers. */
+  check(id: string, name: RepositoryName | undefined): Promise<{ isReachable: boolean; detail: string }>;
 }
 
 /** The calls of {@link UpstreamApi} that may be repeated. */
@@ -80,4 +82,5 @@ export const repeatableUpstreamCalls: ReadonlySet<keyof UpstreamApi> = new Set([
   "takePlace",
   "leavePlace",
   "state",
+  "check",
 ]);

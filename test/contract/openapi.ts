@@ -37,6 +37,7 @@ const tags: Record<ResourceName, string> = {
   deadLetters: "Webhooks",
   gc: "Upkeep",
   uploads: "Upkeep",
+  upstreams: "Upkeep",
   restorable: "Upkeep",
   usage: "Upkeep",
   scrub: "Upkeep",

@@ -8,7 +8,15 @@ import { startRegistry, type TestRegistry, until } from "./registry.ts";
 
 export const hourMs = 3_600_000;
 
-type Binding = "LEDGERS" | "UPLOADS" | "BLOB_SHARDS" | "CATALOG" | "WEBHOOKS" | "WEBHOOK_QUEUES" | "FETCHES";
+type Binding =
+  | "LEDGERS"
+  | "UPLOADS"
+  | "BLOB_SHARDS"
+  | "CATALOG"
+  | "WEBHOOKS"
+  | "WEBHOOK_QUEUES"
+  | "FETCHES"
+  | "UPSTREAM_STATES";
 
 /** A call that is to wait. */
 export type HeldCall = {

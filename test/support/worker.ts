@@ -102,7 +102,11 @@ export class Fetch extends RealFetch {
   }
 }
 
-export class Upstream extends RealUpstream {}
+export class Upstream extends RealUpstream {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
 
 export class Webhooks extends RealWebhooks {
   runAlarm(): Promise<void> {

@@ -155,6 +155,8 @@ test("repositories that were pushed before stay as they are, and take no more pu
   await registry.must(404, "GET", `/v2/${name}/blobs/${digestOf(content())}`, { as: admin });
   await registry.must(409, "POST", `/v2/${name}/blobs/uploads/`, { as: admin });
   assert.equal(upstream.seen.length, 0);
+  const checked = await registry.must(200, "GET", "/api/v1/upstreams/later", { as: admin });
+  assert.deepEqual(checked.json<{ reserved: string[] }>().reserved, [name]);
   const token = await registry.bearer(`repository:${name}:pull`);
   await registry.must(200, "GET", `/v2/${name}/manifests/v1`, { as: token });
 });

@@ -14,6 +14,7 @@ import { scrubHandlers } from "../endpoints/api/scrub.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
 import { uploadHandlers } from "../endpoints/api/uploads.ts";
+import { upstreamHandlers } from "../endpoints/api/upstreams.ts";
 import { usageHandlers } from "../endpoints/api/usage.ts";
 import { webhookHandlers } from "../endpoints/api/webhooks.ts";
 import type { HandlersOf } from "./handler.ts";
@@ -31,6 +32,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   keys: keyHandlers,
   gc: gcHandlers,
   uploads: uploadHandlers,
+  upstreams: upstreamHandlers,
   restorable: restorableHandlers,
   usage: usageHandlers,
   scrub: scrubHandlers,

@@ -8,13 +8,16 @@ import type { Digest, Tag } from "../../oci/reference.ts";
 import type {
   BlobState,
   CacheState,
+  CacheUsage,
+  Evicted,
   FetchedManifest,
   TagState,
   UpstreamTrouble,
 } from "../../rpc/cache-api.ts";
-import { minute } from "../../units.ts";
-import { firstRow, type Tx } from "../sql.ts";
+import { day, minute } from "../../units.ts";
+import { firstRow, oneRow, readRows, type Tx } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
+import type { DeletedManifests } from "./deleted-manifests.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Manifests } from "./manifests.ts";
@@ -24,12 +27,21 @@ import type { Tags } from "./tags.ts";
 /** How long the same trouble with an upstream causes no second event. */
 const troubleQuietMs = 10 * minute;
 
+/** How many manifests one transaction evicts at most. */
+const evictedAtOnce = 100;
+
+/** SQL for the day on which a manifest was last used; for one that never was, on which it came. */
+function lastUse(table: "old" | "listed" | "manifests") {
+  return `max(coalesce(${table}.used_day, 0), ${table}.pushed_at / ${day})` as const;
+}
+
 type Features = {
   repository: RepositoryRecord;
   manifests: Manifests;
   tags: Tags;
   blobs: Blobs;
   events: EventLog;
+  deleted: DeletedManifests;
 };
 
 /** The state of the cached content. */
@@ -127,6 +139,39 @@ export class CachedContent implements Feature {
 
   noteChecked(tx: Tx, tag: Tag, checkedAtMs: number): void {
     tx.write("INSERT OR REPLACE INTO cached_tags (tag, checked_at) VALUES (?, ?)", tag, checkedAtMs);
+  }
+
+  /** Removes manifests that were not used since a day, and makes what only they reference due to be unlinked. */
+  evict(tx: Tx, beforeDay: number, origin: Origin): Evicted {
+    const { blobs, deleted, events } = this.#features;
+    const unused = `SELECT digest, size FROM manifests AS old WHERE ${lastUse("old")} < ?1 AND NOT EXISTS (
+        SELECT 1 FROM manifest_references JOIN manifests AS listed ON listed.digest = manifest_references.digest
+        WHERE manifest_references.manifest = old.digest AND ${lastUse("listed")} >= ?1
+      ) LIMIT ?2` as const;
+    const found = readRows<{ digest: Digest; size: number }>(tx.sql, unused, beforeDay, evictedAtOnce);
+    const evicted = { manifests: found.length, blobs: 0, bytes: 0, more: found.length === evictedAtOnce };
+    for (const { digest, size } of found) {
+      const query = "SELECT digest FROM manifest_references WHERE manifest = ?";
+      const referenced = readRows<{ digest: Digest }>(tx.sql, query, digest).map((row) => row.digest);
+      deleted.removeForGood(tx, digest, origin, "evicted");
+      events.record(tx, "upstream.evict", origin, { digest });
+      evicted.bytes += size;
+      for (const blob of blobs.held(referenced).filter((each) => !blobs.isNamed(each))) {
+        // Nobody pushes to a cache, so nobody relies on the grace.
+        blobs.unlinkFrom(tx, blob, this.#host.clock.now());
+        evicted.blobs++;
+        evicted.bytes += blobs.read(blob)?.sizeBytes ?? 0;
+      }
+    }
+    return evicted;
+  }
+
+  /** How much the repository holds, and since when some of it was not used. */
+  usage(): CacheUsage {
+    const query =
+      `SELECT (SELECT coalesce(sum(size), 0) FROM blobs) + (SELECT coalesce(sum(size), 0) FROM manifests) AS bytes,
+      (SELECT min(${lastUse("manifests")}) FROM manifests) AS oldestDay` as const;
+    return oneRow<CacheUsage>(this.#host.sql, query);
   }
 
   /** Records an event about trouble with the upstream, unless one was recorded a moment ago. */

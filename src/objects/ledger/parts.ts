@@ -61,7 +61,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
-  const cache = new CachedContent(host, { repository, manifests, tags, blobs, events });
+  const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
