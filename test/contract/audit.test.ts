@@ -7,7 +7,7 @@ import { operations } from "../support/contract.ts";
 import { until } from "../support/registry.ts";
 
 const registry = await startClosedRegistry({
-  UPSTREAMS: JSON.stringify([{ id: "noted", url: "https://registry.example.com" }]),
+  UPSTREAMS: JSON.stringify([{ id: "upstream", url: "https://registry.example.com" }]),
 });
 
 /** Calls the management API as an administrator, who must be answered well. */
@@ -99,8 +99,8 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     return [["scrub", "*"]];
   },
   "POST /upstreams/{upstream}/evict": async () => {
-    await call("POST", "/upstreams/noted/evict");
-    return [["upstream.evict", "noted"]];
+    await call("POST", "/upstreams/upstream/evict");
+    return [["upstream.evict", "upstream"]];
   },
   "POST /replica/rebuild": async () => {
     await call("POST", "/replica/rebuild");
