@@ -24,8 +24,10 @@ export type Flag = {
 export type Command = {
   /** Two words, or one. */
   name: string;
-  /** The names of its arguments, none of which may be left out. */
+  /** The names of its arguments. */
   arguments: string[];
+  /** Whether the last argument may be left out. */
+  isLastOptional?: boolean;
   /** Whether the last argument may be followed by more of its kind. */
   takesSeveral?: boolean;
   flags: Flag[];
@@ -43,7 +45,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
 /** A command as it was called. */
 export type Invocation = {
-  /** As many as the command has arguments; or more, if it takes several. */
+  /** As many as the command has arguments; one less if the last was left out; or more, if it takes several. */
   args: string[];
   flags: FlagValues;
   api: Api;

@@ -32,9 +32,14 @@ function usageOf(command: Command): string {
   return [name, ...argumentsOf(command), ...(flags.length === 0 ? [] : ["[flags]"])].join(" ");
 }
 
-/** The names of a command's arguments, with dots after one that may be followed by more. */
-export function argumentsOf({ arguments: names, takesSeveral = false }: Command): string[] {
-  return names.map((name, index) => (takesSeveral && index === names.length - 1 ? `${name}…` : name));
+/** The names of a command's arguments, with dots after one that may be followed by more; in brackets if optional. */
+export function argumentsOf(command: Command): string[] {
+  const { arguments: names, takesSeveral = false, isLastOptional = false } = command;
+  const last = names.length - 1;
+  return names.map((name, index) => {
+    const shown = takesSeveral && index === last ? `${name}…` : name;
+    return isLastOptional && index === last ? `[${shown}]` : shown;
+  });
 }
 
 function formatFlags(flags: Flag[]): string {

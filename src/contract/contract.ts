@@ -5,6 +5,7 @@
 import { accounts } from "./accounts.ts";
 import { audit } from "./audit.ts";
 import { deadLetters } from "./dead-letters.ts";
+import { deletedContent } from "./deleted.ts";
 import { explain } from "./explain.ts";
 import { gc } from "./gc.ts";
 import { keys } from "./keys.ts";
@@ -12,7 +13,6 @@ import { manifests } from "./manifests.ts";
 import type { Method, Resource } from "./operation.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
-import { restorable } from "./restorable.ts";
 import { scrub } from "./scrub.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
@@ -27,6 +27,7 @@ export const contract = {
   tokens,
   manifests,
   tags,
+  deletedContent,
   repositories,
   explain,
   audit,
@@ -36,7 +37,6 @@ export const contract = {
   gc,
   uploads,
   upstreams,
-  restorable,
   usage,
   scrub,
   replica,

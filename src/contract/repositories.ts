@@ -108,7 +108,8 @@ export const repositories = {
     DELETE: {
       id: "deleteRepository",
       summary: "Deletes a repository with all it holds",
-      details: "Until every replica of it is gone, its name answers pushes with 409.",
+      details:
+        "It can be restored within GC_GRACE. A push to its name begins a new repository, at once: a private one without a description.",
       access: { repository: "admin" },
       audit: { action: "repository.delete", target: "{name}" },
       answers: { 202: { description: "Deleted" } },

@@ -93,12 +93,22 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo, usedDay?: number): Promise<void> {
-    this.#change((tx) => this.#repositories.put(tx, info, usedDay));
+  async putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void> {
+    this.#change((tx) => {
+      this.#repositories.put(tx, info, usedDay);
+      this.#repositories.noteDeleted(tx, info.name, keepsDeleted);
+    });
   }
 
-  async removeRepository(repository: RepositoryName): Promise<void> {
-    this.#change((tx) => this.#repositories.remove(tx, repository));
+  async removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void> {
+    this.#change((tx) => {
+      this.#repositories.remove(tx, repository);
+      this.#repositories.noteDeleted(tx, repository, keepsDeleted);
+    });
+  }
+
+  async listLedgers(last: string, limit: number): Promise<Page<RepositoryName>> {
+    return this.#repositories.ledgers(last, limit);
   }
 
   async listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>> {

@@ -24,9 +24,16 @@ import type { NumberedLease } from "../rpc/blob-shard-api.ts";
 import type { LinkOutcome, LinkRequest } from "../rpc/link-request.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
-import type { RepositoryUsage, Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type {
+  DeletionPage,
+  RepositoryUsage,
+  RestoredRepository,
+  TagMove,
+  TagRestore,
+} from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { CachedLedger } from "./ledger/cached-ledger.ts";
+import { listDeletions } from "./ledger/deletions.ts";
 import {
   findManifest,
   findTag,
@@ -58,9 +65,12 @@ export class Ledger extends CachedLedger implements LedgerApi {
 
   async deleteRepository(origin: Origin): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { name } = this.meta;
-    this.change(undefined, (tx) => this.deleteAll(tx, origin));
-    log("info", "repository deleted", { repository: name, actor: origin.actor });
+    const { meta } = this;
+    this.change(undefined, (tx) => this.parts.generations.end(tx, meta, origin));
+    // It is true once the transaction is on disk.
+    const isStored = this.ctx.storage.sync();
+    const told = { repository: meta.name, actor: origin.actor };
+    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
     return { ok: true };
   }
 
@@ -76,7 +86,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
   }
 
   async linkBlob({ repository, adoption, session, from, origin, born }: LinkRequest): Promise<LinkOutcome> {
-    if (this.meta?.isDeleting) return "deleting";
     const { clock, leases, sessions, blobs, cache } = this.parts;
     if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
     if (born === undefined && this.meta?.kind === "cache") return "read-only";
@@ -115,10 +124,20 @@ export class Ledger extends CachedLedger implements LedgerApi {
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
-    const held = new Set(this.exists ? this.parts.blobs.held(leases.map(({ digest }) => digest)) : []);
+    const held = new Set(this.#kept(leases.map(({ digest }) => digest)));
     const unlinked = leases.filter(({ digest }) => !held.has(digest));
     if (unlinked.length > 0) this.change(repository, (tx) => this.parts.leases.add(tx, unlinked));
     return { voided: unlinked.map(({ digest }) => digest) };
+  }
+
+  async keepsBlob(digest: Digest): Promise<boolean> {
+    return this.#kept([digest]).length > 0;
+  }
+
+  /** Which of the digests are linked, or were when the repository was deleted. */
+  #kept(digests: Digest[]): Digest[] {
+    const { blobs, generations } = this.parts;
+    return this.meta === undefined ? [] : [...blobs.held(digests), ...generations.held(digests)];
   }
 
   // ── Upload sessions ──────────────────────────────────────────────────────────────────────────────────────────
@@ -137,7 +156,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<Result> {
-    if (this.meta?.isDeleting) return failure("REPOSITORY_DELETING");
     if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
     return this.change(put.repository, (tx) =>
       this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
@@ -243,8 +261,21 @@ export class Ledger extends CachedLedger implements LedgerApi {
     return this.change(undefined, (tx) => this.parts.deleted.restore(tx, digest, origin));
   }
 
-  async restorable(limit: number): Promise<Restorable> {
-    return this.exists ? this.parts.deleted.list(limit) : { count: 0, manifests: [] };
+  async restoreRepository(
+    generation: number | undefined,
+    origin: Origin,
+  ): Promise<Result<RestoredRepository>> {
+    if (this.meta === undefined) return failure("DELETION_UNKNOWN");
+    // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
+    const { exists } = this;
+    const number = generation ?? this.meta.generation - 1;
+    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+  }
+
+  async deletions(last: string, limit: number): Promise<DeletionPage> {
+    return this.meta === undefined
+      ? { entries: [], last: undefined }
+      : listDeletions(this.parts, last, limit);
   }
 
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────

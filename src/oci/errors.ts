@@ -65,10 +65,10 @@ export const errorCatalogue = {
   TAG_INVALID: { code: "MANIFEST_INVALID", status: 400, message: "the tag is malformed" },
   NAME_INVALID: { code: "NAME_INVALID", status: 400, message: "the repository name is malformed" },
   NAME_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the registry has no such repository" },
-  REPOSITORY_DELETING: {
-    code: "DENIED",
-    status: 409,
-    message: "the repository is being deleted: its name is free again in a few minutes",
+  DELETION_UNKNOWN: {
+    code: "NAME_UNKNOWN",
+    status: 404,
+    message: "no repository of this name was deleted, or too long ago to be restored",
   },
   UPSTREAM_UNKNOWN: {
     code: "NAME_UNKNOWN",

@@ -7,7 +7,7 @@ import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { Page } from "../rpc/api.ts";
-import type { Restorable, TagMove, TagRestore } from "../rpc/upkeep.ts";
+import type { Deletion, DeletionPage, RestoredRepository, TagMove, TagRestore } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
 import { mapAtOnce } from "./walk.ts";
 
@@ -51,23 +51,48 @@ export async function restoreManifest(
   return restored;
 }
 
-/** How many deleted manifests of a repository are listed at most. */
-const mostRestorable = 50;
-
 /**
- * A page of repositories with the deleted manifests of each that can be restored. `last`: where the next page begins.
+ * Restores a repository that was deleted: the last time, or in the generation of this number. A large one comes back in
+ * batches after that. Error: `DELETION_UNKNOWN`.
  */
-export async function listRestorable(
+export async function restoreRepository(
+  registry: Registry,
+  repository: RepositoryName,
+  generation: number | undefined,
+  origin: Origin,
+): Promise<Result<RestoredRepository>> {
+  const restored = await registry.ledger(repository).restoreRepository(generation, origin);
+  registry.visibilities.delete(repository);
+  return restored;
+}
+
+/** How many deletions of a repository are listed with those of others. */
+const mostDeletions = 50;
+
+/** What was deleted in a repository: the first deletions, and whether there are more. */
+type DeletedIn = { name: RepositoryName; deletions: Deletion[]; more: boolean };
+
+/** A page of the repositories in which something was deleted. `last`: where the next page begins. */
+export async function listDeleted(
   registry: Registry,
   { last, limit }: PageRequest,
-): Promise<{ entries: (Restorable & { name: RepositoryName })[]; last: string | undefined }> {
-  const page = await registry.catalog().listRepositories("", last, limit);
-  const found = await mapAtOnce(page.entries, async ({ name }) => ({
-    name,
-    ...(await registry.ledger(name).restorable(mostRestorable)),
-  }));
+): Promise<{ entries: DeletedIn[]; last: string | undefined }> {
+  const page = await registry.catalog().listLedgers(last, limit);
+  const found = await mapAtOnce(page.entries, async (name) => {
+    const deleted = await registry.ledger(name).deletions("", mostDeletions);
+    return { name, deletions: deleted.entries, more: deleted.last !== undefined };
+  });
   return {
-    entries: found.filter(({ count }) => count > 0),
-    last: page.more ? page.entries.at(-1)?.name : undefined,
+    entries: found.filter(({ deletions }) => deletions.length > 0),
+    last: page.more ? page.entries.at(-1) : undefined,
   };
+}
+
+/** A page of what was deleted in a repository and can be restored. `last`: where the next page begins. */
+export function listDeletedIn(
+  registry: Registry,
+  repository: RepositoryName,
+  { last, limit }: PageRequest,
+): Promise<DeletionPage> {
+  return registry.ledger(repository).deletions(last, limit);
 }

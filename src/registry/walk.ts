@@ -65,10 +65,9 @@ export function eachRepository(registry: Registry, visit: Visit<RepositoryName>)
   return {
     name: "repositories",
     step: async (after) => {
-      const page = await registry.catalog().listRepositories("", after, repositoriesAStep);
-      const names = page.entries.map((entry) => entry.name);
-      await visitAll(names, visit);
-      return page.more ? names.at(-1) : undefined;
+      const { entries, more } = await registry.catalog().listLedgers(after, repositoriesAStep);
+      await visitAll(entries, visit);
+      return more ? entries.at(-1) : undefined;
     },
   };
 }

@@ -20,7 +20,7 @@ import type { NumberedLease } from "./blob-shard-api.ts";
 import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
 import type { LinkOutcome, LinkRequest } from "./link-request.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
-import type { Maintained, RepositoryUsage, Restorable, TagMove, TagRestore } from "./upkeep.ts";
+import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
@@ -58,7 +58,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, CacheLedgerApi {
+export interface LedgerApi extends Maintained, Undoing, CacheLedgerApi {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -71,10 +71,13 @@ export interface LedgerApi extends Maintained, CacheLedgerApi {
   repairReplica(key: ReplicaKey): Promise<void>;
   deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
   /**
-   * Called by shards before they drop this repository as a holder of digests. Digests that are not linked here are
-   * `voided`: they will never be linked on the lease that is asked about, or on an earlier one.
+   * Called by shards before they drop this repository as a holder of digests. Digests that are not linked here, nor
+   * were when the repository was deleted, are `voided`: they will never be linked on the lease that is asked about, or
+   * on an earlier one.
    */
   holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }>;
+  /** Whether the repository holds a blob in the sense of {@link holds}, though it may not be read through it. */
+  keepsBlob(digest: Digest): Promise<boolean>;
   sessionState(session: string): Promise<SessionState>;
   cancelSession(repository: RepositoryName, session: string): Promise<void>;
   putManifest(put: ManifestPut): Promise<Result>;
@@ -89,18 +92,11 @@ export interface LedgerApi extends Maintained, CacheLedgerApi {
   info(): Promise<RepositoryInfo | undefined>;
   setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
   /**
-   * Deletes the repository with all its contents. Pushes to its name are refused until its replica rows are deleted.
+   * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
    */
   deleteRepository(origin: Origin): Promise<Result>;
   /** The moves of a tag, newest first, before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
-  restoreTag(
-    tag: Tag,
-    wanted: TagRestore,
-    origin: Origin,
-  ): Promise<Result<{ digest: Digest; sequence: number }>>;
-  /** Restores a deleted manifest and those of its tags that do not exist. */
-  restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
   describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>>;
   /** Tags after `last` with what is known of their manifests. */
@@ -110,8 +106,6 @@ export interface LedgerApi extends Maintained, CacheLedgerApi {
   addConfigFacts(facts: ConfigFacts[]): Promise<void>;
   /** Records that manifests were used on a day, counted from 1970; or on the ledger's own, if that is later. */
   recordUses(uses: Use[], day: number): Promise<void>;
-  /** The deleted manifests that can be restored: at most `limit` of them, each with at most `limit` tags. */
-  restorable(limit: number): Promise<Restorable>;
   /** The size of its contents; `undefined` if the repository does not exist. */
   usage(): Promise<RepositoryUsage | undefined>;
   /** Starts rewriting every row of the replica, in batches, by the alarm. */
@@ -133,6 +127,7 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "relocateBlob",
   "repairReplica",
   "holds",
+  "keepsBlob",
   "sessionState",
   "cancelSession",
   "manifest",
@@ -147,7 +142,7 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "describeTag",
   "addConfigFacts",
   "recordUses",
-  "restorable",
+  "deletions",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -248,8 +243,11 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  putRepository(info: RepositoryInfo, usedDay: number | undefined): Promise<void>;
-  removeRepository(repository: RepositoryName): Promise<void>;
+  /** Lists a repository. `usedDay`: when it was last used; `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
+  putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void>;
+  removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void>;
+  /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
+  listLedgers(last: string, limit: number): Promise<Page<RepositoryName>>;
   /** A page of repositories after `last` whose name or description contains `query`. */
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
   /** A repository of the list; `undefined` if it is not listed. */
@@ -298,6 +296,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "sessionSecret",
   "putRepository",
   "removeRepository",
+  "listLedgers",
   "listRepositories",
   "repository",
   "addCounts",

@@ -19,8 +19,7 @@ type Committer = { objects: ObjectBindings; clock: Clock };
 /**
  * Commits bytes that are stored and verified. `session` is the upload session that this ends.
  *
- * Errors: `BLOB_UPLOAD_UNKNOWN` if the session has ended in another way, or the bytes will be deleted;
- * `REPOSITORY_DELETING`.
+ * Errors: `BLOB_UPLOAD_UNKNOWN` if the session has ended in another way, or the bytes will be deleted.
  *
  * @throws Unreachable if an object cannot be reached; nothing is lost, and the commit may be repeated.
  */
@@ -113,8 +112,6 @@ async function linkAdopted(
         break;
       case "session-closed":
         return failure("BLOB_UPLOAD_UNKNOWN");
-      case "deleting":
-        return failure("REPOSITORY_DELETING");
       case "changed":
         return failure("BLOB_UNKNOWN");
       case "read-only":

@@ -17,4 +17,4 @@ export type LinkRequest = {
 };
 
 /** The outcome of linking. `lease-ended`: adopt again, then link again. `changed`: the repository is another one. `read-only`: it is a cache. */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "deleting" | "changed" | "read-only";
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "changed" | "read-only";

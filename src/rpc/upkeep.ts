@@ -1,5 +1,7 @@
 /** Plain data about upkeep, as it crosses RPC: collection, scrub, usage and restoring. */
-import type { Digest } from "../oci/reference.ts";
+import type { Result } from "../oci/errors.ts";
+import type { Origin } from "../oci/event.ts";
+import type { Digest, Tag } from "../oci/reference.ts";
 import type { ScrubStep } from "./scrub-report.ts";
 
 /**
@@ -48,14 +50,43 @@ export type TagMove = {
  */
 export type TagRestore = { digest?: Digest; sequence?: number };
 
+/** Who deleted something, when, and until when it can be restored; in milliseconds since 1970. */
+type Deleted = { atMs: number; actor: string; untilMs: number };
+
 /**
- * Deleted manifests that can be restored: how many, and some of them, each with the first of the tags that were deleted
- * with it.
+ * Something that was deleted and can be restored: a repository with all that it had, which is one `generation` of its
+ * content; a manifest, with the first of the tags that were deleted with it; or a tag.
  */
-export type Restorable = {
-  count: number;
-  manifests: { digest: Digest; sizeBytes: number; tags: string[] }[];
-};
+export type Deletion = Deleted &
+  (
+    | { what: "repository"; generation: number }
+    | { what: "manifest"; digest: Digest; sizeBytes: number; tags: Tag[] }
+    | { what: "tag"; tag: Tag; digest: Digest }
+  );
+
+/** A page of deletions. `last`: where the next page begins, if there is one. */
+export type DeletionPage = { entries: Deletion[]; last: string | undefined };
+
+/** A generation that is restored. `isComplete`: all of it is there; the rest follows in batches. */
+export type RestoredRepository = { generation: number; deletedAtMs: number; isComplete: boolean };
+
+/** The calls of a ledger that undo moves of tags, and deletions. */
+export interface Undoing {
+  restoreTag(
+    tag: Tag,
+    wanted: TagRestore,
+    origin: Origin,
+  ): Promise<Result<{ digest: Digest; sequence: number }>>;
+  /** Restores a deleted manifest and those of its tags that do not exist. */
+  restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
+  /**
+   * Restores what the repository had when it was deleted: the last time, or in the generation of this number. What
+   * exists meanwhile stays as it is. Error: `DELETION_UNKNOWN`.
+   */
+  restoreRepository(generation: number | undefined, origin: Origin): Promise<Result<RestoredRepository>>;
+  /** A page of what was deleted and can be restored, after `last`. */
+  deletions(last: string, limit: number): Promise<DeletionPage>;
+}
 
 /**
  * The size of a repository. `logical` counts each blob or manifest as often as it is referenced, as if nothing was

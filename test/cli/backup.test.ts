@@ -199,12 +199,14 @@ test("upkeep from the command line: collection, usage, scrub, history, undo and 
 });
 
 test("a repository that cannot be imported does not hold up the others, and is named with the reason", async () => {
-  await restored.must(202, "DELETE", "/api/v1/repositories/team");
+  const file = join(directory, "team", "index.json");
+  const index = JSON.parse(readFileSync(file, "utf8"));
+  const annotations = { ...index.annotations, "dev.stowage.visibility": "secret" };
+  writeFileSync(file, JSON.stringify({ ...index, annotations }));
   await restored.must(202, "DELETE", "/v2/team/index.json/manifests/v1");
   const { code, stdout, stderr } = await call(["import", directory, "--json"], { STOWAGE_URL: restored.url });
   assert.equal(code, 1);
-  const reason =
-    /^blob sha256:\w+: the repository is being deleted: its name is free again in a few minutes$/;
+  const reason = /^the layout's visibility is "secret", but must be public or private$/;
   const { repositories, pushed, failed } = JSON.parse(stdout);
   assert.deepEqual([repositories, pushed, failed.length, failed[0].name], [2, 1, 1, "team"]);
   assert.match(failed[0].reason, reason);

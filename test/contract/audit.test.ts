@@ -26,6 +26,7 @@ const gone = await registry.as(admin).pushImage("noted/app", "gone");
 await registry.must(202, "DELETE", `/v2/noted/app/manifests/${gone.digest}`, { as: admin });
 await registry.as(admin).pushImage("noted/app", "v1");
 await registry.as(admin).pushImage("noted/deleted", "v1");
+await registry.as(admin).pushImage("noted/restored", "v1");
 const webhook = { url: "https://example.com/hook", events: ["manifest.push"] };
 const { id: hook } = await call<{ id: string }>("POST", "/webhooks", { json: webhook });
 const token = await registry.generateToken("admin");
@@ -65,6 +66,11 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
   "PATCH /repositories/{name}": async () => {
     await call("PATCH", "/repositories/noted/app", { json: { description: "noted" } });
     return [["repository.change", "noted/app"]];
+  },
+  "POST /repositories/{name}/restore": async () => {
+    await call("DELETE", "/repositories/noted/restored");
+    await call("POST", "/repositories/noted/restored/restore");
+    return [["repository.restore", "noted/restored"]];
   },
   "DELETE /repositories/{name}": async () => {
     await call("DELETE", "/repositories/noted/deleted");

@@ -9,6 +9,7 @@ import type * as v from "valibot";
 import { account, accountPut } from "../../src/contract/accounts.ts";
 import { auditEntry } from "../../src/contract/audit.ts";
 import { deadLetter, wholeDeadLetter } from "../../src/contract/dead-letters.ts";
+import { deletedIn, deletion, repositoryRestore } from "../../src/contract/deleted.ts";
 import { explanation, question } from "../../src/contract/explain.ts";
 import { freed } from "../../src/contract/gc.ts";
 import { signingKeys } from "../../src/contract/keys.ts";
@@ -20,7 +21,6 @@ import {
   repositoryPatch,
   visibility,
 } from "../../src/contract/repositories.ts";
-import { restorableIn } from "../../src/contract/restorable.ts";
 import { amount, grant, verb } from "../../src/contract/schemas.ts";
 import { checked, finding } from "../../src/contract/scrub.ts";
 import { tagDetails, tagEntry, tagMove, tagRestore } from "../../src/contract/tags.ts";
@@ -72,7 +72,9 @@ const definitions = {
   Keys: signingKeys,
   Freed: freed,
   OpenUpload: openUpload,
-  RestorableIn: restorableIn,
+  Deletion: deletion,
+  DeletedIn: deletedIn,
+  RepositoryRestore: repositoryRestore,
   Amount: amount,
   RepositoryUsage: repositoryUsage,
   TotalUsage: totalUsage,

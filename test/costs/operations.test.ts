@@ -107,6 +107,7 @@ const readWhole = [
   "flights",
   "events",
   "webhooks",
+  "generations",
 ];
 
 test("no statement of a route looks at more rows than it returns or changes", async () => {

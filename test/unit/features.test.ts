@@ -4,13 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import {
-  type AtDeletion,
-  deleteContent,
-  endDeletion,
+  asideName,
+  awaitsAny,
+  contentTables,
   type Feature,
-  isDrained,
   jobsOf,
-  remembersAny,
   schemaOf,
 } from "../../src/objects/ledger/feature.ts";
 import { hasRow, readRows } from "../../src/objects/sql.ts";
@@ -65,7 +63,11 @@ test(`the ledger's schema has version ${newestVersion}, and a step to each versi
 function fullLedger() {
   const ledger = memoryLedger();
   const { sql, change, repository } = ledger;
-  change((tx) => repository.write(tx, "founded", "yes"));
+  change((tx) => {
+    repository.write(tx, "founded", "yes");
+    // One was deleted before.
+    repository.write(tx, "generation", "2");
+  });
   change((tx) => {
     for (const table of tablesIn(sql).filter((name) => name !== "schema_version" && name !== "due")) {
       const columns = readRows<{ name: string; type: string }>(
@@ -84,9 +86,13 @@ function fullLedger() {
   return ledger;
 }
 
+type Fate = "content" | "cleared" | "awaited" | "kept";
+
 /** The tables and jobs with one of these fates that have a row. */
-function left(sql: SqlStorage, fates: AtDeletion[]): string[] {
-  const tables = tablesOf(features).filter(([, fate]) => fates.includes(fate));
+function left(sql: SqlStorage, fates: Fate[]): string[] {
+  const tables = tablesOf(features).filter(([, fate]) =>
+    fates.includes(typeof fate === "string" ? fate : "content"),
+  );
   const jobs = jobEntriesOf(features).filter(([, { atDeletion }]) => fates.includes(atDeletion));
   return [
     ...tables.map(([table]) => table).filter((table) => hasRow(sql, `SELECT 1 FROM ${table}`)),
@@ -94,40 +100,63 @@ function left(sql: SqlStorage, fates: AtDeletion[]): string[] {
   ];
 }
 
-test("a deletion empties what is the repository's, and leaves what others have still to be told", () => {
-  const { sql, change, repository, features: own } = fullLedger();
-  const before = left(sql, ["drained", "emptied last", "remembered", "kept"]);
-  change((tx) => {
-    deleteContent(tx, own);
-    repository.markDeleted(tx, registryItself);
-  });
-  assert.deepEqual(left(sql, ["emptied"]), []);
-  assert.deepEqual(left(sql, ["drained", "emptied last", "remembered", "kept"]), before);
+/** Deletes the repository of a ledger. */
+function endGeneration({ change, repository, generations }: ReturnType<typeof fullLedger>): void {
+  const { meta } = repository;
+  assert(meta !== undefined);
+  change((tx) => generations.end(tx, meta, registryItself));
+  repository.reload();
+}
+
+/** What the schema has of tables and indexes, without what was set aside and without the numbers of generations. */
+function schemaIn(sql: SqlStorage): string[] {
+  const query =
+    "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'deleted\\__\\_%' ESCAPE '\\' AND sql IS NOT NULL";
+  const made = readRows<{ sql: string }>(sql, query as `SELECT ${string}`).map((row) => row.sql);
+  return made
+    .filter((each) => !/ON "deleted_/.test(each))
+    .map((each) => each.replace(/_of_\d+ ON /, " ON "))
+    .toSorted();
+}
+
+test("a deletion sets aside what is the repository's, and leaves everything else", () => {
+  const ledger = fullLedger();
+  const { sql, repository } = ledger;
+  const before = left(sql, ["awaited", "kept"]);
+  const content = contentTables(features).map(([table]) => table);
+  for (let generation = 2; generation <= 4; generation++) {
+    endGeneration(ledger);
+    assert.deepEqual(left(sql, ["content", "cleared"]), []);
+    assert.deepEqual(left(sql, ["awaited", "kept"]), before);
+    for (const table of content)
+      assert.equal(hasRow(sql, `SELECT 1 FROM ${asideName(table, generation)}`), generation === 2, table);
+    assert.equal(repository.meta?.generation, generation + 1);
+    assert.equal(repository.meta.isFounded, false);
+    assert.equal(repository.name(), "team/app");
+    assert.deepEqual(schemaIn(sql), schemaIn(memoryLedger().sql), "tables and indexes are made again");
+  }
 });
 
-test("a deletion is over when each table and job that others have to be told of is empty", () => {
+test("the key of a table of content is the one that it says", () => {
+  const { sql } = memoryLedger();
+  const query = "SELECT name FROM pragma_table_info(?) WHERE pk > 0 ORDER BY pk";
+  for (const [table, { key }] of contentTables(features)) {
+    const names = readRows<{ name: string }>(sql, query, table).map(({ name }) => name);
+    assert.deepEqual(names, key, table);
+  }
+});
+
+test("an object is kept until all that is awaited in it is empty", () => {
   const { sql, change, features: own } = fullLedger();
-  change((tx) => deleteContent(tx, own));
-  const waits = left(sql, ["drained"]);
-  assert.deepEqual(waits, ["outbox", "flights", "events", "announce", "release", "backlog"]);
+  const waits = left(sql, ["awaited"]);
+  const expected = ["outbox", "flights", "generations", "closed_sessions", "void_leases", "events"];
+  assert.deepEqual(waits, [...expected, "announce", "release", "backlog"]);
   for (const name of waits) {
-    assert(!isDrained(sql, own), name);
+    assert(awaitsAny(sql, own), name);
     change((tx) => {
       if (tablesIn(sql).includes(name)) tx.write(`DELETE FROM ${name}`);
       else tx.write("DELETE FROM due WHERE kind = ?", name);
     });
   }
-  assert(isDrained(sql, own));
-});
-
-test("what is remembered outlives the repository, and nothing else does", () => {
-  const { sql, change, repository, features: own } = fullLedger();
-  change((tx) => endDeletion(tx, own));
-  repository.reload();
-  assert.deepEqual(left(sql, ["emptied last"]), []);
-  assert.equal(repository.meta?.isFounded, false);
-  assert.equal(repository.name(), "team/app");
-  assert(remembersAny(sql, own));
-  change((tx) => tx.write("DELETE FROM void_leases"));
-  assert(!remembersAny(sql, own));
+  assert(!awaitsAny(sql, own));
 });

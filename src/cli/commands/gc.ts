@@ -3,7 +3,6 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Freed } from "../../contract/gc.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { counted } from "../format.ts";
 import { formatBytes } from "../progress.ts";
 
 /** The result of a collection. */
@@ -74,26 +73,27 @@ function show(output: Invocation["output"], freed: Freed): void {
   ]);
 }
 
-/** How many of the manifests are listed. */
+/** How many of the deletions are listed. */
 const mostListed = 20;
 
 /** Lists what cannot be undone afterwards, and asks for confirmation. Throws if it is denied. */
 async function ask({ api, output, confirm }: Invocation): Promise<void> {
   const lines: string[] = [];
-  let manifests = 0;
-  for await (const page of api.pages("/restorable", { query: { n: "100" } })) {
-    for (const { name, count, manifests: some } of page.repositories) {
-      manifests += count;
-      lines.push(...some.map(({ digest, tags }) => [`  ${name}@${digest}`, ...tags].join("  ")));
+  let hasMore = false;
+  for await (const page of api.pages("/deleted", { query: { n: "100" } })) {
+    for (const { name, deleted, more } of page.repositories) {
+      hasMore ||= more;
+      for (const each of deleted) {
+        if (each.what === "repository") lines.push(`  ${name}, deleted on ${each.deletedAt}`);
+        if (each.what === "manifest") lines.push([`  ${name}@${each.digest}`, ...each.tags].join("  "));
+      }
     }
   }
-  if (manifests > 0) {
-    output.note(
-      `${counted(manifests, "deleted manifest")} can still be restored, and not any more after this:`,
-    );
+  if (lines.length > 0) {
+    output.note("this can still be restored, and not any more after that:");
     for (const line of lines.slice(0, mostListed)) output.note(line);
-    if (manifests > mostListed) output.note(`  … and ${manifests - Math.min(mostListed, lines.length)} more`);
-  } else output.note("no deleted manifest could be restored");
+    if (hasMore || lines.length > mostListed) output.note("  … and more; deleted lists all of it");
+  } else output.note("nothing that was deleted could be restored");
   if (!(await confirm("Delete for good what is deleted or unreferenced? Type yes: "))) {
     throw new CommandError("nothing was deleted; --yes does it without asking");
   }

@@ -1,4 +1,5 @@
-/** `history`, `restore` */
+/** `history`, `deleted`, `restore` */
+import type { Deletion } from "../../contract/deleted.ts";
 import { parseDigest, parseTag } from "../../oci/reference.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
@@ -39,20 +40,93 @@ export const historyCommands: Command[] = [
     },
   },
   {
+    name: "deleted",
+    arguments: ["REPOSITORY"],
+    isLastOptional: true,
+    flags: [],
+    summary: "lists what was deleted and can be restored",
+    details: "Without REPOSITORY, that of all repositories, which is for administrators.",
+    run: deleted,
+  },
+  {
     name: "restore",
     arguments: ["REPOSITORY", "REFERENCE"],
+    isLastOptional: true,
     flags: [
       { name: "digest", value: "DIGEST", summary: "to this digest, which the tag pointed at" },
       { name: "sequence", value: "N", summary: "to what this move of the tag's history led to" },
+      {
+        name: "generation",
+        value: "N",
+        summary: "a repository that was deleted several times: this content",
+      },
     ],
-    summary: "puts a tag back, or a manifest that was deleted",
-    details: "REFERENCE is a tag, which goes back to what it was before, or a digest, which comes back.",
-    run: restore,
+    summary: "puts a tag back, or a manifest or repository that was deleted",
+    details:
+      "REFERENCE is a tag, which goes back to what it was before, or a digest, which comes back. Without it, the repository comes back that was deleted as a whole.",
+    run: (call) => (call.args.length === 1 ? restoreRepository(call) : restore(call)),
   },
 ];
 
+type Row = { name: string } & Deletion;
+
+async function deleted({ api, output, args: [name] }: Invocation) {
+  const rows: Row[] = [];
+  if (name !== undefined) {
+    const sent = { params: { name: repositoryName(name) }, query: { n: "1000" } };
+    const found = await api.list("/repositories/{name}/deleted", "deleted", sent);
+    rows.push(...found.map((each) => ({ name, ...each })));
+  } else {
+    for await (const { repositories } of api.pages("/deleted", { query: { n: "100" } })) {
+      for (const { name: of, deleted: found, more } of repositories) {
+        rows.push(...found.map((each) => ({ name: of, ...each })));
+        if (more) output.note(`there is more in ${of}: deleted ${of} lists all of it`);
+      }
+    }
+  }
+  const columns = ["WHAT", "REFERENCE", "DELETED", "BY", "UNTIL"];
+  output.list("deletions", rows, columns, (row) => [
+    row.what,
+    referenceOf(row),
+    row.deletedAt,
+    row.actor,
+    row.until,
+  ]);
+  return exitCodes.done;
+}
+
+/** What a deletion was about, as {@link restore} takes it. */
+function referenceOf(row: Row): string {
+  switch (row.what) {
+    case "repository":
+      return `${row.name} (generation ${row.generation})`;
+    case "manifest":
+      return [`${row.name}@${row.digest}`, ...row.tags].join(" ");
+    case "tag":
+      return `${row.name}:${row.tag}`;
+  }
+}
+
+async function restoreRepository({ api, output, flags, args: [name = ""] }: Invocation) {
+  if (flags.has("digest") || flags.has("sequence"))
+    throw new UsageError("--digest and --sequence are for tags");
+  const text = flags.text("generation");
+  if (text !== undefined && !isNumber(text)) throw new UsageError(`${quote(text)} is no generation`);
+  const body = text === undefined ? {} : { generation: Number(text) };
+  const sent = { params: { name: repositoryName(name) }, body };
+  const restored = await api.send("POST", "/repositories/{name}/restore", sent);
+  const state = restored.isComplete ? "is back" : "is coming back, in batches";
+  output.done(`repository ${name} ${state}, as it was on ${restored.deletedAt}`, restored);
+  return exitCodes.done;
+}
+
+function isNumber(text: string): boolean {
+  return /^[1-9]\d{0,14}$/.test(text);
+}
+
 async function restore({ api, output, flags, args: [repository = "", reference = ""] }: Invocation) {
   const [digest, text] = [flags.text("digest"), flags.text("sequence")];
+  if (flags.has("generation")) throw new UsageError("--generation is for repositories");
   if (reference.includes(":")) {
     if (digest !== undefined || text !== undefined)
       throw new UsageError("--digest and --sequence are for tags");
@@ -64,8 +138,7 @@ async function restore({ api, output, flags, args: [repository = "", reference =
     output.done(`${reference} is back in ${repository}${tags}`, restored);
     return exitCodes.done;
   }
-  if (text !== undefined && !/^[1-9]\d{0,14}$/.test(text))
-    throw new UsageError(`${quote(text)} is no sequence number`);
+  if (text !== undefined && !isNumber(text)) throw new UsageError(`${quote(text)} is no sequence number`);
   if (digest !== undefined && text !== undefined)
     throw new UsageError("--digest and --sequence exclude each other");
   const wanted = {

@@ -76,15 +76,16 @@ export const repositoryCommands: Command[] = [
   {
     name: "repo delete",
     arguments: ["REPOSITORY"],
-    flags: [{ name: "yes", summary: "needed, as nothing brings it back" }],
+    flags: [{ name: "yes", summary: "needed, so that nothing is deleted by a slip" }],
     summary: "deletes a repository with all it holds",
+    details: "restore REPOSITORY brings it back, for as long as GC_GRACE.",
     run: async ({ api, output, flags, args: [name = ""] }) => {
       const sent = named(name);
       if (!flags.has("yes")) {
-        throw new UsageError(`this deletes ${name} with all its images, for good: repeat it with --yes`);
+        throw new UsageError(`this deletes ${name} with all its images: repeat it with --yes`);
       }
       await api.send("DELETE", path, sent);
-      output.done(`repository ${name} is deleted; its name takes pushes again in a few minutes`);
+      output.done(`repository ${name} is deleted; until GC_GRACE is over, this restores it: restore ${name}`);
       return exitCodes.done;
     },
   },

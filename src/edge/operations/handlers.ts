@@ -3,13 +3,13 @@ import type { contract, ResourceName } from "../../contract/contract.ts";
 import { accountHandlers } from "../endpoints/api/accounts.ts";
 import { auditHandlers } from "../endpoints/api/audit.ts";
 import { deadLetterHandlers } from "../endpoints/api/dead-letters.ts";
+import { deletedHandlers } from "../endpoints/api/deleted.ts";
 import { explainHandlers } from "../endpoints/api/explain.ts";
 import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
-import { restorableHandlers } from "../endpoints/api/restorable.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
@@ -24,6 +24,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   tokens: tokenHandlers,
   manifests: manifestHandlers,
   tags: tagHandlers,
+  deletedContent: deletedHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
   audit: auditHandlers,
@@ -33,7 +34,6 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   gc: gcHandlers,
   uploads: uploadHandlers,
   upstreams: upstreamHandlers,
-  restorable: restorableHandlers,
   usage: usageHandlers,
   scrub: scrubHandlers,
   replica: replicaHandlers,

@@ -6,7 +6,7 @@ import type { PullCount } from "../../metrics/meter.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type { ListedRepository, Page, RepositoryInfo, TagPulls } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
-import { firstRow, oneRow, readRows, type Tx } from "../sql.ts";
+import { firstRow, hasRow, oneRow, readRows, type Tx } from "../sql.ts";
 
 /** A tag that nobody pulled for so long is not counted any more, in milliseconds. */
 const tagPullsKeptMs = 365 * day;
@@ -47,6 +47,24 @@ export class RepositoryList {
   remove(tx: Tx, repository: RepositoryName): void {
     tx.write("DELETE FROM repositories WHERE name = ?", repository);
     tx.write("DELETE FROM tag_pulls WHERE repository = ?", repository);
+  }
+
+  /** Records whether the ledger of a name keeps content that was deleted with a repository. */
+  noteDeleted(tx: Tx, repository: RepositoryName, keepsDeleted: boolean): void {
+    const isNoted = hasRow(this.#sql, "SELECT 1 FROM deleted_repositories WHERE name = ?", repository);
+    if (isNoted === keepsDeleted) return;
+    if (keepsDeleted) tx.write("INSERT INTO deleted_repositories (name) VALUES (?)", repository);
+    else tx.write("DELETE FROM deleted_repositories WHERE name = ?", repository);
+  }
+
+  /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
+  ledgers(last: string, limit: number): Page<RepositoryName> {
+    const query = `SELECT name FROM repositories WHERE name > ?1
+      UNION SELECT name FROM deleted_repositories WHERE name > ?1 ORDER BY name LIMIT ?2`;
+    const names = readRows<{ name: RepositoryName }>(this.#sql, query, last, limit + 1).map(
+      ({ name }) => name,
+    );
+    return { entries: names.slice(0, limit), more: names.length > limit };
   }
 
   /** A page of repositories after `last` whose name or description contains `query`, which is in lower case. */

@@ -27,7 +27,7 @@ type Queue = { backlog(): number };
 export class BacklogReports implements Feature {
   readonly tables = {};
   readonly steps = {};
-  readonly jobs = { [backlogJob]: { atDeletion: "drained", run: () => this.#tell() } } as const;
+  readonly jobs = { [backlogJob]: { atDeletion: "awaited", run: () => this.#tell() } } as const;
 
   readonly #host: LedgerHost;
   readonly #queues: { outbox: Queue; events: Queue };

@@ -20,7 +20,7 @@ type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; 
 
 /** The links, and the pending uses of them. */
 export class Blobs implements Feature {
-  readonly tables = { blobs: "emptied" } as const;
+  readonly tables = { blobs: { key: ["digest"] } } as const;
 
   readonly steps = {
     1: `
@@ -54,10 +54,6 @@ export class Blobs implements Feature {
     this.#outbox = outbox;
     this.#events = events;
     this.pending = new PendingUses(host.clock, host.settings.leaseMs);
-  }
-
-  beforeDeletion(tx: Tx): void {
-    this.#outbox.markAll(tx, "blob", "SELECT digest AS id FROM blobs WHERE replicated = 1");
   }
 
   read(digest: Digest): BlobLink | undefined {

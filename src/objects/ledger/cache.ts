@@ -46,12 +46,13 @@ type Features = {
 
 /** The state of the cached content. */
 export class CachedContent implements Feature {
-  readonly tables = { cached_tags: "emptied" } as const;
+  readonly tables = { cached_tags: { key: ["tag"], of: "tag" } } as const;
 
   readonly steps = {
     10: `
   -- When the upstream was last asked about a tag.
   CREATE TABLE cached_tags (tag TEXT PRIMARY KEY, checked_at INTEGER NOT NULL) WITHOUT ROWID;
+  ALTER TABLE generations ADD COLUMN kind TEXT;
 `,
   };
 
@@ -70,7 +71,7 @@ export class CachedContent implements Feature {
   /** The state of the repository; a deleted one is none. */
   state(): CacheState {
     const { meta } = this.#features.repository;
-    const exists = meta?.isFounded === true && !meta.isDeleting;
+    const exists = meta?.isFounded === true;
     return { isOrdinary: exists && meta.kind !== "cache", born: exists ? meta.born : 0 };
   }
 
@@ -116,9 +117,8 @@ export class CachedContent implements Feature {
     tag,
     sequence,
   }: FetchedManifest["since"] | { born?: number; tag: Tag; sequence: number }): boolean {
-    const { meta } = this.#features.repository;
     const state = this.state();
-    if (meta?.isDeleting === true || state.isOrdinary) return false;
+    if (state.isOrdinary) return false;
     if (born !== undefined && born !== state.born) return false;
     return tag === undefined || this.tagState(tag).sequence === sequence;
   }

@@ -9,9 +9,9 @@ import { type Origin, registryItself } from "../../oci/event.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
-import type { Restorable, TagRestore } from "../../rpc/upkeep.ts";
+import type { TagRestore } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { firstRow, oneRow, readRows, type Tx, transaction } from "../sql.ts";
+import { firstRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -40,7 +40,10 @@ type Features = {
 
 /** The deletion of manifests, and their restoration. */
 export class DeletedManifests implements Feature {
-  readonly tables = { deleted_manifests: "emptied", deleted_tags: "emptied" } as const;
+  readonly tables = {
+    deleted_manifests: { key: ["digest"] },
+    deleted_tags: { key: ["digest", "tag"] },
+  } as const;
 
   readonly steps = {
     // tags is a JSON array.
@@ -59,17 +62,22 @@ export class DeletedManifests implements Feature {
     SELECT DISTINCT deleted_manifests.digest, value FROM deleted_manifests, json_each(deleted_manifests.tags);
   ALTER TABLE deleted_manifests DROP COLUMN tags;
 `,
+    9: `
+  ALTER TABLE deleted_manifests ADD COLUMN deleted_at INTEGER;
+  ALTER TABLE deleted_manifests ADD COLUMN actor TEXT;
+`,
   };
 
   readonly jobs = {
+    // A row that is about another generation finds nothing, or was given another time.
     [untaggedJob]: {
-      atDeletion: "emptied",
+      atDeletion: "kept",
       run: jobOn<Digest>(async (due) =>
         transaction(this.#host.storage, (tx) => this.#removeUntagged(tx, due)),
       ),
     },
     [purgeJob]: {
-      atDeletion: "emptied",
+      atDeletion: "kept",
       run: jobOn<Digest>(async (due) => transaction(this.#host.storage, (tx) => this.#purge(tx, due))),
     },
   } as const;
@@ -95,7 +103,7 @@ export class DeletedManifests implements Feature {
     const pointing = tags.pointingAt(digest);
     for (const tag of pointing) tags.move(tx, tag, undefined, origin);
     const referenced = manifests.withdraw(tx, digest);
-    this.#keep(tx, digest, { ...stat, tags: pointing });
+    this.#keep(tx, digest, { ...stat, tags: pointing }, origin);
     blobs.releaseUnnamed(tx, referenced);
     untagged.removeLater(tx, [...referenced, ...this.#referrersOf(digest)]);
     outbox.mark(tx, { kind: "manifest", digest });
@@ -107,17 +115,19 @@ export class DeletedManifests implements Feature {
   }
 
   /** Keeps what is needed to restore a manifest during the grace time; without grace, deletes its bytes. */
-  #keep(tx: Tx, digest: Digest, { mediaType, sizeBytes, tags }: DeletedManifest): void {
+  #keep(tx: Tx, digest: Digest, { mediaType, sizeBytes, tags }: DeletedManifest, { actor }: Origin): void {
     const { due, clock, settings } = this.#host;
     if (settings.gcGraceMs === 0) {
       deleteBytes(tx, digest);
       return;
     }
-    const add = "INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size) VALUES (?, ?, ?)";
-    tx.write(add, digest, mediaType, sizeBytes);
+    const now = clock.now();
+    const add = `INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size, deleted_at, actor)
+      VALUES (?, ?, ?, ?, ?)`;
+    tx.write(add, digest, mediaType, sizeBytes, now, actor);
     for (const tag of tags)
       tx.write("INSERT OR IGNORE INTO deleted_tags (digest, tag) VALUES (?, ?)", digest, tag);
-    due.set(tx, purgeJob, digest, clock.now() + settings.gcGraceMs);
+    due.set(tx, purgeJob, digest, now + settings.gcGraceMs);
   }
 
   #referrersOf(digest: Digest): Digest[] {
@@ -161,20 +171,6 @@ export class DeletedManifests implements Feature {
   }
 
   // ── Restoring ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** How many manifests can be restored, and the first `limit` of them, each with its first `limit` tags. */
-  list(limit: number): Restorable {
-    const { sql } = this.#host;
-    const { count } = oneRow<{ count: number }>(sql, "SELECT count(*) AS count FROM deleted_manifests");
-    const query = "SELECT digest, size AS sizeBytes FROM deleted_manifests ORDER BY digest LIMIT ?";
-    const found = readRows<{ digest: Digest; sizeBytes: number }>(sql, query, limit);
-    const ofTags = "SELECT tag FROM deleted_tags WHERE digest = ? ORDER BY tag LIMIT ?";
-    const manifests = found.map((each) => ({
-      ...each,
-      tags: readRows<{ tag: Tag }>(sql, ofTags, each.digest, limit).map(({ tag }) => tag),
-    }));
-    return { count, manifests };
-  }
 
   /**
    * Restores a deleted manifest and those of its tags that do not exist.

@@ -32,7 +32,7 @@ type EventHost = Pick<LedgerHost, "storage" | "sql" | "due" | "clock" | "name">;
 
 /** The events of one ledger that were not sent yet. */
 export class EventLog implements Feature {
-  readonly tables = { events: "drained" } as const;
+  readonly tables = { events: "awaited" } as const;
 
   readonly steps = {
     // An event is stored without the repository's name.

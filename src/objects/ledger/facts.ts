@@ -28,7 +28,7 @@ export class Facts implements Feature {
 
   readonly steps = {
     // platforms is a JSON array, null until the config was read; config is the digest of that.
-    9: `
+    10: `
   ALTER TABLE manifests ADD COLUMN kind TEXT;
   ALTER TABLE manifests ADD COLUMN content_size INTEGER;
   ALTER TABLE manifests ADD COLUMN platforms TEXT;
@@ -41,7 +41,7 @@ export class Facts implements Feature {
 
   readonly jobs = {
     [factsJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: jobOn<Digest | "">(async (due) => {
         transaction(this.#host.storage, (tx) => this.#fillBatch(tx, due));
         // Lets other calls run, and the platform's clock advance.

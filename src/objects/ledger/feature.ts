@@ -11,7 +11,7 @@ import type { Settings } from "../../settings/settings.ts";
 import type { Replica } from "../../storage/replica.ts";
 import type { DueColumn, DueJob, DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
-import { hasRow, type TransactionalStorage, type Tx } from "../sql.ts";
+import { hasRow, readRows, type TransactionalStorage, type Tx } from "../sql.ts";
 
 /** What all features share. */
 export type LedgerHost = {
@@ -30,30 +30,39 @@ export type LedgerHost = {
 };
 
 /**
- * What happens to a table, or to scheduled jobs, when the repository is deleted:
+ * A table of content. At a deletion of the repository it is set aside, and an empty one takes its place: so whatever
+ * reads and writes the table knows nothing but the current generation (generations.ts).
  *
- * - `emptied`: it is emptied in the transaction of the deletion.
- * - `drained`: its rows still have to be sent to other objects or stores. The deletion is complete once it is empty.
- * - `emptied last`: it is emptied when the deletion is complete.
- * - `remembered`: it outlives the repository, and the object is kept until it is empty.
+ * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone.
+ * `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
+ * table, but not rename or drop them.
+ */
+export type Content = {
+  key: readonly [string, ...string[]];
+  of?: "manifest" | "tag";
+  rowsAtOnce?: number;
+};
+
+/**
+ * What happens to a table when the repository is deleted, besides {@link Content}. The same words stand for what happens
+ * to scheduled jobs.
+ *
+ * - `cleared` (jobs only): they are about the content that is set aside, and few.
+ * - `awaited`: it outlives the repository, and the object is kept until it is empty.
  * - `kept`: it is kept as long as the object, or as a table that it depends on.
  */
-export type AtDeletion = "emptied" | "drained" | "emptied last" | "remembered" | "kept";
+export type AtDeletion = "cleared" | "awaited" | "kept";
 
 /** A job. It is run with the rows that are due: rows of the table `due`, or of another table by a column of its own. */
 export type Job = { atDeletion: AtDeletion; run: DueJob; column?: DueColumn };
 
 /** A feature. */
 export interface Feature {
-  readonly tables: Readonly<Record<string, AtDeletion>>;
+  readonly tables: Readonly<Record<string, Content | Exclude<AtDeletion, "cleared">>>;
   /** SQL by the version of the ledger's schema that it creates. Released steps are never changed. */
   readonly steps: Readonly<Record<number, string>>;
   /** Jobs by kind. */
   readonly jobs: Readonly<Record<string, Job>>;
-  /** Called in the transaction that deletes the repository, before any table is changed. */
-  beforeDeletion?(tx: Tx): void;
-  /** Called in the transaction that completes the deletion. */
-  afterDeletion?(tx: Tx): void;
 }
 
 /** The schema steps of all features. */
@@ -76,42 +85,49 @@ export function columnsOf(features: readonly Feature[]): Record<string, DueColum
   );
 }
 
-/** Deletes the contents of a repository, and schedules the messages to others. */
-export function deleteContent(tx: Tx, features: readonly Feature[]): void {
-  for (const feature of features) feature.beforeDeletion?.(tx);
-  empty(tx, features, "emptied");
+/** The tables of content by their names. */
+export function contentTables(features: readonly Feature[]): [table: string, content: Content][] {
+  return features.flatMap(({ tables }) =>
+    Object.entries(tables).flatMap(([table, fate]): [string, Content][] =>
+      typeof fate === "string" ? [] : [[table, fate]],
+    ),
+  );
 }
 
-/** Whether a deletion is complete: all objects and stores that are concerned have been told. */
-export function isDrained(sql: SqlStorage, features: readonly Feature[]): boolean {
-  const tables = tablesWith(features, "drained");
-  const kinds = JSON.stringify(jobsWith(features, "drained"));
-  const isDue = hasRow(
-    sql,
-    "SELECT 1 FROM due WHERE kind IN (SELECT value FROM json_each(?)) LIMIT 1",
-    kinds,
-  );
-  return !isDue && !tables.some((table) => hasRow(sql, `SELECT 1 FROM ${table} LIMIT 1`));
+/** The name of a table of content after its generation was set aside. */
+export function asideName(table: string, generation: number): string {
+  return `deleted_${generation}_${table}`;
 }
 
 /**
- * Resets a ledger after its deletion is complete. It keeps what is `remembered`, and how far its sequence numbers got.
+ * Sets the content of a generation aside: its tables get other names, which takes the same time however many rows they
+ * have. New ones with the same columns and indexes take their places. Jobs that are about the content are cleared.
  */
-export function endDeletion(tx: Tx, features: readonly Feature[]): void {
-  empty(tx, features, "emptied last");
-  for (const feature of features) feature.afterDeletion?.(tx);
-}
-
-/** Whether a ledger without a repository still has something to remember. */
-export function remembersAny(sql: SqlStorage, features: readonly Feature[]): boolean {
-  const tables = [...tablesWith(features, "remembered"), ...tablesWith(features, "emptied last")];
-  return tables.some((table) => hasRow(sql, `SELECT 1 FROM ${table} LIMIT 1`));
-}
-
-function empty(tx: Tx, features: readonly Feature[], when: AtDeletion): void {
-  const kinds = JSON.stringify(jobsWith(features, when));
+export function setContentAside(tx: Tx, features: readonly Feature[], generation: number): void {
+  const kinds = JSON.stringify(jobsWith(features, "cleared"));
   tx.write("DELETE FROM due WHERE kind IN (SELECT value FROM json_each(?))", kinds);
-  for (const table of tablesWith(features, when)) tx.write(`DELETE FROM ${table}`);
+  for (const [table] of contentTables(features)) {
+    const made = `SELECT type, sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL
+      ORDER BY type DESC` as const;
+    const parts = readRows<{ type: string; sql: string }>(tx.sql, made, table);
+    tx.write(`ALTER TABLE ${table} RENAME TO ${asideName(table, generation)}`);
+    for (const { type, sql } of parts) tx.write(type === "index" ? withIndexName(sql, generation + 1) : sql);
+  }
+}
+
+/** An index of the table that was set aside keeps its name, so that of the new table has its generation in it. */
+function withIndexName(sql: string, generation: number): string {
+  return sql.replace(/^(CREATE (?:UNIQUE )?INDEX )(\w+?)(?:_of_\d+)?( ON )/, `$1$2_of_${generation}$3`);
+}
+
+/** Whether the object has anything left to do or to remember, though there is no repository. */
+export function awaitsAny(sql: SqlStorage, features: readonly Feature[]): boolean {
+  const kinds = JSON.stringify(jobsWith(features, "awaited"));
+  const isDue = "SELECT 1 FROM due WHERE kind IN (SELECT value FROM json_each(?)) LIMIT 1";
+  const tables = features.flatMap(({ tables: own }) =>
+    Object.keys(own).filter((table) => own[table] === "awaited"),
+  );
+  return hasRow(sql, isDue, kinds) || tables.some((table) => hasRow(sql, `SELECT 1 FROM ${table} LIMIT 1`));
 }
 
 function allJobs(features: readonly Feature[]): [kind: string, job: Job][] {
@@ -120,10 +136,4 @@ function allJobs(features: readonly Feature[]): [kind: string, job: Job][] {
 
 function jobsWith(features: readonly Feature[], atDeletion: AtDeletion): string[] {
   return allJobs(features).flatMap(([kind, job]) => (job.atDeletion === atDeletion ? [kind] : []));
-}
-
-function tablesWith(features: readonly Feature[], atDeletion: AtDeletion): string[] {
-  return features.flatMap(({ tables }) =>
-    Object.keys(tables).filter((table) => tables[table] === atDeletion),
-  );
 }

@@ -15,7 +15,7 @@ const keptMs = 3_600_000;
 
 /** Void leases: the latest one of each digest. */
 export class VoidLeases implements Feature {
-  readonly tables = { void_leases: "remembered" } as const;
+  readonly tables = { void_leases: "awaited" } as const;
 
   readonly steps = {
     5: `

@@ -26,9 +26,9 @@ const addManifest = `INSERT INTO manifests
 /** The manifests. */
 export class Manifests implements Feature {
   readonly tables = {
-    manifests: "emptied",
-    manifest_bytes: "emptied",
-    manifest_references: "emptied",
+    manifests: { key: ["digest"], of: "manifest" },
+    manifest_bytes: { key: ["digest", "part"], of: "manifest", rowsAtOnce: 64 },
+    manifest_references: { key: ["manifest", "digest"], of: "manifest" },
   } as const;
 
   readonly steps = {
@@ -80,10 +80,6 @@ export class Manifests implements Feature {
     this.#events = features.events;
     this.#untagged = features.untagged;
     features.outbox.readValue = (key) => this.replicaValue(key);
-  }
-
-  beforeDeletion(tx: Tx): void {
-    this.#outbox.markAll(tx, "manifest", "SELECT digest AS id FROM manifests");
   }
 
   // ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,8 +139,11 @@ export class Manifests implements Feature {
         return row && { kind: "tag", row };
       }
       case "blob": {
-        const row = this.#blobs.location(key.digest);
-        return row && { kind: "blob", row };
+        // Only what a manifest references is replicated.
+        const link = this.#blobs.read(key.digest);
+        if (link === undefined || !link.isReplicated) return undefined;
+        const { digest, key: location, sizeBytes } = link;
+        return { kind: "blob", row: { digest, key: location, sizeBytes } };
       }
     }
   }

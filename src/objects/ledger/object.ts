@@ -1,7 +1,7 @@
 /**
  * The life cycle of a ledger object, whatever its features. The first write creates the ledger. Changes run as
  * transactions; after each, the work that it scheduled begins. The alarm runs the jobs that are due. The object is
- * deleted once the deletion of its repository is complete.
+ * deleted once its repository is, and cannot be restored any more.
  */
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
@@ -13,7 +13,7 @@ import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.t
 import type { DueJob, DueTable } from "../due.ts";
 import { applySchema } from "../schema.ts";
 import { hasTable, type Tx, transaction } from "../sql.ts";
-import { deleteContent, endDeletion, isDrained, jobsOf, remembersAny, schemaOf } from "./feature.ts";
+import { awaitsAny, jobsOf, schemaOf } from "./feature.ts";
 import { createLedger, type LedgerParts, makeParts } from "./parts.ts";
 import type { Meta } from "./repository.ts";
 
@@ -36,9 +36,9 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return this.parts.repository.meta;
   }
 
-  /** Whether the repository exists: something was pushed, and it was not deleted. */
+  /** Whether the repository exists: something was pushed, and it was not deleted since. */
   protected get exists(): boolean {
-    return this.meta?.isFounded === true && !this.meta.isDeleting;
+    return this.meta?.isFounded === true;
   }
 
   protected get sql(): SqlStorage {
@@ -54,7 +54,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     let more = false;
     let keptUntilMs = 0;
     const freed = await tally.during(async () => {
-      if (endsGrace && this.exists)
+      if (endsGrace && this.meta !== undefined)
         ({ more, keptUntilMs } = transaction(this.ctx.storage, (tx) => this.#endGrace(tx)));
       await this.#run(async (due, jobs) => {
         more = (await due.run(jobs, budgetMs)) || more;
@@ -64,10 +64,11 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * Ends the grace of deleted manifests and unreferenced blobs, so that they are deleted now. `more`: some may be left.
+   * Ends the grace of deleted content and unreferenced blobs, so that they are deleted now. `more`: some may be left.
    */
   #endGrace(tx: Tx): { more: boolean; keptUntilMs: number } {
-    const { unlinking, deleted } = this.parts;
+    const { unlinking, deleted, generations } = this.parts;
+    generations.endGrace(tx);
     const { ended, keptUntilMs } = unlinking.endGrace(tx, endedAtOnce);
     return { more: ended + deleted.endGrace(tx, endedAtOnce) >= endedAtOnce, keptUntilMs };
   }
@@ -87,15 +88,10 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.#forgetIfOver();
   }
 
-  /** Frees the name once a deletion is complete, and deletes the object once it has nothing to remember. */
+  /** Deletes the object once there is no repository, and nothing left to do or to remember. */
   async #forgetIfOver(): Promise<void> {
     const { repository, features, due } = this.parts;
-    if (this.meta === undefined || this.exists || !isDrained(this.sql, features)) return;
-    if (this.meta.isDeleting) {
-      transaction(this.ctx.storage, (tx) => endDeletion(tx, features));
-      repository.reload();
-    }
-    if (remembersAny(this.sql, features)) return;
+    if (this.meta === undefined || this.exists || awaitsAny(this.sql, features)) return;
     repository.clear();
     due.forget();
     await this.ctx.storage.deleteAll();
@@ -133,12 +129,5 @@ export abstract class LedgerObject extends DurableObject<Env> {
   /** To be called with the first blob or manifest: from then on the repository exists. */
   protected found(tx: Tx, origin: Origin): void {
     if (!this.exists) this.parts.repository.found(tx, origin);
-  }
-
-  /** Deletes the repository with all its contents. */
-  protected deleteAll(tx: Tx, origin: Origin): void {
-    const { features, repository } = this.parts;
-    deleteContent(tx, features);
-    repository.markDeleted(tx, origin);
   }
 }

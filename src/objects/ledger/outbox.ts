@@ -49,7 +49,7 @@ const mostWrites = 500;
 
 /** The outbox of one ledger. */
 export class Outbox implements Feature {
-  readonly tables = { outbox: "drained", flights: "drained" } as const;
+  readonly tables = { outbox: "awaited", flights: "awaited" } as const;
 
   readonly steps = {
     1: `

@@ -18,12 +18,14 @@ import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
 import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
+import { Generations } from "./generations.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
+import { Restoring } from "./restoring.ts";
 import { LedgerScrub } from "./scrub.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
@@ -67,6 +69,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
+  const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
   const features: Feature[] = [
     outbox,
@@ -77,6 +81,9 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     untagged,
     deleted,
     blobs,
+    // They release blobs, which the next feature does.
+    generations,
+    restoring,
     unlinking,
     sessions,
     leases,
@@ -98,6 +105,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     uses,
     cache,
     deleted,
+    generations,
+    restoring,
     unlinking,
     sessions,
     leases,

@@ -9,12 +9,29 @@ const rebuildJob = "rebuild";
 
 const batchRows = 1000;
 
-/** The kinds of rows in KV. */
-const kinds = [
-  { kind: "manifest", column: "digest", rows: "manifests WHERE true" },
-  { kind: "tag", column: "tag", rows: "tags WHERE true" },
-  { kind: "blob", column: "digest", rows: "blobs WHERE replicated = 1" },
+/** The kinds of rows in KV: the table of each, its key, and which of its rows are replicated. */
+export const replicatedKinds = [
+  { kind: "manifest", table: "manifests", column: "digest", isReplicated: "true" },
+  { kind: "tag", table: "tags", column: "tag", isReplicated: "true" },
+  { kind: "blob", table: "blobs", column: "digest", isReplicated: "replicated = 1" },
 ] as const;
+
+/** One of {@link replicatedKinds}. */
+export type ReplicatedKind = (typeof replicatedKinds)[number];
+
+/** Marks the next rows of a kind as changed, after one; returns the last of them. `from`: its table, or one set aside. */
+export function markPage(
+  tx: Tx,
+  outbox: Outbox,
+  { kind, column, isReplicated }: ReplicatedKind,
+  from: string,
+  after: string,
+): string | null {
+  const page = `SELECT ${column} AS id FROM ${from} WHERE ${isReplicated} AND ${column} > ?
+    ORDER BY ${column} LIMIT ${batchRows}`;
+  outbox.markAll(tx, kind, page, after);
+  return oneRow<{ id: string | null }>(tx.sql, `SELECT max(id) AS id FROM (${page})`, after).id;
+}
 
 /** The rebuild of the replica. */
 export class Rebuilding implements Feature {
@@ -22,7 +39,7 @@ export class Rebuilding implements Feature {
   readonly steps = {};
   readonly jobs = {
     [rebuildJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: jobOn(async (due) => transaction(this.#host.storage, (tx) => this.#markPages(tx, due))),
     },
   } as const;
@@ -38,23 +55,19 @@ export class Rebuilding implements Feature {
   /** Starts rewriting every row of the replica. */
   begin(tx: Tx): void {
     const { due, clock } = this.#host;
-    for (const { kind } of kinds) due.set(tx, rebuildJob, `${kind} `, clock.now());
+    for (const { kind } of replicatedKinds) due.set(tx, rebuildJob, `${kind} `, clock.now());
   }
 
   /** Marks the next batch of each kind that is due. */
   #markPages(tx: Tx, dueRows: DueRow[]): void {
-    const { sql, due, clock } = this.#host;
+    const { due, clock } = this.#host;
     for (const { id } of dueRows) {
       due.clear(tx, rebuildJob, id);
       const space = id.indexOf(" ");
-      const known = kinds.find(({ kind }) => kind === id.slice(0, space));
+      const known = replicatedKinds.find(({ kind }) => kind === id.slice(0, space));
       if (known === undefined) continue;
-      const { kind, column, rows } = known;
-      const after = id.slice(space + 1);
-      const page = `SELECT ${column} AS id FROM ${rows} AND ${column} > ? ORDER BY ${column} LIMIT ${batchRows}`;
-      this.#outbox.markAll(tx, kind, page, after);
-      const last = oneRow<{ id: string | null }>(sql, `SELECT max(id) AS id FROM (${page})`, after).id;
-      if (last !== null) due.set(tx, rebuildJob, `${kind} ${last}`, clock.now());
+      const last = markPage(tx, this.#outbox, known, known.table, id.slice(space + 1));
+      if (last !== null) due.set(tx, rebuildJob, `${known.kind} ${last}`, clock.now());
     }
   }
 }

@@ -5,7 +5,7 @@ import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
 import { scheduleScrub } from "../scrub/schedule.ts";
-import { hasTable, readRows, type Tx, transaction } from "../sql.ts";
+import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
@@ -13,12 +13,12 @@ import type { Feature, LedgerHost } from "./feature.ts";
 const announceJob = "announce";
 
 /**
- * The record. `isFounded`: something was pushed; before that, the ledger only remembers cancelled sessions.
- * `isDeleting`: the repository is deleted, but KV may still have rows of it.
+ * The record. `isFounded`: something was pushed, and was not deleted as a whole since; without that, the ledger only
+ * remembers what was. `generation`: the number of the current content; it rises with each deletion of the repository.
  */
 export type Meta = RepositoryInfo & {
   isFounded: boolean;
-  isDeleting: boolean;
+  generation: number;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
   /** The last day on which anything of it was used, counted from 1970. */
@@ -34,7 +34,7 @@ type MetaKey =
   | "visibility"
   | "description"
   | "founded"
-  | "deleting"
+  | "generation"
   | "untagged-ttl"
   | "used-day"
   /** Only of a cached repository: when it was created. */
@@ -51,7 +51,7 @@ ${DueTable.schema}`,
     8: `${DueTable.dropIndex};`,
   };
 
-  readonly jobs = { [announceJob]: { atDeletion: "drained", run: () => this.announce() } } as const;
+  readonly jobs = { [announceJob]: { atDeletion: "awaited", run: () => this.announce() } } as const;
 
   readonly #host: LedgerHost;
   readonly #events: EventLog;
@@ -92,22 +92,29 @@ ${DueTable.schema}`,
 
   /** Creates the repository with its first blob or manifest, and schedules its announcement. */
   found(tx: Tx, origin: Origin): void {
-    const { due, clock } = this.#host;
     this.write(tx, "founded", "yes");
     this.#events.record(tx, "repository.create", origin, {});
     scheduleScrub(tx, this.#host);
-    due.set(tx, announceJob, "", clock.now());
+    this.announceLater(tx);
+  }
+
+  /** Creates the repository as it was before it was deleted. */
+  refound(tx: Tx, before: Pick<RepositoryInfo, "visibility" | "description" | "kind">, origin: Origin): void {
+    this.found(tx, origin);
+    if (before.kind === "cache") this.write(tx, "cache-born", String(this.#host.clock.now()));
+    const empty = { name: this.name(), visibility: "private", description: "" } as const;
+    const { visibility, description } = before;
+    this.change(tx, empty, { visibility, description }, origin);
   }
 
   /** Changes the visibility or the description. */
   change(tx: Tx, before: RepositoryInfo, change: RepositoryChange, origin: Origin): void {
-    const { due, clock } = this.#host;
     const { visibility, description } = { ...before, ...change };
     this.write(tx, "visibility", visibility);
     this.write(tx, "description", description);
     if (visibility !== before.visibility)
       this.#events.record(tx, "repository.visibility", origin, { visibility });
-    due.set(tx, announceJob, "", clock.now());
+    this.announceLater(tx);
   }
 
   /** Records the day of a use. */
@@ -115,16 +122,19 @@ ${DueTable.schema}`,
     if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
   }
 
-  /** Records that the repository is deleted. */
-  markDeleted(tx: Tx, origin: Origin): void {
-    this.write(tx, "deleting", "yes");
+  /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
+  endGeneration(tx: Tx, { generation }: Meta, origin: Origin): void {
+    tx.write(
+      "DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description', 'used-day', 'cache-born')",
+    );
+    this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
-    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
+    this.announceLater(tx);
   }
 
-  afterDeletion(tx: Tx): void {
-    tx.write("DELETE FROM meta WHERE key != 'name'");
-    this.isCurrent = false;
+  /** Schedules the announcement, as something in it has changed. */
+  announceLater(tx: Tx): void {
+    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 
   /** Announces to the catalog how to list the repository. If that changes meanwhile, it is announced again. */
@@ -136,16 +146,25 @@ ${DueTable.schema}`,
   }
 
   async #announceNow(): Promise<void> {
-    const told = this.meta;
+    const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, usedDay, isDeleting, kind } = told;
+    const { isFounded, generation: _, keepsDeleted, usedDay, ...info } = told;
     const catalog = catalogStub(env);
-    await (isDeleting
-      ? catalog.removeRepository(name)
-      : catalog.putRepository({ name, visibility, description, ...(kind && { kind }) }, usedDay));
-    if (JSON.stringify(this.meta) !== JSON.stringify(told)) return;
+    await (isFounded
+      ? catalog.putRepository(info, keepsDeleted, usedDay)
+      : catalog.removeRepository(info.name, keepsDeleted));
+    if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
+  }
+
+  /** What the catalog is told. `keepsDeleted`: the ledger still has content that was deleted with the repository. */
+  #announcement() {
+    if (this.meta === undefined) return undefined;
+    const { name, visibility, description, isFounded, generation, usedDay, kind } = this.meta;
+    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
+    const info = { name, visibility, description, ...(kind && { kind }) };
+    return { ...info, isFounded, generation, keepsDeleted, usedDay };
   }
 }
 
@@ -159,7 +178,7 @@ function readMeta(sql: SqlStorage): Meta {
     visibility: values.get("visibility") === "public" ? "public" : "private",
     description: values.get("description") ?? "",
     isFounded: values.get("founded") === "yes",
-    isDeleting: values.get("deleting") === "yes",
+    generation: Number(values.get("generation") ?? 1),
     untaggedTtl: values.get("untagged-ttl"),
     usedDay: numberOf(values.get("used-day")),
     born: Number(values.get("cache-born") ?? 0),

@@ -36,7 +36,7 @@ export class Rereading implements Feature {
 
   readonly jobs = {
     [rereadJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: jobOn<Digest | "">(async (due) => {
         transaction(this.#host.storage, (tx) => this.#rereadBatch(tx, due));
         // Lets other calls run, and the platform's clock advance.

@@ -43,7 +43,7 @@ export class LedgerScrub implements Feature {
 
   readonly jobs = {
     [scrubJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: (rows: DueRow[]) => runScrub(this.#host, rows, (after) => this.step(after)),
     },
   } as const;

@@ -15,7 +15,7 @@ const sessionsAtOnce = 500;
 
 /** The sessions that have ended. */
 export class ClosedSessions implements Feature {
-  readonly tables = { closed_sessions: "emptied last" } as const;
+  readonly tables = { closed_sessions: "awaited" } as const;
 
   readonly steps = {
     1: `
@@ -34,7 +34,7 @@ export class ClosedSessions implements Feature {
 
   readonly jobs = {
     [forgetJob]: {
-      atDeletion: "emptied last",
+      atDeletion: "kept",
       run: async (due: DueRow[]) => transaction(this.#host.storage, (tx) => this.#forget(tx, due)),
     },
   } as const;

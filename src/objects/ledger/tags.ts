@@ -26,7 +26,7 @@ const roundMs = 3_600_000;
 
 /** The tags. */
 export class Tags implements Feature {
-  readonly tables = { tags: "emptied", tag_history: "emptied last" } as const;
+  readonly tables = { tags: { key: ["tag"], of: "tag" }, tag_history: { key: ["sequence"] } } as const;
 
   readonly steps = {
     1: `
@@ -52,7 +52,7 @@ export class Tags implements Feature {
 
   readonly jobs = {
     [historyJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: async () => transaction(this.#host.storage, (tx) => this.#forgetHistory(tx)),
     },
   } as const;
@@ -69,17 +69,13 @@ export class Tags implements Feature {
     this.#untagged = untagged;
   }
 
-  beforeDeletion(tx: Tx): void {
-    this.#outbox.markAll(tx, "tag", "SELECT tag AS id FROM tags");
-  }
-
   /**
-   * Makes sequence numbers begin at the clock's milliseconds, so that they are higher than those of a deleted
-   * repository of the same name.
+   * Makes sequence numbers begin at the clock's milliseconds, and after the last one that was given before: they are
+   * higher than all that a deleted repository of the same name had.
    */
-  beginSequence(tx: Tx): void {
-    const now = this.#host.clock.now();
-    tx.write("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", now);
+  beginSequence(tx: Tx, lastBefore = 0): void {
+    const last = Math.max(this.#host.clock.now(), lastBefore);
+    tx.write("INSERT INTO tag_history (sequence, tag, at, actor) VALUES (?, '', 0, '')", last);
     tx.write("DELETE FROM tag_history");
   }
 
@@ -201,6 +197,11 @@ export class Tags implements Feature {
       const type = from === undefined ? "tag.create" : "tag.move";
       this.#events.record(tx, type, origin, { tag, digest: to, ...before });
     }
+  }
+
+  /** Has moves forgotten that are too old, as some may have been added. */
+  forgetOldMoves(tx: Tx): void {
+    this.#host.due.set(tx, historyJob, "", this.#host.clock.now());
   }
 
   /** Forgets moves that are too old, the oldest first, in batches. */

@@ -10,7 +10,7 @@ import type { Digest } from "../../oci/reference.ts";
 import { namedShardStub, shardOf } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { oneRow, readRows, type Tx, transaction } from "../sql.ts";
+import { inPieces, oneRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -36,7 +36,7 @@ export class Unlinking implements Feature {
       // `unlink_at` is null for blobs that a manifest is known to reference.
       column: { table: "blobs", id: "digest", at: "unlink_at", isDue: "unlink_at IS NOT NULL" },
     },
-    [releaseJob]: { atDeletion: "drained", run: jobOn<Digest>((due) => this.#release(due)) },
+    [releaseJob]: { atDeletion: "awaited", run: jobOn<Digest>((due) => this.#release(due)) },
   } as const;
 
   readonly #host: LedgerHost;
@@ -51,9 +51,11 @@ export class Unlinking implements Feature {
     this.#events = events;
   }
 
-  beforeDeletion(tx: Tx): void {
-    const releaseAll = "INSERT OR REPLACE INTO due (kind, id, at) SELECT ?, digest, ? FROM blobs";
-    tx.write(releaseAll, releaseJob, this.#host.clock.now());
+  /** Schedules that the shards are told that the repository no longer holds these blobs. */
+  releaseLater(tx: Tx, digests: Digest[]): void {
+    const now = this.#host.clock.now();
+    const add = "INSERT OR REPLACE INTO due (kind, id, at) SELECT ?, value, ? FROM json_each(?)";
+    inPieces(digests, (json) => tx.write(add, releaseJob, now, json));
   }
 
   /**

@@ -23,7 +23,7 @@ export class Untagged implements Feature {
 
   readonly jobs = {
     [scanJob]: {
-      atDeletion: "emptied",
+      atDeletion: "cleared",
       run: jobOn<Digest | "">(async (due) => transaction(this.#host.storage, (tx) => this.#scan(tx, due))),
     },
   } as const;

@@ -17,7 +17,7 @@ export class Uses implements Feature {
 
   readonly steps = {
     // Days are counted from 1970, in UTC; null for what was not used since it was pushed.
-    9: `
+    10: `
   ALTER TABLE manifests ADD COLUMN used_day INTEGER;
   ALTER TABLE tags ADD COLUMN used_day INTEGER;
 `,

@@ -73,6 +73,44 @@ const ofFailures: Bugs = {
   },
 };
 
+/** Those that need repositories which are deleted as a whole. */
+const ofGenerations: Bugs = {
+  "a shard is told that a deleted repository has no blobs": {
+    file: "src/objects/ledger.ts",
+    from: "[...blobs.held(digests), ...generations.held(digests)]",
+    to: "generations && blobs.held(digests)",
+  },
+  "a restored tag takes the place of one that was pushed since": [
+    {
+      file: "src/objects/ledger/restoring.ts",
+      from: "isThere === 0 && isWhole === 1",
+      to: "isThere >= 0 && isWhole === 1",
+    },
+  ],
+  "the replica keeps what a deleted repository had": {
+    file: "src/objects/ledger/generations.ts",
+    from: 'for (const { kind } of replicatedKinds) this.#markPage(tx, number, kind, "");',
+    to: "",
+  },
+  "shards are not told that a deleted repository is gone for good": {
+    file: "src/objects/ledger/generations.ts",
+    from: "unlinking.releaseLater(tx, given);",
+    to: "unlinking.releaseLater(tx, []);",
+  },
+  "a manifest is restored without its blobs": [
+    {
+      file: "src/objects/ledger/restoring.ts",
+      from: 'copy(tx, "blobs", number, isNamed, json);',
+      to: "",
+    },
+    {
+      file: "src/objects/ledger/restoring.ts",
+      from: "return this.#restoreBlobs(tx, last, generation);",
+      to: "return undefined;",
+    },
+  ],
+};
+
 /** A ledger's "no" is no promise any more. */
 const linksOnVoidLeases: Replacement = {
   file: "src/objects/ledger.ts",
@@ -167,4 +205,8 @@ const ofDamage: Bugs = {
 };
 
 /** Bugs by the kind of faults that they need. */
-export const bugs: Record<FaultKind, Bugs> = { failures: ofFailures, delays: ofDelays, damage: ofDamage };
+export const bugs: Record<FaultKind, Bugs> = {
+  failures: { ...ofFailures, ...ofGenerations },
+  delays: ofDelays,
+  damage: ofDamage,
+};

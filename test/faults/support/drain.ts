@@ -8,6 +8,7 @@ import { textReplica } from "../../support/text-replica.ts";
 import { administrate, scrub } from "./admin.ts";
 import { blobs } from "./contents.ts";
 import { badBlobs, requireNamed } from "./damage.ts";
+import { jsonOf } from "./location.ts";
 import { tagCount } from "./program.ts";
 import { readEverything, settleUncertainties } from "./reads.ts";
 import type { Run } from "./run.ts";
@@ -83,11 +84,20 @@ export async function drain(run: Run): Promise<void> {
   for (const repository of run.repositories) run.model(repository).uploadsSettled();
   await settleUncertainties(run);
   await readEverything(run);
+  await checkDeleted(run);
   checkBucket(run);
   if (!run.settings.isOneMachine) await checkReplica(run);
   const wrong = await scrub(run);
   run.require(wrong.length === 0, `a scrub found something to repair: ${JSON.stringify(wrong)}`);
   run.require(!world.objects.hasAlarms("UPLOADS"), "there is something left to do about uploads");
+}
+
+/** Nothing can be restored any more; tags can, as long as their history is kept. */
+async function checkDeleted(run: Run): Promise<void> {
+  const reply = await run.clients.send(0, "GET", "/api/v1/deleted", { as: "administrator" });
+  const { repositories } = jsonOf<{ repositories: { deleted: { what: string }[] }[] }>(reply);
+  const left = repositories.flatMap(({ deleted }) => deleted).filter(({ what }) => what !== "tag");
+  run.require(left.length === 0, `what was deleted is kept for ever: ${JSON.stringify(left)}`);
 }
 
 function checkBucket(run: Run): void {

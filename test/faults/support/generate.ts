@@ -24,6 +24,7 @@ import {
   repeatedAdoption,
   shortLife,
   slowMove,
+  undoneDeletion,
 } from "./random-scenarios.ts";
 import {
   adminStep,
@@ -32,6 +33,7 @@ import {
   platformStep,
   pushImageStep,
   readStep,
+  repositoryStep,
   togetherStep,
   writeStep,
 } from "./random-steps.ts";
@@ -48,6 +50,8 @@ const plain: Weighted[] = [
   { weight: 4, arbitrary: alone(writeStep) },
   { weight: 3, arbitrary: alone(pushImageStep) },
   { weight: 1, arbitrary: alone(togetherStep) },
+  { weight: 1, arbitrary: alone(repositoryStep) },
+  { weight: 1, arbitrary: undoneDeletion },
   { weight: 1, arbitrary: alone(leaveUploadStep) },
   { weight: 1, arbitrary: alone(adminStep) },
   { weight: 3, arbitrary: alone(readStep) },

@@ -28,6 +28,19 @@ type ManifestState = { present: Certainty; goneAt: number };
 const leaseMs = 60_000;
 const promiseMs = 5 * leaseMs;
 
+/** What a repository had when it was deleted as a whole, if it was: not before `after`, and not after `before`. */
+type DeletedState = {
+  isDeleted: Certainty;
+  after: number;
+  before: number;
+  present: Certainty[];
+  linked: Certainty[];
+  tags: Set<number | null>[];
+};
+
+/** How long what is scheduled may differ from what is said, in milliseconds: a request takes a while. */
+const slackMs = 5_000;
+
 /** The statuses that a write may be answered with. */
 export type Expected = readonly number[];
 
@@ -44,6 +57,9 @@ export class RepositoryModel {
   readonly #tags: Set<number | null>[];
   /** Where each tag may have pointed, from one change to the next. */
   readonly #tagHistory: ReadonlySet<number | null>[][];
+  /** Whether something was pushed since the repository was deleted last. */
+  #founded: Certainty = "no";
+  #deleted: DeletedState | undefined;
 
   constructor(manifests: ManifestContent[], graceMs: number) {
     this.#graceMs = graceMs;
@@ -146,13 +162,18 @@ export class RepositoryModel {
       case "mount":
         if (status !== 201) return;
         // It may have gone while the answer was under way.
-        if (this.goneAt("blob", step.blob) > at) this.applyPerhaps(step, at);
-        else this.#link(step.blob, at);
+        if (this.goneAt("blob", step.blob) > at) {
+          this.applyPerhaps(step, at);
+          return;
+        }
+        this.#link(step.blob, at);
+        this.#founded = "yes";
         return;
       case "put manifest":
         if (status !== 201) return;
         this.#fulfil(step.manifest);
         this.#store(step.manifest, step.tag);
+        this.#founded = "yes";
         return;
       case "delete tag":
         this.#setTag(step.tag, new Set([null]));
@@ -172,12 +193,14 @@ export class RepositoryModel {
       case "mount": {
         const state = this.#blobState(step.blob);
         if (this.blob(step.blob) !== "yes") state.linked = "maybe";
+        if (this.#founded === "no") this.#founded = "maybe";
         return;
       }
       case "put manifest": {
         this.#fulfil(step.manifest);
         const state = this.#manifestState(step.manifest);
         if (state.present === "no") state.present = "maybe";
+        if (this.#founded === "no") this.#founded = "maybe";
         if (step.tag !== null) this.tagPerhaps(step.tag, step.manifest);
         return;
       }
@@ -217,6 +240,104 @@ export class RepositoryModel {
   /** Adds a place where a tag may point. */
   tagPerhaps(tag: number, value: number | null): void {
     this.#setTag(tag, new Set([...this.tag(tag), value]));
+  }
+
+  // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
+
+  /** Whether the repository exists. */
+  get exists(): Certainty {
+    return this.#founded === "no" && this.#blobs.some(({ mayAppear }) => mayAppear) ? "maybe" : this.#founded;
+  }
+
+  /** Whether the last deletion can be undone by a request that was sent at this time. */
+  isRestorable(sentAt: number): Certainty {
+    if (this.#deleted === undefined) return "no";
+    const { isDeleted, after, before } = this.#deleted;
+    if (sentAt - before > this.#graceMs + slackMs) return "no";
+    const mayBeOver = Date.now() - after > this.#graceMs - slackMs || this.graceMayHaveEndedSince(after);
+    return mayBeOver ? "maybe" : isDeleted;
+  }
+
+  /** The repository was deleted, if it existed: nothing is there any more. `at`: when the request was sent. */
+  deleteAll(at: number): void {
+    this.#setAside(at, this.exists);
+    for (const state of this.#present) {
+      if (state.present !== "no") state.goneAt = Date.now();
+      state.present = "no";
+    }
+    for (const number of this.#blobs.keys()) this.#blobIsGone(number);
+    for (const tag of this.#tags.keys()) this.#setTag(tag, new Set([null]));
+    this.#founded = "no";
+  }
+
+  /** The repository may have been deleted. */
+  deleteAllPerhaps(at: number): void {
+    this.#setAside(at, this.exists === "no" ? "no" : "maybe");
+    for (const state of this.#present) {
+      if (state.present === "no") continue;
+      state.present = "maybe";
+      state.goneAt = Date.now();
+    }
+    for (const state of this.#blobs) {
+      if (state.linked === "no") continue;
+      state.linked = "maybe";
+      state.goneAt = Date.now();
+    }
+    for (const tag of this.#tags.keys()) this.tagPerhaps(tag, null);
+    if (this.#founded === "yes") this.#founded = "maybe";
+  }
+
+  /** What the repository had when it was deleted is there again, or may be; what came meanwhile stays. */
+  restore(certainty: "yes" | "maybe"): void {
+    const deleted = this.#deleted;
+    if (deleted === undefined) return;
+    const { present, linked, tags } = deleted;
+    for (const [number, before] of present.entries()) {
+      const state = this.#manifestState(number);
+      const isBack = allOf([before, certainty]);
+      state.present = anyOf([state.present, isBack]);
+      if (this.#content(number).kind !== "image") continue;
+      for (const each of this.#content(number).references)
+        this.#blobState(each).linked = anyOf([this.#blobState(each).linked, isBack]);
+    }
+    // What nothing referenced may have been unlinked before, and may be so again.
+    for (const [number, before] of linked.entries()) {
+      const state = this.#blobState(number);
+      if (before !== "no" && state.linked === "no") state.linked = "maybe";
+    }
+    for (const [tag, before] of tags.entries()) {
+      const now = this.tag(tag);
+      if (!now.has(null)) continue;
+      const values = [...now].filter((value) => value !== null || certainty === "maybe");
+      this.#setTag(tag, new Set([...values, ...before]));
+    }
+    if (certainty === "maybe") {
+      if (this.#founded === "no") this.#founded = "maybe";
+      deleted.isDeleted = "maybe";
+      return;
+    }
+    this.#founded = "yes";
+    this.#deleted = undefined;
+  }
+
+  /** Nothing can be restored: it was too long ago, or there was nothing. */
+  cannotRestore(): void {
+    this.#deleted = undefined;
+  }
+
+  #setAside(at: number, isDeleted: Certainty): void {
+    if (isDeleted === "no") return;
+    const now: DeletedState = {
+      isDeleted,
+      after: at,
+      before: Date.now(),
+      present: this.#present.map(({ present }) => present),
+      linked: [...this.#blobs.keys()].map((number) => this.blob(number)),
+      tags: this.#tags.map((values) => new Set(values)),
+    };
+    // If it did not exist, what was deleted before is still what can be restored.
+    const before = isDeleted === "maybe" ? this.#deleted : undefined;
+    this.#deleted = before === undefined ? now : eitherOf(before, now);
   }
 
   // ── What reads tell ──────────────────────────────────────────────────────────────────────────────────────────
@@ -373,6 +494,20 @@ export class RepositoryModel {
   #blobState(number: number): BlobState {
     return checked(this.#blobs[number], `blob ${number}`);
   }
+}
+
+/** What was deleted, if nobody knows which of the two it was. */
+function eitherOf(one: DeletedState, other: DeletedState): DeletedState {
+  const either = (first: Certainty[], second: Certainty[]) =>
+    first.map((certainty, number) => (certainty === second[number] ? certainty : "maybe"));
+  return {
+    isDeleted: "maybe",
+    after: Math.min(one.after, other.after),
+    before: Math.max(one.before, other.before),
+    present: either(one.present, other.present),
+    linked: either(one.linked, other.linked),
+    tags: one.tags.map((values, tag) => new Set([...values, ...(other.tags[tag] ?? [])])),
+  };
 }
 
 /** What is there, for numbers that the program has. */

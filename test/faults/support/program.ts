@@ -91,6 +91,13 @@ export type WriteStep = { repository: number; at: LocationIndex; watched: boolea
   | { do: "delete blob"; blob: number }
 );
 
+/** An administrator deletes a repository as a whole, or undoes the last deletion. */
+export type RepositoryStep = {
+  do: "delete repository" | "restore repository";
+  repository: number;
+  at: LocationIndex;
+};
+
 /**
  * An upload that nobody finishes: its client cancels it, or never comes back. `isClosed`: it was to be finished before,
  * and that failed.
@@ -158,6 +165,7 @@ export type TogetherStep = { do: "together"; writes: WriteStep[]; pulls: TagPull
 
 export type Step =
   | WriteStep
+  | RepositoryStep
   | LeaveUploadStep
   | ReadStep
   | AdminStep

@@ -29,6 +29,41 @@ export const faultyChange: fc.Arbitrary<Step[]> = fc
   .oneof({ weight: 3, arbitrary: writeStep }, { weight: 2, arbitrary: pushImageStep })
   .chain((change) => faultOf(targetsOf[change.do]).map((fault) => [{ do: "fault", fault }, change]));
 
+/** A repository that is deleted and restored, while others push to it, delete, and time passes. */
+export const undoneDeletion: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    before: fc.array(writeStep, { maxLength: 1 }),
+    meanwhile: fc.array(fc.oneof(writeStep, pushImageStep), { maxLength: 2 }),
+    // Around the grace time and what isolates remember.
+    seconds: fc.constantFrom(0, 0, 20, 45, 70),
+    collected: fc.constantFrom<Step[]>(
+      [],
+      [],
+      [{ do: "run alarms", of: "all", how: "due" }],
+      [{ do: "collect now" }],
+    ),
+    fault: fc.option(faultOf(["LEDGERS", "LEDGERS", "CATALOG", "kv.delete", "kv.put"]), { freq: 2 }),
+    isRestored: fc.constantFrom(true, true, true, false),
+  })
+  .map(({ push, before, meanwhile, seconds, collected, fault, isRestored }) => {
+    const { repository } = push;
+    const inIt = <S extends { repository: number }>(step: S): S => ({ ...step, repository });
+    const remove: Step = { do: "delete repository", repository, at: push.at };
+    const restore: Step = { do: "restore repository", repository, at: push.at === 0 ? 1 : 0 };
+    const broken: Step[] = fault === null ? [] : [{ do: "fault", fault }];
+    return [
+      push,
+      ...before.map(inIt),
+      ...broken,
+      remove,
+      ...meanwhile.map(inIt),
+      { do: "advance", seconds },
+      ...collected,
+      ...(isRestored ? [restore] : []),
+    ];
+  });
+
 /** An image whose rows in the replica are late or fail, and which is soon deleted. */
 export const shortLife: fc.Arbitrary<Step[]> = fc
   .tuple(pushImageStep, faultOf(["kv.put"]), fc.constantFrom(0, 2, 20), at)

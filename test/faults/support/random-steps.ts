@@ -7,6 +7,7 @@ import {
   type PlatformStep,
   type PushImageStep,
   type ReadStep,
+  type RepositoryStep,
   repositoryCount,
   type TogetherStep,
   tagCount,
@@ -92,6 +93,12 @@ export const togetherStep: fc.Arbitrary<TogetherStep> = fc.record({
   do: fc.constant("together" as const),
   writes: fc.array(writeStep, { minLength: 2, maxLength: 4 }),
   pulls: fc.array(fc.record(tagPull), { maxLength: 3 }),
+});
+
+/** An administrator deletes a repository, or restores it. */
+export const repositoryStep: fc.Arbitrary<RepositoryStep> = fc.record({
+  do: fc.constantFrom("delete repository" as const, "restore repository" as const),
+  ...target,
 });
 
 /** An upload that nobody finishes. */

@@ -3,6 +3,7 @@ import { administrate } from "./admin.ts";
 import { drain } from "./drain.ts";
 import type { PlatformStep, Program, PushImageStep, Step, Verdict } from "./program.ts";
 import { read } from "./reads.ts";
+import { changeRepository } from "./repositories.ts";
 import { Run, Violation } from "./run.ts";
 import { actTogether } from "./together.ts";
 import { advanceClock, type World } from "./world.ts";
@@ -58,6 +59,9 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "delete manifest":
     case "delete blob":
       return write(run, step);
+    case "delete repository":
+    case "restore repository":
+      return changeRepository(run, step);
     case "push image":
       return pushImage(run, step);
     case "leave upload":
