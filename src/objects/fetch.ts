@@ -101,9 +101,9 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
       return answerQuestion({ ok: true, how: "live", sizeBytes: served.sizeBytes }, served.body);
     const { ending } = served;
     if (!ending.ok) return answerQuestion(ending);
-    if (ending.isLinked) return answerQuestion({ ok: true, how: "linked" });
-    // The repository was deleted meanwhile: the client gets what it asked for, from what nobody holds.
     const { location } = ending;
+    if (ending.isLinked) return answerQuestion({ ok: true, how: "linked", location });
+    // The repository was deleted meanwhile: the client gets what it asked for, from what nobody holds.
     const body = (await this.#host.bucket.read(location)) ?? null;
     if (body === null) return answerQuestion(failure("UNAVAILABLE"));
     return answerQuestion({ ok: true, how: "live", sizeBytes: location.sizeBytes }, body);

@@ -9,6 +9,7 @@ import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { BlobLocation } from "../storage/replica.ts";
 
 /** What is asked on whose behalf: a repository here, and the one of the upstream that it stands for. */
 export type Question = {
@@ -38,12 +39,13 @@ export type FetchedContent = {
 export type ManifestAnswer = Result<{ content: FetchedContent | "ordinary" }>;
 
 /**
- * How a blob comes. `linked`: the repository has it (now), or is an ordinary one: it is read as any other. `live`: the
+ * How a blob comes. `linked`: the repository has it (now), at this location if it was just linked, or is an ordinary one:
+ * it is read as any other. `live`: the
  * bytes follow; the last of them only once all have their digest, and else the stream breaks. `partial`: a part follows,
  * as the upstream sends it, which is not verified. `sizeBytes`: of the whole blob.
  */
 export type BlobAnswer = Result<
-  | { how: "linked" }
+  | { how: "linked"; location?: BlobLocation }
   | { how: "live"; sizeBytes: number }
   | { how: "partial"; sizeBytes: number; range: ByteRange }
 >;

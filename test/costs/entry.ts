@@ -15,18 +15,18 @@ import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
+import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
 import { SqlMeter } from "./sql-meter.ts";
 
-export { Fetch } from "../../src/objects/fetch.ts";
-export { Upstream } from "../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
 
 const calls = new CallCounter();
@@ -76,6 +76,24 @@ export class Blobs extends RealBlobShard {
     });
     due.arm();
     watch("Blobs", ctx);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Fetch extends RealFetch {
+  constructor(ctx: DurableObjectState, env: Env) {
+    watch("Fetch", ctx);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Upstream extends RealUpstream {
+  constructor(ctx: DurableObjectState, env: Env) {
+    watch("Upstream", ctx);
     super(ctx, calls.wrap(env));
   }
 

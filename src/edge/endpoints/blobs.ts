@@ -35,7 +35,7 @@ export async function pullBlob(context: RepositoryContext): Promise<Answer> {
   if (found.ok) return serve(context, found.location, headers);
   if (cached === undefined || found.error !== "BLOB_UNKNOWN") return found;
   const answer = await pullFromUpstream(context, cached, digest, headers);
-  if (answer !== "linked") return answer;
+  if (answer !== "linked") return "key" in answer ? serve(context, answer, headers) : answer;
   const linked = await findBlob(registry, repository, digest, false);
   return linked.ok ? serve(context, linked.location, headers) : linked;
 }

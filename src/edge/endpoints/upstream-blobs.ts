@@ -4,6 +4,7 @@ import type { Digest } from "../../oci/reference.ts";
 import type { Cached } from "../../oci/upstream.ts";
 import { openUpstreamBlob, statUpstreamBlob } from "../../registry/upstreams/blobs.ts";
 import type { CachedPull } from "../../registry/upstreams/manifests.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
 import { mayAskUpstream } from "../auth/authorise.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 import { contentRange } from "./byte-ranges.ts";
@@ -15,7 +16,7 @@ export function cachedPull(context: RepositoryContext, cached: Cached): CachedPu
 }
 
 /**
- * Serves a blob that the ledger does not have. `linked`: the ledger has it now.
+ * Serves a blob that the ledger does not have. `linked`: the ledger has it now; a location: it has it there.
  *
  * @param headers of an answer that is not an error
  */
@@ -24,7 +25,7 @@ export async function pullFromUpstream(
   cached: Cached,
   digest: Digest,
   headers: HeaderMap,
-): Promise<Answer | "linked"> {
+): Promise<Answer | BlobLocation | "linked"> {
   const { request, registry } = context;
   const pull = cachedPull(context, cached);
   if (request.method === "HEAD") {
@@ -36,7 +37,7 @@ export async function pullFromUpstream(
   const opened = await openUpstreamBlob(registry, pull, digest, range);
   if (!opened.ok) return opened;
   const { blob } = opened;
-  if (blob === "linked") return "linked";
+  if (blob === "linked" || "key" in blob) return blob;
   if (blob.how === "partial") {
     const { length } = blob.range;
     const body = blob.body.pipeThrough(new FixedLengthStream(length));

@@ -4,6 +4,7 @@ import type { Digest } from "../../oci/reference.ts";
 import { isAllowed } from "../../oci/upstream.ts";
 import { type BlobAnswer, openBlob } from "../../rpc/fetch-channel.ts";
 import { fetchStub } from "../../rpc/stubs.ts";
+import type { BlobLocation } from "../../storage/replica.ts";
 import type { Registry } from "../registry.ts";
 import { type CachedPull, countPull, questionOf } from "./manifests.ts";
 
@@ -16,14 +17,14 @@ export type UpstreamBlob = Exclude<Extract<BlobAnswer, { ok: true }>, { how: "li
  * Opens a blob that the ledger does not have, or with `range` a part of it. Errors: `BLOB_UNKNOWN`, which the upstream
  * decides; `UPSTREAM_UNREACHABLE`, `UPSTREAM_LIMITED`, `UPSTREAM_INVALID`; `RANGE_UNSATISFIABLE`; `TOOMANYREQUESTS`.
  *
- * @returns `linked` if the ledger has it now: it is to be read as any other
+ * @returns `linked` if the ledger has it now: it is to be read as any other; or where it is, if it was just linked
  */
 export async function openUpstreamBlob(
   registry: Registry,
   pull: CachedPull,
   digest: Digest,
   range: string | undefined,
-): Promise<Result<{ blob: UpstreamBlob | "linked" }>> {
+): Promise<Result<{ blob: UpstreamBlob | BlobLocation | "linked" }>> {
   const refused = refusalOf(pull, digest);
   if (refused !== undefined) return refused;
   const stub = fetchStub(registry.objects, `${pull.repository}@${digest}`);
@@ -31,7 +32,11 @@ export async function openUpstreamBlob(
   const { answer, body } = await openBlob(stub, question);
   if (!answer.ok) return answer;
   countPull(pull.cached.upstream.id, "miss");
-  if (answer.how === "linked") return { ok: true, blob: "linked" };
+  if (answer.how === "linked") {
+    const { location } = answer;
+    if (location !== undefined) registry.cache.setBlob(pull.repository, location);
+    return { ok: true, blob: location ?? "linked" };
+  }
   if (body === null) throw new TypeError("a blob without bytes");
   return { ok: true, blob: { ...answer, body } };
 }
