@@ -5,6 +5,7 @@ import { type Connection, notStowage } from "./connection.ts";
 import { CommandError } from "./errors.ts";
 
 const timeoutMs = 60_000;
+const readinessTimeoutMs = 5000;
 const prefix = "api/v1/";
 
 /** The fields of problem details that the command line uses. Source: RFC 9457. */
@@ -71,6 +72,15 @@ export class Api {
 
   constructor(connection: Connection) {
     this.#connection = connection;
+  }
+
+  /** Asks whether the registry is ready; `state` is what it says of its parts. */
+  async readiness(): Promise<{ isReady: boolean; state: unknown }> {
+    const url = this.#connection.resolve("readyz");
+    const response = await this.#connection.send(url, { method: "GET", timeoutMs: readinessTimeoutMs });
+    const isAnswer = /^application\/json\b/.test(response.headers.get("Content-Type") ?? "");
+    if (!isAnswer || ![200, 503].includes(response.status)) throw notStowage(response);
+    return { isReady: response.ok, state: await readJson(response) };
   }
 
   /** Calls an operation; resolves with its answer. */

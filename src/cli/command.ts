@@ -31,8 +31,10 @@ export type Command = {
   /** Whether the last argument may be followed by more of its kind. */
   takesSeveral?: boolean;
   flags: Flag[];
-  /** Whether its arguments name the registry, instead of `--url`; it then has its own flags for credentials. */
+  /** Whether it asks no registry, or its arguments name one instead of `--url`; it then has its own credentials. */
   isOfAnyRegistry?: boolean;
+  /** Whether it reads all that follows its name by itself; `flags` then only says what there is. */
+  readsItself?: boolean;
   summary: string;
   /** More for `--help`. */
   details?: string;
@@ -60,7 +62,12 @@ export type Invocation = {
   readSecret: () => Promise<string>;
   /** Asks a question on stderr; returns whether the line on stdin is `yes`. */
   confirm: (question: string) => Promise<boolean>;
+  /** Runs a registry on this machine, with the flags of the local server; resolves once it is ready. */
+  serve: Serve;
 };
+
+/** Starts the local server, which ends the process by itself. */
+export type Serve = (args: readonly string[]) => Promise<void>;
 
 /** The flags that were given. */
 export class FlagValues {

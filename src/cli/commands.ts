@@ -3,9 +3,11 @@ import type { Command, Flag } from "./command.ts";
 import { accountCommands } from "./commands/accounts.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { backupCommands } from "./commands/backup.ts";
+import { completionCommand } from "./commands/completion.ts";
 import { copyCommands } from "./commands/copy.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { gcCommands } from "./commands/gc.ts";
+import { healthCommand } from "./commands/health.ts";
 import { historyCommands } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
@@ -13,6 +15,8 @@ import { proxyCommands } from "./commands/proxy.ts";
 import { rebuildCommand } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
+import { serveCommand } from "./commands/serve.ts";
+import { settingsCommand } from "./commands/settings.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { uploadCommands } from "./commands/uploads.ts";
 import { upstreamCommands } from "./commands/upstreams.ts";
@@ -20,6 +24,9 @@ import { usageCommand } from "./commands/usage.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
 export const commands: Command[] = [
+  serveCommand,
+  settingsCommand,
+  healthCommand,
   ...accountCommands,
   ...tokenCommands,
   ...repositoryCommands,
@@ -38,6 +45,7 @@ export const commands: Command[] = [
   ...backupCommands,
   ...copyCommands,
   ...proxyCommands,
+  completionCommand(() => commands.map((command) => ({ ...command, flags: flagsOf(command) }))),
 ];
 
 /** Flags that every command has. */
@@ -51,7 +59,8 @@ export const commonFlags: Flag[] = [
 ];
 
 /** The flags that a command takes, its own first. */
-export function flagsOf({ flags, isOfAnyRegistry = false }: Command): Flag[] {
+export function flagsOf({ flags, isOfAnyRegistry = false, readsItself = false }: Command): Flag[] {
+  if (readsItself) return flags;
   const common = isOfAnyRegistry ? commonFlags.filter(({ name }) => !ofConnection.has(name)) : commonFlags;
   return [...flags, ...common];
 }

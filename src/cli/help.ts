@@ -11,7 +11,7 @@ export function helpOf(group?: string): string {
   const rows = shown.map((command) => [usageOf(command), command.summary]);
   const intro =
     group === undefined
-      ? "Manages a registry, on this machine or deployed.\n\nnpm run -s stowage -- COMMAND\ndeno task -q stowage COMMAND\n\n"
+      ? "Runs a registry on this machine, and manages one, here or deployed.\n\nstowage COMMAND\nnpm run -s stowage -- COMMAND     (in its sources)\ndeno task -q stowage COMMAND\n\n"
       : "";
   const more = "COMMAND --help says more of a command.\n";
   return `${intro}${formatTable(rows)}\n${formatFlags(commonFlags)}\n${more}${exits}`;

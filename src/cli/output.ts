@@ -35,6 +35,12 @@ export class Output {
     else this.#write(formatTable(fields.map(([name, text]) => [`${name}:`, text])));
   }
 
+  /** Prints a text of several lines as it is; with `--json`, the value that it shows. */
+  text(text: string, value: unknown): void {
+    if (this.isJson) this.json(value);
+    else this.#write(text);
+  }
+
   /** Prints a secret, alone on stdout; with `--json`, together with the object that it belongs to. */
   secret(secret: string, value: object): void {
     if (this.isJson) this.json(value);

@@ -21,6 +21,10 @@ export type Parsed =
 export function parse(given: readonly string[]): Parsed {
   // npm takes the -- between its flags and ours away; deno task leaves it.
   const all = given[0] === "--" ? given.slice(1) : [...given];
+  const selfReader = commands.find(({ name, readsItself }) => readsItself && name === all[0]);
+  if (selfReader !== undefined) {
+    return { kind: "run", command: selfReader, args: all.slice(1), flags: new FlagValues(new Map()) };
+  }
   const restAt = all.findIndex((word) => restFlags.has(word));
   const own = restAt < 0 ? all : all.slice(0, restAt + 1);
   if (own.includes("--version")) return { kind: "text", text: `stowage ${version}\n` };

@@ -2,7 +2,7 @@
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { Api } from "./api.ts";
-import { adminName, exitCodes, type FlagValues } from "./command.ts";
+import { adminName, exitCodes, type FlagValues, type Serve } from "./command.ts";
 import { Connection } from "./connection.ts";
 import { Content } from "./content.ts";
 import { isExpected, UsageError } from "./errors.ts";
@@ -20,6 +20,7 @@ export type Surroundings = {
   stdin: Readable;
   stdout: Writable;
   stderr: Writable;
+  serve: Serve;
 };
 
 /** Runs a command. Any failure is one line on stderr. */
@@ -50,6 +51,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
       stderr: around.stderr,
       readSecret,
       confirm,
+      serve: around.serve,
     });
   } catch (error) {
     if (!isExpected(error)) throw error;

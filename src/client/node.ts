@@ -2,7 +2,8 @@
  * `fetch` as Node and Deno have it, prepared for large bodies, and told whom to trust. What is here is for those
  * runtimes alone; a Worker uses its own `fetch` as it is.
  */
-import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import tls from "node:tls";
+import { RegistryError } from "./errors.ts";
 import type { Fetch } from "./exchange.ts";
 
 /** Smaller bodies are copied without harm. */
@@ -16,14 +17,29 @@ type Deno = { createHttpClient(options: { caCerts: string[] }): object };
 
 const deno = (globalThis as { Deno?: Deno }).Deno;
 
-/** Makes a `fetch` for this process. In Node, the certificates count for all that it connects to from then on. */
+/**
+ * Makes a `fetch` for this process. In Node, the certificates count for all that it connects to from then on.
+ *
+ * @throws RegistryError if there are certificates, and this Node cannot be told of them
+ */
 export function systemFetch({ ca }: TlsOptions = {}): Fetch {
   if (deno !== undefined) {
     const more = ca === undefined ? {} : { client: deno.createHttpClient({ caCerts: [ca] }) };
     return (url, init) => fetch(url, { ...init, ...more });
   }
-  if (ca !== undefined) setDefaultCACertificates([...getCACertificates("default"), ca]);
+  if (ca !== undefined) trust(ca);
   return (url, init) => fetch(url, withStream(init));
+}
+
+function trust(ca: string): void {
+  // Node has it since 22.19.
+  if (!("setDefaultCACertificates" in tls)) {
+    throw new RegistryError(
+      "unreachable",
+      "this Node takes no more certificates while it runs: name their file in NODE_EXTRA_CA_CERTS instead of --ca",
+    );
+  }
+  tls.setDefaultCACertificates([...tls.getCACertificates("default"), ca]);
 }
 
 /**

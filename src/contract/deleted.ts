@@ -3,33 +3,25 @@ import * as v from "valibot";
 import type { Resource } from "./operation.ts";
 import { count, must, time } from "./schemas.ts";
 
-const deleted = {
+/** Something that was deleted and can be restored. */
+export const deletion = v.object({
+  what: v.pipe(
+    v.picklist(["repository", "manifest", "tag"]),
+    v.description("A `repository` as a whole, a `manifest`, or a `tag` alone."),
+  ),
+  generation: v.optional(
+    v.pipe(count, v.description("Of a repository: the number of its content, which restoring takes.")),
+  ),
+  digest: v.optional(v.pipe(v.string(), v.description("That of the manifest, or what the tag pointed at."))),
+  size: v.optional(v.pipe(count, v.description("Of a manifest."))),
+  tags: v.optional(
+    v.pipe(v.array(v.string()), v.description("Tags that were deleted with a manifest, 50 at most.")),
+  ),
+  tag: v.optional(v.string()),
   deletedAt: time,
   actor: v.pipe(v.string(), v.description("Who deleted it; empty if that is not known.")),
   until: v.pipe(time, v.description("Until when it can be restored.")),
-};
-
-/** Something that was deleted and can be restored. */
-export const deletion = v.variant("what", [
-  v.object({
-    what: v.literal("repository"),
-    generation: v.pipe(count, v.description("The number of its content, which restoring takes.")),
-    ...deleted,
-  }),
-  v.object({
-    what: v.literal("manifest"),
-    digest: v.string(),
-    size: count,
-    tags: v.pipe(v.array(v.string()), v.description("Tags that were deleted with it, 50 at most.")),
-    ...deleted,
-  }),
-  v.object({
-    what: v.literal("tag"),
-    tag: v.string(),
-    digest: v.pipe(v.string(), v.description("What it pointed at.")),
-    ...deleted,
-  }),
-]);
+});
 
 /** One of {@link deletion}. */
 export type Deletion = v.InferOutput<typeof deletion>;

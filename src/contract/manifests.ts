@@ -77,9 +77,13 @@ export const imageConfig = v.object({
   ),
 });
 
-/** A manifest, what lists it, and what the config of an image says. */
+/** A manifest, what lists it, what it lists, and what the config of an image says. */
 export const manifestDetails = v.object({
   ...manifest.entries,
+  manifests: v.pipe(
+    v.array(v.object(manifestFacts)),
+    v.description("Of an index, the manifests that it lists and that exist, the first 100."),
+  ),
   indexes: v.pipe(v.array(v.string()), v.description("The indexes that list it, the first 100.")),
   config: v.optional(imageConfig),
 });
@@ -102,7 +106,7 @@ export const manifests = {
     name: "manifest-details",
     GET: {
       id: "getManifest",
-      summary: "Says what a manifest is, and what the config of an image says",
+      summary: "Says what a manifest is, what an index lists, and what the config of an image says",
       access: { repository: "pull" },
       answers: { 200: { description: "The manifest", body: manifestDetails } },
     },

@@ -1,10 +1,11 @@
 /** `npm run build`: makes the file that the local server runs, so that it needs no development dependencies. */
-import { buildProgram, ProgramError } from "./workerd/program.ts";
+import { ProgramError, WorkerdError } from "./workerd/errors.ts";
+import { buildProgram } from "./workerd/program.ts";
 
 try {
   await buildProgram();
 } catch (error) {
-  if (!(error instanceof ProgramError)) throw error;
+  if (!(error instanceof ProgramError || error instanceof WorkerdError)) throw error;
   console.error(`stowage: ${error.message}`);
   process.exitCode = 1;
 }

@@ -1,4 +1,5 @@
-/** The flags of `npm start` and `deno task start`. */
+/** The flags of `stowage serve`, `npm start` and `deno task start`. */
+import { readFileSync } from "node:fs";
 import { BlockList, isIP } from "node:net";
 import { parseArgs } from "node:util";
 import type { Rejection, Result } from "../oci/errors.ts";
@@ -11,6 +12,7 @@ import {
 } from "../settings/settings.ts";
 import { settingTable } from "../settings/table.ts";
 import { version } from "../version.ts";
+import { messageOf } from "./message-of.ts";
 import type { TlsFiles } from "./tls-files.ts";
 import { isUpstreamCredential, localVariables, upstreamCredentials } from "./variables.ts";
 
@@ -32,45 +34,59 @@ export interface Flags {
 /** Flags, a text to print, or one line that says what is wrong. */
 export type FlagsResult = Result<{ kind: "flags"; flags: Flags } | { kind: "text"; text: string }, Rejection>;
 
+/** The flags, for the server's help and for completions. */
+export const serverFlags = [
+  {
+    name: "host",
+    value: "ADDRESS",
+    summary: "where to listen (127.0.0.1); without credentials only on a loopback address",
+  },
+  { name: "port", value: "PORT", summary: "port to listen on (5000); 0 takes any free one" },
+  { name: "data", value: "DIRECTORY", summary: "where the data is kept (.stowage)" },
+  { name: "allow-shared-data", summary: "accepts a data directory that others on this machine can read" },
+  { name: "tls-cert", value: "FILE", summary: "serves https: the certificate with its chain, in PEM" },
+  { name: "tls-key", value: "FILE", summary: "the key of the certificate, in PEM" },
+  {
+    name: "var",
+    value: "NAME=VALUE",
+    isRepeatable: true,
+    summary: "sets a variable, such as GC_GRACE=1h; may be repeated; `stowage settings` lists them",
+  },
+  { name: "log", value: "FORM", summary: "text, json or none (text)" },
+  { name: "version", summary: "shows which release this is" },
+  { name: "help", summary: "shows this" },
+] as const;
+
+const options = Object.fromEntries(
+  serverFlags.map((flag) => [
+    flag.name,
+    { type: "value" in flag ? ("string" as const) : ("boolean" as const) },
+  ]),
+);
+
 const help = `Runs the registry on this machine.
 
-npm start -- [flags]
+stowage serve [flags]
+npm start -- [flags]            (in its sources)
 deno task start [flags]
 
---host ADDRESS     where to listen (127.0.0.1); without credentials only on a loopback address
---port PORT        port to listen on (5000); 0 takes any free one
---data DIRECTORY   where the data is kept (.stowage)
---allow-shared-data
-                   accepts a data directory that others on this machine can read
---tls-cert FILE    serves https: the certificate with its chain, in PEM
---tls-key FILE     the key of the certificate, in PEM
---var NAME=VALUE   sets a variable of the Worker, such as GC_GRACE=1h; may be repeated
---log FORM         text, json or none (text)
---version          shows which release this is
---help             shows this
+${serverFlags.map(helpLine).join("\n")}
 
 Without a credential everybody may push and pull, from this machine alone. With the
 environment variable ADMIN_PASSWORD the account admin has that password, accounts and
 tokens can be made, and --host may be any address. METRICS_TOKEN stands there as well,
 and UPSTREAM_<ID>_USERNAME and UPSTREAM_<ID>_PASSWORD for the upstreams of UPSTREAMS.
+ADMIN_PASSWORD_FILE and METRICS_TOKEN_FILE name files to read them from instead.
 
 Exit codes: 0 told to end, 1 failed, 2 wrong usage; 128 and more: cut off by a second signal.
 `;
 
-const texts: Record<string, string> = { help, version: `stowage ${version}\n` };
+function helpLine(flag: (typeof serverFlags)[number]): string {
+  const usage = "value" in flag ? `--${flag.name} ${flag.value}` : `--${flag.name}`;
+  return `${usage.padEnd(21)}${flag.summary}`;
+}
 
-const options = {
-  host: { type: "string" },
-  port: { type: "string" },
-  data: { type: "string" },
-  "allow-shared-data": { type: "boolean" },
-  "tls-cert": { type: "string" },
-  "tls-key": { type: "string" },
-  var: { type: "string", multiple: true },
-  log: { type: "string" },
-  version: { type: "boolean" },
-  help: { type: "boolean" },
-} as const;
+const texts: Record<string, string> = { help, version: `stowage ${version}\n` };
 
 /** Variables that must not be on a command line, because every user of the machine can read it. */
 const secrets = ["ADMIN_PASSWORD", "METRICS_TOKEN"] as const;
@@ -122,7 +138,10 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   };
   const vars: Variables = { LOG_FORMAT: "text" };
   let isDataShared = false;
-  for (const name of secrets) if (environment[name]) vars[name] = environment[name];
+  for (const name of secrets) {
+    const secret = secretOf(name, environment);
+    if (secret !== undefined) vars[name] = secret;
+  }
   Object.assign(vars, upstreamCredentials(environment));
   for (const token of tokens) {
     if (token.kind !== "option") {
@@ -161,6 +180,23 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
   const flags: Flags = { host, port, dataDirectory: values.data, isDataShared, vars: settings };
   if (tls !== undefined) flags.tls = tls;
   return { ok: true, kind: "flags", flags };
+}
+
+/** A secret: the variable of this name, or what is in the file that NAME_FILE names, without the end of its line. */
+function secretOf(name: string, environment: NodeJS.ProcessEnv): string | undefined {
+  const value = environment[name] || undefined;
+  const file = environment[`${name}_FILE`] || undefined;
+  if (file === undefined) return value;
+  if (value !== undefined) throw new FlagError(`there are both ${name} and ${name}_FILE: set one of them`);
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (error) {
+    throw new FlagError(`the file that ${name}_FILE names cannot be read: ${messageOf(error)}`);
+  }
+  // An empty password would mean that there is none, and the registry open.
+  if (text === "") throw new FlagError(`the file that ${name}_FILE names is empty`);
+  return text;
 }
 
 function tlsFiles(certFile: string, keyFile: string): TlsFiles | undefined {

@@ -4,5 +4,5 @@ import "./compile-cache.ts";
 // Deno warns of what the dependencies use.
 process.noDeprecation = true;
 
-const { run } = await import("./run.ts");
-await run(process.argv.slice(2));
+const [{ run }, { readProgram }] = await Promise.all([import("./run.ts"), import("./workerd/program.ts")]);
+await run(process.argv.slice(2), { program: readProgram });

@@ -14,8 +14,8 @@ import { ReserveFile } from "./reserve-file.ts";
 import { watchRunner } from "./runner.ts";
 import { runtimeLog, serverLine } from "./runtime-log.ts";
 import { readTlsFiles, type TlsFiles, TlsFilesError, type TlsIdentity } from "./tls-files.ts";
-import { endLeftOver, WorkerdError } from "./workerd/process.ts";
-import { compileProgram, ProgramError, readProgram } from "./workerd/program.ts";
+import { ProgramError, WorkerdError } from "./workerd/errors.ts";
+import { endLeftOver } from "./workerd/process.ts";
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
@@ -43,10 +43,11 @@ function isExplained(error: unknown): error is Error {
   );
 }
 
-interface RunOptions {
-  /** The module to serve; src/worker.ts if it is not given. */
-  entry?: string;
-  /** How long requests in flight may take to finish once the server is asked to stop. */
+/** What a server is started with. */
+export interface RunOptions {
+  /** Returns the program for workerd: its configuration with the Worker in it. */
+  program: () => Promise<Uint8Array>;
+  /** For tests: how long requests in flight may take to finish once the server is asked to stop. */
   drainMs?: number;
 }
 
@@ -84,11 +85,11 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   return { data, layout: prepareLayout(data.path), identity, channels: await openChannels(data.path) };
 }
 
-async function serve(flags: Flags, prepared: Prepared, entry: string | undefined): Promise<Running> {
+async function serve(flags: Flags, prepared: Prepared, readProgram: RunOptions["program"]): Promise<Running> {
   const { data, layout, identity, channels } = prepared;
   const { vars } = flags;
   const [program] = await Promise.all([
-    entry === undefined ? readProgram() : compileProgram(entry),
+    readProgram(),
     serveFsync(layout.folders.files, channels, (error) =>
       write(`a file could not be kept: ${messageOf(error)}`),
     ),
@@ -182,9 +183,8 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
  * command line is wrong.
  *
  * @param args the command line after the program's name
- * @param options for tests
  */
-export async function run(args: readonly string[], options: RunOptions = {}): Promise<void> {
+export async function run(args: readonly string[], options: RunOptions): Promise<void> {
   const parsed = parseFlags(args);
   if (!parsed.ok) fail(parsed.reason, usageExitCode);
   if (parsed.kind === "text") {
@@ -197,7 +197,7 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
     const prepared = await prepare(flags);
-    const running = await serve(flags, prepared, options.entry);
+    const running = await serve(flags, prepared, options.program);
     const served = {
       host: flags.host,
       port: running.proxy.port,

@@ -93,7 +93,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   // ── Repositories ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void> {
+  async putRepository(
+    info: RepositoryInfo,
+    usedDay: number | undefined,
+    keepsDeleted: boolean,
+  ): Promise<void> {
     this.#change((tx) => {
       this.#repositories.put(tx, info, usedDay);
       this.#repositories.noteDeleted(tx, info.name, keepsDeleted);

@@ -74,8 +74,8 @@ export async function describeManifest(
   if (!found.ok) return found;
   const { manifest } = found;
   const config = manifest.config === undefined ? undefined : await readConfig(asked, manifest.config);
-  const [entry = manifest] = await withConfigs(asked, [manifest]);
-  return { ok: true, manifest: entry, config };
+  const [entry, ...manifests] = await withConfigs(asked, [manifest, ...manifest.manifests]);
+  return { ok: true, manifest: { ...manifest, ...entry, manifests }, config };
 }
 
 /** How many configs are read for one page at most. What is left is read for the next one. */

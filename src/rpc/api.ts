@@ -137,12 +137,12 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "info",
   "tagHistory",
   "listManifests",
+  "deletions",
   "describeManifest",
   "describeTags",
   "describeTag",
   "addConfigFacts",
   "recordUses",
-  "deletions",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -243,8 +243,8 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  /** Lists a repository. `usedDay`: when it was last used; `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
-  putRepository(info: RepositoryInfo, keepsDeleted: boolean, usedDay?: number): Promise<void>;
+  /** Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
+  putRepository(info: RepositoryInfo, usedDay: number | undefined, keepsDeleted: boolean): Promise<void>;
   removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void>;
   /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
   listLedgers(last: string, limit: number): Promise<Page<RepositoryName>>;

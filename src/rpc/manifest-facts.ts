@@ -35,8 +35,11 @@ export type ManifestEntry = ManifestDescription & {
 /** A tag in a list, with its manifest. `updatedBy` is missing once that move of the tag is forgotten. */
 export type TagEntry = Omit<ManifestEntry, "tags"> & { tag: Tag; updatedAtMs: number; updatedBy?: string };
 
-/** A manifest, and the first of the indexes that list it. */
-export type ManifestDetails = ManifestEntry & { indexes: Digest[] };
+/**
+ * A manifest, the first of the indexes that list it, and, of an index, the first of the manifests that it lists and that
+ * exist.
+ */
+export type ManifestDetails = ManifestEntry & { indexes: Digest[]; manifests: Omit<ManifestEntry, "tags">[] };
 
 /** What the config of an image says, to be stored with its manifest. */
 export type ConfigFacts = { manifest: Digest; platforms: string[]; createdAtMs?: number };

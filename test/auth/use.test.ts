@@ -123,6 +123,21 @@ test("a pull of an image by its digest is a use of the index that lists it", asy
   await until("the use is told", async () => (await usedTags(repository)).length === 3);
 });
 
+test("an index says what it lists, with the platform of each image", async () => {
+  const { repository, image } = await newImage();
+  const index = imageIndex([describe(image.manifest, imageManifestType)]);
+  const digest = await registry.as(pusher).pushManifest(repository, "multi", index, imageIndexType);
+  const path = `/api/v1/repositories/${repository}/manifests/${digest}`;
+  type Shown = { digest: string; kind: string; imageSize: number; platforms: string[] };
+  const { manifests, tags } = (await registry.must(200, "GET", path, { as: puller })).json<{
+    manifests: Shown[];
+    tags: string[];
+  }>();
+  const shown = manifests.map((each) => [each.digest, each.kind, each.imageSize, each.platforms]);
+  // Its config says nothing.
+  assert.deepEqual([tags, shown], [["multi"], [[image.digest, "image", 200, []]]]);
+});
+
 test("a repository says when anything of it was used last", async () => {
   const { repository } = await newImage();
   const lastUsed = async () => {

@@ -30,7 +30,8 @@ export async function call(
 ): Promise<Outcome> {
   const stdout = new Captured(isTerminal);
   const stderr = new Captured(false);
-  const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr });
+  const serve = async (words: readonly string[]) => void stdout.write(`serve ${words.join(" ")}\n`);
+  const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr, serve });
   return { code, stdout: stdout.text, stderr: stderr.text };
 }
 

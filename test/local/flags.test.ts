@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { type Flags, isLoopback, parseFlags } from "../../src/local/flags.ts";
 import { roleOf } from "../../src/local/runner.ts";
 import { version } from "../../src/version.ts";
+import { temporaryDirectory } from "./program.ts";
 
 const defaults: Flags = {
   host: "127.0.0.1",
@@ -122,4 +125,31 @@ const commands: [command: string, role: ReturnType<typeof roleOf>][] = [
 
 test("a runner and its shell are told by their command lines", () => {
   for (const [command, role] of commands) assert.equal(roleOf(command), role, command);
+});
+
+test("a secret is read from a file that its variable names, without the end of its line", (t) => {
+  const file = join(temporaryDirectory(t), "secret");
+  writeFileSync(file, "correct horse battery staple\n");
+  const parsed = parseFlags([], { ADMIN_PASSWORD_FILE: file, METRICS_TOKEN_FILE: file });
+  assert(parsed.ok && parsed.kind === "flags");
+  const { ACCESS, ADMIN_PASSWORD, METRICS_TOKEN } = parsed.flags.vars;
+  const secret = "correct horse battery staple";
+  assert.deepEqual([ACCESS, ADMIN_PASSWORD, METRICS_TOKEN], ["closed", secret, secret]);
+});
+
+test("a file without a secret does not leave the registry open", (t) => {
+  const file = join(temporaryDirectory(t), "secret");
+  writeFileSync(file, "\n");
+  for (const [environment, message] of [
+    [{ ADMIN_PASSWORD_FILE: file }, /^the file that ADMIN_PASSWORD_FILE names is empty$/],
+    [{ ADMIN_PASSWORD_FILE: `${file}s` }, /^the file that ADMIN_PASSWORD_FILE names cannot be read: ENOENT/],
+    [
+      { ADMIN_PASSWORD: "correct horse battery staple", ADMIN_PASSWORD_FILE: file },
+      /^there are both ADMIN_PASSWORD and ADMIN_PASSWORD_FILE: set one of them$/,
+    ],
+  ] as const) {
+    const result = parseFlags([], environment);
+    assert(!result.ok);
+    assert.match(result.reason, message);
+  }
 });

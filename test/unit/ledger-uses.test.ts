@@ -53,7 +53,16 @@ test("a page of tags has the size, kind and platforms of each image, and who pus
   );
   // What is not there does not count.
   const index = imageIndex([...children, describe(content(5), imageManifestType)]);
-  push(index, imageIndexType, ["all", "latest"]);
+  const details = findManifest(sql, push(index, imageIndexType, ["all", "latest"]));
+  const sizes = details?.manifests.map(({ digest, contentBytes }) => [digest, contentBytes] as const) ?? [];
+  assert.deepEqual(
+    new Map(sizes),
+    new Map([
+      [one.digest, 110],
+      [two.digest, 1010],
+    ]),
+  );
+  assert.deepEqual(findManifest(sql, one.digest)?.manifests, []);
   const { entries, more } = listTags(sql, "", 10);
   assert.equal(more, false);
   const pushed = {

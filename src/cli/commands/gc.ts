@@ -85,7 +85,8 @@ async function ask({ api, output, confirm }: Invocation): Promise<void> {
       hasMore ||= more;
       for (const each of deleted) {
         if (each.what === "repository") lines.push(`  ${name}, deleted on ${each.deletedAt}`);
-        if (each.what === "manifest") lines.push([`  ${name}@${each.digest}`, ...each.tags].join("  "));
+        if (each.what === "manifest")
+          lines.push([`  ${name}@${each.digest}`, ...(each.tags ?? [])].join("  "));
       }
     }
   }

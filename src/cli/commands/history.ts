@@ -101,7 +101,7 @@ function referenceOf(row: Row): string {
     case "repository":
       return `${row.name} (generation ${row.generation})`;
     case "manifest":
-      return [`${row.name}@${row.digest}`, ...row.tags].join(" ");
+      return [`${row.name}@${row.digest}`, ...(row.tags ?? [])].join(" ");
     case "tag":
       return `${row.name}:${row.tag}`;
   }

@@ -16,8 +16,9 @@ import { type Channels, workerdAddress } from "../channels.ts";
 import type { DataFolders } from "../data-layout.ts";
 import { writeIfRoom } from "../files.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
-import { workerdFile } from "./binary.ts";
+import { whyNotRun, workerdFile } from "./binary.ts";
 import { names } from "./config.ts";
+import { WorkerdError } from "./errors.ts";
 
 const killTimeoutMs = 5000;
 const endingMs = 500;
@@ -45,11 +46,6 @@ export interface Workerd {
   ended: Promise<string>;
 }
 
-/** workerd ended before it listened; the message says how. */
-export class WorkerdError extends Error {
-  override name = "WorkerdError";
-}
-
 let isBound: boolean | undefined;
 
 /** Whether the kernel can be told, by util-linux' setpriv, to end a process with the one that started it. */
@@ -68,15 +64,16 @@ function canBind(): boolean {
  * Starts workerd and waits until it listens.
  *
  * @param givenUp aborts the start
- * @throws WorkerdError if it ends before that
+ * @throws WorkerdError if it ends before that, or does not run on this machine
  */
 export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal): Promise<Workerd> {
   const { program, dataDirectory, folders, channels, environment, onLine } = options;
   // A killed process leaves its socket behind.
   if ("path" in channels.worker) rmSync(channels.worker.path, { force: true });
+  const executable = workerdFile();
   const command = [
     ...(canBind() ? ["setpriv", "--pdeathsig", "KILL", "--"] : []),
-    workerdFile(),
+    executable,
     "serve",
     "--binary",
     "-",
@@ -93,8 +90,7 @@ export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal
     stdio: ["pipe", "pipe", "pipe", "pipe"],
   });
   const ended = endOf(child);
-  for (const stream of ["stdout", "stderr"] as const)
-    readLines(child[stream], (line) => onLine(line, stream));
+  const endHold = holdLines(child, onLine);
   // Its end says what is wrong. The configuration is longer than what a pipe holds: if this process ends meanwhile,
   // workerd has not read it to its end and does not start.
   child.stdin?.on("error", () => {}).end(program);
@@ -107,6 +103,9 @@ export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal
   givenUp.addEventListener("abort", giveUp);
   const outcome = await Promise.race([isListening, ended]);
   givenUp.removeEventListener("abort", giveUp);
+  const obstacle = outcome === true || givenUp.aborted ? undefined : whyNotRun(executable);
+  endHold(obstacle === undefined);
+  if (obstacle !== undefined) throw obstacle;
   if (outcome !== true || child.pid === undefined) throw new WorkerdError(`workerd ${outcome}`);
   writeIfRoom(recordOf(dataDirectory), `${child.pid}\n`);
   return { pid: child.pid, ended };
@@ -119,6 +118,27 @@ function endOf(child: ChildProcess): Promise<string> {
       resolve(name === null ? `ended with exit code ${code}` : `was ended by the signal ${name}`);
     });
   });
+}
+
+/**
+ * Passes lines on, but holds them back at first: of a workerd that does not run here, the error has what the system's
+ * loader of programs said.
+ *
+ * @returns ends that; what was held back is passed on, or not
+ */
+function holdLines(child: ChildProcess, onLine: WorkerdOptions["onLine"]): (isPassedOn: boolean) => void {
+  const held: (() => void)[] = [];
+  let isHeld = true;
+  for (const stream of ["stdout", "stderr"] as const) {
+    readLines(child[stream], (line) => {
+      if (isHeld) held.push(() => onLine(line, stream));
+      else onLine(line, stream);
+    });
+  }
+  return (isPassedOn) => {
+    isHeld = false;
+    if (isPassedOn) for (const passOn of held) passOn();
+  };
 }
 
 function readLines(stream: Readable | null, onLine: (line: string) => void): void {

@@ -16,18 +16,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeAtomically } from "../files.ts";
-import { workerdFile } from "./binary.ts";
+import { whyNotRun, workerdFile } from "./binary.ts";
 import { buildWorker, endBundler, projectDirectory } from "./bundle.ts";
 import { workerdConfig } from "./config.ts";
+import { ProgramError } from "./errors.ts";
 
 const built = join(projectDirectory, "dist");
 const programFile = join(built, "worker.bin");
 const sourcesFile = join(built, "sources");
-
-/** The file cannot be made; the message says why. */
-export class ProgramError extends Error {
-  override name = "ProgramError";
-}
 
 /**
  * Bundles a Worker, and compiles workerd's configuration with it.
@@ -35,7 +31,7 @@ export class ProgramError extends Error {
  * @param entry the module that exports the Worker, relative to the project's folder or absolute; src/worker.ts if it is
  *   not given
  * @returns the configuration in Cap'n Proto's binary form
- * @throws esbuild's BuildFailure, or wrangler's UserError where wrangler.toml is wrong
+ * @throws WorkerdError if workerd does not run on this machine; esbuild's BuildFailure, or wrangler's UserError where wrangler.toml is wrong
  */
 export async function compileProgram(entry?: string): Promise<Uint8Array> {
   const { readWranglerOptions } = await import("./wrangler-options.ts");
@@ -54,12 +50,22 @@ export async function compileProgram(entry?: string): Promise<Uint8Array> {
       config,
       workerdConfig({ name, module: "worker.js", compatibilityDate, compatibilityFlags, objectClasses }),
     );
-    return execFileSync(workerdFile(), ["compile", "--config-only", config], {
-      maxBuffer: 64 * 1024 * 1024,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    return compileConfig(config);
   } finally {
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Has workerd compile its configuration, with the module that it embeds. */
+function compileConfig(file: string): Uint8Array {
+  const executable = workerdFile();
+  try {
+    return execFileSync(executable, ["compile", "--config-only", file], {
+      maxBuffer: 64 * 1024 * 1024,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+  } catch (error) {
+    throw whyNotRun(executable) ?? error;
   }
 }
 

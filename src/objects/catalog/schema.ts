@@ -111,11 +111,11 @@ const versions = `
   INSERT INTO latest_version SELECT 1, coalesce(max(version), 0) FROM accounts;
 `;
 
+/** The day on which a repository was last used, counted from 1970, as its ledger said. */
+const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 /** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
 const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
 
-/** The day on which a repository was last used, counted from 1970, as its ledger said. */
-const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 /** Which repositories are cached ones. */
 const kinds = "ALTER TABLE repositories ADD COLUMN kind TEXT;";
 
@@ -129,7 +129,7 @@ export const catalogSchema: Schema = [
   kindsOfAudit,
   versions,
   DueTable.dropIndex,
-  deletedRepositories,
   daysOfUse,
+  deletedRepositories,
   kinds,
 ];

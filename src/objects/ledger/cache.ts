@@ -46,10 +46,10 @@ type Features = {
 
 /** The state of the cached content. */
 export class CachedContent implements Feature {
-  readonly tables = { cached_tags: { key: ["tag"], of: "tag" } } as const;
+  readonly tables = { cached_tags: { key: ["tag"] } } as const;
 
   readonly steps = {
-    10: `
+    11: `
   -- When the upstream was last asked about a tag.
   CREATE TABLE cached_tags (tag TEXT PRIMARY KEY, checked_at INTEGER NOT NULL) WITHOUT ROWID;
   ALTER TABLE generations ADD COLUMN kind TEXT;

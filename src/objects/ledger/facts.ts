@@ -13,7 +13,7 @@ import type { Feature, LedgerHost } from "./feature.ts";
 import type { Manifests } from "./manifests.ts";
 
 /** The job that fills in the facts of manifests of earlier releases; its id is the last digest that was filled in. */
-const factsJob = "manifest-facts";
+export const factsJob = "manifest-facts";
 
 const batchRows = 100;
 

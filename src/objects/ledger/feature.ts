@@ -33,13 +33,13 @@ export type LedgerHost = {
  * A table of content. At a deletion of the repository it is set aside, and an empty one takes its place: so whatever
  * reads and writes the table knows nothing but the current generation (generations.ts).
  *
- * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone.
- * `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
+ * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone;
+ * rows of other tables do by statements of their own (restoring.ts). `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
  * table, but not rename or drop them.
  */
 export type Content = {
   key: readonly [string, ...string[]];
-  of?: "manifest" | "tag";
+  of?: "manifest";
   rowsAtOnce?: number;
 };
 

@@ -9,6 +9,7 @@ import { logDeletion } from "../../rpc/tally.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { firstRow, hasRow, inPieces, oneRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
+import { factsJob } from "./facts.ts";
 import {
   asideName,
   type Content,
@@ -38,8 +39,8 @@ const batchRows = 1000;
 const maxGenerations = 10;
 
 /**
- * A generation that was deleted. `schema`: the version of the ledger's schema by then; 0 if the references of its
- * manifests were not all known. `restorer`: the origin of the request that restores it, as JSON.
+ * A generation that was deleted. `schema`: the version of the ledger's schema by then; 0 if its manifests were still
+ * being read again after an upgrade. `restorer`: the origin of the request that restores it, as JSON.
  */
 export type Generation = {
   number: number;
@@ -127,7 +128,7 @@ export class Generations implements Feature {
     const { due, clock, settings } = this.#host;
     const { repository, tags } = this.#features;
     const { generation: number, visibility, description } = meta;
-    const schema = hasUnread(due) ? 0 : schemaOf(this.#all()).length;
+    const schema = hasUnread(due) || due.has(factsJob) ? 0 : schemaOf(this.#all()).length;
     setContentAside(tx, this.#all(), number);
     const lastMove = `SELECT coalesce(max(sequence), 0) AS sequence FROM ${asideName("tag_history", number)}`;
     tags.beginSequence(tx, oneRow<{ sequence: number }>(tx.sql, lastMove as `SELECT ${string}`).sequence);

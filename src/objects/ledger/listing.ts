@@ -42,8 +42,8 @@ function add(...sums: Amount[]): Amount {
 /** How many tags of a manifest a list shows at most: a hundred thousand may point at it. */
 const maxTags = 10_000;
 
-/** How many indexes that list a manifest are shown at most. */
-const maxIndexes = 100;
+/** How many indexes that list a manifest, and how many manifests of an index, are shown at most. */
+const maxListed = 100;
 
 type ManifestRow = FactRow & {
   digest: Digest;
@@ -71,13 +71,26 @@ export function listManifests(sql: SqlStorage, last: string, limit: number): Pag
   return { entries, more: rows.length > entries.length };
 }
 
-/** A manifest with the first ten thousand tags that point at it, and the first hundred indexes that list it. */
+/**
+ * A manifest with the first ten thousand tags that point at it, the first hundred indexes that list it, and the first
+ * hundred manifests that it lists itself.
+ */
 export function findManifest(sql: SqlStorage, digest: Digest): ManifestDetails | undefined {
   const row = firstRow<ManifestRow>(sql, "SELECT * FROM manifests WHERE digest = ?", digest);
   if (row === undefined) return undefined;
   const listing = "SELECT manifest FROM manifest_references WHERE digest = ? LIMIT ?";
-  const indexes = readRows<{ manifest: Digest }>(sql, listing, digest, maxIndexes);
-  return { ...manifestEntry(sql, row), indexes: indexes.map(({ manifest }) => manifest) };
+  const indexes = readRows<{ manifest: Digest }>(sql, listing, digest, maxListed);
+  return {
+    ...manifestEntry(sql, row),
+    indexes: indexes.map(({ manifest }) => manifest),
+    manifests: row.kind === "index" ? manifestsOf(sql, digest) : [],
+  };
+}
+
+function manifestsOf(sql: SqlStorage, index: Digest): Omit<ManifestEntry, "tags">[] {
+  const listed = `SELECT manifests.* FROM manifest_references JOIN manifests ON manifests.digest = manifest_references.digest
+    WHERE manifest_references.manifest = ? LIMIT ?`;
+  return entriesOf(readRows<ManifestRow>(sql, listed, index, maxListed), (row) => describe(sql, row));
 }
 
 const tagQuery =

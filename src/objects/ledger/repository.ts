@@ -149,10 +149,10 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { isFounded, generation: _, keepsDeleted, usedDay, ...info } = told;
+    const { isFounded, generation: _, usedDay, keepsDeleted, ...info } = told;
     const catalog = catalogStub(env);
     await (isFounded
-      ? catalog.putRepository(info, keepsDeleted, usedDay)
+      ? catalog.putRepository(info, usedDay, keepsDeleted)
       : catalog.removeRepository(info.name, keepsDeleted));
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
@@ -164,7 +164,7 @@ ${DueTable.schema}`,
     const { name, visibility, description, isFounded, generation, usedDay, kind } = this.meta;
     const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
     const info = { name, visibility, description, ...(kind && { kind }) };
-    return { ...info, isFounded, generation, keepsDeleted, usedDay };
+    return { ...info, isFounded, generation, usedDay, keepsDeleted };
   }
 }
 

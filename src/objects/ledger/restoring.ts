@@ -8,8 +8,9 @@ import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { RestoredRepository } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { readRows, type Tx, takeBytes, transaction } from "../sql.ts";
+import { oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
+import { factsJob } from "./facts.ts";
 import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import type { Generation, Generations } from "./generations.ts";
 import { forgetDeletion } from "./manifests.ts";
@@ -138,8 +139,13 @@ export class Restoring implements Feature {
   #finish(tx: Tx, { number, schema }: Generation): void {
     const { due, clock } = this.#host;
     this.#features.generations.restored(tx, number);
+    const manifests = asideName("manifests", number);
+    const used = `SELECT max(used_day) AS day FROM ${manifests}` as const;
+    const { day } = oneRow<{ day: number | null }>(tx.sql, used);
+    if (day !== null) this.#features.repository.noteUse(tx, day);
+    if (schema === schemaOf(this.#all()).length) return;
     // Some references may not be known; until they are, nothing is unlinked.
-    if (schema < schemaOf(this.#all()).length) due.set(tx, rereadJob, "", clock.now());
+    for (const job of [rereadJob, factsJob]) due.set(tx, job, "", clock.now());
   }
 
   #restoreManifests(tx: Tx, last: string, { number }: Generation): string | undefined {
@@ -203,9 +209,9 @@ export class Restoring implements Feature {
     );
     const back = found.filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1);
     for (const { tag, digest } of back) tags.move(tx, tag, digest, origin);
-    const json = JSON.stringify(back.map(({ tag }) => tag));
-    for (const [table, { key, of }] of contentTables(this.#all()))
-      if (of === "tag") copy(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, json);
+    const usedBefore = `SELECT used_day FROM ${asideName("tags", number)} AS deleted WHERE deleted.tag = tags.tag`;
+    const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
+    tx.write(keepUse, JSON.stringify(back.map(({ tag }) => tag)));
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 

@@ -26,7 +26,7 @@ const roundMs = 3_600_000;
 
 /** The tags. */
 export class Tags implements Feature {
-  readonly tables = { tags: { key: ["tag"], of: "tag" }, tag_history: { key: ["sequence"] } } as const;
+  readonly tables = { tags: { key: ["tag"] }, tag_history: { key: ["sequence"] } } as const;
 
   readonly steps = {
     1: `

@@ -36,6 +36,8 @@ export async function startDocker(t: TestContext): Promise<Docker> {
   t.after(async () => {
     signal(pid, "SIGTERM");
     if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
+    // It leaves the network of containers mounted, if there were any.
+    await run("umount", [join(directory, "exec", "netns", "default")]).catch(() => {});
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
   const env = { DOCKER_BUILDKIT: "0", DOCKER_CONFIG: join(directory, "config") };

@@ -26,7 +26,8 @@ export const manifestHandlers: HandlersOf<typeof manifests> = {
       const { manifest, config } = found;
       const { tags, indexes } = manifest;
       const shown = config === undefined ? {} : { config: configView(config) };
-      return { status: 200, body: { ...factsView(manifest), tags, indexes, ...shown } };
+      const manifests = manifest.manifests.map(factsView);
+      return { status: 200, body: { ...factsView(manifest), tags, manifests, indexes, ...shown } };
     },
   },
   "/repositories/{name}/manifests/{digest}/content": {

@@ -1,0 +1,83 @@
+/**
+ * `npm run artefacts`: everything that a release consists of, in dist/release.
+ *
+ * --architecture NAME   the Debian package for this one alone
+ * --image               the image as well, for which a docker daemon is needed; what follows are flags of docker build
+ */
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { version } from "../../src/version.ts";
+import { packChart } from "./chart.ts";
+import { buildDebian } from "./debian.ts";
+import { buildImage, imageComponents } from "./image.ts";
+import { packProgram } from "./package.ts";
+import { manifest, projectDirectory, releaseDirectory, tarball } from "./places.ts";
+import {
+  billOfMaterials,
+  bundledComponents,
+  type Component,
+  executableComponents,
+  workerdComponent,
+} from "./sbom.ts";
+import { type Architecture, architectures, installTree } from "./tree.ts";
+
+/** The time of everything that is made: that of the commit. */
+function epochOfCommit(): number {
+  const given = process.env.SOURCE_DATE_EPOCH;
+  if (given !== undefined) return Number(given);
+  return Number(
+    execFileSync("git", ["log", "-1", "--format=%ct"], { cwd: projectDirectory, encoding: "utf8" }),
+  );
+}
+
+function writeRelease(name: string, text: string): void {
+  writeFileSync(join(releaseDirectory, name), text);
+}
+
+/** The digests of all files, as `sha256sum --check` reads them. */
+function writeSums(): void {
+  const names = readdirSync(releaseDirectory).filter((name) => name !== "SHA256SUMS");
+  const lines = names.toSorted().map((name) => {
+    const bytes = readFileSync(join(releaseDirectory, name));
+    return `${createHash("sha256").update(bytes).digest("hex")}  ${name}\n`;
+  });
+  writeRelease("SHA256SUMS", lines.join(""));
+}
+
+const { values, positionals } = parseArgs({
+  options: { architecture: { type: "string" }, image: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+rmSync(releaseDirectory, { recursive: true, force: true });
+const epoch = epochOfCommit();
+const bundled = bundledComponents(await packProgram());
+
+/** Writes what an artefact consists of beside it. */
+function describeParts(file: string, components: Component[]): void {
+  writeRelease(`${basename(file)}.cdx.json`, billOfMaterials(file, [...bundled, ...components], epoch));
+}
+
+describeParts(tarball, [workerdComponent()]);
+execFileSync("npm", ["run", "--silent", "deploy:check"], {
+  cwd: projectDirectory,
+  stdio: ["ignore", "ignore", "inherit"],
+});
+const worker = join(releaseDirectory, `${manifest.name}-worker-${version}.js`);
+cpSync(join(projectDirectory, ".wrangler", "dry-run", "worker.js"), worker);
+describeParts(worker, []);
+packChart(epoch);
+const names = Object.keys(architectures) as Architecture[];
+const trees = names
+  .filter((name) => values.architecture === undefined || values.architecture === name)
+  .map(installTree);
+for (const tree of trees) describeParts(buildDebian(tree, epoch), executableComponents(tree));
+if (values.image) {
+  const own = trees.find(({ architecture }) => architectures[architecture] === process.arch);
+  if (own === undefined) throw new Error(`there is no image for ${process.arch}`);
+  const file = buildImage(own.architecture, positionals);
+  describeParts(file, [...executableComponents(own), ...imageComponents()]);
+}
+writeSums();

@@ -1,0 +1,209 @@
+/** Deleting a repository of many manifests, removing it and restoring it: each transaction writes a bounded number of rows. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Env } from "../../src/bindings.ts";
+import { contentTables, jobsOf, schemaOf } from "../../src/objects/ledger/feature.ts";
+import { makeParts } from "../../src/objects/ledger/parts.ts";
+import { applySchema } from "../../src/objects/schema.ts";
+import { hasTable, oneRow, readRows, transaction } from "../../src/objects/sql.ts";
+import { registryItself } from "../../src/oci/event.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
+import { memoryLedger } from "../support/ledger.ts";
+import { memoryStorage } from "../support/sqlite.ts";
+
+// As in a Worker: jobs let other calls run between their batches.
+Object.assign(globalThis, { scheduler: { wait: async () => {} } });
+
+const dayMs = 24 * 3_600_000;
+
+/** With more manifests it is a measurement: `MANIFESTS=100000 node --test test/unit/generations.test.ts`. */
+const manifestCount = Number(process.env.MANIFESTS ?? 3_000);
+const referencesOfEach = 5;
+
+/** KV, so that rows of it are marked. Nobody writes them here. */
+const env = { MANIFESTS: {} as KVNamespace } as Partial<Env>;
+
+/** A ledger of so many manifests, each with a tag and blobs, half of them shared with the next one. */
+function largeLedger() {
+  const ledger = memoryLedger(env);
+  const { change, repository, clock } = ledger;
+  change((tx) => {
+    repository.found(tx, registryItself);
+    const numbers = `WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${manifestCount})`;
+    const digest = (of: string) => `'sha256:' || printf('%064x', ${of})`;
+    tx.write(`${numbers} INSERT INTO manifests (digest, media_type, size, pushed_at)
+      SELECT ${digest("n * 7919")}, 'application/vnd.example', 400, 1 FROM numbers`);
+    tx.write(
+      `INSERT INTO manifest_bytes (digest, part, bytes) SELECT digest, 0, zeroblob(400) FROM manifests`,
+    );
+    for (let each = 0; each < referencesOfEach; each++) {
+      tx.write(`${numbers} INSERT OR IGNORE INTO manifest_references (manifest, digest)
+        SELECT ${digest("n * 7919")}, ${digest(`(n * 3 + ${each}) * 104729`)} FROM numbers`);
+    }
+    tx.write(`INSERT OR IGNORE INTO blobs (digest, key, size, renewed_at, replicated)
+      SELECT DISTINCT digest, 'blobs/' || digest, 1000, 1, 1 FROM manifest_references`);
+    tx.write(`${numbers} INSERT INTO tags (tag, digest, sequence, moved_at)
+      SELECT 'tag-' || n, ${digest("n * 7919")}, ${clock.nowMs} + n, 1 FROM numbers`);
+    tx.write(`INSERT INTO tag_history (sequence, tag, to_digest, at, actor)
+      SELECT sequence, tag, digest, 1, 'ci' FROM tags`);
+  });
+  repository.reload();
+  return ledger;
+}
+
+type Large = ReturnType<typeof largeLedger>;
+
+/** How many rows a table has. */
+function countIn(sql: SqlStorage, table: string): number {
+  return oneRow<{ count: number }>(sql, `SELECT count(*) AS count FROM ${table}` as `SELECT ${string}`).count;
+}
+
+/** Does work; how many rows it wrote, and how long it took. */
+async function measured(sql: SqlStorage, work: () => unknown): Promise<{ rows: number; ms: number }> {
+  const total = () => oneRow<{ n: number }>(sql, "SELECT total_changes() AS n").n;
+  const [before, start] = [total(), performance.now()];
+  await work();
+  return { rows: total() - before, ms: performance.now() - start };
+}
+
+/** Runs jobs of a kind, one batch at a time, until there is nothing due; returns what the batches took. */
+async function runBatches({ sql, clock, features }: Large, kind: string) {
+  const batches: { rows: number; ms: number }[] = [];
+  const query = "SELECT id, at FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT 1";
+  for (;;) {
+    const rows = readRows<{ id: string; at: number }>(sql, query, kind, clock.nowMs);
+    if (rows.length === 0) return batches;
+    batches.push(await measured(sql, () => jobsOf(features)[kind]?.(rows)));
+  }
+}
+
+function longest(batches: { rows: number; ms: number }[]): string {
+  const ms = batches.map((batch) => batch.ms).toSorted((one, other) => one - other);
+  return `${batches.length} batches, the longest ${ms.at(-1)?.toFixed(1)} ms, the median ${ms[ms.length >> 1]?.toFixed(1)} ms`;
+}
+
+async function deleted(ledger: Large) {
+  const { change, repository, generations, sql } = ledger;
+  const { meta } = repository;
+  assert(meta !== undefined);
+  const deletion = await measured(sql, () => change((tx) => generations.end(tx, meta, registryItself)));
+  repository.reload();
+  return deletion;
+}
+
+test("a large repository is deleted in one short transaction, and its rest in batches", async (t) => {
+  const ledger = largeLedger();
+  const { sql, clock, settings } = ledger;
+  const blobCount = countIn(sql, "blobs");
+  const deletion = await deleted(ledger);
+  t.diagnostic(`${manifestCount} manifests, ${blobCount} blobs: deleted in ${deletion.ms.toFixed(1)} ms`);
+  // The first page of each kind of rows in KV is marked at once.
+  assert(deletion.rows < 3_200, `${deletion.rows} rows are written at the deletion`);
+  for (const [table] of contentTables(ledger.features)) assert.equal(countIn(sql, table), 0, table);
+  const marking = await runBatches(ledger, "unreplicate");
+  t.diagnostic(`marked for KV: ${longest(marking)}`);
+  assert.equal(countIn(sql, "outbox"), 2 * manifestCount + blobCount);
+  assert(marking.every(({ rows }) => rows <= 3_200));
+  assert.deepEqual(
+    await runBatches(ledger, "remove-generation"),
+    [],
+    "nothing goes before the grace is over",
+  );
+  clock.nowMs += settings.gcGraceMs;
+  const removing = await runBatches(ledger, "remove-generation");
+  t.diagnostic(`removed: ${longest(removing)}`);
+  assert(removing.length > 1);
+  // What is removed, and for a blob the row that tells its shard.
+  for (const { rows } of removing) assert(rows <= 2_100, `a batch writes ${rows} rows`);
+  assert.equal(
+    oneRow<{ n: number }>(sql, "SELECT count(*) AS n FROM due WHERE kind = 'release'").n,
+    blobCount,
+  );
+  assert(!hasTable(sql, "deleted_1_manifests"));
+  assert.equal(countIn(sql, "generations"), 0);
+});
+
+test("a large repository is restored in batches", async (t) => {
+  const ledger = largeLedger();
+  const { sql, change, restoring, clock, repository } = ledger;
+  const tables = contentTables(ledger.features).map(([table]) => table);
+  const before = tables.map((table) => countIn(sql, table));
+  await deleted(ledger);
+  await runBatches(ledger, "unreplicate");
+  const first = await measured(sql, () => change((tx) => restoring.begin(tx, 1, false, registryItself)));
+  repository.reload();
+  const batches = [first, ...(await runBatches(ledger, "restore-generation"))];
+  t.diagnostic(`restored: ${longest(batches)}`);
+  for (const { rows } of batches.slice(1)) assert(rows < 2_000, `a batch writes ${rows} rows`);
+  const after = tables.map((table) => countIn(sql, table));
+  // Each tag was moved once more.
+  before[tables.indexOf("tag_history")] = 2 * manifestCount;
+  assert.deepEqual(after, before);
+  assert.equal(countIn(sql, "generations"), 1, "it is removed now");
+  clock.nowMs += 1;
+  await runBatches(ledger, "remove-generation");
+  assert.equal(countIn(sql, "generations"), 0);
+  assert(!ledger.due.has("release"), "no shard is told that a blob is gone");
+});
+
+test("a manifest that was deleted before its repository goes when its own grace is over, and nothing else does", async () => {
+  const ledger = largeLedger();
+  const { sql, change, clock, deleted: deletions, settings } = ledger;
+  const [one] = readRows<{ digest: never }>(sql, "SELECT digest FROM manifests LIMIT 1");
+  assert(one !== undefined);
+  change((tx) => deletions.remove(tx, one.digest, registryItself));
+  await deleted(ledger);
+  clock.nowMs += settings.gcGraceMs;
+  await runBatches(ledger, "purge");
+  assert.equal(countIn(sql, "deleted_1_manifests"), manifestCount - 1);
+  assert.equal(countIn(sql, "deleted_1_deleted_manifests"), 1);
+});
+
+test("a repository that the release before was deleting is deleted, and its name is free", () => {
+  const storage = memoryStorage();
+  const clock = { now: () => 1_700_000_000_000 };
+  const parts = makeParts(storage, {} as Env, clock);
+  const schema = schemaOf(parts.features);
+  // As version 9 left it: emptied, but not drained.
+  transaction(storage, (tx) => {
+    applySchema(tx, schema.slice(0, 9));
+    for (const [key, value] of Object.entries({
+      name: "team/app",
+      founded: "yes",
+      visibility: "public",
+      description: "old",
+      deleting: "yes",
+    }))
+      tx.write("INSERT INTO meta (key, value) VALUES (?, ?)", key, value);
+    tx.write("INSERT INTO tag_history (sequence, tag, to_digest, at, actor) VALUES (7, 'v1', 'x', 1, 'ci')");
+    tx.write("INSERT INTO due (kind, id, at) VALUES ('release', 'sha256:0', 1)");
+    tx.write("INSERT INTO outbox (kind, id, version, at) VALUES ('tag', 'v1', 1, 1)");
+  });
+  transaction(storage, (tx) => applySchema(tx, schema));
+  parts.repository.reload();
+  const { meta } = parts.repository;
+  assert.equal(meta?.name, "team/app" as RepositoryName);
+  assert.deepEqual([meta?.isFounded, meta?.visibility, meta?.description], [false, "private", ""]);
+  assert.equal(countIn(storage.sql, "tag_history"), 0);
+  assert.equal(countIn(storage.sql, "outbox"), 1, "KV has still to be told");
+  assert(parts.due.has("release"), "and so have shards");
+});
+
+test("a repository of the release before keeps what it has", () => {
+  const storage = memoryStorage();
+  const parts = makeParts(storage, {} as Env, { now: () => 1_700_000_000_000 + dayMs });
+  const schema = schemaOf(parts.features);
+  transaction(storage, (tx) => {
+    applySchema(tx, schema.slice(0, 9));
+    for (const [key, value] of Object.entries({ name: "team/app", founded: "yes", description: "old" }))
+      tx.write("INSERT INTO meta (key, value) VALUES (?, ?)", key, value);
+    tx.write("INSERT INTO tag_history (sequence, tag, to_digest, at, actor) VALUES (7, 'v1', 'x', 1, 'ci')");
+    tx.write("INSERT INTO deleted_manifests (digest, media_type, size) VALUES ('sha256:1', 'x', 1)");
+  });
+  transaction(storage, (tx) => applySchema(tx, schema));
+  parts.repository.reload();
+  const { meta } = parts.repository;
+  assert.deepEqual([meta?.isFounded, meta?.description, meta?.generation], [true, "old", 1]);
+  assert.equal(countIn(storage.sql, "tag_history"), 1);
+  assert.equal(countIn(storage.sql, "deleted_manifests"), 1);
+});
