@@ -15,6 +15,8 @@ export interface Env extends Variables {
   UPLOADS: DurableObjectNamespace;
   BLOB_SHARDS: DurableObjectNamespace;
   CATALOG: DurableObjectNamespace;
+  /** Finds repositories. Without it, the list of the catalog is searched. */
+  SEARCH?: DurableObjectNamespace;
   WEBHOOKS: DurableObjectNamespace;
   WEBHOOK_QUEUES: DurableObjectNamespace;
   FETCHES: DurableObjectNamespace;

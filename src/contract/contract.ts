@@ -14,19 +14,25 @@ import type { Method, Resource } from "./operation.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { scrub } from "./scrub.ts";
+import { search } from "./search.ts";
+import { sessions } from "./session.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
 import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
+import { views } from "./views.ts";
 import { webhooks } from "./webhooks.ts";
 
 /** Every resource. */
 export const contract = {
   accounts,
+  sessions,
+  search,
   tokens,
   manifests,
   tags,
+  views,
   deletedContent,
   repositories,
   explain,

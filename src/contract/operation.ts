@@ -13,9 +13,10 @@ import type { parameters } from "./parameters.ts";
  * - `administrator`: nobody else;
  * - `own account`: the account that the path names, by its password;
  * - `own token`: also the generated token that the path names;
+ * - `everybody`: all callers, with or without credentials;
  * - `any account`: everybody who has credentials;
  * - `{ repository }`: everybody whose grants allow this verb on the repository that the path names. A public repository
- *   may be pulled by every account.
+ *   may be pulled by everybody.
  *
  * A generated token may do less than its account, so it does not count as the account here.
  */
@@ -23,6 +24,7 @@ export type AccessRule =
   | "administrator"
   | "own account"
   | "own token"
+  | "everybody"
   | "any account"
   | { readonly repository: Verb };
 

@@ -12,6 +12,7 @@ export const parameters = {
     schema: repositoryName,
   },
   digest: { description: "A digest, such as `sha256:…`.", schema: digest },
+  reference: { description: "A tag or a digest.", schema: text },
   tag: { description: "A tag.", schema: tag },
   upload: {
     description: "The id of an upload.",

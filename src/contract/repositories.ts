@@ -1,7 +1,8 @@
 /** `/repositories`: repositories as wholes. */
 import * as v from "valibot";
+import { contentKinds } from "../oci/manifest-summary.ts";
 import type { Resource } from "./operation.ts";
-import { count, day, must, time } from "./schemas.ts";
+import { amount, count, day, must, time, verb } from "./schemas.ts";
 
 const maxDescriptionLength = 1000;
 
@@ -45,6 +46,15 @@ export type ListedRepository = v.InferOutput<typeof listedRepository>;
 /** A repository, and which of its tags are pulled most. */
 export const repositoryDetails = v.object({
   ...listed,
+  tags: count,
+  manifests: count,
+  logical: v.pipe(amount, v.description("All content, counted as often as it is referenced.")),
+  stored: v.pipe(amount, v.description("All content, counted once.")),
+  pushedAt: v.optional(v.pipe(time, v.description("When a manifest was pushed last."))),
+  pushedBy: v.optional(v.string()),
+  kinds: v.pipe(v.array(v.picklist(contentKinds)), v.description("The kinds of what is tagged.")),
+  platforms: v.pipe(v.array(v.string()), v.description("The platforms of what is tagged.")),
+  may: v.pipe(v.array(verb), v.description("What the caller may do with it.")),
   tagPulls: v.pipe(
     v.array(v.object({ tag: v.string(), pulls: count, lastPulledAt: time })),
     v.description("The 100 tags that are pulled most."),

@@ -1,5 +1,6 @@
 /** `/repositories/{name}/tags`: what tags point at, how they moved, and putting them back. */
 import * as v from "valibot";
+import { tagOrders } from "../oci/version-order.ts";
 import { manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
 import { count, digest, must, time } from "./schemas.ts";
@@ -16,6 +17,17 @@ export const tagEntry = v.object({
 
 /** One of {@link tagEntry}. */
 export type ListedTag = v.InferOutput<typeof tagEntry>;
+
+/** A tag with how much refers to its manifest. */
+const countedTag = v.object({
+  ...tagEntry.entries,
+  referrers: v.optional(
+    v.pipe(
+      v.record(v.string(), count),
+      v.description("How many signatures, SBOMs and others there are; with `sort` or `query`."),
+    ),
+  ),
+});
 
 /** A tag, and what else leads to its manifest. */
 export const tagDetails = v.object({
@@ -62,9 +74,24 @@ export const tags = {
     GET: {
       id: "describeTags",
       summary: "Lists tags with what they point at, by name",
+      details: "Sorted or searched, without the tags that cosign makes for its own manifests.",
       access: { repository: "pull" },
+      query: {
+        query: v.optional(
+          v.pipe(v.string(), v.description("Only those with this in their name; case does not count.")),
+        ),
+        sort: v.optional(
+          must(
+            `one of ${tagOrders.join(", ")}`,
+            v.pipe(
+              v.picklist(tagOrders),
+              v.description("The latest version, push, day of use or largest size first; or by name."),
+            ),
+          ),
+        ),
+      },
       page: { most: 1000, last: "text" },
-      answers: { 200: { description: "A page of tags", body: v.object({ tags: v.array(tagEntry) }) } },
+      answers: { 200: { description: "A page of tags", body: v.object({ tags: v.array(countedTag) }) } },
     },
   },
   "/repositories/{name}/tags/{tag}": {

@@ -3,14 +3,14 @@
  */
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Verb } from "../oci/grant.ts";
+import type { Grant, Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Cached } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 
 /** How the caller authenticated. */
-export type Credential = "none" | "open" | "password" | "bearer" | "scraper";
+export type Credential = "none" | "open" | "password" | "session" | "bearer" | "scraper";
 
 /** What the caller may do. It does not cover public repositories, which everybody may pull. */
 export type Access = {
@@ -21,6 +21,10 @@ export type Access = {
   tokenId?: string | undefined;
   /** The version of the credentials that a bearer token was issued for. Tokens of earlier releases have none. */
   version?: string | undefined;
+  /** When the session of a browser ends, in milliseconds since 1970. */
+  endsAtMs?: number | undefined;
+  /** What the caller was granted: an action is allowed if each of the sets allows it. */
+  grantSets: Grant[][];
   may(verb: Verb, repository: RepositoryName): boolean;
   /** Whether the caller may manage accounts. */
   isAdministrator: boolean;
@@ -63,6 +67,8 @@ export type Reply = {
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
   contentLength?: number;
+  /** Whether the body is encoded already, as `Content-Encoding` says. */
+  isEncoded?: true;
 };
 
 /** An error, with the headers that go with it. */

@@ -6,6 +6,7 @@
  */
 
 import { IttyRouter } from "itty-router";
+import { apiRoot } from "../contract/operation.ts";
 import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
@@ -15,7 +16,6 @@ import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf, authenticate, checkConfigured } from "./auth/authenticate.ts";
 import {
   anonymous,
-  basicChallenge,
   bearerChallenge,
   challenge,
   countMiss,
@@ -23,7 +23,8 @@ import {
   refusalByOrigin,
   refusalFor,
 } from "./auth/authorise.ts";
-import { managementRefusal } from "./auth/management.ts";
+import { managementChallenge, managementRefusal } from "./auth/management.ts";
+import { accessBySession, isNoJsonChange } from "./auth/session.ts";
 import type { Access, Answer, Context, Refusal, RepositoryContext } from "./context.ts";
 import { isRefusal } from "./respond.ts";
 import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
@@ -66,13 +67,15 @@ export async function dispatch(
       return authenticated;
     }
     const isStale = authenticated.error === "TOKEN_INVALID";
-    const header =
-      route.of === "management"
-        ? basicChallenge(settings)
-        : bearerChallenge(settings, url, request.headers, [], isStale ? "invalid_token" : undefined);
+    if (route.of === "management") {
+      return { ...authenticated, headers: managementChallenge(settings, request) };
+    }
+    const error = isStale ? "invalid_token" : undefined;
+    const header = bearerChallenge(settings, url, request.headers, [], error);
     return { ...authenticated, headers: { "WWW-Authenticate": header } };
   }
-  const { access } = authenticated;
+  const bySession = await sessionOf(unauthenticated, route);
+  const access = bySession ?? authenticated.access;
   onAccess(access);
   const context: Context = { ...unauthenticated, access };
   switch (route.of) {
@@ -86,6 +89,13 @@ export async function dispatch(
     case "management":
       return answerManagement(context, route);
   }
+}
+
+/** The access of a browser that is signed in. Its cookie counts for operations of the management API alone. */
+async function sessionOf(received: Unauthenticated, route: Route): Promise<Access | undefined> {
+  const { request, url } = received;
+  const isOperation = route.of === "management" && url.pathname.startsWith(`${apiRoot}/`);
+  return isOperation && !request.headers.has("Authorization") ? accessBySession(received) : undefined;
 }
 
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
@@ -163,6 +173,9 @@ function hasFailed(answer: Answer): boolean {
 async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
+  if (isNoJsonChange(context.access, context.request)) {
+    return failure("REQUEST_INVALID", "the Content-Type must be application/json");
+  }
   const refusal = await managementRefusal(context, route.name, endpoint.access);
   return refusal ?? endpoint.answer(context);
 }

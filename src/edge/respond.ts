@@ -58,7 +58,9 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
     return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
   }
   const sent = body instanceof Uint8Array && keepOpenUntil.length > 0 ? holdOpen(body, keepOpenUntil) : body;
-  return { response: new Response(sent, { status, headers }), digest, bytesOut: length };
+  const init: ResponseInit =
+    reply.isEncoded === true ? { status, headers, encodeBody: "manual" } : { status, headers };
+  return { response: new Response(sent, init), digest, bytesOut: length };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */

@@ -8,6 +8,7 @@ import { catalogScope } from "../oci/scope.ts";
 import { base, healthz, readyz, root } from "./endpoints/about.ts";
 import { pullBlob, removeBlob } from "./endpoints/blobs.ts";
 import { catalog } from "./endpoints/catalog.ts";
+import { asset, page } from "./endpoints/interface.ts";
 import { pullManifest, putManifest, removeManifest } from "./endpoints/manifests.ts";
 import { metrics } from "./endpoints/metrics.ts";
 import { referrers } from "./endpoints/referrers.ts";
@@ -16,6 +17,16 @@ import { getToken, jwks, postToken } from "./endpoints/token.ts";
 import { cancel, getUpload, openUpload, patchUpload, putUpload } from "./endpoints/uploads.ts";
 import { operationRoutes } from "./operations/routes.ts";
 import type { Route } from "./route.ts";
+
+/** The paths of the interface besides `/`; src/ui/paths.ts makes them. */
+const screens = {
+  repository: "/r/:name+",
+  search: "/search",
+  usage: "/usage",
+  deleted: "/deleted",
+  account: "/account",
+  "sign-in": "/sign-in",
+};
 
 export const routes: Route[] = [
   { name: "base", path: "/v2/", of: "registry", methods: { GET: base } },
@@ -96,4 +107,8 @@ export const routes: Route[] = [
     methods: { GET: { needs: "pull", answer: referrers } },
   },
   ...operationRoutes,
+  { name: "asset", path: "/assets/:file", of: "public", methods: { GET: asset } },
+  ...Object.entries(screens).map(
+    ([name, path]): Route => ({ name: `page-${name}`, path, of: "public", methods: { GET: page } }),
+  ),
 ];

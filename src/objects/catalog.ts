@@ -18,6 +18,7 @@ import type {
   ListedRepository,
   NewAuditEntry,
   Page,
+  PasswordHash,
   RepositoryInfo,
   SigningKey,
   TagPulls,
@@ -180,6 +181,12 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }> {
     return this.#change((tx) => this.#accounts.put(tx, account, this.#clock.now()));
+  }
+
+  async changePassword(name: string, version: string, password: PasswordHash): Promise<Account | undefined> {
+    return this.#change((tx) =>
+      this.#accounts.changePassword(tx, name, version, password, this.#clock.now()),
+    );
   }
 
   async deleteAccount(name: string): Promise<boolean> {

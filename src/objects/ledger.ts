@@ -59,7 +59,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     const before = this.meta;
     this.change(undefined, (tx) => repository.change(tx, before, change, origin));
     // It is done, and the alarm tells the catalog where this fails.
-    await repository.announce().catch(() => {});
+    await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
   }
 

@@ -119,6 +119,12 @@ export const errorCatalogue = {
     message: "a page of another site made a browser send this",
   },
   LOGIN_FAILED: { code: "UNAUTHORIZED", status: 401, message: "unknown account or wrong password" },
+  PASSWORD_WRONG: { code: "DENIED", status: 403, message: "the current password is wrong" },
+  CONNECTION_INSECURE: {
+    code: "DENIED",
+    status: 403,
+    message: "browsers keep a session only over https, or on the machine of the registry itself",
+  },
   TOKEN_INVALID: { code: "UNAUTHORIZED", status: 401, message: "the token is invalid or has expired" },
   SCOPE_INSUFFICIENT: { code: "UNAUTHORIZED", status: 401, message: "the token is not for this" },
   GRANT_UNSUPPORTED: {

@@ -10,6 +10,7 @@ import type { PageRequest } from "../oci/http.ts";
 import { type ImageConfig, maxConfigBytes, readImageConfig } from "../oci/image-config.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { Page } from "../rpc/api.ts";
+import type { CountedTag, TagsWanted } from "../rpc/ledger-views.ts";
 import type {
   ConfigFacts,
   ManifestDescription,
@@ -47,6 +48,18 @@ export async function describeTags(
   if (!listed.ok) return listed;
   const { entries, more } = listed.page;
   return { ok: true, page: { entries: await withConfigs(asked, entries), more } };
+}
+
+/**
+ * A page of tags in an order, from a position on, each with how much refers to its manifest. Error: `NAME_UNKNOWN`.
+ */
+export async function findTags(
+  asked: Asked,
+  wanted: TagsWanted,
+): Promise<Result<{ entries: CountedTag[]; next: number | undefined }>> {
+  const { registry, repository } = asked;
+  const found = await registry.ledger(repository).findTags(wanted);
+  return found.ok ? { ...found, entries: await withConfigs(asked, found.entries) } : found;
 }
 
 /** A tag with its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */

@@ -10,11 +10,13 @@ import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../rpc/api.ts";
 import type { BlobShardApi } from "../rpc/blob-shard-api.ts";
 import type { TagState } from "../rpc/cache-api.ts";
 import { reportCounts } from "../rpc/report-counts.ts";
+import type { SearchApi } from "../rpc/search-api.ts";
 import {
   catalogStub,
   namedShardStub,
   type ObjectBindings,
   repositoryStub,
+  searchStub,
   shardNames,
   shardStub,
   uploadStub,
@@ -67,6 +69,8 @@ export interface Registry {
   shardNamed(name: string): BlobShardApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
+  /** Finds repositories; `undefined` if nothing is bound for that. */
+  search(): SearchApi | undefined;
   webhooks(): WebhooksApi;
   webhookQueue(id: string): WebhookQueueApi;
   /** Reports this isolate's counts to the catalog, without uploads that have been open for less than `openForMs`. */
@@ -109,6 +113,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),
+    search: () => searchStub(env),
     webhooks: () => webhooksStub(env),
     webhookQueue: (id) => webhookQueueStub(env, id),
     reportCounts: (openForMs) => reportCounts(env, clock.now(), openForMs),

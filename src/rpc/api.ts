@@ -12,15 +12,18 @@ import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { Grant } from "../oci/grant.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
+import type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 import type { NumberedLease } from "./blob-shard-api.ts";
 import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
+import type { LedgerViews } from "./ledger-views.ts";
 import type { LinkOutcome, LinkRequest } from "./link-request.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
+
+export type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
@@ -58,7 +61,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, Undoing, CacheLedgerApi {
+export interface LedgerApi extends Maintained, Undoing, LedgerViews, CacheLedgerApi {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -143,6 +146,12 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "describeTag",
   "addConfigFacts",
   "recordUses",
+  "summary",
+  "findTags",
+  "view",
+  "history",
+  "untagged",
+  "announceAll",
   "usage",
   "rebuildReplica",
   "listReferrers",
@@ -179,42 +188,6 @@ export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
 
 /** A change to {@link RepositoryInfo}; fields that are left out stay as they are. */
 export type RepositoryChange = { visibility?: Visibility; description?: string };
-
-/** A stored password: PBKDF2 with SHA-256; salt and hash in base64url. */
-export type PasswordHash = { salt: string; hash: string; iterations: number };
-
-/**
- * An account. `version` changes whenever the tokens that were issued for its password become invalid: with each new
- * password, when it is disabled, and when it is created again under the same name.
- */
-export type Account = {
-  name: string;
-  grants: Grant[];
-  isDisabled: boolean;
-  version: number;
-  createdAtMs: number;
-  password?: PasswordHash;
-};
-
-/** An account to create or change; without `password` the old one stays. */
-export type AccountPut = { name: string; password?: PasswordHash; grants: Grant[]; isDisabled: boolean };
-
-/** A generated token of an account. Without `grants` it may do all that its account may. Days are counted from 1970. */
-export type TokenRecord = {
-  id: string;
-  account: string;
-  description: string;
-  createdAtMs: number;
-  grants?: Grant[];
-  expiresAtMs?: number;
-  lastUsedDay?: number;
-};
-
-/** A token to store, with the SHA-256 of its secret in hexadecimal. */
-export type TokenPut = Omit<TokenRecord, "lastUsedDay"> & { secretHash: string };
-
-/** A key that signs tokens: both halves as JWK. */
-export type SigningKey = { kid: string; privateJwk: object; publicJwk: object };
 
 /** An entry of the audit log: an action that was done or refused. */
 export type AuditEntry = {
@@ -272,6 +245,8 @@ export interface CatalogApi {
   accountNames(): Promise<Uint8Array<ArrayBuffer>>;
   /** Returns the account as it is now, and whether it is new. */
   putAccount(account: AccountPut): Promise<{ account: Account; isNew: boolean }>;
+  /** Changes the password of an account that still has this version; `undefined` if it does not, or is disabled. */
+  changePassword(name: string, version: string, password: PasswordHash): Promise<Account | undefined>;
   /** Deletes an account with its tokens. Returns whether there was one. */
   deleteAccount(name: string): Promise<boolean>;
   addToken(token: TokenPut): Promise<void>;

@@ -2,7 +2,7 @@
 import type { Env } from "../bindings.ts";
 import { meter, reportEveryMs } from "../metrics/meter.ts";
 import { openDiskSpace } from "../storage/disk-space.ts";
-import { catalogStub } from "./stubs.ts";
+import { catalogStub, searchStub } from "./stubs.ts";
 
 /**
  * Reports the counts since the last report, without uploads that have not been open for long enough. A report that may
@@ -15,6 +15,10 @@ export async function reportCounts(env: Env, now: number, openForMs = 0): Promis
   for (const [index, report] of reports.entries()) {
     try {
       await catalogStub(env).addCounts(report, now);
+      if (report.pulls.length > 0)
+        await searchStub(env)
+          ?.addPulls(report.pulls, now)
+          .catch(() => {});
     } catch {
       meter.untake(reports.slice(index));
       return;

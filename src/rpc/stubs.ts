@@ -6,6 +6,7 @@ import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { type FetchApi, repeatableFetchCalls } from "./fetch-channel.ts";
+import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import { repeatableUpstreamCalls, type UpstreamApi } from "./upstream-api.ts";
 import {
@@ -22,6 +23,7 @@ export type ObjectBindings = Pick<
   | "UPLOADS"
   | "BLOB_SHARDS"
   | "CATALOG"
+  | "SEARCH"
   | "WEBHOOKS"
   | "WEBHOOK_QUEUES"
   | "FETCHES"
@@ -165,6 +167,12 @@ export function uploadStub(env: ObjectBindings, session: string): UploadApi {
 /** The catalog. */
 export function catalogStub(env: ObjectBindings): CatalogApi {
   return reliable(repeatableCatalogCalls, () => env.CATALOG.getByName("catalog") as unknown as CatalogApi);
+}
+
+/** The object that finds repositories; `undefined` if none is bound. */
+export function searchStub({ SEARCH }: Pick<Env, "SEARCH">): SearchApi | undefined {
+  if (SEARCH === undefined) return undefined;
+  return reliable(repeatableSearchCalls, () => SEARCH.getByName("search") as unknown as SearchApi);
 }
 
 /** The object that has the webhooks. */

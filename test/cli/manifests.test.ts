@@ -71,6 +71,44 @@ test("manifests are listed, tagged or not, and deleted with their tags", async (
   assertRefused(await call(["restore", "team/web", "none"], environment), 1, /has nothing like that/);
 });
 
+test("what was deleted is listed, and a repository comes back, by what is printed", async () => {
+  const image = await registry.pushImage("team/lost", "v1", [content()]);
+  const gone = await registry.pushImage("team/lost", "v2", [content()]);
+  await call(["manifest", "delete", "team/lost", gone.digest, "--yes"], environment);
+  const time = "20\\S+Z";
+  const listed = await call(["deleted", "team/lost"], environment);
+  const line = `^manifest +team/lost@${gone.digest} v2 +${time} +anonymous +${time}$`;
+  assert.match(listed.stdout, new RegExp(line, "m"));
+  const deleted = await call(["repo", "delete", "team/lost", "--yes"], environment);
+  const [, pasted = ""] = deleted.stderr.trim().split("restores it: ");
+  assert.equal(pasted, "stowage restore team/lost");
+  const all = await call(["deleted"], environment);
+  const row = `^repository +team/lost \\(generation 1\\) +${time} +anonymous +${time}$`;
+  assert.match(all.stdout, new RegExp(row, "m"));
+  const json = await call(["deleted", "team/lost", "--json"], environment);
+  assert.deepEqual(
+    JSON.parse(json.stdout).map(({ name, what }: { name: string; what: string }) => [name, what]),
+    [["team/lost", "repository"]],
+  );
+  const restored = await call(pasted.split(" ").slice(1), environment);
+  assert.match(restored.stderr, new RegExp(`^repository team/lost is back, as it was on ${time}$`, "m"));
+  await registry.pullImage("team/lost", "v1", image);
+  assertRefused(await call(["restore", "team/lost"], environment), 1, /too long ago to be restored/);
+  const none = await call(["deleted", "team/lost"], environment);
+  assert.deepEqual(none, { code: 0, stdout: "", stderr: "nothing that was deleted can be restored\n" });
+});
+
+test("what makes no sense to restore is refused", async () => {
+  const refusals: [args: string[], why: RegExp][] = [
+    [["team/app", "--sequence", "1"], /--digest and --sequence are for tags/],
+    [["team/app", "--generation", "x"], /"x" is no generation/],
+    [["team/app", "v1", "--generation", "1"], /--generation is for repositories/],
+    [["Team"], /no name of a repository/],
+    [["team/app", "v1", "v2"], /restore takes REPOSITORY \[REFERENCE\]/],
+  ];
+  for (const [args, why] of refusals) assertRefused(await call(["restore", ...args], environment), 2, why);
+});
+
 test("a repository that is unknown, or a registry that is away, is told for what it is", async () => {
   const unknown = /the registry has no such repository/;
   assertRefused(await call(["tag", "list", "team/none"], environment), 1, unknown);

@@ -40,6 +40,13 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
       ["account.change", "noted"],
     ];
   },
+  "PUT /account/password": async () => {
+    const as = await registry.account("renewed", []);
+    const password = "the next long password";
+    registry.secrets.add(password);
+    await call("PUT", "/account/password", { as, json: { current: as.password, password } });
+    return [["account.password", "renewed"]];
+  },
   "DELETE /accounts/{account}": async () => {
     await call("PUT", "/accounts/deleted", { json: { grants: [] } });
     await call("DELETE", "/accounts/deleted");
@@ -142,7 +149,7 @@ for (const { name, operation } of audited) {
         return (
           entry.action === wanted &&
           entry.target === target &&
-          entry.actor === "admin" &&
+          ["admin", "renewed"].includes(String(entry.actor)) &&
           entry.outcome === "done"
         );
       });

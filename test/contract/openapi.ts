@@ -26,9 +26,12 @@ const others: Document = JSON.parse(readFileSync(join(import.meta.dirname, "othe
 
 const tags: Record<ResourceName, string> = {
   accounts: "Accounts",
+  sessions: "Sessions",
+  search: "Repositories",
   tokens: "Tokens",
   manifests: "Repositories",
   tags: "Repositories",
+  views: "Repositories",
   deletedContent: "Repositories",
   repositories: "Repositories",
   explain: "Administration",

@@ -39,7 +39,7 @@ export const changeWithoutAccess = {
 
 export const withUnknownAccess = {
   // @ts-expect-error There is no such access.
-  "/things": { name: "things", GET: { ...read, access: "everybody" } },
+  "/things": { name: "things", GET: { ...read, access: "all" } },
 } as const satisfies Resource;
 
 export const withUnknownVerb = {

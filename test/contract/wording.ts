@@ -11,6 +11,8 @@ export function audienceOf(access: AccessRule): string {
       return "administrators, and the account itself by its password";
     case "own token":
       return "administrators, the account itself by its password, and the token itself";
+    case "everybody":
+      return "everybody";
     case "any account":
       return "every account";
   }

@@ -18,6 +18,7 @@ import { DueTable } from "../../src/objects/due.ts";
 import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
+import { Search as RealSearch } from "../../src/objects/search.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
@@ -105,6 +106,10 @@ export class Catalog extends RealCatalog {
     watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
+}
+
+export class Search extends RealSearch {
+  override async alarm(): Promise<void> {}
 }
 
 export class Webhooks extends RealWebhooks {

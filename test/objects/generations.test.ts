@@ -248,6 +248,20 @@ test("what was deleted is listed: what, by whom, when and until when", async () 
   assert.deepEqual(await deletedIn("nowhere"), []);
 });
 
+test("a manifest that was deleted in the new repository, and comes back with the old one, stays", async () => {
+  const index = imageIndex([]);
+  const digest = await registry.pushManifest("stays", "v1", index, imageIndexType);
+  await remove("stays");
+  await registry.pushManifest("stays", "v1", index, imageIndexType);
+  await registry.must(202, "DELETE", `/v2/stays/manifests/${digest}`);
+  assert.deepEqual(await restore("stays"), [200, true]);
+  for (let round = 0; round < 3; round++) {
+    await advance(25 * hourMs);
+    await settle("stays");
+  }
+  assert.deepEqual((await registry.must(200, "GET", "/v2/stays/manifests/v1")).bytes, index);
+});
+
 /** Pushes so many manifests without anything in them, each under its tag. */
 async function pushMany(name: string, count: number): Promise<string[]> {
   const digests: string[] = [];

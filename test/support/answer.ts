@@ -51,7 +51,8 @@ export function checkAnswer(
   if (status === 204 || status === 304) assert.equal(length, null, what);
   else if (method !== "HEAD") assert.equal(length, String(bytes.byteLength), what);
   else assert.match(length ?? "", /^\d+$/, what);
-  if (status === 401) assert.match(headers.get("WWW-Authenticate") ?? "", /^(Bearer|Basic) realm="/, what);
+  if (status === 401)
+    assert.match(headers.get("WWW-Authenticate") ?? "", /^(Bearer|Basic|Session) realm="/, what);
   if (status === 429) assert.match(headers.get("Retry-After") ?? "", /^\d+$/, what);
   if (path.startsWith("/api/")) checkByContract(method, path, status, new TextDecoder().decode(bytes));
   if (status < 400 || method === "HEAD") return;

@@ -14,6 +14,7 @@ export {
   Catalog,
   Fetch,
   Repository,
+  Search,
   Upload,
   Upstream,
   WebhookQueue,

@@ -114,6 +114,8 @@ export class Webhooks extends RealWebhooks {
   }
 }
 
+export { Search } from "../../src/objects/search.ts";
+
 export class WebhookQueue extends RealWebhookQueue {
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);

@@ -24,8 +24,8 @@ const referencesOfEach = 5;
 const env = { MANIFESTS: {} as KVNamespace } as Partial<Env>;
 
 /** A ledger of so many manifests, each with a tag and blobs, half of them shared with the next one. */
-function largeLedger() {
-  const ledger = memoryLedger(env);
+function largeLedger(bindings: Partial<Env> = env) {
+  const ledger = memoryLedger(bindings);
   const { change, repository, clock } = ledger;
   change((tx) => {
     repository.found(tx, registryItself);
@@ -146,6 +146,27 @@ test("a large repository is restored in batches", async (t) => {
   assert(!ledger.due.has("release"), "no shard is told that a blob is gone");
 });
 
+test("a manifest is deleted with thousands of tags in a few statements", async (t) => {
+  const ledger = largeLedger();
+  const { sql, change, deleted: deletions } = ledger;
+  const [one] = readRows<{ digest: never }>(sql, "SELECT digest FROM manifests LIMIT 1");
+  assert(one !== undefined);
+  change((tx) => tx.write("UPDATE tags SET digest = ?", one.digest));
+  // Nobody listens to events.
+  change((tx) => tx.write("DELETE FROM events"));
+  const deletion = await measured(sql, () =>
+    change((tx) => deletions.remove(tx, one.digest, registryItself)),
+  );
+  t.diagnostic(`${manifestCount} tags: deleted in ${deletion.ms.toFixed(1)} ms`);
+  assert.equal(countIn(sql, "tags"), 0);
+  assert.equal(countIn(sql, "deleted_tags"), manifestCount);
+  assert.equal(countIn(sql, "tag_history"), 2 * manifestCount);
+  assert.equal(
+    oneRow<{ n: number }>(sql, "SELECT count(*) AS n FROM outbox WHERE kind = 'tag'").n,
+    manifestCount,
+  );
+});
+
 test("a manifest that was deleted before its repository goes when its own grace is over, and nothing else does", async () => {
   const ledger = largeLedger();
   const { sql, change, clock, deleted: deletions, settings } = ledger;
@@ -159,14 +180,60 @@ test("a manifest that was deleted before its repository goes when its own grace 
   assert.equal(countIn(sql, "deleted_1_deleted_manifests"), 1);
 });
 
+test("nothing of a generation is removed while it is restored, or while KV has rows of it that are not marked", async () => {
+  const ledger = largeLedger({ ...env, GC_GRACE: "0s" });
+  const { sql } = ledger;
+  const removeOnce = async ({ sql: tables, features }: Large) => {
+    const query = "SELECT id, at FROM due WHERE kind = 'remove-generation'";
+    await jobsOf(features)["remove-generation"]?.(readRows<{ id: string; at: number }>(tables, query));
+  };
+  await deleted(ledger);
+  await removeOnce(ledger);
+  assert.equal(countIn(sql, "deleted_1_manifests"), manifestCount);
+  await runBatches(ledger, "unreplicate");
+  await removeOnce(ledger);
+  assert(countIn(sql, "deleted_1_manifests") < manifestCount);
+
+  const other = largeLedger();
+  await deleted(other);
+  await runBatches(other, "unreplicate");
+  other.change((tx) => other.restoring.begin(tx, 1, false, registryItself));
+  other.clock.nowMs += 2 * dayMs;
+  await removeOnce(other);
+  assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
+});
+
+test("a tag of the next generation has a higher number than any before it, whatever the clock shows", async () => {
+  const ledger = largeLedger();
+  const { sql, change, tags, clock } = ledger;
+  const last = "SELECT max(sequence) AS last FROM tag_history";
+  const before = oneRow<{ last: number }>(sql, last).last;
+  assert(before > clock.nowMs + 1);
+  await deleted(ledger);
+  change((tx) => tags.move(tx, "v1" as never, "sha256:1" as never, registryItself));
+  assert(oneRow<{ last: number }>(sql, last).last > before);
+});
+
+test("a blob that no manifest references yet is not written to KV because a deleted one had it there", async () => {
+  const ledger = largeLedger();
+  const { sql, change, manifests, blobs, clock } = ledger;
+  const [blob] = readRows<{ digest: never }>(sql, "SELECT digest FROM blobs LIMIT 1");
+  assert(blob !== undefined);
+  const key = { kind: "blob", digest: blob.digest } as const;
+  assert(manifests.replicaValue(key) !== undefined);
+  await deleted(ledger);
+  change((tx) => blobs.write(tx, { digest: blob.digest, key: "blobs/new", sizeBytes: 1 }, clock.nowMs));
+  assert.equal(manifests.replicaValue(key), undefined);
+});
+
 test("a repository that the release before was deleting is deleted, and its name is free", () => {
   const storage = memoryStorage();
   const clock = { now: () => 1_700_000_000_000 };
   const parts = makeParts(storage, {} as Env, clock);
   const schema = schemaOf(parts.features);
-  // As version 9 left it: emptied, but not drained.
+  // As version 8 left it: emptied, but not drained.
   transaction(storage, (tx) => {
-    applySchema(tx, schema.slice(0, 9));
+    applySchema(tx, schema.slice(0, 8));
     for (const [key, value] of Object.entries({
       name: "team/app",
       founded: "yes",
@@ -194,7 +261,7 @@ test("a repository of the release before keeps what it has", () => {
   const parts = makeParts(storage, {} as Env, { now: () => 1_700_000_000_000 + dayMs });
   const schema = schemaOf(parts.features);
   transaction(storage, (tx) => {
-    applySchema(tx, schema.slice(0, 9));
+    applySchema(tx, schema.slice(0, 8));
     for (const [key, value] of Object.entries({ name: "team/app", founded: "yes", description: "old" }))
       tx.write("INSERT INTO meta (key, value) VALUES (?, ?)", key, value);
     tx.write("INSERT INTO tag_history (sequence, tag, to_digest, at, actor) VALUES (7, 'v1', 'x', 1, 'ci')");

@@ -85,7 +85,7 @@ async function deleted({ api, output, args: [name] }: Invocation) {
     }
   }
   const columns = ["WHAT", "REFERENCE", "DELETED", "BY", "UNTIL"];
-  output.list("deletions", rows, columns, (row) => [
+  output.list("nothing that was deleted can be restored", rows, columns, (row) => [
     row.what,
     referenceOf(row),
     row.deletedAt,

@@ -85,7 +85,9 @@ export const repositoryCommands: Command[] = [
         throw new UsageError(`this deletes ${name} with all its images: repeat it with --yes`);
       }
       await api.send("DELETE", path, sent);
-      output.done(`repository ${name} is deleted; until GC_GRACE is over, this restores it: restore ${name}`);
+      output.done(
+        `repository ${name} is deleted; until GC_GRACE is over, this restores it: stowage restore ${name}`,
+      );
       return exitCodes.done;
     },
   },

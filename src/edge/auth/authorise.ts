@@ -27,6 +27,7 @@ export function accessByGrants(account: string, credential: Credential, grantSet
   return {
     account,
     credential,
+    grantSets,
     may: (verb, repository) => grantSets.every((grants) => findGrant(grants, verb, repository) !== undefined),
     isAdministrator: grantSets.every(isAdministrator),
     mayList: true,
@@ -38,6 +39,7 @@ export function accessByGrants(account: string, credential: Credential, grantSet
 export const anonymous: Access = {
   account: "anonymous",
   credential: "none",
+  grantSets: [[]],
   may: () => false,
   isAdministrator: false,
   mayList: false,
@@ -259,7 +261,7 @@ export async function pullGrants(context: Context): Promise<(repository: Reposit
  * gives the scheme if a proxy terminates TLS without forwarding it. If a header has several values, the last one
  * counts: the trusted proxy has added it.
  */
-function originOf(settings: Settings, url: URL, headers: Headers): string {
+export function originOf(settings: Settings, url: URL, headers: Headers): string {
   const requested = settings.publicScheme === "request" ? url.protocol.slice(0, -1) : settings.publicScheme;
   const said = forwarded(settings, headers, "X-Forwarded-Proto");
   const scheme = said === "https" || said === "http" ? said : requested;

@@ -2,13 +2,14 @@
  * Logging in: by the password of an account, by a generated token, or by a token of another issuer.
  */
 
+import { networkOf } from "../../oci/address.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
-import type { Account } from "../../rpc/api.ts";
+import type { Account, PasswordHash } from "../../rpc/api.ts";
 import { day } from "../../units.ts";
 import type { FederatedIdentities } from "./federated.ts";
 import type { LoginThrottle, Slot } from "./login-throttle.ts";
-import { hashSecret, isGeneratedSecret, type PasswordChecker } from "./passwords.ts";
+import { hashPassword, hashSecret, isGeneratedSecret, type PasswordChecker } from "./passwords.ts";
 import {
   accountPrincipal,
   adminName,
@@ -113,6 +114,22 @@ async function isRight(
   try {
     await slot.start();
     return await passwords.isRight(password, account?.password);
+  } finally {
+    slot.release();
+  }
+}
+
+/** The hash of a new password that is set from this address. Error: `TOOMANYREQUESTS`. */
+export async function deriveNewPassword(
+  { throttle }: LoginCache,
+  password: string,
+  address: string,
+): Promise<Result<{ hash: PasswordHash }>> {
+  const slot = throttle.acquireForNewPassword(networkOf(address));
+  if (slot === undefined) return failure("TOOMANYREQUESTS");
+  try {
+    await slot.start();
+    return { ok: true, hash: await hashPassword(password) };
   } finally {
     slot.release();
   }

@@ -7,14 +7,17 @@ import { checkHealth } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
+import { page, wantsPage } from "./interface.ts";
 
 /** Confirms that this is a registry. */
 export async function base(_: Context): Promise<Answer> {
   return jsonReply({});
 }
 
-/** Describes the registry in a sentence, or in JSON if the client accepts that. */
-export async function root({ request }: Pick<Context, "request">): Promise<Answer> {
+/** Shows browsers the interface. Describes the registry in a sentence to others, or in JSON if they accept that. */
+export async function root(context: Pick<Context, "request">): Promise<Answer> {
+  const { request } = context;
+  if (wantsPage(request)) return page(context);
   const headers = { Vary: "Accept" };
   if (request.headers.get("Accept")?.includes("application/json")) {
     return jsonReply({ name: "stowage", version, api: "/v2/" }, headers);

@@ -11,7 +11,7 @@ import type {
 } from "../../contract/operation.ts";
 import type { Failure } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
-import type { Context } from "../context.ts";
+import type { Context, HeaderMap } from "../context.ts";
 
 /** A call of an operation. The caller is authorised, and the parameters and body are validated. */
 export type Call<Path, Operation> = Omit<Context, "params"> & {
@@ -26,6 +26,7 @@ export type Reply<Path, Operation> = Answered<AnswersOf<Operation>> &
   Noted<AuditedOf<Path, Operation>> & {
     /** The answer waits for this after the audit entry was written. */
     ready?: Promise<unknown>;
+    headers?: HeaderMap;
   } & (PageOf<Operation> extends undefined
     ? unknown
     : {

@@ -11,19 +11,25 @@ import { manifestHandlers } from "../endpoints/api/manifests.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
+import { searchHandlers } from "../endpoints/api/search.ts";
+import { sessionHandlers } from "../endpoints/api/session.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
 import { uploadHandlers } from "../endpoints/api/uploads.ts";
 import { upstreamHandlers } from "../endpoints/api/upstreams.ts";
 import { usageHandlers } from "../endpoints/api/usage.ts";
+import { viewHandlers } from "../endpoints/api/views.ts";
 import { webhookHandlers } from "../endpoints/api/webhooks.ts";
 import type { HandlersOf } from "./handler.ts";
 
 export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Name]> } = {
   accounts: accountHandlers,
+  search: searchHandlers,
+  sessions: sessionHandlers,
   tokens: tokenHandlers,
   manifests: manifestHandlers,
   tags: tagHandlers,
+  views: viewHandlers,
   deletedContent: deletedHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,

@@ -6,7 +6,7 @@ import type { Audit, ContentAnswer, Operation } from "../../contract/operation.t
 import { errorCatalogue, type Failure } from "../../oci/errors.ts";
 import { nextPageLink } from "../../oci/http.ts";
 import { audit } from "../auth/audit.ts";
-import type { Answer, Context } from "../context.ts";
+import type { Answer, Context, HeaderMap } from "../context.ts";
 import { jsonReply } from "../respond.ts";
 import { type ParsedCall, parseCall } from "./parse-call.ts";
 
@@ -17,6 +17,7 @@ type AnyReply = {
   next?: string;
   audited?: Record<string, string | undefined>;
   ready?: Promise<unknown>;
+  headers?: HeaderMap;
 };
 
 /** Any handler, whatever its operation. */
@@ -35,14 +36,14 @@ export async function perform(context: Context, operation: Operation, handler: A
     audit(context, { ...entry, outcome: "done", ...(detail === undefined ? {} : { detail }) });
   }
   await reply.ready;
-  const { status, body, next } = reply;
-  if (body === undefined) return { status };
+  const { status, body, next, headers = {} } = reply;
+  if (body === undefined) return { status, headers };
   if (operation.answers[status]?.content !== undefined) return { ...(body as ContentAnswer), status };
   const link =
     next === undefined || call.page === undefined
       ? {}
       : { Link: nextPageLink(context.url, { limit: call.page.limit, last: next }) };
-  return { ...jsonReply(body, link), status };
+  return { ...jsonReply(body, { ...headers, ...link }), status };
 }
 
 /** What does not exist is named as the path has it, unless the failure says more. */

@@ -1,6 +1,7 @@
 /** The Worker as one module, the way `wrangler deploy` would upload it. */
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
+import { buildInterface } from "../interface.ts";
 
 /** Ends the process that esbuild keeps for the next bundle. */
 export async function endBundler(): Promise<void> {
@@ -16,6 +17,7 @@ const bundles = new Map<string, Promise<string>>();
 async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
   // It is a development dependency, and a server that has been built runs without it.
   const { build } = await import("esbuild");
+  await buildInterface();
   const result = await build({
     absWorkingDir: projectDirectory,
     bundle: true,

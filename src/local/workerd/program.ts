@@ -105,8 +105,8 @@ export async function readProgram(): Promise<Uint8Array> {
 function hashSources(): string {
   const hash = createHash("sha256");
   const sources = readdirSync(join(projectDirectory, "src"), { encoding: "utf8", recursive: true });
-  const files = sources.filter((name) => name.endsWith(".ts")).map((name) => join("src", name));
-  for (const file of ["wrangler.toml", "package-lock.json", ...files.sort()]) {
+  const files = sources.filter((name) => /\.\w+$/.test(name)).map((name) => join("src", name));
+  for (const file of ["wrangler.toml", "package.json", "package-lock.json", ...files.sort()]) {
     hash
       .update(`${file}\n`)
       .update(readText(join(projectDirectory, file)) ?? "")

@@ -81,6 +81,19 @@ export class Accounts {
     return { account: toAccount(row), isNew: before === undefined };
   }
 
+  /** Changes the password of an account that has this version and is not disabled. Returns what it is now. */
+  changePassword(
+    tx: Tx,
+    name: string,
+    version: string,
+    password: PasswordHash,
+    now: number,
+  ): Account | undefined {
+    const before = this.account(name);
+    if (before === undefined || before.isDisabled || String(before.version) !== version) return undefined;
+    return this.put(tx, { name, password, grants: before.grants, isDisabled: false }, now).account;
+  }
+
   /**
    * A new version: at least the current time, so it is higher than all earlier ones, even those of deleted accounts.
    */

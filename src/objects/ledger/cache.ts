@@ -49,7 +49,7 @@ export class CachedContent implements Feature {
   readonly tables = { cached_tags: { key: ["tag"] } } as const;
 
   readonly steps = {
-    11: `
+    12: `
   -- When the upstream was last asked about a tag.
   CREATE TABLE cached_tags (tag TEXT PRIMARY KEY, checked_at INTEGER NOT NULL) WITHOUT ROWID;
   ALTER TABLE generations ADD COLUMN kind TEXT;

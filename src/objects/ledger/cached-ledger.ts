@@ -13,10 +13,10 @@ import type {
   UpstreamTrouble,
 } from "../../rpc/cache-api.ts";
 import type { Tx } from "../sql.ts";
-import { LedgerObject } from "./object.ts";
+import { LedgerPages } from "./pages.ts";
 
 /** A ledger that may be one of a cached repository. */
-export abstract class CachedLedger extends LedgerObject implements CacheLedgerApi {
+export abstract class CachedLedger extends LedgerPages implements CacheLedgerApi {
   async tagStates(tags: Tag[]): Promise<TagState[]> {
     return tags.map((tag) => this.parts.cache.tagState(tag));
   }

@@ -11,7 +11,7 @@ import type { Digest, Tag } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagRestore } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { firstRow, readRows, type Tx, transaction } from "../sql.ts";
+import { firstRow, inPieces, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -100,8 +100,7 @@ export class DeletedManifests implements Feature {
     if (stat === undefined) return failure("MANIFEST_UNKNOWN", { digest });
     // The manifest may be restored, together with all that it references.
     if (hasUnread(due)) rereading.reread(tx, stat);
-    const pointing = tags.pointingAt(digest);
-    for (const tag of pointing) tags.move(tx, tag, undefined, origin);
+    const pointing = tags.removeAllOf(tx, digest, origin);
     const referenced = manifests.withdraw(tx, digest);
     this.#keep(tx, digest, { ...stat, tags: pointing }, origin);
     blobs.releaseUnnamed(tx, referenced);
@@ -125,8 +124,8 @@ export class DeletedManifests implements Feature {
     const add = `INSERT OR REPLACE INTO deleted_manifests (digest, media_type, size, deleted_at, actor)
       VALUES (?, ?, ?, ?, ?)`;
     tx.write(add, digest, mediaType, sizeBytes, now, actor);
-    for (const tag of tags)
-      tx.write("INSERT OR IGNORE INTO deleted_tags (digest, tag) VALUES (?, ?)", digest, tag);
+    const addTags = "INSERT OR IGNORE INTO deleted_tags (digest, tag) SELECT ?, value FROM json_each(?)";
+    inPieces(tags, (json) => tx.write(addTags, digest, json));
     due.set(tx, purgeJob, digest, now + settings.gcGraceMs);
   }
 

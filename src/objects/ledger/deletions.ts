@@ -83,8 +83,8 @@ type TagRow = { sequence: number; tag: Tag; digest: Digest; atMs: number; actor:
 function tags({ sql, settings }: Source, before: number, limit: number): KindPage {
   const moves = `SELECT * FROM tag_history WHERE sequence < ?1 ORDER BY sequence DESC LIMIT ${movesRead}`;
   const query = `SELECT sequence, tag, from_digest AS digest, at AS atMs, actor FROM (${moves}) AS moves
-    WHERE to_digest IS NULL AND tag NOT IN (SELECT tag FROM tags)
-      AND from_digest IN (SELECT digest FROM manifests)
+    WHERE to_digest IS NULL AND NOT EXISTS (SELECT 1 FROM tags WHERE tags.tag = moves.tag)
+      AND EXISTS (SELECT 1 FROM manifests WHERE manifests.digest = moves.from_digest)
       AND NOT EXISTS (SELECT 1 FROM tag_history AS later
         WHERE later.tag = moves.tag AND later.sequence > moves.sequence)
     ORDER BY sequence DESC LIMIT ?2` as const;

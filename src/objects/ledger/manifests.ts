@@ -185,6 +185,7 @@ export class Manifests implements Feature {
     const newlyReplicated = this.#blobs.reference(tx, referenced);
     for (const blob of newlyReplicated) this.#outbox.mark(tx, { kind: "blob", digest: blob });
     if (!isKnown) this.#replace(tx, put);
+    if (!isKnown) this.#host.announceSoon(tx);
     if (!isKnown || newlyReplicated.length > 0) this.#outbox.mark(tx, { kind: "manifest", digest });
     // A repeated PUT must not consume a pending use: it was counted the first time.
     if (!isKnown) this.#blobs.pending.fulfil(referenced);
@@ -238,6 +239,7 @@ export class Manifests implements Feature {
 
   /** Deletes a manifest but not its bytes; returns its references and its subject. */
   withdraw(tx: Tx, digest: Digest): AnyDigest[] {
+    this.#host.announceSoon(tx);
     const ofReferences = "DELETE FROM manifest_references WHERE manifest = ? RETURNING digest";
     const references = tx.write<{ digest: AnyDigest }>(ofReferences, digest);
     const ofManifest = "DELETE FROM manifests WHERE digest = ? RETURNING subject";

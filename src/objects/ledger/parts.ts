@@ -27,6 +27,7 @@ import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
 import { LedgerScrub } from "./scrub.ts";
+import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
 import { Tags } from "./tags.ts";
 import { Unlinking } from "./unlinking.ts";
@@ -50,6 +51,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
@@ -69,6 +71,8 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const leases = new VoidLeases(host);
   const scrub = new LedgerScrub(host, shared);
   const rebuilding = new Rebuilding(host, outbox);
+  const search = new SearchAnnouncements(host, repository);
+  host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
   const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
   const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });
@@ -93,6 +97,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     scrub,
     rebuilding,
     events,
+    search,
     // After the features that it reports on.
     backlog,
   ];
@@ -110,6 +115,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     unlinking,
     sessions,
     leases,
+    search,
     scrub,
     rebuilding,
     features,

@@ -119,7 +119,9 @@ ${DueTable.schema}`,
 
   /** Records the day of a use. */
   noteUse(tx: Tx, day: number): void {
-    if ((this.meta?.usedDay ?? 0) < day) this.write(tx, "used-day", String(day));
+    if ((this.meta?.usedDay ?? 0) >= day) return;
+    this.write(tx, "used-day", String(day));
+    this.#host.announceSoon(tx);
   }
 
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
@@ -134,6 +136,7 @@ ${DueTable.schema}`,
 
   /** Schedules the announcement, as something in it has changed. */
   announceLater(tx: Tx): void {
+    this.#host.announceSoon(tx);
     this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
   }
 
@@ -162,7 +165,7 @@ ${DueTable.schema}`,
   #announcement() {
     if (this.meta === undefined) return undefined;
     const { name, visibility, description, isFounded, generation, usedDay, kind } = this.meta;
-    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations LIMIT 1");
+    const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations WHERE number > 0 LIMIT 1");
     const info = { name, visibility, description, ...(kind && { kind }) };
     return { ...info, isFounded, generation, usedDay, keepsDeleted };
   }

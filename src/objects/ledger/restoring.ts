@@ -137,10 +137,10 @@ export class Restoring implements Feature {
   }
 
   #finish(tx: Tx, { number, schema }: Generation): void {
+    this.#host.announceSoon(tx, true);
     const { due, clock } = this.#host;
     this.#features.generations.restored(tx, number);
-    const manifests = asideName("manifests", number);
-    const used = `SELECT max(used_day) AS day FROM ${manifests}` as const;
+    const used = "SELECT max(used_day) AS day FROM manifests";
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
     if (day !== null) this.#features.repository.noteUse(tx, day);
     if (schema === schemaOf(this.#all()).length) return;
@@ -154,9 +154,10 @@ export class Restoring implements Feature {
       asideName("manifests", number),
       asideName("manifest_references", number),
     ];
-    const page = `SELECT digest, size, digest IN (SELECT digest FROM manifests) AS isThere,
-        (SELECT count(*) FROM ${references} WHERE manifest = digest) AS named
-      FROM ${manifests} WHERE digest > ? ORDER BY digest LIMIT ?` as const;
+    const page = `SELECT old.digest, old.size,
+        EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isThere,
+        (SELECT count(*) FROM ${references} WHERE manifest = old.digest) AS named
+      FROM ${manifests} AS old WHERE old.digest > ? ORDER BY old.digest LIMIT ?` as const;
     const found = readRows<{ digest: Digest; size: number; isThere: number; named: number }>(
       tx.sql,
       page,
@@ -198,9 +199,9 @@ export class Restoring implements Feature {
   #restoreTags(tx: Tx, last: string, { number, restorer }: Generation): string | undefined {
     const { tags } = this.#features;
     const origin: Origin = JSON.parse(restorer ?? "{}");
-    const page = `SELECT tag, digest, tag IN (SELECT tag FROM tags) AS isThere,
-        digest IN (SELECT digest FROM manifests) AS isWhole
-      FROM ${asideName("tags", number)} WHERE tag > ? ORDER BY tag LIMIT ?` as const;
+    const page = `SELECT old.tag, old.digest, EXISTS (SELECT 1 FROM tags WHERE tag = old.tag) AS isThere,
+        EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isWhole
+      FROM ${asideName("tags", number)} AS old WHERE old.tag > ? ORDER BY old.tag LIMIT ?` as const;
     const found = readRows<{ tag: Tag; digest: Digest; isThere: number; isWhole: number }>(
       tx.sql,
       page,
@@ -209,9 +210,11 @@ export class Restoring implements Feature {
     );
     const back = found.filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1);
     for (const { tag, digest } of back) tags.move(tx, tag, digest, origin);
-    const usedBefore = `SELECT used_day FROM ${asideName("tags", number)} AS deleted WHERE deleted.tag = tags.tag`;
+    const aside = asideName("tags", number);
+    const usedBefore = `SELECT used_day FROM ${aside} AS old WHERE old.tag = tags.tag`;
     const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
-    tx.write(keepUse, JSON.stringify(back.map(({ tag }) => tag)));
+    const json = JSON.stringify(back.map(({ tag }) => tag));
+    if (columnsIn(tx, aside).includes("used_day")) tx.write(keepUse, json);
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 
@@ -231,12 +234,16 @@ export class Restoring implements Feature {
 /** Copies those rows of a table that was set aside which the current one does not have. */
 function copy(tx: Tx, table: string, generation: number, condition: string, json: string): void {
   const aside = asideName(table, generation);
-  const [row] = readRows(tx.sql, `SELECT * FROM ${aside} LIMIT 1` as `SELECT ${string}`);
-  if (row === undefined) return;
-  // A later release may have added columns to the current table.
-  const columns = Object.keys(row).join(", ");
+  const columns = columnsIn(tx, aside).join(", ");
+  if (columns === "") return;
   tx.write(
     `INSERT OR IGNORE INTO ${table} (${columns}) SELECT ${columns} FROM ${aside} WHERE ${condition}`,
     json,
   );
+}
+
+/** The columns of a table that was set aside; a later release may have added some to the current one. None: it is empty. */
+function columnsIn(tx: Tx, aside: string): string[] {
+  const [row] = readRows(tx.sql, `SELECT * FROM ${aside} LIMIT 1` as `SELECT ${string}`);
+  return Object.keys(row ?? {});
 }

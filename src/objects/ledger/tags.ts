@@ -21,6 +21,9 @@ const historyJob = "forget-history";
 
 const forgetBatch = 500;
 
+/** So many rows of KV are marked one by one. */
+const fewTags = 24;
+
 /** The least time between two rounds of forgetting. A move may be kept longer by up to this time. */
 const roundMs = 3_600_000;
 
@@ -99,9 +102,9 @@ export class Tags implements Feature {
     return this.read(tag)?.sequence ?? last ?? 0;
   }
 
-  /** The tags that point at a digest. */
+  /** The tags that point at a digest, in ASCII order. */
   pointingAt(digest: Digest): Tag[] {
-    const query = "SELECT tag FROM tags WHERE digest = ?";
+    const query = "SELECT tag FROM tags WHERE digest = ? ORDER BY tag";
     return readRows<{ tag: Tag }>(this.#host.sql, query, digest).map(({ tag }) => tag);
   }
 
@@ -170,10 +173,30 @@ export class Tags implements Feature {
     if (digest === undefined) tx.write("DELETE FROM tags WHERE tag = ?", tag);
     else tx.write(point, tag, digest, sequence, now);
     this.#outbox.mark(tx, { kind: "tag", tag });
+    this.#host.announceSoon(tx);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     if (from !== undefined) this.#untagged.removeLater(tx, [from]);
     this.#recordMove(tx, tag, from, digest, origin);
     return true;
+  }
+
+  /** Deletes all tags that point at a digest. They may be thousands, so it takes a few statements. Returns them. */
+  removeAllOf(tx: Tx, digest: Digest, origin: Origin): Tag[] {
+    const pointing = this.pointingAt(digest);
+    if (pointing.length === 0) return [];
+    const { due, clock, settings } = this.#host;
+    const now = clock.now();
+    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor)
+      SELECT tag, digest, NULL, ?, ? FROM tags WHERE digest = ? ORDER BY tag`;
+    tx.write(add, now, origin.actor, digest);
+    // Few are written to KV at once, without a row for each in the outbox.
+    if (pointing.length > fewTags)
+      this.#outbox.markAll(tx, "tag", "SELECT tag AS id FROM tags WHERE digest = ?", digest);
+    else for (const tag of pointing) this.#outbox.mark(tx, { kind: "tag", tag });
+    tx.write("DELETE FROM tags WHERE digest = ?", digest);
+    if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
+    for (const tag of pointing) this.#recordMove(tx, tag, digest, undefined, origin);
+    return pointing;
   }
 
   /** Deletes a tag but not its manifest. Error: `MANIFEST_UNKNOWN`. */

@@ -1,11 +1,10 @@
 /** `/api/v1/accounts` */
 
 import type { accounts } from "../../../contract/accounts.ts";
-import { networkOf } from "../../../oci/address.ts";
 import { failure, type Result } from "../../../oci/errors.ts";
 import type { Account, AccountPut } from "../../../rpc/api.ts";
 import { authCacheOf } from "../../auth/authenticate.ts";
-import { hashPassword } from "../../auth/passwords.ts";
+import { deriveNewPassword } from "../../auth/login.ts";
 import { adminName, federatedUser } from "../../auth/principal.ts";
 import type { Context } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
@@ -71,12 +70,6 @@ async function derivePassword(
   password: string | undefined,
 ): Promise<Result<{ derived: Pick<AccountPut, "password"> }>> {
   if (password === undefined) return { ok: true, derived: {} };
-  const slot = authCacheOf(registry).throttle.acquireForNewPassword(networkOf(address));
-  if (slot === undefined) return failure("TOOMANYREQUESTS");
-  try {
-    await slot.start();
-    return { ok: true, derived: { password: await hashPassword(password) } };
-  } finally {
-    slot.release();
-  }
+  const derived = await deriveNewPassword(authCacheOf(registry), password, address);
+  return derived.ok ? { ok: true, derived: { password: derived.hash } } : derived;
 }

@@ -1,6 +1,7 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
+import { verbs } from "../../../oci/grant.ts";
 import { addressByName } from "../../../oci/upstream.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import {
@@ -10,6 +11,7 @@ import {
   visibilityOf,
 } from "../../../registry/repositories.ts";
 import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
+import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { eventOrigin } from "../../context.ts";
@@ -34,6 +36,13 @@ function view(registry: Registry, repository: ListedRepository) {
   };
 }
 
+function summaryView({ pushedAtMs, ...summary }: RepositorySummary) {
+  return {
+    ...summary,
+    ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
+  };
+}
+
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
   "/repositories": {
     GET: async (call) => {
@@ -48,18 +57,22 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
     },
   },
   "/repositories/{name}": {
-    GET: async ({ registry, repository }) => {
+    GET: async ({ registry, repository, access }) => {
       const catalog = registry.catalog();
-      const [listed, tags] = await Promise.all([
+      const [listed, tags, summary] = await Promise.all([
         catalog.repository(repository),
         catalog.tagPulls(repository, maxTagPulls),
+        registry.ledger(repository).summary(),
       ]);
-      if (listed === undefined) return failure("NAME_UNKNOWN", { repository });
+      if (listed === undefined || summary === undefined) return failure("NAME_UNKNOWN", { repository });
       const visibility = visibilityOf(registry.settings, repository, listed);
       const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
-      return { status: 200, body: { ...view(registry, { ...listed, visibility }), tagPulls } };
+      // Whoever is here may pull, if only because it is public.
+      const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
+      const viewed = view(registry, { ...listed, visibility });
+      return { status: 200, body: { ...viewed, ...summaryView(summary), may, tagPulls } };
     },
 
     PATCH: async (call) => {

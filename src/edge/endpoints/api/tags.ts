@@ -1,16 +1,33 @@
 /** `/api/v1/repositories/{name}/tags` */
 import type { tags } from "../../../contract/tags.ts";
 import { failure } from "../../../oci/errors.ts";
-import { describeTag, describeTags } from "../../../registry/facts.ts";
+import type { TagOrder } from "../../../oci/version-order.ts";
+import { type Asked, describeTag, describeTags, findTags } from "../../../registry/facts.ts";
 import { restoreTag, tagHistory } from "../../../registry/restore.ts";
 import { eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 import { tagView } from "./facts.ts";
 
+/** A page of tags in another order than that of their names, or by a part of their names. `last` is a position. */
+async function searchTags(
+  asked: Asked,
+  { query = "", sort = "name" }: { query?: string | undefined; sort?: TagOrder | undefined },
+  { last, limit }: { last: string; limit: number },
+) {
+  const offset = Number(last);
+  if (!Number.isSafeInteger(offset) || offset < 0) return failure("PAGE_INVALID");
+  const found = await findTags(asked, { query, order: sort, offset, limit });
+  if (!found.ok) return found;
+  const tags = found.entries.map((entry) => ({ ...tagView(entry), referrers: entry.referrers }));
+  return { status: 200 as const, body: { tags }, next: found.next?.toString() };
+}
+
 export const tagHandlers: HandlersOf<typeof tags> = {
   "/repositories/{name}/tags": {
     GET: async (call) => {
-      const listed = await describeTags(call, call.page);
+      const { query, page } = call;
+      if (query.query !== undefined || query.sort !== undefined) return searchTags(call, query, page);
+      const listed = await describeTags(call, page);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
       return {

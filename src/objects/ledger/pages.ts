@@ -1,0 +1,42 @@
+/** What a ledger answers to pages about its repository, and its announcement to the object that finds repositories. */
+import { failure, type Result } from "../../oci/errors.ts";
+import type { Digest } from "../../oci/reference.ts";
+import type { Page } from "../../rpc/api.ts";
+import type {
+  LedgerViews,
+  ManifestView,
+  NamedMove,
+  RepositorySummary,
+  TagsWanted,
+} from "../../rpc/ledger-views.ts";
+import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
+import { LedgerObject } from "./object.ts";
+import { findTags, listMoves, listUntagged, summarise, viewManifest } from "./views.ts";
+
+/** A ledger as pages see it; see {@link LedgerViews} for what each method does. */
+export abstract class LedgerPages extends LedgerObject implements LedgerViews {
+  async summary(): Promise<RepositorySummary | undefined> {
+    return this.exists ? summarise(this.sql) : undefined;
+  }
+
+  async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {
+    return this.exists ? { ok: true, ...findTags(this.sql, wanted) } : failure("NAME_UNKNOWN");
+  }
+
+  async view(digest: Digest): Promise<Result<{ view: ManifestView }>> {
+    const view = this.exists ? viewManifest(this.sql, this.parts.manifests, digest) : undefined;
+    return view === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, view };
+  }
+
+  async history(before: number, limit: number): Promise<Result<{ page: Page<NamedMove> }>> {
+    return this.exists ? { ok: true, page: listMoves(this.sql, before, limit) } : failure("NAME_UNKNOWN");
+  }
+
+  async untagged(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
+    return this.exists ? { ok: true, page: listUntagged(this.sql, last, limit) } : failure("NAME_UNKNOWN");
+  }
+
+  async announceAll(): Promise<void> {
+    if (this.exists) this.change(undefined, (tx) => this.parts.search.wholly(tx));
+  }
+}

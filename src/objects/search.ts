@@ -1,0 +1,102 @@
+/**
+ * Finds repositories and tags. All that it has is derived: the ledgers announce themselves to it (ledger/search.ts), and
+ * isolates report pulls. A new object, and one that is told to, reads the catalog's list and has each ledger announce
+ * itself.
+ */
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "../bindings.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { PullCount } from "../metrics/meter.ts";
+import type { RepositoryName } from "../oci/reference.ts";
+import type {
+  FoundRepository,
+  FoundTag,
+  SearchApi,
+  SearchEntry,
+  SearchPage,
+  SearchQuery,
+  TagChange,
+} from "../rpc/search-api.ts";
+import { catalogStub, repositoryStub } from "../rpc/stubs.ts";
+import { type DueRow, DueTable } from "./due.ts";
+import { applySchema } from "./schema.ts";
+import { findRepositories, findTags } from "./search/find.ts";
+import { createTextIndex, searchSchema } from "./search/schema.ts";
+import { SearchStore } from "./search/store.ts";
+import { hasTable, type Tx, transaction } from "./sql.ts";
+
+/** The job that reads all repositories again. Its id is the name after which it goes on. */
+const rebuildJob = "rebuild";
+
+/** How many repositories are read again at a time. */
+const rebuildBatch = 50;
+
+/** The object; see {@link SearchApi} for what each method does. */
+export class Search extends DurableObject<Env> implements SearchApi {
+  readonly #clock: Clock;
+  readonly #due: DueTable;
+  readonly #store: SearchStore;
+  readonly #hasText: boolean;
+
+  constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
+    super(ctx, env);
+    const { storage } = ctx;
+    this.#clock = clock;
+    this.#due = new DueTable(storage, clock);
+    this.#hasText = transaction(storage, (tx) => {
+      const isNew = !hasTable(tx.sql, "repositories");
+      applySchema(tx, searchSchema);
+      if (isNew) this.#due.set(tx, rebuildJob, "", clock.now());
+      return createTextIndex(tx);
+    });
+    this.#store = new SearchStore(storage.sql, this.#hasText);
+    void this.#due.wake();
+  }
+
+  override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
+    await this.#due.runAlarm({ [rebuildJob]: (rows) => this.#readAgain(rows) }, invocation);
+  }
+
+  async put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void> {
+    this.#change((tx) => this.#store.put(tx, entry, tags, isWhole));
+  }
+
+  async remove(name: RepositoryName, version: number): Promise<void> {
+    this.#change((tx) => this.#store.remove(tx, name, version));
+  }
+
+  async addPulls(pulls: PullCount[], now: number): Promise<void> {
+    this.#change((tx) => this.#store.addPulls(tx, pulls, now));
+  }
+
+  async findRepositories(query: SearchQuery): Promise<SearchPage<FoundRepository>> {
+    return findRepositories(this.ctx.storage.sql, this.#hasText, query);
+  }
+
+  async findTags(query: SearchQuery): Promise<SearchPage<FoundTag>> {
+    return findTags(this.ctx.storage.sql, this.#hasText, query);
+  }
+
+  async rebuild(): Promise<void> {
+    this.#change((tx) => this.#due.set(tx, rebuildJob, "", this.#clock.now()));
+  }
+
+  #change(work: (tx: Tx) => void): void {
+    transaction(this.ctx.storage, work);
+    this.#due.arm();
+  }
+
+  /** Lists the next repositories as the catalog has them, and has their ledgers announce themselves. */
+  async #readAgain(rows: DueRow[]): Promise<void> {
+    for (const { id: after } of rows) {
+      const { entries, more } = await catalogStub(this.env).listRepositories("", after, rebuildBatch);
+      await Promise.all(entries.map(({ name }) => repositoryStub(this.env, name).announceAll()));
+      transaction(this.ctx.storage, (tx) => {
+        for (const entry of entries) this.#store.list(tx, entry);
+        this.#due.clear(tx, rebuildJob, after);
+        const last = entries.at(-1);
+        if (more && last !== undefined) this.#due.set(tx, rebuildJob, last.name, this.#clock.now());
+      });
+    }
+  }
+}

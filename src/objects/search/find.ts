@@ -1,0 +1,184 @@
+/**
+ * Finds repositories and tags among those that the caller may see. Whatever the caller typed is data: it is bound, and
+ * quoted for the index of texts.
+ */
+import { matchesPattern } from "../../oci/grant.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
+import type {
+  FoundRepository,
+  FoundTag,
+  SearchOrder,
+  SearchPage,
+  SearchQuery,
+} from "../../rpc/search-api.ts";
+import { readRows } from "../sql.ts";
+
+/** The length from which on a word is found anywhere; a shorter one is found where a segment of a name begins. */
+const shortestIndexed = 3;
+
+/** How many words of a text count. */
+const maxWords = 8;
+
+type RepositoryRow = Omit<FoundRepository, "kinds" | "platforms"> & { kinds: string; platforms: string };
+
+/** A condition in SQL with the values that it binds. */
+type Condition = { sql: string; values: (string | number | null)[] };
+
+/** A page of the repositories that match. */
+export function findRepositories(
+  sql: SqlStorage,
+  hasText: boolean,
+  query: SearchQuery,
+): SearchPage<FoundRepository> {
+  const words = wordsOf(query.text);
+  const where = all([
+    ...words.map((word) => wordCondition(word, hasText)),
+    ...filters(query),
+    visible(query),
+  ]);
+  const order = orderOf(query.order, words[0]);
+  const found = readRows<RepositoryRow>(
+    sql,
+    `SELECT name, visibility, description, tags, size AS sizeBytes, pushed_at AS pushedAtMs, pushed_by AS pushedBy,
+       used_day AS usedDay, kinds, platforms, pulls, last_pulled_at AS lastPulledAtMs
+     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ? OFFSET ?`,
+    ...where.values,
+    ...order.values,
+    query.limit + 1,
+    query.offset,
+  );
+  const { entries, next } = pageOf(found, query, ({ name, visibility }) => ({ name, visibility }));
+  const shown = entries.map(({ kinds, platforms, ...entry }) => {
+    return { ...entry, kinds: JSON.parse(kinds), platforms: JSON.parse(platforms) };
+  });
+  return { entries: shown, next };
+}
+
+/** A page of the tags that match: `name:tag`, the beginning of a tag, or the beginning of a digest. */
+export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery): SearchPage<FoundTag> {
+  const text = query.text.trim();
+  const isDigest = /^sha(256|512):/.test(text);
+  const colon = isDigest ? 0 : text.lastIndexOf(":");
+  const words = isDigest || colon < 0 ? [] : wordsOf(text.slice(0, colon));
+  const wanted = isDigest ? text.toLowerCase() : text.slice(colon + 1);
+  const column = isDigest ? "digest" : "tag";
+  if (wanted === "" && words.length === 0) return { entries: [], next: undefined };
+  const where = all([
+    ...words.map((word) => wordCondition(word, hasText)),
+    ...filters(query),
+    visible(query),
+    { sql: `tags.${column} >= ? AND tags.${column} < ?`, values: [wanted, `${wanted}\u{10ffff}`] },
+  ]);
+  const found = readRows<FoundTag & { visibility: string }>(
+    sql,
+    `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
+     WHERE ${where.sql} ORDER BY tag, name LIMIT ? OFFSET ?`,
+    ...where.values,
+    query.limit + 1,
+    query.offset,
+  );
+  const page = pageOf(found, query, ({ repository, visibility }) => ({ name: repository, visibility }));
+  return { ...page, entries: page.entries.map(({ visibility: _, ...tag }) => tag) };
+}
+
+/** The words of a text, in lower case. */
+function wordsOf(text: string): string[] {
+  return text.toLowerCase().split(/\s+/).filter(Boolean).slice(0, maxWords);
+}
+
+function wordCondition(word: string, hasText: boolean): Condition {
+  if ([...word].length < shortestIndexed) return { sql: "instr('/' || name, '/' || ?) > 0", values: [word] };
+  if (!hasText)
+    return { sql: "(instr(name, ?) > 0 OR instr(lower(description), ?) > 0)", values: [word, word] };
+  return {
+    sql: "id IN (SELECT rowid FROM repository_text WHERE repository_text MATCH ?)",
+    values: [`"${word.replaceAll('"', '""')}"`],
+  };
+}
+
+function filters({ kind, platform, visibility }: SearchQuery): Condition[] {
+  const found: Condition[] = [];
+  if (visibility !== undefined) found.push({ sql: "visibility = ?", values: [visibility] });
+  if (kind !== undefined) found.push({ sql: "instr(kinds, ?) > 0", values: [JSON.stringify(kind)] });
+  if (platform !== undefined) {
+    found.push({ sql: "instr(platforms, ?) > 0", values: [JSON.stringify(platform)] });
+  }
+  return found;
+}
+
+function orderOf(order: SearchOrder, word: string | undefined): Condition {
+  switch (order) {
+    case "relevance":
+      if (word === undefined) return { sql: "name", values: [] };
+      return {
+        sql: `CASE WHEN name = ?1 THEN 0 WHEN '/' || name LIKE '%/' || ?1 THEN 1
+          WHEN instr('/' || name, '/' || ?1) > 0 THEN 2 WHEN instr(name, ?1) > 0 THEN 3 ELSE 4 END,
+          pulls DESC, name`.replaceAll("?1", "?"),
+        values: [word, word, word, word],
+      };
+    case "name":
+      return { sql: "name", values: [] };
+    case "pushed":
+      return { sql: "pushed_at DESC, name", values: [] };
+    case "pulled":
+      return {
+        sql: "max(coalesce(used_day, 0), coalesce(last_pulled_at / 86400000, 0)) DESC, name",
+        values: [],
+      };
+    case "pulls":
+      return { sql: "pulls DESC, name", values: [] };
+    case "size":
+      return { sql: "size DESC, name", values: [] };
+  }
+}
+
+/**
+ * What the caller may see, as ranges of names and public repositories, both found by an index. A pattern with a star in
+ * the middle allows less than its range: {@link pageOf} looks at that.
+ */
+function visible({ readable }: SearchQuery): Condition {
+  const narrowing = readable.filter((patterns) => !patterns.includes("**"));
+  if (narrowing.length === 0) return { sql: "1", values: [] };
+  const sets = narrowing.map(
+    () => `SELECT repositories.id FROM json_each(?) AS range
+      JOIN repositories ON name >= range.value ->> 0 AND name < range.value ->> 1`,
+  );
+  const inAll = sets.map((set) => `id IN (${set})`).join(" AND ");
+  return {
+    sql: `(visibility = 'public' OR (${inAll}))`,
+    values: narrowing.map((patterns) => JSON.stringify(patterns.map(rangeOf))),
+  };
+}
+
+/** The range of names that a pattern could match: from the first text, up to but without the second. */
+function rangeOf(pattern: string): [from: string, until: string] {
+  const star = pattern.indexOf("*");
+  if (star < 0) return [pattern, `${pattern}\0`];
+  const prefix = pattern.slice(0, star);
+  return [prefix, `${prefix}\u{10ffff}`];
+}
+
+function isReadable(name: RepositoryName, visibility: string, readable: string[][]): boolean {
+  if (visibility === "public") return true;
+  return readable.every((patterns) => patterns.some((pattern) => matchesPattern(pattern, name)));
+}
+
+/** The entries of a page that the caller may see. */
+function pageOf<T>(
+  found: T[],
+  { readable, limit, offset }: SearchQuery,
+  facts: (entry: T) => { name: RepositoryName; visibility: string },
+): SearchPage<T> {
+  const entries = found.slice(0, limit).filter((entry) => {
+    const { name, visibility } = facts(entry);
+    return isReadable(name, visibility, readable);
+  });
+  return { entries, next: found.length > limit ? offset + limit : undefined };
+}
+
+function all(conditions: Condition[]): Condition {
+  return {
+    sql: conditions.map(({ sql }) => sql).join(" AND ") || "1",
+    values: conditions.flatMap(({ values }) => values),
+  };
+}

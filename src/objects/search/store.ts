@@ -1,0 +1,144 @@
+/** What the object that finds repositories keeps of them, in SQL. */
+import type { PullCount } from "../../metrics/meter.ts";
+import type { RepositoryName } from "../../oci/reference.ts";
+import type { ListedRepository } from "../../rpc/api.ts";
+import type { SearchEntry, TagChange } from "../../rpc/search-api.ts";
+import { day } from "../../units.ts";
+import { firstRow, inPieces, type Tx } from "../sql.ts";
+
+type Known = { id: number; version: number; description: string };
+
+/** Repositories and their tags, as their ledgers announced them. */
+export class SearchStore {
+  readonly #sql: SqlStorage;
+  /** Whether there is an index of texts. */
+  readonly #hasText: boolean;
+
+  constructor(sql: SqlStorage, hasText: boolean) {
+    this.#sql = sql;
+    this.#hasText = hasText;
+  }
+
+  /** Replaces what is known of a repository, unless something newer is known. */
+  put(tx: Tx, entry: SearchEntry, tags: TagChange[], isWhole: boolean): void {
+    const { name, visibility, description, version } = entry;
+    const known = this.#find(name);
+    if (Math.max(known?.version ?? 0, this.#removedAt(name)) >= version) return;
+    const values = [
+      visibility,
+      description,
+      version,
+      entry.tags,
+      entry.sizeBytes,
+      entry.pushedAtMs,
+      entry.pushedBy,
+      entry.usedDay,
+      JSON.stringify(entry.kinds),
+      JSON.stringify(entry.platforms),
+    ];
+    const id = this.#write(tx, name, description, known, () =>
+      tx.write(
+        `UPDATE repositories SET visibility = ?, description = ?, version = ?, tags = ?, size = ?, pushed_at = ?,
+           pushed_by = ?, used_day = ?, kinds = ?, platforms = ? WHERE name = ?`,
+        ...values,
+        name,
+      ),
+    );
+    this.#putTags(tx, id, tags, isWhole);
+  }
+
+  /** Lists a repository that its ledger has not announced yet, as the catalog knows it. */
+  list(tx: Tx, { name, visibility, description, pulls, lastPulledAtMs }: ListedRepository): void {
+    const known = this.#find(name);
+    if (known === undefined) {
+      this.#write(tx, name, description, known, () =>
+        tx.write(
+          "UPDATE repositories SET visibility = ?, description = ? WHERE name = ?",
+          visibility,
+          description,
+          name,
+        ),
+      );
+    }
+    const count = "UPDATE repositories SET pulls = max(pulls, ?), last_pulled_at = ? WHERE name = ?";
+    tx.write(count, pulls, lastPulledAtMs, name);
+  }
+
+  /** Removes a repository, unless it was announced again since. */
+  remove(tx: Tx, name: RepositoryName, version: number): void {
+    const known = this.#find(name);
+    if (known !== undefined && known.version > version) return;
+    tx.write("DELETE FROM removals WHERE version < ?", version - day);
+    tx.write("INSERT OR REPLACE INTO removals (name, version) VALUES (?, ?)", name, version);
+    if (known === undefined) return;
+    if (this.#hasText) this.#unindex(tx, known.id, name, known.description);
+    tx.write("DELETE FROM tags WHERE repository = ?", known.id);
+    tx.write("DELETE FROM repositories WHERE id = ?", known.id);
+  }
+
+  /** Adds pulls up. */
+  addPulls(tx: Tx, pulls: readonly PullCount[], now: number): void {
+    for (const { repository, pulls: count } of pulls) {
+      const add = "UPDATE repositories SET pulls = pulls + ?, last_pulled_at = ? WHERE name = ?";
+      tx.write(add, count, now, repository);
+    }
+  }
+
+  #find(name: RepositoryName): Known | undefined {
+    const query = "SELECT id, version, description FROM repositories WHERE name = ?";
+    return firstRow<Known>(this.#sql, query, name);
+  }
+
+  #removedAt(name: RepositoryName): number {
+    const query = "SELECT version FROM removals WHERE name = ?";
+    return firstRow<{ version: number }>(this.#sql, query, name)?.version ?? 0;
+  }
+
+  /** Makes the row if there is none, has it written, and keeps the index of texts like it. Returns its id. */
+  #write(
+    tx: Tx,
+    name: RepositoryName,
+    description: string,
+    known: Known | undefined,
+    write: () => void,
+  ): number {
+    const add = `INSERT INTO repositories (name, visibility, description, version) VALUES (?, 'private', '', 0)
+      RETURNING id`;
+    const id = known?.id ?? tx.writeOne<{ id: number }>(add, name).id;
+    write();
+    if (this.#hasText && known?.description !== description) {
+      if (known !== undefined) this.#unindex(tx, id, name, known.description);
+      const index = "INSERT INTO repository_text (rowid, name, description) VALUES (?, ?, ?)";
+      tx.write(index, id, name, description);
+    }
+    return id;
+  }
+
+  /** Source: SQLite, FTS5, "External Content Tables": the values that are removed must be those that were added. */
+  #unindex(tx: Tx, id: number, name: RepositoryName, description: string): void {
+    tx.write(
+      "INSERT INTO repository_text (repository_text, rowid, name, description) VALUES ('delete', ?, ?, ?)",
+      id,
+      name,
+      description,
+    );
+  }
+
+  #putTags(tx: Tx, id: number, tags: TagChange[], isWhole: boolean): void {
+    if (isWhole) tx.write("DELETE FROM tags WHERE repository = ?", id);
+    inPieces(tags, (json) => {
+      tx.write(
+        `DELETE FROM tags WHERE repository = ? AND tag IN
+           (SELECT value ->> 'tag' FROM json_each(?) WHERE value ->> 'digest' IS NULL)`,
+        id,
+        json,
+      );
+      return tx.write(
+        `INSERT OR REPLACE INTO tags (repository, tag, digest)
+           SELECT ?, value ->> 'tag', value ->> 'digest' FROM json_each(?) WHERE value ->> 'digest' IS NOT NULL`,
+        id,
+        json,
+      );
+    });
+  }
+}

@@ -1,0 +1,75 @@
+/** The interface of the object that finds repositories and tags. */
+import type { PullCount } from "../metrics/meter.ts";
+import type { ContentKind } from "../oci/manifest-summary.ts";
+import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { RepositoryInfo, Visibility } from "./api.ts";
+
+/**
+ * What a ledger announces of its repository. `version` grows from one announcement to the next, also over a deletion,
+ * so that a late one does not replace a newer one.
+ */
+export type SearchEntry = RepositoryInfo & {
+  version: number;
+  tags: number;
+  sizeBytes: number;
+  pushedAtMs: number | null;
+  pushedBy: string | null;
+  /** Counted from 1970. */
+  usedDay: number | null;
+  kinds: ContentKind[];
+  platforms: string[];
+};
+
+/** Where a tag points now; `null`: it does not exist. */
+export type TagChange = { tag: Tag; digest: Digest | null };
+
+/** A repository that was found. */
+export type FoundRepository = Omit<SearchEntry, "version"> & { pulls: number; lastPulledAtMs: number | null };
+
+/** A tag that was found. */
+export type FoundTag = { repository: RepositoryName; tag: Tag; digest: Digest };
+
+/** The orders of repositories. */
+export const searchOrders = ["relevance", "name", "pushed", "pulled", "pulls", "size"] as const;
+
+/** One of {@link searchOrders}. */
+export type SearchOrder = (typeof searchOrders)[number];
+
+/** What is searched for, and what the caller may see of it. */
+export type SearchQuery = {
+  /** As it was typed. */
+  text: string;
+  kind: ContentKind | undefined;
+  platform: string | undefined;
+  visibility: Visibility | undefined;
+  order: SearchOrder;
+  /** Patterns of names: each of the sets must have one that matches, unless the repository is public. */
+  readable: string[][];
+  offset: number;
+  limit: number;
+};
+
+/** A page of what was found. `next`: where the next page begins. */
+export type SearchPage<T> = { entries: T[]; next: number | undefined };
+
+/** The object that finds repositories. All that it has is derived from the ledgers and the catalog. */
+export interface SearchApi {
+  /** Replaces what is known of a repository; `isWhole`: the tags that are not named do not exist. */
+  put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void>;
+  remove(name: RepositoryName, version: number): Promise<void>;
+  addPulls(pulls: PullCount[], now: number): Promise<void>;
+  findRepositories(query: SearchQuery): Promise<SearchPage<FoundRepository>>;
+  /** Tags whose names begin with the text after the colon, or that point at the digest that the text begins. */
+  findTags(query: SearchQuery): Promise<SearchPage<FoundTag>>;
+  /** Begins to read all repositories again. */
+  rebuild(): Promise<void>;
+}
+
+/** The calls of {@link SearchApi} that may be repeated. */
+export const repeatableSearchCalls: ReadonlySet<keyof SearchApi> = new Set([
+  "put",
+  "remove",
+  "findRepositories",
+  "findTags",
+  "rebuild",
+]);

@@ -1,0 +1,156 @@
+/** A repository: its facts, how to pull from it, and its tags, history, description and settings. */
+import { type Answer, send } from "../api.ts";
+import { useData } from "../data.ts";
+import { formatBytes, formatCount } from "../format.ts";
+import { messages } from "../language.ts";
+import { Ago, Badge, Empty, Failed, Loading, useTitle } from "../parts/basics.tsx";
+import { Markdown } from "../parts/markdown.tsx";
+import { repositoryPath, type Tab, tabs, withQuery } from "../paths.ts";
+import { HistoryTab } from "./history.tsx";
+import { SettingsTab } from "./settings.tsx";
+import { TagsTab } from "./tags.tsx";
+import { UntaggedTab } from "./untagged.tsx";
+
+/** What is known of a repository. */
+export type Repository = Answer<"/repositories/{name}", "GET">;
+
+/** The screen. */
+export function RepositoryScreen({ name, tab }: { name: string; tab: Tab }) {
+  const read = (signal: AbortSignal) => send("GET", "/repositories/{name}", { params: { name }, signal });
+  const { data, error, reload } = useData(`repository ${name}`, read);
+  useTitle(name);
+  return (
+    <>
+      <Crumbs name={name} isHere />
+      {error !== undefined && <Failed error={error} retry={reload} />}
+      {error === undefined && (
+        <>
+          <Facts repository={data?.name === name ? data : undefined} />
+          <Tabs name={name} tab={tab} mayAdminister={data?.may.includes("admin") === true} />
+          {tab === "tags" && <TagsTab name={name} />}
+          {data?.name === name && <OtherTab repository={data} tab={tab} reload={reload} />}
+          {data === undefined && tab !== "tags" && <Loading />}
+        </>
+      )}
+    </>
+  );
+}
+
+function OtherTab({ repository, tab, reload }: { repository: Repository; tab: Tab; reload: () => void }) {
+  switch (tab) {
+    case "tags":
+      return null;
+    case "readme":
+      return <About description={repository.description} />;
+    case "history":
+      return <HistoryTab name={repository.name} mayPush={repository.may.includes("push")} />;
+    case "untagged":
+      return <UntaggedTab name={repository.name} />;
+    case "settings":
+      return <SettingsTab repository={repository} reload={reload} />;
+  }
+}
+
+/** The name of a repository, whose folders lead to what is in them. */
+export function Crumbs({ name, isHere = false }: { name: string; isHere?: boolean }) {
+  const segments = name.split("/");
+  const last = segments.pop() ?? "";
+  const folders = segments.map((segment, index) => {
+    const folder = `${segments.slice(0, index + 1).join("/")}/`;
+    return (
+      <span key={folder}>
+        <a href={withQuery("/search", { q: folder, sort: "name" })}>{segment}</a>
+        <span class="faint"> / </span>
+      </span>
+    );
+  });
+  return (
+    <div class="heading">
+      {isHere ? (
+        <h1 class="name">
+          {folders}
+          {last}
+        </h1>
+      ) : (
+        <p class="name">
+          {folders}
+          <a href={repositoryPath(name)}>{last}</a>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Facts({ repository }: { repository: Repository | undefined }) {
+  const words = messages();
+  if (repository === undefined) return <div class="facts waiting" />;
+  const { visibility, tags, stored, logical, pulls, pushedAt, pushedBy, lastUsed, lastPulledAt } = repository;
+  const used = [lastUsed, lastPulledAt?.slice(0, 10)]
+    .filter((day) => day !== undefined)
+    .toSorted()
+    .at(-1);
+  return (
+    <dl class="facts">
+      <div>
+        <dt>{words.repositories.visibility}</dt>
+        <dd>
+          <Badge tone={visibility}>{words.visibility[visibility]}</Badge>
+        </dd>
+      </div>
+      <div>
+        <dt>{words.repository.tags}</dt>
+        <dd>{formatCount(tags)}</dd>
+      </div>
+      <div>
+        <dt>{words.repository.stored}</dt>
+        <dd title={words.repository.logical(formatBytes(logical.bytes))}>{formatBytes(stored.bytes)}</dd>
+      </div>
+      <div>
+        <dt>{words.repository.pulls}</dt>
+        <dd>{formatCount(pulls)}</dd>
+      </div>
+      <div>
+        <dt>{words.repository.lastUse}</dt>
+        <dd>{used === undefined ? words.repository.never : <Ago time={used} />}</dd>
+      </div>
+      <div>
+        <dt>{words.repository.lastPush}</dt>
+        <dd>
+          <Ago time={pushedAt} />
+          {pushedBy !== undefined && <span class="faint"> {words.by(pushedBy)}</span>}
+        </dd>
+      </div>
+    </dl>
+  );
+}
+
+function Tabs({ name, tab, mayAdminister }: { name: string; tab: Tab; mayAdminister: boolean }) {
+  const words = messages().repository.tabs;
+  return (
+    <nav class="tabs" aria-label={name}>
+      {tabs
+        .filter((each) => each !== "settings" || mayAdminister)
+        .map((each) => (
+          <a key={each} href={repositoryPath(name, each)} aria-current={each === tab ? "page" : undefined}>
+            {words[each]}
+          </a>
+        ))}
+    </nav>
+  );
+}
+
+function About({ description }: { description: string }) {
+  const words = messages().readme;
+  if (description.trim() === "") {
+    return (
+      <Empty title={words.none}>
+        <p>{words.noneText}</p>
+      </Empty>
+    );
+  }
+  return (
+    <div class="card">
+      <Markdown text={description} />
+    </div>
+  );
+}

@@ -1,0 +1,274 @@
+/** Sessions of browsers: where the cookie counts, where it does not, and what ends it. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Answer } from "../support/answer.ts";
+import type { RequestOptions } from "../support/client.ts";
+import { admin, startClosedRegistry } from "../support/closed-registry.ts";
+
+const registry = await startClosedRegistry();
+const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
+await registry.as(admin).pushImage("team/app", "v1");
+await registry.as(admin).pushImage("other/app", "v1");
+
+/** What a browser says of a request that a page of the registry makes. */
+const ownPage = { "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json" };
+
+function signIn(account: string, password: string, headers = {}): Promise<Answer> {
+  const json = { account, password };
+  return registry.send("POST", "/api/v1/session", { json, headers: { ...ownPage, ...headers } });
+}
+
+function cookieOf(answer: Answer): string {
+  const [pair = ""] = (answer.headers.get("Set-Cookie") ?? "").split(";");
+  assert.match(pair, /^(__Host-)?stowage=./, answer.text);
+  registry.secrets.add(pair.slice(pair.indexOf("=") + 1));
+  return pair;
+}
+
+/** A request of a page by somebody who is signed in. */
+function browse(cookie: string, method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+  return registry.send(method, path, {
+    ...options,
+    headers: { ...ownPage, Cookie: cookie, ...options.headers },
+  });
+}
+
+async function newSession(name: string): Promise<{ cookie: string; password: string }> {
+  const { password } = await registry.account(name, grants);
+  return { cookie: cookieOf(await signIn(name, password)), password };
+}
+
+test("a session does what its account may, and no more", async () => {
+  const { cookie } = await newSession("anna");
+  const shown = await browse(cookie, "GET", "/api/v1/session");
+  assert.equal(shown.status, 200);
+  assert.deepEqual(
+    { ...shown.json<object>(), endsAt: undefined },
+    {
+      account: "anna",
+      isOpen: false,
+      isAdministrator: false,
+      isToken: false,
+      grants: [grants],
+      endsAt: undefined,
+    },
+  );
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 200);
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/other/app")).status, 403);
+  assert.equal((await browse(cookie, "GET", "/api/v1/accounts")).status, 403);
+});
+
+test("the cookie is for this host alone, cannot be read by scripts, and lasts twelve hours", async () => {
+  const { password } = await registry.account("attributes", []);
+  const plain = (await signIn("attributes", password)).headers.get("Set-Cookie") ?? "";
+  assert.match(plain, /^stowage=[^;]+; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/);
+  registry.secrets.add(plain.slice("stowage=".length, plain.indexOf(";")));
+});
+
+test("a cookie on /v2, /token and /metrics does nothing", async () => {
+  const { cookie } = await newSession("puller");
+  const administrator = cookieOf(await signIn(admin.name, admin.password));
+  for (const each of [cookie, administrator]) {
+    for (const path of [
+      "/v2/",
+      "/v2/_catalog",
+      "/v2/team/app/manifests/v1",
+      "/v2/team/app/tags/list",
+      "/metrics",
+    ]) {
+      assert.equal((await browse(each, "GET", path)).status, 401, path);
+    }
+    const issued = await browse(each, "GET", "/token?scope=repository:team/app:pull");
+    const token = issued.json<{ token: string }>().token;
+    registry.secrets.add(token);
+    assert.equal((await registry.send("GET", "/v2/team/app/manifests/v1", { as: token })).status, 401);
+  }
+});
+
+test("the cookie counts only where a page of the registry makes the request", async () => {
+  const { cookie } = await newSession("browser");
+  for (const site of ["none", "cross-site", "same-site"]) {
+    const { status } = await browse(cookie, "GET", "/api/v1/repositories/team/app", {
+      headers: { "Sec-Fetch-Site": site },
+    });
+    assert.equal(status, site === "none" ? 401 : 403, site);
+  }
+  const bare = await registry.send("GET", "/api/v1/repositories/team/app", { headers: { Cookie: cookie } });
+  assert.equal(bare.status, 401, "a request that says nothing of where it comes from");
+});
+
+test("without a session, pages get no challenge that makes the browser ask by itself, and others do", async () => {
+  for (const headers of [{ Cookie: "stowage=x.y" }, { "X-Requested-With": "stowage" }]) {
+    const page = await registry.send("GET", "/api/v1/repositories/team/app", {
+      headers: { ...ownPage, ...headers },
+    });
+    assert.equal(page.status, 401);
+    assert.match(page.headers.get("WWW-Authenticate") ?? "", /^Session /);
+  }
+  const other = await registry.send("GET", "/api/v1/repositories/team/app");
+  assert.match(other.headers.get("WWW-Authenticate") ?? "", /^Basic /);
+});
+
+const changes: [method: string, path: string, json?: object][] = [
+  ["POST", "/api/v1/session", { account: "victim", password: "a password" }],
+  ["DELETE", "/api/v1/session"],
+  ["PUT", "/api/v1/account/password", { current: "a password", password: "another password" }],
+  ["PATCH", "/api/v1/repositories/team/app", { visibility: "public" }],
+  ["POST", "/api/v1/repositories/team/app/tags/v1/restore", {}],
+  ["DELETE", "/api/v1/repositories/team/app"],
+  ["POST", "/api/v1/accounts/victim/tokens", { description: "stolen" }],
+  ["PUT", "/api/v1/accounts/intruder", { grants: [] }],
+  ["DELETE", "/api/v1/accounts/victim"],
+  ["POST", "/api/v1/gc", {}],
+  ["POST", "/api/v1/keys/rotate", {}],
+  ["POST", "/api/v1/webhooks", { url: "https://evil.example/", events: ["manifest.push"] }],
+];
+
+test("no change is made for a page of another site", async () => {
+  await registry.account("victim", grants);
+  const cookie = cookieOf(await signIn(admin.name, admin.password));
+  for (const [method, path, json] of changes) {
+    const body = json === undefined ? {} : { body: JSON.stringify(json) };
+    const foreign = { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" };
+    const port = { "Sec-Fetch-Site": "same-site", Origin: "http://127.0.0.1:1" };
+    for (const headers of [foreign, port, { ...port, "Sec-Fetch-Site": "same-origin" }]) {
+      const answer = await browse(cookie, method, path, { ...body, headers });
+      assert.equal(answer.status, 403, `${method} ${path}: ${answer.text}`);
+      assert.equal(answer.headers.get("Set-Cookie"), null);
+    }
+    // A form can send these types, and no other.
+    for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) {
+      if (path === "/api/v1/session") continue;
+      const answer = await browse(cookie, method, path, { ...body, headers: { "Content-Type": type } });
+      assert.equal(answer.status, 400, `${method} ${path} as ${type}: ${answer.text}`);
+    }
+  }
+  const repository = await registry.must(200, "GET", "/api/v1/repositories/team/app", { as: admin });
+  assert.equal(repository.json<{ visibility: string }>().visibility, "private");
+});
+
+const ends: Record<string, (name: string, password: string) => Promise<unknown>> = {
+  "a new password": (name) =>
+    registry.must(200, "PUT", `/api/v1/accounts/${name}`, {
+      as: admin,
+      json: { grants, password: "a new password" },
+    }),
+  disablement: (name) =>
+    registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, disabled: true } }),
+  "disablement that was undone": async (name) => {
+    await registry.must(200, "PUT", `/api/v1/accounts/${name}`, {
+      as: admin,
+      json: { grants, disabled: true },
+    });
+    await registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants } });
+  },
+  deletion: (name) => registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin }),
+  "deletion and another account of the same name": async (name, password) => {
+    await registry.must(204, "DELETE", `/api/v1/accounts/${name}`, { as: admin });
+    await registry.must(201, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, password } });
+  },
+};
+
+for (const [index, [what, end]] of Object.entries(ends).entries()) {
+  test(`${what} ends a session at once`, async () => {
+    const name = `ended-${index}`;
+    const { cookie, password } = await newSession(name);
+    assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 200);
+    await end(name, password);
+    assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 401);
+    const json = (await browse(cookie, "GET", "/api/v1/session")).json<{ account: null }>();
+    assert.equal(json.account, null);
+  });
+}
+
+test("a session has the grants that its account has now", async () => {
+  const { cookie } = await newSession("narrowed");
+  await registry.must(200, "PUT", "/api/v1/accounts/narrowed", { as: admin, json: { grants: [] } });
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 403);
+});
+
+test("signing out removes the cookie", async () => {
+  const { cookie } = await newSession("leaving");
+  const answer = await browse(cookie, "DELETE", "/api/v1/session");
+  assert.equal(answer.status, 204);
+  assert.match(answer.headers.get("Set-Cookie") ?? "", /^stowage=; Path=\/; Max-Age=0;/);
+});
+
+test("a cookie that was changed or cut is nothing", async () => {
+  const { cookie } = await newSession("forged");
+  const [payload = "", signature = ""] = cookie.slice(cookie.indexOf("=") + 1).split(".");
+  const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
+  const forged = Buffer.from(JSON.stringify({ ...claims, account: "admin" })).toString("base64url");
+  const values = [
+    `${forged}.${signature}`,
+    payload,
+    `${payload}.`,
+    `${payload}.${signature.slice(1)}`,
+    ".",
+    "",
+  ];
+  for (const value of values) {
+    const answer = await browse(`stowage=${value}`, "GET", "/api/v1/repositories/team/app");
+    assert.equal(answer.status, 401, value);
+  }
+});
+
+test("a generated token signs in as itself: its session ends with it and manages no account", async () => {
+  await registry.account("holder", grants);
+  const { id, secret } = await registry.generateToken("holder", {
+    grants: [{ repository: "team/app", verbs: ["pull"] }],
+  });
+  const cookie = cookieOf(await signIn("holder", secret));
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 200);
+  assert.equal((await browse(cookie, "GET", "/api/v1/accounts/holder/tokens")).status, 403);
+  const json = { current: secret, password: "the next password" };
+  assert.equal((await browse(cookie, "PUT", "/api/v1/account/password", { json })).status, 403);
+  await registry.must(204, "DELETE", `/api/v1/accounts/holder/tokens/${id}`, { as: admin });
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 401);
+});
+
+test("one's own password: the old one is needed, other sessions end, and this one goes on", async () => {
+  const { cookie, password } = await newSession("changing");
+  const other = cookieOf(await signIn("changing", password));
+  const next = "the next long password";
+  registry.secrets.add(next);
+  const wrong = { current: "not the password", password: next };
+  assert.equal((await browse(cookie, "PUT", "/api/v1/account/password", { json: wrong })).status, 403);
+  const right = { current: password, password: next };
+  const changed = await browse(cookie, "PUT", "/api/v1/account/password", { json: right });
+  assert.equal(changed.status, 204, changed.text);
+  assert.equal((await browse(other, "GET", "/api/v1/repositories/team/app")).status, 401);
+  assert.equal((await browse(cookieOf(changed), "GET", "/api/v1/repositories/team/app")).status, 200);
+  assert.equal((await signIn("changing", password)).status, 401);
+  assert.equal((await signIn("changing", next)).status, 200);
+});
+
+test("the password of admin is changed by a deployment alone", async () => {
+  const cookie = cookieOf(await signIn(admin.name, admin.password));
+  const json = { current: admin.password, password: "the next long password" };
+  assert.equal((await browse(cookie, "PUT", "/api/v1/account/password", { json })).status, 403);
+});
+
+test("wrong passwords count against the limits of failed logins", async () => {
+  await registry.account("guessed", grants);
+  const statuses: number[] = [];
+  for (let attempt = 0; attempt < 12; attempt++) statuses.push((await signIn("guessed", "a guess")).status);
+  assert.equal(statuses[0], 401);
+  assert.equal(statuses.at(-1), 429);
+});
+
+test("callers without a credential see public repositories, and nothing of others", async () => {
+  await registry.as(admin).pushImage("open/app", "v1");
+  await registry.setVisibility("open/app", "public");
+  const open = await registry.send("GET", "/api/v1/repositories/open/app", { headers: ownPage });
+  assert.equal(open.status, 200);
+  const hidden = await registry.send("GET", "/api/v1/repositories/team/app", { headers: ownPage });
+  const absent = await registry.send("GET", "/api/v1/repositories/team/none", { headers: ownPage });
+  const said = (answer: Answer) => answer.text.replace(/"requestId":"[^"]*"/, "");
+  assert.deepEqual([hidden.status, said(hidden)], [absent.status, said(absent)]);
+  const change = await registry.send("PATCH", "/api/v1/repositories/open/app", {
+    headers: ownPage,
+    json: { visibility: "private" },
+  });
+  assert.equal(change.status, 401);
+});
