@@ -38,7 +38,7 @@ const pauseMs = second;
  * How long bytes stay in memory for the fastest client, at most: less if what is stored can be read before the end.
  */
 const leaderMs = 100;
-const streamedLeaderMs = 20;
+const streamedLeaderMs = 5;
 
 /** How long a fetch goes on that nobody waits for, if it is not past half. */
 const aloneMs = minute;
