@@ -14,6 +14,7 @@ import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
+import { guessedNames } from "./workloads/names.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
 import { reads } from "./workloads/reads.ts";
 import { requests } from "./workloads/requests.ts";
@@ -33,6 +34,7 @@ const known: Workload[] = [
   dockerPush,
   latencyUnderPush,
   guessing,
+  guessedNames,
   pushMemory,
   startUp,
   webhooks,

@@ -12,18 +12,23 @@ import type { Target } from "./target.ts";
 
 /**
  * Starts it on a data directory and waits for its ready line. It is told to end in the end, and awaited. `under`: a
- * command that runs it and stays the process that was started. `vars`: variables of the Worker.
+ * command that runs it and stays the process that was started. `vars`: variables of the Worker. `env`: of its environment,
+ * which has its secrets.
  */
 export async function startProgram(
   data: string,
   under: string[] = [],
   vars: Variables = {},
+  env: Record<string, string> = {},
 ): Promise<Target & { pid: number } & AsyncDisposable> {
   const main = join(projectDirectory, "src", "local", "main.ts");
   const args = [main, "--port", "0", "--data", data, "--log", "none"];
   for (const [name, value] of Object.entries(vars)) args.push("--var", `${name}=${value}`);
   const [command = process.execPath, ...rest] = [...under, process.execPath, ...args];
-  const child = spawn(command, rest, { stdio: ["ignore", "pipe", "ignore"] });
+  const child = spawn(command, rest, {
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "ignore"],
+  });
   const end = async () => {
     const ended = once(child, "exit");
     child.kill("SIGTERM");

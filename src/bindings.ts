@@ -17,6 +17,7 @@ export interface Env extends Variables {
   CATALOG: DurableObjectNamespace;
   /** Finds repositories. Without it, the list of the catalog is searched. */
   SEARCH?: DurableObjectNamespace;
+  NAME_INDEX: DurableObjectNamespace;
   WEBHOOKS: DurableObjectNamespace;
   WEBHOOK_QUEUES: DurableObjectNamespace;
   FETCHES: DurableObjectNamespace;

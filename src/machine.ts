@@ -11,12 +11,17 @@ export type Machine = {
   blobShards: number;
   /** How many objects keep the upload sessions; 0: each session has its own. */
   uploadPools: number;
+  /** How many objects the index of names is divided between. */
+  nameIndexes: number;
 };
 
 /** The most shards: one for each first byte of a digest. */
 export const maxBlobShards = 256;
 
 const maxUploadPools = 64;
+
+/** How many objects have the index of names on the platform. */
+const platformNameIndexes = 16;
 
 /** Whether digests can be divided between so many shards. */
 export function isShardCount(count: unknown): count is number {
@@ -29,12 +34,19 @@ export function isShardCount(count: unknown): count is number {
  * @throws SettingError for anything but what it says: with another number of shards, nothing would be found.
  */
 export function parseMachine({ MACHINE: text }: Pick<Env, "MACHINE">): Machine {
-  if (text === undefined) return { blobShards: maxBlobShards, uploadPools: 0 };
-  const { blobShards, uploadPools, ...others } = parseObject(text);
-  const isPoolCount = Number.isInteger(uploadPools) && Number(uploadPools) >= 0;
-  const isKnown = isShardCount(blobShards) && isPoolCount && Number(uploadPools) <= maxUploadPools;
-  if (isKnown && Object.keys(others).length === 0) return { blobShards, uploadPools: Number(uploadPools) };
+  if (text === undefined)
+    return { blobShards: maxBlobShards, uploadPools: 0, nameIndexes: platformNameIndexes };
+  const { blobShards, uploadPools, nameIndexes, ...others } = parseObject(text);
+  const isKnown =
+    isShardCount(blobShards) &&
+    isWithin(uploadPools, 0, maxUploadPools) &&
+    isWithin(nameIndexes, 1, platformNameIndexes);
+  if (isKnown && Object.keys(others).length === 0) return { blobShards, uploadPools, nameIndexes };
   throw new SettingError("MACHINE", `MACHINE is ${JSON.stringify(text)}, which no local server says`);
+}
+
+function isWithin(value: unknown, least: number, most: number): value is number {
+  return Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
 }
 
 function parseObject(text: string): Record<string, unknown> {

@@ -8,6 +8,7 @@ export { BlobShard as Blobs } from "./objects/blob-shard.ts";
 export { Catalog } from "./objects/catalog.ts";
 export { Fetch } from "./objects/fetch.ts";
 export { Ledger as Repository } from "./objects/ledger.ts";
+export { NameIndex } from "./objects/name-index.ts";
 export { Search } from "./objects/search.ts";
 export { Upload } from "./objects/upload.ts";
 export { Upstream } from "./objects/upstream.ts";

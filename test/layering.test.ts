@@ -173,7 +173,11 @@ const rules: [rule: string, pattern: RegExp, isExempt?: (path: string) => boolea
     (path) => /^(log\.ts|cli\/|local\/)/.test(path),
   ],
   ["no object blocks the others while it waits", /\bblockConcurrencyWhile\b/],
-  ["the clock is passed in", /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/, (path) => /^local\//.test(path)],
+  [
+    "the clock is passed in",
+    /\bDate\.now\(|\bnew Date\(\)|unixepoch\(/,
+    (path) => /^(local|ui)\//.test(path),
+  ],
 ];
 
 test("what reads files or runs programs for a client is loaded by the command line alone", () => {

@@ -1,6 +1,7 @@
 /**
  * What pulls through the cache of an upstream ask of bindings, beside what the upstream is asked: exact numbers, which
- * test/costs/caching.test.ts holds against the running Worker. All in an isolate that has served the repository before.
+ * test/costs/caching.test.ts holds against the running Worker. An isolate asks the index
+ * of names once in ten minutes for a repository.
  */
 import type { Calls } from "./operations.ts";
 
@@ -46,6 +47,7 @@ export const cachedPulls = {
     does: "pull a tag that is not here",
     asked: "GET",
     calls: {
+      "NAME_INDEX.has": 1,
       "LEDGERS.tagStates": 2,
       "FETCHES.tag": 1,
       "UPSTREAM_STATES.admit": 1,
@@ -59,6 +61,7 @@ export const cachedPulls = {
     does: "pull a manifest by its digest that is not here",
     asked: "GET",
     calls: {
+      "NAME_INDEX.has": 1,
       "MANIFESTS.get": 1,
       "LEDGERS.manifest": 1,
       "FETCHES.manifest": 1,
@@ -75,6 +78,7 @@ export const cachedPulls = {
     does: "pull a layer of less than a part that is not here",
     asked: "GET",
     calls: {
+      "NAME_INDEX.has": 1,
       "MANIFESTS.get": 1,
       "LEDGERS.locateBlob": 1,
       ...fetched,
@@ -87,6 +91,7 @@ export const cachedPulls = {
     does: "pull a layer of 12 MiB that is not here",
     asked: "GET",
     calls: {
+      "NAME_INDEX.has": 1,
       "MANIFESTS.get": 1,
       "LEDGERS.locateBlob": 1,
       ...fetched,
@@ -101,6 +106,7 @@ export const cachedPulls = {
     does: "pull a layer that another cache of the upstream has",
     asked: "HEAD",
     calls: {
+      "NAME_INDEX.has": 1,
       "MANIFESTS.get": 2,
       "LEDGERS.locateBlob": 3,
       "FETCHES.fetch": 1,

@@ -86,7 +86,7 @@ ${scenarioTable(pullScenarios())}
 
 ## A million pushes of a config and five layers
 
-Each blob is looked for, not found, and pushed; then the manifest, with a tag. Once in a push the ledger asks who listens to events; where somebody does, each event is a row or two of the ledger, of \`Webhooks\` and of the queue.
+Each blob is looked for, not found, and pushed; then the manifest, with a tag. Once in a push the ledger asks who listens to events; where somebody does, each event is a row or two of the ledger, of \`Webhooks\` and of the queue. The first push to a name costs two calls more: the name is registered, and the write that found no ledger is repeated. All other pushes, and \`POST uploads/\` always, cost nothing for that.
 
 ${scenarioTable(pushScenarios())}
 
@@ -104,7 +104,7 @@ Kind, size, platforms and pusher are columns of a manifest's row, and the day of
 
 ## Every request
 
-Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). Once a day it tells a ledger of each manifest and each tag that is used (\`LEDGERS.recordUses\`, after the answer): a call, and a row for each whose day is not stored yet. What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
+Cold: in an isolate that has seen nothing. Warm: in one that has served the same before. Not in it: an isolate that sees its first bearer token asks for the keys that verify (\`CATALOG.signingKeys\`), and reports what it counted every 30 seconds at most (\`CATALOG.addCounts\`). Once a day it tells a ledger of each manifest and each tag that is used (\`LEDGERS.recordUses\`, after the answer): a call, and a row for each whose day is not stored yet. A bearer token says which of its repositories were registered in the index of names when it was issued; who comes with another credential, or with a token from before the first push, costs one \`NAME_INDEX.has\` more in an isolate that has not asked for ten minutes. What alarms do later is not in it either: they repeat deletes in KV, and collect what nothing references.
 
 ${operationTable()}
 `;

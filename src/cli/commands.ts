@@ -12,7 +12,7 @@ import { historyCommands } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
 import { proxyCommands } from "./commands/proxy.ts";
-import { rebuildCommand } from "./commands/rebuild.ts";
+import { rebuildCommands } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
 import { serveCommand } from "./commands/serve.ts";
@@ -38,7 +38,7 @@ export const commands: Command[] = [
   ...gcCommands,
   usageCommand,
   scrubCommand,
-  rebuildCommand,
+  ...rebuildCommands,
   ...historyCommands,
   ...uploadCommands,
   ...upstreamCommands,

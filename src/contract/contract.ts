@@ -10,6 +10,7 @@ import { explain } from "./explain.ts";
 import { gc } from "./gc.ts";
 import { keys } from "./keys.ts";
 import { manifests } from "./manifests.ts";
+import { nameIndex } from "./name-index.ts";
 import type { Method, Resource } from "./operation.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
@@ -46,6 +47,7 @@ export const contract = {
   usage,
   scrub,
   replica,
+  nameIndex,
 } as const satisfies Record<string, Resource>;
 
 /** The name of a resource. */

@@ -44,7 +44,7 @@ const referrer = v.object({
   referrers: v.array(
     v.object({
       ...referrerFields,
-      referrers: v.array(v.object({ ...referrerFields, referrers: v.array(v.unknown()) })),
+      referrers: v.array(v.object(referrerFields)),
     }),
   ),
 });

@@ -33,6 +33,9 @@ const newShards = 1;
 /** How many objects all upload sessions share: creating one per session would take a dozen syncs each. */
 const uploadPools = 4;
 
+/** How many objects have the index of names. If it changes, the index of every directory has to be built again. */
+const nameIndexes = 1;
+
 /** Data of earlier releases that is no longer read: copies for Miniflare, and the reserve file under its old name. */
 const obsolete = ["kv", "cache", "workflows", "r2", "ballast"];
 
@@ -65,7 +68,7 @@ export function prepareLayout(dataDirectory: string): DataLayout {
   for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
   syncDirectory(dataDirectory);
   for (const name of obsolete) rmSync(join(dataDirectory, name), { recursive: true, force: true });
-  return { folders, machine: { blobShards, uploadPools } };
+  return { folders, machine: { blobShards, uploadPools, nameIndexes } };
 }
 
 /** Makes the names in a directory survive a power cut. */

@@ -8,8 +8,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import type { PatternSets } from "../oci/grant.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import type { Adoption, BlobShardApi } from "../rpc/blob-shard-api.ts";
+import type { Adoption, AdoptionOutcome, BlobShardApi } from "../rpc/blob-shard-api.ts";
 import { reportIfDue } from "../rpc/report-counts.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "../rpc/scrub-report.ts";
 import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "../rpc/upkeep.ts";
@@ -25,7 +26,14 @@ import {
   writeTombstone,
 } from "./blob-shard/deletion.ts";
 import { type Condition, conditionOf, examine, readAgain, readAgainJob } from "./blob-shard/faults.ts";
-import { askAgain, askHolders, askTime, grantLease, type HolderId } from "./blob-shard/holders.ts";
+import {
+  askAgain,
+  askHolders,
+  askTime,
+  findMountSource,
+  grantLease,
+  type HolderId,
+} from "./blob-shard/holders.ts";
 import { makeShardParts, type ShardParts } from "./blob-shard/parts.ts";
 import { scrubDigests } from "./blob-shard/scrub.ts";
 import { isTombstone } from "./blob-shard/store.ts";
@@ -34,8 +42,6 @@ import { runScrub, scheduleScrub } from "./scrub/schedule.ts";
 import type { Tx } from "./sql.ts";
 
 const nothing = { objects: 0, bytes: 0 };
-
-type AdoptionOutcome = Awaited<ReturnType<BlobShardApi["adopt"]>>;
 
 /** Why bytes cannot be leased, by their keys. */
 type Rejection = Exclude<Condition, "good"> | "tombstoned";
@@ -57,7 +63,13 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   // ── Bytes ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async doom(digest: Digest, key: string, deleteAt: number): Promise<void> {
+  async doom(
+    digest: Digest,
+    key: string,
+    deleteAt: number,
+    isListed?: boolean,
+  ): Promise<"unlisted" | undefined> {
+    if (!this.#exists && isListed === false) return "unlisted";
     const { store, clock, settings } = this.#parts;
     const schedule = (tx: Tx) => {
       if (store.isContent(key) || isTombstone(store.scheduledDeletion(key))) return;
@@ -66,9 +78,15 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     };
     // The adoption that follows has the holder asked.
     this.#change(schedule, askTime(this.#parts, clock.now() + settings.leaseMs));
+    return undefined;
   }
 
-  async adopt(pushed: BlobLocation, repository: RepositoryName): Promise<AdoptionOutcome> {
+  async adopt(
+    pushed: BlobLocation,
+    repository: RepositoryName,
+    isListed?: boolean,
+  ): Promise<AdoptionOutcome> {
+    if (!this.#exists && isListed === false) return { ok: false, reason: "unlisted" };
     this.#parts.transaction((tx) => this.#parts.store.create(tx));
     const rejected: Rejected = new Map();
     for (;;) {
@@ -182,6 +200,15 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   async holders(digest: Digest, limit: number): Promise<RepositoryName[]> {
     return this.#exists ? this.#parts.store.holders(digest, limit) : [];
+  }
+
+  async mountSource(
+    digest: Digest,
+    patternSets: PatternSets,
+    target: RepositoryName,
+  ): Promise<RepositoryName | undefined> {
+    const { store, clock } = this.#parts;
+    return this.#exists ? findMountSource(store, digest, patternSets, target, clock.now()) : undefined;
   }
 
   async isHeldBy(digest: Digest, repository: RepositoryName): Promise<boolean> {

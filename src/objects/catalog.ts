@@ -25,6 +25,7 @@ import type {
   TokenPut,
   TokenRecord,
 } from "../rpc/api.ts";
+import type { KnownName } from "../rpc/name-index-api.ts";
 import { scrubJob } from "../rpc/scrub-report.ts";
 import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
 import { type Settings, settingsOf } from "../settings/settings.ts";
@@ -33,6 +34,7 @@ import { openReplica } from "../storage/replica.ts";
 import { Accounts } from "./catalog/accounts.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
+import { KnownObjects } from "./catalog/known-objects.ts";
 import { Metrics } from "./catalog/metrics.ts";
 import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
@@ -53,6 +55,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #audit: AuditLog;
   readonly #repositories: RepositoryList;
   readonly #metrics: Metrics;
+  readonly #objects: KnownObjects;
   readonly #due: DueTable;
   readonly #stores: Stores;
 
@@ -67,10 +70,13 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#audit = new AuditLog(storage.sql);
     this.#repositories = new RepositoryList(storage.sql);
     this.#metrics = new Metrics(storage.sql);
+    this.#objects = new KnownObjects(storage.sql);
     this.#due = new DueTable(storage, clock);
     this.#stores = { objects: env, bucket: openBucket(env), replica: openReplica(env), settings };
     this.#change((tx) => {
+      const isTakeover = KnownObjects.isOfEarlierRelease(tx.sql);
       applySchema(tx, catalogSchema);
+      if (isTakeover) this.#objects.takeOver(tx, clock.now());
       scheduleScrub(tx, { due: this.#due, clock, settings });
     });
     void this.#due.wake();
@@ -122,6 +128,24 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
 
   async repository(name: RepositoryName): Promise<ListedRepository | undefined> {
     return this.#repositories.find(name);
+  }
+
+  async repositoryNames(
+    last: string,
+    limit: number,
+  ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }> {
+    const { entries, more } = this.#repositories.ledgers(last, limit);
+    const isPublic = (name: RepositoryName) => this.#repositories.find(name)?.visibility === "public";
+    const names = entries.map((name) => ({ name, isPublic: isPublic(name) }));
+    return { names, more, settledAtMs: this.#objects.settledAtMs };
+  }
+
+  async addShard(name: string): Promise<void> {
+    this.#change((tx) => this.#objects.addShard(tx, name));
+  }
+
+  async shards(): Promise<string[]> {
+    return this.#objects.shards();
   }
 
   async tagPulls(repository: RepositoryName, limit: number): Promise<TagPulls[]> {

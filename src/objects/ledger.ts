@@ -11,7 +11,6 @@ import type { Origin } from "../oci/event.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type {
   LedgerApi,
-  ManifestPut,
   ManifestStat,
   Page,
   Referrer,
@@ -21,7 +20,7 @@ import type {
   SessionState,
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
-import type { LinkOutcome, LinkRequest } from "../rpc/link-request.ts";
+import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "../rpc/ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type {
@@ -42,6 +41,7 @@ import {
   listTags,
   readUsage,
 } from "./ledger/listing.ts";
+import { refusalByNewLedger } from "./ledger/manifests.ts";
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
 export class Ledger extends CachedLedger implements LedgerApi {
@@ -53,11 +53,18 @@ export class Ledger extends CachedLedger implements LedgerApi {
     return { name, visibility, description, ...(kind && { kind }) };
   }
 
-  async setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined> {
+  async setInfo(
+    change: RepositoryChange,
+    origin: Origin,
+    registered?: number,
+  ): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
-    const { repository } = this.parts;
+    const { repository, registration } = this.parts;
     const before = this.meta;
-    this.change(undefined, (tx) => repository.change(tx, before, change, origin));
+    this.change(undefined, (tx) => {
+      repository.change(tx, before, change, origin);
+      registration.note(tx, registered, true);
+    });
     // It is done, and the alarm tells the catalog where this fails.
     await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
@@ -85,15 +92,16 @@ export class Ledger extends CachedLedger implements LedgerApi {
     return this.parts.blobs.location(digest);
   }
 
-  async linkBlob({ repository, adoption, session, from, origin, born }: LinkRequest): Promise<LinkOutcome> {
+  async linkBlob(request: LinkRequest): Promise<LinkOutcome> {
+    const { adoption, session, from, origin, born } = request;
     const { clock, leases, sessions, blobs, cache } = this.parts;
     if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
     if (born === undefined && this.meta?.kind === "cache") return "read-only";
-    return this.change(repository, (tx) => {
+    return this.changeOrFound<LinkOutcome>(request, "unfounded", (tx, found) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
       if (session !== undefined && !sessions.close(tx, session, adoption.digest)) return "session-closed";
-      this.found(tx, origin);
+      found();
       if (born !== undefined) cache.claim(tx, born);
       if (blobs.link(tx, adoption, now) && born === undefined) blobs.recordLink(tx, adoption, origin, from);
       return "linked";
@@ -155,10 +163,13 @@ export class Ledger extends CachedLedger implements LedgerApi {
 
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
-  async putManifest(put: ManifestPut): Promise<Result> {
+  async putManifest(put: ManifestPut): Promise<PutOutcome> {
     if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
-    return this.change(put.repository, (tx) =>
-      this.parts.manifests.store(tx, put, () => this.found(tx, put.origin)),
+    // A name is not registered for a push that would be refused.
+    const refusal = this.meta === undefined ? refusalByNewLedger(put) : undefined;
+    if (refusal !== undefined) return refusal;
+    return this.changeOrFound<PutOutcome>(put, { ok: false, reason: "unfounded" }, (tx, found) =>
+      this.parts.manifests.store(tx, put, found),
     );
   }
 

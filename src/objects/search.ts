@@ -8,6 +8,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { PullCount } from "../metrics/meter.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { RepositoryInfo } from "../rpc/api.ts";
 import type {
   FoundRepository,
   FoundTag,
@@ -59,6 +60,10 @@ export class Search extends DurableObject<Env> implements SearchApi {
 
   async put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void> {
     this.#change((tx) => this.#store.put(tx, entry, tags, isWhole));
+  }
+
+  async putInfo(info: RepositoryInfo, version: number): Promise<void> {
+    this.#change((tx) => this.#store.putInfo(tx, info, version));
   }
 
   async remove(name: RepositoryName, version: number): Promise<void> {

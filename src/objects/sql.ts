@@ -103,6 +103,26 @@ export function transaction<T>(storage: TransactionalStorage, work: (tx: Tx) => 
   return storage.transactionSync(() => Transaction.run(storage.sql, work));
 }
 
+/** Thrown in a transaction that is to leave nothing behind, with what {@link transactionUnlessRefused} returns then. */
+export class Refused<T> extends Error {
+  readonly done: T;
+
+  constructor(done: T) {
+    super("the transaction was refused");
+    this.done = done;
+  }
+}
+
+/** Runs a transaction as {@link transaction} does. If its work throws {@link Refused}, nothing that it wrote is kept. */
+export function transactionUnlessRefused<T>(storage: TransactionalStorage, work: (tx: Tx) => T): T {
+  try {
+    return transaction(storage, work);
+  } catch (error) {
+    if (error instanceof Refused) return error.done;
+    throw error;
+  }
+}
+
 /** How much of a set is bound as one parameter: a parameter holds 2 MB, and a manifest of 4 MiB may reference more. */
 const itemsAPiece = 2000;
 

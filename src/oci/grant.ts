@@ -78,6 +78,27 @@ function matchesSegment(pattern: string, segment: string): boolean {
   return true;
 }
 
+/**
+ * Sets of patterns, such as those of an account and of its token. A name has to match a pattern of each set; without
+ * sets, no name matches.
+ */
+export type PatternSets = readonly (readonly string[])[];
+
+/** Whether a name matches a pattern of each set. */
+export function matchesPatternSets(sets: PatternSets, name: string): boolean {
+  return sets.length > 0 && sets.every((set) => set.some((pattern) => matchesPattern(pattern, name)));
+}
+
+/** What every name that matches a pattern begins with. */
+export function fixedPrefix(pattern: string): string {
+  return pattern.split("*", 1)[0] ?? "";
+}
+
+/** The patterns of the repositories on which grants allow a verb. */
+export function patternsFor(verb: Verb, grants: readonly Grant[]): string[] {
+  return grants.filter((grant) => grant.verbs.includes(verb)).map(({ repository }) => repository);
+}
+
 /** The first grant that allows a verb; `undefined` when none does. */
 export function findGrant(grants: Grant[], verb: Verb, repository: RepositoryName): Grant | undefined {
   return grants.find((grant) => grant.verbs.includes(verb) && matchesPattern(grant.repository, repository));

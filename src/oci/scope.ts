@@ -8,9 +8,16 @@ import { parseRepositoryName } from "./reference.ts";
 
 /**
  * An entry of a token's `access` claim. `denied` is our extension: access that was requested and not granted. If an
- * action is neither granted nor denied, it was not requested, and the client should get another token.
+ * action is neither granted nor denied, it was not requested, and the client should get another token. So is
+ * `registered`: the name was registered in the index of names when the token was issued.
  */
-export type AccessEntry = { type: string; name: string; actions: string[]; denied?: string[] };
+export type AccessEntry = {
+  type: string;
+  name: string;
+  actions: string[];
+  denied?: string[];
+  registered?: true;
+};
 
 /** How many scopes of one request are considered at most. */
 export const maxScopes = 100;
@@ -56,7 +63,7 @@ export function parseAccessClaim(claim: unknown): AccessEntry[] {
   if (!Array.isArray(claim)) return [];
   return claim.slice(0, maxScopes).flatMap((entry: unknown) => {
     if (typeof entry !== "object" || entry === null) return [];
-    const { type, name, actions, denied } = entry as Record<string, unknown>;
+    const { type, name, actions, denied, registered } = entry as Record<string, unknown>;
     if (typeof type !== "string" || typeof name !== "string" || !Array.isArray(actions)) return [];
     return [
       {
@@ -64,6 +71,7 @@ export function parseAccessClaim(claim: unknown): AccessEntry[] {
         name,
         actions: strings(actions),
         ...(Array.isArray(denied) ? { denied: strings(denied) } : {}),
+        ...(registered === true ? { registered } : {}),
       },
     ];
   });

@@ -17,7 +17,7 @@ function versionOf(tag: string): Version | undefined {
 }
 
 /** Sorts tags: the latest version first, a release before its pre-releases, then other names. */
-export function sortByVersion(tags: readonly string[]): string[] {
+export function sortByVersion<T extends string>(tags: readonly T[]): T[] {
   const known = tags.map((tag) => ({ tag, version: versionOf(tag) }));
   return known
     .sort(({ tag, version }, other) => {

@@ -35,7 +35,7 @@ export async function collect(
     return collected;
   };
   const phases = [
-    eachRepository(registry, (name) => run(registry.ledger(name))),
+    eachRepository(registry, (name) => run(registry.listedLedger(name))),
     eachShard(registry, (name) => run(registry.shardNamed(name))),
   ];
   const walked = await walk(registry, phases, cursor);
@@ -63,7 +63,7 @@ export async function readUsage(
 async function usagePage(registry: Registry, { last, limit }: PageRequest) {
   const { entries, more } = await registry.catalog().listRepositories("", last, limit);
   const usages = await mapAtOnce(entries, async ({ name }) => {
-    const usage = await registry.ledger(name).usage();
+    const usage = await registry.listedLedger(name).usage();
     return usage === undefined ? [] : [{ name, ...usage }];
   });
   return { entries: usages.flat(), more };
@@ -86,7 +86,9 @@ async function totalUsage(registry: Registry): Promise<TotalUsage> {
     }
     more = page.more && page.entries.length > 0;
   }
-  for (const shard of await mapAtOnce(registry.shardNames, (name) => registry.shardNamed(name).usage())) {
+  for (const shard of await mapAtOnce(await registry.listShards(), (name) =>
+    registry.shardNamed(name).usage(),
+  )) {
     total.stored = add(total.stored, shard.blobs);
     total.leaving = add(total.leaving, shard.leaving);
   }

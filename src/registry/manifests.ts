@@ -17,6 +17,7 @@ import {
   type Tag,
 } from "../oci/reference.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../rpc/api.ts";
+import { putManifest } from "../rpc/founding.ts";
 import { Unreachable } from "../rpc/stubs.ts";
 import type { ManifestRow } from "../storage/replica.ts";
 import type { Registry } from "./registry.ts";
@@ -140,7 +141,7 @@ export async function pushManifest(
   const { facts } = reading;
   const sparse = registry.settings.sparseManifests === "accept";
   const put = { repository, digest: computed, bytes, facts, tags, origin, sparse };
-  const stored = await registry.ledger(repository).putManifest(put);
+  const stored = await putManifest(registry.objects, put);
   if (!stored.ok) return stored;
   registry.cache.notePush(repository, computed);
   return { ok: true, digest: computed, subject: facts.subject };

@@ -7,6 +7,7 @@ import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
+import { nameIndexStub } from "../rpc/stubs.ts";
 import type { DiskState } from "../storage/disk-space.ts";
 import { withTimeout } from "../timeout.ts";
 import type { Registry } from "./registry.ts";
@@ -22,7 +23,8 @@ const limitMs = 3000;
 /** How long an isolate reuses the last results, as anybody may request them. */
 const rememberedMs = 5000;
 
-const nobody = "health-check" as RepositoryName;
+/** A name whose ledger is asked if any would do. Nobody has to have pushed to it. */
+export const nobody = "health-check" as RepositoryName;
 const nothing = `sha256:${"0".repeat(64)}` as Digest;
 
 /** Reads something that does not exist from each dependency. Nothing is written. */
@@ -37,7 +39,8 @@ function parts(registry: Registry): Record<string, () => Promise<unknown>> {
     ...(replica && { replica: () => replica.ping() }),
     bucket: () => registry.bucket.sizeOf("health-check"),
     catalog: () => registry.catalog().repository(nobody),
-    repository: () => registry.ledger(nobody).info(),
+    names: () => nameIndexStub(registry.objects, nobody).has(nobody),
+    repository: () => registry.listedLedger(nobody).info(),
     blobs: () => registry.shard(nothing).locate(nothing),
     upload: () => registry.upload(session.id).status(session, false),
     webhooks: () => registry.webhooks().pullPatterns(),
@@ -92,7 +95,7 @@ async function storedBytes(registry: Registry): Promise<number> {
   const now = registry.clock.now();
   const last = lastSums.get(registry);
   if (last !== undefined && last.until > now) return last.bytes;
-  const usages = await mapAtOnce(registry.shardNames, (name) => registry.shardNamed(name).usage());
+  const usages = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
   const bytes = usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
   lastSums.set(registry, { bytes, until: now + storedKeptMs });
   return bytes;

@@ -13,11 +13,11 @@ import { reportCounts } from "../rpc/report-counts.ts";
 import type { SearchApi } from "../rpc/search-api.ts";
 import {
   catalogStub,
+  listShards,
   namedShardStub,
   type ObjectBindings,
   repositoryStub,
   searchStub,
-  shardNames,
   shardStub,
   uploadStub,
   webhookQueueStub,
@@ -31,6 +31,7 @@ import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
 import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
+import { type AskedLedger, askedLedger, type RegisteredNames } from "./ledgers.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
 import { Uses } from "./uses.ts";
@@ -62,10 +63,15 @@ export interface Registry {
   readonly instance: string;
   readonly pullEvents: PullEvents;
   readonly uses: Uses;
-  ledger(name: RepositoryName): LedgerApi;
+  /** Names that are known to be registered in the index of names. */
+  readonly registered: RegisteredNames;
+  /** The ledger of a name, which the index of names is asked about first. */
+  ledger(name: RepositoryName): AskedLedger;
+  /** The ledger of a name that is known to be registered, because something lists it. */
+  listedLedger(name: RepositoryName): LedgerApi;
   shard(digest: Digest): BlobShardApi;
-  /** The names of all shards, in order. */
-  readonly shardNames: string[];
+  /** The names of the shards that may have data, in order. */
+  listShards(): Promise<string[]>;
   shardNamed(name: string): BlobShardApi;
   upload(id: string): UploadApi;
   catalog(): CatalogApi;
@@ -90,6 +96,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
   const known = registries.get(env);
   if (known !== undefined) return known;
   let secret: Uint8Array | undefined;
+  const registered: RegisteredNames = new ExpiringLru(clock, 1024 * 1024, () => 300);
   const registry: Registry = {
     objects: env,
     rateLimits: env,
@@ -107,9 +114,11 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     uses: new Uses(clock, (name) => repositoryStub(env, name)),
-    ledger: (name) => repositoryStub(env, name),
+    registered,
+    ledger: (name) => askedLedger({ objects: env, registered }, name),
+    listedLedger: (name) => repositoryStub(env, name),
     shard: (digest) => shardStub(env, digest),
-    shardNames: shardNames(env),
+    listShards: () => listShards(env),
     shardNamed: (name) => namedShardStub(env, name),
     upload: (id) => uploadStub(env, id),
     catalog: () => catalogStub(env),

@@ -8,7 +8,9 @@ import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import { addressByName, isAllowed } from "../oci/upstream.ts";
 import type { ListedRepository, Page, RepositoryChange, RepositoryInfo, Visibility } from "../rpc/api.ts";
+import { nameIndexStub } from "../rpc/stubs.ts";
 import type { Settings } from "../settings/settings.ts";
+import { mayHaveLedger, registeredMs } from "./ledgers.ts";
 import type { Registry } from "./registry.ts";
 
 /** How many rows of the catalog are read at most for one page, as the caller may be allowed to see few of them. */
@@ -49,14 +51,35 @@ export function knownVisibility({ visibilities }: Registry, repository: Reposito
   return visibilities.get(repository)?.isPublic;
 }
 
-/** Whether everybody may pull a repository. One that does not exist is not public. */
+/**
+ * Whether everybody may pull a repository. One that does not exist is not public.
+ *
+ * A private repository and a name without one are answered by the same call, and only "yes" is cached. So neither the
+ * answer nor its time tells them apart.
+ */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const info = await registry.ledger(repository).info();
-  const answer = visibilityOf(registry.settings, repository, info) === "public";
+  const answer =
+    visibilityOf(registry.settings, repository, await infoToShow(registry, repository)) === "public";
   registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
+}
+
+/**
+ * What decides whether a repository is public. The index of names knows which ones may be, except where the settings
+ * decide.
+ */
+async function infoToShow(
+  registry: Registry,
+  repository: RepositoryName,
+): Promise<RepositoryInfo | undefined> {
+  if (addressByName(registry.settings.upstreams, repository)?.cached)
+    return registry.ledger(repository).info();
+  if ((await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false) return undefined;
+  const info = await registry.listedLedger(repository).info();
+  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
+  return info;
 }
 
 /**
@@ -83,14 +106,22 @@ export async function changeRepository(
   change: RepositoryChange,
   origin: Origin,
 ): Promise<Result<{ info: RepositoryInfo }>> {
-  const ledger = registry.ledger(repository);
   if (change.visibility !== undefined && addressByName(registry.settings.upstreams, repository)?.cached) {
-    if ((await ledger.info())?.kind === "cache") return failure("UPSTREAM_DECIDES", { repository });
+    const known = await registry.ledger(repository).info();
+    if (known?.kind === "cache") return failure("UPSTREAM_DECIDES", { repository });
   }
-  const info = await ledger.setInfo(change, origin);
+  const registration =
+    change.visibility === "public" ? await registerAsPublic(registry, repository) : undefined;
+  const info = await registry.ledger(repository).setInfo(change, origin, registration);
   registry.visibilities.delete(repository);
   if (info === undefined) return failure("NAME_UNKNOWN", { repository });
   return { ok: true, info: { ...info, visibility: visibilityOf(registry.settings, repository, info) } };
+}
+
+/** Registers the name of a repository that is going to be public. `undefined`: there is none. */
+async function registerAsPublic(registry: Registry, repository: RepositoryName): Promise<number | undefined> {
+  if (!(await mayHaveLedger(registry, repository))) return undefined;
+  return nameIndexStub(registry.objects, repository).register(repository, true);
 }
 
 /** Deletes a repository with all its contents. Error: `NAME_UNKNOWN`. */

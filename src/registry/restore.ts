@@ -79,7 +79,7 @@ export async function listDeleted(
 ): Promise<{ entries: DeletedIn[]; last: string | undefined }> {
   const page = await registry.catalog().listLedgers(last, limit);
   const found = await mapAtOnce(page.entries, async (name) => {
-    const deleted = await registry.ledger(name).deletions("", mostDeletions);
+    const deleted = await registry.listedLedger(name).deletions("", mostDeletions);
     return { name, deletions: deleted.entries, more: deleted.last !== undefined };
   });
   return {

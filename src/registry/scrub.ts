@@ -66,7 +66,8 @@ const shardsAtOnce = 8;
  */
 async function scrubShards(registry: Registry, after: string, take: Take): Promise<string | undefined> {
   const [begun = "", ...unfinished] = after.split(" ");
-  const following = registry.shardNames.filter((name) => name > begun).slice(0, shardsAtOnce);
+  const shards = await registry.listShards();
+  const following = shards.filter((name) => name > begun).slice(0, shardsAtOnce);
   const pieces =
     unfinished.length > 0 ? unfinished.map(parsePiece) : following.map((shard) => ({ shard, from: "" }));
   const left = await Promise.all(
@@ -75,9 +76,9 @@ async function scrubShards(registry: Registry, after: string, take: Take): Promi
       return next === undefined ? [] : [`${shard}=${next}`];
     }),
   ).then((pairs) => pairs.flat());
-  const last = unfinished.length > 0 ? begun : following.at(-1);
+  const last = unfinished.length > 0 ? begun : (following.at(-1) ?? begun);
   if (left.length > 0) return [last, ...left].join(" ");
-  return last === registry.shardNames.at(-1) ? undefined : last;
+  return last === (shards.at(-1) ?? "") ? undefined : last;
 }
 
 function parsePiece(text: string): { shard: string; from: string } {
@@ -104,7 +105,7 @@ function scrubRepository(
   after: string,
   take: Take,
 ): Promise<string | undefined> {
-  return take({ what: "repository", repository }, () => registry.ledger(repository).scrub(after));
+  return take({ what: "repository", repository }, () => registry.listedLedger(repository).scrub(after));
 }
 
 /**
@@ -120,7 +121,7 @@ export async function rebuildReplica(
   if (registry.replica === undefined) return { ok: true, repositories, removed };
   const phases: Phase[] = [
     eachRepository(registry, async (name) => {
-      await registry.ledger(name).rebuildReplica();
+      await registry.listedLedger(name).rebuildReplica();
       repositories++;
       return undefined;
     }),

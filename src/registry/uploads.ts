@@ -4,19 +4,19 @@
 
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { PatternSets } from "../oci/grant.ts";
 import { type Digest, isDigestOfNothing, type RepositoryName } from "../oci/reference.ts";
 import { commitBlob, commitMount } from "../rpc/commit-blob.ts";
+import { scheduleDeletion } from "../rpc/founding.ts";
 import { namedUploadStub, uploadPools } from "../rpc/stubs.ts";
 import { type OpenSession, sendWrite, type Transfer, type UploadStatus } from "../rpc/upload-channel.ts";
 import { type BlobBytes, BucketFailed, maxPutBytes } from "../storage/bucket.ts";
 import { newBlobKey } from "../storage/keys.ts";
 import { withTimeout } from "../timeout.ts";
+import { nobody } from "./monitoring.ts";
 import type { Registry } from "./registry.ts";
 import type { NamedSession } from "./sessions.ts";
 import { mapAtOnce } from "./walk.ts";
-
-/** How many holders of a digest are tried at most as the source of a mount without `from`. */
-const maxMountSources = 32;
 
 /** The body of a request, with its length and offset from the headers. */
 export type UploadBody = {
@@ -97,7 +97,7 @@ async function pushWhole(
 ): Promise<Result> {
   const { bucket, settings, clock } = registry;
   const key = newBlobKey();
-  await registry.shard(digest).doom(digest, key, clock.now() + settings.uploadTtlMs);
+  await scheduleDeletion(registry.objects, digest, key, clock.now() + settings.uploadTtlMs);
   const body = fixed(stream, length);
   try {
     const stored = await bucket.write(key, body.bytes, digest);
@@ -157,29 +157,31 @@ export function cancelUpload(registry: Registry, session: NamedSession): Promise
   return registry.upload(session.id).cancel(identity, started);
 }
 
+/** The source of a mount: the repository that the client named, or any that matches the caller's patterns. */
+export type MountSource = { from: RepositoryName } | { patternSets: PatternSets };
+
 /**
- * Mounts a blob from another repository, or, without `from`, from any repository that holds it and that the caller may
- * pull.
+ * Mounts a blob from another repository, which the caller may pull.
  *
  * Returns false if that is not possible, without the reason: the client then uploads, and learns nothing about the
- * source.
+ * source. A mount without `from` makes the same calls whether a source is found or not, and whoever else has the blob.
  */
 export async function mountBlob(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
-  from: RepositoryName | undefined,
-  mayPull: (source: RepositoryName) => Promise<boolean>,
+  source: MountSource,
   origin: Origin,
 ): Promise<boolean> {
-  const sources = from === undefined ? await registry.shard(digest).holders(digest, maxMountSources) : [from];
-  for (const source of sources) {
-    if (!(await mayPull(source))) continue;
-    // The shard may not know yet that a repository has unlinked the blob; the ledger does.
-    if ((await registry.ledger(source).locateBlob(digest, true)) === undefined) continue;
-    return (await commitMount(registry, repository, digest, source, origin)).ok;
-  }
-  return false;
+  const from =
+    "from" in source
+      ? source.from
+      : await registry.shard(digest).mountSource(digest, source.patternSets, repository);
+  // The shard may not know yet that a repository has unlinked the blob; the ledger does.
+  const ledger = "from" in source ? registry.ledger(source.from) : registry.listedLedger(from ?? nobody);
+  const location = await ledger.locateBlob(digest, true);
+  if (from === undefined || location === undefined) return false;
+  return (await commitMount(registry, repository, digest, from, origin)).ok;
 }
 
 /** How many sessions are listed at most. */

@@ -75,12 +75,12 @@ export function eachRepository(registry: Registry, visit: Visit<RepositoryName>)
 /** How many shards a step covers. */
 const shardsAStep = 32;
 
-/** A phase that calls each shard. */
-export function eachShard({ shardNames }: Registry, visit: Visit<string>): Phase {
+/** A phase that calls each shard that may have data. */
+export function eachShard(registry: Registry, visit: Visit<string>): Phase {
   return {
     name: "shards",
     step: async (after) => {
-      const left = shardNames.filter((name) => name > after);
+      const left = (await registry.listShards()).filter((name) => name > after);
       const names = left.slice(0, shardsAStep);
       await visitAll(names, visit);
       return left.length > names.length ? names.at(-1) : undefined;

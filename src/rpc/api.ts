@@ -12,35 +12,21 @@ import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
-import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 import type { NumberedLease } from "./blob-shard-api.ts";
 import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
 import type { LedgerViews } from "./ledger-views.ts";
-import type { LinkOutcome, LinkRequest } from "./link-request.ts";
+import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "./ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
+import type { KnownName } from "./name-index-api.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 export type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 
 /** The ledger's state of an upload session that needed no `Upload` object. */
 export type SessionState = { state: "open" } | { state: "cancelled" } | { state: "finished"; digest: string };
-
-/** A manifest to store. */
-export type ManifestPut = {
-  repository: RepositoryName;
-  digest: Digest;
-  bytes: Uint8Array;
-  facts: ManifestFacts;
-  tags: Tag[];
-  origin: Origin;
-  /** Whether missing references are accepted. */
-  sparse: boolean;
-  /** Whether it came from an upstream. */
-  isFetched?: true;
-};
 
 /** A manifest without its bytes. */
 export type ManifestStat = { digest: Digest; mediaType: string; sizeBytes: number };
@@ -83,7 +69,7 @@ export interface LedgerApi extends Maintained, Undoing, LedgerViews, CacheLedger
   keepsBlob(digest: Digest): Promise<boolean>;
   sessionState(session: string): Promise<SessionState>;
   cancelSession(repository: RepositoryName, session: string): Promise<void>;
-  putManifest(put: ManifestPut): Promise<Result>;
+  putManifest(put: ManifestPut): Promise<PutOutcome>;
   manifest(digest: Digest): Promise<ManifestRow | undefined>;
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
@@ -93,7 +79,12 @@ export interface LedgerApi extends Maintained, Undoing, LedgerViews, CacheLedger
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
-  setInfo(change: RepositoryChange, origin: Origin): Promise<RepositoryInfo | undefined>;
+  /** `registration`: the number under which the name was registered as public, if the change makes it public. */
+  setInfo(
+    change: RepositoryChange,
+    origin: Origin,
+    registration?: number,
+  ): Promise<RepositoryInfo | undefined>;
   /**
    * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
    */
@@ -225,6 +216,18 @@ export interface CatalogApi {
   listRepositories(query: string, last: string, limit: number): Promise<Page<ListedRepository>>;
   /** A repository of the list; `undefined` if it is not listed. */
   repository(name: RepositoryName): Promise<ListedRepository | undefined>;
+  /**
+   * A page of the names after `last` as in `listLedgers`, for the index of names. From `settledAtMs` on (milliseconds since
+   * 1970), every ledger that no registration preceded is in the list.
+   */
+  repositoryNames(
+    last: string,
+    limit: number,
+  ): Promise<{ names: KnownName[]; more: boolean; settledAtMs: number }>;
+  /** Records that a shard may have rows. To be awaited before its first row is written. */
+  addShard(name: string): Promise<void>;
+  /** The names of the shards that may have rows, in order. */
+  shards(): Promise<string[]>;
 
   /** Adds the counts of isolates to the totals, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
@@ -274,6 +277,9 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "listLedgers",
   "listRepositories",
   "repository",
+  "repositoryNames",
+  "addShard",
+  "shards",
   "addCounts",
   "putBacklog",
   "openUploads",

@@ -3,6 +3,7 @@
  */
 
 import type { Rejection, Result } from "../oci/errors.ts";
+import type { PatternSets } from "../oci/grant.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { Maintained, ShardUsage } from "./upkeep.ts";
@@ -17,26 +18,45 @@ export type Adoption = BlobLocation & { lease: number; leaseUntil: number };
 /** A lease that a shard asks about. */
 export type NumberedLease = { digest: Digest; lease: number };
 
+/**
+ * The outcome of adopting bytes. `tombstoned`: the key will be deleted; `missing`: the bucket does not have it;
+ * `unlisted`: the shard does not exist, and has to be listed first.
+ */
+export type AdoptionOutcome = Result<
+  { adoption: Adoption },
+  Rejection<"tombstoned" | "missing" | "unlisted">
+>;
+
 /** The shard that stores, shares and deletes the digests that begin with certain bytes. */
 export interface BlobShardApi extends Maintained {
+  // `isListed`: whether the catalog lists the shard, as far as the caller knows. A shard without any data refuses a
+  // write that says no; a Worker of an earlier release, which does not say it, works with a catalog that lists them all.
+
   /**
    * Schedules the deletion of a key that is about to be written. Only its adoption cancels that. If the key is already
    * the content of a digest, or a tombstone, nothing changes: the call came late, or twice. (The method keeps its old
    * name, because Workers and shards of two releases call each other during a deployment.)
    */
-  doom(digest: Digest, key: string, deleteAt: number): Promise<void>;
+  doom(digest: Digest, key: string, deleteAt: number, isListed?: boolean): Promise<"unlisted" | undefined>;
   /**
    * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
-   * a lease on it. `tombstoned`: the key will be deleted; `missing`: the bucket does not have it.
+   * a lease on it.
    */
-  adopt(
-    blob: BlobLocation,
-    repository: RepositoryName,
-  ): Promise<Result<{ adoption: Adoption }, Rejection<"tombstoned" | "missing">>>;
+  adopt(blob: BlobLocation, repository: RepositoryName, isListed?: boolean): Promise<AdoptionOutcome>;
   /** Gives a repository a lease on a digest whose bytes are stored, for a mount. */
   lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
   /** The current location of a digest's bytes. */
   locate(digest: Digest): Promise<BlobLocation | undefined>;
+  /**
+   * A repository that holds a digest and matches a pattern of each of these sets, if one is found among the first
+   * thousand holders that could match; `target` only if no other is. The time tells nothing of holders that do not
+   * begin as a pattern does.
+   */
+  mountSource(
+    digest: Digest,
+    patternSets: PatternSets,
+    target: RepositoryName,
+  ): Promise<RepositoryName | undefined>;
   /** Repositories that hold a digest, at most `limit`. */
   holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
   /** Reports that a repository may no longer hold these digests. It is asked again before it is dropped as a holder. */
@@ -55,6 +75,7 @@ export const repeatableShardCalls: ReadonlySet<keyof BlobShardApi> = new Set([
   "adopt",
   "lease",
   "locate",
+  "mountSource",
   "holders",
   "release",
   "verify",

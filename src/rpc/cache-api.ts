@@ -6,7 +6,8 @@
  */
 import type { Origin } from "../oci/event.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
-import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { Digest, Tag } from "../oci/reference.ts";
+import type { FoundingWrite } from "./ledger-writes.ts";
 
 /**
  * The state of a repository before a question. `isOrdinary`: it was pushed, and never asks an upstream. `born`: which
@@ -28,17 +29,18 @@ export type BlobState = CacheState & { isLinked: boolean; describedBytes?: numbe
 export type SinceTag = { tag: Tag; sequence: number };
 
 /** A manifest that came from the upstream: its digest is right, and its facts were read. */
-export type FetchedManifest = {
-  repository: RepositoryName;
+export type FetchedManifest = FoundingWrite & {
   digest: Digest;
   bytes: Uint8Array;
   facts: ManifestFacts;
-  origin: Origin;
   since: Pick<CacheState, "born"> & Partial<SinceTag>;
 };
 
-/** Whether a write was done, or nothing was, because something changed during the question. */
-export type CacheWrite = "done" | "changed";
+/**
+ * Whether a write was done, or nothing was, because something changed during the question. `unfounded`: there is no
+ * ledger; register the name, then write again.
+ */
+export type CacheWrite = "done" | "changed" | "unfounded";
 
 /** The events about an upstream that did not give what it was asked for, while something older is here. */
 export type UpstreamTrouble = "upstream.stale" | "upstream.denied";

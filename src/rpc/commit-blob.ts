@@ -8,7 +8,8 @@ import type { Origin } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
 import type { Adoption } from "./blob-shard-api.ts";
-import type { LinkRequest } from "./link-request.ts";
+import { adoptBytes, writeToLedger } from "./founding.ts";
+import type { LinkRequest } from "./ledger-writes.ts";
 import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./stubs.ts";
 
 const attempts = 3;
@@ -31,7 +32,7 @@ export async function commitBlob(
   origin: Origin,
 ): Promise<Result> {
   return linkAdopted(committer, repository, { session, origin }, async () => {
-    const outcome = await shardStub(committer.objects, blob.digest).adopt(blob, repository);
+    const outcome = await adoptBytes(committer.objects, blob, repository);
     return outcome.ok ? outcome.adoption : undefined;
   });
 }
@@ -52,7 +53,7 @@ export async function commitFetched(
 ): Promise<{ location: BlobLocation; isLinked: boolean }> {
   let location = blob;
   const { ok: isLinked } = await linkAdopted(committer, repository, { origin, born }, async () => {
-    const outcome = await shardStub(committer.objects, blob.digest).adopt(blob, repository);
+    const outcome = await adoptBytes(committer.objects, blob, repository);
     if (!outcome.ok) return undefined;
     const { digest, key, sizeBytes } = outcome.adoption;
     location = { digest, key, sizeBytes };
@@ -105,7 +106,14 @@ async function linkAdopted(
     const adoption = await adopt();
     if (adoption === undefined)
       return failure(how.session === undefined ? "BLOB_UNKNOWN" : "BLOB_UPLOAD_UNKNOWN");
-    switch (await repositoryStub(objects, repository).linkBlob({ repository, adoption, ...how })) {
+    const outcome = await writeToLedger(
+      objects,
+      repository,
+      (registration) =>
+        repositoryStub(objects, repository).linkBlob({ repository, adoption, registration, ...how }),
+      (answer) => answer === "unfounded",
+    );
+    switch (outcome) {
       case "linked":
         // A new link is safe from collection for a lease. After that, the blob may have been collected: link it again.
         if (clock.now() < adoption.leaseUntil) return { ok: true };
@@ -117,6 +125,7 @@ async function linkAdopted(
       case "read-only":
         return failure("UPSTREAM_READ_ONLY");
       case "lease-ended":
+      case "unfounded":
     }
   }
   throw new Unreachable(`linking took longer than the lease, ${attempts} times`);

@@ -6,6 +6,9 @@
 const bits = 1 << 20;
 const positions = 4;
 
+/** The seed of FNV-1a. */
+const fnvOffset = 0x811c9dc5;
+
 /**
  * A set of names in 128 KiB, however many they are. It has no false negatives. With 100,000 names, one in a hundred
  * other names is a false positive; with millions, every one is.
@@ -29,12 +32,17 @@ export class NameFilter {
 }
 
 function bitsOf(name: string): [index: number, mask: number][] {
-  const first = hash(name, 0x811c9dc5);
+  const first = hashName(name);
   const step = hash(name, 0x1b873593) | 1;
   return Array.from({ length: positions }, (_, number) => {
     const bit = (first + number * step) & (bits - 1);
     return [bit >> 3, 1 << (bit & 7)];
   });
+}
+
+/** A hash of a name, which never changes, from 0 to 2³² - 1. */
+export function hashName(name: string): number {
+  return hash(name, fnvOffset);
 }
 
 /** FNV-1a of 32 bits with the finalizer of MurmurHash3. */

@@ -8,7 +8,14 @@ import type { Bucket } from "../storage/bucket.ts";
 import { uploadOfKey } from "../storage/keys.ts";
 import type { Replica } from "../storage/replica.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "./scrub-report.ts";
-import { namedShardStub, type ObjectBindings, repositoryStub, shardNames, uploadStub } from "./stubs.ts";
+import {
+  listShards,
+  namedShardStub,
+  type ObjectBindings,
+  repositoryStub,
+  shardNames,
+  uploadStub,
+} from "./stubs.ts";
 import { logDeletion } from "./tally.ts";
 
 /** What is compared: the bucket and the replica with the objects. */
@@ -38,7 +45,9 @@ export async function scrubBucket(
   const oldest = now - settings.gcGraceMs;
   const old = page.objects.filter((object) => object.storedAtMs <= oldest).map((object) => object.key);
   let unknown = await notOfUploads(objects, old, report);
-  const shards = shardNames(objects);
+  // Listed shards come first, as they know nearly all keys. But before bytes are deleted, every shard is asked.
+  const listed = unknown.length === 0 ? [] : await listShards(objects);
+  const shards = [...new Set([...listed, ...shardNames(objects)])];
   for (let start = 0; start < shards.length && unknown.length > 0; start += objectsAtOnce) {
     const names = shards.slice(start, start + objectsAtOnce);
     const asked = unknown;

@@ -56,6 +56,8 @@ export type SearchPage<T> = { entries: T[]; next: number | undefined };
 export interface SearchApi {
   /** Replaces what is known of a repository; `isWhole`: the tags that are not named do not exist. */
   put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void>;
+  /** Changes who may pull a repository, and what it says of itself. */
+  putInfo(info: RepositoryInfo, version: number): Promise<void>;
   remove(name: RepositoryName, version: number): Promise<void>;
   addPulls(pulls: PullCount[], now: number): Promise<void>;
   findRepositories(query: SearchQuery): Promise<SearchPage<FoundRepository>>;
@@ -68,6 +70,7 @@ export interface SearchApi {
 /** The calls of {@link SearchApi} that may be repeated. */
 export const repeatableSearchCalls: ReadonlySet<keyof SearchApi> = new Set([
   "put",
+  "putInfo",
   "remove",
   "findRepositories",
   "findTags",

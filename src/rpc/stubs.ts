@@ -6,6 +6,8 @@ import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
 import { type FetchApi, repeatableFetchCalls } from "./fetch-channel.ts";
+import { hashName } from "./name-filter.ts";
+import { type NameIndexApi, repeatableNameIndexCalls } from "./name-index-api.ts";
 import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
 import { repeatableUpstreamCalls, type UpstreamApi } from "./upstream-api.ts";
@@ -23,6 +25,7 @@ export type ObjectBindings = Pick<
   | "UPLOADS"
   | "BLOB_SHARDS"
   | "CATALOG"
+  | "NAME_INDEX"
   | "SEARCH"
   | "WEBHOOKS"
   | "WEBHOOK_QUEUES"
@@ -162,6 +165,35 @@ export function namedUploadStub(env: ObjectBindings, name: string): UploadApi {
 /** The object that keeps the upload session with this id. */
 export function uploadStub(env: ObjectBindings, session: string): UploadApi {
   return namedUploadStub(env, uploadObjectOf(env, session));
+}
+
+/** The names of the shards that may have data, in order. */
+export async function listShards(env: ObjectBindings): Promise<string[]> {
+  const listed = new Set(await catalogStub(env).shards());
+  return shardNames(env).filter((name) => listed.has(name));
+}
+
+/** How many parts the index of names has. */
+export function nameIndexParts(env: Division): number {
+  return machineOf(env).nameIndexes;
+}
+
+/** The part of the index that has a name, by the name's hash. */
+export function nameIndexPartOf(env: Division, name: RepositoryName): number {
+  return hashName(name) % nameIndexParts(env);
+}
+
+/** The part of the index of names with this number. */
+export function numberedNameIndexStub(env: ObjectBindings, part: number): NameIndexApi {
+  return reliable(
+    repeatableNameIndexCalls,
+    () => env.NAME_INDEX.getByName(String(part)) as unknown as NameIndexApi,
+  );
+}
+
+/** The part of the index that has a name. */
+export function nameIndexStub(env: ObjectBindings, name: RepositoryName): NameIndexApi {
+  return numberedNameIndexStub(env, nameIndexPartOf(env, name));
 }
 
 /** The catalog. */

@@ -193,9 +193,17 @@ test("anybody may ask whether it lives and whether all its parts answer", async 
   assert.equal(status, "ok");
   assert.deepEqual(
     checks.map(({ part, ok }) => [part, ok]),
-    ["replica", "bucket", "catalog", "repository", "blobs", "upload", "webhooks", "webhook queue"].map(
-      (part) => [part, true],
-    ),
+    [
+      "replica",
+      "bucket",
+      "catalog",
+      "names",
+      "repository",
+      "blobs",
+      "upload",
+      "webhooks",
+      "webhook queue",
+    ].map((part) => [part, true]),
   );
   for (const { milliseconds } of checks) assert.equal(typeof milliseconds, "number");
   // The next one who asks is answered from memory.

@@ -60,7 +60,6 @@ const mounted: [string, () => Credential | Promise<Credential>, string][] = [
   ],
   ["a token for everything on the source", bearer(alice, target, "repository:team/secret:*"), fromSecret],
   ["a token for the target, of what is public", bearer(alice, target), fromPublic],
-  ["a token for the target, of what is public somewhere", bearer(alice, target), publicFromAnywhere],
   ["a narrowed generated token, of what is public", () => narrow.secret, fromPublic],
 ];
 
@@ -84,6 +83,7 @@ const refused: [string, () => Credential | Promise<Credential>, string][] = [
   ["a token that has listed what its account may pull", afterList, fromSecret],
   ["a token that a refresh token was given for", refreshed, fromSecret],
   ["a token for a generated one, for the target alone", bearer(wholeLogin, target), fromSecret],
+  ["a token for the target, of what is public somewhere", bearer(alice, target), publicFromAnywhere],
   ["a narrowed generated token", () => narrowLogin, fromSecret],
   ["a narrowed generated token that names no source", () => narrow.secret, fromAnywhere],
   ["a token for a narrowed one", bearer(narrowLogin, target, "repository:team/secret:pull"), fromSecret],

@@ -19,7 +19,7 @@ const alice = await registry.account("alice", [
 await registry.as(admin).pushImage("open/app", "v1");
 await registry.setVisibility("open/app", "public");
 
-type Access = { type: string; name: string; actions: string[]; denied?: string[] };
+type Access = { type: string; name: string; actions: string[]; denied?: string[]; registered?: boolean };
 
 function accessOf(token: string): Access[] {
   return decodeJwt(token).access as Access[];
@@ -96,7 +96,7 @@ describe("/token", () => {
     [
       "what is public",
       ["repository:open/app:pull,push"],
-      [{ type: "repository", name: "open/app", actions: ["pull"], denied: ["push"] }],
+      [{ type: "repository", name: "open/app", actions: ["pull"], denied: ["push"], registered: true }],
     ],
     [
       "what is not allowed at all",

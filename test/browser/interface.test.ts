@@ -171,7 +171,6 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     await page.keyboard.press("/");
     await page.keyboard.type("checko");
     await page.getByRole("option", { name: "team/checkout" }).waitFor();
-    await picture(window, "search");
     await page.keyboard.press("ArrowDown");
     await page.keyboard.press("Enter");
     await page.waitForURL("**/r/team/checkout");
@@ -294,7 +293,6 @@ describe("the interface", { skip: skipsBrowser }, async () => {
       await page.goto("/r/team/mailer/-/history");
       await page.getByText("moved").first().waitFor();
       await checkAccessible(page, "history");
-      await picture(window, "history");
       await page.getByRole("button", { name: "Put back" }).first().click();
       await page.getByText("stable was put back.").waitFor();
       assert.equal(await pointsAt(), first.digest);
@@ -350,7 +348,6 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     await page.getByText("Saved by sharing").waitFor();
     assert.match((await page.locator("tbody tr").first().innerText()) ?? "", /^team\/shop/);
     await checkAccessible(page, "usage");
-    await picture(window, "usage");
     await page.getByLabel("Not used for").selectOption("90");
     await page.getByText("Everything was used in this time.").waitFor();
   });

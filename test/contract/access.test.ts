@@ -86,6 +86,7 @@ async function pathOf({ method, path }: Located, account: string, tokenId: strin
   const values: Record<string, string> = {
     name,
     tag: "v1",
+    reference: "v1",
     digest: unknownDigest(),
     account,
     token: tokenId,

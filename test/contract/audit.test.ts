@@ -47,6 +47,10 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     await call("PUT", "/account/password", { as, json: { current: as.password, password } });
     return [["account.password", "renewed"]];
   },
+  "POST /search/rebuild": async () => {
+    await call("POST", "/search/rebuild");
+    return [["search.rebuild", "*"]];
+  },
   "DELETE /accounts/{account}": async () => {
     await call("PUT", "/accounts/deleted", { json: { grants: [] } });
     await call("DELETE", "/accounts/deleted");
@@ -118,6 +122,10 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
   "POST /replica/rebuild": async () => {
     await call("POST", "/replica/rebuild");
     return [["replica.rebuild", "*"]];
+  },
+  "POST /name-index/rebuild": async () => {
+    await call("POST", "/name-index/rebuild");
+    return [["name-index.rebuild", "*"]];
   },
 };
 

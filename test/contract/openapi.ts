@@ -45,6 +45,7 @@ const tags: Record<ResourceName, string> = {
   usage: "Upkeep",
   scrub: "Upkeep",
   replica: "Upkeep",
+  nameIndex: "Upkeep",
 };
 
 /** The whole document. */

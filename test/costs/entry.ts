@@ -17,6 +17,9 @@ import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { NameStore, nameIndexSchema } from "../../src/objects/name-index/store.ts";
+import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
+import { applySchema } from "../../src/objects/schema.ts";
 import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
 import { Search as RealSearch } from "../../src/objects/search.ts";
 import { transaction } from "../../src/objects/sql.ts";
@@ -106,6 +109,20 @@ export class Catalog extends RealCatalog {
     watch("Catalog", ctx);
     super(ctx, calls.wrap(env));
   }
+}
+
+export class NameIndex extends RealNameIndex {
+  constructor(ctx: DurableObjectState, env: Env) {
+    // It fills itself once in its life, from the catalog.
+    transaction(ctx.storage, (tx) => {
+      applySchema(tx, nameIndexSchema);
+      new NameStore(ctx.storage.sql).setFilled(tx, true);
+    });
+    watch("NameIndex", ctx);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
 }
 
 export class Search extends RealSearch {

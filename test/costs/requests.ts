@@ -1,6 +1,7 @@
 /** The requests that are counted. Each is prepared, and then sent by what its preparation returns. */
 import type { OperationName } from "../../bench/cost/operations.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import { Client } from "../support/client.ts";
 import {
   configType,
   content,
@@ -33,6 +34,12 @@ async function newImage({ pusher }: World): Promise<Uint8Array> {
 /** A session that has taken as many bytes. */
 async function uploaded({ pusher }: World, bytes: Uint8Array): Promise<string> {
   return pusher.patch(await pusher.openUpload(repository), bytes);
+}
+
+/** A client with a token for a repository to which nobody has pushed. */
+async function clientFor(admin: Client, name: string): Promise<Client> {
+  const issued = await admin.must(200, "GET", `/token?scope=repository:${name}:pull,push`);
+  return new Client(admin.url, issued.json<{ token: string }>().token);
 }
 
 const put = (type: string) => ({ "Content-Type": type });
@@ -134,6 +141,11 @@ export const requests: Record<OperationName, (world: World) => Promise<Request>>
     async ({ pusher, image }) =>
     () =>
       pusher.must(200, "HEAD", `${v2}/blobs/${image.layers[0]}`),
+  "look for a blob of a repository that does not exist": async ({ admin }) => {
+    const name = `made-up/${crypto.randomUUID()}`;
+    const client = await clientFor(admin, name);
+    return () => client.must(404, "HEAD", `/v2/${name}/blobs/${digestOf(content())}`);
+  },
   "look for a blob that is not there, to push":
     async ({ pusher }) =>
     () =>
@@ -195,6 +207,19 @@ export const requests: Record<OperationName, (world: World) => Promise<Request>>
     const from = await pusher.pushBlob(publicRepository, content());
     const query = `mount=${from}&from=${publicRepository}`;
     return () => pusher.must(201, "POST", `${v2}/blobs/uploads/?${query}&of=${image.digest}`);
+  },
+  "mount a blob from wherever it is": async ({ pusher }) => {
+    const digest = await pusher.pushBlob(publicRepository, content());
+    return () => pusher.must(201, "POST", `${v2}/blobs/uploads/?mount=${digest}`);
+  },
+  "ask for a mount of a blob that nobody has": async ({ pusher }) => {
+    const digest = digestOf(content());
+    return () => pusher.must(202, "POST", `${v2}/blobs/uploads/?mount=${digest}`);
+  },
+  "push the first blob of a repository": async ({ admin }) => {
+    const name = `new/${crypto.randomUUID()}`;
+    const client = await clientFor(admin, name);
+    return () => client.pushBlob(name, content());
   },
   "push the manifest of five new layers with a tag": async (world) => {
     const manifest = await newImage(world);

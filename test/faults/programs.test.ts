@@ -36,6 +36,59 @@ test("no random program with faults breaks a promise", async (t) => {
 
 const ledgerFault = (effect: Fault["effect"], times: number) => fault("LEDGERS", effect, times);
 
+const look: Step[] = [
+  { do: "pull tag", ...reader, tag: 0, as: "reader" },
+  { do: "list tags", ...reader },
+  { do: "look around" },
+];
+
+/** A repository that is pushed at one location is found at the other at once, whatever becomes of the index. */
+const ofIndex: Record<string, Step[]> = {
+  "out of reach": [
+    fault("NAME_INDEX", "fail", 2),
+    pushImage(0),
+    ...look,
+    fault("NAME_INDEX", "overloaded", 2),
+    ...look,
+  ],
+  "registered by a call whose answer was lost": [fault("NAME_INDEX.register", "lost"), pushImage(0), ...look],
+  "registered by a call that takes longer than a lease": [
+    fault("NAME_INDEX.register", "stall"),
+    pushImage(0),
+    ...look,
+  ],
+  "registered late": [
+    fault("NAME_INDEX.register", "late"),
+    pushImage(0),
+    ...look,
+    { do: "let go", of: "all" },
+    ...look,
+  ],
+  "evicted while it registers": [fault("NAME_INDEX", "cut", 1, 1), pushImage(0), ...look],
+  "asked before the push": [
+    { do: "pull tag", ...reader, tag: 0, as: "reader" },
+    { do: "pull blob", ...reader, blob: smallBlob },
+    pushImage(0),
+    ...look,
+  ],
+  "built again": [pushImage(0), { do: "reindex" }, pushImage(1, 1), ...look, runAlarms, ...look],
+  "built again while the catalog fails": [
+    pushImage(0),
+    fault("CATALOG", "fail", 6),
+    { do: "reindex" },
+    runAlarms,
+    pushImage(1, 1),
+    ...look,
+  ],
+};
+
+for (const [name, steps] of Object.entries(ofIndex)) {
+  test(`a repository is found at once at another location, its index ${name}`, async () => {
+    await runCase(harnesses[0], steps);
+    await runCase(harnesses[0], steps, { isOneMachine: true });
+  });
+}
+
 const cases: Record<string, Step[]> = {
   "an upload that is cancelled while its adoption fails leaves nothing": [
     { do: "fault", fault: { target: "BLOB_SHARDS", effect: "fail", skip: 0, times: 6 } },

@@ -9,7 +9,7 @@ test("a new data directory has its blobs in files and one shard, and keeps to th
   const directory = temporaryDirectory(t);
   const layout = prepareLayout(directory);
   const folders = { objects: join(directory, "do"), files: join(directory, "files") };
-  assert.deepEqual(layout, { folders, machine: { blobShards: 1, uploadPools: 4 } });
+  assert.deepEqual(layout, { folders, machine: { blobShards: 1, uploadPools: 4, nameIndexes: 1 } });
   assert.deepEqual(prepareLayout(directory), layout);
 });
 

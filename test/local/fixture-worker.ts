@@ -9,6 +9,7 @@ export class Repository extends DurableObject {}
 export class Upload extends DurableObject {}
 export class Blobs extends DurableObject {}
 export class Search extends DurableObject {}
+export class NameIndex extends DurableObject {}
 export class Webhooks extends DurableObject {}
 export class WebhookQueue extends DurableObject {}
 export class Fetch extends DurableObject {}

@@ -9,7 +9,7 @@ import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 
-const machine: Machine = { blobShards: 1, uploadPools: 4 };
+const machine: Machine = { blobShards: 1, uploadPools: 4, nameIndexes: 1 };
 
 /** The rows that a query finds in all objects of a class. */
 function rowsOf(dataDirectory: string, className: string, table: string): unknown[] {

@@ -49,6 +49,7 @@ for (const [call, moment] of [
 }
 
 test("one that dies once the blob is linked has ended, and its blob stays", async () => {
+  await registry.pushBlob("linked");
   const { location, target, digest } = await closeAndDie("linked", "repository.linkBlob", "after");
   for (const method of ["GET", "PATCH", "DELETE"]) {
     expectError(await registry.send(method, location), 404, "BLOB_UPLOAD_UNKNOWN");
@@ -58,6 +59,7 @@ test("one that dies once the blob is linked has ended, and its blob stays", asyn
 });
 
 test("one that dies once the blob is linked does not take it back when it expires", async () => {
+  await registry.pushBlob("stays");
   const { location, digest } = await closeAndDie("stays", "repository.linkBlob", "after");
   await registry.must(202, "DELETE", `/v2/stays/blobs/${digest}`);
   const again = await closeAndDie("stays", "repository.linkBlob", "after");

@@ -81,7 +81,8 @@ function earlierPackage(t: TestContext, file: string): string {
 
 /** Runs the command of the service, as its user, with a password as the service gets it, while somebody works with it. */
 async function whileServing(t: TestContext, { root, at }: Debian, work: (client: Client) => Promise<void>) {
-  const password = readFileSync(at("etc/stowage/admin-password"), "utf8").trim();
+  const [, password = ""] =
+    /^ADMIN_PASSWORD=(.*)$/m.exec(readFileSync(at("etc/stowage/environment"), "utf8")) ?? [];
   const unit = readFileSync(join(sources, "stowage.service"), "utf8");
   const [, command = ""] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
   const words = command.replace("$STOWAGE_FLAGS", `--host 127.0.0.1 --port ${await freePort()}`).split(" ");
@@ -104,12 +105,12 @@ test("the Debian package", async (t) => {
     copyFileSync(from, at("stowage.deb"));
     return await inside("dpkg", "--install", "/stowage.deb");
   };
-  const passwordFile = at("etc/stowage/admin-password");
+  const passwordFile = at("etc/stowage/environment");
   const image = content(100_000);
 
   await t.test("is installed, enabled, and has a user and a password of its own", async (t) => {
     await install(earlierPackage(t, file));
-    assert.match(readFileSync(passwordFile, "utf8"), /^[A-Za-z0-9+/]{24}\n$/);
+    assert.match(readFileSync(passwordFile, "utf8"), /^ADMIN_PASSWORD=[A-Za-z0-9+/]{24}\n$/);
     assert.equal(statSync(passwordFile).mode & 0o777, 0o600);
     assert.match(await inside("getent", "passwd", "stowage"), /:\/var\/lib\/stowage:\/usr\/sbin\/nologin$/m);
     assert.equal(await inside("stowage", "--version"), `stowage ${version}\n`);

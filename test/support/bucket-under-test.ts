@@ -10,5 +10,5 @@ export const bucketUnderTest: { kind: BucketKind; machine?: Machine } = { kind: 
 /** Has the registries of a test file run as `npm start` has them on a new data directory. */
 export function testOneMachine(): void {
   bucketUnderTest.kind = "disk";
-  bucketUnderTest.machine = { blobShards: 1, uploadPools: 4 };
+  bucketUnderTest.machine = { blobShards: 1, uploadPools: 4, nameIndexes: 1 };
 }

@@ -13,6 +13,7 @@ export {
   Blobs,
   Catalog,
   Fetch,
+  NameIndex,
   Repository,
   Search,
   Upload,

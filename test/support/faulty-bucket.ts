@@ -102,6 +102,7 @@ const objectPrefixes = {
   UPLOADS: "session.",
   BLOB_SHARDS: "shard.",
   CATALOG: "catalog.",
+  NAME_INDEX: "names.",
   WEBHOOKS: "webhooks.",
   WEBHOOK_QUEUES: "queue.",
 };

@@ -12,7 +12,7 @@ import { type Instance, type InstanceOptions, startInstance } from "./miniflare/
 import { type Stored, storedIn } from "./stored.ts";
 import { makeData, removeData } from "./temporary.ts";
 
-type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "Webhooks" | "WebhookQueue";
+type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "NameIndex" | "Webhooks" | "WebhookQueue";
 
 /** What a registry has said so far. */
 type Output = { stdout: string[]; stderr: string[] };

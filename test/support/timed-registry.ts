@@ -13,6 +13,7 @@ type Binding =
   | "UPLOADS"
   | "BLOB_SHARDS"
   | "CATALOG"
+  | "NAME_INDEX"
   | "WEBHOOKS"
   | "WEBHOOK_QUEUES"
   | "FETCHES"

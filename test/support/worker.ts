@@ -17,6 +17,7 @@ import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
+import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
@@ -81,6 +82,16 @@ export class Blobs extends RealBlobShard {
 }
 
 export class Catalog extends RealCatalog {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class NameIndex extends RealNameIndex {
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, withFaults(env));
+  }
+
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);
   }

@@ -150,7 +150,7 @@ test("an object is kept until all that is awaited in it is empty", () => {
   const { sql, change, features: own } = fullLedger();
   const waits = left(sql, ["awaited"]);
   const expected = ["outbox", "flights", "generations", "closed_sessions", "void_leases", "events"];
-  assert.deepEqual(waits, [...expected, "announce", "release", "backlog"]);
+  assert.deepEqual(waits, [...expected, "announce", "release", "announce-to-search", "backlog"]);
   for (const name of waits) {
     assert(awaitsAny(sql, own), name);
     change((tx) => {

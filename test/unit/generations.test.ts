@@ -198,9 +198,30 @@ test("nothing of a generation is removed while it is restored, or while KV has r
   await deleted(other);
   await runBatches(other, "unreplicate");
   other.change((tx) => other.restoring.begin(tx, 1, false, registryItself));
+  assert.equal(
+    other.change((tx) => other.generations.endGrace(tx)),
+    0,
+  );
+  assert.equal(other.generations.list().length, 1, "an administrator does not end it");
   other.clock.nowMs += 2 * dayMs;
   await removeOnce(other);
   assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
+});
+
+test("the search index is told of all tags after a deletion, though the next generation comes before that", async () => {
+  const ledger = largeLedger({ ...env, SEARCH: {} as NonNullable<Env["SEARCH"]> });
+  const { change, due, tags } = ledger;
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  await deleted(ledger);
+  change((tx) => tags.move(tx, "v1" as never, "sha256:1" as never, registryItself));
+  assert(due.at("announce-to-search", "whole") !== undefined);
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  change((tx) => tags.removeAllOf(tx, "sha256:1" as never, registryItself));
+  assert(due.has("announce-to-search"), "and of those that are deleted with a manifest");
 });
 
 test("a tag of the next generation has a higher number than any before it, whatever the clock shows", async () => {

@@ -14,7 +14,10 @@ test("of one caller's questions only so many are under way, and each that ends m
       ends.push(() => resolve({ visibility: "public" }));
     });
   };
-  const env = { LEDGERS: { getByName: () => ({ info }) } } as unknown as Env;
+  const env = {
+    LEDGERS: { getByName: () => ({ info }) },
+    NAME_INDEX: { getByName: () => ({ mayBePublic: async () => true }) },
+  } as unknown as Env;
   const registry = registryOf(env);
   const ask = (name: string, address: string) =>
     mayEverybodyPull({ registry, access: anonymous, address }, name as RepositoryName);

@@ -116,12 +116,12 @@ test("a wrong value is refused by an error that names the variable and says what
 });
 
 test("where nothing is said of a machine, the work is divided as on the platform", () => {
-  assert.deepEqual(parseMachine({}), { blobShards: 256, uploadPools: 0 });
+  assert.deepEqual(parseMachine({}), { blobShards: 256, uploadPools: 0, nameIndexes: 16 });
 });
 
 test("what the local server says of its machine is read, and nothing else", () => {
   for (const blobShards of [1, 4, 256]) {
-    const machine = { blobShards, uploadPools: 4 };
+    const machine = { blobShards, uploadPools: 4, nameIndexes: 1 };
     assert.deepEqual(parseMachine({ MACHINE: JSON.stringify(machine) }), machine);
   }
   const refused = [
@@ -129,16 +129,19 @@ test("what the local server says of its machine is read, and nothing else", () =
     "null",
     "1",
     "{}",
-    '{"blobShards":1}',
-    '{"uploadPools":1}',
-    '{"blobShards":0,"uploadPools":1}',
-    '{"blobShards":3,"uploadPools":1}',
-    '{"blobShards":512,"uploadPools":1}',
-    '{"blobShards":"1","uploadPools":1}',
-    '{"blobShards":1,"uploadPools":-1}',
-    '{"blobShards":1,"uploadPools":1.5}',
-    '{"blobShards":1,"uploadPools":65}',
-    '{"blobShards":1,"uploadPools":1,"more":1}',
+    '{"blobShards":1,"uploadPools":1}',
+    '{"blobShards":1,"nameIndexes":1}',
+    '{"uploadPools":1,"nameIndexes":1}',
+    '{"blobShards":0,"uploadPools":1,"nameIndexes":1}',
+    '{"blobShards":3,"uploadPools":1,"nameIndexes":1}',
+    '{"blobShards":512,"uploadPools":1,"nameIndexes":1}',
+    '{"blobShards":"1","uploadPools":1,"nameIndexes":1}',
+    '{"blobShards":1,"uploadPools":-1,"nameIndexes":1}',
+    '{"blobShards":1,"uploadPools":1.5,"nameIndexes":1}',
+    '{"blobShards":1,"uploadPools":65,"nameIndexes":1}',
+    '{"blobShards":1,"uploadPools":1,"nameIndexes":0}',
+    '{"blobShards":1,"uploadPools":1,"nameIndexes":17}',
+    '{"blobShards":1,"uploadPools":1,"nameIndexes":1,"more":1}',
   ];
   for (const MACHINE of refused) {
     assert.throws(() => parseMachine({ MACHINE }), { name: "SettingError", variable: "MACHINE" }, MACHINE);

@@ -3,7 +3,7 @@ import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import type { Digest, RepositoryName } from "../../src/oci/reference.ts";
-import type { ManifestPut } from "../../src/rpc/api.ts";
+import type { ManifestPut } from "../../src/rpc/ledger-writes.ts";
 import {
   catalogStub,
   repositoryStub,
@@ -56,6 +56,7 @@ const push: ManifestPut = {
   facts: { mediaType: "a/b", references: [] },
   tags: [],
   origin: registryItself,
+  registration: null,
   sparse: false,
 };
 
@@ -107,7 +108,9 @@ for (const [reason, calls] of oneTimeCalls) {
 test("digests are divided evenly between the shards that there are", () => {
   for (const [count, MACHINE] of [
     [256, undefined],
-    ...[1, 2, 16].map((blobShards) => [blobShards, JSON.stringify({ blobShards, uploadPools: 0 })] as const),
+    ...[1, 2, 16].map(
+      (blobShards) => [blobShards, JSON.stringify({ blobShards, uploadPools: 0, nameIndexes: 16 })] as const,
+    ),
   ] as const) {
     const division = MACHINE === undefined ? {} : { MACHINE };
     const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
@@ -129,7 +132,7 @@ test("sessions have an object each, or share a number of them", () => {
     sessions.map((session) => uploadObjectOf({}, session)),
     sessions,
   );
-  const division = { MACHINE: JSON.stringify({ blobShards: 1, uploadPools: 4 }) };
+  const division = { MACHINE: JSON.stringify({ blobShards: 1, uploadPools: 4, nameIndexes: 1 }) };
   assert.equal(new Set(sessions.map((session) => uploadObjectOf(division, session))).size, 4);
 });
 

@@ -4,8 +4,10 @@
  */
 import { networkOf } from "../../oci/address.ts";
 import { failure, type Result } from "../../oci/errors.ts";
+import { parseRepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, grantsOfAccess, includesCatalog } from "../../oci/scope.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
+import { registeredMs } from "../../registry/ledgers.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access } from "../context.ts";
@@ -193,8 +195,17 @@ async function byBearer(
   const verified = await verifyAccessToken(cache.registry, cache.keys, token);
   if (!verified.ok) return verified;
   const { claims } = verified;
+  noteRegistered(cache.registry, claims.access);
   if (claims.isExpired) return isUpload ? continueUpload(cache, claims) : failure("TOKEN_INVALID");
   return remember(cache, header, accessOfClaims(claims), claims.expiresAtMs);
+}
+
+/** Takes note of the names that were registered when a token was issued. It saves a look in the index of names. */
+function noteRegistered(registry: Registry, entries: AccessEntry[]): void {
+  for (const { type, name, registered } of entries) {
+    const repository = type === "repository" && registered ? parseRepositoryName(name) : undefined;
+    if (repository !== undefined) registry.registered.set(repository, true, registeredMs);
+  }
 }
 
 /** The memory that a cached access takes, apart from its header, in bytes. */
@@ -227,7 +238,8 @@ async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Re
   const today = accessOf(reloaded.principal, "bearer");
   const may: Access["may"] = (verb, repository) =>
     granted.may(verb, repository) && today.may(verb, repository);
-  return { ok: true, access: { ...granted, may } };
+  const grantSets = [...granted.grantSets, ...today.grantSets];
+  return { ok: true, access: { ...granted, may, grantSets } };
 }
 
 function accessOfClaims(claims: TokenClaims): Access {

@@ -133,14 +133,14 @@ const maxLookups = 32;
 
 /**
  * Whether a repository is public. A caller who requests many repositories that are neither public nor theirs to pull is
- * assumed to be guessing names: for a while the ledgers are not asked on their behalf.
+ * assumed to be guessing names: for a while nothing is looked up on their behalf.
  */
 export async function mayEverybodyPull(caller: Caller, repository: RepositoryName): Promise<boolean> {
   const { registry, access, address } = caller;
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
   const { misses, visibilityLookups } = cacheOf(registry);
-  // Each look-up may create the object of its name, so those of accounts are limited, too.
+  // Accounts that guess names are limited, too.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // A look-up in flight may turn out to be a miss, and is counted only afterwards.
   const asking = visibilityLookups.get(who) ?? 0;
@@ -158,18 +158,11 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
 }
 
 /**
- * Whether the caller may read a blob from a repository in order to mount it elsewhere. A bearer token must grant that
- * itself; other grants of its account do not count.
- *
- * `isNamed`: the caller named the source. Where the registry found the source itself, it does not count as a guess.
+ * Whether the caller may read a blob from a repository that they named, in order to mount it elsewhere. A bearer token
+ * must grant that itself; other grants of its account do not count.
  */
-export async function mayPullFrom(
-  context: Context,
-  source: RepositoryName,
-  isNamed: boolean,
-): Promise<boolean> {
-  if (context.access.may("pull", source)) return true;
-  return isNamed ? mayEverybodyPull(context, source) : isPublic(context.registry, source);
+export async function mayPullFrom(context: Context, source: RepositoryName): Promise<boolean> {
+  return context.access.may("pull", source) || (await mayEverybodyPull(context, source));
 }
 
 function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal {

@@ -9,6 +9,8 @@ import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { canonicalName } from "../../oci/upstream.ts";
+import { isKnownToBeRegistered } from "../../registry/ledgers.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
 import {
   authCacheOf,
@@ -146,7 +148,15 @@ async function grant(
     const entry = await grantEntry({ ...context, access }, each);
     if (entry !== undefined) granted.push(entry);
   }
-  return granted;
+  return Promise.all(granted.map((entry) => withRegistration(context.registry, entry)));
+}
+
+/** Says whether the name is registered, so that requests with the token need not ask. It is no harm not to know. */
+async function withRegistration(registry: Registry, entry: AccessEntry): Promise<AccessEntry> {
+  const { type, name, actions } = entry;
+  if (type !== "repository" || actions.length === 0) return entry;
+  const isRegistered = await isKnownToBeRegistered(registry, name as RepositoryName).catch(() => false);
+  return isRegistered ? { ...entry, registered: true } : entry;
 }
 
 async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessEntry | undefined> {

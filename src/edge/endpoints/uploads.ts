@@ -1,6 +1,7 @@
 /** `/v2/<name>/blobs/uploads/`. distribution-spec: Pushing blobs; Mounting a blob; Cancel a blob upload. */
 
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
+import { patternsFor } from "../../oci/grant.ts";
 import { parseContentLength, parseContentRange, uploadRange } from "../../oci/http.ts";
 import {
   algorithmOf,
@@ -8,7 +9,6 @@ import {
   isDigestAlgorithm,
   parseDigest,
   parseRepositoryName,
-  type RepositoryName,
 } from "../../oci/reference.ts";
 import { canonicalName } from "../../oci/upstream.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
@@ -46,8 +46,13 @@ async function mountOrOpen(
   const named = fromText ? parseRepositoryName(fromText) : undefined;
   if (fromText && named === undefined) return failure("NAME_INVALID", { from: fromText });
   const from = named && canonicalName(registry.settings.upstreams, named);
-  const mayPull = (source: RepositoryName) => mayPullFrom(context, source, from !== undefined);
-  const isMounted = await mountBlob(registry, repository, digest, from, mayPull, eventOrigin(context));
+  const source =
+    from === undefined
+      ? { patternSets: context.access.grantSets.map((grants) => patternsFor("pull", grants)) }
+      : { from };
+  const isMounted =
+    (from === undefined || (await mayPullFrom(context, from))) &&
+    (await mountBlob(registry, repository, digest, source, eventOrigin(context)));
   return isMounted ? stored(context, digest) : opened(context, newSession(repository, algorithmOf(digest)));
 }
 

@@ -8,6 +8,7 @@ import { explainHandlers } from "../endpoints/api/explain.ts";
 import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
+import { nameIndexHandlers } from "../endpoints/api/name-index.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
@@ -43,4 +44,5 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   usage: usageHandlers,
   scrub: scrubHandlers,
   replica: replicaHandlers,
+  nameIndex: nameIndexHandlers,
 };

@@ -34,6 +34,7 @@ const staysInMemory = new Set([
   "Upload",
   "Blobs",
   "Catalog",
+  "NameIndex",
   "Search",
   "Webhooks",
   "WebhookQueue",

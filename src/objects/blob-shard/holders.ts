@@ -7,6 +7,7 @@
  */
 
 import { log } from "../../log.ts";
+import { fixedPrefix, matchesPatternSets, type PatternSets } from "../../oci/grant.ts";
 import type { Digest, RepositoryName } from "../../oci/reference.ts";
 import type { Adoption, NumberedLease } from "../../rpc/blob-shard-api.ts";
 import { repositoryStub } from "../../rpc/stubs.ts";
@@ -15,6 +16,7 @@ import type { DueRow } from "../due.ts";
 import type { Tx } from "../sql.ts";
 import { dropJob } from "./deletion.ts";
 import type { ShardParts } from "./parts.ts";
+import type { ShardStore } from "./store.ts";
 
 /**
  * When to ask a holder whose lease ends at a time. Nearly all have linked by then, and those that did not can wait. So
@@ -47,6 +49,36 @@ export function grantLease(
   );
   due.clear(tx, dropJob, blob.digest);
   return { ...blob, lease, leaseUntil: now + settings.leaseMs * 0.8 };
+}
+
+/** How many holders of a digest are looked at to find one that a caller may mount it from. */
+const maxLookedAt = 1000;
+
+/**
+ * A holder of a digest that matches a pattern of each set, if one is found soon: if possible one that has not reported
+ * that it may have left, and not `target`.
+ */
+export function findMountSource(
+  store: ShardStore,
+  digest: Digest,
+  patternSets: PatternSets,
+  target: RepositoryName,
+  now: number,
+): RepositoryName | undefined {
+  // Each holder is looked at only if it begins as a pattern of the smallest set does.
+  const [narrowest = []] = patternSets.toSorted((one, other) => one.length - other.length);
+  let left = maxLookedAt;
+  let found: RepositoryName | undefined;
+  for (const prefix of new Set(narrowest.map(fixedPrefix))) {
+    for (const { repository, mayHaveLeft } of store.holdersFrom(digest, prefix, left, now)) {
+      left--;
+      if (!matchesPatternSets(patternSets, repository)) continue;
+      if (mayHaveLeft === 0 && repository !== target) return repository;
+      if (mayHaveLeft === 0 || found === undefined) found = repository;
+    }
+    if (left === 0) break;
+  }
+  return found;
 }
 
 /** Schedules a question to a holder for the end of its lease. Answers to earlier questions are ignored. */

@@ -6,6 +6,7 @@ import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema } from "../schema.ts";
 import {
+  eachRow,
   firstRow,
   hasRow,
   hasTable,
@@ -217,6 +218,22 @@ export class ShardStore {
       digest,
       limit,
     ).map((row) => row.repository);
+  }
+
+  /**
+   * The holders of a digest whose names begin with a text, in order, read one by one. `mayHaveLeft`: the holder has
+   * reported that it may have given the digest up, and was not asked since.
+   */
+  holdersFrom(
+    digest: string,
+    prefix: string,
+    limit: number,
+    now: number,
+  ): Iterable<{ repository: RepositoryName; mayHaveLeft: 0 | 1 }> {
+    // Every character of a name comes before "~". Who reports is asked at once, or at the very end of its lease.
+    const query = `SELECT repository, ask_at IS NOT NULL AND (ask_at <= ?4 OR ask_at = drop_after) AS mayHaveLeft
+      FROM holders WHERE digest = ?1 AND repository >= ?2 AND repository < ?2 || '~' ORDER BY repository LIMIT ?3`;
+    return eachRow(this.#sql, query, digest, prefix, limit, now);
   }
 
   /** Drops a repository's hold. If it gets another one, that will have a higher version. */

@@ -1,5 +1,6 @@
 import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
+import { knownObjects } from "./known-objects.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -131,5 +132,6 @@ export const catalogSchema: Schema = [
   DueTable.dropIndex,
   daysOfUse,
   deletedRepositories,
+  knownObjects,
   kinds,
 ];

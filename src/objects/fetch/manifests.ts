@@ -9,8 +9,9 @@ import { readManifest } from "../../oci/manifest.ts";
 import type { ManifestFacts } from "../../oci/manifest-fields.ts";
 import { algorithmOf, type Digest, digestOfContent, type Tag } from "../../oci/reference.ts";
 import type { LedgerApi } from "../../rpc/api.ts";
-import type { TagState } from "../../rpc/cache-api.ts";
+import type { FetchedManifest, TagState } from "../../rpc/cache-api.ts";
 import type { FetchedContent, ManifestAnswer, Question } from "../../rpc/fetch-channel.ts";
+import { writeToLedger } from "../../rpc/founding.ts";
 import { repositoryStub } from "../../rpc/stubs.ts";
 import { settingsOf } from "../../settings/settings.ts";
 import { type Asker, askUpstream, failureOf, type NoAnswer } from "./ask.ts";
@@ -38,7 +39,7 @@ export async function answerTag(asker: Asker, question: TagQuestion): Promise<Ma
     within(asker, (signal) => findTag(remote, ledger, question, known?.digest, signal)),
   );
   if (!asked.ok) return withoutAnswer(asker, ledger, question, state, asked, ageMs);
-  if (asked.value !== "same") return storeTag(ledger, question, state, asked.value);
+  if (asked.value !== "same") return storeTag(asker, question, state, asked.value);
   if (known === undefined) throw new TypeError("the same as nothing");
   await ledger.noteChecked({ tag: question.tag, sequence: state.sequence }, asker.clock.now());
   return { ok: true, content: { ...known, outcome: "revalidated" } };
@@ -57,14 +58,13 @@ export async function answerDigest(asker: Asker, question: DigestQuestion): Prom
   );
   if (!asked.ok) return failureOf(asked, question, absent);
   const { manifest, facts } = asked.value;
-  const since = { born: state.born };
-  await ledger.putFetched({
+  await storeFetched(asker, {
     repository,
     digest,
     bytes: manifest.bytes,
     facts,
     origin: question.origin,
-    since,
+    since: { born: state.born },
   });
   return { ok: true, content: contentOf(manifest, "miss") };
 }
@@ -130,15 +130,23 @@ function within<T>({ env }: Asker, ask: (signal: AbortSignal) => Promise<T>): Pr
   return ask(AbortSignal.timeout(2 * settingsOf(env).upstreamTimeoutMs));
 }
 
+/** Stores what the upstream answered, unless something changed during the question. */
+async function storeFetched({ env }: Asker, put: Omit<FetchedManifest, "registration">): Promise<void> {
+  const { repository } = put;
+  const write = (registration: number | null) =>
+    repositoryStub(env, repository).putFetched({ ...put, registration });
+  await writeToLedger(env, repository, write, (answer) => answer === "unfounded");
+}
+
 async function storeTag(
-  ledger: LedgerApi,
+  asker: Asker,
   { repository, tag, origin }: TagQuestion,
   { born, sequence, known }: TagState,
   { manifest, facts }: Exclude<Found, "same">,
 ): Promise<ManifestAnswer> {
   const { digest, bytes } = manifest;
   const since = { born, tag, sequence };
-  await ledger.putFetched({ repository, digest, bytes, facts, origin, since });
+  await storeFetched(asker, { repository, digest, bytes, facts, origin, since });
   return { ok: true, content: contentOf(manifest, known === undefined ? "miss" : "revalidated") };
 }
 

@@ -6,7 +6,7 @@
 import { failure, type Result } from "../../oci/errors.ts";
 import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import { commitFetched } from "../../rpc/commit-blob.ts";
-import { shardStub } from "../../rpc/stubs.ts";
+import { scheduleDeletion } from "../../rpc/founding.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { openMultipart, storePart, type UploadParts } from "../upload/append.ts";
@@ -47,7 +47,7 @@ export class StoredBlob {
     const { digest, repository, origin } = question;
     const key = newBlobKey();
     const now = clock.now();
-    await shardStub(env, digest).doom(digest, key, now + settings.uploadTtlMs);
+    await scheduleDeletion(env, digest, key, now + settings.uploadTtlMs);
     this.#store.begin(
       { id: this.#id, repository, algorithm: algorithmOf(digest) },
       { key, partBytes: settings.uploadPartBytes },
@@ -166,7 +166,7 @@ export class StoredBlob {
     const { bucket, env, clock } = this.#host;
     const { key, uploadId } = this.#store.read();
     if (uploadId !== null) await bucket.abortMultipart({ key, uploadId });
-    await shardStub(env, this.#digest).doom(this.#digest, key, clock.now());
+    await scheduleDeletion(env, this.#digest, key, clock.now());
     this.forget();
   }
 

@@ -28,11 +28,11 @@ export abstract class CachedLedger extends LedgerPages implements CacheLedgerApi
   async putFetched(put: FetchedManifest): Promise<CacheWrite> {
     const { cache } = this.parts;
     if (!cache.isUnchanged(put.since)) return "changed";
-    this.change(put.repository, (tx) => {
-      this.found(tx, put.origin);
+    return this.changeOrFound<CacheWrite>(put, "unfounded", (tx, found) => {
+      found();
       cache.store(tx, put);
+      return "done";
     });
-    return "done";
   }
 
   async noteChecked(since: SinceTag, checkedAtMs: number): Promise<CacheWrite> {

@@ -2,11 +2,12 @@
  * Manifests: rows, bytes, and what they reference.
  */
 
-import { failure, type Result } from "../../oci/errors.ts";
+import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { describeReferences } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/manifest-fields.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
-import type { ManifestPut, ManifestStat } from "../../rpc/api.ts";
+import type { ManifestStat } from "../../rpc/api.ts";
+import type { NewManifest } from "../../rpc/ledger-writes.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, ReplicaValue } from "../../storage/replica.ts";
 import { eachRow, firstRow, hasRow, inPieces, readRows, type Tx } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
@@ -168,18 +169,13 @@ export class Manifests implements Feature {
    * Stores a manifest and points tags at it. `onAccepted` is called once no reference is missing, before anything is
    * written. Error: `MANIFEST_BLOB_UNKNOWN`, with all missing references; nothing is changed then.
    */
-  store(tx: Tx, put: ManifestPut, onAccepted = () => {}): Result {
+  store(tx: Tx, put: NewManifest, onAccepted = () => {}): Result {
     const { digest, facts, tags, origin } = put;
     // The same bytes may have been pushed with another media type, and so had other references.
     const isKnown = this.stat(digest)?.mediaType === facts.mediaType;
     // Checked even if the manifest is stored: other rules may have applied then, or its children may be deleted.
     const missing = put.sparse ? [] : this.missing(facts.references);
-    if (missing.length > 0) {
-      return failure(
-        "MANIFEST_BLOB_UNKNOWN",
-        missing.map((each) => ({ digest: each })),
-      );
-    }
+    if (missing.length > 0) return missingFailure(missing);
     onAccepted();
     const referenced = facts.references.map((reference) => reference.digest);
     const newlyReplicated = this.#blobs.reference(tx, referenced);
@@ -196,7 +192,7 @@ export class Manifests implements Feature {
     return { ok: true };
   }
 
-  #replace(tx: Tx, put: ManifestPut): void {
+  #replace(tx: Tx, put: NewManifest): void {
     const { digest } = put;
     forgetDeletion(tx, digest);
     const referencedBefore = this.withdraw(tx, digest);
@@ -205,7 +201,7 @@ export class Manifests implements Feature {
     if (referencedBefore.length > 0) this.#blobs.releaseUnnamed(tx, referencedBefore);
   }
 
-  #write(tx: Tx, { digest, bytes, facts, origin }: ManifestPut): void {
+  #write(tx: Tx, { digest, bytes, facts, origin }: NewManifest): void {
     const { mediaType, artifactType = null, subject = null } = facts;
     const pushed = [this.#host.clock.now(), origin.actor];
     const row = [digest, mediaType, bytes.byteLength, artifactType, subject, ...pushed];
@@ -228,7 +224,7 @@ export class Manifests implements Feature {
   }
 
   /** Emits one event per tag, even if nothing changed: a repeated push may be meant to trigger another deployment. */
-  #recordPush(tx: Tx, { digest, bytes, facts, tags, origin, isFetched }: ManifestPut): void {
+  #recordPush(tx: Tx, { digest, bytes, facts, tags, origin, isFetched }: NewManifest): void {
     const { mediaType } = facts;
     const type = isFetched === true ? "upstream.fetch" : "manifest.push";
     const references = describeReferences(bytes, mediaType);
@@ -247,6 +243,20 @@ export class Manifests implements Feature {
     const digests = references.map((reference) => reference.digest);
     return manifest?.subject == null ? digests : [...digests, manifest.subject];
   }
+}
+
+function missingFailure(digests: AnyDigest[]): Failure {
+  return failure(
+    "MANIFEST_BLOB_UNKNOWN",
+    digests.map((digest) => ({ digest })),
+  );
+}
+
+/** Why a ledger that has nothing yet refuses a manifest. Error: `MANIFEST_BLOB_UNKNOWN`. */
+export function refusalByNewLedger({ facts, sparse }: NewManifest): Failure | undefined {
+  const required = sparse ? [] : facts.references.filter((reference) => reference.required !== undefined);
+  if (required.length === 0) return undefined;
+  return missingFailure([...new Set(required.map(({ digest }) => digest))]);
 }
 
 /** Deletes the bytes of a manifest. */

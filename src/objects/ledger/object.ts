@@ -6,13 +6,13 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../bindings.ts";
 import { type Clock, systemClock } from "../../clock.ts";
-import type { Origin } from "../../oci/event.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
+import type { FoundingWrite } from "../../rpc/ledger-writes.ts";
 import { reportIfDue } from "../../rpc/report-counts.ts";
 import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.ts";
 import type { DueJob, DueTable } from "../due.ts";
 import { applySchema } from "../schema.ts";
-import { hasTable, type Tx, transaction } from "../sql.ts";
+import { hasTable, Refused, type Tx, transaction, transactionUnlessRefused } from "../sql.ts";
 import { awaitsAny, jobsOf, schemaOf } from "./feature.ts";
 import { createLedger, type LedgerParts, makeParts } from "./parts.ts";
 import type { Meta } from "./repository.ts";
@@ -24,11 +24,12 @@ export abstract class LedgerObject extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
-    const { features, repository, due } = this.parts;
+    const { features, repository, registration, due } = this.parts;
     // An earlier release may have written the tables.
     if (hasTable(this.sql, "meta")) transaction(ctx.storage, (tx) => applySchema(tx, schemaOf(features)));
     repository.reload();
     if (repository.meta !== undefined) void due.wake();
+    registration.catchUp();
   }
 
   /** The record of the repository as a whole; `undefined` until the first write. */
@@ -88,10 +89,19 @@ export abstract class LedgerObject extends DurableObject<Env> {
     await this.#forgetIfOver();
   }
 
-  /** Deletes the object once there is no repository, and nothing left to do or to remember. */
+  /** Whether there is no repository, and nothing left to do or to remember. */
+  get #isOver(): boolean {
+    return this.meta !== undefined && !this.exists && !awaitsAny(this.sql, this.parts.features);
+  }
+
+  /** Deletes the object once there is nothing for it to keep, and the index of names does not have it any more. */
   async #forgetIfOver(): Promise<void> {
-    const { repository, features, due } = this.parts;
-    if (this.meta === undefined || this.exists || awaitsAny(this.sql, features)) return;
+    const { repository, registration, due } = this.parts;
+    if (!this.#isOver) return;
+    const hasLeft = await registration.leave();
+    if (this.meta !== undefined) due.arm();
+    // Something may have happened meanwhile.
+    if (!hasLeft || !this.#isOver) return;
     repository.clear();
     due.forget();
     await this.ctx.storage.deleteAll();
@@ -106,28 +116,53 @@ export abstract class LedgerObject extends DurableObject<Env> {
   }
 
   /**
-   * Runs one transaction, and starts the work that it scheduled. With a name, it creates the ledger if there is none;
-   * without one, the ledger must exist.
+   * Runs one transaction, and starts the work that it scheduled. With a name, it creates the ledger if there is none
+   * and the work leaves something to keep; without one, the ledger must exist.
    */
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
-    const { due, outbox, events, repository } = this.parts;
-    const { result, claimed } = transaction(this.ctx.storage, (tx) => {
-      if (this.meta === undefined && name !== undefined) createLedger(tx, this.parts, name);
-      return outbox.claimAfter(tx, () => work(tx));
+    const { due, outbox, events, repository, registration } = this.parts;
+    const { result, claimed } = transactionUnlessRefused(this.ctx.storage, (tx) => {
+      const isNew = this.meta === undefined && name !== undefined;
+      if (isNew) createLedger(tx, this.parts, name);
+      const done = outbox.claimAfter(tx, () => work(tx));
+      if (isNew && !this.#isWorthKeeping(tx)) throw new Refused(done);
+      return done;
     });
-    if (!repository.isCurrent) repository.reload();
-    due.arm();
-    if (this.meta !== undefined) {
-      const flushing = [outbox.flush(this.meta.name, claimed), events.flushSoon(this.meta.name)];
-      this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
+    if (!repository.isCurrent) {
+      repository.reload();
+      registration.catchUp();
     }
+    if (this.meta === undefined) return result;
+    due.arm();
+    const flushing = [outbox.flush(this.meta.name, claimed), events.flushSoon(this.meta.name)];
+    this.ctx.waitUntil(Promise.all(flushing).then(() => due.arm()));
     if (this.exists && !existed) this.ctx.waitUntil(repository.announce().catch(() => {}));
     return result;
   }
 
-  /** To be called with the first blob or manifest: from then on the repository exists. */
-  protected found(tx: Tx, origin: Origin): void {
-    if (!this.exists) this.parts.repository.found(tx, origin);
+  /** Whether a new ledger has anything to keep: a repository, or something that it has to remember. */
+  #isWorthKeeping({ sql }: Tx): boolean {
+    return this.parts.repository.isFoundedIn(sql) || awaitsAny(sql, this.parts.features);
+  }
+
+  /**
+   * Runs one transaction as {@link change} does, whose work calls `found` before it stores a blob or a manifest: from
+   * then on the repository exists. If that would found the ledger, but its name was not registered for this write,
+   * nothing is changed, and the result is `unfounded`.
+   */
+  protected changeOrFound<T>(write: FoundingWrite, unfounded: T, work: (tx: Tx, found: () => void) => T): T {
+    const { registration, repository } = this.parts;
+    // Tables that are rolled back are billed all the same.
+    if (this.meta === undefined && write.registration === null) return unfounded;
+    return this.change(write.repository, (tx) =>
+      work(tx, () => {
+        if (!this.exists && !registration.allows(write.registration))
+          throw new Refused({ result: unfounded, claimed: [] });
+        if (this.exists) return registration.note(tx, write.registration);
+        registration.noteFounding(tx, write.registration);
+        repository.found(tx, write.origin);
+      }),
+    );
   }
 }

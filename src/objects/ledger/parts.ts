@@ -23,6 +23,7 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Rebuilding } from "./rebuild.ts";
+import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
@@ -55,6 +56,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
+  const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host);
   const blobs = new Blobs(host, outbox, events);
@@ -69,7 +71,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
-  const scrub = new LedgerScrub(host, shared);
+  const scrub = new LedgerScrub(host, { ...shared, registration });
   const rebuilding = new Rebuilding(host, outbox);
   const search = new SearchAnnouncements(host, repository);
   host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
@@ -79,6 +81,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const features: Feature[] = [
     outbox,
     repository,
+    registration,
     manifests,
     facts,
     rereading,
@@ -106,6 +109,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     ...host,
     ...shared,
     repository,
+    registration,
     facts,
     uses,
     cache,

@@ -21,6 +21,10 @@ export type Meta = RepositoryInfo & {
   generation: number;
   /** The `UNTAGGED_TTL`, in milliseconds, at the last scan for untagged manifests. */
   untaggedTtl: string | undefined;
+  /** The last registration in the index of names that the ledger knows of; 0: the index has its name all the same. */
+  registration: number | undefined;
+  /** Whether the index may have the repository as a public one. */
+  isListedAsPublic: boolean;
   /** The last day on which anything of it was used, counted from 1970. */
   usedDay: number | undefined;
   /** When a cached repository was created, in milliseconds since 1970; 0 for others. */
@@ -37,6 +41,8 @@ type MetaKey =
   | "generation"
   | "untagged-ttl"
   | "used-day"
+  | "registration"
+  | "listed-as-public"
   /** Only of a cached repository: when it was created. */
   | "cache-born";
 
@@ -79,6 +85,11 @@ ${DueTable.schema}`,
     this.isCurrent = true;
   }
 
+  /** Whether the repository exists, as a running transaction sees it. */
+  isFoundedIn(sql: SqlStorage): boolean {
+    return hasRow(sql, "SELECT 1 FROM meta WHERE key = 'founded'");
+  }
+
   /** To be called when the object deletes all its data. */
   clear(): void {
     this.meta = undefined;
@@ -87,6 +98,12 @@ ${DueTable.schema}`,
   /** Stores a value. */
   write(tx: Tx, key: MetaKey, value: string): void {
     tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)", key, value);
+    this.isCurrent = false;
+  }
+
+  /** Removes a value. */
+  forget(tx: Tx, key: Exclude<MetaKey, "name">): void {
+    tx.write("DELETE FROM meta WHERE key = ?", key);
     this.isCurrent = false;
   }
 
@@ -132,6 +149,8 @@ ${DueTable.schema}`,
     this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
     this.announceLater(tx);
+    // The next generation may be announced before this deletion is.
+    this.#host.announceSoon(tx, true);
   }
 
   /** Schedules the announcement, as something in it has changed. */
@@ -183,6 +202,8 @@ function readMeta(sql: SqlStorage): Meta {
     isFounded: values.get("founded") === "yes",
     generation: Number(values.get("generation") ?? 1),
     untaggedTtl: values.get("untagged-ttl"),
+    registration: numberOf(values.get("registration")),
+    isListedAsPublic: values.get("listed-as-public") === "yes",
     usedDay: numberOf(values.get("used-day")),
     born: Number(values.get("cache-born") ?? 0),
     ...(values.has("cache-born") ? { kind: "cache" } : {}),

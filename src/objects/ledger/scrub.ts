@@ -12,6 +12,7 @@ import {
   type RepositoryName,
   type Tag,
 } from "../../oci/reference.ts";
+import { adoptBytes } from "../../rpc/founding.ts";
 import { emptyReport, type ScrubReport, type ScrubStep, scrubJob } from "../../rpc/scrub-report.ts";
 import { shardStub } from "../../rpc/stubs.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
@@ -24,6 +25,7 @@ import type { Blobs } from "./blobs.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Manifests } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Registration } from "./registration.ts";
 import type { Tags } from "./tags.ts";
 
 const batchRows = 50;
@@ -34,7 +36,13 @@ type Place = { kind: "tag"; last: Tag | "" } | { kind: "manifest" | "blob"; last
 const phases = ["manifest", "tag", "blob"] as const;
 
 /** The features that are scrubbed. */
-type Features = { manifests: Manifests; tags: Tags; blobs: Blobs; outbox: Outbox };
+type Features = {
+  manifests: Manifests;
+  tags: Tags;
+  blobs: Blobs;
+  outbox: Outbox;
+  registration: Registration;
+};
 
 /** The scrub of one ledger. */
 export class LedgerScrub implements Feature {
@@ -60,6 +68,7 @@ export class LedgerScrub implements Feature {
   async step(after: string): Promise<ScrubStep> {
     const { due, name } = this.#host;
     const report = emptyReport();
+    if (after === "") await this.#checkName(report);
     const [phase = "", last = ""] = after.split(" ");
     const kind = phases.find((each) => each === phase) ?? phases[0];
     const keys = this.#keysAfter({ kind, last } as Place);
@@ -78,6 +87,17 @@ export class LedgerScrub implements Feature {
     if (lastKey === undefined || keys.length < batchRows)
       return { report, next: following && `${following} ` };
     return { report, next: `${kind} ${lastKey.kind === "tag" ? lastKey.tag : lastKey.digest}` };
+  }
+
+  /** The index of names must have the repository: otherwise nobody would find it. */
+  async #checkName(report: ScrubReport): Promise<void> {
+    const finding = { what: "name", repository: this.#host.name() };
+    try {
+      const isRestored = await this.#features.registration.restore();
+      if (isRestored) report.repaired.push({ ...finding, detail: "the index did not have it" });
+    } catch (error) {
+      report.unchecked.push({ ...finding, detail: String(error) });
+    }
   }
 
   #keysAfter({ kind, last }: Place): ReplicaKey[] {
@@ -143,7 +163,7 @@ export class LedgerScrub implements Feature {
     const finding = { repository: name(), digest, key: link.key };
     const known = await shard.locate(digest);
     const fault = known === undefined ? await faultOf(openBucket(env), link) : undefined;
-    const adopted = fault === undefined ? await shard.adopt(known ?? link, name()) : undefined;
+    const adopted = fault === undefined ? await adoptBytes(env, known ?? link, name()) : undefined;
     if (adopted?.ok) {
       this.#relink(adopted.adoption);
       report.repaired.push({ ...finding, what: "holder", detail: "the shard did not know of the link" });

@@ -14,8 +14,10 @@ import { summarise } from "./views.ts";
 const job = "announce-to-search";
 const whole = "whole";
 
-/** How long changes are collected, in milliseconds. */
+/** How long changes are collected, in milliseconds: longer where there is much to count for an announcement. */
 const collectMs = 2_000;
+const collectMuchMs = 8_000;
+const much = 5_000;
 
 /** How many moves of tags one announcement carries. */
 const maxMoves = 1000;
@@ -41,6 +43,7 @@ export class SearchAnnouncements implements Feature {
 
   readonly #host: LedgerHost;
   readonly #repository: RepositoryRecord;
+  #collectMs = collectMs;
 
   constructor(host: LedgerHost, repository: RepositoryRecord) {
     this.#host = host;
@@ -50,7 +53,7 @@ export class SearchAnnouncements implements Feature {
   /** Schedules an announcement, unless one is. */
   soon(tx: Tx): void {
     const { due, clock, env } = this.#host;
-    if (env.SEARCH !== undefined && !due.has(job)) due.set(tx, job, "", clock.now() + collectMs);
+    if (env.SEARCH !== undefined && !due.has(job)) due.set(tx, job, "", clock.now() + this.#collectMs);
   }
 
   /** Schedules an announcement of everything. */
@@ -59,10 +62,19 @@ export class SearchAnnouncements implements Feature {
     if (env.SEARCH !== undefined) due.set(tx, job, whole, clock.now());
   }
 
-  /** Announces the repository now, after a change of who may see it; if that fails, soon. */
+  /** Announces at once who may see the repository, and the rest soon. */
   async now(): Promise<void> {
-    transaction(this.#host.storage, (tx) => this.soon(tx));
-    await this.#announce().catch(() => {});
+    const { env, storage } = this.#host;
+    const { meta } = this.#repository;
+    const search = searchStub(env);
+    if (meta === undefined || search === undefined) return;
+    const { name, visibility, description } = meta;
+    const { version } = transaction(storage, (tx) => {
+      this.soon(tx);
+      return this.#remember(tx, this.#announced()?.sequence ?? 0);
+    });
+    // The alarm announces it again if this fails.
+    await search.putInfo({ name, visibility, description }, version).catch(() => {});
   }
 
   async #announce(): Promise<void> {
@@ -76,7 +88,7 @@ export class SearchAnnouncements implements Feature {
     const before = this.#announced();
     // After a removal the history does not have all tags: a repository may have been restored.
     const isWhole = due.at(job, whole) !== undefined || before === undefined || before.sequence === 0;
-    const version = Math.max(clock.now(), (before?.version ?? 0) + 1);
+    const version = this.#nextVersion(before);
     const done = [due.at(job, ""), due.at(job, whole)];
     if (!meta.isFounded) {
       await search.remove(meta.name, version);
@@ -84,7 +96,8 @@ export class SearchAnnouncements implements Feature {
       return;
     }
     const { name, visibility, description, usedDay } = meta;
-    const { tags, stored, pushedAtMs, pushedBy, kinds, platforms } = summarise(sql);
+    const { tags, manifests, stored, pushedAtMs, pushedBy, kinds, platforms } = summarise(sql);
+    this.#collectMs = tags + manifests > much ? collectMuchMs : collectMs;
     const moves = isWhole ? this.#allTags() : this.#movesAfter(before?.sequence ?? 0);
     const entry = {
       ...{ name, visibility, description, version, tags, kinds, platforms },
@@ -104,11 +117,22 @@ export class SearchAnnouncements implements Feature {
     return firstRow<Announced>(this.#host.sql, "SELECT version, sequence FROM search_announced");
   }
 
+  #nextVersion(before: Announced | undefined): number {
+    return Math.max(this.#host.clock.now(), (before?.version ?? 0) + 1);
+  }
+
+  /** Takes the next version. */
+  #remember(tx: Tx, sequence: number): Announced {
+    const next = { version: this.#nextVersion(this.#announced()), sequence };
+    this.#finish(tx, next, undefined);
+    return next;
+  }
+
   /** Remembers what was announced, and removes what was due when that began. */
-  #finish(tx: Tx, { version, sequence }: Announced, done: (number | undefined)[]): void {
+  #finish(tx: Tx, { version, sequence }: Announced, done: (number | undefined)[] | undefined): void {
     const remember = "INSERT OR REPLACE INTO search_announced (id, version, sequence) VALUES (1, ?, ?)";
     tx.write(remember, version, sequence);
-    this.#clear(tx, done);
+    if (done !== undefined) this.#clear(tx, done);
   }
 
   #clear(tx: Tx, done: (number | undefined)[]): void {

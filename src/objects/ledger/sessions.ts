@@ -56,11 +56,11 @@ export class ClosedSessions implements Feature {
   /** Ends a session with the digest of its blob, or cancels it (`null`). False if it has already ended otherwise. */
   close(tx: Tx, id: string, digest: Digest | null): boolean {
     const before = this.state(id);
+    if (before.state === "finished") return before.digest === digest;
+    if (before.state === "cancelled") return digest === null;
     const { due, clock, settings } = this.#host;
     const forgetAt = clock.now() + settings.uploadTtlMs;
     if (!due.has(forgetJob)) due.set(tx, forgetJob, "", forgetAt);
-    if (before.state === "finished") return before.digest === digest;
-    if (before.state === "cancelled") return digest === null;
     tx.write("INSERT INTO closed_sessions (id, digest, forget_at) VALUES (?, ?, ?)", id, digest, forgetAt);
     return true;
   }

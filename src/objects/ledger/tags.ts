@@ -196,6 +196,7 @@ export class Tags implements Feature {
     tx.write("DELETE FROM tags WHERE digest = ?", digest);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     for (const tag of pointing) this.#recordMove(tx, tag, digest, undefined, origin);
+    this.#host.announceSoon(tx);
     return pointing;
   }
 

@@ -1,7 +1,7 @@
 /** What pages about a repository show. It is computed on request, so that pushes pay nothing for it. */
 import { readManifestContent } from "../../oci/manifest-content.ts";
 import type { ContentKind } from "../../oci/manifest-summary.ts";
-import { type Digest, hexOf, type Tag } from "../../oci/reference.ts";
+import { type Digest, hexOf, parseDigest, type Tag } from "../../oci/reference.ts";
 import { sortByVersion } from "../../oci/version-order.ts";
 import type { Page } from "../../rpc/api.ts";
 import type {
@@ -103,7 +103,7 @@ function sortedTags(
   if (order === "version") {
     const all = readRows<{ tag: Tag }>(sql, `SELECT tags.tag ${matching} LIMIT ?2`, wanted, maxSorted + 1);
     if (all.length <= maxSorted) {
-      return sortByVersion(all.map(({ tag }) => tag)).slice(offset, offset + limit + 1) as Tag[];
+      return sortByVersion(all.map(({ tag }) => tag)).slice(offset, offset + limit + 1);
     }
   }
   const by = orders[order === "version" ? "name" : order];
@@ -158,7 +158,8 @@ export function viewManifest(
   const bytes = manifests.bytes(digest, manifest.sizeBytes);
   const { annotations, layers, manifests: listed } = readManifestContent(bytes);
   const children = listed.map((child) => {
-    const known = findManifest(sql, child.digest as Digest);
+    const digestOfChild = parseDigest(child.digest);
+    const known = digestOfChild === undefined ? undefined : findManifest(sql, digestOfChild);
     return known === undefined ? child : { ...child, manifest: withoutTags(known) };
   });
   const isShown = manifest.sizeBytes <= maxTextBytes;

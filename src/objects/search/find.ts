@@ -11,7 +11,7 @@ import type {
   SearchPage,
   SearchQuery,
 } from "../../rpc/search-api.ts";
-import { readRows } from "../sql.ts";
+import { eachRow } from "../sql.ts";
 
 /** The length from which on a word is found anywhere; a shorter one is found where a segment of a name begins. */
 const shortestIndexed = 3;
@@ -37,15 +37,14 @@ export function findRepositories(
     visible(query),
   ]);
   const order = orderOf(query.order, words[0]);
-  const found = readRows<RepositoryRow>(
+  const found = eachRow<RepositoryRow>(
     sql,
     `SELECT name, visibility, description, tags, size AS sizeBytes, pushed_at AS pushedAtMs, pushed_by AS pushedBy,
        used_day AS usedDay, kinds, platforms, pulls, last_pulled_at AS lastPulledAtMs
-     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ? OFFSET ?`,
+     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ?`,
     ...where.values,
     ...order.values,
-    query.limit + 1,
-    query.offset,
+    mostRows(query),
   );
   const { entries, next } = pageOf(found, query, ({ name, visibility }) => ({ name, visibility }));
   const shown = entries.map(({ kinds, platforms, ...entry }) => {
@@ -69,13 +68,12 @@ export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery):
     visible(query),
     { sql: `tags.${column} >= ? AND tags.${column} < ?`, values: [wanted, `${wanted}\u{10ffff}`] },
   ]);
-  const found = readRows<FoundTag & { visibility: string }>(
+  const found = eachRow<FoundTag & { visibility: string }>(
     sql,
     `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
-     WHERE ${where.sql} ORDER BY tag, name LIMIT ? OFFSET ?`,
+     WHERE ${where.sql} ORDER BY tag, name LIMIT ?`,
     ...where.values,
-    query.limit + 1,
-    query.offset,
+    mostRows(query),
   );
   const page = pageOf(found, query, ({ repository, visibility }) => ({ name: repository, visibility }));
   return { ...page, entries: page.entries.map(({ visibility: _, ...tag }) => tag) };
@@ -163,17 +161,35 @@ function isReadable(name: RepositoryName, visibility: string, readable: string[]
   return readable.every((patterns) => patterns.some((pattern) => matchesPattern(pattern, name)));
 }
 
-/** The entries of a page that the caller may see. */
+/** How many rows a page needs at most; -1: as many as there are, as some of them may be hidden from the caller. */
+function mostRows({ readable, offset, limit }: SearchQuery): number {
+  return readable.flat().every(isRange) ? offset + limit + 1 : -1;
+}
+
+/** Whether a pattern matches every name in its range. */
+function isRange(pattern: string): boolean {
+  return !pattern.replace(/(?:^|\/)\*\*$/, "").includes("*");
+}
+
+/**
+ * A page of the rows that the caller may see. Only those are counted, so neither the length of a page nor the beginning
+ * of the next one says anything about the others.
+ */
 function pageOf<T>(
-  found: T[],
+  found: Iterable<T>,
   { readable, limit, offset }: SearchQuery,
   facts: (entry: T) => { name: RepositoryName; visibility: string },
 ): SearchPage<T> {
-  const entries = found.slice(0, limit).filter((entry) => {
+  const entries: T[] = [];
+  let seen = 0;
+  for (const entry of found) {
     const { name, visibility } = facts(entry);
-    return isReadable(name, visibility, readable);
-  });
-  return { entries, next: found.length > limit ? offset + limit : undefined };
+    if (!isReadable(name, visibility, readable)) continue;
+    if (seen++ < offset) continue;
+    if (entries.length === limit) return { entries, next: offset + limit };
+    entries.push(entry);
+  }
+  return { entries, next: undefined };
 }
 
 function all(conditions: Condition[]): Condition {

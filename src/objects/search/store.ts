@@ -1,7 +1,7 @@
 /** What the object that finds repositories keeps of them, in SQL. */
 import type { PullCount } from "../../metrics/meter.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
-import type { ListedRepository } from "../../rpc/api.ts";
+import type { ListedRepository, RepositoryInfo } from "../../rpc/api.ts";
 import type { SearchEntry, TagChange } from "../../rpc/search-api.ts";
 import { day } from "../../units.ts";
 import { firstRow, inPieces, type Tx } from "../sql.ts";
@@ -45,6 +45,21 @@ export class SearchStore {
       ),
     );
     this.#putTags(tx, id, tags, isWhole);
+  }
+
+  /** Changes what a repository says of itself, unless something newer is known. */
+  putInfo(tx: Tx, { name, visibility, description }: RepositoryInfo, version: number): void {
+    const known = this.#find(name);
+    if (Math.max(known?.version ?? 0, this.#removedAt(name)) >= version) return;
+    this.#write(tx, name, description, known, () =>
+      tx.write(
+        "UPDATE repositories SET visibility = ?, description = ?, version = ? WHERE name = ?",
+        visibility,
+        description,
+        version,
+        name,
+      ),
+    );
   }
 
   /** Lists a repository that its ledger has not announced yet, as the catalog knows it. */

@@ -9,7 +9,8 @@ import { meter } from "../../metrics/meter.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import type { Digest } from "../../oci/reference.ts";
 import { commitBlob, isStillLinked } from "../../rpc/commit-blob.ts";
-import { repositoryStub, shardStub } from "../../rpc/stubs.ts";
+import { scheduleDeletion } from "../../rpc/founding.ts";
+import { repositoryStub } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../../rpc/upload-channel.ts";
 import { newBlobKey } from "../../storage/keys.ts";
@@ -217,7 +218,7 @@ export class Session implements Remembered {
     if (known !== "finishing" && (started || (known !== "none" && known !== "open"))) return undefined;
     const { state } = await repositoryStub(this.#host.objects, session.repository).sessionState(session.id);
     if (state === "open") return undefined;
-    // Where the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
+    // If the shard does not answer now, the alarm has it adopt the bytes, and nobody links them.
     if (known === "finishing" && state === "cancelled") await this.#handOver().catch(() => {});
     else if (known === "finishing") this.#endAs(state);
     return failure("BLOB_UPLOAD_UNKNOWN");
@@ -284,13 +285,10 @@ export class Session implements Remembered {
     this.#end(state, digest, (tx) => this.#store.clearBytes(tx));
   }
 
-  /**
-   * Leaves verified bytes, of which nobody knows what became of them, to the shard of their digest: it deletes them
-   * unless they are its content.
-   */
+  /** Leaves verified bytes to the shard of their digest, which deletes them unless they are its content. */
   async #handOver(): Promise<void> {
     const [{ digest, key }, { objects, clock }] = [this.#row, this.#host];
-    if (digest !== null) await shardStub(objects, digest).doom(digest, key, clock.now());
+    if (digest !== null) await scheduleDeletion(objects, digest, key, clock.now());
     meter.uploads.ended(this.#id);
     this.#end("cancelled", digest, (tx) => this.#store.clearBytes(tx));
   }

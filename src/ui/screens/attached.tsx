@@ -35,7 +35,7 @@ function Node({ name, referrer }: { name: string; referrer: Referrer }) {
   const words = messages();
   const { digest, kind, artifactType, by, pushedAt, pushedBy, layers } = referrer;
   // How deep a tree is shown is limited where it is made, so its type ends.
-  const below = referrer.referrers as Referrer[];
+  const below = (referrer.referrers ?? []) as Referrer[];
   return (
     <li>
       <div class="node">

@@ -7,10 +7,10 @@ import { useData } from "../data.ts";
 import { formatBytes } from "../format.ts";
 import { messages } from "../language.ts";
 import { Ago, Badge, Copy, Digest, Failed, Kinds, Loading, useTitle } from "../parts/basics.tsx";
+import { Crumbs } from "../parts/crumbs.tsx";
 import { Pull } from "../parts/pull.tsx";
 import { referencePath, withQuery } from "../paths.ts";
 import { Attached } from "./attached.tsx";
-import { Crumbs } from "./repository.tsx";
 
 type Reference = Answer<"/repositories/{name}/references/{reference}">;
 type Content = Reference["content"];

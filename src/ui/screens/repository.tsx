@@ -4,15 +4,15 @@ import { useData } from "../data.ts";
 import { formatBytes, formatCount } from "../format.ts";
 import { messages } from "../language.ts";
 import { Ago, Badge, Empty, Failed, Loading, useTitle } from "../parts/basics.tsx";
+import { Crumbs } from "../parts/crumbs.tsx";
 import { Markdown } from "../parts/markdown.tsx";
-import { repositoryPath, type Tab, tabs, withQuery } from "../paths.ts";
+import { repositoryPath, type Tab, tabs } from "../paths.ts";
 import { HistoryTab } from "./history.tsx";
 import { SettingsTab } from "./settings.tsx";
 import { TagsTab } from "./tags.tsx";
 import { UntaggedTab } from "./untagged.tsx";
 
-/** What is known of a repository. */
-export type Repository = Answer<"/repositories/{name}", "GET">;
+type Repository = Answer<"/repositories/{name}", "GET">;
 
 /** The screen. */
 export function RepositoryScreen({ name, tab }: { name: string; tab: Tab }) {
@@ -49,36 +49,6 @@ function OtherTab({ repository, tab, reload }: { repository: Repository; tab: Ta
     case "settings":
       return <SettingsTab repository={repository} reload={reload} />;
   }
-}
-
-/** The name of a repository, whose folders lead to what is in them. */
-export function Crumbs({ name, isHere = false }: { name: string; isHere?: boolean }) {
-  const segments = name.split("/");
-  const last = segments.pop() ?? "";
-  const folders = segments.map((segment, index) => {
-    const folder = `${segments.slice(0, index + 1).join("/")}/`;
-    return (
-      <span key={folder}>
-        <a href={withQuery("/search", { q: folder, sort: "name" })}>{segment}</a>
-        <span class="faint"> / </span>
-      </span>
-    );
-  });
-  return (
-    <div class="heading">
-      {isHere ? (
-        <h1 class="name">
-          {folders}
-          {last}
-        </h1>
-      ) : (
-        <p class="name">
-          {folders}
-          <a href={repositoryPath(name)}>{last}</a>
-        </p>
-      )}
-    </div>
-  );
 }
 
 function Facts({ repository }: { repository: Repository | undefined }) {

@@ -1,11 +1,12 @@
 /** Who may pull a repository, and what it says of itself. */
 import { useState } from "preact/hooks";
-import { send } from "../api.ts";
+import { type Answer, send } from "../api.ts";
 import { useAction } from "../data.ts";
 import { messages } from "../language.ts";
 import { Failed } from "../parts/basics.tsx";
 import { Markdown } from "../parts/markdown.tsx";
-import type { Repository } from "./repository.tsx";
+
+type Repository = Answer<"/repositories/{name}", "GET">;
 
 /** The tab. */
 export function SettingsTab({ repository, reload }: { repository: Repository; reload: () => void }) {

@@ -39,7 +39,7 @@ export const mountingBlobs: Section = {
       quote:
         "The registry MAY treat the `from` parameter as optional, and it MAY cross-mount the blob if it can be found.",
       choice:
-        "It does, from a repository that the caller may pull; what the caller may not pull is not found.",
+        "It does, from a repository that the caller has a grant to pull; what others have is not found, be it public.",
       check: async ({ registry, closed }) => {
         for (const algorithm of algorithms) {
           const bytes = content();

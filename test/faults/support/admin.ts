@@ -34,6 +34,12 @@ export async function administrate(run: Run, step: AdminStep): Promise<void> {
         },
         () => {},
       );
+    case "reindex":
+      return run.act(
+        () => askInPages(run, "/api/v1/name-index/rebuild"),
+        async () => {},
+        () => {},
+      );
     case "look around":
       return readEverything(run);
   }

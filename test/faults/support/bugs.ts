@@ -12,6 +12,22 @@ const ofFailures: Bugs = {
     from: "? await readFromLedger(registry, repository, digest)",
     to: '? failure("MANIFEST_UNKNOWN", { digest })',
   },
+  "a ledger is founded whose name is not registered": {
+    file: "src/rpc/founding.ts",
+    from: "answer = await write(await nameIndexStub(objects, repository).register(repository, false));",
+    to: "answer = await write(Date.now() + attempt);",
+  },
+  "a name whose index is out of reach is a 404": {
+    file: "src/registry/ledgers.ts",
+    from: "  const has = await nameIndexStub(objects, name).has(name);",
+    to: "  const has = await nameIndexStub(objects, name).has(name).catch(() => false);",
+  },
+  "an isolate remembers that a name is not registered": {
+    file: "src/registry/ledgers.ts",
+    from: "  const has = await nameIndexStub(objects, name).has(name);",
+    to: `  const known = registered as unknown as Record<string, boolean>;
+  const has = known[name] ?? (known[name] = (await nameIndexStub(objects, name).has(name)) === true);`,
+  },
   "the outbox drops a write that failed": {
     file: "src/objects/ledger/outbox.ts",
     from: "if (!isKnown) this.#keep(tx, mark, now + retryMs, mark.batch.until);",

@@ -7,6 +7,7 @@
 import type { Env } from "../../../src/bindings.ts";
 import { BlobShard as RealBlobShard } from "../../../src/objects/blob-shard.ts";
 import { Ledger as RealLedger } from "../../../src/objects/ledger.ts";
+import { NameIndex as RealNameIndex } from "../../../src/objects/name-index.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
 import { abridged } from "./location.ts";
 import { type ObjectCommand, obey } from "./objects.ts";
@@ -38,6 +39,16 @@ for (const level of ["log", "warn", "error"] as const) {
 export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, objectEnv(ctx, env), world?.ledgerClock);
+  }
+
+  command(command: ObjectCommand): Promise<void> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class NameIndex extends RealNameIndex {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(ctx, env));
   }
 
   command(command: ObjectCommand): Promise<void> {

@@ -18,6 +18,7 @@ import {
 import {
   endedGrace,
   faultyChange,
+  lostIndex,
   outages,
   rebirth,
   renewal,
@@ -63,6 +64,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
   failures: [
     { weight: 6, arbitrary: faultyChange },
     { weight: 1, arbitrary: shortLife },
+    { weight: 1, arbitrary: lostIndex },
     { weight: 1, arbitrary: renewal },
     { weight: 3, arbitrary: endedGrace },
     { weight: 2, arbitrary: rebirth },

@@ -26,6 +26,8 @@ const origin = "https://registry.example";
 
 const password = `Basic ${btoa(`admin:${adminPassword}`)}`;
 
+const callers: readonly Caller[] = ["pusher", "reader"];
+
 const actions: Record<Caller, string> = { pusher: "pull,push,delete", reader: "pull" };
 
 /** The clients of all locations of a world. */
@@ -84,9 +86,16 @@ export class Clients {
     return { status: response.status, headers: response.headers, bytes, isWhole };
   }
 
+  /** All have their first tokens from before the first push: those that come later say which names are registered. */
   async #token(caller: Caller): Promise<string> {
     const known = this.#tokens.get(caller);
     if (known !== undefined && known.until > Date.now()) return known.token;
+    const missing = callers.filter((each) => each === caller || !this.#tokens.has(each));
+    for (const each of missing) await this.#getToken(each);
+    return this.#token(caller);
+  }
+
+  async #getToken(caller: Caller): Promise<void> {
     const scopes = this.#scopes.map((scope) => `scope=${scope}:${actions[caller]}`).join("&");
     const path = `/token?service=stowage&${scopes}`;
     const reply = await this.#world.faults.suspended(() =>
@@ -95,7 +104,6 @@ export class Clients {
     const { token, expires_in: seconds } = jsonOf<{ token: string; expires_in: number }>(reply);
     // A request may take a while by the programs' clock.
     this.#tokens.set(caller, { token, until: Date.now() + (seconds - 600) * 1000 });
-    return token;
   }
 }
 

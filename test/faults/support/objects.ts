@@ -239,10 +239,9 @@ export class WorldObjects {
     if (binding !== "CATALOG") await this.#send(binding, name, "crash");
   }
 
-  /** A stub that was cut is broken for good, so each call takes a new one. The catalog is shared by all worlds. */
+  /** A stub that was cut is broken for good, so each call takes a new one. */
   #stub(binding: ObjectBinding, name: string): Commanded {
-    const prefix = binding === "CATALOG" ? "" : `${this.#world}/`;
-    return this.#namespaces[binding].getByName(prefix + name) as Commanded;
+    return this.#namespaces[binding].getByName(`${this.#world}/${name}`) as Commanded;
   }
 }
 

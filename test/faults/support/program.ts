@@ -8,10 +8,10 @@
 export type LocationIndex = 0 | 1;
 
 /** The bindings of objects, by which their calls fail. */
-export type ObjectBinding = "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "CATALOG";
+export type ObjectBinding = "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "NAME_INDEX" | "CATALOG";
 
 /** The objects that alarms are run of, and that are evicted. */
-export type ObjectGroup = "all" | "LEDGERS" | "BLOB_SHARDS" | "UPLOADS";
+export type ObjectGroup = "all" | "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "NAME_INDEX";
 
 /** What goes wrong: any call to a binding's objects, one method of them, or an operation of a store. */
 export type FaultTarget = ObjectBinding | DelayedCall | `kv.${KvOperation}` | `r2.${BucketOperation}`;
@@ -25,6 +25,8 @@ export const delayedCalls = [
   "LEDGERS.holds",
   "LEDGERS.linkBlob",
   "LEDGERS.relocateBlob",
+  "NAME_INDEX.register",
+  "NAME_INDEX.remove",
   "r2.head",
   "r2.put",
   "r2.complete",
@@ -125,7 +127,7 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
 );
 
 /** Something that an administrator asks for; `look around` reads all that there is, from everywhere. */
-export type AdminStep = { do: "collect" | "collect now" | "scrub" | "look around" };
+export type AdminStep = { do: "collect" | "collect now" | "scrub" | "reindex" | "look around" };
 
 /** What becomes of the bytes of a blob in the bucket. `unreadable`: reading them fails until all heals. */
 export type BlobDamage = "lost" | "cut short" | "altered" | "unreadable";

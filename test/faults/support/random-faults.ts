@@ -37,6 +37,7 @@ export function faultOf(targets: FaultTarget[]): fc.Arbitrary<Fault> {
 export const anyFault = faultOf([
   "LEDGERS",
   "BLOB_SHARDS",
+  "NAME_INDEX",
   "kv.get",
   "kv.list",
   "kv.put",

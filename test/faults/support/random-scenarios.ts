@@ -8,6 +8,7 @@ import { at, blob, manifest, pushImageStep, way, writeStep, written } from "./ra
 const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
   "push blob": [
     "LEDGERS",
+    "NAME_INDEX",
     "BLOB_SHARDS",
     "UPLOADS",
     "r2.head",
@@ -17,8 +18,8 @@ const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
     "r2.complete",
   ],
   mount: ["LEDGERS", "BLOB_SHARDS", "r2.head"],
-  "put manifest": ["LEDGERS", "CATALOG", "kv.put"],
-  "push image": ["LEDGERS", "BLOB_SHARDS", "UPLOADS", "r2.put", "r2.head", "kv.put", "kv.put"],
+  "put manifest": ["LEDGERS", "NAME_INDEX", "CATALOG", "kv.put"],
+  "push image": ["LEDGERS", "NAME_INDEX", "BLOB_SHARDS", "UPLOADS", "r2.put", "r2.head", "kv.put", "kv.put"],
   "delete tag": ["LEDGERS", "kv.delete"],
   "delete manifest": ["LEDGERS", "LEDGERS", "kv.delete"],
   "delete blob": ["LEDGERS", "kv.delete"],
@@ -28,6 +29,26 @@ const targetsOf: Record<WriteStep["do"] | "push image", FaultTarget[]> = {
 export const faultyChange: fc.Arbitrary<Step[]> = fc
   .oneof({ weight: 3, arbitrary: writeStep }, { weight: 2, arbitrary: pushImageStep })
   .chain((change) => faultOf(targetsOf[change.do]).map((fault) => [{ do: "fault", fault }, change]));
+
+/** An image that is looked for at the other location, which has not asked for its name, while the index fails. */
+export const lostIndex: fc.Arbitrary<Step[]> = fc
+  .record({
+    push: pushImageStep,
+    effect: fc.constantFrom<FaultEffect[]>("fail", "lost", "overloaded", "cut", "time out"),
+    times: fc.constantFrom(1, 2, 6),
+    as: fc.constantFrom("reader" as const, "pusher" as const),
+  })
+  .map(({ push, effect, times, as }) => {
+    const { repository, tag, manifest } = push;
+    const other = { repository, at: push.at === 0 ? (1 as const) : (0 as const) };
+    return [
+      { ...push, watched: false },
+      { do: "restart location", at: other.at },
+      { do: "fault", fault: { target: "NAME_INDEX", effect, skip: 0, times } },
+      { do: "pull tag", ...other, tag, as },
+      { do: "pull manifest", ...other, manifest },
+    ];
+  });
 
 /** A repository that is deleted and restored, while others push to it, delete, and time passes. */
 export const undoneDeletion: fc.Arbitrary<Step[]> = fc

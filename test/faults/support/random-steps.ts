@@ -36,7 +36,13 @@ export const way = fc.constantFrom(
   "streamed" as const,
   "chunked" as const,
 );
-const group = fc.constantFrom("all" as const, "LEDGERS" as const, "BLOB_SHARDS" as const, "UPLOADS" as const);
+const group = fc.constantFrom(
+  "all" as const,
+  "LEDGERS" as const,
+  "BLOB_SHARDS" as const,
+  "UPLOADS" as const,
+  "NAME_INDEX" as const,
+);
 
 const target = { repository, at };
 /** What all writes have. */
@@ -112,7 +118,13 @@ export const leaveUploadStep: fc.Arbitrary<LeaveUploadStep> = fc.record({
 
 /** What an administrator asks for. */
 export const adminStep: fc.Arbitrary<AdminStep> = fc.record({
-  do: fc.constantFrom("collect" as const, "collect now" as const, "scrub" as const, "look around" as const),
+  do: fc.constantFrom(
+    "collect" as const,
+    "collect now" as const,
+    "scrub" as const,
+    "reindex" as const,
+    "look around" as const,
+  ),
 });
 
 /** A read. */

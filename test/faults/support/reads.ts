@@ -6,7 +6,7 @@ import { pullDamaged } from "./damage.ts";
 import { listReferrers, listTags } from "./lists.ts";
 import { type Caller, digestHeader, type Reply } from "./location.ts";
 import { checked } from "./model.ts";
-import type { LocationIndex, ReadStep } from "./program.ts";
+import type { FaultTarget, LocationIndex, ReadStep } from "./program.ts";
 import { tagCount } from "./program.ts";
 import type { Run } from "./run.ts";
 
@@ -97,7 +97,7 @@ export async function pullTag(
   run.require(number >= 0, `${what} points at ${digest}, which nobody pushed`);
   requireExact(run, reply, run.manifest(number), what);
   if (reply.headers.has("Warning")) {
-    const isExcused = as === "reader" && faults.includes("LEDGERS");
+    const isExcused = as === "reader" && mayBeStale(faults);
     run.require(isExcused, `${what} is stale although its ledger was in reach`);
     const seen = run.changeSeen(at, repository, tag);
     const change = model.changeTo(tag, number, seen);
@@ -247,4 +247,9 @@ function mayBeInReplica(
   askedAt: number,
 ): boolean {
   return run.world.kv.mayBeSeen(replicaKey(run.name(repository), object), at, isolateTtlMs, askedAt);
+}
+
+/** Whether a tag may be read from the replica: its ledger, or the index of names, was out of reach. */
+export function mayBeStale(faults: FaultTarget[]): boolean {
+  return faults.includes("LEDGERS") || faults.includes("NAME_INDEX");
 }

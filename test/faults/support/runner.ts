@@ -69,6 +69,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "collect":
     case "collect now":
     case "scrub":
+    case "reindex":
     case "look around":
       return administrate(run, step);
     case "together":

@@ -3,7 +3,7 @@
 import { linearize, type Operation } from "./linearize.ts";
 import { digestHeader, type Reply } from "./location.ts";
 import { type FaultTarget, type TagPull, type TogetherStep, tagCount, type WriteStep } from "./program.ts";
-import { askForManifest } from "./reads.ts";
+import { askForManifest, mayBeStale } from "./reads.ts";
 import type { Run } from "./run.ts";
 import { attemptsOf, describe, look, sourceOf } from "./writes.ts";
 
@@ -164,7 +164,7 @@ function readOf(run: Run, answered: Answered<TagPull>, faults: FaultTarget[]): O
     return [];
   }
   if (reply.headers.has("Warning")) {
-    run.require(faults.includes("LEDGERS"), `${what} is stale although its ledger was in reach`);
+    run.require(mayBeStale(faults), `${what} is stale although its ledger was in reach`);
     return [];
   }
   const number = run.manifests.findIndex(({ digest }) => digest === reply.headers.get(digestHeader));

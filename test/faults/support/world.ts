@@ -1,6 +1,6 @@
 /**
  * The world of one program: two locations and the objects behind them, with stores and calls that go wrong on
- * command, on a clock that only the program moves. Worlds share nothing but the catalog.
+ * command, on a clock that only the program moves. Worlds share nothing but who listens to events.
  */
 
 import type { Env } from "../../../src/bindings.ts";
@@ -45,7 +45,7 @@ export class World {
     this.ledgerClock = { now: () => virtualNow - settings.ledgersBehindSeconds * 1000 };
     this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
     // Two shards: digests meet in them, and their batches, as in a registry with many.
-    const machine: Machine = { blobShards: 2, uploadPools: settings.isOneMachine ? 2 : 0 };
+    const machine: Machine = { blobShards: 2, uploadPools: settings.isOneMachine ? 2 : 0, nameIndexes: 2 };
     this.#hasReplica = !settings.isOneMachine;
     this.#bindings = {
       MACHINE: JSON.stringify(machine),
@@ -54,6 +54,7 @@ export class World {
       UPLOADS: this.objects.namespace("UPLOADS") as Env["UPLOADS"],
       BLOB_SHARDS: this.objects.namespace("BLOB_SHARDS") as Env["BLOB_SHARDS"],
       CATALOG: this.objects.namespace("CATALOG") as Env["CATALOG"],
+      NAME_INDEX: this.objects.namespace("NAME_INDEX") as Env["NAME_INDEX"],
       // Nobody listens: events go to what all worlds share, and end there.
       WEBHOOKS: env.WEBHOOKS,
       WEBHOOK_QUEUES: env.WEBHOOK_QUEUES,

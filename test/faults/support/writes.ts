@@ -157,8 +157,12 @@ function mayBytesBeGone(run: Run, { repository }: { repository: number }, pushed
 /** Whether there is what a write mounts, in the repository that it names, or in any. */
 export function sourceOf(run: Run, step: WriteStep): Certainty {
   if (step.do !== "mount") return "no";
-  const sources = step.from === null ? run.repositories : [step.from];
-  return anyOf(sources.map((source) => run.model(source).blob(step.blob)));
+  const has = (repository: number) => run.model(repository).blob(step.blob);
+  if (step.from !== null) return has(step.from);
+  const others = anyOf(run.repositories.filter((each) => each !== step.repository).map(has));
+  // One of the others may have given the blob up without its shard having heard: then no other is asked.
+  const own = has(step.repository) === "yes" ? "maybe" : has(step.repository);
+  return anyOf([others, own]);
 }
 
 /** What the location itself saw go, or come, it must not be wrong about. */
