@@ -11,6 +11,7 @@ import { healthCommand } from "./commands/health.ts";
 import { historyCommands } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
+import { policyCommands } from "./commands/policies.ts";
 import { proxyCommands } from "./commands/proxy.ts";
 import { rebuildCommands } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
@@ -31,6 +32,7 @@ export const commands: Command[] = [
   ...tokenCommands,
   ...repositoryCommands,
   ...manifestCommands,
+  ...policyCommands,
   ...searchCommands,
   ...webhookCommands,
   explainCommand,

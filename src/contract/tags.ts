@@ -44,6 +44,7 @@ export const tagMove = v.object({
   sequence: count,
   time,
   actor: v.string(),
+  reason: v.optional(v.pipe(v.string(), v.description("Why, where that was said."))),
   from: v.pipe(
     v.nullable(v.string()),
     v.description("What it pointed at before; null where it did not exist."),
@@ -125,6 +126,7 @@ export const tags = {
       audit: { action: "tag.restore", target: "{name}:{tag}" },
       body: tagRestore,
       isBodyOptional: true,
+      errors: ["TAG_IMMUTABLE"],
       answers: {
         200: {
           description: "What it points at now",

@@ -8,7 +8,7 @@ import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { RestoredRepository } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
+import { hasTable, oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import { factsJob } from "./facts.ts";
 import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
@@ -16,19 +16,16 @@ import type { Generation, Generations } from "./generations.ts";
 import { forgetDeletion } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RepositoryRecord } from "./repository.ts";
-import { rereadJob } from "./reread.ts";
+import { rereadJob, restoreJob } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import type { Untagged } from "./untagged.ts";
-
-/** The job that restores the next batch; its id is a generation, a phase, and the last row of it. */
-const restoreJob = "restore-generation";
 
 /** Manifests come with all that they need; tags after what they point at. */
 const phases = ["manifests", "blobs", "tags", "tag_history"] as const;
 
 type Phase = (typeof phases)[number];
 
-/** Where a restoration goes on. */
+/** Where a restoration goes on: a generation, a phase, and the last row of it. It is the id of the job. */
 type Place = `${number} ${Phase} ${string}`;
 
 const batchRows = 100;
@@ -144,7 +141,7 @@ export class Restoring implements Feature {
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
     if (day !== null) this.#features.repository.noteUse(tx, day);
     if (schema === schemaOf(this.#all()).length) return;
-    // Some references may not be known; until they are, nothing is unlinked.
+    // Some references may not be known; until they are, nothing is unlinked, as was the case until now.
     for (const job of [rereadJob, factsJob]) due.set(tx, job, "", clock.now());
   }
 
@@ -215,6 +212,9 @@ export class Restoring implements Feature {
     const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
     const json = JSON.stringify(back.map(({ tag }) => tag));
     if (columnsIn(tx, aside).includes("used_day")) tx.write(keepUse, json);
+    // A generation of an earlier release has no such table.
+    if (hasTable(tx.sql, asideName("held_tags", number)))
+      copy(tx, "held_tags", number, "tag IN (SELECT value FROM json_each(?))", json);
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 

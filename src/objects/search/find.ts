@@ -2,7 +2,7 @@
  * Finds repositories and tags among those that the caller may see. Whatever the caller typed is data: it is bound, and
  * quoted for the index of texts.
  */
-import { matchesPattern } from "../../oci/grant.ts";
+import { matchesPattern } from "../../oci/pattern.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type {
   FoundRepository,

@@ -52,8 +52,9 @@ export const tagHandlers: HandlersOf<typeof tags> = {
       const listed = await tagHistory(registry, repository, params.tag, page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const history = entries.map(({ sequence, atMs, actor, from, to }) => {
-        return { sequence, time: new Date(atMs).toISOString(), actor, from, to };
+      const history = entries.map(({ sequence, atMs, actor, reason, from, to }) => {
+        const time = new Date(atMs).toISOString();
+        return { sequence, time, actor, ...(reason === null ? {} : { reason }), from, to };
       });
       const next = more ? entries.at(-1)?.sequence.toString() : undefined;
       return { status: 200, body: { history }, next };

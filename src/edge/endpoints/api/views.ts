@@ -32,7 +32,11 @@ export const viewHandlers: HandlersOf<typeof views> = {
       const listed = await registry.ledger(repository).history(page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const history = entries.map(({ atMs, ...move }) => ({ ...move, time: new Date(atMs).toISOString() }));
+      const history = entries.map(({ atMs, reason, ...move }) => ({
+        ...move,
+        time: new Date(atMs).toISOString(),
+        ...(reason === null ? {} : { reason }),
+      }));
       return { status: 200, body: { history }, next: more ? entries.at(-1)?.sequence.toString() : undefined };
     },
   },
