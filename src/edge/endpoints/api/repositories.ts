@@ -7,8 +7,9 @@ import type { ListedRepository } from "../../../rpc/api.ts";
 import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
-import { eventOrigin } from "../../context.ts";
+import { type Access, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
+import { accountsView } from "./facts.ts";
 
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
@@ -24,9 +25,10 @@ function view({ name, visibility, description, pulls, lastPulledAtMs, usedDay }:
   };
 }
 
-function summaryView({ pushedAtMs, ...summary }: RepositorySummary) {
+function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositorySummary) {
   return {
     ...summary,
+    ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
   };
 }
@@ -54,7 +56,7 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       });
       // Whoever is here may pull, if only because it is public.
       const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
-      return { status: 200, body: { ...view(listed), ...summaryView(summary), may, tagPulls } };
+      return { status: 200, body: { ...view(listed), ...summaryView(access, summary), may, tagPulls } };
     },
 
     PATCH: async (call) => {
