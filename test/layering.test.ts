@@ -33,6 +33,7 @@ function withoutComments(text: string): string {
 const layers = ["worker.ts", "edge", "registry", "objects", "rpc", "storage"];
 const common = [
   "oci",
+  "policy",
   "metrics",
   "settings",
   "bindings.ts",
@@ -58,9 +59,10 @@ function mayImport({ from, to }: Import): boolean {
   if (from === "cli/commands/serve.ts" && to === "local/flags.ts") return true;
   if (user === "local") return !["worker.ts", "cli", "installed", "ui"].includes(used);
   if (used === "version.ts" || used === "units.ts") return true;
-  if (user === "contract" || user === "client") return used === "oci";
-  if (user === "cli") return ["oci", "contract", "client", "settings"].includes(used);
-  if (user === "ui") return ["oci", "contract"].includes(used);
+  if (user === "contract") return used === "oci" || used === "policy";
+  if (user === "client" || user === "policy") return used === "oci";
+  if (user === "cli") return ["oci", "policy", "contract", "client", "settings"].includes(used);
+  if (user === "ui") return ["oci", "policy", "contract"].includes(used);
   if (used === "ui") return false;
   if (used === "contract") return user === "edge";
   if (used === "client") return ["edge", "registry"].includes(user);
@@ -78,7 +80,7 @@ test("every file belongs to a layer", () => {
   );
 });
 
-test("imports point one way: worker, edge, registry, rpc, storage, and worker, objects, rpc; all may use oci, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
+test("imports point one way: worker, edge, registry, rpc, storage, and worker, objects, rpc; all may use oci, policy, metrics, settings, clock and version; the contract is for edge and cli, the client for cli, edge and registry", () => {
   const imports = files.flatMap((file) => file.imports);
   assert(imports.length > files.length, "the imports were found");
   const wrong = imports.filter((each) => !mayImport(each)).map(({ from, to }) => `${from} imports ${to}`);

@@ -14,7 +14,10 @@ type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: 
 /** What goes with a call: parameters for the path, a query, a body, as the operation has them. Paths are not encoded. */
 export type Sent<P extends Path, M extends MethodOf<P>> = ParametersSent<P> &
   QuerySent<OperationAt<P, M>> &
-  BodySent<OperationAt<P, M>>;
+  BodySent<OperationAt<P, M>> & {
+    /** The entity tag that the thing must still have. */
+    ifMatch?: string;
+  };
 
 type ParametersSent<P> = [NamesIn<P>] extends [never] ? unknown : { params: Record<NamesIn<P>, string> };
 
@@ -39,6 +42,7 @@ type AnySent = {
   params?: Record<string, string>;
   query?: Record<string, string | undefined>;
   body?: object;
+  ifMatch?: string;
 };
 
 /** The answer of an operation. */
@@ -89,8 +93,8 @@ export class Api {
     path: P,
     ...[sent]: Rest<Sent<P, M>>
   ): Promise<AnswerAt<P, M>> {
-    const { body } = (sent ?? {}) as AnySent;
-    const response = await this.#exchange(method, this.#address(path, sent), body);
+    const { body, ifMatch } = (sent ?? {}) as AnySent;
+    const response = await this.#exchange(method, this.#address(path, sent), body, undefined, ifMatch);
     return await readJson(response);
   }
 
@@ -180,8 +184,10 @@ export class Api {
     url: URL,
     body?: object,
     isRepeatable = method === "GET",
+    ifMatch?: string,
   ): Promise<Response> {
     const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
+    if (ifMatch !== undefined) type["If-Match"] = ifMatch;
     const response = await this.#connection.send(url, {
       method,
       headers: { Accept: "application/json, application/problem+json", ...type },

@@ -28,6 +28,8 @@ export type Command = {
   arguments: string[];
   /** Whether the last argument may be left out. */
   isLastOptional?: boolean;
+  /** Whether all arguments may be left out. */
+  areAllOptional?: boolean;
   /** Whether the last argument may be followed by more of its kind. */
   takesSeveral?: boolean;
   flags: Flag[];
@@ -58,6 +60,8 @@ export type Invocation = {
   environment: Record<string, string | undefined>;
   stdin: Readable;
   stderr: Writable;
+  /** The time, in milliseconds since 1970. */
+  now: () => number;
   /** Reads a secret: the text on stdin, without the line's end. */
   readSecret: () => Promise<string>;
   /** Asks a question on stderr; returns whether the line on stdin is `yes`. */

@@ -11,10 +11,12 @@ import { healthCommand } from "./commands/health.ts";
 import { historyCommands } from "./commands/history.ts";
 import { keysCommand } from "./commands/keys.ts";
 import { manifestCommands } from "./commands/manifests.ts";
+import { policyCommands } from "./commands/policies.ts";
 import { proxyCommands } from "./commands/proxy.ts";
 import { rebuildCommands } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
+import { searchCommands } from "./commands/search.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { settingsCommand } from "./commands/settings.ts";
 import { tokenCommands } from "./commands/tokens.ts";
@@ -30,6 +32,8 @@ export const commands: Command[] = [
   ...tokenCommands,
   ...repositoryCommands,
   ...manifestCommands,
+  ...policyCommands,
+  ...searchCommands,
   ...webhookCommands,
   explainCommand,
   auditCommand,

@@ -1,5 +1,6 @@
 /** How grants and durations are written on the command line. */
-import { type Grant, isPattern, isVerb, matchesPattern, verbs } from "../oci/grant.ts";
+import { type Grant, isVerb, verbs } from "../oci/grant.ts";
+import { isPattern, matchesPattern } from "../oci/pattern.ts";
 import { parseRepositoryName } from "../oci/reference.ts";
 import { parseDuration, parseSize, second } from "../units.ts";
 import { UsageError } from "./errors.ts";
@@ -33,7 +34,7 @@ export function isWithin({ repository, verbs: allowed }: Grant, others: Grant[])
 
 function isPatternWithin(pattern: string, other: string): boolean {
   if (pattern === other || other === "**") return true;
-  // As a name, since no character but a star of the other one matches a star.
+  // As a name: of the other one, only a star matches a sign such as `*` or `?`.
   if (!pattern.includes("**")) return matchesPattern(other, pattern);
   const folder = other.slice(0, -"**".length);
   return other.endsWith("/**") && !folder.includes("*") && pattern.startsWith(folder);

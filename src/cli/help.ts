@@ -34,11 +34,11 @@ function usageOf(command: Command): string {
 
 /** The names of a command's arguments, with dots after one that may be followed by more; in brackets if optional. */
 export function argumentsOf(command: Command): string[] {
-  const { arguments: names, takesSeveral = false, isLastOptional = false } = command;
+  const { arguments: names, takesSeveral = false, isLastOptional = false, areAllOptional = false } = command;
   const last = names.length - 1;
   return names.map((name, index) => {
     const shown = takesSeveral && index === last ? `${name}…` : name;
-    return isLastOptional && index === last ? `[${shown}]` : shown;
+    return areAllOptional || (isLastOptional && index === last) ? `[${shown}]` : shown;
   });
 }
 

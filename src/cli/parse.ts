@@ -42,7 +42,8 @@ export function parse(given: readonly string[]): Parsed {
   const { positionals, flags } = split(own, flagsOf(command), false, all.slice(own.length));
   const args = positionals.slice(command.name.split(" ").length);
   const { length } = command.arguments;
-  const least = command.isLastOptional === true ? length - 1 : length;
+  const optional = command.areAllOptional === true ? length : Number(command.isLastOptional === true);
+  const least = length - optional;
   if (args.length < least || (args.length > length && command.takesSeveral !== true)) {
     const wanted = length === 0 ? "no arguments" : argumentsOf(command).join(" ");
     throw new UsageError(`${command.name} takes ${wanted}; ${command.name} --help says more`);

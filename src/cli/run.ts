@@ -21,6 +21,8 @@ export type Surroundings = {
   stdout: Writable;
   stderr: Writable;
   serve: Serve;
+  /** The time, in milliseconds since 1970; without it, that of the machine. */
+  now?: () => number;
 };
 
 /** Runs a command. Any failure is one line on stderr. */
@@ -49,6 +51,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
       environment: around.environment,
       stdin: around.stdin,
       stderr: around.stderr,
+      now: around.now ?? Date.now,
       readSecret,
       confirm,
       serve: around.serve,

@@ -12,6 +12,7 @@ import { keys } from "./keys.ts";
 import { manifests } from "./manifests.ts";
 import { nameIndex } from "./name-index.ts";
 import type { Method, Resource } from "./operation.ts";
+import { policies } from "./policies.ts";
 import { replica } from "./replica.ts";
 import { repositories } from "./repositories.ts";
 import { scrub } from "./scrub.ts";
@@ -34,6 +35,7 @@ export const contract = {
   tags,
   views,
   deletedContent,
+  policies,
   repositories,
   explain,
   audit,

@@ -115,6 +115,7 @@ export const repositories = {
       access: { repository: "admin" },
       audit: { action: "repository.delete", target: "{name}" },
       answers: { 202: { description: "Deleted" } },
+      errors: ["TAG_IMMUTABLE"],
     },
   },
 } as const satisfies Resource;

@@ -1,7 +1,8 @@
 /** What several resources have in common, as schemas. */
 import * as v from "valibot";
 import type { ErrorName } from "../oci/errors.ts";
-import { isPattern, maxGrants, maxPatternLength, verbs } from "../oci/grant.ts";
+import { maxGrants, verbs } from "../oci/grant.ts";
+import { isPattern, maxPatternLength } from "../oci/pattern.ts";
 import {
   type Digest,
   parseDigest,
@@ -93,7 +94,7 @@ export const pattern = v.pipe(
   v.maxLength(maxPatternLength),
   v.check(isPattern),
   v.description(
-    "A pattern of names: `*` stands for anything within a segment, the segment `**` for one segment or more.",
+    "A pattern of names: `*` stands for anything within a segment, `?` for one character, `[a-z]` for one of these, the segment `**` for one segment or more.",
   ),
   v.examples(["team/**"]),
 );

@@ -49,6 +49,7 @@ export const tagMove = v.object({
   sequence: count,
   time,
   actor: v.pipe(v.string(), v.description("Who moved it; empty for callers without a credential.")),
+  reason: v.optional(v.pipe(v.string(), v.description("Why, where that was said."))),
   from: v.pipe(
     v.nullable(v.string()),
     v.description("What it pointed at before; null where it did not exist."),
@@ -130,6 +131,7 @@ export const tags = {
       audit: { action: "tag.restore", target: "{name}:{tag}" },
       body: tagRestore,
       isBodyOptional: true,
+      errors: ["TAG_IMMUTABLE"],
       answers: {
         200: {
           description: "What it points at now",

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { eventTypes } from "../oci/event.ts";
 import { eventFormats } from "../oci/event-format.ts";
-import { isPattern } from "../oci/grant.ts";
+import { isPattern } from "../oci/pattern.ts";
 import type { Resource } from "./operation.ts";
 import { count, must, type Refused, time, yesOrNo } from "./schemas.ts";
 

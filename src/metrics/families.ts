@@ -60,6 +60,12 @@ export const families = {
     labels: [],
     keptBy: "catalog",
   },
+  stowage_retention_waiting_seconds: {
+    type: "gauge",
+    help: "How long the run of retention has waited for its confirmation that waits longest; 0 if none waits.",
+    labels: [],
+    keptBy: "catalog",
+  },
   stowage_manifest_pulls_total: {
     type: "counter",
     help: "Manifests pulled, of the repositories that are pulled most.",

@@ -8,7 +8,9 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind } from "../oci/audit.ts";
+import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Rules, StoredPolicies } from "../policy/document.ts";
 import type {
   Account,
   AccountPut,
@@ -26,19 +28,23 @@ import type {
   TokenRecord,
 } from "../rpc/api.ts";
 import type { KnownName } from "../rpc/name-index-api.ts";
+import type { ListedRun, WaitingRun } from "../rpc/policies-api.ts";
 import { scrubJob } from "../rpc/scrub-report.ts";
 import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
 import { type Settings, settingsOf } from "../settings/settings.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica } from "../storage/replica.ts";
+import { second } from "../units.ts";
 import { Accounts } from "./catalog/accounts.ts";
+import { armingJob, runArming, scheduleArming } from "./catalog/arming.ts";
 import { AuditLog } from "./catalog/audit-log.ts";
 import { Keys } from "./catalog/keys.ts";
 import { KnownObjects } from "./catalog/known-objects.ts";
 import { Metrics } from "./catalog/metrics.ts";
+import { Policies } from "./catalog/policies.ts";
 import { RepositoryList } from "./catalog/repository-list.ts";
 import { catalogSchema } from "./catalog/schema.ts";
-import { DueTable } from "./due.ts";
+import { type DueRow, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { runScrub, scheduleScrub } from "./scrub/schedule.ts";
 import { type Tx, transaction } from "./sql.ts";
@@ -55,6 +61,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   readonly #audit: AuditLog;
   readonly #repositories: RepositoryList;
   readonly #metrics: Metrics;
+  readonly #policies: Policies;
   readonly #objects: KnownObjects;
   readonly #due: DueTable;
   readonly #stores: Stores;
@@ -70,6 +77,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     this.#audit = new AuditLog(storage.sql);
     this.#repositories = new RepositoryList(storage.sql);
     this.#metrics = new Metrics(storage.sql);
+    this.#policies = new Policies(storage.sql);
     this.#objects = new KnownObjects(storage.sql);
     this.#due = new DueTable(storage, clock);
     this.#stores = { objects: env, bucket: openBucket(env), replica: openReplica(env), settings };
@@ -82,16 +90,17 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     void this.#due.wake();
   }
 
-  /** Scrubs the bucket and the replica periodically. */
+  /** Tells ledgers of new policies; scrubs the bucket and the replica periodically. */
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    const scrubbed = {
-      storage: this.ctx.storage,
-      clock: this.#clock,
-      due: this.#due,
-      settings: this.#settings,
-    };
+    const shared = { env: this.env, storage: this.ctx.storage, clock: this.#clock, due: this.#due };
+    const scrubbed = { ...shared, settings: this.#settings };
     const scrub = (after: string) => scrubStores(this.#stores, after, this.#clock.now());
-    await this.#due.runAlarm({ [scrubJob]: (rows) => runScrub(scrubbed, rows, scrub) }, invocation);
+    const walked = { ...shared, policies: this.#policies, repositories: this.#repositories };
+    const jobs = {
+      [armingJob]: (rows: DueRow[]) => runArming(walked, rows, this.#clock.now()),
+      [scrubJob]: (rows: DueRow[]) => runScrub(scrubbed, rows, scrub),
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   #change<T>(work: (tx: Tx) => T): T {
@@ -114,6 +123,7 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
   async removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void> {
     this.#change((tx) => {
       this.#repositories.remove(tx, repository);
+      this.#policies.putWaiting(tx, repository, undefined);
       this.#repositories.noteDeleted(tx, repository, keepsDeleted);
     });
   }
@@ -152,6 +162,35 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
     return this.#repositories.tagPulls(repository, limit);
   }
 
+  // ── Policies ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async policies(): Promise<StoredPolicies | undefined> {
+    return this.#policies.read();
+  }
+
+  async putPolicies(
+    rules: Rules,
+    expected: number | undefined,
+    actor: string,
+  ): Promise<Result<{ policies: StoredPolicies }>> {
+    const now = this.#clock.now();
+    const put = this.#change((tx) => {
+      const stored = this.#policies.put(tx, rules, { expected, actor }, now);
+      if (stored !== undefined) scheduleArming(tx, this.#due, stored, now);
+      return stored;
+    });
+    this.#due.arm();
+    return put === undefined ? failure("POLICIES_CHANGED") : { ok: true, policies: put };
+  }
+
+  async putWaitingRun(repository: RepositoryName, waiting: WaitingRun | undefined): Promise<void> {
+    this.#change((tx) => this.#policies.putWaiting(tx, repository, waiting));
+  }
+
+  async waitingRuns(last: string, limit: number): Promise<Page<ListedRun>> {
+    return this.#policies.waiting(last, limit);
+  }
+
   // ── Metrics ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   async addCounts(report: Report, now: number): Promise<void> {
@@ -179,6 +218,11 @@ export class Catalog extends DurableObject<Env> implements CatalogApi {
       ...this.#metrics.backlogs(this.#clock.now()),
       { family: "stowage_uploads_open", labels: [], value: this.#metrics.openUploads(this.#openSince()) },
       { family: "stowage_repositories", labels: [], value: this.#repositories.count() },
+      {
+        family: "stowage_retention_waiting_seconds",
+        labels: [],
+        value: this.#policies.longestWait(this.#clock.now()) / second,
+      },
       ...this.#repositories.mostPulled(maxPulledRepositories).map(
         ({ name, pulls }): Sample => ({
           family: "stowage_manifest_pulls_total",

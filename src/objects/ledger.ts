@@ -9,6 +9,7 @@ import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { AppliedPolicy } from "../policy/document.ts";
 import type {
   LedgerApi,
   ManifestStat,
@@ -41,10 +42,13 @@ import {
   readUsage,
 } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
-import { LedgerPages } from "./ledger/pages.ts";
+import { PolicedLedger } from "./ledger/policed-object.ts";
+
+/** The policy that a request came with, where there are any. */
+type Sent = AppliedPolicy | undefined;
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends LedgerPages implements LedgerApi {
+export class Ledger extends PolicedLedger implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
@@ -70,10 +74,14 @@ export class Ledger extends LedgerPages implements LedgerApi {
     return this.info();
   }
 
-  async deleteRepository(origin: Origin): Promise<Result> {
+  async deleteRepository(origin: Origin, policy: Sent): Promise<Result> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { meta } = this;
-    this.change(undefined, (tx) => this.parts.generations.end(tx, meta, origin));
+    const { guarded, generations } = this.parts;
+    const deleted = this.change(undefined, (tx) =>
+      guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
+    );
+    if (!deleted.ok) return deleted;
     // It is true once the transaction is on disk.
     const isStored = this.ctx.storage.sync();
     const told = { repository: meta.name, actor: origin.actor };
@@ -161,11 +169,13 @@ export class Ledger extends LedgerPages implements LedgerApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<PutOutcome> {
+    const { policies, guarded } = this.parts;
+    const refused = this.exists ? undefined : policies.refuseName(put.repository, put.policy);
     // A name is not registered for a push that would be refused.
-    const refusal = this.meta === undefined ? refusalByNewLedger(put) : undefined;
+    const refusal = refused ?? (this.meta === undefined ? refusalByNewLedger(put) : undefined);
     if (refusal !== undefined) return refusal;
     return this.changeOrFound<PutOutcome>(put, { ok: false, reason: "unfounded" }, (tx, found) =>
-      this.parts.manifests.store(tx, put, found),
+      guarded.store(tx, put, found),
     );
   }
 
@@ -184,14 +194,14 @@ export class Ledger extends LedgerPages implements LedgerApi {
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
-  async deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: Tag[] }>> {
+  async deleteManifest(digest: Digest, origin: Origin, policy: Sent): Promise<Result<{ tags: Tag[] }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.deleted.remove(tx, digest, origin));
+    return this.change(undefined, (tx) => this.parts.guarded.removeManifest(tx, digest, origin, policy));
   }
 
-  async deleteTag(tag: Tag, origin: Origin): Promise<Result> {
+  async deleteTag(tag: Tag, origin: Origin, policy: Sent): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.tags.remove(tx, tag, origin));
+    return this.change(undefined, (tx) => this.parts.guarded.removeTag(tx, tag, origin, policy));
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
@@ -258,14 +268,15 @@ export class Ledger extends LedgerPages implements LedgerApi {
     tag: Tag,
     wanted: TagRestore,
     origin: Origin,
+    policy: Sent,
   ): Promise<Result<{ digest: Digest; sequence: number }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.deleted.restoreTag(tx, tag, wanted, origin));
+    return this.change(undefined, (tx) => this.parts.guarded.restoreTag(tx, tag, wanted, origin, policy));
   }
 
-  async restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: Tag[] }>> {
+  async restoreManifest(digest: Digest, origin: Origin, policy: Sent): Promise<Result<{ tags: Tag[] }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.deleted.restore(tx, digest, origin));
+    return this.change(undefined, (tx) => this.parts.guarded.restoreManifest(tx, digest, origin, policy));
   }
 
   async restoreRepository(

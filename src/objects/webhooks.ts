@@ -7,7 +7,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import type { RegistryEvent } from "../oci/event.ts";
-import { matchesPattern } from "../oci/grant.ts";
+import { matchesPattern } from "../oci/pattern.ts";
 import { webhookQueueStub } from "../rpc/stubs.ts";
 import type { Attention, Webhook, WebhookChange, WebhooksApi } from "../rpc/webhooks-api.ts";
 import { settingsOf } from "../settings/settings.ts";

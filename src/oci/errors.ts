@@ -87,6 +87,23 @@ export const errorCatalogue = {
   },
   UNAUTHORIZED: { code: "UNAUTHORIZED", status: 401, message: "authentication is required" },
   DENIED: { code: "DENIED", status: 403, message: "access is denied" },
+  TAG_IMMUTABLE: {
+    code: "DENIED",
+    status: 409,
+    message: "a policy keeps this tag as it is: push under another tag, or have an administrator override it",
+  },
+  TAG_REFUSED: { code: "DENIED", status: 403, message: "no policy allows a tag of this name" },
+  NAME_REFUSED: { code: "DENIED", status: 403, message: "no policy allows a new repository of this name" },
+  RUN_UNKNOWN: {
+    code: "UNSUPPORTED",
+    status: 409,
+    message: "no run of retention waits here to be confirmed",
+  },
+  POLICIES_CHANGED: {
+    code: "UNSUPPORTED",
+    status: 412,
+    message: "the policies have changed meanwhile: read them again, and change what is there now",
+  },
   HOST_UNKNOWN: {
     code: "DENIED",
     status: 421,

@@ -40,6 +40,7 @@ function actionOf(type: RegistryEvent["type"]): string {
       return "mount";
     case "manifest.delete":
     case "tag.delete":
+    case "tag.expire":
     case "blob.delete":
     case "repository.delete":
       return "delete";
@@ -65,6 +66,9 @@ function distributionEvent({ id, type, time, repository, target, origin }: Regis
       ...(target.tag === undefined ? {} : { tag: target.tag }),
       ...(target.references === undefined ? {} : { references: target.references }),
       ...(target.disk === undefined ? {} : { disk: target.disk }),
+      ...(target.rule === undefined ? {} : { rule: target.rule }),
+      ...(target.expiresAt === undefined ? {} : { expiresAt: target.expiresAt }),
+      ...(target.removes === undefined ? {} : { removes: target.removes }),
     },
     request: {
       id: origin.requestId,

@@ -10,12 +10,15 @@ export const eventTypes = [
   "tag.create",
   "tag.move",
   "tag.delete",
+  "tag.expire",
+  "tag.expiring",
   "blob.push",
   "blob.mount",
   "blob.delete",
   "repository.create",
   "repository.delete",
   "repository.visibility",
+  "retention.waiting",
   "storage.low",
 ] as const;
 
@@ -52,6 +55,9 @@ export const registryItself: Origin = {
   instance: "",
 };
 
+/** The origin of what retention removes. */
+export const policyItself: Origin = { ...registryItself, actor: "policy" };
+
 /** The fields of a descriptor that events have. */
 export type ReferenceDescriptor = { mediaType: string; digest: string; size: number };
 
@@ -67,6 +73,12 @@ export type EventTarget = {
   fromRepository?: string;
   visibility?: "private" | "public";
   references?: ReferenceDescriptor[];
+  /** The rule by which a tag is removed, as its place in the policy document. */
+  rule?: string;
+  /** When a tag stops to be kept, in ISO 8601. */
+  expiresAt?: string;
+  /** How many tags a run of retention would remove. */
+  removes?: number;
   /** Only of `storage.low`, which has no repository: the disk of one machine, in bytes. */
   disk?: { freeBytes: number; totalBytes: number; reserveBytes: number };
 };

@@ -1,6 +1,7 @@
 /**
  * Grants: which verbs are allowed on which repositories. Everything that is not granted is denied.
  */
+import { isPattern, matchesPattern } from "./pattern.ts";
 import type { RepositoryName } from "./reference.ts";
 
 /** The verbs on a repository. `admin`: changing its settings, and deleting it as a whole. */
@@ -9,10 +10,7 @@ export const verbs = ["pull", "push", "delete", "admin"] as const;
 /** One of {@link verbs}. */
 export type Verb = (typeof verbs)[number];
 
-/**
- * Allows verbs on the repositories that match a pattern. In a pattern, `*` matches any text within one segment of a
- * name, and the segment `**` matches one or more segments.
- */
+/** Allows verbs on the repositories that match a pattern (pattern.ts). */
 export type Grant = { repository: string; verbs: Verb[] };
 
 /** All verbs on all repositories. */
@@ -20,63 +18,6 @@ export const everything: Grant[] = [{ repository: "**", verbs: [...verbs] }];
 
 /** How many grants an account or a token has at most. */
 export const maxGrants = 200;
-
-/** The maximal length of a pattern, in characters. */
-export const maxPatternLength = 255;
-
-const segmentGrammar = /^(?:\*\*|[a-z0-9._*-]+)$/;
-
-/** Whether a text is a pattern. */
-export function isPattern(text: string): boolean {
-  const segments = text.split("/");
-  return (
-    text.length <= maxPatternLength &&
-    segments.every((segment) => segmentGrammar.test(segment) && (segment === "**" || !segment.includes("**")))
-  );
-}
-
-/** Whether a pattern matches a whole name. */
-export function matchesPattern(pattern: string, name: string): boolean {
-  return pattern === "**" || matchSegments(pattern.split("/"), name.split("/"));
-}
-
-function matchSegments(pattern: string[], name: string[]): boolean {
-  // Greedy, with one place to backtrack to: at most pattern length times name length, for any pattern.
-  let p = 0;
-  let n = 0;
-  let starAt = -1;
-  let starUntil = 0;
-  while (n < name.length) {
-    if (pattern[p] === "**") {
-      starAt = p++;
-      starUntil = ++n;
-    } else if (p < pattern.length && matchesSegment(pattern[p] ?? "", name[n] ?? "")) {
-      p++;
-      n++;
-    } else if (starAt >= 0) {
-      p = starAt + 1;
-      n = ++starUntil;
-    } else return false;
-  }
-  return p === pattern.length;
-}
-
-function matchesSegment(pattern: string, segment: string): boolean {
-  const pieces = pattern.split("*");
-  const first = pieces.shift() ?? "";
-  const last = pieces.pop();
-  if (last === undefined) return pattern === segment;
-  if (!segment.startsWith(first) || segment.length < first.length + last.length || !segment.endsWith(last))
-    return false;
-  const end = segment.length - last.length;
-  let from = first.length;
-  for (const piece of pieces) {
-    const found = segment.indexOf(piece, from);
-    if (found < 0 || found + piece.length > end) return false;
-    from = found + piece.length;
-  }
-  return true;
-}
 
 /**
  * Sets of patterns, such as those of an account and of its token. A name has to match a pattern of each set; without

@@ -6,7 +6,8 @@
  * that are set for its issuer.
  */
 import type { Rejection, Result } from "./errors.ts";
-import { type Grant, isPattern, matchesPattern, parseGrants } from "./grant.ts";
+import { type Grant, parseGrants } from "./grant.ts";
+import { isPattern, matchesText } from "./pattern.ts";
 
 /** A rule that maps claims to grants: it applies if all claims in `owner` are equal and those in `claims` match. */
 export type IssuerRule = { owner: Record<string, string>; claims: Record<string, string>; grants: Grant[] };
@@ -134,7 +135,7 @@ function applies(rule: IssuerRule, claims: Record<string, unknown>): boolean {
     isOwned &&
     Object.entries(rule.claims).every(([name, pattern]) => {
       const value = claim(name);
-      return typeof value === "string" && matchesPattern(pattern, value);
+      return typeof value === "string" && matchesText(pattern, value);
     })
   );
 }

@@ -125,7 +125,8 @@ export type ManifestPush = {
 /**
  * Stores a manifest, if its digest is right and all of its references exist.
  *
- * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all missing references in the detail.
+ * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all missing references in the detail,
+ * `NAME_REFUSED`, `TAG_REFUSED`, `TAG_IMMUTABLE`.
  */
 export async function pushManifest(
   registry: Registry,
@@ -140,33 +141,36 @@ export async function pushManifest(
   if (!reading.ok) return failure("MANIFEST_INVALID", reading.reason);
   const { facts } = reading;
   const sparse = registry.settings.sparseManifests === "accept";
-  const put = { repository, digest: computed, bytes, facts, tags, origin, sparse };
+  const policy = await registry.policies.of(repository);
+  const put = { repository, digest: computed, bytes, facts, tags, origin, sparse, policy };
   const stored = await putManifest(registry.objects, put);
   if (!stored.ok) return stored;
   registry.cache.notePush(repository, computed);
   return { ok: true, digest: computed, subject: facts.subject };
 }
 
-/** Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
+/** Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */
 export async function deleteManifest(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
   origin: Origin,
 ): Promise<Result> {
-  const deleted = await registry.ledger(repository).deleteManifest(digest, origin);
+  const deleted = await registry
+    .ledger(repository)
+    .deleteManifest(digest, origin, await registry.policies.of(repository));
   registry.cache.noteDeletionResult(repository, digest, deleted);
   return deleted;
 }
 
-/** Deletes a tag but not its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`. */
-export function deleteTag(
+/** Deletes a tag but not its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */
+export async function deleteTag(
   registry: Registry,
   repository: RepositoryName,
   tag: Tag,
   origin: Origin,
 ): Promise<Result> {
-  return registry.ledger(repository).deleteTag(tag, origin);
+  return registry.ledger(repository).deleteTag(tag, origin, await registry.policies.of(repository));
 }
 
 /** A page of a repository's tags. Error: `NAME_UNKNOWN`. */

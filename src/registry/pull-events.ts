@@ -5,7 +5,7 @@
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
 import type { EventTarget, Origin } from "../oci/event.ts";
-import { matchesPattern } from "../oci/grant.ts";
+import { matchesPattern } from "../oci/pattern.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { WebhooksApi } from "../rpc/webhooks-api.ts";
 import { ExpiringLru } from "./caches.ts";

@@ -31,6 +31,7 @@ import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica, type Replica } from "../storage/replica.ts";
 import { ExpiringLru, IsolateCache, TagsSeen } from "./caches.ts";
 import { type AskedLedger, askedLedger, type RegisteredNames } from "./ledgers.ts";
+import { PolicyCache } from "./policy-cache.ts";
 import { PullEvents } from "./pull-events.ts";
 import { SharedCalls } from "./shared-calls.ts";
 import { Uses } from "./uses.ts";
@@ -60,6 +61,7 @@ export interface Registry {
   readonly instance: string;
   readonly pullEvents: PullEvents;
   readonly uses: Uses;
+  readonly policies: PolicyCache;
   /** Names that are known to be registered in the index of names. */
   readonly registered: RegisteredNames;
   /** The ledger of a name, which the index of names is asked about first. */
@@ -110,6 +112,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     instance: crypto.randomUUID(),
     pullEvents: new PullEvents(clock, () => webhooksStub(env)),
     uses: new Uses(clock, (name) => repositoryStub(env, name)),
+    policies: new PolicyCache(clock, () => catalogStub(env)),
     registered,
     ledger: (name) => askedLedger({ objects: env, registered }, name),
     listedLedger: (name) => repositoryStub(env, name),

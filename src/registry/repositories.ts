@@ -85,14 +85,16 @@ async function registerAsPublic(registry: Registry, repository: RepositoryName):
   return nameIndexStub(registry.objects, repository).register(repository, true);
 }
 
-/** Deletes a repository with all its contents. Error: `NAME_UNKNOWN`. */
+/** Deletes a repository with all its contents. Errors: `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */
 export async function deleteRepository(
   registry: Registry,
   repository: RepositoryName,
   origin: Origin,
 ): Promise<Result> {
   registry.visibilities.delete(repository);
-  const deleted = await registry.ledger(repository).deleteRepository(origin);
+  const deleted = await registry
+    .ledger(repository)
+    .deleteRepository(origin, await registry.policies.of(repository));
   // A repository that did not exist counts as deleted, too; see caches.ts.
   if (deleted.ok || deleted.error === "NAME_UNKNOWN") registry.cache.noteRepositoryDeletion(repository);
   return deleted;

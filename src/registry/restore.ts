@@ -24,16 +24,16 @@ export function tagHistory(
 
 /**
  * Points a tag at a manifest that it pointed at before. Errors: `TAG_MOVE_UNKNOWN`, `MANIFEST_UNKNOWN` if the manifest
- * does not exist, `NAME_UNKNOWN`.
+ * does not exist, `NAME_UNKNOWN`, `TAG_IMMUTABLE`.
  */
-export function restoreTag(
+export async function restoreTag(
   registry: Registry,
   repository: RepositoryName,
   tag: Tag,
   wanted: TagRestore,
   origin: Origin,
 ): Promise<Result<{ digest: Digest; sequence: number }>> {
-  return registry.ledger(repository).restoreTag(tag, wanted, origin);
+  return registry.ledger(repository).restoreTag(tag, wanted, origin, await registry.policies.of(repository));
 }
 
 /**
@@ -46,7 +46,9 @@ export async function restoreManifest(
   digest: Digest,
   origin: Origin,
 ): Promise<Result<{ tags: string[] }>> {
-  const restored = await registry.ledger(repository).restoreManifest(digest, origin);
+  const restored = await registry
+    .ledger(repository)
+    .restoreManifest(digest, origin, await registry.policies.of(repository));
   if (restored.ok) registry.cache.notePush(repository, digest);
   return restored;
 }

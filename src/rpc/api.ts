@@ -20,6 +20,8 @@ import type { LedgerViews } from "./ledger-views.ts";
 import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "./ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
 import type { KnownName } from "./name-index-api.ts";
+import type { Policed, PolicyStore } from "./policies-api.ts";
+import { repeatablePolicedCalls, repeatablePolicyCalls } from "./policies-api.ts";
 import type { Maintained, RepositoryUsage, TagMove, Undoing } from "./upkeep.ts";
 
 export type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
@@ -46,7 +48,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, Undoing, LedgerViews {
+export interface LedgerApi extends Maintained, Undoing, LedgerViews, Policed {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -73,8 +75,6 @@ export interface LedgerApi extends Maintained, Undoing, LedgerViews {
   statManifest(digest: Digest): Promise<ManifestStat | undefined>;
   /** Resolves tags; `null` in the place of one that does not exist. */
   resolveTags(tags: Tag[]): Promise<(ResolvedTag | null)[]>;
-  deleteManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
-  deleteTag(tag: Tag, origin: Origin): Promise<Result>;
   listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>>;
   /** Who may pull; `undefined` if the repository does not exist. */
   info(): Promise<RepositoryInfo | undefined>;
@@ -84,10 +84,6 @@ export interface LedgerApi extends Maintained, Undoing, LedgerViews {
     origin: Origin,
     registration?: number,
   ): Promise<RepositoryInfo | undefined>;
-  /**
-   * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
-   */
-  deleteRepository(origin: Origin): Promise<Result>;
   /** The moves of a tag, newest first, before the one with this sequence number. */
   tagHistory(tag: Tag, before: number, limit: number): Promise<Result<{ page: Page<TagMove> }>>;
   listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>>;
@@ -146,6 +142,7 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "rebuildReplica",
   "listReferrers",
   "scrub",
+  ...repeatablePolicedCalls,
 ]);
 
 /** Who may pull a repository: those with a grant, or everybody. */
@@ -194,7 +191,7 @@ export type KeptAuditEntry = AuditEntry & { id: number };
 export type Backlog = { replica: number; events: number };
 
 /** The catalog: data that a registry has once. */
-export interface CatalogApi {
+export interface CatalogApi extends PolicyStore {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
   /** Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
@@ -275,6 +272,7 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "openUploads",
   "counts",
   "tagPulls",
+  ...repeatablePolicyCalls,
   "account",
   "listAccounts",
   "token",

@@ -6,6 +6,7 @@ import type { Failure, Rejection, Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
+import type { AppliedPolicy } from "../policy/document.ts";
 import type { Adoption } from "./blob-shard-api.ts";
 
 /**
@@ -38,6 +39,8 @@ export type NewManifest = Omit<FoundingWrite, "registration"> & {
   tags: Tag[];
   /** Whether missing references are accepted. */
   sparse: boolean;
+  /** What the policies say of the repository, where there are any. */
+  policy?: AppliedPolicy | undefined;
 };
 
 /** A request to store a manifest. */

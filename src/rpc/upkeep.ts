@@ -2,6 +2,7 @@
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Digest, Tag } from "../oci/reference.ts";
+import type { AppliedPolicy } from "../policy/document.ts";
 import type { ScrubStep } from "./scrub-report.ts";
 
 /**
@@ -42,6 +43,8 @@ export type TagMove = {
   to: Digest | null;
   atMs: number;
   actor: string;
+  /** Why, if that was said. */
+  reason: string | null;
 };
 
 /**
@@ -76,9 +79,14 @@ export interface Undoing {
     tag: Tag,
     wanted: TagRestore,
     origin: Origin,
+    policy: AppliedPolicy | undefined,
   ): Promise<Result<{ digest: Digest; sequence: number }>>;
   /** Restores a deleted manifest and those of its tags that do not exist. */
-  restoreManifest(digest: Digest, origin: Origin): Promise<Result<{ tags: string[] }>>;
+  restoreManifest(
+    digest: Digest,
+    origin: Origin,
+    policy: AppliedPolicy | undefined,
+  ): Promise<Result<{ tags: string[] }>>;
   /**
    * Restores what the repository had when it was deleted: the last time, or in the generation of this number. What
    * exists meanwhile stays as it is. Error: `DELETION_UNKNOWN`.

@@ -7,7 +7,7 @@
 
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
 import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
-import { day, gibibyte, hour, mebibyte, second } from "../units.ts";
+import { day, gibibyte, hour, mebibyte, minute, second } from "../units.ts";
 import {
   duration,
   oneOf,
@@ -184,6 +184,12 @@ export const settingTable = {
     "never",
     orWord("never", duration(0, 3650 * day)),
     "how long a manifest is kept that is reached by no tag, no index and no subject",
+  ),
+  retentionEveryMs: setting(
+    "RETENTION_EVERY",
+    "24h",
+    duration(minute, 30 * day),
+    "how often a repository removes the tags that the policies remove",
   ),
   tagHistoryMs: setting(
     "TAG_HISTORY_DAYS",

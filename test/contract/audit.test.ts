@@ -81,6 +81,24 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
     await call("POST", "/repositories/noted/restored/restore");
     return [["repository.restore", "noted/restored"]];
   },
+  "PUT /policies": async () => {
+    await call("PUT", "/policies", { json: { rules: [] } });
+    return [["policies.change", "*"]];
+  },
+  "PUT /repositories/{name}/tags/{tag}/hold": async () => {
+    await call("PUT", "/repositories/noted/app/tags/v1/hold", { json: { reason: "noted" } });
+    return [["tag.keep", "noted/app:v1"]];
+  },
+  "DELETE /repositories/{name}/tags/{tag}/hold": async () => {
+    await call("PUT", "/repositories/noted/app/tags/v1/hold");
+    await call("DELETE", "/repositories/noted/app/tags/v1/hold");
+    return [["tag.unkeep", "noted/app:v1"]];
+  },
+  "POST /policies/override": async () => {
+    const json = { repository: "noted/app", tag: "v1", digest: image.digest, reason: "noted" };
+    await call("POST", "/policies/override", { json });
+    return [["tag.override", "noted/app:v1"]];
+  },
   "DELETE /repositories/{name}": async () => {
     await call("DELETE", "/repositories/noted/deleted");
     return [["repository.delete", "noted/deleted"]];
@@ -123,8 +141,12 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
   },
 };
 
-/** What needs an upload under way, or a day of failures, is shown where there is one: test/objects/. */
-const elsewhere = ["DELETE /uploads/{upload}", "POST /webhooks/{webhook}/dead-letters/{event}/replay"];
+/** What needs an upload under way, a run that waits or a day of failures is shown where there is one: test/objects/. */
+const elsewhere = [
+  "POST /repositories/{name}/policy/confirm",
+  "DELETE /uploads/{upload}",
+  "POST /webhooks/{webhook}/dead-letters/{event}/replay",
+];
 
 const audited = operations.flatMap(({ method, path, operation }) => {
   const isAudited = "audit" in operation && operation.audit !== "none";

@@ -15,6 +15,16 @@ import { freed } from "../../src/contract/gc.ts";
 import { signingKeys } from "../../src/contract/keys.ts";
 import { imageConfig, manifest, manifestDetails } from "../../src/contract/manifests.ts";
 import {
+  heldTag,
+  repositoryPolicy,
+  storedPolicies,
+  tagOverride,
+  triedRepository,
+  verdict,
+  waitingRun,
+} from "../../src/contract/policies.ts";
+import { policyDocument, policyRule } from "../../src/contract/policy-document.ts";
+import {
   listedRepository,
   repository,
   repositoryDetails,
@@ -57,6 +67,15 @@ const definitions = {
   TagDetails: tagDetails,
   TagMove: tagMove,
   TagRestore: tagRestore,
+  PolicyRule: policyRule,
+  PolicyDocument: policyDocument,
+  StoredPolicies: storedPolicies,
+  RepositoryPolicy: repositoryPolicy,
+  TagOverride: tagOverride,
+  WaitingRun: waitingRun,
+  HeldTag: heldTag,
+  Verdict: verdict,
+  TriedRepository: triedRepository,
   Question: question,
   Explanation: explanation,
   AuditEntry: auditEntry,

@@ -33,6 +33,7 @@ const tags: Record<ResourceName, string> = {
   tags: "Repositories",
   views: "Repositories",
   deletedContent: "Repositories",
+  policies: "Policies",
   repositories: "Repositories",
   explain: "Administration",
   audit: "Administration",
@@ -161,6 +162,8 @@ function errorsOf(method: string, named: ParameterName[], operation: Operation):
     [403, "Denied", access !== "any account"],
     // Who puts something makes it.
     [404, "Unknown", named.length > 0 && method !== "PUT"],
+    [409, "Refused", true],
+    [412, "Changed", true],
     [429, "Limited", true],
     [503, "Unavailable", true],
   ];

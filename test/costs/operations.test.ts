@@ -11,12 +11,14 @@ const world = await startWorld();
 const table: [string, OperationCost][] = Object.entries(operations);
 
 /**
- * Calls that are not of one request: an isolate reports every 30 seconds at most, asks once a minute who listens to
+ * Calls that are not of one request: an isolate reports every 30 seconds at most, reads the policies once in 50
+ * seconds if it writes, asks once a minute who listens to
  * pulls, tells once a day what is used, all after its answer, and verifies tokens with keys.
  */
 function apart(calls: Calls, ...others: string[]): Calls {
   const left = [
     "CATALOG.addCounts",
+    "CATALOG.policies",
     "SEARCH.addPulls",
     "WEBHOOKS.pullPatterns",
     ...Object.keys(tellUse.calls),

@@ -208,6 +208,22 @@ test("nothing of a generation is removed while it is restored, or while KV has r
   assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
 });
 
+test("the search index is told of all tags after a deletion, though the next generation comes before that", async () => {
+  const ledger = largeLedger({ ...env, SEARCH: {} as NonNullable<Env["SEARCH"]> });
+  const { change, due, tags } = ledger;
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  await deleted(ledger);
+  change((tx) => tags.move(tx, "v1" as never, "sha256:1" as never, registryItself));
+  assert(due.at("announce-to-search", "whole") !== undefined);
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  change((tx) => tags.removeAllOf(tx, "sha256:1" as never, registryItself));
+  assert(due.has("announce-to-search"), "and of those that are deleted with a manifest");
+});
+
 test("a deletion in the middle of a restoration forgets no manifest that is still to be read again", async () => {
   const ledger = largeLedger();
   const { change, restoring, repository, due, clock } = ledger;

@@ -3,7 +3,8 @@ import type { Deletion } from "../../contract/deleted.ts";
 import { parseDigest, parseTag } from "../../oci/reference.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
-import { quote, repositoryName } from "../format.ts";
+import { durationSeconds, quote, repositoryName } from "../format.ts";
+import { type RestoredIn, repositoriesWithDeletions, restoreIn } from "../restore-since.ts";
 
 const named = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
@@ -27,13 +28,14 @@ export const historyCommands: Command[] = [
       output.list(
         `the moves of ${tag} are forgotten`,
         moves,
-        ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO"],
-        ({ sequence, time, actor, from, to }) => [
+        ["SEQUENCE", "TIME", "ACTOR", "FROM", "TO", "WHY"],
+        ({ sequence, time, actor, from, to, reason }) => [
           String(sequence),
           time,
           actor,
           from === null ? "(none)" : output.digest(from),
           to === null ? "(deleted)" : output.digest(to),
+          reason ?? "",
         ],
       );
       return exitCodes.done;
@@ -51,7 +53,7 @@ export const historyCommands: Command[] = [
   {
     name: "restore",
     arguments: ["REPOSITORY", "REFERENCE"],
-    isLastOptional: true,
+    areAllOptional: true,
     flags: [
       { name: "digest", value: "DIGEST", summary: "to this digest, which the tag pointed at" },
       { name: "sequence", value: "N", summary: "to what this move of the tag's history led to" },
@@ -60,11 +62,26 @@ export const historyCommands: Command[] = [
         value: "N",
         summary: "a repository that was deleted several times: this content",
       },
+      {
+        name: "since",
+        value: "TIME",
+        summary: "all tags and manifests that were deleted within this time, such as 1h",
+      },
+      {
+        name: "by",
+        value: "ACTOR",
+        summary: "with --since: only those that this account deleted, or policy",
+      },
     ],
     summary: "puts a tag back, or a manifest or repository that was deleted",
     details:
-      "REFERENCE is a tag, which goes back to what it was before, or a digest, which comes back. Without it, the repository comes back that was deleted as a whole.",
-    run: (call) => (call.args.length === 1 ? restoreRepository(call) : restore(call)),
+      "REFERENCE is a tag, which goes back to what it was before, or a digest, which comes back. Without it, the repository comes back that was deleted as a whole. With --since, tags and manifests come back: of REPOSITORY, or of all.",
+    run: (call) => {
+      if (call.flags.has("since") || call.flags.has("by")) return restoreSince(call);
+      if (call.args.length === 0)
+        throw new UsageError("restore takes REPOSITORY [REFERENCE], or --since TIME");
+      return call.args.length === 1 ? restoreRepository(call) : restore(call);
+    },
   },
 ];
 
@@ -105,6 +122,27 @@ function referenceOf(row: Row): string {
     case "tag":
       return `${row.name}:${row.tag}`;
   }
+}
+
+async function restoreSince({ api, output, flags, args, now }: Invocation) {
+  const [name] = args;
+  const text = flags.text("since");
+  if (text === undefined) throw new UsageError("--by goes with --since");
+  if (args.length > 1 || ["digest", "sequence", "generation"].some((flag) => flags.has(flag)))
+    throw new UsageError("--since is for all that was deleted in a repository, or in all of them");
+  const wanted = { sinceMs: now() - durationSeconds(text) * 1000, by: flags.text("by") };
+  const names = name === undefined ? await repositoriesWithDeletions(api) : [repositoryName(name)];
+  const restored: RestoredIn[] = [];
+  for (const each of names) {
+    const back = await restoreIn(api, each, wanted);
+    if (back.manifests.length + back.tags.length + back.failed.length === 0) continue;
+    restored.push(back);
+    const failed = back.failed.length === 0 ? "" : `, but not ${back.failed.join(", ")}`;
+    output.note(`${each}: ${back.tags.length} tags and ${back.manifests.length} manifests are back${failed}`);
+  }
+  if (output.isJson) output.json(restored);
+  else if (restored.length === 0) output.note("nothing was deleted like that");
+  return restored.some(({ failed }) => failed.length > 0) ? exitCodes.refused : exitCodes.done;
 }
 
 async function restoreRepository({ api, output, flags, args: [name = ""] }: Invocation) {

@@ -3,7 +3,7 @@
 import type { WebhookPatch } from "../../contract/webhooks.ts";
 import { type EventType, eventTypes, isEventType } from "../../oci/event.ts";
 import { type EventFormat, eventFormats } from "../../oci/event-format.ts";
-import { isPattern } from "../../oci/grant.ts";
+import { isPattern } from "../../oci/pattern.ts";
 import { type Command, exitCodes, type Flag, type FlagValues } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { pathSegment, quote } from "../format.ts";

@@ -10,6 +10,7 @@ import {
   parseDigest,
   parseRepositoryName,
 } from "../../oci/reference.ts";
+import { checkName } from "../../registry/policies.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
   cancelUpload,
@@ -24,6 +25,8 @@ import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from
 
 /** Opens a session, mounts a blob, or stores a whole blob at once. */
 export async function openUpload(context: RepositoryContext): Promise<Answer> {
+  const named = await checkName(context.registry, context.repository);
+  if (!named.ok) return named;
   const query = context.url.searchParams;
   const mount = query.get("mount");
   if (mount !== null) return mountOrOpen(context, mount, query.get("from"));

@@ -9,6 +9,7 @@ import { gcHandlers } from "../endpoints/api/gc.ts";
 import { keyHandlers } from "../endpoints/api/keys.ts";
 import { manifestHandlers } from "../endpoints/api/manifests.ts";
 import { nameIndexHandlers } from "../endpoints/api/name-index.ts";
+import { policyHandlers } from "../endpoints/api/policies.ts";
 import { replicaHandlers } from "../endpoints/api/replica.ts";
 import { repositoryHandlers } from "../endpoints/api/repositories.ts";
 import { scrubHandlers } from "../endpoints/api/scrub.ts";
@@ -31,6 +32,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   tags: tagHandlers,
   views: viewHandlers,
   deletedContent: deletedHandlers,
+  policies: policyHandlers,
   repositories: repositoryHandlers,
   explain: explainHandlers,
   audit: auditHandlers,

@@ -90,16 +90,47 @@ async function parseBody({ request }: Context, operation: Operation): Promise<Re
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     return failure("REQUEST_INVALID", "the body is not a JSON object");
   }
-  const fields: Record<string, v.GenericSchema> = operation.body.entries;
-  const unknown = Object.keys(json).find((field) => !Object.hasOwn(fields, field));
-  if (unknown !== undefined) {
-    const known = Object.keys(fields).join(", ");
-    return failure("REQUEST_INVALID", `unknown field ${unknown}; there are ${known}`);
-  }
-  const parsed = v.safeParse(operation.body, json, { abortEarly: true });
+  const parsed = v.safeParse(operation.body, json);
   if (parsed.success) return { ok: true, value: parsed.output };
-  const key = String(parsed.issues[0].path?.[0]?.key);
-  return refuse(key, (json as Record<string, unknown>)[key], fields[key]);
+  return refuseAt(operation.body, parsed.issues.find(isUnknownField) ?? parsed.issues[0]);
+}
+
+/** Whether an issue is that an object has a field that its schema does not have. */
+function isUnknownField({ type, expected }: v.BaseIssue<unknown>): boolean {
+  return type === "strict_object" && expected === "never";
+}
+
+/** Refuses a body for an issue: names the field, down to where a schema says what must be there. */
+function refuseAt(body: v.GenericSchema, issue: v.BaseIssue<unknown>): Failure {
+  let schema: v.GenericSchema | undefined = body;
+  let place = "";
+  let refused: { field: string; value: unknown; schema?: v.GenericSchema } | undefined;
+  for (const item of issue.path ?? []) {
+    const parent: v.GenericSchema | undefined = schema && unwrapped(schema);
+    const isLast = item === issue.path?.at(-1);
+    place += typeof item.key === "number" ? `[${item.key}]` : `${place === "" ? "" : "."}${item.key}`;
+    if (parent !== undefined && isLast && isUnknownField(issue)) {
+      // An array has no fields.
+      if (Array.isArray(item.input)) break;
+      return failure("REQUEST_INVALID", `unknown field ${place}; there are ${fieldsOf(parent).join(", ")}`);
+    }
+    schema = parent && partOf(parent, item.key);
+    if (schema !== undefined && refusedOf(schema) !== undefined)
+      refused = { field: place, value: item.value, schema };
+  }
+  return refused === undefined
+    ? invalidField(place, "as documented")
+    : refuse(refused.field, refused.value, refused.schema);
+}
+
+function fieldsOf(schema: v.GenericSchema): string[] {
+  return "entries" in schema ? Object.keys(schema.entries as object) : [];
+}
+
+/** The schema of a field of an object, or of the elements of an array. */
+function partOf(schema: v.GenericSchema, key: unknown): v.GenericSchema | undefined {
+  if ("entries" in schema) return (schema.entries as Record<string, v.GenericSchema>)[String(key)];
+  return "item" in schema ? (schema.item as v.GenericSchema) : undefined;
 }
 
 /** The JSON of a body; `undefined` if it is not valid JSON. */
@@ -134,6 +165,10 @@ export function invalidField(field: string, expected: string): Failure {
 
 /** How a value of a schema is refused. */
 function refusedOf(schema: v.GenericSchema): Refused | undefined {
-  if ("wrapped" in schema) return refusedOf(schema.wrapped as v.GenericSchema);
-  return v.getMetadata(schema).refused as Refused | undefined;
+  return v.getMetadata(unwrapped(schema)).refused as Refused | undefined;
+}
+
+/** The schema of a field, whether it may be left out or not. */
+function unwrapped(schema: v.GenericSchema): v.GenericSchema {
+  return "wrapped" in schema ? unwrapped(schema.wrapped as v.GenericSchema) : schema;
 }

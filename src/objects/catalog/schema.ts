@@ -118,6 +118,19 @@ const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
 /** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
 const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
 
+/** The policy document, and what waits because of it. */
+const policies = `
+  CREATE TABLE policies (
+    version INTEGER PRIMARY KEY,
+    rules TEXT NOT NULL,
+    put_at INTEGER NOT NULL,
+    put_by TEXT NOT NULL
+  );
+
+  -- Runs of retention that wait, as JSON.
+  CREATE TABLE waiting_runs (repository TEXT PRIMARY KEY, since INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
+`;
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -131,4 +144,5 @@ export const catalogSchema: Schema = [
   daysOfUse,
   deletedRepositories,
   knownObjects,
+  policies,
 ];

@@ -5,9 +5,10 @@
  */
 
 import { failure, type Result } from "../../oci/errors.ts";
-import { type Origin, registryItself } from "../../oci/event.ts";
+import { type Origin, policyItself, registryItself } from "../../oci/event.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
+import { clientsOwnTags } from "../../policy/retention.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagRestore } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
@@ -17,6 +18,7 @@ import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import { deleteBytes, forgetDeletion, type Manifests } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Policies } from "./policies.ts";
 import { hasUnread, type Rereading } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import { type Untagged, untaggedJob } from "./untagged.ts";
@@ -29,6 +31,7 @@ type DeletedManifest = { mediaType: string; sizeBytes: number; tags: Tag[] };
 
 /** The features that a deletion changes. */
 type Features = {
+  policies: Policies;
   manifests: Manifests;
   rereading: Rereading;
   tags: Tags;
@@ -139,14 +142,25 @@ export class DeletedManifests implements Feature {
    * that this release has not read, as those may reference them.
    */
   #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
-    const { settings, due, tally } = this.#host;
+    const { due, tally } = this.#host;
+    const { ttlMs, isRule } = this.#features.policies.untaggedTtl;
     if (hasUnread(due)) return;
     for (const { id: digest } of rows) {
       due.clear(tx, untaggedJob, digest);
-      if (settings.untaggedTtlMs === undefined || this.#features.untagged.isReached(digest)) continue;
-      const removed = this.remove(tx, digest, registryItself, "nothing reached it for UNTAGGED_TTL");
+      if (ttlMs === undefined || this.#features.untagged.isReached(digest)) continue;
+      const [origin, reason] = isRule
+        ? [policyItself, "nothing reached it for untaggedAfter"]
+        : [registryItself, "nothing reached it for UNTAGGED_TTL"];
+      const removed = this.remove(tx, digest, origin, reason);
       if (removed.ok) tally.add({ manifests: 1 });
+      if (removed.ok && isRule) this.#removeClientsOwn(tx, digest);
     }
+  }
+
+  /** Deletes the tags that clients made for a manifest that a rule has removed: they go with it. */
+  #removeClientsOwn(tx: Tx, digest: Digest): void {
+    const { tags } = this.#features;
+    for (const tag of clientsOwnTags(digest)) tags.move(tx, tag, undefined, policyItself);
   }
 
   /** Deletes manifests for good, with their bytes. Those that were restored or pushed again are left as they are. */
@@ -172,13 +186,15 @@ export class DeletedManifests implements Feature {
    */
   restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
     const { settings, name } = this.#host;
-    const { manifests, tags } = this.#features;
+    const { manifests, tags, policies } = this.#features;
     if (manifests.has(digest)) return { ok: true, tags: [] };
     const deleted = this.#read(digest);
     if (deleted === undefined) return failure("MANIFEST_UNKNOWN", { digest });
     const bytes = manifests.bytes(digest, deleted.sizeBytes);
     const facts = readStoredManifest(bytes, deleted.mediaType);
-    const free = deleted.tags.filter((tag) => tags.read(tag) === undefined);
+    const free = deleted.tags.filter(
+      (tag) => tags.read(tag) === undefined && policies.refuseMove(tag, digest) === undefined,
+    );
     const sparse = settings.sparseManifests === "accept";
     const put = { repository: name(), digest, bytes, facts, tags: free, origin, sparse };
     const stored = manifests.store(tx, put);
@@ -201,7 +217,8 @@ export class DeletedManifests implements Feature {
   /**
    * Points a tag at a manifest that it pointed at before.
    *
-   * Errors: `TAG_MOVE_UNKNOWN` if that is not in the tag's history; `MANIFEST_UNKNOWN` if the manifest does not exist.
+   * Errors: `TAG_MOVE_UNKNOWN` if that is not in the tag's history; `MANIFEST_UNKNOWN` if the manifest does not exist;
+   * `TAG_IMMUTABLE`.
    */
   restoreTag(
     tx: Tx,
@@ -209,10 +226,12 @@ export class DeletedManifests implements Feature {
     wanted: TagRestore,
     origin: Origin,
   ): Result<{ digest: Digest; sequence: number }> {
-    const { tags, manifests } = this.#features;
+    const { tags, manifests, policies } = this.#features;
     const digest = tags.digestBefore(tag, wanted);
     if (digest === undefined) return failure("TAG_MOVE_UNKNOWN", { tag, ...wanted });
     if (!manifests.has(digest)) return failure("MANIFEST_UNKNOWN", { digest });
+    const refused = policies.refuseMove(tag, digest);
+    if (refused !== undefined) return refused;
     tags.move(tx, tag, digest, origin);
     const { sequence = 0 } = tags.read(tag) ?? {};
     return { ok: true, digest, sequence };

@@ -27,6 +27,8 @@ export type LedgerHost = {
   tally: Tally;
   /** The name of the repository, once there is a ledger. */
   name: () => RepositoryName;
+  /** Rises whenever something changes by which retention decides on tags. */
+  revision: { value: number };
   /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */
   announceSoon: (tx: Tx, isWhole?: boolean) => void;
 };

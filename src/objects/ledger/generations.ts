@@ -7,7 +7,7 @@ import type { Origin } from "../../oci/event.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { firstRow, hasRow, inPieces, oneRow, readRows, type Tx, transaction } from "../sql.ts";
+import { firstRow, hasRow, hasTable, inPieces, oneRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import { factsJob } from "./facts.ts";
 import {
@@ -249,6 +249,8 @@ export class Generations implements Feature {
     let left = batchRows;
     for (const [table, content] of contentTables(this.#all())) {
       const aside = asideName(table, number);
+      // A release that came later has tables that the generation does not have.
+      if (!hasTable(tx.sql, aside)) continue;
       const limit = Math.min(left, content.rowsAtOnce ?? batchRows);
       const removed =
         table === "blobs" ? this.#removeBlobs(tx, aside, limit) : removeFrom(tx, aside, content, limit);

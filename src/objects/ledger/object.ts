@@ -122,7 +122,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
   protected change<T>(name: RepositoryName | undefined, work: (tx: Tx) => T): T {
     const existed = this.exists;
     const { due, outbox, events, repository, registration } = this.parts;
-    const { result, claimed } = transactionUnlessRefused(this.ctx.storage, (tx) => {
+    const { result, claimed } = this.#transact((tx) => {
       const isNew = this.meta === undefined && name !== undefined;
       if (isNew) createLedger(tx, this.parts, name);
       const done = outbox.claimAfter(tx, () => work(tx));
@@ -141,6 +141,15 @@ export abstract class LedgerObject extends DurableObject<Env> {
     return result;
   }
 
+  /** Runs a transaction. What was read of a policy meanwhile may be undone with it. */
+  #transact<T>(work: (tx: Tx) => T): T {
+    try {
+      return transactionUnlessRefused(this.ctx.storage, work);
+    } finally {
+      this.parts.policies.forget();
+    }
+  }
+
   /** Whether a new ledger has anything to keep: a repository, or something that it has to remember. */
   #isWorthKeeping({ sql }: Tx): boolean {
     return this.parts.repository.isFoundedIn(sql) || awaitsAny(sql, this.parts.features);
@@ -152,7 +161,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
    * nothing is changed, and the result is `unfounded`.
    */
   protected changeOrFound<T>(write: FoundingWrite, unfounded: T, work: (tx: Tx, found: () => void) => T): T {
-    const { registration, repository } = this.parts;
+    const { registration, repository, policies } = this.parts;
     // Tables that are rolled back are billed all the same.
     if (this.meta === undefined && write.registration === null) return unfounded;
     return this.change(write.repository, (tx) =>
@@ -162,6 +171,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
         if (this.exists) return registration.note(tx, write.registration);
         registration.noteFounding(tx, write.registration);
         repository.found(tx, write.origin);
+        policies.arm(tx);
       }),
     );
   }

@@ -18,14 +18,19 @@ import { EventLog } from "./events.ts";
 import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { Generations } from "./generations.ts";
+import { GuardedChanges } from "./guarded.ts";
+import { HeldTags } from "./held-tags.ts";
 import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
+import { Policies } from "./policies.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
 import { Rereading } from "./reread.ts";
 import { Restoring } from "./restoring.ts";
+import { Retention } from "./retention.ts";
+import { RetentionRuns } from "./retention-runs.ts";
 import { LedgerScrub } from "./scrub.ts";
 import { SearchAnnouncements } from "./search.ts";
 import { ClosedSessions } from "./sessions.ts";
@@ -51,21 +56,28 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    revision: { value: 0 },
     announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
+  const policies = new Policies(host);
   const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
-  const untagged = new Untagged(host);
+  const untagged = new Untagged(host, policies);
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });
   const facts = new Facts(host, manifests);
   const uses = new Uses(host, repository);
   const rereading = new Rereading(host, manifests, blobs, outbox);
-  const shared = { manifests, rereading, tags, blobs, untagged, outbox, events };
+  const shared = { policies, manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
+  const held = new HeldTags(host, tags);
+  const runs = new RetentionRuns(host);
+  const exists = () => repository.meta?.isFounded === true;
+  const retention = new Retention(host, { ...shared, runs, exists });
+  const guarded = new GuardedChanges({ ...shared, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
   const leases = new VoidLeases(host);
@@ -79,6 +91,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const features: Feature[] = [
     outbox,
     repository,
+    policies,
     registration,
     manifests,
     facts,
@@ -93,6 +106,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     sessions,
     leases,
     tags,
+    // It makes manifests untagged, and blobs unreferenced, later.
+    retention,
+    runs,
+    held,
     uses,
     scrub,
     rebuilding,
@@ -110,6 +127,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     facts,
     uses,
     deleted,
+    guarded,
+    retention,
+    runs,
+    held,
     generations,
     restoring,
     unlinking,

@@ -8,7 +8,7 @@ import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { RestoredRepository } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
-import { oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
+import { hasTable, oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import { factsJob } from "./facts.ts";
 import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
@@ -212,6 +212,9 @@ export class Restoring implements Feature {
     const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
     const json = JSON.stringify(back.map(({ tag }) => tag));
     if (columnsIn(tx, aside).includes("used_day")) tx.write(keepUse, json);
+    // A generation of an earlier release has no such table.
+    if (hasTable(tx.sql, asideName("held_tags", number)))
+      copy(tx, "held_tags", number, "tag IN (SELECT value FROM json_each(?))", json);
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 

@@ -10,6 +10,7 @@ import type { Page, ResolvedTag } from "../../rpc/api.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { TagMove, TagRestore } from "../../rpc/upkeep.ts";
 import type { TagRow } from "../../storage/replica.ts";
+import { day } from "../../units.ts";
 import { eachRow, firstRow, hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
@@ -26,6 +27,11 @@ const fewTags = 24;
 
 /** The least time between two rounds of forgetting. A move may be kept longer by up to this time. */
 const roundMs = 3_600_000;
+
+/** Why a tag moves, if its history is to say that; `rule`: the rule by which retention removes it. */
+type Why = { reason?: string; rule?: string };
+
+type Move = { tag: Tag; from: Digest | undefined; to: Digest | undefined };
 
 /** The tags. */
 export class Tags implements Feature {
@@ -50,6 +56,11 @@ export class Tags implements Feature {
     actor TEXT NOT NULL
   );
   CREATE INDEX IF NOT EXISTS tag_history_by_tag ON tag_history (tag, sequence);
+`,
+    12: `
+  ALTER TABLE tag_history ADD COLUMN reason TEXT;
+  -- When it was last pushed with the digest that it had already; null if it was not.
+  ALTER TABLE tags ADD COLUMN pushed_at INTEGER;
 `,
   };
 
@@ -116,7 +127,7 @@ export class Tags implements Feature {
 
   /** A page of the moves of a tag, newest first, before the one with this sequence number. */
   history(tag: Tag, before: number, limit: number): Page<TagMove> {
-    const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
+    const query = `SELECT sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor, reason FROM tag_history
       WHERE tag = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?`;
     const moves = readRows<TagMove>(this.#host.sql, query, tag, before, limit + 1);
     return { entries: moves.slice(0, limit), more: moves.length > limit };
@@ -145,14 +156,17 @@ export class Tags implements Feature {
 
   // ── Moving ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything. */
-  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin): boolean {
-    const { due, clock, settings } = this.#host;
+  /**
+   * Points a tag at a digest, or deletes it (`undefined`). Returns whether that changed anything.
+   */
+  move(tx: Tx, tag: Tag, digest: Digest | undefined, origin: Origin, why: Why = {}): boolean {
+    const { due, clock, settings, revision } = this.#host;
     const now = clock.now();
     const from = this.read(tag)?.digest;
     if (from === digest) return false;
-    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor) VALUES (?, ?, ?, ?, ?)
-      RETURNING sequence`;
+    revision.value++;
+    const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor, reason)
+      VALUES (?, ?, ?, ?, ?, ?) RETURNING sequence`;
     const { sequence } = tx.writeOne<{ sequence: number }>(
       add,
       tag,
@@ -160,6 +174,7 @@ export class Tags implements Feature {
       digest ?? null,
       now,
       origin.actor,
+      why.reason ?? null,
     );
     const point = `INSERT INTO tags (tag, digest, sequence, moved_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
       SET digest = excluded.digest, sequence = excluded.sequence, moved_at = excluded.moved_at`;
@@ -169,7 +184,7 @@ export class Tags implements Feature {
     this.#host.announceSoon(tx);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     if (from !== undefined) this.#untagged.removeLater(tx, [from]);
-    this.#recordMove(tx, tag, from, digest, origin);
+    this.#recordMove(tx, { tag, from, to: digest }, origin, why);
     return true;
   }
 
@@ -177,7 +192,8 @@ export class Tags implements Feature {
   removeAllOf(tx: Tx, digest: Digest, origin: Origin): Tag[] {
     const pointing = this.pointingAt(digest);
     if (pointing.length === 0) return [];
-    const { due, clock, settings } = this.#host;
+    const { due, clock, settings, revision } = this.#host;
+    revision.value++;
     const now = clock.now();
     const add = `INSERT INTO tag_history (tag, from_digest, to_digest, at, actor)
       SELECT tag, digest, NULL, ?, ? FROM tags WHERE digest = ? ORDER BY tag`;
@@ -188,7 +204,8 @@ export class Tags implements Feature {
     else for (const tag of pointing) this.#outbox.mark(tx, { kind: "tag", tag });
     tx.write("DELETE FROM tags WHERE digest = ?", digest);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
-    for (const tag of pointing) this.#recordMove(tx, tag, digest, undefined, origin);
+    for (const tag of pointing) this.#recordMove(tx, { tag, from: digest, to: undefined }, origin, {});
+    this.#host.announceSoon(tx);
     return pointing;
   }
 
@@ -200,9 +217,19 @@ export class Tags implements Feature {
     return { ok: true };
   }
 
-  #recordMove(tx: Tx, tag: Tag, from: Digest | undefined, to: Digest | undefined, origin: Origin): void {
+  /** Records that a tag was pushed again with the digest that it had, at most once a day. */
+  renewPush(tx: Tx, tag: Tag): void {
+    const now = this.#host.clock.now();
+    const renew = `UPDATE tags SET pushed_at = ?1 WHERE tag = ?2 AND max(moved_at, coalesce(pushed_at, 0)) <= ?3`;
+    tx.write(renew, now, tag, now - day);
+    this.#host.revision.value++;
+  }
+
+  #recordMove(tx: Tx, { tag, from, to }: Move, origin: Origin, { rule }: Why): void {
     const before = from === undefined ? {} : { previousDigest: from };
-    if (to === undefined) this.#events.record(tx, "tag.delete", origin, { tag, ...before });
+    if (to === undefined && rule !== undefined)
+      this.#events.record(tx, "tag.expire", origin, { tag, ...before, rule });
+    else if (to === undefined) this.#events.record(tx, "tag.delete", origin, { tag, ...before });
     else {
       const type = from === undefined ? "tag.create" : "tag.move";
       this.#events.record(tx, type, origin, { tag, digest: to, ...before });

@@ -1,11 +1,13 @@
 /**
  * The policy on unreachable manifests: those without a tag, an index that references them, or an existing subject. By
- * default they are kept, as they may be pulled by digest. With `UNTAGGED_TTL` they are removed after that time.
+ * default they are kept, as they may be pulled by digest. With `UNTAGGED_TTL`, or with `untaggedAfter` in a rule, they
+ * are removed after that time.
  */
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { hasRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
+import type { Policies } from "./policies.ts";
 import type { RepositoryRecord } from "./repository.ts";
 
 /** The job that removes one manifest (deleted-manifests.ts). */
@@ -29,9 +31,11 @@ export class Untagged implements Feature {
   } as const;
 
   readonly #host: LedgerHost;
+  readonly #policies: Policies;
 
-  constructor(host: LedgerHost) {
+  constructor(host: LedgerHost, policies: Policies) {
     this.#host = host;
+    this.#policies = policies;
   }
 
   /** Whether a manifest is reachable: by a tag, by an index, or through its subject, if that exists. */
@@ -46,21 +50,22 @@ export class Untagged implements Feature {
   /** Schedules the removal of those digests that are unreachable manifests. */
   removeLater(tx: Tx, digests: AnyDigest[]): void {
     const { sql, settings, due, clock } = this.#host;
-    const { untaggedTtlMs, gcGraceMs } = settings;
-    if (untaggedTtlMs === undefined) return;
+    const { gcGraceMs } = settings;
+    const { ttlMs } = this.#policies.untaggedTtl;
+    if (ttlMs === undefined) return;
     const isManifest = "SELECT digest FROM manifests WHERE digest = ?";
     for (const { digest } of digests.flatMap((each) => readRows<{ digest: Digest }>(sql, isManifest, each))) {
       // The children of a deleted index must be kept as long as the index can be restored.
-      if (!this.isReached(digest))
-        due.set(tx, untaggedJob, digest, clock.now() + Math.max(untaggedTtlMs, gcGraceMs));
+      if (!this.isReached(digest)) due.set(tx, untaggedJob, digest, clock.now() + Math.max(ttlMs, gcGraceMs));
     }
   }
 
   /** Postpones the removal of an unreachable manifest, as a client was told that it exists. */
   renew(digest: Digest): void {
-    const { storage, settings, due, clock } = this.#host;
-    const at = settings.untaggedTtlMs === undefined ? undefined : due.at(untaggedJob, digest);
-    const halfMs = (settings.untaggedTtlMs ?? 0) / 2;
+    const { storage, due, clock } = this.#host;
+    const { ttlMs } = this.#policies.untaggedTtl;
+    const at = ttlMs === undefined ? undefined : due.at(untaggedJob, digest);
+    const halfMs = (ttlMs ?? 0) / 2;
     // Writes at most twice during the TTL.
     if (at === undefined || at >= clock.now() + halfMs) return;
     transaction(storage, (tx) => this.removeLater(tx, [digest]));
@@ -68,12 +73,13 @@ export class Untagged implements Feature {
 
   /** Starts a scan for unreachable manifests if there was none since the policy changed. */
   scanIfNew(repository: RepositoryRecord): void {
-    const { storage, settings, due, clock } = this.#host;
-    const policy = String(settings.untaggedTtlMs ?? "never");
+    const { storage, due, clock } = this.#host;
+    const { ttlMs } = this.#policies.untaggedTtl;
+    const policy = String(ttlMs ?? "never");
     if (policy === (repository.meta?.untaggedTtl ?? "never")) return;
     transaction(storage, (tx) => {
       repository.write(tx, "untagged-ttl", policy);
-      if (settings.untaggedTtlMs !== undefined) due.set(tx, scanJob, "", clock.now());
+      if (ttlMs !== undefined) due.set(tx, scanJob, "", clock.now());
     });
     repository.reload();
   }

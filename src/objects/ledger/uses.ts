@@ -46,6 +46,7 @@ export class Uses implements Feature {
       (tag !== undefined && hasRow(sql, `SELECT 1 FROM tags WHERE tag = ?1 AND ${isEarlier}`, tag, day));
     const fresh = uses.filter(isNew);
     if (fresh.length === 0) return;
+    this.#host.revision.value++;
     transaction(storage, (tx) => {
       for (const { digest, tag } of fresh) {
         tx.write(`UPDATE manifests SET used_day = ?2 WHERE digest = ?1 AND ${isEarlier}`, digest, day);

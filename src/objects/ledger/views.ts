@@ -286,8 +286,8 @@ class Viewing {
 
 /** A page of the moves of all tags, newest first. */
 export function listMoves(sql: SqlStorage, before: number, limit: number): Page<NamedMove> {
-  const query = `SELECT tag, sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor FROM tag_history
-    WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`;
+  const query = `SELECT tag, sequence, from_digest AS "from", to_digest AS "to", at AS atMs, actor, reason
+    FROM tag_history WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`;
   const moves = readRows<NamedMove>(sql, query, before, limit + 1);
   return { entries: moves.slice(0, limit), more: moves.length > limit };
 }

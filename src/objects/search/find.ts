@@ -2,7 +2,7 @@
  * Finds repositories and tags among those that the caller may see. Whatever the caller typed is data: it is bound, and
  * quoted for the index of texts.
  */
-import { matchesPattern } from "../../oci/grant.ts";
+import { matchesPattern } from "../../oci/pattern.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import type {
   FoundRepository,
@@ -31,11 +31,7 @@ export function findRepositories(
   query: SearchQuery,
 ): SearchPage<FoundRepository> {
   const words = wordsOf(query.text);
-  const where = all([
-    ...words.map((word) => wordCondition(word, hasText)),
-    ...filters(query),
-    visible(query),
-  ]);
+  const where = all([...matching(words, hasText, seesAll(query)), ...filters(query), visible(query)]);
   const order = orderOf(query.order, words[0]);
   const found = eachRow<RepositoryRow>(
     sql,
@@ -63,15 +59,15 @@ export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery):
   const column = isDigest ? "digest" : "tag";
   if (wanted === "" && words.length === 0) return { entries: [], next: undefined };
   const where = all([
-    ...words.map((word) => wordCondition(word, hasText)),
+    ...matching(words, hasText, seesAll(query)),
     ...filters(query),
-    visible(query),
+    visible(query, "tags.repository"),
     { sql: `tags.${column} >= ? AND tags.${column} < ?`, values: [wanted, `${wanted}\u{10ffff}`] },
   ]);
   const found = eachRow<FoundTag & { visibility: string }>(
     sql,
     `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
-     WHERE ${where.sql} ORDER BY tag, name LIMIT ?`,
+     WHERE ${where.sql} ORDER BY tag, tags.repository LIMIT ?`,
     ...where.values,
     mostRows(query),
   );
@@ -84,14 +80,30 @@ function wordsOf(text: string): string[] {
   return text.toLowerCase().split(/\s+/).filter(Boolean).slice(0, maxWords);
 }
 
-function wordCondition(word: string, hasText: boolean): Condition {
-  if ([...word].length < shortestIndexed) return { sql: "instr('/' || name, '/' || ?) > 0", values: [word] };
-  if (!hasText)
-    return { sql: "(instr(name, ?) > 0 OR instr(lower(description), ?) > 0)", values: [word, word] };
-  return {
-    sql: "id IN (SELECT rowid FROM repository_text WHERE repository_text MATCH ?)",
-    values: [`"${word.replaceAll('"', '""')}"`],
-  };
+/** The conditions for words: all long ones are one question to the index of texts. */
+function matching(words: string[], hasText: boolean, leads: boolean): Condition[] {
+  const isLong = (word: string) => [...word].length >= shortestIndexed;
+  const short = words.filter((word) => !isLong(word));
+  const long = words.filter(isLong);
+  const conditions = short.map(
+    (word): Condition => ({ sql: "instr('/' || name, '/' || ?) > 0", values: [word] }),
+  );
+  if (long.length === 0) return conditions;
+  if (!hasText) return [...conditions, ...long.map(containing)];
+  const quoted = long.map((word) => `"${word.replaceAll('"', '""')}"`).join(" AND ");
+  // The plus keeps what the caller may see in the lead, which is less than what matches, for most callers.
+  const id = leads ? "repositories.id" : "+repositories.id";
+  const found = "SELECT rowid FROM repository_text WHERE repository_text MATCH ?";
+  return [...conditions, { sql: `${id} IN (${found})`, values: [quoted] }];
+}
+
+function containing(word: string): Condition {
+  return { sql: "(instr(name, ?) > 0 OR instr(lower(description), ?) > 0)", values: [word, word] };
+}
+
+/** Whether the caller may see every repository. */
+function seesAll({ readable }: SearchQuery): boolean {
+  return readable.every((patterns) => patterns.includes("**"));
 }
 
 function filters({ kind, platform, visibility }: SearchQuery): Condition[] {
@@ -134,16 +146,16 @@ function orderOf(order: SearchOrder, word: string | undefined): Condition {
  * What the caller may see, as ranges of names and public repositories, both found by an index. A pattern with a star in
  * the middle allows less than its range: {@link pageOf} looks at that.
  */
-function visible({ readable }: SearchQuery): Condition {
+function visible({ readable }: SearchQuery, column = "repositories.id"): Condition {
   const narrowing = readable.filter((patterns) => !patterns.includes("**"));
   if (narrowing.length === 0) return { sql: "1", values: [] };
   const sets = narrowing.map(
-    () => `SELECT repositories.id FROM json_each(?) AS range
-      JOIN repositories ON name >= range.value ->> 0 AND name < range.value ->> 1`,
+    () => `SELECT named.id FROM json_each(?) AS range
+      CROSS JOIN repositories AS named ON named.name >= range.value ->> 0 AND named.name < range.value ->> 1`,
   );
-  const inAll = sets.map((set) => `id IN (${set})`).join(" AND ");
   return {
-    sql: `(visibility = 'public' OR (${inAll}))`,
+    sql: `${column} IN (SELECT id FROM repositories WHERE visibility = 'public'
+      UNION SELECT id FROM (${sets.join(" INTERSECT ")}))`,
     values: narrowing.map((patterns) => JSON.stringify(patterns.map(rangeOf))),
   };
 }

@@ -55,15 +55,10 @@ export const tagHandlers: HandlersOf<typeof tags> = {
       const listed = await tagHistory(registry, repository, params.tag, page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const history = entries.map(({ sequence, atMs, actor, from, to }) => {
-        return {
-          sequence,
-          time: new Date(atMs).toISOString(),
-          actor: "",
-          from,
-          to,
-          ...accountsView(access, { actor }),
-        };
+      const history = entries.map(({ sequence, atMs, actor, reason, from, to }) => {
+        const time = new Date(atMs).toISOString();
+        const why = reason === null ? {} : { reason };
+        return { sequence, time, actor: "", ...accountsView(access, { actor }), ...why, from, to };
       });
       const next = more ? entries.at(-1)?.sequence.toString() : undefined;
       return { status: 200, body: { history }, next };

@@ -33,11 +33,12 @@ export const viewHandlers: HandlersOf<typeof views> = {
       const listed = await registry.ledger(repository).history(page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const history = entries.map(({ atMs, actor, ...move }) => ({
+      const history = entries.map(({ atMs, actor, reason, ...move }) => ({
         ...move,
         time: new Date(atMs).toISOString(),
         actor: "",
         ...accountsView(access, { actor }),
+        ...(reason === null ? {} : { reason }),
       }));
       return { status: 200, body: { history }, next: more ? entries.at(-1)?.sequence.toString() : undefined };
     },

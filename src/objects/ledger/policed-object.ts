@@ -1,0 +1,89 @@
+/** A ledger's transactions that are about policies, but for those that pushes and deletions share with them. */
+import { failure, type Result } from "../../oci/errors.ts";
+import type { Origin } from "../../oci/event.ts";
+import type { Digest, Tag } from "../../oci/reference.ts";
+import type { AppliedPolicy } from "../../policy/document.ts";
+import { refusedTag } from "../../policy/enforcement.ts";
+import type { HeldTag, Policed, PolicyReport, Trial, WaitingRun } from "../../rpc/policies-api.ts";
+import { readRows } from "../sql.ts";
+import { LedgerPages } from "./pages.ts";
+import { freedWithout } from "./tag-states.ts";
+
+/** How many tags a report lists at most, of each kind. */
+const mostListed = 100;
+
+/** The object with these transactions; see {@link Policed} for what each does. */
+export abstract class PolicedLedger
+  extends LedgerPages
+  implements Omit<Policed, "deleteManifest" | "deleteTag" | "deleteRepository">
+{
+  async overrideTag(tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Promise<Result> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.guarded.override(tx, tag, digest, reason, origin));
+  }
+
+  async adoptPolicy(policy: AppliedPolicy): Promise<void> {
+    if (this.exists) this.change(undefined, (tx) => this.parts.policies.adopt(tx, policy));
+  }
+
+  async tryPolicy({ policy }: AppliedPolicy, limit: number): Promise<Result<{ trial: Trial }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const { retention, policies } = this.parts;
+    const verdicts = retention.verdicts(policy);
+    const going = verdicts.filter(({ stays }) => !stays);
+    const staying = verdicts.filter(({ stays }) => stays);
+    const names = new Set(going.map(({ tag }) => tag));
+    const { ttlMs } = policies.untaggedTtlBy(policy);
+    const waits = retention.waitReason(policy, going.length, verdicts.length);
+    const states = verdicts.map(({ state }) => state);
+    const trial: Trial = {
+      stays: staying.length,
+      goes: going.length,
+      tags: [...going, ...staying].slice(0, limit).map(({ state, ...verdict }) => {
+        return { ...verdict, digest: state.digest, pushedAtMs: state.pushedAtMs };
+      }),
+      ...(ttlMs === undefined ? {} : { freed: freedWithout(this.sql, states, names) }),
+      ...(waits === undefined ? {} : { waits }),
+    };
+    return { ok: true, trial };
+  }
+
+  async explainPolicy(
+    { policy }: AppliedPolicy,
+    tag: Tag | undefined,
+  ): Promise<Result<{ report: PolicyReport }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const { retention, policies } = this.parts;
+    const { waiting, last: lastRun } = this.parts.runs;
+    const { nextRunAtMs } = policies;
+    const found = tag === undefined ? undefined : retention.verdicts(policy).find((each) => each.tag === tag);
+    const { state: _, ...verdict } = found ?? { state: undefined };
+    const report: PolicyReport = {
+      ...(waiting === undefined ? {} : { waiting }),
+      ...(lastRun === undefined ? {} : { lastRun }),
+      ...(nextRunAtMs === undefined ? {} : { nextRunAtMs }),
+      held: this.parts.held.list(mostListed),
+      refusedTags: readRows<{ tag: Tag }>(this.sql, "SELECT tag FROM tags ORDER BY tag")
+        .map((each) => each.tag)
+        .filter((each) => refusedTag(policy, each) !== undefined)
+        .slice(0, mostListed),
+      ...("tag" in verdict ? { verdict } : {}),
+    };
+    return { ok: true, report };
+  }
+
+  async confirmRun(): Promise<Result<WaitingRun>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.retention.confirm(tx));
+  }
+
+  async holdTag(tag: Tag, reason: string, actor: string): Promise<Result<{ held: HeldTag }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.held.hold(tx, tag, reason, actor));
+  }
+
+  async releaseTag(tag: Tag): Promise<Result> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return this.change(undefined, (tx) => this.parts.held.release(tx, tag));
+  }
+}

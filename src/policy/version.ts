@@ -1,0 +1,78 @@
+/**
+ * Versions in tags, and which of two is newer.
+ *
+ * Source: Semantic Versioning 2.0.0, sections 2, 9 and 11. Tags of images differ from it in three ways: they may begin
+ * with `v`; they may leave out numbers, such as `1.2`, and then move along with the newest version that they stand for;
+ * and where a version has its pre-release, they may say what was built, such as `1.2.3-alpine3.19`.
+ */
+
+/** A tag that is a version. */
+export interface Version {
+  /** Major, minor, patch, and more where the tag has more. */
+  numbers: bigint[];
+  /** The identifiers of its pre-release, such as `rc` and `1`; none for a release. */
+  preRelease: string[];
+  /** What was built, such as `alpine`, without digits and dots; empty for a version alone. */
+  family: string;
+  /** Whether it has fewer than three numbers, and so stands for the newest version that begins with them. */
+  isAlias: boolean;
+}
+
+const preReleaseWords = "alpha|beta|rc|preview|pre|dev|snapshot|nightly";
+const grammar = new RegExp(
+  String.raw`^v?(\d+(?:\.\d+)*)(?:(?:[-_]+|\.(?=[a-z]))(.+)|((?:${preReleaseWords}).*))?$`,
+  "i",
+);
+const preReleaseStart = new RegExp(String.raw`^(?:\d|${preReleaseWords})`, "i");
+
+/** The version that a tag is; `undefined` if it is none, such as `latest`. */
+export function parseVersion(tag: string): Version | undefined {
+  const [, digits, separated, attached] = grammar.exec(tag) ?? [];
+  if (digits === undefined) return undefined;
+  const numbers = digits.split(".").map(BigInt);
+  const suffix = separated ?? attached ?? "";
+  const isPreRelease = preReleaseStart.test(suffix);
+  return {
+    numbers,
+    preRelease: isPreRelease ? suffix.split(/[._-]+/).flatMap(wordsAndNumbers) : [],
+    family: isPreRelease ? "" : suffix.replace(/[\d.]/g, "").toLowerCase(),
+    isAlias: numbers.length < 3,
+  };
+}
+
+/**
+ * Compares two versions by their precedence: negative if the first is older, positive if it is newer, 0 if neither is,
+ * such as `1.2.3` and `v1.2.3`.
+ */
+export function compareVersions(one: Version, other: Version): number {
+  const length = Math.max(one.numbers.length, other.numbers.length);
+  for (let index = 0; index < length; index++) {
+    const [a, b] = [one.numbers[index] ?? 0n, other.numbers[index] ?? 0n];
+    if (a !== b) return a < b ? -1 : 1;
+  }
+  return comparePreReleases(one.preRelease, other.preRelease);
+}
+
+/** `rc10` as `rc` and `10`: semver compares them as texts, and then rc10 would be older than rc9. */
+function wordsAndNumbers(identifier: string): string[] {
+  const [, word, digits] = /^([a-z]+)(\d+)$/i.exec(identifier) ?? [];
+  return word === undefined || digits === undefined ? [identifier] : [word, digits];
+}
+
+function comparePreReleases(one: string[], other: string[]): number {
+  // A release is newer than its pre-releases.
+  if (one.length === 0 || other.length === 0) return Math.sign(other.length - one.length);
+  for (let index = 0; index < Math.min(one.length, other.length); index++) {
+    const compared = compareIdentifiers(one[index] ?? "", other[index] ?? "");
+    if (compared !== 0) return compared;
+  }
+  return one.length - other.length;
+}
+
+/** Numbers as numbers, words as texts, and numbers before words. */
+function compareIdentifiers(one: string, other: string): number {
+  const [isNumber, isOtherNumber] = [/^\d+$/.test(one), /^\d+$/.test(other)];
+  if (isNumber !== isOtherNumber) return isNumber ? -1 : 1;
+  const [a, b] = isNumber ? [BigInt(one), BigInt(other)] : [one.toLowerCase(), other.toLowerCase()];
+  return a < b ? -1 : Number(a > b);
+}

@@ -1,0 +1,227 @@
+/** Retention in a ledger: which tags a run removes, when it waits, and what is left of what it removed. */
+import assert from "node:assert/strict";
+import test, { describe as group } from "node:test";
+import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
+import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import type { Digest } from "../../src/oci/reference.ts";
+import { day, dayOf } from "../../src/units.ts";
+import { describe, imageIndex } from "../support/content.ts";
+import { policedLedger as ledger, origin, tagNamed } from "../support/policed-ledger.ts";
+
+const all = { tags: ["*"] };
+
+test("a run removes what the policy removes, and the history and the deletion say by which rule", async () => {
+  const {
+    image,
+    pass,
+    tagNames,
+    deleted: _,
+    ...parts
+  } = ledger({
+    keep: [{ tags: ["*"], newest: 2 }],
+    remove: all,
+  });
+  for (const tag of ["a", "b", "c"]) {
+    image(tag);
+    parts.clock.nowMs += 1000;
+  }
+  await pass(1);
+  assert.deepEqual(tagNames(), ["b", "c"]);
+  const [last] = parts.sql
+    .exec("SELECT actor, reason, to_digest FROM tag_history WHERE tag = 'a' ORDER BY sequence DESC")
+    .toArray();
+  assert.deepEqual({ ...last }, { actor: "policy", reason: "rules[0].remove of version 1", to_digest: null });
+  assert.deepEqual(parts.runs.last?.removed, 1);
+});
+
+test("without a section remove there is no run, and one that is taken away ends it", async () => {
+  const { put, pass, image, tagNames, due } = ledger({ keep: [{ tags: ["*"], newest: 1 }] });
+  image("a");
+  assert.equal(due.has("retention"), false);
+  put({ remove: { tags: ["b"] } });
+  image("b");
+  put({ tags: { allow: ["*"] } });
+  await pass(2);
+  assert.deepEqual(tagNames(), ["a", "b"]);
+  assert.equal(due.has("retention"), false);
+});
+
+group("what stays", () => {
+  test("what a kept index lists, and what refers to a kept image", async () => {
+    const { image, push, pass, tagNames, manifestCount } = ledger({
+      keep: [{ tags: ["kept"] }],
+      remove: { ...all, untaggedAfter: "0d" },
+    });
+    const [one, two] = [image("one"), image("two")];
+    push(imageIndex([describe(one.bytes, imageManifestType)]), imageIndexType, ["kept"]);
+    push(
+      imageIndex([], { subject: describe(one.bytes, imageManifestType), artifactType: "application/x-note" }),
+      imageIndexType,
+    );
+    assert.notEqual(one.digest, two.digest);
+    await pass(4);
+    assert.deepEqual(tagNames(), ["kept"]);
+    // The index, its image, and what refers to that.
+    assert.equal(manifestCount(), 3);
+  });
+
+  test("a tag whose manifest was used, by its digest or through an index", async () => {
+    const { image, push, pass, tagNames, uses, clock, put } = ledger({ tags: { allow: ["*"] } });
+    const [one, two, three] = [image("one"), image("two"), image("three")];
+    push(imageIndex([describe(two.bytes, imageManifestType)]), imageIndexType, ["index"]);
+    put({ keep: [{ tags: ["*"], usedWithin: "3d" }], remove: all });
+    await pass(2);
+    for (const { digest } of [one, two]) uses.record([{ digest }], dayOf(clock.nowMs));
+    assert.notEqual(three.digest, two.digest);
+    await pass(2);
+    assert.deepEqual(tagNames(), ["index", "one", "two"]);
+    await pass(4);
+    assert.deepEqual(tagNames(), []);
+  });
+
+  test("a tag that somebody holds, until it is released", async () => {
+    const { image, pass, tagNames, held, change } = ledger({ remove: all });
+    image("a");
+    image("b");
+    change((tx) => held.hold(tx, tagNamed("a"), "asked for", "me"));
+    await pass(1);
+    assert.deepEqual(tagNames(), ["a"]);
+    change((tx) => held.release(tx, tagNamed("a")));
+    await pass(1);
+    assert.deepEqual(tagNames(), []);
+  });
+
+  test("a tag that was pushed again, with the digest that it had", async () => {
+    const { image, push, pass, tagNames } = ledger({
+      keep: [{ tags: ["*"], pushedWithin: "3d" }],
+      remove: all,
+    });
+    const { bytes } = image("again");
+    image("once");
+    await pass(2);
+    push(bytes, imageManifestType, ["again"]);
+    await pass(2);
+    assert.deepEqual(tagNames(), ["again"]);
+  });
+
+  test("a tag that was restored counts as pushed then", async () => {
+    const { image, pass, tagNames, deleted, change } = ledger({
+      keep: [{ tags: ["*"], pushedWithin: "2d" }],
+      remove: all,
+    });
+    image("a");
+    await pass(2);
+    assert.deepEqual(tagNames(), []);
+    const restored = change((tx) => deleted.restoreTag(tx, tagNamed("a"), {}, origin));
+    assert(restored.ok);
+    await pass(1);
+    assert.deepEqual(tagNames(), ["a"]);
+    await pass(2);
+    assert.deepEqual(tagNames(), []);
+  });
+
+  test("clients' own tags, until a rule removes their subject", async () => {
+    const { image, pass, tagNames } = ledger({
+      keep: [{ tags: ["v1"] }],
+      remove: { ...all, untaggedAfter: "1d" },
+    });
+    const [kept, gone] = [image("v1"), image("v2")];
+    const signatureOf = (digest: Digest) => `${digest.replace(":", "-")}.sig`;
+    image(signatureOf(kept.digest));
+    image(signatureOf(gone.digest));
+    await pass(1);
+    assert.deepEqual(tagNames(), [signatureOf(kept.digest), signatureOf(gone.digest), "v1"].sort());
+    await pass(2);
+    assert.deepEqual(tagNames(), [signatureOf(kept.digest), "v1"].sort());
+  });
+});
+
+test("an immutable tag that expired is made again only with its digest", async () => {
+  const { image, push, pass, tagNames, policies } = ledger({
+    tags: { immutable: ["v*"] },
+    keep: [{ tags: ["*"], pushedWithin: "1d" }],
+    remove: all,
+  });
+  const { bytes, digest } = image("v1");
+  const other = image("main");
+  await pass(2);
+  assert.deepEqual(tagNames(), []);
+  assert.equal(policies.refusePush([tagNamed("v1")], other.digest)?.error, "TAG_IMMUTABLE");
+  assert.equal(policies.refuseMove(tagNamed("v1"), undefined), undefined);
+  assert.equal(push(bytes, imageManifestType, ["v1"]), digest);
+  assert.deepEqual(tagNames(), ["v1"]);
+});
+
+group("a run waits to be confirmed", () => {
+  const many = (count: number) => Array.from({ length: count }, (_, at) => `t${String(at).padStart(3, "0")}`);
+
+  test("if its rules are new and it would remove more than ten tags and more than a tenth", async () => {
+    const { image, pass, tagNames, runs, retention, change, waiting, settle, clock } = ledger({
+      remove: all,
+    });
+    for (const tag of many(11)) image(tag);
+    await pass(1);
+    assert.equal(tagNames().length, 11);
+    const { sinceMs } = runs.waiting ?? {};
+    assert.deepEqual(runs.waiting, { sinceMs, removes: 11, of: 11, why: "new rules" });
+    assert.deepEqual(waiting, [runs.waiting]);
+    await pass(1);
+    assert.equal(runs.waiting?.sinceMs, sinceMs, "it has waited since then");
+    const confirmed = change((tx) => retention.confirm(tx));
+    assert(confirmed.ok);
+    clock.nowMs++;
+    await settle();
+    assert.deepEqual([tagNames(), runs.waiting, waiting.at(-1)], [[], undefined, undefined]);
+    assert.equal(change((tx) => retention.confirm(tx)).ok, false);
+  });
+
+  test("not if it would remove ten, or a tenth", async () => {
+    const few = ledger({ remove: all });
+    for (const tag of many(10)) few.image(tag);
+    await few.pass(1);
+    assert.deepEqual(few.tagNames(), []);
+    const tenth = ledger({ remove: { tags: ["t00?", "t01?"] } });
+    for (const tag of many(200)) tenth.image(tag);
+    await tenth.pass(1);
+    assert.equal(tenth.tagNames().length, 180);
+  });
+
+  test("if it would remove more than three times the most of the last runs", async () => {
+    const { image, pass, tagNames, runs } = ledger({ remove: all });
+    for (const tag of many(5)) image(tag);
+    await pass(1);
+    for (const tag of many(15)) image(tag);
+    await pass(1);
+    assert.deepEqual(tagNames(), [], "three times as many go");
+    for (const tag of many(46)) image(tag);
+    await pass(1);
+    assert.equal(tagNames().length, 46);
+    assert.equal(runs.waiting?.why, "more than usual");
+  });
+
+  test("a rule that is put while a run is under way has to be confirmed by itself", async () => {
+    const { image, put, pass, tagNames, runs, clock, settle } = ledger({ remove: { tags: ["a*"] } });
+    image("a1");
+    for (const tag of many(30)) image(tag);
+    await pass(1);
+    put({ remove: all });
+    clock.nowMs += day;
+    await settle();
+    assert.equal(tagNames().length, 30);
+    assert.equal(runs.waiting?.why, "new rules");
+  });
+});
+
+test("a trial says what the run does, in the same words", async () => {
+  const rule = { keep: [{ tags: ["*"], newest: 3 }], remove: { ...all, untaggedAfter: "0d" } };
+  const { image, retention, policy, pass, tagNames, sql, policies, manifestCount } = ledger(rule);
+  for (const tag of ["a", "b", "c", "d", "e"]) image(tag, `${tag}-too`);
+  const going = retention.verdicts(policy).filter(({ stays }) => !stays);
+  const states = readTagStates(sql, policies.sinceMs);
+  const freed = freedWithout(sql, states, new Set(going.map(({ tag }) => tag)));
+  const before = manifestCount();
+  await pass(1);
+  assert.equal(tagNames().length, 10 - going.length);
+  await pass(2);
+  assert.equal(before - manifestCount(), freed.manifests.objects);
+});
