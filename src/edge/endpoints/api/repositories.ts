@@ -14,8 +14,9 @@ import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
 import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
-import { eventOrigin } from "../../context.ts";
+import { type Access, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
+import { accountsView } from "./facts.ts";
 
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
@@ -36,9 +37,10 @@ function view(registry: Registry, repository: ListedRepository) {
   };
 }
 
-function summaryView({ pushedAtMs, ...summary }: RepositorySummary) {
+function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositorySummary) {
   return {
     ...summary,
+    ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
   };
 }
@@ -72,7 +74,7 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       // Whoever is here may pull, if only because it is public.
       const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
       const viewed = view(registry, { ...listed, visibility });
-      return { status: 200, body: { ...viewed, ...summaryView(summary), may, tagPulls } };
+      return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, tagPulls } };
     },
 
     PATCH: async (call) => {
