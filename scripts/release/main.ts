@@ -4,9 +4,9 @@
  * --architecture NAME   the Debian package for this one alone
  * --image               the image as well, for which a docker daemon is needed; what follows are flags of docker build
  */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "../../src/version.ts";
@@ -28,9 +28,11 @@ import { type Architecture, architectures, installTree } from "./tree.ts";
 function epochOfCommit(): number {
   const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) return Number(given);
-  return Number(
-    execFileSync("git", ["log", "-1", "--format=%ct"], { cwd: projectDirectory, encoding: "utf8" }),
-  );
+  const args = ["log", "-1", "--format=%ct"];
+  const { status, stdout } = spawnSync("git", args, { cwd: projectDirectory, encoding: "utf8" });
+  // A copy without its history has no commit.
+  if (status !== 0) return Math.floor(statSync(join(projectDirectory, "package.json")).mtimeMs / 1000);
+  return Number(stdout);
 }
 
 function writeRelease(name: string, text: string): void {

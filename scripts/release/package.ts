@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, globSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleInterface } from "../../src/local/interface.ts";
 import { buildWorker } from "../../src/local/workerd/bundle.ts";
 import { buildProgram } from "../../src/local/workerd/program.ts";
 import { version } from "../../src/version.ts";
@@ -24,6 +25,7 @@ export async function packProgram(): Promise<BundledPackage[]> {
   const bundled = new BundledPackages();
   writeFileSync(join(packageDirectory, "worker.bin"), await buildProgram());
   await buildWorker({ plugins: [bundled.plugin] });
+  await bundleInterface([bundled.plugin]);
   await bundleProgram(bundled);
   const packages = bundled.list();
   writeFileSync(join(packageDirectory, "NOTICES.txt"), noticesOf(packages));

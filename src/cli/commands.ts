@@ -16,6 +16,7 @@ import { proxyCommands } from "./commands/proxy.ts";
 import { rebuildCommands } from "./commands/rebuild.ts";
 import { repositoryCommands } from "./commands/repositories.ts";
 import { scrubCommand } from "./commands/scrub.ts";
+import { searchCommands } from "./commands/search.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { settingsCommand } from "./commands/settings.ts";
 import { tokenCommands } from "./commands/tokens.ts";
@@ -32,6 +33,7 @@ export const commands: Command[] = [
   ...repositoryCommands,
   ...manifestCommands,
   ...policyCommands,
+  ...searchCommands,
   ...webhookCommands,
   explainCommand,
   auditCommand,

@@ -65,7 +65,9 @@ const content = v.object({
   ),
   referrers: v.pipe(
     v.array(referrer),
-    v.description("Signatures, SBOMs, attestations and others, the first 100."),
+    v.description(
+      "Signatures, SBOMs, attestations and others: at most 100 of a manifest, 200 in all, and 4 MiB of manifests.",
+    ),
   ),
   text: v.optional(v.pipe(v.string(), v.description("The manifest itself, if it is of at most 256 KiB."))),
 });

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import type { Plugin } from "esbuild";
 import type { InterfaceFile } from "../edge/interface/files.ts";
 import { writeAtomically } from "./files.ts";
 
@@ -26,8 +27,8 @@ export async function buildInterface(): Promise<void> {
   writeAtomically(target, `${mark}export const files = ${JSON.stringify(files)};\n`);
 }
 
-/** The files of the interface, made anew. */
-export async function bundleInterface(): Promise<InterfaceFile[]> {
+/** The files of the interface, made anew. `plugins` see what is bundled. */
+export async function bundleInterface(plugins: Plugin[] = []): Promise<InterfaceFile[]> {
   const { build } = await import("esbuild");
   const { outputFiles } = await build({
     absWorkingDir: project,
@@ -40,6 +41,7 @@ export async function bundleInterface(): Promise<InterfaceFile[]> {
     logLevel: "silent",
     minify: true,
     outdir: "dist",
+    plugins,
     target: ["chrome123", "firefox120", "safari17.5"],
     tsconfig: "src/ui/tsconfig.json",
     write: false,

@@ -17,6 +17,9 @@ const retryMs = 30_000;
 /** How many uses that could not be told are kept at most. */
 const maxUntold = 1000;
 
+/** How many of them one request tells: the platform bounds how many calls it makes. */
+const toldAtOnce = 50;
+
 const toldBytes = 4 * 1024 * 1024;
 
 /** The approximate memory for one remembered use, in bytes. */
@@ -42,9 +45,10 @@ export class Uses {
   note(repository: RepositoryName, use: Use, waitUntil: WaitUntil): void {
     const now = this.#clock.now();
     if (this.#untold.size > 0 && now >= this.#retryAt) {
-      const untold = [...this.#untold.values()];
-      this.#untold = new Map();
-      for (const each of untold) waitUntil(this.#tell(each));
+      for (const [key, untold] of [...this.#untold].slice(0, toldAtOnce)) {
+        this.#untold.delete(key);
+        waitUntil(this.#tell(untold));
+      }
     }
     if (!this.#told.has(keyOf(repository, use))) waitUntil(this.#tell({ repository, use }));
   }

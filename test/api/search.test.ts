@@ -101,6 +101,31 @@ test("what a caller may not see changes no answer", async () => {
   }
 });
 
+test("repositories below what a pattern matches do not change where a page ends", async () => {
+  const before = await registry.must(200, "GET", "/api/v1/search?q=gateway&n=1", { as: developer });
+  assert.deepEqual(before.headers.get("Link"), null);
+  const hidden = ["team/inner/api-gateway", "team/inner/gateway"];
+  for (const name of hidden) await registry.as(admin).pushImage(name, "v1");
+  await until("them to be found", async () => (await names({ q: "gateway" })).length === 3);
+  for (const [query, found] of [
+    ["q=gateway", ["team/api-gateway"]],
+    ["q=inner", []],
+    ["q=gateway&sort=name", ["team/api-gateway"]],
+    ["q=gateway&last=1", []],
+  ] as const) {
+    const after = await registry.must(200, "GET", `/api/v1/search?n=1&${query}`, { as: developer });
+    assert.deepEqual(
+      after.json<Found>().repositories.map(({ name }) => name),
+      found,
+    );
+    assert.equal(after.headers.get("Link"), null, query);
+  }
+  const tags = await registry.must(200, "GET", "/api/v1/search?q=inner:&type=tag&n=1", { as: developer });
+  assert.deepEqual([tags.json<Found>().tags, tags.headers.get("Link")], [[], null]);
+  for (const name of hidden)
+    await registry.must(202, "DELETE", `/api/v1/repositories/${name}`, { as: admin });
+});
+
 test("a token finds no more than its account and itself may pull", async () => {
   const { secret } = await registry.generateToken("developer", {
     grants: [{ repository: "**", verbs: ["pull"] }],

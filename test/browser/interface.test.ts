@@ -150,7 +150,7 @@ describe("the interface", { skip: skipsBrowser }, async () => {
       ]);
       await picture(window, "repositories");
       await page.getByLabel("Content").selectOption("chart");
-      await page.getByRole("link", { name: "charts/shop" }).waitFor();
+      await page.getByRole("link", { name: "team/shop" }).waitFor({ state: "detached" });
       assert.equal(await page.getByRole("row").count(), 2);
       await page.getByRole("link", { name: "charts/shop" }).click();
       await page.getByText(/^helm pull oci:/).waitFor();

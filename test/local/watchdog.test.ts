@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
 import test from "node:test";
 import { watch } from "../../src/local/workerd/watchdog.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { until } from "./program.ts";
 
 const times = { everyMs: 10, mostSilent: 20 };
@@ -28,4 +31,31 @@ test("only a workerd that stops answering hangs, however late it is", async (t) 
   isAnswering = false;
   await until("that it hangs", () => hangs.length > 0);
   assert.deepEqual(hangs, ["did not answer for 0.2 s"]);
+});
+
+test("a workerd that accepts no connection hangs, whatever keeps connecting to it", async (t) => {
+  const path = join(temporaryData(), "socket");
+  // It listens, and then does nothing any more.
+  const listen = `require("node:net").createServer().listen({ path: ${JSON.stringify(path)}, backlog: 1 }, () => {
+    require("node:fs").writeSync(1, "listening");
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+  })`;
+  const hanging = spawn(process.execPath, ["-e", listen], { stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => hanging.kill("SIGKILL"));
+  await once(hanging.stdout, "data");
+  const waiting: Socket[] = [];
+  t.after(() => waiting.forEach((socket) => void socket.destroy()));
+  let isFull = false;
+  while (!isFull) {
+    const socket = connect({ path });
+    waiting.push(socket);
+    isFull = await new Promise((resolve) => {
+      socket.once("connect", () => resolve(false)).once("error", () => resolve(true));
+    });
+  }
+  const ended = new AbortController();
+  t.after(() => ended.abort());
+  const hangs: string[] = [];
+  watch({ path }, times, ended.signal, (words) => hangs.push(words));
+  await until("that it hangs", () => hangs.length > 0);
 });

@@ -77,6 +77,33 @@ test("a name that is registered anew while the old one leaves stays registered",
   await registry.must(200, "GET", `/v2/stays/on/blobs/${digest}`);
 });
 
+test("what a ledger promises while its name leaves is kept", async () => {
+  await registry.pushBlob("promises/kept");
+  await registry.must(202, "DELETE", "/api/v1/repositories/promises/kept");
+  const removal = await holdNext("names.remove", "before");
+  let hasCome = false;
+  const leave = async () => {
+    while (!hasCome) {
+      await advance(10 * hourMs);
+      await runAlarm("LEDGERS", "promises/kept");
+    }
+  };
+  const leaving = leave();
+  await removal.hasCome();
+  hasCome = true;
+  const digest = unknownDigest();
+  const lease = { digest, lease: 7 };
+  const { voided } = await call<{ voided: string[] }>("LEDGERS", "promises/kept", "holds", "promises/kept", [
+    lease,
+  ]);
+  assert.deepEqual(voided, [digest]);
+  await removal.letGo();
+  await leaving;
+  const adoption = { ...lease, key: "blobs/none", sizeBytes: 1, leaseUntil: 9e15 };
+  const link = { repository: "promises/kept", adoption, origin: registryItself };
+  assert.equal(await call("LEDGERS", "promises/kept", "linkBlob", link), "lease-ended");
+});
+
 test("a write that arrives after its ledger came and went founds none on its old registration", async () => {
   const index = imageIndex([]);
   // The first attempt registers nothing; the second one is held on its way.

@@ -53,7 +53,7 @@ test("the packed program", async (t) => {
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
     assert.deepEqual([Object.keys(dependencies), devDependencies], [["workerd"], undefined]);
     const notices = readFileSync(join(folder, "NOTICES.txt"), "utf8");
-    for (const name of ["jose", "valibot", "itty-router"]) {
+    for (const name of ["jose", "valibot", "itty-router", "preact", "marked"]) {
       assert.match(notices, new RegExp(`^${name} \\d.*\\n\\n(.*\\n)*.*Copyright`, "m"));
     }
   });

@@ -208,6 +208,57 @@ test("nothing of a generation is removed while it is restored, or while KV has r
   assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
 });
 
+test("the search index is told of all tags after a deletion, though the next generation comes before that", async () => {
+  const ledger = largeLedger({ ...env, SEARCH: {} as NonNullable<Env["SEARCH"]> });
+  const { change, due, tags } = ledger;
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  await deleted(ledger);
+  change((tx) => tags.move(tx, "v1" as never, "sha256:1" as never, registryItself));
+  assert(due.at("announce-to-search", "whole") !== undefined);
+  change((tx) => {
+    for (const id of ["", "whole"]) due.clear(tx, "announce-to-search", id);
+  });
+  change((tx) => tags.removeAllOf(tx, "sha256:1" as never, registryItself));
+  assert(due.has("announce-to-search"), "and of those that are deleted with a manifest");
+});
+
+test("a deletion in the middle of a restoration forgets no manifest that is still to be read again", async () => {
+  const ledger = largeLedger();
+  const { change, restoring, repository, due, clock } = ledger;
+  change((tx) => due.set(tx, "reread", "", clock.nowMs));
+  await deleted(ledger);
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  repository.reload();
+  await deleted(ledger);
+  assert(!due.has("reread") && !due.has("restore-generation"));
+  change((tx) => restoring.begin(tx, 2, false, registryItself));
+  await runBatches(ledger, "restore-generation");
+  assert(due.has("reread"));
+});
+
+test("no blob is unlinked while manifests that may reference it are being restored", async () => {
+  const ledger = largeLedger();
+  const { sql, change, restoring, unlinking, clock } = ledger;
+  await deleted(ledger);
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  const [unread] = readRows<{ digest: string }>(sql, "SELECT digest FROM blobs LIMIT 1");
+  assert(unread !== undefined);
+  change((tx) => {
+    tx.write("DELETE FROM manifest_references WHERE digest = ?", unread.digest);
+    tx.write("UPDATE blobs SET unlink_at = ? WHERE digest = ?", clock.nowMs + dayMs, unread.digest);
+  });
+  const unlink = async () => {
+    change((tx) => unlinking.endGrace(tx, 1000));
+    await jobsOf(ledger.features).unlink?.([{ id: unread.digest, at: clock.nowMs }]);
+    return !readRows(sql, "SELECT 1 FROM blobs WHERE digest = ?", unread.digest).length;
+  };
+  assert.equal(await unlink(), false);
+  await runBatches(ledger, "restore-generation");
+  assert.equal(await unlink(), true);
+});
+
 test("a tag of the next generation has a higher number than any before it, whatever the clock shows", async () => {
   const ledger = largeLedger();
   const { sql, change, tags, clock } = ledger;

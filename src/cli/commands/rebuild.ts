@@ -25,10 +25,14 @@ export const rebuildCommands: Command[] = [
     name: "repo reindex",
     arguments: [],
     flags: [],
-    summary: "has the index of names built again, while pushes and pulls go on",
+    summary: "has the index of names and the search built again, while pushes and pulls go on",
     run: async ({ api, output }) => {
       const built = await api.send("POST", "/name-index/rebuild", {});
-      output.done("the index of names is being built again from the list of repositories", built);
+      await api.send("POST", "/search/rebuild");
+      output.done(
+        "the index of names and the search are being built again from the list of repositories",
+        built,
+      );
       return exitCodes.done;
     },
   },

@@ -2,6 +2,7 @@
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { quote, repositoryName } from "../format.ts";
+import { formatBytes } from "../progress.ts";
 
 const path = "/repositories/{name}";
 
@@ -44,6 +45,12 @@ export const repositoryCommands: Command[] = [
         ["name", found.name],
         ["visibility", visibility],
         ["description", description],
+        ["tags", String(found.tags)],
+        ["stored", formatBytes(found.stored.bytes)],
+        ["content", found.kinds.join(", ")],
+        ["platforms", found.platforms.join(", ")],
+        ["last pushed", [found.pushedAt ?? "never", found.pushedBy].filter(Boolean).join(" by ")],
+        ["you may", found.may.join(", ")],
         ["pulls", String(pulls)],
         ["last pulled", lastPulledAt ?? "never"],
         ["last used", lastUsed ?? "never"],

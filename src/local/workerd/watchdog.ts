@@ -28,22 +28,27 @@ export function watch(
   let socket: Socket | undefined;
   let silent = 0;
   const ask = () => {
-    if (socket !== undefined) {
-      silent++;
-      if (silent < times.mostSilent) return;
+    if (silent >= times.mostSilent) {
       stop();
       onHang(`did not answer for ${(silent * times.everyMs) / 1000} s`);
       return;
     }
+    silent++;
+    if (socket !== undefined) return;
     const asked = connect(address);
     socket = asked;
     const answered = () => {
+      silent = 0;
       asked.destroy();
-      if (socket === asked) socket = undefined;
     };
-    silent = 0;
-    // An error is an answer: only a process that ends refuses a connection, and that is noticed elsewhere.
-    asked.on("data", answered).on("error", answered).on("close", answered).unref().write(question);
+    asked.on("data", answered).on("end", answered);
+    // An error is no answer: where connections wait that nobody accepts, the system refuses more of them.
+    asked
+      .on("error", () => {})
+      .on("close", () => {
+        socket = undefined;
+      });
+    asked.unref().write(question);
   };
   const timer = setInterval(ask, times.everyMs).unref();
   const stop = () => {

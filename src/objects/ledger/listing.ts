@@ -65,7 +65,19 @@ type TagRow = ManifestRow & {
  * at it. The size of a page is limited in bytes, too.
  */
 export function listManifests(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
-  const query = "SELECT * FROM manifests WHERE digest > ? ORDER BY digest LIMIT ?";
+  return pageOf(sql, "true", last, limit);
+}
+
+/** A page of the manifests that no tag, index or subject leads to; see {@link listManifests}. */
+export function listUntagged(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
+  const isUntagged = `digest NOT IN (SELECT digest FROM tags)
+    AND digest NOT IN (SELECT digest FROM manifest_references)
+    AND (subject IS NULL OR subject NOT IN (SELECT digest FROM manifests))`;
+  return pageOf(sql, isUntagged, last, limit);
+}
+
+function pageOf(sql: SqlStorage, condition: string, last: string, limit: number): Page<ManifestEntry> {
+  const query = `SELECT * FROM manifests WHERE digest > ? AND ${condition} ORDER BY digest LIMIT ?` as const;
   const rows = readRows<ManifestRow>(sql, query, last, limit + 1);
   const entries = entriesOf(rows.slice(0, limit), (row) => manifestEntry(sql, row));
   return { entries, more: rows.length > entries.length };
@@ -76,7 +88,7 @@ export function listManifests(sql: SqlStorage, last: string, limit: number): Pag
  * hundred manifests that it lists itself.
  */
 export function findManifest(sql: SqlStorage, digest: Digest): ManifestDetails | undefined {
-  const row = firstRow<ManifestRow>(sql, "SELECT * FROM manifests WHERE digest = ?", digest);
+  const row = findRow(sql, digest);
   if (row === undefined) return undefined;
   const listing = "SELECT manifest FROM manifest_references WHERE digest = ? LIMIT ?";
   const indexes = readRows<{ manifest: Digest }>(sql, listing, digest, maxListed);
@@ -85,6 +97,16 @@ export function findManifest(sql: SqlStorage, digest: Digest): ManifestDetails |
     indexes: indexes.map(({ manifest }) => manifest),
     manifests: row.kind === "index" ? manifestsOf(sql, digest) : [],
   };
+}
+
+/** A manifest without what leads to it: where several are shown, their tags are not. */
+export function findListed(sql: SqlStorage, digest: Digest): Omit<ManifestEntry, "tags"> | undefined {
+  const row = findRow(sql, digest);
+  return row && describe(sql, row);
+}
+
+function findRow(sql: SqlStorage, digest: Digest): ManifestRow | undefined {
+  return firstRow<ManifestRow>(sql, "SELECT * FROM manifests WHERE digest = ?", digest);
 }
 
 function manifestsOf(sql: SqlStorage, index: Digest): Omit<ManifestEntry, "tags">[] {

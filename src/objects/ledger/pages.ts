@@ -10,8 +10,9 @@ import type {
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
+import { listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
-import { findTags, listMoves, listUntagged, summarise, viewManifest } from "./views.ts";
+import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
 
 /** A ledger as pages see it; see {@link LedgerViews} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews {

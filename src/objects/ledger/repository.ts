@@ -142,6 +142,8 @@ ${DueTable.schema}`,
     this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
     this.announceLater(tx);
+    // The next generation may be announced before this deletion is.
+    this.#host.announceSoon(tx, true);
   }
 
   /** Schedules the announcement, as something in it has changed. */

@@ -16,11 +16,17 @@ import type { Outbox } from "./outbox.ts";
 /** The job that reads a batch of manifests; its id is the last digest that was read. */
 export const rereadJob = "reread";
 
+/** The job that restores the next batch of a deleted repository (restoring.ts). */
+export const restoreJob = "restore-generation";
+
 const batchRows = 100;
 
-/** Whether there are manifests that this release has not read yet. Their references are not all known. */
+/**
+ * Whether there are manifests whose references are not all known: this release has not read them yet, or has still to
+ * find out whether it must, as they are being restored.
+ */
 export function hasUnread(due: DueTable): boolean {
-  return due.has(rereadJob);
+  return due.has(rereadJob) || due.has(restoreJob);
 }
 
 /** The rereading of manifests. */

@@ -16,19 +16,16 @@ import type { Generation, Generations } from "./generations.ts";
 import { forgetDeletion } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
 import type { RepositoryRecord } from "./repository.ts";
-import { rereadJob } from "./reread.ts";
+import { rereadJob, restoreJob } from "./reread.ts";
 import type { Tags } from "./tags.ts";
 import type { Untagged } from "./untagged.ts";
-
-/** The job that restores the next batch; its id is a generation, a phase, and the last row of it. */
-const restoreJob = "restore-generation";
 
 /** Manifests come with all that they need; tags after what they point at. */
 const phases = ["manifests", "blobs", "tags", "tag_history"] as const;
 
 type Phase = (typeof phases)[number];
 
-/** Where a restoration goes on. */
+/** Where a restoration goes on: a generation, a phase, and the last row of it. It is the id of the job. */
 type Place = `${number} ${Phase} ${string}`;
 
 const batchRows = 100;
@@ -144,7 +141,7 @@ export class Restoring implements Feature {
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
     if (day !== null) this.#features.repository.noteUse(tx, day);
     if (schema === schemaOf(this.#all()).length) return;
-    // Some references may not be known; until they are, nothing is unlinked.
+    // Some references may not be known; until they are, nothing is unlinked, as was the case until now.
     for (const job of [rereadJob, factsJob]) due.set(tx, job, "", clock.now());
   }
 

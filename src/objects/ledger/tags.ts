@@ -205,6 +205,7 @@ export class Tags implements Feature {
     tx.write("DELETE FROM tags WHERE digest = ?", digest);
     if (!due.has(historyJob)) due.set(tx, historyJob, "", now + settings.tagHistoryMs);
     for (const tag of pointing) this.#recordMove(tx, { tag, from: digest, to: undefined }, origin, {});
+    this.#host.announceSoon(tx);
     return pointing;
   }
 

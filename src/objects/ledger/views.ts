@@ -1,9 +1,10 @@
 /** What pages about a repository show. It is computed on request, so that pushes pay nothing for it. */
-import { readManifestContent } from "../../oci/manifest-content.ts";
+import { type ListedContent, readManifestContent } from "../../oci/manifest-content.ts";
 import type { ContentKind } from "../../oci/manifest-summary.ts";
+import { kindOfMediaType } from "../../oci/media-type.ts";
 import { type Digest, hexOf, parseDigest, type Tag } from "../../oci/reference.ts";
 import { sortByVersion } from "../../oci/version-order.ts";
-import type { Page } from "../../rpc/api.ts";
+import type { ManifestStat, Page } from "../../rpc/api.ts";
 import type {
   CountedTag,
   ManifestView,
@@ -13,9 +14,9 @@ import type {
   RepositorySummary,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
-import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
-import { firstRow, hasRow, oneRow, readRows, takeBytes } from "../sql.ts";
-import { findManifest, findTag, readUsage } from "./listing.ts";
+import type { ManifestDetails } from "../../rpc/manifest-facts.ts";
+import { firstRow, oneRow, readRows, takeBytes } from "../sql.ts";
+import { findListed, findManifest, findTag, readUsage } from "./listing.ts";
 import type { Manifests } from "./manifests.ts";
 
 /** The tags under which cosign stores signatures and attestations: `sha256-<hex>.sig`. */
@@ -143,9 +144,18 @@ function cosignTags(digest: Digest): string[] {
 /** The largest manifest that a page shows as text, in bytes. */
 const maxTextBytes = 256 * 1024;
 
-/** How many referrers of one manifest are shown, and how deep, as a signature may be signed itself. */
+/** How many referrers of one manifest are shown, how many in all, and how deep, as a signature may be signed itself. */
 const maxReferrers = 100;
+const maxReferrersInAll = 200;
 const maxDepth = 3;
+
+/** How many indexes are looked at for attestations about a manifest that they list. */
+const maxIndexes = 20;
+
+/**
+ * How many bytes of other manifests are read for one view. Who may push determines how large these are, and how many.
+ */
+const maxBytesRead = 4 * 1024 * 1024;
 
 /** A manifest as a page shows it; `undefined` if the repository does not have it. */
 export function viewManifest(
@@ -154,89 +164,125 @@ export function viewManifest(
   digest: Digest,
 ): ManifestView | undefined {
   const manifest = findManifest(sql, digest);
-  if (manifest === undefined) return undefined;
-  const bytes = manifests.bytes(digest, manifest.sizeBytes);
-  const { annotations, layers, manifests: listed } = readManifestContent(bytes);
-  const children = listed.map((child) => {
-    const digestOfChild = parseDigest(child.digest);
-    const known = digestOfChild === undefined ? undefined : findManifest(sql, digestOfChild);
-    return known === undefined ? child : { ...child, manifest: withoutTags(known) };
-  });
-  const isShown = manifest.sizeBytes <= maxTextBytes;
-  return {
-    manifest,
-    annotations,
-    layers,
-    children,
-    referrers: findReferrers(sql, manifests, digest, maxDepth),
-    ...(isShown ? { text: new TextDecoder().decode(bytes) } : {}),
-  };
-}
-
-function withoutTags({ tags: _, ...entry }: ManifestEntry): Omit<ManifestEntry, "tags"> {
-  return entry;
+  return manifest && new Viewing(sql, manifests).view(manifest);
 }
 
 type Found = { digest: Digest; by: ReferrerView["by"]; tag: Tag | null };
 
-function findReferrers(sql: SqlStorage, manifests: Manifests, digest: Digest, depth: number): ReferrerView[] {
-  if (depth === 0) return [];
-  const rows = readRows<Found>(
-    sql,
-    `SELECT digest, 'subject' AS "by", NULL AS tag FROM manifests WHERE subject = ?1
-     UNION ALL SELECT digest, 'tag', tag FROM tags WHERE tag IN (SELECT value FROM json_each(?2))
-     UNION ALL SELECT other.digest, 'index', NULL FROM manifest_references AS one
-       JOIN manifest_references AS other ON other.manifest = one.manifest
-       JOIN manifests ON manifests.digest = other.digest
-       WHERE one.digest = ?1 AND other.digest != ?1 AND manifests.kind IN ('attestation', 'sbom')
-     LIMIT ?3`,
-    digest,
-    JSON.stringify(cosignTags(digest)),
-    maxReferrers,
-  );
-  return rows.flatMap(({ digest: referrer, by, tag }) => {
-    const entry = findManifest(sql, referrer);
-    if (entry === undefined) return [];
-    const content = readManifestContent(manifests.bytes(referrer, entry.sizeBytes));
-    if (by === "index" && !isAbout(sql, manifests, entry.indexes, referrer, digest)) return [];
-    const { annotations, layers } = content;
-    const { indexes: _, ...known } = entry;
-    return [
-      {
-        ...withoutTags(known),
-        by,
-        ...(tag === null ? {} : { tag }),
-        annotations,
-        layers,
-        referrers: findReferrers(sql, manifests, referrer, depth - 1),
-      },
-    ];
-  });
-}
+/** The making of one view, with what it may still read and show. */
+class Viewing {
+  readonly #sql: SqlStorage;
+  readonly #manifests: Manifests;
+  /** What the indexes list that were read. */
+  readonly #listed = new Map<Digest, ListedContent[]>();
+  #bytesLeft = maxBytesRead;
+  #referrersLeft = maxReferrersInAll;
 
-/** Whether an index says that an attestation in it is about this manifest. Source: BuildKit, "Attestation storage". */
-function isAbout(
-  sql: SqlStorage,
-  manifests: Manifests,
-  indexes: Digest[],
-  attestation: Digest,
-  subject: Digest,
-): boolean {
-  return indexes.some((index) => {
-    const stat = manifests.stat(index);
-    const isListing =
-      stat !== undefined &&
-      hasRow(sql, "SELECT 1 FROM manifest_references WHERE manifest = ? AND digest = ?", index, subject);
-    if (!isListing) return false;
-    const { manifests: listed } = readManifestContent(manifests.bytes(index, stat.sizeBytes));
-    return listed.some(
+  constructor(sql: SqlStorage, manifests: Manifests) {
+    this.#sql = sql;
+    this.#manifests = manifests;
+  }
+
+  view(manifest: ManifestDetails): ManifestView {
+    const { digest, sizeBytes } = manifest;
+    const bytes = this.#manifests.bytes(digest, sizeBytes);
+    const { annotations, layers, manifests } = readManifestContent(bytes);
+    const isShown = sizeBytes <= maxTextBytes;
+    return {
+      manifest,
+      annotations,
+      layers,
+      children: manifests.map((child) => this.#child(child)),
+      referrers: this.#withReferrers([...this.#referrersOf(digest), ...this.#attestationsOf(digest)]),
+      ...(isShown ? { text: new TextDecoder().decode(bytes) } : {}),
+    };
+  }
+
+  #child(child: ListedContent): ManifestView["children"][number] {
+    const digest = parseDigest(child.digest);
+    const stat = digest && this.#manifests.stat(digest);
+    if (stat === undefined) return child;
+    // All that an index lists is looked at.
+    if (kindOfMediaType(stat.mediaType) === "index" && !this.#mayRead(stat)) return child;
+    const known = findListed(this.#sql, stat.digest);
+    return known === undefined ? child : { ...child, manifest: known };
+  }
+
+  /** Whether a manifest may still be read. If so, it counts as read. */
+  #mayRead({ sizeBytes }: ManifestStat): boolean {
+    if (sizeBytes > this.#bytesLeft) return false;
+    this.#bytesLeft -= sizeBytes;
+    return true;
+  }
+
+  /** What refers to a manifest by its subject or by a tag as cosign makes it. */
+  #referrersOf(digest: Digest): Found[] {
+    return readRows<Found>(
+      this.#sql,
+      `SELECT digest, 'subject' AS "by", NULL AS tag FROM manifests WHERE subject = ?1
+       UNION ALL SELECT digest, 'tag', tag FROM tags WHERE tag IN (SELECT value FROM json_each(?2)) LIMIT ?3`,
+      digest,
+      JSON.stringify(cosignTags(digest)),
+      maxReferrers,
+    );
+  }
+
+  /** The attestations that indexes list beside a manifest, and say to be about it. */
+  #attestationsOf(digest: Digest): Found[] {
+    const indexes = "SELECT manifest FROM manifest_references WHERE digest = ?1 LIMIT ?2";
+    const beside = readRows<{ index: Digest; digest: Digest }>(
+      this.#sql,
+      `SELECT beside.manifest AS "index", beside.digest FROM manifest_references AS beside
+       JOIN manifests ON manifests.digest = beside.digest
+       WHERE beside.manifest IN (${indexes}) AND beside.digest != ?1 AND manifests.kind IN ('attestation', 'sbom')
+       LIMIT ?3`,
+      digest,
+      maxIndexes,
+      maxReferrers,
+    );
+    const about = beside.filter((each) => this.#isAbout(each.index, each.digest, digest));
+    const digests = new Set(about.map((each) => each.digest));
+    return Array.from(digests, (attestation) => ({ digest: attestation, by: "index", tag: null }));
+  }
+
+  /** Whether an index says that an attestation in it is about a manifest. Source: BuildKit, "Attestation storage". */
+  #isAbout(index: Digest, attestation: Digest, subject: Digest): boolean {
+    return this.#listedBy(index).some(
       ({ digest, annotations }) =>
         digest === attestation && annotations["vnd.docker.reference.digest"] === subject,
     );
-  });
+  }
+
+  #listedBy(index: Digest): ListedContent[] {
+    const stat = this.#manifests.stat(index);
+    const known = this.#listed.get(index);
+    if (known !== undefined || stat === undefined || !this.#mayRead(stat)) return known ?? [];
+    const { manifests } = readManifestContent(this.#manifests.bytes(index, stat.sizeBytes));
+    this.#listed.set(index, manifests);
+    return manifests;
+  }
+
+  /** Referrers, and then the referrers of each: those that are near are shown before those that are far. */
+  #withReferrers(found: Found[], depth = 1): ReferrerView[] {
+    const shown = found.slice(0, maxReferrers).flatMap((each) => this.#referrer(each) ?? []);
+    if (depth === maxDepth) return shown;
+    return shown.map((each) => {
+      return { ...each, referrers: this.#withReferrers(this.#referrersOf(each.digest), depth + 1) };
+    });
+  }
+
+  #referrer({ digest, by, tag }: Found): ReferrerView | undefined {
+    const stat = this.#manifests.stat(digest);
+    if (stat === undefined || this.#referrersLeft === 0 || !this.#mayRead(stat)) return undefined;
+    const entry = findListed(this.#sql, digest);
+    if (entry === undefined) return undefined;
+    this.#referrersLeft--;
+    const { annotations, layers } = readManifestContent(this.#manifests.bytes(digest, stat.sizeBytes));
+    return { ...entry, by, ...(tag === null ? {} : { tag }), annotations, layers, referrers: [] };
+  }
 }
 
-// ── History and what is left over ────────────────────────────────────────────────────────────────────────────────
+// ── History ────────────────────────────────────────────────────────────────────────────────
 
 /** A page of the moves of all tags, newest first. */
 export function listMoves(sql: SqlStorage, before: number, limit: number): Page<NamedMove> {
@@ -244,15 +290,4 @@ export function listMoves(sql: SqlStorage, before: number, limit: number): Page<
     FROM tag_history WHERE sequence < ? ORDER BY sequence DESC LIMIT ?`;
   const moves = readRows<NamedMove>(sql, query, before, limit + 1);
   return { entries: moves.slice(0, limit), more: moves.length > limit };
-}
-
-/** A page of the manifests that no tag, index or subject leads to. */
-export function listUntagged(sql: SqlStorage, last: string, limit: number): Page<ManifestEntry> {
-  const query = `SELECT digest FROM manifests WHERE digest > ? AND digest NOT IN (SELECT digest FROM tags)
-    AND digest NOT IN (SELECT digest FROM manifest_references)
-    AND (subject IS NULL OR subject NOT IN (SELECT digest FROM manifests)) ORDER BY digest LIMIT ?`;
-  const rows = readRows<{ digest: Digest }>(sql, query, last, limit + 1);
-  const entries = rows.slice(0, limit).flatMap(({ digest }) => findManifest(sql, digest) ?? []);
-  const page = takeBytes(entries, (entry) => JSON.stringify(entry).length);
-  return { entries: page, more: rows.length > page.length };
 }

@@ -11,7 +11,7 @@ import type {
   SearchPage,
   SearchQuery,
 } from "../../rpc/search-api.ts";
-import { readRows } from "../sql.ts";
+import { eachRow } from "../sql.ts";
 
 /** The length from which on a word is found anywhere; a shorter one is found where a segment of a name begins. */
 const shortestIndexed = 3;
@@ -31,21 +31,16 @@ export function findRepositories(
   query: SearchQuery,
 ): SearchPage<FoundRepository> {
   const words = wordsOf(query.text);
-  const where = all([
-    ...words.map((word) => wordCondition(word, hasText)),
-    ...filters(query),
-    visible(query),
-  ]);
+  const where = all([...matching(words, hasText, seesAll(query)), ...filters(query), visible(query)]);
   const order = orderOf(query.order, words[0]);
-  const found = readRows<RepositoryRow>(
+  const found = eachRow<RepositoryRow>(
     sql,
     `SELECT name, visibility, description, tags, size AS sizeBytes, pushed_at AS pushedAtMs, pushed_by AS pushedBy,
        used_day AS usedDay, kinds, platforms, pulls, last_pulled_at AS lastPulledAtMs
-     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ? OFFSET ?`,
+     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ?`,
     ...where.values,
     ...order.values,
-    query.limit + 1,
-    query.offset,
+    mostRows(query),
   );
   const { entries, next } = pageOf(found, query, ({ name, visibility }) => ({ name, visibility }));
   const shown = entries.map(({ kinds, platforms, ...entry }) => {
@@ -64,18 +59,17 @@ export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery):
   const column = isDigest ? "digest" : "tag";
   if (wanted === "" && words.length === 0) return { entries: [], next: undefined };
   const where = all([
-    ...words.map((word) => wordCondition(word, hasText)),
+    ...matching(words, hasText, seesAll(query)),
     ...filters(query),
-    visible(query),
+    visible(query, "tags.repository"),
     { sql: `tags.${column} >= ? AND tags.${column} < ?`, values: [wanted, `${wanted}\u{10ffff}`] },
   ]);
-  const found = readRows<FoundTag & { visibility: string }>(
+  const found = eachRow<FoundTag & { visibility: string }>(
     sql,
     `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
-     WHERE ${where.sql} ORDER BY tag, name LIMIT ? OFFSET ?`,
+     WHERE ${where.sql} ORDER BY tag, tags.repository LIMIT ?`,
     ...where.values,
-    query.limit + 1,
-    query.offset,
+    mostRows(query),
   );
   const page = pageOf(found, query, ({ repository, visibility }) => ({ name: repository, visibility }));
   return { ...page, entries: page.entries.map(({ visibility: _, ...tag }) => tag) };
@@ -86,14 +80,30 @@ function wordsOf(text: string): string[] {
   return text.toLowerCase().split(/\s+/).filter(Boolean).slice(0, maxWords);
 }
 
-function wordCondition(word: string, hasText: boolean): Condition {
-  if ([...word].length < shortestIndexed) return { sql: "instr('/' || name, '/' || ?) > 0", values: [word] };
-  if (!hasText)
-    return { sql: "(instr(name, ?) > 0 OR instr(lower(description), ?) > 0)", values: [word, word] };
-  return {
-    sql: "id IN (SELECT rowid FROM repository_text WHERE repository_text MATCH ?)",
-    values: [`"${word.replaceAll('"', '""')}"`],
-  };
+/** The conditions for words: all long ones are one question to the index of texts. */
+function matching(words: string[], hasText: boolean, leads: boolean): Condition[] {
+  const isLong = (word: string) => [...word].length >= shortestIndexed;
+  const short = words.filter((word) => !isLong(word));
+  const long = words.filter(isLong);
+  const conditions = short.map(
+    (word): Condition => ({ sql: "instr('/' || name, '/' || ?) > 0", values: [word] }),
+  );
+  if (long.length === 0) return conditions;
+  if (!hasText) return [...conditions, ...long.map(containing)];
+  const quoted = long.map((word) => `"${word.replaceAll('"', '""')}"`).join(" AND ");
+  // The plus keeps what the caller may see in the lead, which is less than what matches, for most callers.
+  const id = leads ? "repositories.id" : "+repositories.id";
+  const found = "SELECT rowid FROM repository_text WHERE repository_text MATCH ?";
+  return [...conditions, { sql: `${id} IN (${found})`, values: [quoted] }];
+}
+
+function containing(word: string): Condition {
+  return { sql: "(instr(name, ?) > 0 OR instr(lower(description), ?) > 0)", values: [word, word] };
+}
+
+/** Whether the caller may see every repository. */
+function seesAll({ readable }: SearchQuery): boolean {
+  return readable.every((patterns) => patterns.includes("**"));
 }
 
 function filters({ kind, platform, visibility }: SearchQuery): Condition[] {
@@ -136,16 +146,16 @@ function orderOf(order: SearchOrder, word: string | undefined): Condition {
  * What the caller may see, as ranges of names and public repositories, both found by an index. A pattern with a star in
  * the middle allows less than its range: {@link pageOf} looks at that.
  */
-function visible({ readable }: SearchQuery): Condition {
+function visible({ readable }: SearchQuery, column = "repositories.id"): Condition {
   const narrowing = readable.filter((patterns) => !patterns.includes("**"));
   if (narrowing.length === 0) return { sql: "1", values: [] };
   const sets = narrowing.map(
-    () => `SELECT repositories.id FROM json_each(?) AS range
-      JOIN repositories ON name >= range.value ->> 0 AND name < range.value ->> 1`,
+    () => `SELECT named.id FROM json_each(?) AS range
+      CROSS JOIN repositories AS named ON named.name >= range.value ->> 0 AND named.name < range.value ->> 1`,
   );
-  const inAll = sets.map((set) => `id IN (${set})`).join(" AND ");
   return {
-    sql: `(visibility = 'public' OR (${inAll}))`,
+    sql: `${column} IN (SELECT id FROM repositories WHERE visibility = 'public'
+      UNION SELECT id FROM (${sets.join(" INTERSECT ")}))`,
     values: narrowing.map((patterns) => JSON.stringify(patterns.map(rangeOf))),
   };
 }
@@ -163,17 +173,35 @@ function isReadable(name: RepositoryName, visibility: string, readable: string[]
   return readable.every((patterns) => patterns.some((pattern) => matchesPattern(pattern, name)));
 }
 
-/** The entries of a page that the caller may see. */
+/** How many rows a page needs at most; -1: as many as there are, as some of them may be hidden from the caller. */
+function mostRows({ readable, offset, limit }: SearchQuery): number {
+  return readable.flat().every(isRange) ? offset + limit + 1 : -1;
+}
+
+/** Whether a pattern matches every name in its range. */
+function isRange(pattern: string): boolean {
+  return !pattern.replace(/(?:^|\/)\*\*$/, "").includes("*");
+}
+
+/**
+ * A page of the rows that the caller may see. Only those are counted, so neither the length of a page nor the beginning
+ * of the next one says anything about the others.
+ */
 function pageOf<T>(
-  found: T[],
+  found: Iterable<T>,
   { readable, limit, offset }: SearchQuery,
   facts: (entry: T) => { name: RepositoryName; visibility: string },
 ): SearchPage<T> {
-  const entries = found.slice(0, limit).filter((entry) => {
+  const entries: T[] = [];
+  let seen = 0;
+  for (const entry of found) {
     const { name, visibility } = facts(entry);
-    return isReadable(name, visibility, readable);
-  });
-  return { entries, next: found.length > limit ? offset + limit : undefined };
+    if (!isReadable(name, visibility, readable)) continue;
+    if (seen++ < offset) continue;
+    if (entries.length === limit) return { entries, next: offset + limit };
+    entries.push(entry);
+  }
+  return { entries, next: undefined };
 }
 
 function all(conditions: Condition[]): Condition {

@@ -1,0 +1,121 @@
+/** Finding repositories: with an index of texts and without one the same, and fast among very many. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { applySchema } from "../../src/objects/schema.ts";
+import { findRepositories } from "../../src/objects/search/find.ts";
+import { createTextIndex, searchSchema } from "../../src/objects/search/schema.ts";
+import { SearchStore } from "../../src/objects/search/store.ts";
+import { transaction } from "../../src/objects/sql.ts";
+import { parseRepositoryName } from "../../src/oci/reference.ts";
+import type { SearchQuery } from "../../src/rpc/search-api.ts";
+import { memoryStorage } from "../support/sqlite.ts";
+
+const words = ["shop", "mailer", "checkout", "etl", "gateway"];
+
+function nameOf(text: string) {
+  const name = parseRepositoryName(text);
+  assert(name !== undefined);
+  return name;
+}
+
+/** So many repositories of a hundred teams, one in twenty of them public. */
+function filled(count: number, hasText: boolean) {
+  const storage = memoryStorage();
+  transaction(storage, (tx) => {
+    applySchema(tx, searchSchema);
+    if (hasText) assert(createTextIndex(tx));
+    const store = new SearchStore(storage.sql, hasText);
+    for (let number = 0; number < count; number++) {
+      const name = nameOf(`team${number % 100}/${words[number % words.length]}-${number}`);
+      const description = number % 3 === 0 ? `Of team ${number % 100}: "${words[number % 4]}"` : "";
+      const visibility = number % 20 === 0 ? "public" : "private";
+      const facts = { tags: 1, sizeBytes: number, pushedAtMs: number, pushedBy: null, usedDay: null };
+      store.put(
+        tx,
+        { name, description, visibility, version: 1, kinds: ["image"], platforms: [], ...facts },
+        [],
+        true,
+      );
+    }
+  });
+  return (query: Partial<SearchQuery>) =>
+    findRepositories(storage.sql, hasText, {
+      ...{ text: "", kind: undefined, platform: undefined, visibility: undefined, order: "relevance" },
+      ...{ readable: [["team1/**", "team2/shop-*", "team3/etl-3"]], offset: 0, limit: 500 },
+      ...query,
+    }).entries.map(({ name }) => name);
+}
+
+const indexed = filled(2000, true);
+const plain = filled(2000, false);
+
+test("without an index of texts the same is found", () => {
+  for (const text of [
+    "",
+    "shop",
+    "s",
+    "te sh",
+    "hop-1",
+    "of team",
+    '"shop',
+    "' OR 1",
+    "team1 etl",
+    "zzz",
+    "ÄÖÜ",
+  ]) {
+    assert.deepEqual(indexed({ text }).toSorted(), plain({ text }).toSorted(), text);
+  }
+});
+
+test("exactly what the patterns allow is found, and what is public", () => {
+  const all = indexed({ readable: [["**"]], limit: 5000 });
+  const expected = all.filter((name) => {
+    const number = Number(name.split("-").at(-1));
+    return /^team1\/|^team2\/shop-[^/]*$|^team3\/etl-3$/.test(name) || number % 20 === 0;
+  });
+  assert.deepEqual(indexed({ order: "name" }), expected.toSorted());
+  const both = indexed({ order: "name", readable: [["team1/**"], ["team1/mailer-*", "team9/**"]] });
+  assert(both.some((name) => name.startsWith("team1/mailer-")));
+  assert(both.every((name) => name.startsWith("team1/mailer-") || Number(name.split("-").at(-1)) % 20 === 0));
+});
+
+test("a late announcement changes nothing, nor does it bring back what was removed", () => {
+  const storage = memoryStorage();
+  const entry = (version: number, description: string) => {
+    const facts = { tags: 1, sizeBytes: 1, pushedAtMs: 1, pushedBy: null, usedDay: null };
+    return {
+      name: nameOf("a/b"),
+      description,
+      visibility: "public" as const,
+      version,
+      kinds: [],
+      platforms: [],
+      ...facts,
+    };
+  };
+  transaction(storage, (tx) => {
+    applySchema(tx, searchSchema);
+    createTextIndex(tx);
+    const store = new SearchStore(storage.sql, true);
+    const query = {
+      kind: undefined,
+      platform: undefined,
+      visibility: undefined,
+      order: "name",
+      readable: [[]],
+    } as const;
+    const found = (text: string) =>
+      findRepositories(storage.sql, true, { ...query, readable: [[]], text, offset: 0, limit: 9 }).entries
+        .length;
+    store.put(tx, entry(5, "newer"), [], true);
+    store.put(tx, entry(4, "older"), [], true);
+    assert.deepEqual([found("newer"), found("older")], [1, 0]);
+    store.remove(tx, nameOf("a/b"), 4);
+    assert.equal(found("newer"), 1);
+    store.remove(tx, nameOf("a/b"), 6);
+    store.put(tx, entry(5, "newer"), [], true);
+    assert.equal(found("newer"), 0);
+    store.put(tx, entry(7, "again"), [], true);
+    assert.equal(found("again"), 1);
+  });
+});
