@@ -117,6 +117,17 @@ test("a document reaches repositories that nobody pushes to, and new ones", asyn
   assert.equal((await tagsOf("idle/old")).length, 3);
 });
 
+test("a repository that is restored is tidied again, and its tags are held as before", async () => {
+  await setPolicy('- { repositories: ["back/*"], remove: { tags: ["*"] } }');
+  await pushMany("back/app", 2);
+  await stowage(["tag", "keep", "back/app", "t0"]);
+  await stowage(["repo", "delete", "back/app", "--yes"]);
+  await stowage(["restore", "back/app"]);
+  assert.deepEqual(await tagsOf("back/app"), ["t0", "t1"]);
+  await nextDay("back/app");
+  assert.deepEqual(await tagsOf("back/app"), ["t0"]);
+});
+
 test("a tag is held and released, and explained", async () => {
   await setPolicy('- { repositories: ["kept/*"], remove: { tags: ["*"] } }');
   await pushMany("kept/app", 2);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test, { describe as group } from "node:test";
 import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
+import { readRows } from "../../src/objects/sql.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Digest } from "../../src/oci/reference.ts";
 import { day, dayOf } from "../../src/units.ts";
@@ -150,6 +151,30 @@ test("an immutable tag that expired is made again only with its digest", async (
   assert.equal(policies.refuseMove(tagNamed("v1"), undefined), undefined);
   assert.equal(push(bytes, imageManifestType, ["v1"]), digest);
   assert.deepEqual(tagNames(), ["v1"]);
+});
+
+test("a tag is announced by the run before the one that removes it, and its removal is told with the rule", async () => {
+  const { image, pass, sql } = ledger({ keep: [{ tags: ["*"], pushedWithin: "3d" }], remove: all });
+  const { digest } = image("a");
+  const told = () => {
+    const rows = readRows<{ event: string }>(sql, "SELECT event FROM events ORDER BY sequence");
+    return rows.flatMap(({ event }) => {
+      const { type, time, target } = JSON.parse(event);
+      return type.startsWith("tag.exp") ? [{ type, time: Date.parse(time), target }] : [];
+    });
+  };
+  await pass(5);
+  const [expiring, expired, ...more] = told();
+  assert.deepEqual(more, []);
+  const { expiresAt, ...target } = expiring?.target ?? {};
+  assert.deepEqual([expiring?.type, target], ["tag.expiring", { tag: "a", digest, rule: "rules[0].remove" }]);
+  const announcedFor = Date.parse(expiresAt) - (expiring?.time ?? 0);
+  assert(announcedFor > 0 && announcedFor <= day, `${announcedFor} ms before`);
+  assert.deepEqual(
+    [expired?.type, expired?.target],
+    ["tag.expire", { tag: "a", previousDigest: digest, rule: "rules[0].remove" }],
+  );
+  assert.equal((expired?.time ?? 0) - (expiring?.time ?? 0), day);
 });
 
 group("a run waits to be confirmed", () => {

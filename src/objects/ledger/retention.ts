@@ -203,10 +203,9 @@ export class Retention implements Feature {
     const { clock, due, settings } = this.#host;
     const { policies, events } = this.#features;
     const { policy } = policies;
-    const soon = clock.now() + settings.retentionEveryMs;
-    const now = new Set(this.verdicts(policy).flatMap(({ stays, tag }) => (stays ? [] : [tag])));
-    const going = this.verdicts(policy, soon).filter(
-      ({ stays, tag }) => !stays && !now.has(tag) && tag > last,
+    const now = clock.now();
+    const going = this.verdicts(policy, now + settings.retentionEveryMs).filter(
+      (each) => !each.stays && each.sinceMs > now && each.tag > last,
     );
     const batch = going.slice(0, batchEvents);
     for (const { state, ...verdict } of batch) {

@@ -32,6 +32,8 @@ export interface ClosedServer extends Server {
   robot(name: string, grants: Grant[]): Promise<Credential>;
   /** Pushes a small image as the administrator. */
   seed(repository: string, tag: string): Promise<void>;
+  /** Replaces the policies. */
+  putPolicies(document: object): Promise<void>;
   /** Reads from the management API, by a path below `/api/v1/`. */
   api<T>(path: string): Promise<T>;
   /** A manifest as it is stored. */
@@ -148,6 +150,9 @@ export async function startClosedServer(
       return { name, password: secret };
     },
     seed: (repository, tag) => administrator.seed(repository, tag),
+    putPolicies: async (document) => {
+      await administrator.json(200, "PUT", "/api/v1/policies", document);
+    },
     api: async (path) => (await administrator.request(200, "GET", `/api/v1/${path}`)).json(),
     manifest: (repository, reference) => administrator.manifest(repository, reference),
     contents: (repository, reference, except = []) => administrator.contents(repository, reference, except),
