@@ -20,7 +20,9 @@ export interface Env extends Variables {
   NAME_INDEX: DurableObjectNamespace;
   WEBHOOKS: DurableObjectNamespace;
   WEBHOOK_QUEUES: DurableObjectNamespace;
-  /** The network that events are sent over, if it is not that of every request. */
+  FETCHES: DurableObjectNamespace;
+  UPSTREAM_STATES: DurableObjectNamespace;
+  /** The network that events are sent over, and upstreams are asked over, if it is not that of every request. */
   WEBHOOK_OUTBOUND?: Fetcher;
   /** Counts failed logins by address and account. */
   LOGIN_FAILURES?: RateLimit;

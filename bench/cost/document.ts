@@ -1,4 +1,5 @@
 /** docs/cost.md, from the table of operations and the prices. */
+import { type CachedPullCost, cachedPulls } from "./caching.ts";
 import { type Calls, type OperationCost, operations } from "./operations.ts";
 import { assumed, billFor, perMillion, total } from "./prices.ts";
 import { pullScenarios, pushScenarios, type Scenario } from "./scenarios.ts";
@@ -57,6 +58,18 @@ function operationTable(): string {
   ].join("\n");
 }
 
+function cachedPullTable(): string {
+  const rows = Object.values(cachedPulls).map(({ does, asked, calls, rowsWritten }: CachedPullCost) => {
+    const price = total(billFor({ requests: 1, calls, rowsWritten })).toFixed(2);
+    return `| ${does} | ${asked} | ${describeCalls(calls)} | ${rowsWritten || ""} | ${price} |`;
+  });
+  return [
+    "| request | the upstream is asked by | calls | rows | $ |",
+    "| --- | --- | --- | ---: | ---: |",
+    ...rows,
+  ].join("\n");
+}
+
 /** The whole page. */
 export function costDocument(): string {
   return `# What it costs on Cloudflare
@@ -78,6 +91,12 @@ Each blob is looked for, not found, and pushed; then the manifest, with a tag. O
 ${scenarioTable(pushScenarios())}
 
 Most of it are rows: what is to be done about an upload or a blob is written down before it is done. They are counted as they are billed: with those of indexes and of new tables, and one for each alarm that is set. Storage itself is ${"$0.015"} a GB and month.
+
+## Pulls through the cache of an upstream
+
+In an isolate that has served the repository before, with a token of the upstream that is known. What is here by its digest costs what any pull does, and a repository that is not cached costs nothing more for \`UPSTREAMS\`. While a layer is fetched, its object is paid for by time: $${(perMillion.objectGigabyteSecond * assumed.objectGigabytes).toFixed(2)} for a million seconds. Parts are of \`UPLOAD_PART_SIZE\`.
+
+${cachedPullTable()}
 
 ## What lists show
 

@@ -21,6 +21,7 @@ import { serveCommand } from "./commands/serve.ts";
 import { settingsCommand } from "./commands/settings.ts";
 import { tokenCommands } from "./commands/tokens.ts";
 import { uploadCommands } from "./commands/uploads.ts";
+import { upstreamCommands } from "./commands/upstreams.ts";
 import { usageCommand } from "./commands/usage.ts";
 import { webhookCommands } from "./commands/webhooks.ts";
 
@@ -44,6 +45,7 @@ export const commands: Command[] = [
   ...rebuildCommands,
   ...historyCommands,
   ...uploadCommands,
+  ...upstreamCommands,
   ...backupCommands,
   ...copyCommands,
   ...proxyCommands,

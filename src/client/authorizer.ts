@@ -51,7 +51,7 @@ export class Authorizer {
    */
   async renew(
     scopes: readonly AccessEntry[],
-    { headers }: Response,
+    { headers }: Pick<Response, "headers">,
     shown: string | undefined,
   ): Promise<string | undefined> {
     const demand = demandOf(headers.get("WWW-Authenticate"));

@@ -43,6 +43,8 @@ export async function exchange(
     });
   } catch (error) {
     if (signal?.aborted === true) throw signal.reason;
+    // The `fetch` that a caller prepared refuses the address.
+    if (error instanceof RegistryError) throw error;
     throw new RegistryError("unreachable", `cannot reach ${url.origin}: ${reasonOf(error)}`, {}, error);
   } finally {
     clearTimeout(timer);

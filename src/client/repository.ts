@@ -169,7 +169,9 @@ export class RemoteRepository {
         `${subject}: the registry answers with another range than was asked for`,
       );
     }
-    const size = parseContentLength(response.headers.get("Content-Length"));
+    // What was compressed although it was not to be is decoded by the runtime: the length is that of other bytes.
+    const isEncoded = (response.headers.get("Content-Encoding") ?? "identity") !== "identity";
+    const size = isEncoded ? undefined : parseContentLength(response.headers.get("Content-Length"));
     return { body: response.body ?? new Blob([]).stream(), size };
   }
 

@@ -23,6 +23,10 @@ export type TransportOptions = {
   timing?: Timing;
   retries?: RetryPolicy;
   userAgent?: string;
+  /** The time limit for answers to requests without a body that name none; a minute if it is left out. */
+  answerWithinMs?: number;
+  /** What finds the `Authorization` in place of {@link TransportOptions.credentials}: several transports share one. */
+  authorizer?: Pick<Authorizer, "authorize" | "renew"> | undefined;
 };
 
 /** A request to the registry. */
@@ -60,7 +64,8 @@ export class Transport {
   readonly #fetch: Fetch;
   readonly #retries: RetryPolicy;
   readonly #userAgent: string | undefined;
-  readonly #authorizer: Authorizer;
+  readonly #answerWithinMs: number;
+  readonly #authorizer: Pick<Authorizer, "authorize" | "renew">;
 
   constructor(options: TransportOptions) {
     const { registry, credentials, timing = systemTiming, retries = defaultPolicy } = options;
@@ -70,13 +75,16 @@ export class Transport {
     this.#fetch = options.fetch ?? ((url, init) => fetch(url, init));
     this.#retries = retries;
     this.#userAgent = options.userAgent;
-    this.#authorizer = new Authorizer({
-      registry,
-      ping: new URL("v2/", this.#root),
-      credentials: credentials ?? (async () => undefined),
-      ask: (url, request) => this.#patiently(url, request, true),
-      now: () => timing.now(),
-    });
+    this.#answerWithinMs = options.answerWithinMs ?? defaultAnswerMs;
+    this.#authorizer =
+      options.authorizer ??
+      new Authorizer({
+        registry,
+        ping: new URL("v2/", this.#root),
+        credentials: credentials ?? (async () => undefined),
+        ask: (url, request) => this.#patiently(url, request, true),
+        now: () => timing.now(),
+      });
   }
 
   /**
@@ -151,7 +159,7 @@ export class Transport {
       },
       body,
       signal,
-      answerWithinMs: answerWithinMs ?? (body === undefined ? defaultAnswerMs : undefined),
+      answerWithinMs: answerWithinMs ?? (body === undefined ? this.#answerWithinMs : undefined),
     };
   }
 

@@ -21,6 +21,7 @@ import { sessions } from "./session.ts";
 import { tags } from "./tags.ts";
 import { tokens } from "./tokens.ts";
 import { uploads } from "./uploads.ts";
+import { upstreams } from "./upstreams.ts";
 import { usage } from "./usage.ts";
 import { views } from "./views.ts";
 import { webhooks } from "./webhooks.ts";
@@ -44,6 +45,7 @@ export const contract = {
   keys,
   gc,
   uploads,
+  upstreams,
   usage,
   scrub,
   replica,

@@ -33,7 +33,7 @@ export const manifestFacts = {
   ),
   createdAt: v.optional(time),
   pushedAt: time,
-  pushedBy: v.optional(v.string()),
+  pushedBy: v.optional(v.pipe(v.string(), v.description("Missing for callers without a credential."))),
   lastUsed: v.optional(
     v.pipe(
       day,

@@ -19,6 +19,10 @@ export const parameters = {
     // Each id makes an object where there is none.
     schema: refusedAs({ error: "BLOB_UPLOAD_UNKNOWN" }, v.pipe(v.string(), v.uuid())),
   },
+  upstream: {
+    description: "The id of an upstream.",
+    schema: text,
+  },
   webhook: { description: "The id of a webhook.", schema: text },
   event: { description: "The id of an event.", schema: text },
 } as const;

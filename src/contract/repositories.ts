@@ -12,7 +12,15 @@ export const visibility = v.pipe(
   v.description("`public` or `private`. What is public everybody may pull."),
 );
 
-const settings = { name: v.string(), visibility, description: v.string() };
+/** Whether a repository stands for one of an upstream, and whether there still is that upstream. */
+const cached = v.pipe(
+  v.picklist(["upstream", "orphaned"]),
+  v.description(
+    "Only of a cached repository: whether its upstream is in `UPSTREAMS`, or no more. Who may pull it follows from there.",
+  ),
+);
+
+const settings = { name: v.string(), visibility, description: v.string(), cached: v.optional(cached) };
 
 const listed = {
   ...settings,

@@ -11,7 +11,12 @@ export const tagEntry = v.object({
   ...manifestFacts,
   updatedAt: v.pipe(time, v.description("When the tag was pointed at this manifest.")),
   updatedBy: v.optional(
-    v.pipe(v.string(), v.description("Who did that. Missing once the history of the tag is forgotten.")),
+    v.pipe(
+      v.string(),
+      v.description(
+        "Who did that. Missing once the history of the tag is forgotten, and for callers without a credential.",
+      ),
+    ),
   ),
 });
 
@@ -43,7 +48,7 @@ export const tagDetails = v.object({
 export const tagMove = v.object({
   sequence: count,
   time,
-  actor: v.string(),
+  actor: v.pipe(v.string(), v.description("Who moved it; empty for callers without a credential.")),
   reason: v.optional(v.pipe(v.string(), v.description("Why, where that was said."))),
   from: v.pipe(
     v.nullable(v.string()),

@@ -5,6 +5,7 @@ import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant, Verb } from "../oci/grant.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Cached } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
 
@@ -54,8 +55,8 @@ export type Context = {
   reportBodySize: (sizeBytes: number) => void;
 };
 
-/** A request about one repository. */
-export type RepositoryContext = Context & { repository: RepositoryName };
+/** A request about one repository. `cached`: what it stands for, if its name is one of an upstream. */
+export type RepositoryContext = Context & { repository: RepositoryName; cached?: Cached | undefined };
 
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;

@@ -9,7 +9,9 @@ import { IttyRouter } from "itty-router";
 import { apiRoot } from "../contract/operation.ts";
 import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
-import { parseRepositoryName } from "../oci/reference.ts";
+import type { RepositoryName } from "../oci/reference.ts";
+import type { Registry } from "../registry/registry.ts";
+import { addressOf } from "./addressing.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf, authenticate, checkConfigured } from "./auth/authenticate.ts";
 import {
@@ -17,12 +19,13 @@ import {
   bearerChallenge,
   challenge,
   countMiss,
+  countUpstreamMiss,
   refusalByOrigin,
   refusalFor,
 } from "./auth/authorise.ts";
 import { managementChallenge, managementRefusal } from "./auth/management.ts";
 import { accessBySession, isNoJsonChange } from "./auth/session.ts";
-import type { Access, Answer, Context, RepositoryContext } from "./context.ts";
+import type { Access, Answer, Context, Refusal, RepositoryContext } from "./context.ts";
 import { isRefusal } from "./respond.ts";
 import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
 import { routes } from "./routes.ts";
@@ -96,15 +99,20 @@ async function sessionOf(received: Unauthenticated, route: Route): Promise<Acces
 }
 
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
-  const repository = parseRepositoryName(context.params.name ?? "");
-  if (repository === undefined) return failure("NAME_INVALID", { name: context.params.name });
+  const found = addressOf(context, context.params.name ?? "");
+  if (!found.ok) return found;
+  const { repository, cached } = found.addressed;
+  // The log has the canonical name, too.
+  context.params.name = repository;
   const endpoint = methodOf(route.methods, context.request.method);
   if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
   const { access, request } = context;
   const isContent = route.isContent === true;
-  const isExistenceCheckByPusher = isContent && request.method === "HEAD" && access.may("push", repository);
+  const isExistenceCheckByPusher =
+    isContent && request.method === "HEAD" && cached === undefined && access.may("push", repository);
   const refusal = await refusalFor(context, repository, isExistenceCheckByPusher ? "push" : endpoint.needs);
   if (refusal !== undefined) return refusal;
+  if (cached !== undefined && endpoint.needs === "push") return refusePush(context.registry, repository);
   // Writes with a token were audited when the token was issued.
   const isAudited = isContent && endpoint.needs !== "pull" && access.credential === "password";
   const record = (outcome: Outcome) => {
@@ -112,15 +120,28 @@ async function answerForRepository(context: Context, route: RepositoryRoute): Pr
   };
   let answer: Answer;
   try {
-    answer = await answerUnlessDiskFull(endpoint, { ...context, repository });
+    answer = await answerUnlessDiskFull(endpoint, { ...context, repository, cached });
   } catch (error) {
     // The change may have been made all the same.
     record({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
     throw error;
   }
   record(isRefusal(answer) ? { outcome: "failed", detail: answer.error } : { outcome: "done", kind: "use" });
-  if (isRefusal(answer) && isAbsence(answer.error)) await countMiss(context);
+  if (isRefusal(answer) && isAbsence(answer.error)) {
+    await countMiss(context);
+    if (cached !== undefined) await countUpstreamMiss(context);
+  }
   return answer;
+}
+
+/**
+ * Refuses a push to a name of an upstream. A repository that was pushed before the upstream was set up stays what it is,
+ * and takes no more pushes.
+ */
+async function refusePush({ ledger }: Registry, repository: RepositoryName): Promise<Refusal> {
+  const info = await ledger(repository).info();
+  if (info !== undefined && info.kind !== "cache") return failure("UPSTREAM_RESERVED", { repository });
+  return { ...failure("UPSTREAM_READ_ONLY", { repository }), headers: { Allow: "GET, HEAD, DELETE" } };
 }
 
 /**

@@ -79,8 +79,7 @@ function holdOpen(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): Readabl
 
 function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): Reply {
   const { status } = errorCatalogue[refusal.error];
-  const retry: HeaderMap =
-    status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
+  const retry = retryHeader(refusal, status);
   const [contentType, body] =
     format === "oci"
       ? ["application/json", ociErrors(refusal)]
@@ -90,6 +89,13 @@ function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): R
     headers: { "Content-Type": contentType, ...retry, ...refusal.headers },
     body: JSON.stringify(body),
   };
+}
+
+/** When to try again, if that may help. */
+function retryHeader(refusal: Refusal, status: number): HeaderMap {
+  if (refusal.error === "UPSTREAM_LIMITED" || refusal.error === "UPSTREAM_UNREACHABLE")
+    return { "Retry-After": String(refusal.detail.retryAfterSeconds) };
+  return status === 503 || status === 429 ? { "Retry-After": status === 429 ? "60" : "1" } : {};
 }
 
 /** distribution-spec: Error Codes. */

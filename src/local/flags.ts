@@ -14,7 +14,7 @@ import { settingTable } from "../settings/table.ts";
 import { version } from "../version.ts";
 import { messageOf } from "./message-of.ts";
 import type { TlsFiles } from "./tls-files.ts";
-import { localVariables } from "./variables.ts";
+import { isUpstreamCredential, localVariables, upstreamCredentials } from "./variables.ts";
 
 /** The options of the local server. */
 export interface Flags {
@@ -74,7 +74,8 @@ ${serverFlags.map(helpLine).join("\n")}
 
 Without a credential everybody may push and pull, from this machine alone. With the
 environment variable ADMIN_PASSWORD the account admin has that password, accounts and
-tokens can be made, and --host may be any address. METRICS_TOKEN stands there as well.
+tokens can be made, and --host may be any address. METRICS_TOKEN stands there as well,
+and UPSTREAM_<ID>_USERNAME and UPSTREAM_<ID>_PASSWORD for the upstreams of UPSTREAMS.
 ADMIN_PASSWORD_FILE and METRICS_TOKEN_FILE name files to read them from instead.
 
 Exit codes: 0 told to end, 1 failed, 2 wrong usage; 128 and more: cut off by a second signal.
@@ -101,7 +102,7 @@ function parseVar(text: string): [VariableName, string] {
   if (name === undefined || value === undefined) {
     throw new FlagError(`--var is ${JSON.stringify(text)}, but must be NAME=VALUE`);
   }
-  if (secrets.some((secret) => secret === name)) {
+  if (secrets.some((secret) => secret === name) || isUpstreamCredential(name)) {
     throw new FlagError(
       `every user of this machine can read a command line: set the environment variable ${name} instead of --var`,
     );
@@ -141,6 +142,7 @@ function parse(args: readonly string[], environment: NodeJS.ProcessEnv): FlagsRe
     const secret = secretOf(name, environment);
     if (secret !== undefined) vars[name] = secret;
   }
+  Object.assign(vars, upstreamCredentials(environment));
   for (const token of tokens) {
     if (token.kind !== "option") {
       const text = token.kind === "positional" ? token.value : "--";

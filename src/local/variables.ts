@@ -15,3 +15,17 @@ export function localVariables(given: Variables): Variables {
     ...given,
   };
 }
+
+/** Whether a variable has a part of the credential for an upstream. */
+export function isUpstreamCredential(name: string): boolean {
+  return /^UPSTREAM_[A-Z0-9_]+_(?:USERNAME|PASSWORD)$/.test(name);
+}
+
+/**
+ * The credentials for upstreams in an environment, as the one variable that the Worker reads them from. Without any there
+ * is no variable.
+ */
+export function upstreamCredentials(environment: NodeJS.ProcessEnv): Variables {
+  const given = Object.entries(environment).filter(([name, value]) => isUpstreamCredential(name) && value);
+  return given.length === 0 ? {} : { UPSTREAM_CREDENTIALS: JSON.stringify(Object.fromEntries(given)) };
+}

@@ -128,6 +128,30 @@ export const families = {
     labels: [],
     keptBy: "disk",
   },
+  stowage_upstream_requests_total: {
+    type: "counter",
+    help: "Questions to upstreams, by what was asked for and what came of it.",
+    labels: ["upstream", "kind", "outcome"],
+    keptBy: "catalog",
+  },
+  stowage_upstream_pulls_total: {
+    type: "counter",
+    help: "Pulls of manifests and blobs through caches, by where they came from.",
+    labels: ["upstream", "outcome"],
+    keptBy: "catalog",
+  },
+  stowage_upstream_bytes_total: {
+    type: "counter",
+    help: "Bytes of blobs: fetched from upstreams, and served while they were fetched.",
+    labels: ["upstream", "direction"],
+    keptBy: "catalog",
+  },
+  stowage_upstream_lagged_total: {
+    type: "counter",
+    help: "Clients that did not keep up with a fetch, and went on from what was stored.",
+    labels: ["upstream"],
+    keptBy: "catalog",
+  },
   stowage_webhook_deliveries_total: {
     type: "counter",
     help: "Tries to deliver an event to a webhook, by what came of them.",

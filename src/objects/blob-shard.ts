@@ -198,6 +198,10 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
 
   // ── Holders ──────────────────────────────────────────────────────────────────────────────────────────────────
 
+  async holders(digest: Digest, limit: number): Promise<RepositoryName[]> {
+    return this.#exists ? this.#parts.store.holders(digest, limit) : [];
+  }
+
   async mountSource(
     digest: Digest,
     patternSets: PatternSets,

@@ -32,6 +32,7 @@ import type {
   TagRestore,
 } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
+import { CachedLedger } from "./ledger/cached-ledger.ts";
 import { listDeletions } from "./ledger/deletions.ts";
 import {
   findManifest,
@@ -42,19 +43,18 @@ import {
   readUsage,
 } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
-import { PolicedLedger } from "./ledger/policed-object.ts";
 
 /** The policy that a request came with, where there are any. */
 type Sent = AppliedPolicy | undefined;
 
 /** The ledger; see {@link LedgerApi} for what each method does. */
-export class Ledger extends PolicedLedger implements LedgerApi {
+export class Ledger extends CachedLedger implements LedgerApi {
   // ── The repository as a whole ────────────────────────────────────────────────────────────────────────────────
 
   async info(): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
-    const { name, visibility, description } = this.meta;
-    return { name, visibility, description };
+    const { name, visibility, description, kind } = this.meta;
+    return { name, visibility, description, ...(kind && { kind }) };
   }
 
   async setInfo(
@@ -101,14 +101,17 @@ export class Ledger extends PolicedLedger implements LedgerApi {
   }
 
   async linkBlob(request: LinkRequest): Promise<LinkOutcome> {
-    const { adoption, session, from, origin } = request;
-    const { clock, leases, sessions, blobs } = this.parts;
+    const { adoption, session, from, origin, born } = request;
+    const { clock, leases, sessions, blobs, cache } = this.parts;
+    if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
+    if (born === undefined && this.meta?.kind === "cache") return "read-only";
     return this.changeOrFound<LinkOutcome>(request, "unfounded", (tx, found) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
       if (session !== undefined && !sessions.close(tx, session, adoption.digest)) return "session-closed";
       found();
-      if (blobs.link(tx, adoption, now)) blobs.recordLink(tx, adoption, origin, from);
+      if (born !== undefined) cache.claim(tx, born);
+      if (blobs.link(tx, adoption, now) && born === undefined) blobs.recordLink(tx, adoption, origin, from);
       return "linked";
     });
   }
@@ -169,6 +172,7 @@ export class Ledger extends PolicedLedger implements LedgerApi {
   // ── Manifests, tags, referrers ───────────────────────────────────────────────────────────────────────────────
 
   async putManifest(put: ManifestPut): Promise<PutOutcome> {
+    if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
     const { policies, guarded } = this.parts;
     const refused = this.exists ? undefined : policies.refuseName(put.repository, put.policy);
     // A name is not registered for a push that would be refused.

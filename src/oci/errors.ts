@@ -70,6 +70,26 @@ export const errorCatalogue = {
     status: 404,
     message: "no repository of this name was deleted, or too long ago to be restored",
   },
+  UPSTREAM_UNKNOWN: {
+    code: "NAME_UNKNOWN",
+    status: 404,
+    message: "this registry is not the one that ns names, and does not cache it",
+  },
+  UPSTREAM_READ_ONLY: {
+    code: "UNSUPPORTED",
+    status: 405,
+    message: "this is the cache of another registry: push there",
+  },
+  UPSTREAM_DECIDES: {
+    code: "UNSUPPORTED",
+    status: 405,
+    message: "who may pull a cached repository is said by its upstream in UPSTREAMS",
+  },
+  UPSTREAM_RESERVED: {
+    code: "DENIED",
+    status: 409,
+    message: "names that begin like this are for the cache of an upstream: push under another name",
+  },
   SIZE_INVALID: {
     code: "SIZE_INVALID",
     status: 400,
@@ -131,6 +151,7 @@ export const errorCatalogue = {
   },
   ACCOUNT_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such account" },
   ACCOUNT_TOKEN_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the account has no such token" },
+  UPSTREAM_ID_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such upstream" },
   WEBHOOK_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "there is no such webhook" },
   DEAD_LETTER_UNKNOWN: { code: "NAME_UNKNOWN", status: 404, message: "the webhook has no such dead letter" },
   REQUEST_INVALID: { code: "UNSUPPORTED", status: 400, message: "the request is not as documented" },
@@ -149,6 +170,21 @@ export const errorCatalogue = {
     message:
       "no space left on the registry's disk: it takes pushes again once something is deleted and an administrator has run `stowage gc --now`",
   },
+  UPSTREAM_LIMITED: {
+    code: "TOOMANYREQUESTS",
+    status: 429,
+    message: "the upstream takes no more requests of this registry for a while",
+  },
+  UPSTREAM_UNREACHABLE: {
+    code: "UNAVAILABLE",
+    status: 503,
+    message: "this is not cached, and the upstream cannot be reached now: try again",
+  },
+  UPSTREAM_INVALID: {
+    code: "UNAVAILABLE",
+    status: 502,
+    message: "this is not cached, and what the upstream sent is not what it should be",
+  },
   UNAVAILABLE: { code: "UNAVAILABLE", status: 503, message: "the registry cannot answer now: try again" },
   UNKNOWN: { code: "UNKNOWN", status: 500, message: "the registry failed" },
 } as const satisfies Record<string, ErrorEntry>;
@@ -165,6 +201,9 @@ interface NeededDetails {
   BLOB_UPLOAD_RANGE: { offset: number };
   /** The size of the blob. */
   RANGE_UNSATISFIABLE: { sizeBytes: number };
+  /** When to try again. */
+  UPSTREAM_LIMITED: { upstream: string; retryAfterSeconds: number };
+  UPSTREAM_UNREACHABLE: { upstream: string; retryAfterSeconds: number };
 }
 
 type FailureOf<Name extends ErrorName> = Name extends keyof NeededDetails

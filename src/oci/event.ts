@@ -20,6 +20,10 @@ export const eventTypes = [
   "repository.visibility",
   "retention.waiting",
   "storage.low",
+  "upstream.fetch",
+  "upstream.stale",
+  "upstream.denied",
+  "upstream.evict",
 ] as const;
 
 /** One of {@link eventTypes}. */

@@ -8,6 +8,7 @@
 import type { Rejection, Result } from "./errors.ts";
 import { type Grant, parseGrants } from "./grant.ts";
 import { isPattern, matchesText } from "./pattern.ts";
+import { isRecord, readObject, readStrictly, readText, Wrong } from "./strict-json.ts";
 
 /** A rule that maps claims to grants: it applies if all claims in `owner` are equal and those in `claims` match. */
 export type IssuerRule = { owner: Record<string, string>; claims: Record<string, string>; grants: Grant[] };
@@ -25,32 +26,13 @@ export type TrustedIssuer = {
   rules: IssuerRule[];
 };
 
-/** What is wrong with the variable, and where. */
-class Wrong extends Error {
-  constructor(where: string, expected: string) {
-    super(`${where} must be ${expected}`);
-  }
-}
-
 /** The value of the variable, or what is wrong with it, in words that quote no value. */
 export type ParsedIssuers = Result<{ issuers: TrustedIssuer[] }, Rejection>;
 
 /** Reads the variable. */
 export function parseIssuers(text: string): ParsedIssuers {
-  try {
-    return { ok: true, issuers: readIssuers(parseJson(text)) };
-  } catch (error) {
-    if (!(error instanceof Wrong)) throw error;
-    return { ok: false, reason: error.message };
-  }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Wrong("it", "JSON");
-  }
+  const read = readStrictly(text, readIssuers);
+  return read.ok ? { ok: true, issuers: read.value } : read;
 }
 
 function readIssuers(value: unknown): TrustedIssuer[] {
@@ -84,7 +66,7 @@ function readIssuer(value: unknown, where: string): TrustedIssuer {
       throw new Wrong(`${where}.jwksUrl`, "an http or https URL");
     return { ...shared, jwksUrl };
   }
-  if (!Array.isArray(keys) || !keys.every(isObject))
+  if (!Array.isArray(keys) || !keys.every(isRecord))
     throw new Wrong(`${where}.keys`, "a list of keys, where there is no jwksUrl");
   return { ...shared, keys };
 }
@@ -100,27 +82,11 @@ function readRule(value: unknown, where: string): IssuerRule {
   return { owner: owned, claims: readTexts(claims, `${where}.claims`), grants };
 }
 
-function readText(value: unknown, where: string): string {
-  if (typeof value !== "string" || value === "") throw new Wrong(where, "a text");
-  return value;
-}
-
 function readTexts(value: unknown, where: string): Record<string, string> {
-  if (!isObject(value)) throw new Wrong(where, "an object of texts");
+  if (!isRecord(value)) throw new Wrong(where, "an object of texts");
   return Object.fromEntries(
     Object.entries(value).map(([name, entry]) => [name, readText(entry, `${where}.${name}`)]),
   );
-}
-
-function readObject(value: unknown, where: string, fields: string[]): Record<string, unknown> {
-  if (!isObject(value)) throw new Wrong(where, "an object");
-  const unknown = Object.keys(value).find((name) => !fields.includes(name));
-  if (unknown !== undefined) throw new Wrong(`${where}.${unknown}`, `one of ${fields.join(", ")}`);
-  return value;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The grants that the rules of an issuer give to a token's claims. */

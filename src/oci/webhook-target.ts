@@ -26,7 +26,8 @@ export function targetProblem(text: string, allowsPrivate: boolean): string | un
   return undefined;
 }
 
-function isPrivateHost(hostname: string): boolean {
+/** Whether a host, as URL parsers write it, is at a private address, or has a name that only a local network resolves. */
+export function isPrivateHost(hostname: string): boolean {
   // Final dots do not change where a name leads. URL parsers keep them, and with two of them they read an address as a
   // name.
   const name = URL.parse(`https://${hostname.replace(/\.+$/, "")}`)?.hostname;

@@ -8,6 +8,7 @@
 import { failure } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { LedgerApi } from "../rpc/api.ts";
+import type { CacheLedgerApi } from "../rpc/cache-api.ts";
 import { emptyReport } from "../rpc/scrub-report.ts";
 import {
   nameIndexParts,
@@ -34,6 +35,7 @@ export type AskedLedger = Omit<
   | "dropOrphanedRows"
   | "recordUses"
   | "keepsBlob"
+  | Exclude<keyof CacheLedgerApi, "tagStates" | "evict">
 >;
 
 const unknown = async () => failure("NAME_UNKNOWN");
@@ -47,6 +49,8 @@ const noLedger: AskedLedger = {
   manifest: async () => undefined,
   statManifest: async () => undefined,
   resolveTags: async (tags) => tags.map(() => null),
+  tagStates: async (tags) => tags.map(() => ({ isOrdinary: false, born: 0, sequence: 0 })),
+  evict: async () => ({ manifests: 0, blobs: 0, bytes: 0, more: false }),
   deleteManifest: unknown,
   deleteTag: unknown,
   listTags: unknown,

@@ -8,6 +8,7 @@ import type { Result } from "../oci/errors.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { CatalogApi, LedgerApi, Page, ResolvedTag } from "../rpc/api.ts";
 import type { BlobShardApi } from "../rpc/blob-shard-api.ts";
+import type { TagState } from "../rpc/cache-api.ts";
 import { reportCounts } from "../rpc/report-counts.ts";
 import type { SearchApi } from "../rpc/search-api.ts";
 import {
@@ -54,6 +55,8 @@ export interface Registry {
   readonly tagLookups: SharedCalls<Tag, ResolvedTag | null>;
   /** Lists of tags, by page: concurrent requests for the same page share a call. */
   readonly tagLists: SharedCalls<"page", Result<{ page: Page<string> }>>;
+  /** Look-ups of tags of cached repositories, by repository. */
+  readonly cachedTags: SharedCalls<Tag, TagState>;
   readonly tagsSeen: TagsSeen;
   /** Whether repositories are public, as far as that was looked up recently. */
   readonly visibilities: ExpiringLru<{ isPublic: boolean }>;
@@ -107,6 +110,7 @@ export function registryOf(env: Env, clock: Clock = systemClock): Registry {
     cache: new IsolateCache(clock),
     tagLookups: new SharedCalls(),
     tagLists: new SharedCalls(),
+    cachedTags: new SharedCalls(),
     tagsSeen: new TagsSeen(),
     visibilities: new ExpiringLru(clock, 1024 * 1024, () => 300),
     instance: crypto.randomUUID(),

@@ -6,8 +6,10 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
-import type { ListedRepository, Page, RepositoryChange, RepositoryInfo } from "../rpc/api.ts";
+import { addressByName, isAllowed } from "../oci/upstream.ts";
+import type { ListedRepository, Page, RepositoryChange, RepositoryInfo, Visibility } from "../rpc/api.ts";
 import { nameIndexStub } from "../rpc/stubs.ts";
+import type { Settings } from "../settings/settings.ts";
 import { mayHaveLedger, registeredMs } from "./ledgers.ts";
 import type { Registry } from "./registry.ts";
 
@@ -30,9 +32,10 @@ export async function listRepositories(
   for (let page = 0; page < maxCatalogPages; page++) {
     const found = await registry.catalog().listRepositories(query.toLowerCase(), from, catalogPage);
     for (const info of found.entries) {
-      if (info.visibility !== "public" && !mayPull(info.name)) continue;
+      const visibility = visibilityOf(registry.settings, info.name, info);
+      if (visibility !== "public" && !mayPull(info.name)) continue;
       if (entries.length === limit) return { entries, more: true, last: entries.at(-1)?.name };
-      entries.push(info);
+      entries.push({ ...info, visibility });
     }
     if (!found.more) return { entries, more: false, last: undefined };
     from = found.entries.at(-1)?.name ?? from;
@@ -57,26 +60,62 @@ export function knownVisibility({ visibilities }: Registry, repository: Reposito
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  if ((await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false) return false;
-  const info = await registry.listedLedger(repository).info();
-  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
-  const answer = info?.visibility === "public";
+  const answer =
+    visibilityOf(registry.settings, repository, await infoToShow(registry, repository)) === "public";
   registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
 }
 
-/** Changes the visibility or description of a repository. Error: `NAME_UNKNOWN`. */
+/**
+ * What decides whether a repository is public. The index of names knows which ones may be, except where the settings
+ * decide.
+ */
+async function infoToShow(
+  registry: Registry,
+  repository: RepositoryName,
+): Promise<RepositoryInfo | undefined> {
+  if (addressByName(registry.settings.upstreams, repository)?.cached)
+    return registry.ledger(repository).info();
+  if ((await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false) return undefined;
+  const info = await registry.listedLedger(repository).info();
+  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
+  return info;
+}
+
+/**
+ * Who may pull a repository. That of a cached one follows from the settings, at each request: it is private if its
+ * upstream was removed from them. `info`: `undefined` if the repository does not exist here (yet).
+ */
+export function visibilityOf(
+  settings: Pick<Settings, "upstreams">,
+  repository: RepositoryName,
+  info: Pick<RepositoryInfo, "kind" | "visibility"> | undefined,
+): Visibility {
+  if (info !== undefined && info.kind !== "cache") return info.visibility;
+  const cached = addressByName(settings.upstreams, repository)?.cached;
+  return cached !== undefined && isAllowed(cached) ? cached.upstream.visibility : "private";
+}
+
+/**
+ * Changes the visibility or description of a repository. Errors: `NAME_UNKNOWN`; `UPSTREAM_DECIDES` for the visibility of
+ * a cached one.
+ */
 export async function changeRepository(
   registry: Registry,
   repository: RepositoryName,
   change: RepositoryChange,
   origin: Origin,
 ): Promise<Result<{ info: RepositoryInfo }>> {
+  if (change.visibility !== undefined && addressByName(registry.settings.upstreams, repository)?.cached) {
+    const known = await registry.ledger(repository).info();
+    if (known?.kind === "cache") return failure("UPSTREAM_DECIDES", { repository });
+  }
   const registration =
     change.visibility === "public" ? await registerAsPublic(registry, repository) : undefined;
   const info = await registry.ledger(repository).setInfo(change, origin, registration);
   registry.visibilities.delete(repository);
-  return info === undefined ? failure("NAME_UNKNOWN", { repository }) : { ok: true, info };
+  if (info === undefined) return failure("NAME_UNKNOWN", { repository });
+  return { ok: true, info: { ...info, visibility: visibilityOf(registry.settings, repository, info) } };
 }
 
 /** Registers the name of a repository that is going to be public. `undefined`: there is none. */

@@ -16,6 +16,7 @@ import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
 import type { NumberedLease } from "./blob-shard-api.ts";
+import { type CacheLedgerApi, repeatableCacheCalls } from "./cache-api.ts";
 import type { LedgerViews } from "./ledger-views.ts";
 import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "./ledger-writes.ts";
 import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "./manifest-facts.ts";
@@ -48,7 +49,7 @@ export type Referrer = {
 export type Page<T> = { entries: T[]; more: boolean };
 
 /** The ledger of one repository. */
-export interface LedgerApi extends Maintained, Undoing, LedgerViews, Policed {
+export interface LedgerApi extends Maintained, Undoing, LedgerViews, Policed, CacheLedgerApi {
   /**
    * The location of a linked blob. `renew`: a client will rely on the blob, so the grace of an unreferenced one is
    * renewed.
@@ -143,13 +144,22 @@ export const repeatableLedgerCalls: ReadonlySet<keyof LedgerApi> = new Set([
   "listReferrers",
   "scrub",
   ...repeatablePolicedCalls,
+  ...repeatableCacheCalls,
 ]);
 
 /** Who may pull a repository: those with a grant, or everybody. */
 export type Visibility = "private" | "public";
 
-/** The editable fields of a repository. */
-export type RepositoryInfo = { name: RepositoryName; visibility: Visibility; description: string };
+/**
+ * The editable fields of a repository. `kind`: it stands for a repository of an upstream. Its visibility is that of its
+ * upstream, which the settings say.
+ */
+export type RepositoryInfo = {
+  name: RepositoryName;
+  visibility: Visibility;
+  description: string;
+  kind?: "cache" | null;
+};
 
 /**
  * A repository in the catalog, with the number of its pulls. `usedDay`: the last day on which anything of it was used,

@@ -57,6 +57,8 @@ export interface BlobShardApi extends Maintained {
     patternSets: PatternSets,
     target: RepositoryName,
   ): Promise<RepositoryName | undefined>;
+  /** Repositories that hold a digest, at most `limit`. */
+  holders(digest: Digest, limit: number): Promise<RepositoryName[]>;
   /** Reports that a repository may no longer hold these digests. It is asked again before it is dropped as a holder. */
   release(repository: RepositoryName, digests: Digest[]): Promise<void>;
   /** Rereads the bytes of a digest that somebody found to be wrong, and records whether they are. */
@@ -74,6 +76,7 @@ export const repeatableShardCalls: ReadonlySet<keyof BlobShardApi> = new Set([
   "lease",
   "locate",
   "mountSource",
+  "holders",
   "release",
   "verify",
   "usage",

@@ -38,7 +38,33 @@ export async function commitBlob(
 }
 
 /**
- * Mounts a digest that is stored and linked in `from` into another repository.
+ * Commits bytes that were fetched from an upstream and verified. `born`: which repository they were fetched for; if it
+ * was deleted meanwhile, they are not linked. The answer says where the bytes of the digest are now: perhaps under
+ * another key than was given, and then the given one is deleted.
+ *
+ * @throws Unreachable if an object cannot be reached; nothing is lost, and the commit may be repeated.
+ */
+export async function commitFetched(
+  committer: Committer,
+  repository: RepositoryName,
+  blob: BlobLocation,
+  born: number,
+  origin: Origin,
+): Promise<{ location: BlobLocation; isLinked: boolean }> {
+  let location = blob;
+  const { ok: isLinked } = await linkAdopted(committer, repository, { origin, born }, async () => {
+    const outcome = await adoptBytes(committer.objects, blob, repository);
+    if (!outcome.ok) return undefined;
+    const { digest, key, sizeBytes } = outcome.adoption;
+    location = { digest, key, sizeBytes };
+    return outcome.adoption;
+  });
+  return { location, isLinked };
+}
+
+/**
+ * Mounts a digest that is stored and linked in `from` into another repository. `born`: it is a cached one, and must still
+ * be this one.
  *
  * Errors: `BLOB_UNKNOWN` if no bytes of this digest are stored.
  */
@@ -48,8 +74,10 @@ export async function commitMount(
   digest: Digest,
   from: RepositoryName,
   origin: Origin,
+  born?: number,
 ): Promise<Result> {
-  return linkAdopted(committer, repository, { from, origin }, () =>
+  const how = { from, origin, ...(born === undefined ? {} : { born }) };
+  return linkAdopted(committer, repository, how, () =>
     shardStub(committer.objects, digest).lease(digest, repository),
   );
 }
@@ -71,7 +99,7 @@ export async function isStillLinked(
 async function linkAdopted(
   { objects, clock }: Committer,
   repository: RepositoryName,
-  how: Pick<LinkRequest, "session" | "from" | "origin">,
+  how: Pick<LinkRequest, "session" | "from" | "origin" | "born">,
   adopt: () => Promise<Adoption | undefined>,
 ): Promise<Result> {
   for (let attempt = 0; attempt < attempts; attempt++) {
@@ -92,6 +120,10 @@ async function linkAdopted(
         break;
       case "session-closed":
         return failure("BLOB_UPLOAD_UNKNOWN");
+      case "changed":
+        return failure("BLOB_UNKNOWN");
+      case "read-only":
+        return failure("UPSTREAM_READ_ONLY");
       case "lease-ended":
       case "unfounded":
     }

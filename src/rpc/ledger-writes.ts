@@ -17,19 +17,20 @@ export type FoundingWrite = { repository: RepositoryName; origin: Origin; regist
 
 /**
  * A request to link an adopted blob. `session` is the upload session that it closes; `from` the repository that the
- * blob is mounted from.
+ * blob is mounted from; `born` which repository a blob was fetched for, so that it is linked in no later one.
  */
 export type LinkRequest = FoundingWrite & {
   adoption: Adoption;
   session?: string;
   from?: RepositoryName;
+  born?: number;
 };
 
 /**
  * The outcome of linking. `lease-ended`: adopt again, then link again. `unfounded`: there is no ledger; register the
- * name, then link again.
+ * name, then link again. `changed`: the repository is another one. `read-only`: it is a cache.
  */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "unfounded";
+export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "unfounded" | "changed" | "read-only";
 
 /** A manifest to store. */
 export type NewManifest = Omit<FoundingWrite, "registration"> & {
@@ -41,6 +42,8 @@ export type NewManifest = Omit<FoundingWrite, "registration"> & {
   sparse: boolean;
   /** What the policies say of the repository, where there are any. */
   policy?: AppliedPolicy | undefined;
+  /** Whether it came from an upstream. */
+  isFetched?: true;
 };
 
 /** A request to store a manifest. */

@@ -5,10 +5,12 @@ import { type Digest, hexOf, type RepositoryName } from "../oci/reference.ts";
 import { answerWithin } from "../timeout.ts";
 import { type CatalogApi, type LedgerApi, repeatableCatalogCalls, repeatableLedgerCalls } from "./api.ts";
 import { type BlobShardApi, repeatableShardCalls } from "./blob-shard-api.ts";
+import { type FetchApi, repeatableFetchCalls } from "./fetch-channel.ts";
 import { hashName } from "./name-filter.ts";
 import { type NameIndexApi, repeatableNameIndexCalls } from "./name-index-api.ts";
 import { repeatableSearchCalls, type SearchApi } from "./search-api.ts";
 import { repeatableUploadCalls, type UploadApi } from "./upload-channel.ts";
+import { repeatableUpstreamCalls, type UpstreamApi } from "./upstream-api.ts";
 import {
   repeatableQueueCalls,
   repeatableWebhooksCalls,
@@ -27,6 +29,8 @@ export type ObjectBindings = Pick<
   | "SEARCH"
   | "WEBHOOKS"
   | "WEBHOOK_QUEUES"
+  | "FETCHES"
+  | "UPSTREAM_STATES"
   | "MACHINE"
 >;
 
@@ -121,10 +125,28 @@ export function namedShardStub(env: ObjectBindings, name: string): BlobShardApi 
 
 /** The name of the object that keeps an upload session: the id of the session, or on one machine the name of a pool. */
 export function uploadObjectOf(env: Division, session: string): string {
+  return pooled(env, session);
+}
+
+/** The name itself, or on one machine that of one of a few objects, whose number is that of uploads. */
+function pooled(env: Division, name: string): string {
   const { uploadPools } = machineOf(env);
-  if (uploadPools === 0) return session;
-  const sum = Array.from(session).reduce((total, character) => total + character.charCodeAt(0), 0);
+  if (uploadPools === 0) return name;
+  const sum = Array.from(name).reduce((total, character) => total + character.charCodeAt(0), 0);
   return `pool-${sum % uploadPools}`;
+}
+
+/** The object that fetches one thing from an upstream: a blob or manifest by `<repository>@<digest>`, or a tag. */
+export function fetchStub(env: ObjectBindings, subject: string): FetchApi {
+  return reliable(
+    repeatableFetchCalls,
+    () => env.FETCHES.getByName(pooled(env, subject)) as unknown as FetchApi,
+  );
+}
+
+/** The object that has what all questions to an upstream share. */
+export function upstreamStub(env: ObjectBindings, id: string): UpstreamApi {
+  return reliable(repeatableUpstreamCalls, () => env.UPSTREAM_STATES.getByName(id) as unknown as UpstreamApi);
 }
 
 /** The names of all objects that keep upload sessions; `undefined` where each session has its own. */

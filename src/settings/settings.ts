@@ -1,5 +1,6 @@
 /** The parsed settings, with types that are derived from the table. */
 import { setLogFormat } from "../log.ts";
+import { credentialVariable, type UpstreamCredential, withCredentials } from "../oci/upstream.ts";
 import { type Setting, settingTable } from "./table.ts";
 
 type SettingTable = typeof settingTable;
@@ -12,8 +13,14 @@ export type Settings = {
 /** The name of a variable that a setting is read from. */
 export type VariableName = SettingTable[keyof SettingTable]["variable"];
 
-/** Variables by name. */
-export type Variables = Partial<Record<VariableName, string>>;
+/** The credentials for an upstream. */
+type CredentialVariable = `UPSTREAM_${string}_USERNAME` | `UPSTREAM_${string}_PASSWORD`;
+
+/**
+ * Variables by name. `UPSTREAM_CREDENTIALS`: on one machine, all credentials for upstreams by the names of their
+ * variables, as JSON, because the bindings of a program are fixed when it is built.
+ */
+export type Variables = Partial<Record<VariableName | CredentialVariable | "UPSTREAM_CREDENTIALS", string>>;
 
 /** The names of all variables. */
 export const variableNames: VariableName[] = Object.values(settingTable).map(({ variable }) => variable);
@@ -54,8 +61,26 @@ export function parseSettings(variables: Variables): Settings {
       read<unknown>(variables, each as Setting<VariableName, unknown>),
     ]),
   ) as Settings;
+  const upstreams = readUpstreamCredentials(variables, settings);
   // If unreferenced blobs are not kept, their bytes are not kept either.
-  return settings.gcGraceMs === 0 ? { ...settings, deleteDelayMs: 0 } : settings;
+  return { ...settings, upstreams, ...(settings.gcGraceMs === 0 ? { deleteDelayMs: 0 } : {}) };
+}
+
+/** The upstreams with their credentials. */
+function readUpstreamCredentials(variables: Variables, { upstreams }: Settings): Settings["upstreams"] {
+  if (upstreams.length === 0) return upstreams;
+  const given: Variables = { ...JSON.parse(variables.UPSTREAM_CREDENTIALS ?? "{}"), ...variables };
+  const credentialOf = (id: string): UpstreamCredential | undefined => {
+    const username = given[credentialVariable(id, "USERNAME")];
+    const password = given[credentialVariable(id, "PASSWORD")];
+    if (!username && !password) return undefined;
+    if (username && password) return { username, password };
+    const missing = credentialVariable(id, username ? "PASSWORD" : "USERNAME");
+    throw new SettingError(missing, `${missing} is missing: the upstream has only the other half`);
+  };
+  const complete = withCredentials(upstreams, variables.UPSTREAMS ?? "[]", credentialOf);
+  if (complete.ok) return complete.value;
+  throw new SettingError("UPSTREAMS", `UPSTREAMS is wrong: ${complete.reason}`);
 }
 
 const parsed = new WeakMap<object, Settings>();

@@ -7,6 +7,7 @@
 
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
 import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
+import { parseUpstreams, type Upstream } from "../oci/upstream.ts";
 import { day, gibibyte, hour, mebibyte, minute, second } from "../units.ts";
 import {
   duration,
@@ -35,6 +36,12 @@ const issuers: SettingType<TrustedIssuer[]> = {
     return parsed.ok ? { ok: true, value: parsed.issuers } : parsed;
   },
   expects: "a JSON array of issuers as docs/access.md describes them",
+  range: "JSON",
+};
+
+const upstreams: SettingType<Upstream[]> = {
+  parse: parseUpstreams,
+  expects: "a JSON array of upstreams as docs/caching.md describes them",
   range: "JSON",
 };
 
@@ -235,6 +242,25 @@ export const settingTable = {
     "auto",
     orWord("auto", size(0, 1024 * gibibyte)),
     "one machine: how much of the disk pushes leave free, such as `2GiB`; `auto`: 256 MiB or a hundredth of the volume, whichever is more, and a tenth at most; `0`: nothing: [docs/operations.md](docs/operations.md#a-full-disk)",
+  ),
+  /** With their credentials, from variables of their own. */
+  upstreams: setting(
+    "UPSTREAMS",
+    "[]",
+    upstreams,
+    "other registries whose repositories are cached, as JSON: [docs/caching.md](docs/caching.md)",
+  ),
+  upstreamTimeoutMs: setting(
+    "UPSTREAM_TIMEOUT",
+    "15s",
+    duration(100, 600 * second),
+    "how long an upstream may send nothing before a request to it is given up",
+  ),
+  ownNames: setting(
+    "OWN_NAMES",
+    "",
+    hosts,
+    "with `UPSTREAMS`: names of this registry, besides `PUBLIC_URL` and the `Host` of a request, that `?ns=` may have",
   ),
   webhookAllowsPrivate: setting(
     "WEBHOOK_ALLOW_PRIVATE",

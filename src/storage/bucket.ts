@@ -76,6 +76,11 @@ export interface Bucket {
    */
   openPart?(upload: MultipartUpload): OpenPart;
   /**
+   * Bytes from an offset on of parts whose upload is not complete, up to the end of some part; `undefined` if they are
+   * not there. Stores without this method show them only after that.
+   */
+  readParts?(key: string, parts: StoredPart[], offset: number): Promise<ReadableStream | undefined>;
+  /**
    * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
    * same parts again may also return `completed`.
    */

@@ -25,6 +25,7 @@ import {
   type CommitRequest,
   type DiskFile,
   type FileSlice,
+  filesOf,
   indexName,
   parseFiles,
   sliceFiles,
@@ -107,14 +108,12 @@ export class DiskBucket implements Bucket {
 
   async write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch"> {
     const hash = createHash(algorithmOf(digest));
-    let sizeBytes: number;
+    const sizeBytes = bytes instanceof Uint8Array ? bytes.byteLength : bytes.sizeBytes;
     if (bytes instanceof Uint8Array) {
-      sizeBytes = bytes.byteLength;
       hash.update(bytes);
       if (hash.digest("hex") !== hexOf(digest)) return "mismatch";
       await this.#put(`${key}/${wholeName}`, bytes);
     } else {
-      sizeBytes = bytes.sizeBytes;
       await this.#streamWhole(key, bytes, hash);
       if (hash.digest("hex") !== hexOf(digest)) {
         await this.delete([key]);
@@ -220,8 +219,13 @@ export class DiskBucket implements Bucket {
     };
   }
 
+  async readParts(key: string, parts: StoredPart[], offset: number) {
+    const [slice] = sliceFiles(filesOf(parts), { offset, length: Number.POSITIVE_INFINITY });
+    return slice && this.#openSlice(key, slice);
+  }
+
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
-    const files: DiskFile[] = parts.map((part) => JSON.parse(part.etag));
+    const files = filesOf(parts);
     if (!(await this.#commit({ folder: key, files, isAll: false }))) return "unknown";
     const list = new TextEncoder().encode(JSON.stringify(files));
     await this.#put(`${key}/${indexName}`, list);

@@ -40,6 +40,11 @@ function parseJson(text: string): unknown {
 /** A file of which a range is to be read. */
 export type FileSlice = DiskFile & { range: ByteRange };
 
+/** The files of parts, which their etags describe. */
+export function filesOf(parts: readonly { etag: string }[]): DiskFile[] {
+  return parts.map(({ etag }) => JSON.parse(etag));
+}
+
 /** The total size of files in bytes. */
 export function sumOf(files: readonly DiskFile[]): number {
   return files.reduce((sum, file) => sum + file.sizeBytes, 0);

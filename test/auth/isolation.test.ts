@@ -5,6 +5,7 @@ import { decodeJwt } from "jose";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { essence, expectError } from "../support/answer.ts";
 import type { Credential, RequestOptions } from "../support/client.ts";
+import { admin } from "../support/closed-registry.ts";
 import {
   configType,
   content,
@@ -15,6 +16,7 @@ import {
   layerType,
   unknownDigest,
 } from "../support/content.ts";
+import { until } from "../support/registry.ts";
 import { startPrivateRegistry } from "./support/private-repositories.ts";
 
 const { registry, alice, bob, pusher, puller, secretLayer, image, referrer, open, layer } =
@@ -248,4 +250,40 @@ describe("the digest of another repository's private content", () => {
     const own = await registry.must(200, "GET", `/v2/team/secret/referrers/${image.digest}`, { as: alice });
     assert(own.text.includes(referrer.digest) && !own.text.includes(stored.header("Docker-Content-Digest")));
   });
+});
+
+test("callers without a credential learn no names of accounts from a public repository", async () => {
+  const repository = "shown/app";
+  const account = "named-nowhere";
+  const client = registry.as(
+    await registry.account(account, [{ repository: "shown/**", verbs: ["pull", "push"] }]),
+  );
+  const image = await client.pushImage(repository, "v1");
+  await client.pushManifest(repository, "old", imageIndex([]), imageIndexType);
+  await client.pushManifest(repository, "old", imageIndex([], { annotations: { a: "b" } }), imageIndexType);
+  await registry.setVisibility(repository, "public");
+  const own = `/api/v1/repositories/${repository}`;
+  const reads = [
+    own,
+    `${own}/tags`,
+    `${own}/tags?sort=version`,
+    `${own}/tags/v1`,
+    `${own}/tags/v1/history`,
+    `${own}/manifests`,
+    `${own}/manifests/${image.digest}`,
+    `${own}/references/v1`,
+    `${own}/history`,
+    `${own}/untagged`,
+    "/api/v1/search?q=shown/app",
+  ];
+  await until("it to be found", async () => {
+    const { text } = await registry.must(200, "GET", "/api/v1/search?q=shown/app", { as: admin });
+    return text.includes(account);
+  });
+  for (const path of reads) {
+    const named = await registry.must(200, "GET", path, { as: admin });
+    const unnamed = await registry.must(200, "GET", path);
+    assert(named.text.includes(account), path);
+    assert(!unnamed.text.includes(account), `${path} names the account: ${unnamed.text}`);
+  }
 });

@@ -91,6 +91,7 @@ async function pathOf({ method, path }: Located, account: string, tokenId: strin
     account,
     token: tokenId,
     upload: crypto.randomUUID(),
+    upstream: "none",
     webhook: "none",
     event: "none",
   };

@@ -6,7 +6,9 @@ import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { operations } from "../support/contract.ts";
 import { until } from "../support/registry.ts";
 
-const registry = await startClosedRegistry();
+const registry = await startClosedRegistry({
+  UPSTREAMS: JSON.stringify([{ id: "upstream", url: "https://registry.example.com" }]),
+});
 
 /** Calls the management API as an administrator, who must be answered well. */
 async function call<Answer = unknown>(
@@ -130,6 +132,10 @@ const done: Record<string, () => Promise<[action: string, target: string][]>> = 
   "POST /scrub": async () => {
     await call("POST", "/scrub");
     return [["scrub", "*"]];
+  },
+  "POST /upstreams/{upstream}/evict": async () => {
+    await call("POST", "/upstreams/upstream/evict");
+    return [["upstream.evict", "upstream"]];
   },
   "POST /replica/rebuild": async () => {
     await call("POST", "/replica/rebuild");

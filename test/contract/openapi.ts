@@ -42,6 +42,7 @@ const tags: Record<ResourceName, string> = {
   deadLetters: "Webhooks",
   gc: "Upkeep",
   uploads: "Upkeep",
+  upstreams: "Upkeep",
   usage: "Upkeep",
   scrub: "Upkeep",
   replica: "Upkeep",

@@ -15,6 +15,7 @@ import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
 import { DueTable } from "../../src/objects/due.ts";
+import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { NameStore, nameIndexSchema } from "../../src/objects/name-index/store.ts";
 import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
@@ -23,6 +24,7 @@ import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
 import { Search as RealSearch } from "../../src/objects/search.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
@@ -78,6 +80,24 @@ export class Blobs extends RealBlobShard {
     });
     due.arm();
     watch("Blobs", ctx);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Fetch extends RealFetch {
+  constructor(ctx: DurableObjectState, env: Env) {
+    watch("Fetch", ctx);
+    super(ctx, calls.wrap(env));
+  }
+
+  override async alarm(): Promise<void> {}
+}
+
+export class Upstream extends RealUpstream {
+  constructor(ctx: DurableObjectState, env: Env) {
+    watch("Upstream", ctx);
     super(ctx, calls.wrap(env));
   }
 

@@ -12,6 +12,8 @@ export class Search extends DurableObject {}
 export class NameIndex extends DurableObject {}
 export class Webhooks extends DurableObject {}
 export class WebhookQueue extends DurableObject {}
+export class Fetch extends DurableObject {}
+export class Upstream extends DurableObject {}
 
 export class Catalog extends DurableObject {
   count(): number {

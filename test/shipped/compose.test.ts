@@ -12,7 +12,7 @@ import { hasPrograms, run } from "../clients/support/programs.ts";
 import { freePort } from "../clients/support/server.ts";
 import { ready, runtimes, startProgram, temporaryDirectory, until } from "../local/program.ts";
 
-const file = join(projectDirectory, "deploy", "compose", "compose.yaml");
+const folder = join(projectDirectory, "deploy", "compose");
 const commandLine = [...runtimes.node, join("src", "cli", "main.ts")];
 
 type Service = { image: string; command: string[]; environment?: Record<string, string> } & Record<
@@ -20,9 +20,10 @@ type Service = { image: string; command: string[]; environment?: Record<string, 
   unknown
 >;
 
-/** The services of the file as the specification's own program reads it, with a name for the registry. */
-async function services(host: string): Promise<{ registry: Service; proxy: Service }> {
-  const { stdout } = await run("compose-spec", ["-no-interpolation", "-format", "json", file]);
+/** The services of the files as the specification's own program reads them, with a name for the registry. */
+async function services(host: string, ...more: string[]): Promise<{ registry: Service; proxy: Service }> {
+  const files = ["compose.yaml", ...more].map((name) => join(folder, name));
+  const { stdout } = await run("compose-spec", ["-no-interpolation", "-format", "json", ...files]);
   const named = stdout.replace(/\$\{REGISTRY_HOST[^}]*\}/g, host).replace(/\$\{\w+:-([^}]*)\}/g, "$1");
   return JSON.parse(named).services;
 }
@@ -42,18 +43,25 @@ async function startCaddy(t: TestContext, command: readonly string[]): Promise<s
   return root;
 }
 
-test("the registry of the Compose file is confined, and starts with flags that there are", async (t) => {
-  if (!hasPrograms(t, "compose-spec")) return;
-  const { registry } = await services("registry.example.org");
-  assert.equal(registry.image, `stowage:${version}`);
-  assert.deepEqual([registry.read_only, registry.cap_drop], [true, ["ALL"]]);
-  assert.deepEqual(registry.security_opt, ["no-new-privileges:true"]);
-  const [command, ...flags] = registry.command;
-  assert.equal(command, "serve");
-  const parsed = parseFlags(flags, { ADMIN_PASSWORD: "as the secret has it" });
-  assert(parsed.ok && parsed.kind === "flags", JSON.stringify(parsed));
-  assert.equal(parsed.flags.vars.PUBLIC_URL, "https://registry.example.org");
-});
+for (const more of [[], ["compose.cache.yaml"]]) {
+  const name = ["compose.yaml", ...more].join(" with ");
+  test(`the registry of ${name} is confined, and starts with flags that there are`, async (t) => {
+    if (!hasPrograms(t, "compose-spec")) return;
+    const { registry } = await services("registry.example.org", ...more);
+    assert.equal(registry.image, `stowage:${version}`);
+    assert.deepEqual([registry.read_only, registry.cap_drop], [true, ["ALL"]]);
+    assert.deepEqual(registry.security_opt, ["no-new-privileges:true"]);
+    const [command, ...flags] = registry.command;
+    assert.equal(command, "serve");
+    const parsed = parseFlags(flags, { ADMIN_PASSWORD: "as the secret has it" });
+    assert(parsed.ok && parsed.kind === "flags", JSON.stringify(parsed));
+    assert.equal(parsed.flags.vars.PUBLIC_URL, "https://registry.example.org");
+    assert.equal(
+      flags.some((flag) => flag.startsWith("--var=UPSTREAMS=")),
+      more.length > 0,
+    );
+  });
+}
 
 test("an image is pushed and pulled through Caddy, as the Compose file starts the two", async (t) => {
   if (!hasPrograms(t, "compose-spec", "caddy")) return;

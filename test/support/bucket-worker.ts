@@ -16,8 +16,10 @@ import { readPieces } from "../../src/storage/streams.ts";
 
 export { BlobShard as Blobs } from "../../src/objects/blob-shard.ts";
 export { Catalog } from "../../src/objects/catalog.ts";
+export { Fetch } from "../../src/objects/fetch.ts";
 export { Ledger as Repository } from "../../src/objects/ledger.ts";
 export { Upload } from "../../src/objects/upload.ts";
+export { Upstream } from "../../src/objects/upstream.ts";
 
 type Bindings = { BLOBS: R2Bucket; BLOB_FILES: Fetcher; BLOB_FSYNC: Fetcher };
 

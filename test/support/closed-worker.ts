@@ -12,10 +12,12 @@ import { holdClock, moveClock } from "./moved-clock.ts";
 export {
   Blobs,
   Catalog,
+  Fetch,
   NameIndex,
   Repository,
   Search,
   Upload,
+  Upstream,
   WebhookQueue,
   Webhooks,
 } from "../../src/worker.ts";

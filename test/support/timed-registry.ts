@@ -15,7 +15,9 @@ type Binding =
   | "CATALOG"
   | "NAME_INDEX"
   | "WEBHOOKS"
-  | "WEBHOOK_QUEUES";
+  | "WEBHOOK_QUEUES"
+  | "FETCHES"
+  | "UPSTREAM_STATES";
 
 /** A call that is to wait. */
 export type HeldCall = {
@@ -35,6 +37,8 @@ export type TimedRegistry = {
   runAlarm(binding: Binding, name: string): Promise<void>;
   /** Ends the object of an upload session, with whatever is under way in it. */
   crashUpload(session: string): Promise<void>;
+  /** Ends the object that fetches a blob, `<repository>@<digest>`, with whatever is under way in it. */
+  crashFetch(subject: string): Promise<void>;
   /** When the alarm of a repository's ledger comes, in milliseconds since 1970; `null` if it has none. */
   alarmAt(repository: string): Promise<number | null>;
   /** Lets a repository's ledger read its manifests again after this time, as after an upgrade. */
@@ -62,7 +66,7 @@ export async function startTimedRegistry(options: InstanceOptions = {}): Promise
   };
   /** The object's own name: tests name shards by the first byte of their digests, and uploads by their sessions. */
   const objectOf = (binding: Binding, name: string) => {
-    if (binding === "UPLOADS") return registry.uploadObject(name);
+    if (binding === "UPLOADS" || binding === "FETCHES") return registry.uploadObject(name);
     return binding === "BLOB_SHARDS" ? registry.shardOf(`sha256:${name.padEnd(64, "0")}`) : name;
   };
   const runAlarm = (binding: Binding, name: string) =>
@@ -71,7 +75,8 @@ export async function startTimedRegistry(options: InstanceOptions = {}): Promise
     registry,
     advance: (milliseconds) => control(`clock/${milliseconds}`),
     runAlarm,
-    crashUpload: (session) => control(`crash/${encodeURIComponent(registry.uploadObject(session))}`),
+    crashUpload: (session) => control(`crash/UPLOADS/${encodeURIComponent(registry.uploadObject(session))}`),
+    crashFetch: (subject) => control(`crash/FETCHES/${encodeURIComponent(registry.uploadObject(subject))}`),
     alarmAt: (repository) => control(`alarm-at/LEDGERS/${encodeURIComponent(repository)}`),
     rereadIn: (repository, milliseconds) =>
       control(`reread/${encodeURIComponent(repository)}/${milliseconds}`),

@@ -4,7 +4,7 @@
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/LEDGERS/<name> answers when an alarm comes;
- * POST /.test/crash/<name> ends an `Upload`, with whatever is under way in it;
+ * POST /.test/crash/<binding>/<name> ends an `Upload` or `Fetch`, with whatever is under way in it;
  * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
  * POST /.test/unreadable/<key>/<yes or no> says whether reads of a key fail, `*`: of all keys;
@@ -14,11 +14,13 @@
  */
 import { BlobShard as RealBlobShard } from "../../src/objects/blob-shard.ts";
 import { Catalog as RealCatalog } from "../../src/objects/catalog.ts";
+import { Fetch as RealFetch } from "../../src/objects/fetch.ts";
 import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { transaction } from "../../src/objects/sql.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
+import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
 import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import worker from "../../src/worker.ts";
@@ -95,6 +97,28 @@ export class NameIndex extends RealNameIndex {
   }
 }
 
+export class Fetch extends RealFetch {
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, withFaults(env));
+  }
+
+  /** Dies, with whatever is under way in it. What it has written so far is kept. */
+  async crash(): Promise<void> {
+    await this.ctx.storage.sync();
+    this.ctx.abort("crashed");
+  }
+
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
+export class Upstream extends RealUpstream {
+  runAlarm(): Promise<void> {
+    return runAlarm(this.ctx, this);
+  }
+}
+
 export class Webhooks extends RealWebhooks {
   runAlarm(): Promise<void> {
     return runAlarm(this.ctx, this);
@@ -129,9 +153,9 @@ async function control(url: URL, env: Bindings, body: string): Promise<unknown> 
       return namespace.getByName(name).runAlarm();
     }
     case "crash": {
-      const namespace = env.UPLOADS as unknown as DurableObjectNamespace<Upload>;
+      const namespace = env[subject as "UPLOADS"] as unknown as DurableObjectNamespace<Upload>;
       return namespace
-        .getByName(subject)
+        .getByName(name)
         .crash()
         .catch(() => {});
     }

@@ -12,6 +12,7 @@ import { type Failure, failure } from "../../oci/errors.ts";
 import { everything, findGrant, type Grant, isAdministrator, type Verb } from "../../oci/grant.ts";
 import { parseRepositoryName, type RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope } from "../../oci/scope.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import { ExpiringLru } from "../../registry/caches.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { isPublic, knownVisibility } from "../../registry/repositories.ts";
@@ -110,6 +111,21 @@ export function hasTooManyMisses({ registry, access, address }: Caller): boolean
   return isAnonymous(access) && cacheOf(registry).misses.isReached(networkName(address));
 }
 
+/**
+ * Whether a caller may have an upstream asked, and counts accounts that do: who asks for much that does not exist, by
+ * name or from one network, has asked enough for a while. Misses of anonymous callers are counted as everywhere.
+ */
+export function mayAskUpstream(caller: Caller): boolean {
+  const { registry, access, address } = caller;
+  const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
+  return !cacheOf(registry).misses.isReached(who);
+}
+
+/** Counts a question to an upstream, in the name of an account, about something that it does not have. */
+export async function countUpstreamMiss({ registry, access }: Caller): Promise<void> {
+  if (!isAnonymous(access)) await cacheOf(registry).misses.count(`account ${access.account}`);
+}
+
 type Caller = Pick<Context, "registry" | "access" | "address">;
 
 /** How many visibility look-ups one caller may have in flight in an isolate. */
@@ -155,7 +171,7 @@ function deny(context: Context, repository: RepositoryName, verb: Verb): Refusal
     if (verb !== "pull") audit(context, { action: verb, target: repository, outcome: "denied" });
     return failure("DENIED", { repository, action: verb });
   }
-  return challenge(context, scopesFor(context.url, repository, verb));
+  return challenge(context, scopesFor(context, repository, verb));
 }
 
 /** Refers the caller to the token service, for these scopes. */
@@ -175,12 +191,15 @@ export function challenge({ registry, access, url, request }: Context, scopes: A
 }
 
 /** The scopes to request: a push also needs to pull, and a mount needs to pull from its source. */
-function scopesFor(url: URL, repository: RepositoryName, verb: Verb): AccessEntry[] {
+function scopesFor({ url, registry }: Context, repository: RepositoryName, verb: Verb): AccessEntry[] {
   const actions = verb === "push" ? ["pull", "push"] : [verb];
   const scopes = [{ type: "repository", name: repository as string, actions }];
   const source = url.searchParams.get("mount") === null ? null : url.searchParams.get("from");
   const from = source === null ? undefined : parseRepositoryName(source);
-  if (from !== undefined) scopes.push({ type: "repository", name: from, actions: ["pull"] });
+  if (from !== undefined) {
+    const name = canonicalName(registry.settings.upstreams, from);
+    scopes.push({ type: "repository", name, actions: ["pull"] });
+  }
   return scopes;
 }
 
@@ -276,7 +295,7 @@ export function refusalByOrigin({ settings, request, url, isRead }: Received): F
 }
 
 /** The host in `X-Forwarded-Host`, if a trusted proxy sets it; a malformed one is returned as it is. */
-function forwardedHosts(settings: Settings, headers: Headers): string[] {
+export function forwardedHosts(settings: Settings, headers: Headers): string[] {
   const host = forwarded(settings, headers, "X-Forwarded-Host");
   if (host === undefined) return [];
   return [parseOrigin(`http://${host}`)?.hostname ?? host.slice(0, 100)];

@@ -5,6 +5,7 @@
 import { failure } from "../../oci/errors.ts";
 import type { Verb } from "../../oci/grant.ts";
 import { parseRepositoryName } from "../../oci/reference.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Context, HeaderMap, Refusal } from "../context.ts";
 import type { ManagementEndpoint } from "../route.ts";
@@ -58,8 +59,12 @@ export function managementChallenge(settings: Settings, { headers }: Request): H
 
 async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
   const { name = "" } = context.params;
-  const repository = parseRepositoryName(name);
-  return repository === undefined ? failure("NAME_INVALID", { name }) : refusalFor(context, repository, verb);
+  const parsed = parseRepositoryName(name);
+  if (parsed === undefined) return failure("NAME_INVALID", { name });
+  const repository = canonicalName(context.registry.settings.upstreams, parsed);
+  // The operation is about the canonical name, too.
+  context.params.name = repository;
+  return refusalFor(context, repository, verb);
 }
 
 function isOwn(

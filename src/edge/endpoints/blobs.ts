@@ -15,29 +15,39 @@ import type { BlobLocation } from "../../storage/replica.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 import { contentHeaders } from "../respond.ts";
 import { contentRange, multipartReply } from "./byte-ranges.ts";
+import { pullFromUpstream } from "./upstream-blobs.ts";
 
 /** The type that blobs are sent with. Their media type is in the descriptor. */
 const blobType = "application/octet-stream";
 
 /** Serves a blob or ranges of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
-export async function pullBlob({
-  request,
-  registry,
-  repository,
-  access,
-  params,
-}: RepositoryContext): Promise<Answer> {
+export async function pullBlob(context: RepositoryContext): Promise<Answer> {
+  const { registry, repository, access, params, cached } = context;
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
-  const isHead = request.method === "HEAD";
-  const found = await findBlob(registry, repository, digest, isHead && access.may("push", repository));
-  if (!found.ok) return found;
-  const { location } = found;
-  const size = location.sizeBytes;
+  const isPusher =
+    cached === undefined && context.request.method === "HEAD" && access.may("push", repository);
   const headers = {
     ...contentHeaders(digest, blobType, "immutable"),
     "Accept-Ranges": "bytes",
   };
+  const found = await findBlob(registry, repository, digest, isPusher);
+  if (found.ok) return serve(context, found.location, headers);
+  if (cached === undefined || found.error !== "BLOB_UNKNOWN") return found;
+  const answer = await pullFromUpstream(context, cached, digest, headers);
+  if (answer !== "linked") return "key" in answer ? serve(context, answer, headers) : answer;
+  const linked = await findBlob(registry, repository, digest, false);
+  return linked.ok ? serve(context, linked.location, headers) : linked;
+}
+
+/** Serves a blob that was found. */
+async function serve(
+  { request, registry, repository }: RepositoryContext,
+  location: BlobLocation,
+  headers: HeaderMap,
+): Promise<Answer> {
+  const { digest, sizeBytes: size } = location;
+  const isHead = request.method === "HEAD";
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
     return { status: 304, headers };
   }

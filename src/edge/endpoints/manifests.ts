@@ -5,6 +5,7 @@ import { entityTag, isNoneMatchSatisfiedBy, parseContentLength } from "../../oci
 import { maxManifestBytes } from "../../oci/manifest.ts";
 import { mediaTypeOfHeader } from "../../oci/media-type.ts";
 import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
+import type { Cached } from "../../oci/upstream.ts";
 import {
   deleteManifest,
   deleteTag,
@@ -13,10 +14,14 @@ import {
   readManifestContent,
   resolveTag,
   statManifest,
+  type TagAnswer,
 } from "../../registry/manifests.ts";
+import { fetchManifest, resolveCachedTag } from "../../registry/upstreams/manifests.ts";
+import type { ManifestStat } from "../../rpc/api.ts";
 import { bodyBudgetOf, readBody } from "../body.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
-import { contentHeaders } from "../respond.ts";
+import { contentHeaders, isRefusal } from "../respond.ts";
+import { cachedPull } from "./upstream-blobs.ts";
 
 type Reference = { tag: Tag; digest?: undefined } | { tag?: undefined; digest: Digest };
 
@@ -34,21 +39,58 @@ function parseReference(text = ""): Result<{ reference: Reference }> {
 
 /** Serves a manifest. */
 export async function pullManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, repository, access, params } = context;
+  const { request, repository, access, params, cached } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return parsed;
-  const { reference } = parsed;
-  if (reference.digest === undefined) return pullTag(context, reference.tag, false);
-  return serve(context, reference.digest, request.method === "HEAD" && access.may("push", repository));
+  const { tag, digest } = parsed.reference;
+  if (cached !== undefined) return pullCachedManifest(context, cached, parsed.reference);
+  if (digest === undefined) return pullTag(context, tag, false);
+  return serve(context, digest, request.method === "HEAD" && access.may("push", repository));
+}
+
+/** Serves a manifest of a cached repository. One that was pushed before its name was an upstream's is served as any other. */
+async function pullCachedManifest(
+  context: RepositoryContext,
+  cached: Cached,
+  { tag, digest }: Reference,
+): Promise<Answer> {
+  const { registry, waitUntil } = context;
+  const pull = cachedPull(context, cached);
+  if (tag !== undefined) {
+    const resolved = await resolveCachedTag(registry, pull, tag, waitUntil);
+    if (!resolved.ok) return resolved;
+    return resolved.answer === "ordinary"
+      ? pullTag(context, tag, false)
+      : serveTag(context, tag, resolved.answer);
+  }
+  const here = await serve(context, digest, false);
+  if (!isRefusal(here) || here.error !== "MANIFEST_UNKNOWN") return here;
+  const fetched = await fetchManifest(registry, pull, digest);
+  if (!fetched.ok) return fetched;
+  return fetched.content === undefined
+    ? serve(context, digest, false)
+    : serveContent(context, fetched.content);
 }
 
 /** Serves the manifest of a tag. `isRepeated`: the manifest that the tag resolved to the first time did not exist. */
 async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean): Promise<Answer> {
-  const { request, registry, repository, access, waitUntil } = context;
+  const { registry, repository, access, waitUntil } = context;
   const acceptStale = !access.may("push", repository);
   const resolved = await resolveTag(registry, repository, tag, { acceptStale, isRepeated, waitUntil });
   if (!resolved.ok) return resolved;
-  const { digest, stat, isStale } = resolved;
+  const answer = await serveTag(context, tag, resolved);
+  // The tag moved and its manifest was deleted after the tag was resolved or its row was replicated.
+  if (!isRefusal(answer) || answer.error !== "MANIFEST_UNKNOWN") return answer;
+  return isRepeated ? failure("UNAVAILABLE") : pullTag(context, tag, true);
+}
+
+/** Serves the manifest that a tag points at. `content`: the manifest, if it is at hand. */
+async function serveTag(
+  context: RepositoryContext,
+  tag: Tag,
+  { digest, stat, isStale, content: known }: TagAnswer & { content?: ManifestContent },
+): Promise<Answer> {
+  const { request, registry, repository } = context;
   const headers: HeaderMap = {
     ...contentHeaders(digest, stat?.mediaType ?? "", "revalidate"),
     ...(isStale ? { Warning: '110 - "Response is Stale"' } : {}),
@@ -61,9 +103,11 @@ async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean
     noteUse(context, digest, tag);
     return { status: 200, headers, contentLength: stat.sizeBytes };
   }
-  const content = await readManifestContent(registry, repository, digest);
-  // The tag moved and its manifest was deleted after the tag was resolved or its row was replicated.
-  if (!content.ok) return isRepeated ? failure("UNAVAILABLE") : pullTag(context, tag, true);
+  const content =
+    known === undefined
+      ? await readManifestContent(registry, repository, digest)
+      : ({ ok: true, ...known } as const);
+  if (!content.ok) return content;
   noteUse(context, digest, tag);
   notePull(context, content, tag);
   return { status: 200, headers: { ...headers, "Content-Type": content.mediaType }, body: content.bytes };
@@ -71,14 +115,18 @@ async function pullTag(context: RepositoryContext, tag: Tag, isRepeated: boolean
 
 /** Serves a manifest by digest. `mustBeCurrent`: a client that may push relies on the answer. */
 async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: boolean): Promise<Answer> {
-  const { request, registry, repository } = context;
+  const { registry, repository } = context;
   const found = mustBeCurrent
     ? await statManifest(registry, repository, digest)
     : await readManifestContent(registry, repository, digest);
-  if (!found.ok) return found;
-  const headers = contentHeaders(digest, found.mediaType, "immutable");
-  noteUse(context, digest, undefined);
-  if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
+  return found.ok ? serveContent(context, found) : found;
+}
+
+/** Serves a manifest that was found by its digest. */
+function serveContent(context: RepositoryContext, found: ManifestContent | ManifestStat): Answer {
+  const headers = contentHeaders(found.digest, found.mediaType, "immutable");
+  noteUse(context, found.digest, undefined);
+  if (isNoneMatchSatisfiedBy(context.request.headers.get("If-None-Match"), entityTag(found.digest))) {
     return { status: 304, headers };
   }
   if (!("bytes" in found)) return { status: 200, headers, contentLength: found.sizeBytes };

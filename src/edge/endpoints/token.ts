@@ -8,6 +8,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import { isKnownToBeRegistered } from "../../registry/ledgers.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { type AuditEvent, audit } from "../auth/audit.ts";
@@ -163,13 +164,13 @@ async function grantEntry(context: Context, asked: AccessEntry): Promise<AccessE
   // The list shows only what its caller may pull.
   if (type === "registry") return includesCatalog([asked]) ? { type, name, actions: ["*"] } : undefined;
   if (type !== "repository") return undefined;
-  const repository = name as RepositoryName;
+  const repository = canonicalName(context.registry.settings.upstreams, name as RepositoryName);
   const wanted = verbsOf(actions);
   const allowed = wanted.filter((verb) => context.access.may(verb, repository));
   const isPullLeft = wanted.includes("pull") && !allowed.includes("pull");
   if (isPullLeft && (await mayEverybodyPull(context, repository))) allowed.push("pull");
   const denied = wanted.filter((verb) => !allowed.includes(verb));
-  return { type, name, actions: allowed, ...(denied.length === 0 ? {} : { denied }) };
+  return { type, name: repository, actions: allowed, ...(denied.length === 0 ? {} : { denied }) };
 }
 
 /** Writes into the audit log to whom write access was granted, and to whom it was denied. */

@@ -10,6 +10,7 @@ import {
   parseDigest,
   parseRepositoryName,
 } from "../../oci/reference.ts";
+import { canonicalName } from "../../oci/upstream.ts";
 import { checkName } from "../../registry/policies.ts";
 import { type NamedSession, newSession, readSession, signSession } from "../../registry/sessions.ts";
 import {
@@ -45,8 +46,9 @@ async function mountOrOpen(
   const { registry, repository } = context;
   const digest = parseDigest(mount);
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: mount });
-  const from = fromText ? parseRepositoryName(fromText) : undefined;
-  if (fromText && from === undefined) return failure("NAME_INVALID", { from: fromText });
+  const named = fromText ? parseRepositoryName(fromText) : undefined;
+  if (fromText && named === undefined) return failure("NAME_INVALID", { from: fromText });
+  const from = named && canonicalName(registry.settings.upstreams, named);
   const source =
     from === undefined
       ? { patternSets: context.access.grantSets.map((grants) => patternsFor("pull", grants)) }

@@ -18,6 +18,7 @@ import { sessionHandlers } from "../endpoints/api/session.ts";
 import { tagHandlers } from "../endpoints/api/tags.ts";
 import { tokenHandlers } from "../endpoints/api/tokens.ts";
 import { uploadHandlers } from "../endpoints/api/uploads.ts";
+import { upstreamHandlers } from "../endpoints/api/upstreams.ts";
 import { usageHandlers } from "../endpoints/api/usage.ts";
 import { viewHandlers } from "../endpoints/api/views.ts";
 import { webhookHandlers } from "../endpoints/api/webhooks.ts";
@@ -41,6 +42,7 @@ export const handlers: { [Name in ResourceName]: HandlersOf<(typeof contract)[Na
   keys: keyHandlers,
   gc: gcHandlers,
   uploads: uploadHandlers,
+  upstreams: upstreamHandlers,
   usage: usageHandlers,
   scrub: scrubHandlers,
   replica: replicaHandlers,

@@ -38,10 +38,15 @@ const staysInMemory = new Set([
   "Search",
   "Webhooks",
   "WebhookQueue",
+  "Fetch",
+  "Upstream",
 ]);
 
-/** The last two describe the data directory, and hold the secret that requests of the local server carry. */
-const fromEnvironment = [...variableNames, "MACHINE", "CHANNEL_SECRET"];
+/**
+ * The last three hold the credentials for upstreams, describe the data directory, and hold the secret that requests of
+ * the local server carry.
+ */
+const fromEnvironment = [...variableNames, "UPSTREAM_CREDENTIALS", "MACHINE", "CHANNEL_SECRET"];
 
 /**
  * V8 collects garbage on the main thread alone. Its collector for C++ objects otherwise waits for the threads of V8's

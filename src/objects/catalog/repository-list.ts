@@ -14,7 +14,8 @@ const tagPullsKeptMs = 365 * day;
 /** Of how many tags of a repository the pulls are kept: who may push makes as many tags as they like. */
 const maxPulledTags = 1000;
 
-const columns = "name, visibility, description, pulls, last_pulled_at AS lastPulledAtMs, used_day AS usedDay";
+const columns =
+  "name, visibility, description, kind, pulls, last_pulled_at AS lastPulledAtMs, used_day AS usedDay";
 
 /** The rows of repositories in SQL. */
 export class RepositoryList {
@@ -25,14 +26,19 @@ export class RepositoryList {
   }
 
   /** Lists a repository, or changes what is said of it. `usedDay`: when it was last used, counted from 1970. */
-  put(tx: Tx, { name, visibility, description }: RepositoryInfo, usedDay: number | undefined): void {
+  put(
+    tx: Tx,
+    { name, visibility, description, kind = null }: RepositoryInfo,
+    usedDay: number | undefined,
+  ): void {
     tx.write(
-      `INSERT INTO repositories (name, visibility, description, used_day) VALUES (?, ?, ?, ?)
+      `INSERT INTO repositories (name, visibility, description, kind, used_day) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET visibility = excluded.visibility, description = excluded.description,
-         used_day = excluded.used_day`,
+         kind = excluded.kind, used_day = excluded.used_day`,
       name,
       visibility,
       description,
+      kind,
       usedDay ?? null,
     );
   }

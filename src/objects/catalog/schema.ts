@@ -114,7 +114,6 @@ const versions = `
 
 /** The day on which a repository was last used, counted from 1970, as its ledger said. */
 const daysOfUse = "ALTER TABLE repositories ADD COLUMN used_day INTEGER;";
-
 /** Names whose ledgers keep content that was deleted with a repository, and can be restored. */
 const deletedRepositories = "CREATE TABLE deleted_repositories (name TEXT PRIMARY KEY) WITHOUT ROWID;";
 
@@ -131,6 +130,9 @@ const policies = `
   CREATE TABLE waiting_runs (repository TEXT PRIMARY KEY, since INTEGER NOT NULL, run TEXT NOT NULL) WITHOUT ROWID;
 `;
 
+/** Which repositories are cached ones. */
+const kinds = "ALTER TABLE repositories ADD COLUMN kind TEXT;";
+
 /** The tables of the catalog. */
 export const catalogSchema: Schema = [
   tables,
@@ -145,4 +147,5 @@ export const catalogSchema: Schema = [
   deletedRepositories,
   knownObjects,
   policies,
+  kinds,
 ];

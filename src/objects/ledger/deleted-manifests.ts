@@ -171,6 +171,13 @@ export class DeletedManifests implements Feature {
     }
   }
 
+  /** Deletes a manifest for good, without the grace in which it can be restored. Error: `MANIFEST_UNKNOWN`. */
+  removeForGood(tx: Tx, digest: Digest, origin: Origin, reason: string): Result {
+    const removed = this.remove(tx, digest, origin, reason);
+    if (removed.ok) this.#purge(tx, [{ id: digest, at: 0 }]);
+    return removed;
+  }
+
   /** Ends the grace of at most `limit` deleted manifests, so that they are purged now. Returns the number. */
   endGrace(tx: Tx, limit: number): number {
     return this.#host.due.hasten(tx, purgeJob, limit);

@@ -51,10 +51,12 @@ export type Generation = {
   untilMs: number;
   schema: number;
   restorer: string | null;
+  /** Whether it was a cached repository. */
+  kind: "cache" | null;
 };
 
 const columns = `number, visibility, description, deleted_at AS deletedAtMs, actor, until AS untilMs, schema,
-  restorer`;
+  restorer, kind`;
 
 /** The features that a deletion of the repository changes. */
 type Features = {
@@ -134,9 +136,9 @@ export class Generations implements Feature {
     const until = now + settings.gcGraceMs;
     // The job of a generation that was being restored is cleared; it can be restored again.
     tx.write("UPDATE generations SET restorer = NULL");
-    const add = `INSERT INTO generations (number, visibility, description, deleted_at, actor, until, schema)
-      VALUES (?, ?, ?, ?, ?, ?, ?)`;
-    tx.write(add, number, visibility, description, now, origin.actor, until, schema);
+    const add = `INSERT INTO generations (number, visibility, description, deleted_at, actor, until, schema, kind)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
+    tx.write(add, number, visibility, description, now, origin.actor, until, schema, meta.kind ?? null);
     due.set(tx, removeJob, `${number} 0`, until);
     this.#endGraceOf(tx, `number <= ${number - maxGenerations}`);
     for (const { kind } of replicatedKinds) this.#markPage(tx, number, kind, "");

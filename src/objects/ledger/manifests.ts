@@ -224,12 +224,13 @@ export class Manifests implements Feature {
   }
 
   /** Emits one event per tag, even if nothing changed: a repeated push may be meant to trigger another deployment. */
-  #recordPush(tx: Tx, { digest, bytes, facts, tags, origin }: NewManifest): void {
+  #recordPush(tx: Tx, { digest, bytes, facts, tags, origin, isFetched }: NewManifest): void {
     const { mediaType } = facts;
+    const type = isFetched === true ? "upstream.fetch" : "manifest.push";
     const references = describeReferences(bytes, mediaType);
     const target = { digest, mediaType, sizeBytes: bytes.byteLength, references };
-    for (const tag of tags) this.#events.record(tx, "manifest.push", origin, { ...target, tag });
-    if (tags.length === 0) this.#events.record(tx, "manifest.push", origin, target);
+    for (const tag of tags) this.#events.record(tx, type, origin, { ...target, tag });
+    if (tags.length === 0) this.#events.record(tx, type, origin, target);
   }
 
   /** Deletes a manifest but not its bytes; returns its references and its subject. */

@@ -13,6 +13,7 @@ import { applySchema } from "../schema.ts";
 import type { Tx } from "../sql.ts";
 import { BacklogReports } from "./backlog.ts";
 import { Blobs } from "./blobs.ts";
+import { CachedContent } from "./cache.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
 import { Facts } from "./facts.ts";
@@ -61,7 +62,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
-  const policies = new Policies(host);
+  const policies = new Policies(host, () => repository.meta?.kind === "cache");
   const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host, policies);
@@ -73,6 +74,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const rereading = new Rereading(host, manifests, blobs, outbox);
   const shared = { policies, manifests, rereading, tags, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
+  const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
   const held = new HeldTags(host, tags);
   const runs = new RetentionRuns(host);
   const exists = () => repository.meta?.isFounded === true;
@@ -111,6 +113,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     runs,
     held,
     uses,
+    cache,
     scrub,
     rebuilding,
     events,
@@ -126,6 +129,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     registration,
     facts,
     uses,
+    cache,
     deleted,
     guarded,
     retention,

@@ -26,9 +26,10 @@ export abstract class PolicedLedger
     if (this.exists) this.change(undefined, (tx) => this.parts.policies.adopt(tx, policy));
   }
 
-  async tryPolicy({ policy }: AppliedPolicy, limit: number): Promise<Result<{ trial: Trial }>> {
+  async tryPolicy(tried: AppliedPolicy, limit: number): Promise<Result<{ trial: Trial }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     const { retention, policies } = this.parts;
+    const policy = policies.holding(tried.policy);
     const verdicts = retention.verdicts(policy);
     const going = verdicts.filter(({ stays }) => !stays);
     const staying = verdicts.filter(({ stays }) => stays);
@@ -49,11 +50,12 @@ export abstract class PolicedLedger
   }
 
   async explainPolicy(
-    { policy }: AppliedPolicy,
+    explained: AppliedPolicy,
     tag: Tag | undefined,
   ): Promise<Result<{ report: PolicyReport }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     const { retention, policies } = this.parts;
+    const policy = policies.holding(explained.policy);
     const { waiting, last: lastRun } = this.parts.runs;
     const { nextRunAtMs } = policies;
     const found = tag === undefined ? undefined : retention.verdicts(policy).find((each) => each.tag === tag);

@@ -38,8 +38,17 @@ export class Policies implements Feature {
   readonly #host: LedgerHost;
   #known: AppliedPolicy | undefined;
 
-  constructor(host: LedgerHost) {
+  readonly #isCache: () => boolean;
+
+  /** `isCache`: whether the repository is one of an upstream that is cached. */
+  constructor(host: LedgerHost, isCache: () => boolean) {
     this.#host = host;
+    this.#isCache = isCache;
+  }
+
+  /** What holds of a policy here: a cached repository is under none, as its upstream decides. */
+  holding(policy: Policy): Policy {
+    return this.#isCache() ? noPolicy : policy;
   }
 
   /** What holds, and by which version of the document; version 0 if there never was one. */
@@ -79,7 +88,7 @@ export class Policies implements Feature {
 
   /** What holds. */
   get policy(): Policy {
-    return this.applied.policy;
+    return this.holding(this.applied.policy);
   }
 
   /** What was sent, or what is known if that is newer. */

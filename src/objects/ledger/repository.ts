@@ -27,6 +27,8 @@ export type Meta = RepositoryInfo & {
   isListedAsPublic: boolean;
   /** The last day on which anything of it was used, counted from 1970. */
   usedDay: number | undefined;
+  /** When a cached repository was created, in milliseconds since 1970; 0 for others. */
+  born: number;
 };
 
 type MetaRow = { key: "name"; value: RepositoryName } | { key: Exclude<MetaKey, "name">; value: string };
@@ -40,7 +42,9 @@ type MetaKey =
   | "untagged-ttl"
   | "used-day"
   | "registration"
-  | "listed-as-public";
+  | "listed-as-public"
+  /** Only of a cached repository: when it was created. */
+  | "cache-born";
 
 /** The repository's record. */
 export class RepositoryRecord implements Feature {
@@ -112,8 +116,9 @@ ${DueTable.schema}`,
   }
 
   /** Creates the repository as it was before it was deleted. */
-  refound(tx: Tx, before: Pick<RepositoryInfo, "visibility" | "description">, origin: Origin): void {
+  refound(tx: Tx, before: Pick<RepositoryInfo, "visibility" | "description" | "kind">, origin: Origin): void {
     this.found(tx, origin);
+    if (before.kind === "cache") this.write(tx, "cache-born", String(this.#host.clock.now()));
     const empty = { name: this.name(), visibility: "private", description: "" } as const;
     const { visibility, description } = before;
     this.change(tx, empty, { visibility, description }, origin);
@@ -138,7 +143,9 @@ ${DueTable.schema}`,
 
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */
   endGeneration(tx: Tx, { generation }: Meta, origin: Origin): void {
-    tx.write("DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description', 'used-day')");
+    tx.write(
+      "DELETE FROM meta WHERE key IN ('founded', 'visibility', 'description', 'used-day', 'cache-born')",
+    );
     this.write(tx, "generation", String(generation + 1));
     this.#events.record(tx, "repository.delete", origin, {});
     this.announceLater(tx);
@@ -164,11 +171,11 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { name, visibility, description, isFounded, usedDay, keepsDeleted } = told;
+    const { isFounded, generation: _, usedDay, keepsDeleted, ...info } = told;
     const catalog = catalogStub(env);
     await (isFounded
-      ? catalog.putRepository({ name, visibility, description }, usedDay, keepsDeleted)
-      : catalog.removeRepository(name, keepsDeleted));
+      ? catalog.putRepository(info, usedDay, keepsDeleted)
+      : catalog.removeRepository(info.name, keepsDeleted));
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -176,9 +183,10 @@ ${DueTable.schema}`,
   /** What the catalog is told. `keepsDeleted`: the ledger still has content that was deleted with the repository. */
   #announcement() {
     if (this.meta === undefined) return undefined;
-    const { name, visibility, description, isFounded, generation, usedDay } = this.meta;
+    const { name, visibility, description, isFounded, generation, usedDay, kind } = this.meta;
     const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations WHERE number > 0 LIMIT 1");
-    return { name, visibility, description, isFounded, generation, usedDay, keepsDeleted };
+    const info = { name, visibility, description, ...(kind && { kind }) };
+    return { ...info, isFounded, generation, usedDay, keepsDeleted };
   }
 }
 
@@ -197,6 +205,8 @@ function readMeta(sql: SqlStorage): Meta {
     registration: numberOf(values.get("registration")),
     isListedAsPublic: values.get("listed-as-public") === "yes",
     usedDay: numberOf(values.get("used-day")),
+    born: Number(values.get("cache-born") ?? 0),
+    ...(values.has("cache-born") ? { kind: "cache" } : {}),
   };
 }
 

@@ -106,6 +106,13 @@ export class Tags implements Feature {
     return new Map(Array.from(found, ({ tag, ...resolved }) => [tag, resolved]));
   }
 
+  /** The sequence number of the last move of a tag, if it was deleted also: 0 if none is remembered. */
+  lastSequence(tag: Tag): number {
+    const query = "SELECT max(sequence) AS sequence FROM tag_history WHERE tag = ?";
+    const last = firstRow<{ sequence: number | null }>(this.#host.sql, query, tag)?.sequence;
+    return this.read(tag)?.sequence ?? last ?? 0;
+  }
+
   /** The tags that point at a digest, in ASCII order. */
   pointingAt(digest: Digest): Tag[] {
     const query = "SELECT tag FROM tags WHERE digest = ? ORDER BY tag";
@@ -215,6 +222,12 @@ export class Tags implements Feature {
     const { actor } = origin;
     logDeletion({ what: "tag", reason: "asked for", repository: this.#host.name(), tag, actor });
     return { ok: true };
+  }
+
+  /** Deletes a tag that the upstream of a cached repository has no more. */
+  removeGone(tx: Tx, tag: Tag, origin: Origin): void {
+    if (!this.move(tx, tag, undefined, origin)) return;
+    logDeletion({ what: "tag", reason: "gone upstream", repository: this.#host.name(), tag });
   }
 
   /** Records that a tag was pushed again with the digest that it had, at most once a day. */

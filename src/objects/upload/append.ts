@@ -130,7 +130,7 @@ export async function storePart(parts: UploadParts, bytes: Uint8Array): Promise<
 }
 
 /** The multipart upload, which the first part opens. */
-async function openMultipart({ storage, store, bucket }: UploadParts): Promise<MultipartUpload> {
+export async function openMultipart({ storage, store, bucket }: UploadParts): Promise<MultipartUpload> {
   const { key, uploadId } = store.read();
   if (uploadId !== null) return { key, uploadId };
   transaction(storage, (tx) => store.keep(tx));

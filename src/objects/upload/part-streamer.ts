@@ -12,6 +12,8 @@ export type PartStreamerOptions = {
   openPart: () => Promise<OpenPart>;
   /** Notes a stored part: it holds the tail, if there was one, and what came after it. */
   addPart: (etag: string, sizeBytes: number) => void;
+  /** How old a part of enough bytes may become, in milliseconds; without it, a part ends by its size alone. */
+  maxPartAgeMs?: number;
 };
 
 /** Less than this becomes the tail, so that many small chunks do not become many small files. */
@@ -25,6 +27,7 @@ export class PartStreamer {
   readonly #options: PartStreamerOptions;
   #part: OpenPart | undefined;
   #partBytes = 0;
+  #partSince = 0;
   /** Whether this request has begun a part: what comes after it goes into parts too. */
   #hasBegun = false;
   #ending: Promise<unknown> | undefined;
@@ -48,9 +51,15 @@ export class PartStreamer {
       for (const piece of [this.#options.readTail(), ...this.#takeLittle()]) await this.#writeToPart(piece);
     }
     await this.#writeToPart(bytes);
-    if (this.#partBytes >= mostPartBytes) await this.#endPart();
+    if (this.#partBytes >= mostPartBytes || this.#isPartOld()) await this.#endPart();
     // The disk always has room, and would keep the runtime from every other request and timer.
     await scheduler.wait(0);
+  }
+
+  #isPartOld(): boolean {
+    const { maxPartAgeMs } = this.#options;
+    if (maxPartAgeMs === undefined || this.#partBytes < leastPartBytes) return false;
+    return performance.now() - this.#partSince >= maxPartAgeMs;
   }
 
   #takeLittle(): Uint8Array[] {
@@ -62,7 +71,10 @@ export class PartStreamer {
 
   async #writeToPart(bytes: Uint8Array): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    this.#part ??= await this.#options.openPart();
+    if (this.#part === undefined) {
+      this.#part = await this.#options.openPart();
+      this.#partSince = performance.now();
+    }
     await this.#part.write(bytes);
     this.#partBytes += bytes.byteLength;
   }

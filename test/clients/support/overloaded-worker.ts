@@ -10,9 +10,11 @@ import worker from "../../../src/worker.ts";
 
 export { BlobShard as Blobs } from "../../../src/objects/blob-shard.ts";
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { Fetch } from "../../../src/objects/fetch.ts";
 export { Ledger as Repository } from "../../../src/objects/ledger.ts";
 export { NameIndex } from "../../../src/objects/name-index.ts";
 export { Search } from "../../../src/objects/search.ts";
+export { Upstream } from "../../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 

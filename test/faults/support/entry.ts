@@ -16,7 +16,9 @@ import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
 export { Catalog } from "../../../src/objects/catalog.ts";
+export { Fetch } from "../../../src/objects/fetch.ts";
 export { Search } from "../../../src/objects/search.ts";
+export { Upstream } from "../../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 

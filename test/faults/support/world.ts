@@ -58,6 +58,9 @@ export class World {
       // Nobody listens: events go to what all worlds share, and end there.
       WEBHOOKS: env.WEBHOOKS,
       WEBHOOK_QUEUES: env.WEBHOOK_QUEUES,
+      // There are no upstreams.
+      FETCHES: env.FETCHES,
+      UPSTREAM_STATES: env.UPSTREAM_STATES,
       ADMIN_PASSWORD: adminPassword,
       TOKEN_TTL: "1h",
       UPLOAD_TTL: "1h",

@@ -2,9 +2,21 @@
 import type { ImageConfig } from "../../../oci/image-config.ts";
 import type { ManifestEntry, TagEntry } from "../../../rpc/manifest-facts.ts";
 import { formatDay } from "../../../units.ts";
+import type { Access } from "../../context.ts";
+
+/**
+ * Fields that name accounts, as a caller sees them: those who have no account do not learn who has one. The name of an
+ * identity of another issuer may contain that of a private repository elsewhere.
+ */
+export function accountsView<Fields extends object>(
+  { credential }: Access,
+  fields: Fields,
+): Fields | Record<never, never> {
+  return credential === "none" ? {} : fields;
+}
 
 /** A manifest, or what a tag points at, without its tags. */
-export function factsView(entry: Omit<ManifestEntry, "tags">) {
+export function factsView(access: Access, entry: Omit<ManifestEntry, "tags">) {
   const { kind, contentBytes, platforms, createdAtMs, pushedBy, usedDay, artifactType, subject } = entry;
   return {
     digest: entry.digest,
@@ -17,19 +29,19 @@ export function factsView(entry: Omit<ManifestEntry, "tags">) {
     ...(platforms === undefined ? {} : { platforms }),
     ...(createdAtMs === undefined ? {} : { createdAt: timeView(createdAtMs) }),
     pushedAt: timeView(entry.pushedAtMs),
-    ...(pushedBy === undefined ? {} : { pushedBy }),
+    ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(usedDay === undefined ? {} : { lastUsed: formatDay(usedDay) }),
   };
 }
 
 /** A tag. */
-export function tagView(entry: TagEntry) {
+export function tagView(access: Access, entry: TagEntry) {
   const { tag, updatedAtMs, updatedBy } = entry;
   return {
     tag,
-    ...factsView(entry),
+    ...factsView(access, entry),
     updatedAt: timeView(updatedAtMs),
-    ...(updatedBy === undefined ? {} : { updatedBy }),
+    ...accountsView(access, updatedBy === undefined ? {} : { updatedBy }),
   };
 }
 

@@ -15,7 +15,7 @@ export const manifestHandlers: HandlersOf<typeof manifests> = {
       const listed = await listManifests(call, call.page);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const views = entries.map((entry) => ({ ...factsView(entry), tags: entry.tags }));
+      const views = entries.map((entry) => ({ ...factsView(call.access, entry), tags: entry.tags }));
       return { status: 200, body: { manifests: views }, next: more ? entries.at(-1)?.digest : undefined };
     },
   },
@@ -26,8 +26,11 @@ export const manifestHandlers: HandlersOf<typeof manifests> = {
       const { manifest, config } = found;
       const { tags, indexes } = manifest;
       const shown = config === undefined ? {} : { config: configView(config) };
-      const manifests = manifest.manifests.map(factsView);
-      return { status: 200, body: { ...factsView(manifest), tags, manifests, indexes, ...shown } };
+      const manifests = manifest.manifests.map((each) => factsView(call.access, each));
+      return {
+        status: 200,
+        body: { ...factsView(call.access, manifest), tags, manifests, indexes, ...shown },
+      };
     },
   },
   "/repositories/{name}/manifests/{digest}/content": {

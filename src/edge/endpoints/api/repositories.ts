@@ -2,31 +2,45 @@
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
 import { verbs } from "../../../oci/grant.ts";
-import { changeRepository, deleteRepository, listRepositories } from "../../../registry/repositories.ts";
-import type { ListedRepository } from "../../../rpc/api.ts";
+import { addressByName } from "../../../oci/upstream.ts";
+import type { Registry } from "../../../registry/registry.ts";
+import {
+  changeRepository,
+  deleteRepository,
+  listRepositories,
+  visibilityOf,
+} from "../../../registry/repositories.ts";
+import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
 import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
-import { eventOrigin } from "../../context.ts";
+import { type Access, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
+import { accountsView } from "./facts.ts";
 
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
 
-function view({ name, visibility, description, pulls, lastPulledAtMs, usedDay }: ListedRepository) {
+function viewSettings({ settings }: Registry, { name, visibility, description, kind }: RepositoryInfo) {
+  const isOrphaned = addressByName(settings.upstreams, name)?.cached === undefined;
+  const cached = isOrphaned ? ("orphaned" as const) : ("upstream" as const);
+  return { name, visibility, description, ...(kind === "cache" ? { cached } : {}) };
+}
+
+function view(registry: Registry, repository: ListedRepository) {
+  const { pulls, lastPulledAtMs, usedDay } = repository;
   return {
-    name,
-    visibility,
-    description,
+    ...viewSettings(registry, repository),
     pulls,
     ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
     ...(usedDay === null ? {} : { lastUsed: formatDay(usedDay) }),
   };
 }
 
-function summaryView({ pushedAtMs, ...summary }: RepositorySummary) {
+function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositorySummary) {
   return {
     ...summary,
+    ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
   };
 }
@@ -37,7 +51,11 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       const { registry, query, page } = call;
       const mayPull = await pullGrants(call);
       const { entries, more, last } = await listRepositories(registry, query.query ?? "", page, mayPull);
-      return { status: 200, body: { repositories: entries.map(view) }, next: more ? last : undefined };
+      return {
+        status: 200,
+        body: { repositories: entries.map((each) => view(registry, each)) },
+        next: more ? last : undefined,
+      };
     },
   },
   "/repositories/{name}": {
@@ -49,19 +67,25 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
         registry.ledger(repository).summary(),
       ]);
       if (listed === undefined || summary === undefined) return failure("NAME_UNKNOWN", { repository });
+      const visibility = visibilityOf(registry.settings, repository, listed);
       const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
       // Whoever is here may pull, if only because it is public.
       const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
-      return { status: 200, body: { ...view(listed), ...summaryView(summary), may, tagPulls } };
+      const viewed = view(registry, { ...listed, visibility });
+      return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, tagPulls } };
     },
 
     PATCH: async (call) => {
       const { registry, repository, body: change } = call;
       const changed = await changeRepository(registry, repository, change, eventOrigin(call));
       if (!changed.ok) return changed;
-      return { status: 200, body: changed.info, audited: { detail: JSON.stringify(change) } };
+      return {
+        status: 200,
+        body: viewSettings(registry, changed.info),
+        audited: { detail: JSON.stringify(change) },
+      };
     },
 
     DELETE: async (call) => {

@@ -6,6 +6,7 @@ import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import type { Access } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
+import { accountsView } from "./facts.ts";
 
 export const searchHandlers: HandlersOf<typeof searchContract> = {
   "/search": {
@@ -15,7 +16,11 @@ export const searchHandlers: HandlersOf<typeof searchContract> = {
       const wanted = { text: q, type, kind, platform, visibility, order: sort, ...page };
       const readable = { patterns: pullPatterns(access), mayPull: await pullGrants(call) };
       const { repositories, tags, next } = await search(registry, wanted, readable);
-      return { status: 200, body: { repositories: repositories.map(view), tags }, next };
+      return {
+        status: 200,
+        body: { repositories: repositories.map((entry) => view(access, entry)), tags },
+        next,
+      };
     },
   },
   "/search/rebuild": {
@@ -33,13 +38,13 @@ function pullPatterns({ grantSets }: Access): string[][] {
   );
 }
 
-function view(entry: FoundRepository) {
+function view(access: Access, entry: FoundRepository) {
   const { sizeBytes, pushedAtMs, pushedBy, usedDay, lastPulledAtMs, ...rest } = entry;
   return {
     ...rest,
     size: sizeBytes,
     ...(pushedAtMs === null ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
-    ...(pushedBy === null ? {} : { pushedBy }),
+    ...accountsView(access, pushedBy === null ? {} : { pushedBy }),
     ...(usedDay === null ? {} : { lastUsed: formatDay(usedDay) }),
     ...(lastPulledAtMs === null ? {} : { lastPulledAt: new Date(lastPulledAtMs).toISOString() }),
   };

@@ -4,13 +4,13 @@ import { failure } from "../../../oci/errors.ts";
 import type { TagOrder } from "../../../oci/version-order.ts";
 import { type Asked, describeTag, describeTags, findTags } from "../../../registry/facts.ts";
 import { restoreTag, tagHistory } from "../../../registry/restore.ts";
-import { eventOrigin } from "../../context.ts";
+import { type Context, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
-import { tagView } from "./facts.ts";
+import { accountsView, tagView } from "./facts.ts";
 
 /** A page of tags in another order than that of their names, or by a part of their names. `last` is a position. */
 async function searchTags(
-  asked: Asked,
+  asked: Asked & Pick<Context, "access">,
   { query = "", sort = "name" }: { query?: string | undefined; sort?: TagOrder | undefined },
   { last, limit }: { last: string; limit: number },
 ) {
@@ -18,7 +18,10 @@ async function searchTags(
   if (!Number.isSafeInteger(offset) || offset < 0) return failure("PAGE_INVALID");
   const found = await findTags(asked, { query, order: sort, offset, limit });
   if (!found.ok) return found;
-  const tags = found.entries.map((entry) => ({ ...tagView(entry), referrers: entry.referrers }));
+  const tags = found.entries.map((entry) => ({
+    ...tagView(asked.access, entry),
+    referrers: entry.referrers,
+  }));
   return { status: 200 as const, body: { tags }, next: found.next?.toString() };
 }
 
@@ -32,7 +35,7 @@ export const tagHandlers: HandlersOf<typeof tags> = {
       const { entries, more } = listed.page;
       return {
         status: 200,
-        body: { tags: entries.map(tagView) },
+        body: { tags: entries.map((entry) => tagView(call.access, entry)) },
         next: more ? entries.at(-1)?.tag : undefined,
       };
     },
@@ -44,17 +47,18 @@ export const tagHandlers: HandlersOf<typeof tags> = {
       if (!found.ok) return found;
       const { tags, indexes } = found.manifest;
       const otherTags = tags.filter((each) => each !== tag);
-      return { status: 200, body: { ...tagView(found.tag), otherTags, indexes } };
+      return { status: 200, body: { ...tagView(call.access, found.tag), otherTags, indexes } };
     },
   },
   "/repositories/{name}/tags/{tag}/history": {
-    GET: async ({ registry, repository, params, page }) => {
+    GET: async ({ registry, repository, params, page, access }) => {
       const listed = await tagHistory(registry, repository, params.tag, page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
       const history = entries.map(({ sequence, atMs, actor, reason, from, to }) => {
         const time = new Date(atMs).toISOString();
-        return { sequence, time, actor, ...(reason === null ? {} : { reason }), from, to };
+        const why = reason === null ? {} : { reason };
+        return { sequence, time, actor: "", ...accountsView(access, { actor }), ...why, from, to };
       });
       const next = more ? entries.at(-1)?.sequence.toString() : undefined;
       return { status: 200, body: { history }, next };

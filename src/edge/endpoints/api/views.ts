@@ -5,13 +5,14 @@ import type { ListedContent } from "../../../oci/manifest-content.ts";
 import { parseDigest, parseTag } from "../../../oci/reference.ts";
 import { type ContentView, type LayerView, viewReference } from "../../../registry/views.ts";
 import type { ReferrerView } from "../../../rpc/ledger-views.ts";
+import type { Access } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
-import { configView, factsView, tagView } from "./facts.ts";
+import { accountsView, configView, factsView, tagView } from "./facts.ts";
 
 export const viewHandlers: HandlersOf<typeof views> = {
   "/repositories/{name}/references/{reference}": {
     GET: async (call) => {
-      const { params, query } = call;
+      const { params, query, access } = call;
       const digest = parseDigest(params.reference);
       const tag = parseTag(params.reference);
       if (digest === undefined && tag === undefined) return failure("TAG_INVALID", { tag: params.reference });
@@ -20,40 +21,43 @@ export const viewHandlers: HandlersOf<typeof views> = {
       if (!found.ok) return found;
       const { view } = found;
       const body = {
-        ...(view.tag === undefined ? {} : { tag: tagView(view.tag) }),
-        content: contentView(view.content),
-        ...(view.image === undefined ? {} : { image: contentView(view.image) }),
+        ...(view.tag === undefined ? {} : { tag: tagView(access, view.tag) }),
+        content: contentView(access, view.content),
+        ...(view.image === undefined ? {} : { image: contentView(access, view.image) }),
       };
       return { status: 200, body };
     },
   },
   "/repositories/{name}/history": {
-    GET: async ({ registry, repository, page }) => {
+    GET: async ({ registry, repository, page, access }) => {
       const listed = await registry.ledger(repository).history(page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const history = entries.map(({ atMs, reason, ...move }) => ({
+      const history = entries.map(({ atMs, actor, reason, ...move }) => ({
         ...move,
         time: new Date(atMs).toISOString(),
+        actor: "",
+        ...accountsView(access, { actor }),
         ...(reason === null ? {} : { reason }),
       }));
       return { status: 200, body: { history }, next: more ? entries.at(-1)?.sequence.toString() : undefined };
     },
   },
   "/repositories/{name}/untagged": {
-    GET: async ({ registry, repository, page }) => {
+    GET: async ({ registry, repository, page, access }) => {
       const listed = await registry.ledger(repository).untagged(page.last, page.limit);
       if (!listed.ok) return listed;
       const { entries, more } = listed.page;
-      const manifests = entries.map((entry) => ({ ...factsView(entry), tags: entry.tags }));
+      const manifests = entries.map((entry) => ({ ...factsView(access, entry), tags: entry.tags }));
       return { status: 200, body: { manifests }, next: more ? entries.at(-1)?.digest : undefined };
     },
   },
 };
 
-function contentView({ manifest, annotations, config, steps, children, referrers, text }: ContentView) {
+function contentView(access: Access, view: ContentView) {
+  const { manifest, annotations, config, steps, children, referrers, text } = view;
   return {
-    ...factsView(manifest),
+    ...factsView(access, manifest),
     tags: manifest.tags,
     indexes: manifest.indexes,
     annotations,
@@ -61,9 +65,9 @@ function contentView({ manifest, annotations, config, steps, children, referrers
     layers: steps.map(layerView),
     children: children.map(({ manifest: known, ...child }) => ({
       ...listedView(child),
-      ...(known === undefined ? {} : { manifest: factsView(known) }),
+      ...(known === undefined ? {} : { manifest: factsView(access, known) }),
     })),
-    referrers: referrers.map(referrerView),
+    referrers: referrers.map((each) => referrerView(access, each)),
     ...(text === undefined ? {} : { text }),
   };
 }
@@ -84,14 +88,14 @@ type ReferrerAnswer = ReturnType<typeof factsView> & {
   referrers: ReferrerAnswer[];
 };
 
-function referrerView(entry: ReferrerView): ReferrerAnswer {
+function referrerView(access: Access, entry: ReferrerView): ReferrerAnswer {
   const { by, tag, annotations, layers, referrers } = entry;
   return {
-    ...factsView(entry),
+    ...factsView(access, entry),
     by,
     ...(tag === undefined ? {} : { tag }),
     annotations,
     layers: layers.map(listedView),
-    referrers: referrers.map(referrerView),
+    referrers: referrers.map((each) => referrerView(access, each)),
   };
 }
