@@ -1,6 +1,5 @@
 /** A ledger in memory with a policy: for tests of what policies do to tags and manifests. */
 import assert from "node:assert/strict";
-import { scheduler } from "node:timers/promises";
 import type { Env } from "../../src/bindings.ts";
 import { jobsOf } from "../../src/objects/ledger/feature.ts";
 import { readRows } from "../../src/objects/sql.ts";
@@ -13,8 +12,8 @@ import { day } from "../../src/units.ts";
 import { configType, content, describe, imageManifest, layerType } from "./content.ts";
 import { memoryLedger } from "./ledger.ts";
 
-// As in the runtime of the objects.
-Object.assign(globalThis, { scheduler });
+// As in the runtime of the objects, but nobody waits.
+Object.assign(globalThis, { scheduler: { wait: async () => {} } });
 
 const repository = "team/app" as RepositoryName;
 export const origin = { ...registryItself, actor: "builder" };

@@ -23,6 +23,9 @@ import type { Tags } from "./tags.ts";
 /** The job that tells the catalog whether a run waits. */
 const tellJob = "tell-waiting";
 
+/** How long a run pauses after each batch, in milliseconds. */
+const pauseMs = 25;
+
 /** How many tags are removed in a transaction. Each is about ten rows. */
 const batchTags = 16;
 
@@ -125,8 +128,8 @@ export class Retention implements Feature {
       });
       this.#decision = decision;
     }
-    // Lets other calls run.
-    await scheduler.wait(0);
+    // Lets other calls run: an answer waits until what was written before it is on disk.
+    await scheduler.wait(pauseMs);
   }
 
   /**
