@@ -140,19 +140,11 @@ test("the API says how often repositories and tags are pulled", async () => {
   await registry.must(200, "GET", "/v2/team/popular/manifests/old", { as: builder });
   await scrape();
   const answer = await registry.must(200, "GET", "/api/v1/repositories/team/popular", { as: builder });
-  const {
-    pulls,
-    lastPulledAt,
-    lastUsed: _,
-    tagPulls,
-    ...rest
-  } = answer.json<{
+  const { pulls, lastPulledAt, tagPulls } = answer.json<{
     pulls: number;
     lastPulledAt: string;
-    lastUsed?: string;
     tagPulls: { tag: string; pulls: number; lastPulledAt: string }[];
   }>();
-  assert.deepEqual(rest, { name: "team/popular", visibility: "private", description: "" });
   assert.equal(pulls, 3);
   assert.match(lastPulledAt, /^\d{4}-/);
   assert.deepEqual(
