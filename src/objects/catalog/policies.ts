@@ -17,7 +17,10 @@ export class Policies {
 
   /** The document; `undefined` if there never was one. */
   read(): StoredPolicies | undefined {
-    const row = firstRow<PolicyRow>(this.#sql, "SELECT * FROM policies ORDER BY version DESC LIMIT 1");
+    const row = firstRow<PolicyRow>(
+      this.#sql,
+      "SELECT * FROM policies WHERE version = (SELECT max(version) FROM policies)",
+    );
     if (row === undefined) return undefined;
     const { version, rules, put_at: putAtMs, put_by: putBy } = row;
     return { version, rules: JSON.parse(rules), putAtMs, putBy };

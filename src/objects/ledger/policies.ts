@@ -55,7 +55,7 @@ export class Policies implements Feature {
   get applied(): AppliedPolicy {
     if (this.#known !== undefined) return this.#known;
     const { sql } = this.#host;
-    const query = "SELECT version, policy FROM policy";
+    const query = "SELECT version, policy FROM policy WHERE id = 1";
     const row = hasTable(sql, "policy")
       ? firstRow<{ version: number; policy: string }>(sql, query)
       : undefined;
@@ -66,7 +66,7 @@ export class Policies implements Feature {
 
   /** When there was a policy first, in milliseconds since 1970; now, if there was none. */
   get sinceMs(): number {
-    const since = firstRow<{ since: number }>(this.#host.sql, "SELECT since FROM policy")?.since;
+    const since = firstRow<{ since: number }>(this.#host.sql, "SELECT since FROM policy WHERE id = 1")?.since;
     return since ?? this.#host.clock.now();
   }
 
