@@ -11,8 +11,10 @@ test("every command explains itself, alone, in its group and among all", async (
   assert.deepEqual(await call(["help"]), all);
   assert.equal(all.code, 0);
   for (const command of commands) {
-    const { name, arguments: args, isLastOptional = false, flags, readsItself = false } = command;
-    const shown = args.map((each, at) => (isLastOptional && at === args.length - 1 ? `[${each}]` : each));
+    const { name, arguments: args, isLastOptional = false, areAllOptional = false } = command;
+    const { flags, readsItself = false } = command;
+    const isOptional = (at: number) => areAllOptional || (isLastOptional && at === args.length - 1);
+    const shown = args.map((each, at) => (isOptional(at) ? `[${each}]` : each));
     assert(`\n${all.stdout}`.includes(`\n${[name, ...shown].join(" ")}`), name);
     const [group = ""] = name.split(" ");
     if (readsItself) continue;
