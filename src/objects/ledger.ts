@@ -291,11 +291,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
     const { exists } = this;
     const number = generation ?? this.meta.generation - 1;
-    return this.change(undefined, (tx) => {
-      const restored = this.parts.restoring.begin(tx, number, exists, origin);
-      if (restored.ok) this.parts.policies.arm(tx);
-      return restored;
-    });
+    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
   }
 
   async deletions(last: string, limit: number): Promise<DeletionPage> {

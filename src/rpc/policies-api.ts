@@ -2,7 +2,7 @@
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
-import type { AppliedPolicy, Rules, StoredPolicies } from "../policy/document.ts";
+import type { AppliedPolicy, Policy, Rules, StoredPolicies } from "../policy/document.ts";
 import type { Verdict } from "../policy/retention.ts";
 import type { Amount } from "./upkeep.ts";
 
@@ -38,6 +38,8 @@ export type Trial = {
 
 /** What a repository has to do with its policy. */
 export type PolicyReport = {
+  /** What of it holds: nothing, if the repository is a cache. */
+  policy: Policy;
   waiting?: WaitingRun;
   lastRun?: RetentionRun;
   /** When the next run begins; missing if there is none. */

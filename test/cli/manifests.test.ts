@@ -105,6 +105,9 @@ test("what makes no sense to restore is refused", async () => {
     [["team/app", "v1", "--generation", "1"], /--generation is for repositories/],
     [["Team"], /no name of a repository/],
     [["team/app", "v1", "v2"], /restore takes \[REPOSITORY\] \[REFERENCE\]/],
+    [[], /restore takes REPOSITORY \[REFERENCE\], or --since TIME/],
+    [["team/app", "v1", "--since", "1h"], /--since is for all that was deleted/],
+    [["--by", "policy"], /--by goes with --since/],
   ];
   for (const [args, why] of refusals) assertRefused(await call(["restore", ...args], environment), 2, why);
 });

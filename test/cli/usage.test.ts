@@ -11,8 +11,8 @@ test("every command explains itself, alone, in its group and among all", async (
   assert.deepEqual(await call(["help"]), all);
   assert.equal(all.code, 0);
   for (const command of commands) {
-    const { name, arguments: args, flags, readsItself = false } = command;
-    const { isLastOptional = false, areAllOptional = false } = command;
+    const { name, arguments: args, isLastOptional = false, areAllOptional = false } = command;
+    const { flags, readsItself = false } = command;
     const isOptional = (at: number) => areAllOptional || (isLastOptional && at === args.length - 1);
     const shown = args.map((each, at) => (isOptional(at) ? `[${each}]` : each));
     assert(`\n${all.stdout}`.includes(`\n${[name, ...shown].join(" ")}`), name);

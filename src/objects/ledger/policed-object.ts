@@ -61,6 +61,7 @@ export abstract class PolicedLedger
     const found = tag === undefined ? undefined : retention.verdicts(policy).find((each) => each.tag === tag);
     const { state: _, ...verdict } = found ?? { state: undefined };
     const report: PolicyReport = {
+      policy,
       ...(waiting === undefined ? {} : { waiting }),
       ...(lastRun === undefined ? {} : { lastRun }),
       ...(nextRunAtMs === undefined ? {} : { nextRunAtMs }),

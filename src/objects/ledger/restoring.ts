@@ -15,6 +15,7 @@ import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } fro
 import type { Generation, Generations } from "./generations.ts";
 import { forgetDeletion } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
+import type { Policies } from "./policies.ts";
 import type { RepositoryRecord } from "./repository.ts";
 import { rereadJob, restoreJob } from "./reread.ts";
 import type { Tags } from "./tags.ts";
@@ -38,6 +39,7 @@ const bytesOfReference = 1000;
 
 /** The features that a restoration changes. */
 type Features = {
+  policies: Policies;
   repository: RepositoryRecord;
   generations: Generations;
   outbox: Outbox;
@@ -79,10 +81,11 @@ export class Restoring implements Feature {
    */
   begin(tx: Tx, number: number, exists: boolean, origin: Origin): Result<RestoredRepository> {
     const { clock, due } = this.#host;
-    const { generations, repository } = this.#features;
+    const { generations, repository, policies } = this.#features;
     const generation = generations.find(number);
     if (generation === undefined) return failure("DELETION_UNKNOWN", { generation: number });
     if (!exists) repository.refound(tx, generation, origin);
+    policies.arm(tx);
     if (generation.restorer === null) {
       const restorer = JSON.stringify(origin);
       tx.write("UPDATE generations SET restorer = ? WHERE number = ?", restorer, number);

@@ -77,8 +77,8 @@ export const policyHandlers: HandlersOf<typeof policies> = {
       const applied = await policyOf(registry, repository);
       const explained = await registry.ledger(repository).explainPolicy(applied, query.tag);
       if (!explained.ok) return explained;
-      const { version, policy } = applied;
       const { report } = explained;
+      const { policy } = report;
       if (query.tag !== undefined && report.verdict === undefined)
         return failure("MANIFEST_UNKNOWN", { tag: query.tag });
       const breaks = { name: refusedName(policy, repository) !== undefined, tags: report.refusedTags };
@@ -86,7 +86,7 @@ export const policyHandlers: HandlersOf<typeof policies> = {
       return {
         status: 200,
         body: {
-          version,
+          version: applied.version,
           ...sectionsOf(policy),
           retention: retentionView(report),
           breaks,
