@@ -244,6 +244,12 @@ describe("anonymous callers that ask in vain", () => {
 });
 
 describe("in steady state", () => {
+  /** The calls so far, but for the one a day by which a use is told after its answer. */
+  const steadyCalls = async () => {
+    const { "LEDGERS.recordUses": _, ...calls } = await registry.takeCalls();
+    return calls;
+  };
+
   test("a bearer token costs no call to a binding", async () => {
     const tokens = [
       await registry.as(alice).bearer("repository:team/app:pull"),
@@ -257,7 +263,7 @@ describe("in steady state", () => {
       await registry.must(200, "GET", "/v2/", { as });
       for (let i = 0; i < 5; i++) await registry.must(200, "GET", path, { as });
     }
-    assert.deepEqual(await registry.takeCalls(), {});
+    assert.deepEqual(await steadyCalls(), {});
   });
 
   test("nor does a public repository, with an anonymous token or none", async () => {
@@ -269,7 +275,7 @@ describe("in steady state", () => {
     await registry.must(200, "GET", path, { as, headers });
     await registry.must(200, "GET", path, { headers });
     await registry.bearer("repository:open/app:pull");
-    assert.deepEqual(await registry.takeCalls(), {});
+    assert.deepEqual(await steadyCalls(), {});
   });
 
   test("a password costs one look-up", async () => {
