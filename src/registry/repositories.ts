@@ -55,31 +55,19 @@ export function knownVisibility({ visibilities }: Registry, repository: Reposito
  * Whether everybody may pull a repository. One that does not exist is not public.
  *
  * A private repository and a name without one are answered by the same call, and only "yes" is cached. So neither the
- * answer nor its time tells them apart.
+ * answer nor its time tells them apart. For a name of an upstream the settings decide, so the index is not asked.
  */
 export async function isPublic(registry: Registry, repository: RepositoryName): Promise<boolean> {
   const known = knownVisibility(registry, repository);
   if (known !== undefined) return known;
-  const answer =
-    visibilityOf(registry.settings, repository, await infoToShow(registry, repository)) === "public";
+  const isCached = addressByName(registry.settings.upstreams, repository)?.cached !== undefined;
+  if (!isCached && (await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false)
+    return false;
+  const info = await (isCached ? registry.ledger(repository) : registry.listedLedger(repository)).info();
+  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
+  const answer = visibilityOf(registry.settings, repository, info) === "public";
   registry.visibilities.set(repository, { isPublic: answer }, visibilityTtlMs);
   return answer;
-}
-
-/**
- * What decides whether a repository is public. The index of names knows which ones may be, except where the settings
- * decide.
- */
-async function infoToShow(
-  registry: Registry,
-  repository: RepositoryName,
-): Promise<RepositoryInfo | undefined> {
-  if (addressByName(registry.settings.upstreams, repository)?.cached)
-    return registry.ledger(repository).info();
-  if ((await nameIndexStub(registry.objects, repository).mayBePublic(repository)) === false) return undefined;
-  const info = await registry.listedLedger(repository).info();
-  if (info !== undefined) registry.registered.set(repository, true, registeredMs);
-  return info;
 }
 
 /**
