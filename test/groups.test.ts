@@ -16,7 +16,10 @@ function filesOf(group: string): string[] {
 }
 
 test("npm test runs every test file once, but for those that need other programs", () => {
-  const all = globSync("**/*.test.ts", { cwd: testFolder, exclude: ["browser/**", "clients/**", "shipped/**"] });
+  const all = globSync("**/*.test.ts", {
+    cwd: testFolder,
+    exclude: ["browser/**", "clients/**", "shipped/**"],
+  });
   const groups = globSync("groups/*.ts", { cwd: testFolder });
   assert.deepEqual(groups.flatMap(filesOf).toSorted(), all.toSorted());
 });
