@@ -4,7 +4,7 @@
  * Source: image-spec, config.md. Docker's configs have the same fields.
  */
 import { kibibyte } from "../units.ts";
-import { isObject, type Json } from "./manifest-fields.ts";
+import { isObject, type Json, parseObject } from "./manifest-fields.ts";
 import { platformOf, timeOf } from "./manifest-summary.ts";
 
 /** How one layer, or one setting, of an image was made. `isEmptyLayer`: it made no layer. */
@@ -37,7 +37,7 @@ export const maxConfigBytes = 256 * kibibyte;
 
 /** Reads a config. It never fails: what is not as the specification says is left out. */
 export function readImageConfig(bytes: Uint8Array): ImageConfig {
-  const json = parse(bytes);
+  const json = parseObject(bytes);
   const run = isObject(json.config) ? json.config : {};
   return {
     ...optional("platform", platformOf(json)),
@@ -84,13 +84,4 @@ function optional<Name extends string, T>(
   value: T | undefined,
 ): { [N in Name]?: T } | Record<never, never> {
   return value === undefined ? {} : { [name]: value };
-}
-
-function parse(bytes: Uint8Array): Json {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
 }

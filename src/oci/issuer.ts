@@ -7,8 +7,9 @@
  */
 import type { Rejection, Result } from "./errors.ts";
 import { type Grant, parseGrants } from "./grant.ts";
+import { isObject } from "./manifest-fields.ts";
 import { isPattern, matchesText } from "./pattern.ts";
-import { isRecord, readObject, readStrictly, readText, Wrong } from "./strict-json.ts";
+import { readObject, readStrictly, readText, Wrong } from "./strict-json.ts";
 
 /** A rule that maps claims to grants: it applies if all claims in `owner` are equal and those in `claims` match. */
 export type IssuerRule = { owner: Record<string, string>; claims: Record<string, string>; grants: Grant[] };
@@ -66,7 +67,7 @@ function readIssuer(value: unknown, where: string): TrustedIssuer {
       throw new Wrong(`${where}.jwksUrl`, "an http or https URL");
     return { ...shared, jwksUrl };
   }
-  if (!Array.isArray(keys) || !keys.every(isRecord))
+  if (!Array.isArray(keys) || !keys.every(isObject))
     throw new Wrong(`${where}.keys`, "a list of keys, where there is no jwksUrl");
   return { ...shared, keys };
 }
@@ -83,7 +84,7 @@ function readRule(value: unknown, where: string): IssuerRule {
 }
 
 function readTexts(value: unknown, where: string): Record<string, string> {
-  if (!isRecord(value)) throw new Wrong(where, "an object of texts");
+  if (!isObject(value)) throw new Wrong(where, "an object of texts");
   return Object.fromEntries(
     Object.entries(value).map(([name, entry]) => [name, readText(entry, `${where}.${name}`)]),
   );

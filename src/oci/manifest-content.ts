@@ -1,5 +1,5 @@
 /** What a manifest lists, as a page about it shows it: layers, and the images of an index. */
-import { isAnnotations, isObject, type Json } from "./manifest-fields.ts";
+import { annotationsIn, isObject, type Json, parseObject } from "./manifest-fields.ts";
 import { platformOf } from "./manifest-summary.ts";
 
 /** Something that a manifest lists. */
@@ -25,10 +25,10 @@ const maxListed = 500;
 
 /** Reads a manifest. It never fails: what is not as the specification says is left out. */
 export function readManifestContent(bytes: Uint8Array): ManifestContent {
-  const manifest = parse(bytes);
+  const manifest = parseObject(bytes);
   const config = isObject(manifest.config) ? [listedContent(manifest.config)] : [];
   return {
-    annotations: annotationsOf(manifest),
+    annotations: annotationsIn(manifest),
     ...(config[0] === undefined ? {} : { config: config[0] }),
     layers: listOf(Array.isArray(manifest.layers) ? manifest.layers : manifest.blobs),
     manifests: listOf(manifest.manifests),
@@ -46,20 +46,7 @@ function listedContent(entry: Json): ListedContent {
     digest: typeof digest === "string" ? digest : "",
     mediaType: typeof mediaType === "string" ? mediaType : "",
     sizeBytes: typeof size === "number" && Number.isSafeInteger(size) && size > 0 ? size : 0,
-    annotations: annotationsOf(entry),
+    annotations: annotationsIn(entry),
     ...(named === undefined ? {} : { platform: named }),
   };
-}
-
-function annotationsOf({ annotations }: Json): Record<string, string> {
-  return isAnnotations(annotations) ? annotations : {};
-}
-
-function parse(bytes: Uint8Array): Json {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
 }

@@ -185,6 +185,21 @@ export function isAnnotations(value: unknown): value is Record<string, string> {
   return isObject(value) && Object.values(value).every((entry) => typeof entry === "string");
 }
 
+/** The annotations of a stored manifest; none if they do not have the form of annotations. */
+export function annotationsIn({ annotations }: Json): Record<string, string> {
+  return isAnnotations(annotations) ? annotations : {};
+}
+
+/** The JSON object that bytes are; an empty one if they are none. */
+export function parseObject(bytes: Uint8Array): Json {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 function isFilledString(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= maxTypeLength;
 }

@@ -5,7 +5,7 @@
  * Sources: image-spec, manifest.md, image-index.md, annotations.md; Helm, "OCI support"; cosign, "Signature
  * Specification"; sigstore, "Bundle format"; Notary Project, "Signature Specification"; BuildKit, "Attestation storage".
  */
-import { isAnnotations, isObject, type Json } from "./manifest-fields.ts";
+import { annotationsIn, isObject, type Json, parseObject } from "./manifest-fields.ts";
 import { kindOfMediaType } from "./media-type.ts";
 import { type Digest, parseDigest } from "./reference.ts";
 
@@ -46,7 +46,7 @@ const imageConfigTypes = [
 
 /** Summarises a manifest. It never fails: what does not conform to its media type is ignored. */
 export function summarise(bytes: Uint8Array, mediaType: string): ManifestSummary {
-  const manifest = parse(bytes);
+  const manifest = parseObject(bytes);
   const createdAtMs = timeOf(annotationsIn(manifest)["org.opencontainers.image.created"]);
   const created = createdAtMs === undefined ? {} : { createdAtMs };
   if (kindOfMediaType(mediaType) === "index") {
@@ -138,23 +138,10 @@ function sizeOf(descriptors: Json[]): number {
   );
 }
 
-function annotationsIn({ annotations }: Json): Record<string, string> {
-  return isAnnotations(annotations) ? annotations : {};
-}
-
 function listOf(value: unknown): Json[] {
   return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
-}
-
-function parse(bytes: Uint8Array): Json {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
 }

@@ -1,5 +1,7 @@
 /** Reads settings that are JSON: nothing is ignored, as a misspelt field would silently drop what it was meant to say. */
+
 import type { Rejection, Result } from "./errors.ts";
+import { isObject } from "./manifest-fields.ts";
 
 /** What is wrong with a setting, and where. */
 export class Wrong extends Error {
@@ -26,18 +28,13 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Whether a value is an object and no list. */
-export function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** An object that has none but these fields. */
 export function readObject(
   value: unknown,
   where: string,
   fields: readonly string[],
 ): Record<string, unknown> {
-  if (!isRecord(value)) throw new Wrong(where, "an object");
+  if (!isObject(value)) throw new Wrong(where, "an object");
   const unknown = Object.keys(value).find((name) => !fields.includes(name));
   if (unknown !== undefined) throw new Wrong(`${where}.${unknown}`, `one of ${fields.join(", ")}`);
   return value;
