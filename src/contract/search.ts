@@ -6,10 +6,10 @@ import { listedRepository, visibility } from "./repositories.ts";
 import { count, must, time } from "./schemas.ts";
 
 /** The orders of what is found. */
-export const searchSorts = ["relevance", "name", "pushed", "pulled", "pulls", "size"] as const;
+const searchSorts = ["relevance", "name", "pushed", "pulled", "pulls", "size"] as const;
 
 /** A repository that was found. */
-export const foundRepository = v.object({
+const foundRepository = v.object({
   ...listedRepository.entries,
   tags: count,
   size: v.pipe(count, v.description("The bytes of its content, each blob counted once.")),

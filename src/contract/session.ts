@@ -21,7 +21,7 @@ export const session = v.object({
 });
 
 /** How to sign in. */
-export const sessionPost = v.strictObject({
+const sessionPost = v.strictObject({
   account: text,
   password: must("a text", v.pipe(v.string(), v.description("A password, or a generated token."))),
 });
@@ -35,7 +35,7 @@ export const info = v.object({
 });
 
 /** A new password, with the current one. */
-export const passwordPut = v.strictObject({
+const passwordPut = v.strictObject({
   current: must("a text", v.pipe(v.string(), v.description("The current password."))),
   password: must(
     `a text of ${passwordLength.least} to ${passwordLength.most} characters`,

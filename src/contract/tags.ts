@@ -20,9 +20,6 @@ export const tagEntry = v.object({
   ),
 });
 
-/** One of {@link tagEntry}. */
-export type ListedTag = v.InferOutput<typeof tagEntry>;
-
 /** A tag with how much refers to its manifest. */
 const countedTag = v.object({
   ...tagEntry.entries,

@@ -25,7 +25,7 @@ export const upstream = v.object(settings);
 export type UpstreamEntry = v.InferOutput<typeof upstream>;
 
 /** An upstream, with what is known of it and of its caches. */
-export const upstreamDetails = v.object({
+const upstreamDetails = v.object({
   ...settings,
   fetches: v.pipe(count, v.description("How many blobs are fetched now.")),
   lastAnswerAt: v.optional(time),
@@ -44,7 +44,7 @@ export const upstreamDetails = v.object({
 });
 
 /** What a check found. */
-export const upstreamCheck = v.object({
+const upstreamCheck = v.object({
   reachable: v.boolean(),
   detail: v.string(),
   milliseconds: count,

@@ -30,7 +30,7 @@ export type FoundRepository = Omit<SearchEntry, "version"> & { pulls: number; la
 export type FoundTag = { repository: RepositoryName; tag: Tag; digest: Digest };
 
 /** The orders of repositories. */
-export const searchOrders = ["relevance", "name", "pushed", "pulled", "pulls", "size"] as const;
+const searchOrders = ["relevance", "name", "pushed", "pulled", "pulls", "size"] as const;
 
 /** One of {@link searchOrders}. */
 export type SearchOrder = (typeof searchOrders)[number];

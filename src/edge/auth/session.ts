@@ -14,7 +14,7 @@ import { accessByGrants, originOf } from "./authorise.ts";
 import { isFederated, type Principal, reload } from "./principal.ts";
 
 /** How long a session lasts, in milliseconds. */
-export const sessionTtlMs = 12 * hour;
+const sessionTtlMs = 12 * hour;
 
 /** What is signed. */
 type Session = { account: string; version: string; tokenId?: string; endsAtMs: number };

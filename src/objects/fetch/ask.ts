@@ -33,7 +33,7 @@ export type Asked<T> = { ok: true; value: T } | NoAnswer;
 export type Kind = "tag" | "manifest" | "blob";
 
 /** The settings of the upstream; `undefined` if there is no such upstream (any more), or it is not to be asked. */
-export function reachableUpstream(env: Env, id: string): Upstream | undefined {
+function reachableUpstream(env: Env, id: string): Upstream | undefined {
   return settingsOf(env).upstreams.find((upstream) => upstream.id === id && !upstream.isOffline);
 }
 
@@ -121,7 +121,7 @@ async function attempt<T>(ask: () => Promise<T | undefined>): Promise<Asked<T>> 
 }
 
 /** What an error of the client means. */
-export function noAnswer(error: unknown): NoAnswer {
+function noAnswer(error: unknown): NoAnswer {
   if (!(error instanceof RegistryError)) {
     // A time limit, or a body that the runtime could not read on.
     return { ok: false, outcome: "down", detail: String(error) };

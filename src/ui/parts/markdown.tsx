@@ -11,7 +11,7 @@ export function Markdown({ text }: { text: string }) {
 }
 
 /** An address that a link may lead to; `undefined` for scripts and the like. */
-export function safeAddress(address: string): string | undefined {
+function safeAddress(address: string): string | undefined {
   return /^(?:https?:\/\/|mailto:)/i.test(address) ? address : undefined;
 }
 
