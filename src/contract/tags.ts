@@ -1,6 +1,6 @@
 /** `/repositories/{name}/tags`: what tags point at, how they moved, and putting them back. */
 import * as v from "valibot";
-import { tagOrders } from "../oci/version-order.ts";
+import { tagOrders } from "../oci/tag-version.ts";
 import { manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
 import { count, digest, must, time } from "./schemas.ts";

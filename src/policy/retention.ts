@@ -6,7 +6,7 @@ import { matchesTagPattern } from "../oci/pattern.ts";
 import { type Digest, parseTag, type Tag } from "../oci/reference.ts";
 import { parseDuration } from "../units.ts";
 import type { KeepLine, Policy } from "./document.ts";
-import { compareVersions, parseVersion, type Version } from "./version.ts";
+import { compareVersions, parseVersion, type Version } from "../oci/tag-version.ts";
 
 /** A tag, as far as retention has to know it. Times are milliseconds since the epoch. */
 export interface TagState {

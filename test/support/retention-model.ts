@@ -2,7 +2,7 @@
 import { matchesTagPattern } from "../../src/oci/pattern.ts";
 import type { KeepLine } from "../../src/policy/document.ts";
 import type { TagState } from "../../src/policy/retention.ts";
-import { compareVersions, parseVersion } from "../../src/policy/version.ts";
+import { compareVersions, parseVersion } from "../../src/oci/tag-version.ts";
 import { parseDuration } from "../../src/units.ts";
 
 const milliseconds = (text: string) => parseDuration(text) ?? Number.NaN;
