@@ -19,7 +19,18 @@ function memorySql(): SqlStorage {
     const [{ changes } = { changes: 0 }] = prepare("SELECT changes() AS changes").all();
     return cursorOf(rows, Number(changes));
   };
-  return { exec } as unknown as SqlStorage;
+  const sizeOf = () =>
+    ["page_count", "page_size"].reduce((size, name) => {
+      const [row] = prepare(`PRAGMA ${name}`).all();
+      return size * Number(row?.[name]);
+    }, 1);
+  const sql = {
+    exec,
+    get databaseSize() {
+      return sizeOf();
+    },
+  };
+  return sql as unknown as SqlStorage;
 }
 
 /** The storage of an object, without tables and without an alarm. */
