@@ -137,6 +137,7 @@ export class Generations implements Feature {
     const { generation: number, visibility, description } = meta;
     const schema = hasUnread(due) || due.has(factsJob) ? 0 : schemaOf(this.#all()).length;
     setContentAside(tx, this.#all(), number);
+    this.#host.revision.value++;
     const lastMove = `SELECT coalesce(max(sequence), 0) AS sequence FROM ${asideName("tag_history", number)}`;
     tags.beginSequence(tx, oneRow<{ sequence: number }>(tx.sql, lastMove as `SELECT ${string}`).sequence);
     const now = clock.now();
