@@ -3,13 +3,15 @@
  * webhook deliveries.
  */
 
+import type { LaterData } from "../data-versions.ts";
 import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import { nameIndexStub } from "../rpc/stubs.ts";
+import { HasLaterData, nameIndexStub } from "../rpc/stubs.ts";
 import type { DiskState } from "../storage/disk-space.ts";
 import { withTimeout } from "../timeout.ts";
+import { minute, second } from "../units.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -46,6 +48,29 @@ function parts(registry: Registry): Record<string, () => Promise<unknown>> {
     webhooks: () => registry.webhooks().pullPatterns(),
     "webhook queue": () => registry.webhookQueue("health-check").state(),
   };
+}
+
+/** How long an isolate reuses what it knows of later data, and how long it waits for it. In milliseconds. */
+const laterDataKeptMs = minute;
+const laterDataLimitMs = second;
+
+const lastLaterData = new WeakMap<Registry, { found: LaterData[]; until: number }>();
+
+/**
+ * Which objects have data of a later release, as far as they were called since this release was deployed. Empty if the
+ * catalog does not answer in time.
+ */
+export async function findLaterData(registry: Registry): Promise<LaterData[]> {
+  const now = registry.clock.now();
+  const last = lastLaterData.get(registry);
+  if (last !== undefined && last.until > now) return last.found;
+  const asked = registry
+    .catalog()
+    .laterData()
+    .catch((error): LaterData[] => (error instanceof HasLaterData ? [{ kind: "Catalog", objects: 1 }] : []));
+  const found = await withTimeout(asked, laterDataLimitMs, []);
+  lastLaterData.set(registry, { found, until: now + laterDataKeptMs });
+  return found;
 }
 
 const lastChecks = new WeakMap<Registry, { checks: Check[]; until: number }>();
