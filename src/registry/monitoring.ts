@@ -99,10 +99,21 @@ async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
   return withTimeout(answered, limitMs, false);
 }
 
-/** How long the total of stored bytes is cached, in milliseconds: for it the shards read through their tables. */
+/** How long totals of bytes are cached, in milliseconds: for them objects read through their tables. */
 const storedKeptMs = 60_000;
 
 const lastSums = new WeakMap<Registry, { bytes: number; until: number }>();
+const lastLargest = new WeakMap<Registry, { bytes: number; until: number }>();
+
+/** How large the largest ledger is, where ledgers announce that, and the object that hears it answers. */
+export async function countLedgers(registry: Registry): Promise<Sample[]> {
+  const search = registry.search();
+  if (search === undefined) return [];
+  const asked = remembered(registry, lastLargest, async () => (await search.totalUsage()).largestLedgerBytes);
+  const bytes = await asked.catch((error) => log("warn", "ledgers not counted", { error: String(error) }));
+  if (bytes === undefined) return [];
+  return [{ family: "stowage_largest_ledger_bytes", labels: [], value: bytes }];
+}
 
 /** Metrics of the disk and of what is stored on it. */
 export async function countStorage(registry: Registry): Promise<Sample[]> {
@@ -116,13 +127,24 @@ export async function countStorage(registry: Registry): Promise<Sample[]> {
   ];
 }
 
-async function storedBytes(registry: Registry): Promise<number> {
+function storedBytes(registry: Registry): Promise<number> {
+  return remembered(registry, lastSums, async () => {
+    const usages = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
+    return usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
+  });
+}
+
+/** A number of bytes that is asked for once in {@link storedKeptMs}. */
+async function remembered(
+  registry: Registry,
+  last: typeof lastSums,
+  ask: () => Promise<number>,
+): Promise<number> {
   const now = registry.clock.now();
-  const last = lastSums.get(registry);
-  if (last !== undefined && last.until > now) return last.bytes;
-  const usages = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
-  const bytes = usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
-  lastSums.set(registry, { bytes, until: now + storedKeptMs });
+  const known = last.get(registry);
+  if (known !== undefined && known.until > now) return known.bytes;
+  const bytes = await ask();
+  last.set(registry, { bytes, until: now + storedKeptMs });
   return bytes;
 }
 
