@@ -21,7 +21,7 @@ import type {
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
 import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "../rpc/ledger-writes.ts";
-import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
+import type { ConfigFacts, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type {
   DeletionPage,
@@ -32,15 +32,9 @@ import type {
 } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { CachedLedger } from "./ledger/cached-ledger.ts";
+import { isFull } from "./ledger/capacity.ts";
 import { listDeletions } from "./ledger/deletions.ts";
-import {
-  findManifest,
-  findTag,
-  listManifests,
-  listReferrers,
-  listTags,
-  readUsage,
-} from "./ledger/listing.ts";
+import { listReferrers, readUsage } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
 
 /** The policy that a request came with, where there are any. */
@@ -94,6 +88,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     const { clock, leases, sessions, blobs, cache } = this.parts;
     if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
     if (born === undefined && this.meta?.kind === "cache") return "read-only";
+    if (isFull(this.parts)) return "full";
     return this.changeOrFound<LinkOutcome>(request, "unfounded", (tx, found) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
@@ -162,6 +157,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
 
   async putManifest(put: ManifestPut): Promise<PutOutcome> {
     if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
+    if (isFull(this.parts)) return failure("REPOSITORY_FULL");
     const { policies, guarded } = this.parts;
     const refused = this.exists ? undefined : policies.refuseName(put.repository, put.policy);
     // A name is not registered for a push that would be refused.
@@ -200,28 +196,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     return { ok: true, page: this.parts.tags.page(last, limit) };
-  }
-
-  async listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: listManifests(this.sql, last, limit) };
-  }
-
-  async describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    const manifest = findManifest(this.sql, digest);
-    return manifest === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, manifest };
-  }
-
-  async describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: listTags(this.sql, last, limit) };
-  }
-
-  async describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    const found = findTag(this.sql, tag);
-    return found === undefined ? failure("MANIFEST_UNKNOWN", { tag }) : { ok: true, tag: found };
   }
 
   async addConfigFacts(facts: ConfigFacts[]): Promise<void> {

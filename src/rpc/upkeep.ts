@@ -112,6 +112,8 @@ export type RepositoryUsage = {
   blobs: number;
   /** The bytes of its blobs, each counted once. */
   blobBytes: number;
+  /** What its ledger has in its database: manifests, tags, history. */
+  ledgerBytes: number;
   logical: Amount;
   stored: Amount;
 };

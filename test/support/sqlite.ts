@@ -19,15 +19,12 @@ function memorySql(): SqlStorage {
     const [{ changes } = { changes: 0 }] = prepare("SELECT changes() AS changes").all();
     return cursorOf(rows, Number(changes));
   };
-  const sizeOf = () =>
-    ["page_count", "page_size"].reduce((size, name) => {
-      const [row] = prepare(`PRAGMA ${name}`).all();
-      return size * Number(row?.[name]);
-    }, 1);
+  const used = `SELECT ((SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count))
+    * (SELECT page_size FROM pragma_page_size) AS bytes`;
   const sql = {
     exec,
     get databaseSize() {
-      return sizeOf();
+      return Number(prepare(used).get()?.bytes);
     },
   };
   return sql as unknown as SqlStorage;

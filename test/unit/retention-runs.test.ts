@@ -1,6 +1,7 @@
 /** Retention in a ledger: which tags a run removes, when it waits, and what is left of what it removed. */
 import assert from "node:assert/strict";
 import test, { describe as group } from "node:test";
+import type { Meta } from "../../src/objects/ledger/repository.ts";
 import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
 import { readRows } from "../../src/objects/sql.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
@@ -301,6 +302,31 @@ test("an immutable tag that expired is made again only with its digest", async (
   assert.deepEqual(tagNames(), ["v1"]);
 });
 
+test("and not with another one when a repository is restored that was deleted before", async () => {
+  const { image, put, pass, tagNames, change, repository, generations, restoring } = ledger(
+    { tags: { allow: ["*"] } },
+    { GC_GRACE: "30d" },
+  );
+  image("v1");
+  image("main");
+  change((tx) => generations.end(tx, found(repository), origin));
+  repository.reload();
+  change((tx) => repository.found(tx, origin));
+  repository.reload();
+  put({ tags: { immutable: ["v*"] }, keep: [{ tags: ["*"], pushedWithin: "1d" }], remove: { tags: ["v*"] } });
+  image("v1");
+  await pass(2);
+  assert.deepEqual(tagNames(), []);
+  const restored = change((tx) => restoring.begin(tx, found(repository).generation - 1, true, origin));
+  assert(restored.ok && restored.isComplete);
+  assert.deepEqual(tagNames(), ["main"]);
+});
+
+function found({ meta }: { meta: Meta | undefined }): Meta {
+  assert(meta);
+  return meta;
+}
+
 test("a tag is announced by the run before the one that removes it, and its removal is told with the rule", async () => {
   const { image, pass, sql } = ledger({ keep: [{ tags: ["*"], pushedWithin: "3d" }], remove: all });
   const { digest } = image("a");
@@ -430,6 +456,26 @@ group("a run waits to be confirmed", () => {
     await pass(1);
     assert.equal(tagNames().length, 46);
     assert.equal(runs.waiting?.why, "more than usual");
+  });
+
+  test("and is not confirmed by who saw what other rules would remove", async () => {
+    const { image, put, pass, tagNames, runs, retention, change, clock, settle } = ledger({
+      remove: { tags: ["t*"] },
+    });
+    for (const tag of ["kept", ...many(11)]) image(tag);
+    await pass(1);
+    assert.equal(runs.waiting?.removes, 11);
+    put({ remove: all });
+    const confirmed = change((tx) => retention.confirm(tx));
+    assert(!confirmed.ok && confirmed.error === "RUN_UNKNOWN");
+    clock.nowMs++;
+    await settle();
+    assert.equal(tagNames().length, 12);
+    assert.equal(runs.waiting?.removes, 12, "it waits for these rules to be confirmed");
+    assert(change((tx) => retention.confirm(tx)).ok);
+    clock.nowMs++;
+    await settle();
+    assert.deepEqual(tagNames(), []);
   });
 
   test("a rule that is put while a run is under way has to be confirmed by itself", async () => {

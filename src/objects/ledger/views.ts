@@ -26,8 +26,8 @@ const maxKinds = 10;
 const maxPlatforms = 50;
 
 /** A repository in numbers. */
-export function summarise(sql: SqlStorage): RepositorySummary {
-  const { manifests, logical, stored } = readUsage(sql);
+export function summarise(sql: SqlStorage, usage = readUsage(sql)): RepositorySummary {
+  const { manifests, logical, stored } = usage;
   const tags = oneRow<{ count: number }>(
     sql,
     `SELECT count(*) AS count FROM tags WHERE tag NOT GLOB '${madeByCosign}'`,
