@@ -63,10 +63,11 @@ export class Ledger extends CachedLedger implements LedgerApi {
     registered?: number,
   ): Promise<RepositoryInfo | undefined> {
     if (this.meta === undefined || !this.exists) return undefined;
-    const { repository, registration } = this.parts;
-    const before = this.meta;
+    const { meta } = this;
+    const { repository, registration, readme } = this.parts;
     this.change(undefined, (tx) => {
-      repository.change(tx, before, change, origin);
+      repository.change(tx, meta, change, origin);
+      readme.write(tx, change.readme);
       registration.note(tx, registered, true);
     });
     // It is done, and the alarm tells the catalog where this fails.
@@ -82,10 +83,9 @@ export class Ledger extends CachedLedger implements LedgerApi {
       guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
     );
     if (!deleted.ok) return deleted;
-    // It is true once the transaction is on disk.
-    const isStored = this.ctx.storage.sync();
     const told = { repository: meta.name, actor: origin.actor };
-    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
+    // It is true once the transaction is on disk.
+    this.ctx.waitUntil(this.ctx.storage.sync().then(() => log("info", "repository deleted", told)));
     return { ok: true };
   }
 

@@ -6,18 +6,19 @@ import type {
   LedgerViews,
   ManifestView,
   NamedMove,
-  RepositorySummary,
+  RepositoryOverview,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
 import { listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
+import { readReadme } from "./readme.ts";
 import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
 
 /** A ledger as pages see it; see {@link LedgerViews} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews {
-  async summary(): Promise<RepositorySummary | undefined> {
-    return this.exists ? summarise(this.sql) : undefined;
+  async summary(): Promise<RepositoryOverview | undefined> {
+    return this.exists ? { ...summarise(this.sql), readme: readReadme(this.sql) } : undefined;
   }
 
   async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {

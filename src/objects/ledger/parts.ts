@@ -25,6 +25,7 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Policies } from "./policies.ts";
+import { Readme } from "./readme.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
@@ -77,6 +78,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
   const held = new HeldTags(host, tags);
   const runs = new RetentionRuns(host);
+  const readme = new Readme();
   const exists = () => repository.meta?.isFounded === true;
   const retention = new Retention(host, { ...shared, runs, exists });
   const guarded = new GuardedChanges({ ...shared, deleted });
@@ -112,6 +114,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     retention,
     runs,
     held,
+    readme,
     uses,
     cache,
     scrub,
@@ -135,6 +138,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     retention,
     runs,
     held,
+    readme,
     generations,
     restoring,
     unlinking,
