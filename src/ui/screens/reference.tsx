@@ -103,7 +103,7 @@ function Whole(props: {
       </section>
       {shown.config !== undefined && <Configuration config={shown.config} />}
       <Pairs title={words.manifest.annotations} pairs={Object.entries(content.annotations)} />
-      {tag !== undefined && (
+      {tag !== undefined && view.granted && (
         <TagHistory name={name} tag={tag.tag} mayPush={view.may.includes("push")} changed={reload} />
       )}
       {content.text !== undefined && (

@@ -23,6 +23,7 @@ export const viewHandlers: HandlersOf<typeof views> = {
       const body = {
         ...(view.tag === undefined ? {} : { tag: tagView(access, view.tag) }),
         may: verbsOf(access, repository),
+        granted: access.may("pull", repository),
         content: contentView(access, view.content),
         ...(view.image === undefined ? {} : { image: contentView(access, view.image) }),
       };
