@@ -53,9 +53,9 @@ test("what real clients push is shown as people expect it", { skip: skipsBrowser
     return window;
   };
 
-  /** Pictures of all that is seen, for whoever looks at them, in the folder PICTURES. */
+  /** Pictures of all that is seen, for whoever looks at them, in the folder ALL_PICTURES. */
   const picture = async ({ page }: Visit, name: string) => {
-    const folder = process.env.PICTURES;
+    const folder = process.env.ALL_PICTURES;
     if (folder === undefined || folder === "") return;
     mkdirSync(folder, { recursive: true });
     await page.screenshot({

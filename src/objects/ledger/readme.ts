@@ -7,9 +7,12 @@ export class Readme implements Feature {
   readonly tables = { readme: { key: ["id"] } } as const;
 
   readonly steps = {
-    13: `
+    // Where an earlier release deletes the repository, the README stays, and is that of the next one of its name.
+    13: {
+      compatible: `
   CREATE TABLE readme (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL);
 `,
+    },
   };
 
   readonly jobs = {};
