@@ -9,10 +9,10 @@ import { commitFetched } from "../../rpc/commit-blob.ts";
 import { scheduleDeletion } from "../../rpc/founding.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
+import type { RunningHash } from "../running-hash.ts";
 import { openMultipart, storePart, type UploadParts } from "../upload/append.ts";
 import { assemble } from "../upload/assemble.ts";
 import { PartStreamer } from "../upload/part-streamer.ts";
-import type { RunningHash } from "../upload/running-hash.ts";
 import { UploadStore } from "../upload/store.ts";
 import { type FetchHost, resumeEveryMs, resumeJob } from "./host.ts";
 import type { StoredQuestion } from "./store.ts";
@@ -135,6 +135,7 @@ export class StoredBlob {
     const digest = this.#digest;
     const { key, uploadId, state, offset } = this.#store.read();
     let sizeBytes = offset;
+    let segments: Uint8Array | undefined;
     if (uploadId === null) {
       sizeBytes = rest.byteLength;
       const written = await bucket.write(key, rest.slice(), digest);
@@ -144,9 +145,10 @@ export class StoredBlob {
       sizeBytes = this.#store.read().offset;
       const assembled = await assemble(this.#parts, digest, hash);
       if (!assembled.ok) return assembled;
+      segments = assembled.segments;
       change((tx) => this.#store.setState(tx, "finishing", digest));
     }
-    const blob = { digest, key, sizeBytes };
+    const blob = { digest, key, sizeBytes, ...(segments && { segments }) };
     const { env, clock } = this.#host;
     const committer = { objects: env, clock };
     const committed = await commitFetched(
