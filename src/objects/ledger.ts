@@ -5,7 +5,6 @@
  * outbox. The object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
  */
 
-import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
@@ -56,8 +55,13 @@ export class Ledger extends CachedLedger implements LedgerApi {
     origin: Origin,
     registered?: number,
   ): Promise<RepositoryInfo | undefined> {
-    if (this.meta === undefined || !this.exists) return undefined;
     const { repository, registration } = this.parts;
+    if (this.meta === undefined) return undefined;
+    if (!this.exists) {
+      // It was deleted meanwhile. The name leaves the index with this object, which has to know under which number.
+      if (registered !== undefined) this.change(undefined, (tx) => registration.note(tx, registered, true));
+      return undefined;
+    }
     const before = this.meta;
     this.change(undefined, (tx) => {
       repository.change(tx, before, change, origin);
@@ -66,21 +70,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
     // It is done, and the alarm tells the catalog where this fails.
     await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
-  }
-
-  async deleteRepository(origin: Origin, policy: Sent): Promise<Result> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { meta } = this;
-    const { guarded, generations } = this.parts;
-    const deleted = this.change(undefined, (tx) =>
-      guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
-    );
-    if (!deleted.ok) return deleted;
-    // It is true once the transaction is on disk.
-    const isStored = this.ctx.storage.sync();
-    const told = { repository: meta.name, actor: origin.actor };
-    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
-    return { ok: true };
   }
 
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -98,7 +98,7 @@ export const errorCatalogue = {
   PAGE_INVALID: {
     code: "UNSUPPORTED",
     status: 400,
-    message: "n must be a whole number, zero or more",
+    message: "n must be a whole number, zero or more, and last a name, or what an earlier page gave",
   },
   RANGE_UNSATISFIABLE: {
     code: "SIZE_INVALID",

@@ -53,6 +53,12 @@ export type TagMove = {
  */
 export type TagRestore = { digest?: Digest; sequence?: number };
 
+/**
+ * A repository that was deleted: the number of its content, until when that can be restored, and which deletions before
+ * it can be undone no more because of it.
+ */
+export type EndedGeneration = { generation: number; untilMs: number; lost: number[] };
+
 /** Who deleted something, when, and until when it can be restored; in milliseconds since 1970. */
 type Deleted = { atMs: number; actor: string; untilMs: number };
 

@@ -124,6 +124,48 @@ test("a large repository is deleted in one short transaction, and its rest in ba
   assert.equal(countIn(sql, "generations"), 0);
 });
 
+test("the last twenty deletions can be undone, and each says what it ends", (t) => {
+  const { change, repository, generations } = memoryLedger();
+  const lost: number[][] = [];
+  let longestMs = 0;
+  for (let round = 1; round <= 22; round++) {
+    change((tx) => repository.found(tx, registryItself));
+    repository.reload();
+    const { meta } = repository;
+    assert(meta !== undefined);
+    const startedAt = performance.now();
+    lost.push(change((tx) => generations.end(tx, meta, registryItself)).lost);
+    longestMs = Math.max(longestMs, performance.now() - startedAt);
+    repository.reload();
+  }
+  t.diagnostic(`the longest of 22 deletions took ${longestMs.toFixed(1)} ms`);
+  assert.deepEqual(lost, [...Array.from({ length: 20 }, () => []), [1], [2]]);
+  assert.deepEqual(
+    generations.list().map(({ number }) => number),
+    Array.from({ length: 20 }, (_, at) => 22 - at),
+  );
+});
+
+test("a ledger whose database is large gives up what was deleted first, and says so", async () => {
+  const ledger = largeLedger();
+  const { sql, change, repository, generations } = ledger;
+  const lost = [];
+  for (const databaseSize of [1e9, 1e9, 5e9, 5e9]) {
+    Object.defineProperty(sql, "databaseSize", { value: databaseSize, configurable: true });
+    change((tx) => repository.found(tx, registryItself));
+    repository.reload();
+    const { meta } = repository;
+    assert(meta !== undefined);
+    lost.push(change((tx) => generations.end(tx, meta, registryItself)).lost);
+    repository.reload();
+  }
+  assert.deepEqual(lost, [[], [], [1], [2]]);
+  assert.deepEqual(
+    generations.list().map(({ number }) => number),
+    [4, 3],
+  );
+});
+
 test("a large repository is restored in batches", async (t) => {
   const ledger = largeLedger();
   const { sql, change, restoring, clock, repository } = ledger;

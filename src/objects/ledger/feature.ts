@@ -27,6 +27,8 @@ export type LedgerHost = {
   tally: Tally;
   /** The name of the repository, once there is a ledger. */
   name: () => RepositoryName;
+  /** Whether manifests may be here without all that they reference: by the settings, or as it comes when it is pulled. */
+  isSparse: () => boolean;
   /** Rises whenever something changes by which retention decides on tags. */
   revision: { value: number };
   /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */

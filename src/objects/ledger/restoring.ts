@@ -214,7 +214,7 @@ export class Restoring implements Feature {
   }
 
   #restoreTags(tx: Tx, last: string, { number, restorer }: Generation): string | undefined {
-    const { tags } = this.#features;
+    const { tags, policies } = this.#features;
     const origin: Origin = JSON.parse(restorer ?? "{}");
     const page = `SELECT old.tag, old.digest, EXISTS (SELECT 1 FROM tags WHERE tag = old.tag) AS isThere,
         EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isWhole
@@ -225,7 +225,9 @@ export class Restoring implements Feature {
       last,
       batchRows,
     );
-    const back = found.filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1);
+    const back = found
+      .filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1)
+      .filter(({ tag, digest }) => policies.refuseMove(tag, digest) === undefined);
     for (const { tag, digest } of back) tags.move(tx, tag, digest, origin);
     const aside = asideName("tags", number);
     const usedBefore = `SELECT used_day FROM ${aside} AS old WHERE old.tag = tags.tag`;

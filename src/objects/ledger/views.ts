@@ -3,7 +3,7 @@ import { type ListedContent, readManifestContent } from "../../oci/manifest-cont
 import type { ContentKind } from "../../oci/manifest-summary.ts";
 import { kindOfMediaType } from "../../oci/media-type.ts";
 import { type Digest, hexOf, parseDigest, type Tag } from "../../oci/reference.ts";
-import { sortByVersion } from "../../oci/version-order.ts";
+import { sortByVersion } from "../../oci/tag-version.ts";
 import type { ManifestStat, Page } from "../../rpc/api.ts";
 import type {
   CountedTag,
