@@ -84,7 +84,8 @@ export class Retention implements Feature {
   /** The verdict of a policy on each tag at a time. */
   verdicts(policy: Policy, atMs = this.#host.clock.now()): (Verdict & { state: StoredTag })[] {
     const states = readTagStates(this.#host.sql, this.#features.policies.sinceMs);
-    const verdicts = decide(states, policy, atMs);
+    const moment = { nowMs: atMs, noticeMs: this.#host.settings.retentionEveryMs };
+    const verdicts = decide(states, policy, moment);
     return states.flatMap((state, at) => {
       const verdict = verdicts[at];
       return verdict === undefined ? [] : [{ ...verdict, state }];
