@@ -209,7 +209,12 @@ export class BlobFetch {
     );
     if (!asked.ok) return asked;
     const { body, size, skip } = asked.value;
-    this.#learnSize(size === undefined ? undefined : size + offset - skip);
+    try {
+      this.#learnSize(size === undefined ? undefined : size + offset - skip);
+    } catch (error) {
+      await body.cancel().catch(() => {});
+      throw error;
+    }
     this.#hasBegun = true;
     this.arrived.ring();
     let skipped = 0;

@@ -269,8 +269,8 @@ const ofPolicies: Bugs = {
   },
   "a repository with an immutable tag is deleted": {
     file: "src/objects/ledger/guarded.ts",
-    from: "const refused = policies.refuseEnd();",
-    to: "const refused = policies.refuseEnd() && undefined;",
+    from: "return policies.refuseEnd() ?? { ok: true, ...end() };",
+    to: "return { ok: true, ...end() };",
   },
   "an immutable tag is restored to something else": {
     file: "src/objects/ledger/deleted-manifests.ts",
