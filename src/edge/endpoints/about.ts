@@ -4,6 +4,7 @@
  * dependencies answer. All but `/v2/` are open to everybody.
  */
 import { checkHealth } from "../../registry/monitoring.ts";
+import { reservedIds } from "../../registry/upstreams/reserved.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
@@ -29,9 +30,13 @@ export async function root(context: Pick<Context, "request">): Promise<Answer> {
   };
 }
 
-/** Confirms that the Worker runs, and which release. Calls nothing else. */
-export async function healthz(): Promise<Answer> {
-  return jsonReply({ status: "ok", version });
+/**
+ * Confirms that the Worker runs, and which release. Names upstreams under whose id something was pushed; not what, as
+ * everybody may ask. Calls nothing else.
+ */
+export async function healthz({ registry }: Pick<Context, "registry">): Promise<Answer> {
+  const reserved = reservedIds(registry);
+  return jsonReply({ status: "ok", version, ...(reserved.length === 0 ? {} : { reserved }) });
 }
 
 /** Reports for each dependency whether it answers and how long that takes; 503 if one does not. */
