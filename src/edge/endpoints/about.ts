@@ -1,9 +1,10 @@
 /**
  * Information about the registry itself: `/`, a short description; `/v2/`, whether this is a registry
- * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs; `/readyz`, whether all of its
+ * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs, and can read the data; `/readyz`, whether all of its
  * dependencies answer. All but `/v2/` are open to everybody.
  */
-import { checkHealth } from "../../registry/monitoring.ts";
+import { errorCatalogue } from "../../oci/errors.ts";
+import { checkHealth, findLaterData } from "../../registry/monitoring.ts";
 import { reservedIds } from "../../registry/upstreams/reserved.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
@@ -31,12 +32,18 @@ export async function root(context: Pick<Context, "request">): Promise<Answer> {
 }
 
 /**
- * Confirms that the Worker runs, and which release. Names upstreams under whose id something was pushed; not what, as
- * everybody may ask. Calls nothing else.
+ * Confirms that the Worker runs, and which release. It says as well whether that can read the data: this is no reason
+ * for another status than 200, as starting it again would not help. And it names the upstreams under whose id something
+ * was pushed; not what, as everybody may ask.
  */
 export async function healthz({ registry }: Pick<Context, "registry">): Promise<Answer> {
+  const laterData = await findLaterData(registry);
   const reserved = reservedIds(registry);
-  return jsonReply({ status: "ok", version, ...(reserved.length === 0 ? {} : { reserved }) });
+  const found = {
+    ...(laterData.length === 0 ? {} : { warning: errorCatalogue.LATER_DATA.message, laterData }),
+    ...(reserved.length === 0 ? {} : { reserved }),
+  };
+  return jsonReply({ status: "ok", version, ...found });
 }
 
 /** Reports for each dependency whether it answers and how long that takes; 503 if one does not. */
