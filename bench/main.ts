@@ -8,7 +8,7 @@ import { startPeer } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
-import { coldPulls } from "./workloads/cold-pulls.ts";
+import { caching } from "./workloads/caching.ts";
 import { dockerPush } from "./workloads/docker-push.ts";
 import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
@@ -29,7 +29,7 @@ const known: Workload[] = [
   reads,
   transfers,
   writes,
-  coldPulls,
+  caching,
   images,
   dockerPush,
   latencyUnderPush,
