@@ -38,6 +38,7 @@ const common = [
   "settings",
   "bindings.ts",
   "clock.ts",
+  "data-versions.ts",
   "log.ts",
   "machine.ts",
   "timeout.ts",

@@ -95,7 +95,7 @@ export const manifests = {
       id: "listManifests",
       summary: "Lists all manifests, tagged or not, by digest",
       details: "Of each its tags, the first 10,000.",
-      access: { repository: "pull" },
+      access: { repository: "pull", byGrant: true },
       page: { most: 1000, last: "text" },
       answers: {
         200: { description: "A page of manifests", body: v.object({ manifests: v.array(manifest) }) },

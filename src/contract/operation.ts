@@ -16,7 +16,7 @@ import type { parameters } from "./parameters.ts";
  * - `everybody`: all callers, with or without credentials;
  * - `any account`: everybody who has credentials;
  * - `{ repository }`: everybody whose grants allow this verb on the repository that the path names. A public repository
- *   may be pulled by everybody.
+ *   may be pulled by everybody; where `byGrant` is set, that is not enough.
  *
  * A generated token may do less than its account, so it does not count as the account here.
  */
@@ -26,7 +26,7 @@ export type AccessRule =
   | "own token"
   | "everybody"
   | "any account"
-  | { readonly repository: Verb };
+  | { readonly repository: Verb; readonly byGrant?: true };
 
 /**
  * The entry of the audit log for what was done. Of several actions the handler says which one it was. `target` has

@@ -78,7 +78,12 @@ export const repositoryPolicy = v.object({
       }),
     ),
     nextRunAt: v.optional(v.pipe(time, v.description("Missing if no rule removes anything here."))),
-    held: v.pipe(v.array(heldTag), v.description("The first 100 of the tags that are held.")),
+    held: v.pipe(
+      v.array(heldTag),
+      v.description(
+        "The first 100 of the tags that are held. Who held them and why is empty for those who may pull only because the repository is public.",
+      ),
+    ),
   }),
   breaks: v.pipe(
     v.object({

@@ -55,9 +55,28 @@ export const repositoryDetails = v.object({
   kinds: v.pipe(v.array(v.picklist(contentKinds)), v.description("The kinds of what is tagged.")),
   platforms: v.pipe(v.array(v.string()), v.description("The platforms of what is tagged.")),
   may: v.pipe(v.array(verb), v.description("What the caller may do with it.")),
+  granted: v.pipe(
+    v.boolean(),
+    v.description(
+      "Whether a grant of the caller allows `pull`. Who may pull only because it is public sees no history, and no list of all manifests.",
+    ),
+  ),
   tagPulls: v.pipe(
     v.array(v.object({ tag: v.string(), pulls: count, lastPulledAt: time })),
     v.description("The 100 tags that are pulled most."),
+  ),
+});
+
+/** A repository that was deleted. */
+export const deletedRepository = v.object({
+  name: v.string(),
+  generation: v.pipe(count, v.description("The number of what was deleted, which restoring takes.")),
+  until: v.pipe(time, v.description("Until when it can be restored.")),
+  lost: v.pipe(
+    v.array(count),
+    v.description(
+      "The generations deleted before that can be restored no more: 20 are kept, and fewer if the repository's database exceeds 4 GiB.",
+    ),
   ),
 });
 
@@ -122,7 +141,7 @@ export const repositories = {
         "It can be restored within GC_GRACE. A push to its name begins a new repository, at once: a private one without a description.",
       access: { repository: "admin" },
       audit: { action: "repository.delete", target: "{name}" },
-      answers: { 202: { description: "Deleted" } },
+      answers: { 202: { description: "Deleted", body: deletedRepository } },
       errors: ["TAG_IMMUTABLE"],
     },
   },

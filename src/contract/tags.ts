@@ -1,6 +1,6 @@
 /** `/repositories/{name}/tags`: what tags point at, how they moved, and putting them back. */
 import * as v from "valibot";
-import { tagOrders } from "../oci/version-order.ts";
+import { tagOrders } from "../oci/tag-version.ts";
 import { manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
 import { count, digest, must, time } from "./schemas.ts";
@@ -112,7 +112,7 @@ export const tags = {
       id: "tagHistory",
       summary: "Lists the moves of a tag, newest first",
       details: "`last` is the `sequence` after which the page begins. Moves are kept for TAG_HISTORY_DAYS.",
-      access: { repository: "pull" },
+      access: { repository: "pull", byGrant: true },
       page: { most: 1000, last: "integer" },
       answers: { 200: { description: "A page of moves", body: v.object({ history: v.array(tagMove) }) } },
     },

@@ -104,7 +104,7 @@ export const views = {
       id: "repositoryHistory",
       summary: "Lists the moves of all tags, newest first",
       details: "`last` is the `sequence` after which the page begins. Moves are kept for TAG_HISTORY_DAYS.",
-      access: { repository: "pull" },
+      access: { repository: "pull", byGrant: true },
       page: { most: 1000, last: "integer" },
       answers: {
         200: {
@@ -119,7 +119,7 @@ export const views = {
     GET: {
       id: "listUntagged",
       summary: "Lists manifests that no tag, index or subject leads to, by digest",
-      access: { repository: "pull" },
+      access: { repository: "pull", byGrant: true },
       page: { most: 1000, last: "text" },
       answers: {
         200: { description: "A page of manifests", body: v.object({ manifests: v.array(manifest) }) },

@@ -11,7 +11,7 @@ import { parseContentLength } from "../oci/http.ts";
 import { tellStorage } from "../registry/monitoring.ts";
 import { type Registry, registryOf } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
-import { Unreachable } from "../rpc/stubs.ts";
+import { HasLaterData, Unreachable } from "../rpc/stubs.ts";
 import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
 import { ReplicaFailed } from "../storage/replica.ts";
@@ -121,7 +121,7 @@ function answerError(error: unknown, requestId: string): Answer {
   const facts = { requestId, error: String(error) };
   if (transientErrors.some((kind) => error instanceof kind)) {
     log("warn", "request failed", facts);
-    return failure("UNAVAILABLE");
+    return failure(error instanceof HasLaterData ? "LATER_DATA" : "UNAVAILABLE");
   }
   if (error instanceof SettingError) {
     log("error", "request failed", facts);

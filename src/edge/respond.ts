@@ -3,15 +3,9 @@
  */
 
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
-import { entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
+import { commonHeaders, entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Digest } from "../oci/reference.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
-
-/** On every answer. */
-const commonHeaders: HeaderMap = {
-  "Docker-Distribution-Api-Version": "registry/2.0",
-  "X-Content-Type-Options": "nosniff",
-};
 
 /** The format of errors: that of distribution-spec, or problem details (RFC 9457). */
 export type ErrorFormat = "oci" | "problem";

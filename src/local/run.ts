@@ -4,6 +4,7 @@ import { parseSettings } from "../settings/settings.ts";
 import { type Channels, openChannels } from "./channels.ts";
 import { type DataDirectory, DataDirectoryError, openDataDirectory } from "./data-directory.ts";
 import { type DataLayout, DataLayoutError, prepareLayout } from "./data-layout.ts";
+import { recordDataVersions } from "./data-record.ts";
 import { type Flags, parseFlags } from "./flags.ts";
 import { serveFsync } from "./fsync-service.ts";
 import { messageOf } from "./message-of.ts";
@@ -82,7 +83,10 @@ async function prepare({ host, port, vars, dataDirectory, isDataShared, tls }: F
   if (obstacle !== undefined) {
     throw new StartError(`cannot listen on ${urlOf({ host, port, isTls: tls !== undefined })}: ${obstacle}`);
   }
-  return { data, layout: prepareLayout(data.path), identity, channels: await openChannels(data.path) };
+  const layout = prepareLayout(data.path);
+  const laterData = recordDataVersions(data.path);
+  if (laterData !== undefined) write(laterData);
+  return { data, layout, identity, channels: await openChannels(data.path) };
 }
 
 async function serve(flags: Flags, prepared: Prepared, readProgram: RunOptions["program"]): Promise<Running> {

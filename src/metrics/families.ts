@@ -5,15 +5,15 @@
 
 /**
  * A family of series. `keptBy`: where its values are kept. Nobody: they are constant; the isolate: its own counts,
- * which end with it; the catalog: the totals of all isolates' reports; the queues of webhooks or the disk of one
- * machine: they are asked. `isRare`: reported as soon as it is counted, as the isolate of an object that was woken by
+ * which end with it; the catalog: the totals of all isolates' reports; the queues of webhooks, the object that
+ * finds repositories, or the disk of one machine: they are asked. `isRare`: reported as soon as it is counted, as the isolate of an object that was woken by
  * its alarm may end right after.
  */
 export type Family = {
   type: "counter" | "gauge" | "histogram";
   help: string;
   labels: readonly string[];
-  keptBy: "nobody" | "isolate" | "catalog" | "queues" | "disk";
+  keptBy: "nobody" | "isolate" | "catalog" | "queues" | "disk" | "search";
   isRare?: true;
 };
 
@@ -103,6 +103,12 @@ export const families = {
     help: "For how long the ledger that has been failing longest has been heard to fail; 0 where none does.",
     labels: ["outbox"],
     keptBy: "catalog",
+  },
+  stowage_largest_ledger_bytes: {
+    type: "gauge",
+    help: "The size of the largest database of a repository; from LEDGER_LIMIT on, pushes to it are refused.",
+    labels: [],
+    keptBy: "search",
   },
   stowage_disk_free_bytes: {
     type: "gauge",

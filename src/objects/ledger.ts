@@ -5,7 +5,6 @@
  * outbox. The object's features are in ledger/ (parts.ts lists them); this file is the list of its transactions.
  */
 
-import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
@@ -22,7 +21,7 @@ import type {
 } from "../rpc/api.ts";
 import type { NumberedLease } from "../rpc/blob-shard-api.ts";
 import type { LinkOutcome, LinkRequest, ManifestPut, PutOutcome } from "../rpc/ledger-writes.ts";
-import type { ConfigFacts, ManifestDetails, ManifestEntry, TagEntry, Use } from "../rpc/manifest-facts.ts";
+import type { ConfigFacts, Use } from "../rpc/manifest-facts.ts";
 import { emptyReport, type ScrubStep } from "../rpc/scrub-report.ts";
 import type {
   DeletionPage,
@@ -33,15 +32,9 @@ import type {
 } from "../rpc/upkeep.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.ts";
 import { CachedLedger } from "./ledger/cached-ledger.ts";
+import { isFull } from "./ledger/capacity.ts";
 import { listDeletions } from "./ledger/deletions.ts";
-import {
-  findManifest,
-  findTag,
-  listManifests,
-  listReferrers,
-  listTags,
-  readUsage,
-} from "./ledger/listing.ts";
+import { listReferrers, readUsage } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
 
 /** The policy that a request came with, where there are any. */
@@ -62,8 +55,13 @@ export class Ledger extends CachedLedger implements LedgerApi {
     origin: Origin,
     registered?: number,
   ): Promise<RepositoryInfo | undefined> {
-    if (this.meta === undefined || !this.exists) return undefined;
     const { repository, registration } = this.parts;
+    if (this.meta === undefined) return undefined;
+    if (!this.exists) {
+      // It was deleted meanwhile. The name leaves the index with this object, which has to know under which number.
+      if (registered !== undefined) this.change(undefined, (tx) => registration.note(tx, registered, true));
+      return undefined;
+    }
     const before = this.meta;
     this.change(undefined, (tx) => {
       repository.change(tx, before, change, origin);
@@ -72,21 +70,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
     // It is done, and the alarm tells the catalog where this fails.
     await Promise.all([repository.announce().catch(() => {}), this.parts.search.now()]);
     return this.info();
-  }
-
-  async deleteRepository(origin: Origin, policy: Sent): Promise<Result> {
-    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
-    const { meta } = this;
-    const { guarded, generations } = this.parts;
-    const deleted = this.change(undefined, (tx) =>
-      guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
-    );
-    if (!deleted.ok) return deleted;
-    // It is true once the transaction is on disk.
-    const isStored = this.ctx.storage.sync();
-    const told = { repository: meta.name, actor: origin.actor };
-    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
-    return { ok: true };
   }
 
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,6 +88,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     const { clock, leases, sessions, blobs, cache } = this.parts;
     if (born !== undefined && !cache.isUnchanged({ born })) return "changed";
     if (born === undefined && this.meta?.kind === "cache") return "read-only";
+    if (isFull(this.parts)) return "full";
     return this.changeOrFound<LinkOutcome>(request, "unfounded", (tx, found) => {
       const now = clock.now();
       if (now >= adoption.leaseUntil || leases.isVoid(adoption)) return "lease-ended";
@@ -173,6 +157,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
 
   async putManifest(put: ManifestPut): Promise<PutOutcome> {
     if (this.meta?.kind === "cache") return failure("UPSTREAM_READ_ONLY");
+    if (isFull(this.parts)) return failure("REPOSITORY_FULL");
     const { policies, guarded } = this.parts;
     const refused = this.exists ? undefined : policies.refuseName(put.repository, put.policy);
     // A name is not registered for a push that would be refused.
@@ -211,28 +196,6 @@ export class Ledger extends CachedLedger implements LedgerApi {
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     return { ok: true, page: this.parts.tags.page(last, limit) };
-  }
-
-  async listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: listManifests(this.sql, last, limit) };
-  }
-
-  async describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    const manifest = findManifest(this.sql, digest);
-    return manifest === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, manifest };
-  }
-
-  async describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    return { ok: true, page: listTags(this.sql, last, limit) };
-  }
-
-  async describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>> {
-    if (!this.exists) return failure("NAME_UNKNOWN");
-    const found = findTag(this.sql, tag);
-    return found === undefined ? failure("MANIFEST_UNKNOWN", { tag }) : { ok: true, tag: found };
   }
 
   async addConfigFacts(facts: ConfigFacts[]): Promise<void> {

@@ -8,7 +8,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { PullCount } from "../metrics/meter.ts";
 import type { RepositoryName } from "../oci/reference.ts";
-import type { RepositoryInfo } from "../rpc/api.ts";
+import type { Page, RepositoryInfo } from "../rpc/api.ts";
 import type {
   FoundRepository,
   FoundTag,
@@ -17,17 +17,16 @@ import type {
   SearchPage,
   SearchQuery,
   TagChange,
+  ToldTotal,
+  ToldUsage,
 } from "../rpc/search-api.ts";
 import { catalogStub, repositoryStub } from "../rpc/stubs.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { findRepositories, findTags } from "./search/find.ts";
-import { createTextIndex, searchSchema } from "./search/schema.ts";
+import { createTextIndex, rebuildJob, searchSchema } from "./search/schema.ts";
 import { SearchStore } from "./search/store.ts";
-import { hasTable, type Tx, transaction } from "./sql.ts";
-
-/** The job that reads all repositories again. Its id is the name after which it goes on. */
-const rebuildJob = "rebuild";
+import { type Tx, transaction } from "./sql.ts";
 
 /** How many repositories are read again at a time. */
 const rebuildBatch = 50;
@@ -45,9 +44,7 @@ export class Search extends DurableObject<Env> implements SearchApi {
     this.#clock = clock;
     this.#due = new DueTable(storage, clock);
     this.#hasText = transaction(storage, (tx) => {
-      const isNew = !hasTable(tx.sql, "repositories");
       applySchema(tx, searchSchema);
-      if (isNew) this.#due.set(tx, rebuildJob, "", clock.now());
       return createTextIndex(tx);
     });
     this.#store = new SearchStore(storage.sql, this.#hasText);
@@ -80,6 +77,14 @@ export class Search extends DurableObject<Env> implements SearchApi {
 
   async findTags(query: SearchQuery): Promise<SearchPage<FoundTag>> {
     return findTags(this.ctx.storage.sql, this.#hasText, query);
+  }
+
+  async usage(last: string, limit: number): Promise<Page<ToldUsage>> {
+    return this.#store.usage(last, limit);
+  }
+
+  async totalUsage(): Promise<ToldTotal> {
+    return { ...this.#store.totalUsage(), isComplete: !this.#due.has(rebuildJob) };
   }
 
   async rebuild(): Promise<void> {

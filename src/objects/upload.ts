@@ -9,6 +9,7 @@ import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import { reportIfDue } from "../rpc/report-counts.ts";
+import { HasLaterData } from "../rpc/stubs.ts";
 import {
   answerWrite,
   type OpenSession,
@@ -65,7 +66,8 @@ export class Upload extends DurableObject<Env> implements UploadApi {
       return answerWrite(request, result, active.receivedBytes);
     } catch (error) {
       log("error", "upload failed", { upload: write.session.id, error: String(error) });
-      return answerWrite(request, failure("UNAVAILABLE"), active.receivedBytes);
+      const refusal = error instanceof HasLaterData ? failure("LATER_DATA") : failure("UNAVAILABLE");
+      return answerWrite(request, refusal, active.receivedBytes);
     }
   }
 

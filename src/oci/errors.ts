@@ -98,7 +98,7 @@ export const errorCatalogue = {
   PAGE_INVALID: {
     code: "UNSUPPORTED",
     status: 400,
-    message: "n must be a whole number, zero or more",
+    message: "n must be a whole number, zero or more, and last a name, or what an earlier page gave",
   },
   RANGE_UNSATISFIABLE: {
     code: "SIZE_INVALID",
@@ -170,6 +170,12 @@ export const errorCatalogue = {
     message:
       "no space left on the registry's disk: it takes pushes again once something is deleted and an administrator has run `stowage gc --now`",
   },
+  REPOSITORY_FULL: {
+    code: "UNAVAILABLE",
+    status: 507,
+    message:
+      "the repository has as many manifests and tags as it can hold: push to another one, or delete some and have an administrator run `stowage gc --now`",
+  },
   UPSTREAM_LIMITED: {
     code: "TOOMANYREQUESTS",
     status: 429,
@@ -184,6 +190,12 @@ export const errorCatalogue = {
     code: "UNAVAILABLE",
     status: 502,
     message: "this is not cached, and what the upstream sent is not what it should be",
+  },
+  LATER_DATA: {
+    code: "UNAVAILABLE",
+    status: 503,
+    message:
+      "a later release of the registry wrote what this needs, and the one that runs cannot read it: an administrator has to deploy the later release again",
   },
   UNAVAILABLE: { code: "UNAVAILABLE", status: 503, message: "the registry cannot answer now: try again" },
   UNKNOWN: { code: "UNKNOWN", status: 500, message: "the registry failed" },

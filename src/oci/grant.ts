@@ -30,9 +30,9 @@ export function matchesPatternSets(sets: PatternSets, name: string): boolean {
   return sets.length > 0 && sets.every((set) => set.some((pattern) => matchesPattern(pattern, name)));
 }
 
-/** What every name that matches a pattern begins with. */
+/** What every name that matches a pattern begins with; the pattern itself if it matches one name alone. */
 export function fixedPrefix(pattern: string): string {
-  return pattern.split("*", 1)[0] ?? "";
+  return pattern.split(/[*?[]/, 1)[0] ?? "";
 }
 
 /** The patterns of the repositories on which grants allow a verb. */

@@ -4,6 +4,12 @@
  * Tags"; RFC 8288 for `Link`).
  */
 
+/** On every answer. */
+export const commonHeaders: Readonly<Record<string, string>> = {
+  "Docker-Distribution-Api-Version": "registry/2.0",
+  "X-Content-Type-Options": "nosniff",
+};
+
 /** The entity tag of content with this digest: the digest, quoted. It is strong: same tag, same bytes. */
 export function entityTag(digest: string): string {
   return `"${digest}"`;

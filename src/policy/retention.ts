@@ -4,9 +4,9 @@
  */
 import { matchesTagPattern } from "../oci/pattern.ts";
 import { type Digest, parseTag, type Tag } from "../oci/reference.ts";
+import { compareVersions, parseVersion, type Version } from "../oci/tag-version.ts";
 import { parseDuration } from "../units.ts";
 import type { KeepLine, Policy } from "./document.ts";
-import { compareVersions, parseVersion, type Version } from "./version.ts";
 
 /** A tag, as far as retention has to know it. Times are milliseconds since the epoch. */
 export interface TagState {
@@ -60,74 +60,72 @@ export function matchesAny(patterns: readonly string[], tag: string): boolean {
   );
 }
 
+/** When is decided, in milliseconds since the epoch, and how long a line by number keeps what has lost its place. */
+export type Moment = { nowMs: number; noticeMs: number };
+
 /**
  * Decides on all tags of a repository.
  *
- * @param now milliseconds since the epoch
+ * A line by number keeps a tag for a while after the push that took its place, so that its end can be told before it
+ * comes, as that of a line by time.
  */
-export function decide(tags: readonly TagState[], policy: Policy, now: number): Verdict[] {
+export function decide(tags: readonly TagState[], policy: Policy, moment: Moment): Verdict[] {
   const { remove, keep = [] } = policy;
   if (remove === undefined) return tags.map(({ tag }) => ({ tag, stays: true, why: "not listed" }));
-  const lines = keep.map((line) => keptBy(line, tags, now));
+  const lines = keep.map((line) => keptBy(line, tags, moment));
   return tags.map((state): Verdict => {
     const { tag } = state;
     if (isClientsOwn(tag) && !matchesAny(remove.tags, tag)) return { tag, stays: true, why: "client's own" };
     if (!matchesAny(remove.tags, tag)) return { tag, stays: true, why: "not listed" };
     if (state.isHeld === true) return { tag, stays: true, why: "held" };
     const ends = lines.map((line) => line.get(tag));
-    const line = ends.indexOf("kept");
+    const line = ends.findIndex((end) => end !== undefined && end > moment.nowMs);
     if (line >= 0) return { tag, stays: true, why: "kept", line };
     return {
       tag,
       stays: false,
-      sinceMs: Math.max(state.pushedAtMs, ...ends.filter((end) => typeof end === "number")),
+      sinceMs: Math.max(state.pushedAtMs, ...ends.filter((end) => end !== undefined)),
     };
   });
 }
 
-/** What a line says of the tags that it matches: that it keeps them, or since when it does not. */
-type Line = Map<string, "kept" | number>;
+/** When a line stops, or has stopped, to keep each of the tags that it matches; infinity where there is no such time. */
+type Line = Map<string, number>;
 
-function keptBy(line: KeepLine, tags: readonly TagState[], now: number): Line {
+const never = Number.POSITIVE_INFINITY;
+
+function keptBy(line: KeepLine, tags: readonly TagState[], { noticeMs }: Moment): Line {
   const matched = tags.filter(({ tag }) => matchesAny(line.tags, tag));
-  if (line.newest !== undefined) return newest(matched, line.newest);
-  if (line.newestVersions !== undefined) return newestVersions(matched, line.newestVersions);
-  return new Map(
-    matched.map((state) => {
-      const end = endOf(line, state);
-      return [state.tag, end === undefined || end > now ? "kept" : end];
-    }),
-  );
+  if (line.newest !== undefined) return newest(matched, line.newest, noticeMs);
+  if (line.newestVersions !== undefined) return newestVersions(matched, line.newestVersions, noticeMs);
+  return new Map(matched.map((state) => [state.tag, endOf(line, state)]));
 }
 
-/** When a line by time stops to keep a tag; `undefined` if it keeps it for ever. */
-function endOf({ pushedWithin, usedWithin }: KeepLine, state: TagState): number | undefined {
+/** When a line by time stops to keep a tag. */
+function endOf({ pushedWithin, usedWithin }: KeepLine, state: TagState): number {
   if (pushedWithin !== undefined) return state.pushedAtMs + millisecondsOf(pushedWithin);
-  if (usedWithin === undefined || state.usedAtMs === undefined) return undefined;
+  if (usedWithin === undefined || state.usedAtMs === undefined) return never;
   // Nobody can have used it before it was pushed.
   return Math.max(state.usedAtMs, state.pushedAtMs) + millisecondsOf(usedWithin);
 }
 
 /** A duration of a document. One that is none, which the contract does not let in, keeps for ever. */
 function millisecondsOf(duration: string): number {
-  return parseDuration(duration) ?? Number.POSITIVE_INFINITY;
+  return parseDuration(duration) ?? never;
 }
 
 /** Of tags that were pushed at the same time, the one that sorts first is taken for the newer one. */
-function newest(matched: readonly TagState[], count: number): Line {
+function newest(matched: readonly TagState[], count: number, noticeMs: number): Line {
   const ordered = matched.toSorted((a, b) => b.pushedAtMs - a.pushedAtMs || (a.tag < b.tag ? -1 : 1));
   return new Map(
     // The push of the one that is `count` places before it was one too many.
-    ordered.map(({ tag }, place) => [
-      tag,
-      place < count ? "kept" : (ordered[place - count]?.pushedAtMs ?? 0),
-    ]),
+    ordered.map(({ tag }, place) => [tag, (ordered[place - count]?.pushedAtMs ?? never) + noticeMs]),
   );
 }
 
 type Versioned = { state: TagState; version: Version };
 
-function newestVersions(matched: readonly TagState[], count: number): Line {
+function newestVersions(matched: readonly TagState[], count: number, noticeMs: number): Line {
   const families = new Map<string, Versioned[]>();
   const aliases: TagState[] = [];
   for (const state of matched) {
@@ -141,28 +139,38 @@ function newestVersions(matched: readonly TagState[], count: number): Line {
     else others.push({ state, version });
   }
   const line: Line = new Map();
-  for (const family of families.values()) addNewest(line, family, count);
-  const kept = new Set(matched.filter(({ tag }) => line.get(tag) === "kept").map(({ digest }) => digest));
-  for (const { tag, digest } of aliases) if (kept.has(digest)) line.set(tag, "kept");
+  for (const family of families.values()) addNewest(line, family, count, noticeMs);
+  const ends = new Map<string, number>();
+  for (const { tag, digest } of matched) {
+    const end = line.get(tag);
+    if (end !== undefined) ends.set(digest, Math.max(end, ends.get(digest) ?? end));
+  }
+  for (const { tag, digest } of aliases) {
+    const end = ends.get(digest);
+    if (end !== undefined) line.set(tag, end);
+  }
   return line;
 }
 
 /** Adds the tags of a family. Tags of one version, such as `1.2.3` and `v1.2.3`, have one place. */
-function addNewest(line: Line, family: Versioned[], count: number): void {
+function addNewest(line: Line, family: Versioned[], count: number, noticeMs: number): void {
   family.sort((a, b) => compareVersions(b.version, a.version));
   /** When each newer version was pushed first: the earliest `count` of them, in order. */
   const pushes: number[] = [];
   for (let start = 0; start < family.length; ) {
     const first = family[start];
     if (first === undefined) break;
-    let end = start + 1;
-    while (compareVersions(family[end]?.version ?? first.version, first.version) === 0 && end < family.length)
-      end++;
-    const equal = family.slice(start, end);
-    const verdict = pushes.length < count ? "kept" : (pushes.at(-1) ?? 0);
-    for (const { state } of equal) line.set(state.tag, verdict);
+    let next = start + 1;
+    while (
+      compareVersions(family[next]?.version ?? first.version, first.version) === 0 &&
+      next < family.length
+    )
+      next++;
+    const equal = family.slice(start, next);
+    const end = (pushes.length < count ? never : (pushes.at(-1) ?? never)) + noticeMs;
+    for (const { state } of equal) line.set(state.tag, end);
     insert(pushes, Math.min(...equal.map(({ state }) => state.pushedAtMs)), count);
-    start = end;
+    start = next;
   }
 }
 

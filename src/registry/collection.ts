@@ -5,6 +5,8 @@
 import type { Result } from "../oci/errors.ts";
 import type { PageRequest } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Page } from "../rpc/api.ts";
+import type { ToldUsage } from "../rpc/search-api.ts";
 import { addFreed, nothingFreed } from "../rpc/tally.ts";
 import type { Amount, Freed, Maintained, RepositoryUsage } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
@@ -47,52 +49,51 @@ export type NamedUsage = RepositoryUsage & { name: RepositoryName };
 
 /**
  * The size of the whole registry. `logical` and `stored` are as in {@link RepositoryUsage}, but a blob that several
- * repositories share is stored once. `leaving`: what will be deleted.
+ * repositories share is stored once. `leaving`: what will be deleted. `isComplete`: every repository is counted.
  */
-export type TotalUsage = { repositories: number; logical: Amount; stored: Amount; leaving: Amount };
+export type TotalUsage = {
+  repositories: number;
+  logical: Amount;
+  stored: Amount;
+  leaving: Amount;
+  isComplete: boolean;
+};
 
 /** A page of repositories with their sizes, and, with the first page, the total. */
 export async function readUsage(
   registry: Registry,
   page: PageRequest,
 ): Promise<{ entries: NamedUsage[]; more: boolean; total?: TotalUsage }> {
-  const found = await usagePage(registry, page);
+  const { entries, more } = await toldUsage(registry, page);
+  // Those that have said nothing since an earlier release are asked.
+  const usages = await mapAtOnce(entries, async ({ name, usage: told }) => {
+    const usage = told ?? (await registry.listedLedger(name).usage());
+    return usage === undefined ? [] : [{ name, ...usage }];
+  });
+  const found = { entries: usages.flat(), more };
   return page.last === "" ? { ...found, total: await totalUsage(registry) } : found;
 }
 
-async function usagePage(registry: Registry, { last, limit }: PageRequest) {
+/** What ledgers announced; without an object that hears it, what there is to ask. */
+async function toldUsage(registry: Registry, { last, limit }: PageRequest): Promise<Page<ToldUsage>> {
+  const search = registry.search();
+  if (search !== undefined) return search.usage(last, limit);
   const { entries, more } = await registry.catalog().listRepositories("", last, limit);
-  const usages = await mapAtOnce(entries, async ({ name }) => {
-    const usage = await registry.listedLedger(name).usage();
-    return usage === undefined ? [] : [{ name, ...usage }];
-  });
-  return { entries: usages.flat(), more };
+  return { entries: entries.map(({ name }) => ({ name, usage: null })), more };
 }
 
-/** How many repositories are asked at a time for the total. */
-const totalPage = 1000;
-
 async function totalUsage(registry: Registry): Promise<TotalUsage> {
-  const total: TotalUsage = { repositories: 0, logical: zero, stored: zero, leaving: zero };
-  let last = "";
-  for (let more = true; more; ) {
-    const page = await usagePage(registry, { last, limit: totalPage });
-    for (const { logical, stored, blobBytes, blobs } of page.entries) {
-      total.repositories++;
-      total.logical = add(total.logical, logical);
-      // Repositories share blobs, so blobs are counted by the shards that store them. Manifests are not shared.
-      total.stored = add(total.stored, { objects: stored.objects - blobs, bytes: stored.bytes - blobBytes });
-      last = page.entries.at(-1)?.name ?? last;
-    }
-    more = page.more && page.entries.length > 0;
-  }
-  for (const shard of await mapAtOnce(await registry.listShards(), (name) =>
-    registry.shardNamed(name).usage(),
-  )) {
-    total.stored = add(total.stored, shard.blobs);
-    total.leaving = add(total.leaving, shard.leaving);
-  }
-  return total;
+  const told = await registry.search()?.totalUsage();
+  const { repositories = 0, logical = zero, manifestsAlone = zero } = told ?? {};
+  const shards = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
+  return {
+    repositories,
+    logical,
+    // Repositories share blobs, so blobs are counted by the shards that store them. Manifests are not shared.
+    stored: shards.reduce((sum, { blobs }) => add(sum, blobs), manifestsAlone),
+    leaving: shards.reduce((sum, { leaving }) => add(sum, leaving), zero),
+    isComplete: told?.isComplete === true && told.untold === 0,
+  };
 }
 
 const zero: Amount = { objects: 0, bytes: 0 };

@@ -3,13 +3,15 @@
  * webhook deliveries.
  */
 
+import type { LaterData } from "../data-versions.ts";
 import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import { nameIndexStub } from "../rpc/stubs.ts";
+import { HasLaterData, nameIndexStub } from "../rpc/stubs.ts";
 import type { DiskState } from "../storage/disk-space.ts";
 import { withTimeout } from "../timeout.ts";
+import { minute, second } from "../units.ts";
 import type { Registry } from "./registry.ts";
 import type { WaitUntil } from "./shared-calls.ts";
 import { mapAtOnce } from "./walk.ts";
@@ -48,6 +50,29 @@ function parts(registry: Registry): Record<string, () => Promise<unknown>> {
   };
 }
 
+/** How long an isolate reuses what it knows of later data, and how long it waits for it. In milliseconds. */
+const laterDataKeptMs = minute;
+const laterDataLimitMs = second;
+
+const lastLaterData = new WeakMap<Registry, { found: LaterData[]; until: number }>();
+
+/**
+ * Which objects have data of a later release, as far as they were called since this release was deployed. Empty if the
+ * catalog does not answer in time.
+ */
+export async function findLaterData(registry: Registry): Promise<LaterData[]> {
+  const now = registry.clock.now();
+  const last = lastLaterData.get(registry);
+  if (last !== undefined && last.until > now) return last.found;
+  const asked = registry
+    .catalog()
+    .laterData()
+    .catch((error): LaterData[] => (error instanceof HasLaterData ? [{ kind: "Catalog", objects: 1 }] : []));
+  const found = await withTimeout(asked, laterDataLimitMs, []);
+  lastLaterData.set(registry, { found, until: now + laterDataKeptMs });
+  return found;
+}
+
 const lastChecks = new WeakMap<Registry, { checks: Check[]; until: number }>();
 
 /** Checks all dependencies at once. */
@@ -74,10 +99,21 @@ async function answersInTime(ask: () => Promise<unknown>): Promise<boolean> {
   return withTimeout(answered, limitMs, false);
 }
 
-/** How long the total of stored bytes is cached, in milliseconds: for it the shards read through their tables. */
+/** How long totals of bytes are cached, in milliseconds: for them objects read through their tables. */
 const storedKeptMs = 60_000;
 
 const lastSums = new WeakMap<Registry, { bytes: number; until: number }>();
+const lastLargest = new WeakMap<Registry, { bytes: number; until: number }>();
+
+/** How large the largest ledger is, where ledgers announce that, and the object that hears it answers. */
+export async function countLedgers(registry: Registry): Promise<Sample[]> {
+  const search = registry.search();
+  if (search === undefined) return [];
+  const asked = remembered(registry, lastLargest, async () => (await search.totalUsage()).largestLedgerBytes);
+  const bytes = await asked.catch((error) => log("warn", "ledgers not counted", { error: String(error) }));
+  if (bytes === undefined) return [];
+  return [{ family: "stowage_largest_ledger_bytes", labels: [], value: bytes }];
+}
 
 /** Metrics of the disk and of what is stored on it. */
 export async function countStorage(registry: Registry): Promise<Sample[]> {
@@ -91,13 +127,24 @@ export async function countStorage(registry: Registry): Promise<Sample[]> {
   ];
 }
 
-async function storedBytes(registry: Registry): Promise<number> {
+function storedBytes(registry: Registry): Promise<number> {
+  return remembered(registry, lastSums, async () => {
+    const usages = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
+    return usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
+  });
+}
+
+/** A number of bytes that is asked for once in {@link storedKeptMs}. */
+async function remembered(
+  registry: Registry,
+  last: typeof lastSums,
+  ask: () => Promise<number>,
+): Promise<number> {
   const now = registry.clock.now();
-  const last = lastSums.get(registry);
-  if (last !== undefined && last.until > now) return last.bytes;
-  const usages = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
-  const bytes = usages.reduce((sum, { blobs, leaving }) => sum + blobs.bytes + leaving.bytes, 0);
-  lastSums.set(registry, { bytes, until: now + storedKeptMs });
+  const known = last.get(registry);
+  if (known !== undefined && known.until > now) return known.bytes;
+  const bytes = await ask();
+  last.set(registry, { bytes, until: now + storedKeptMs });
   return bytes;
 }
 

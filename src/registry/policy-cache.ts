@@ -13,21 +13,29 @@ import { second } from "../units.ts";
 /** How long an isolate goes by what it read, in milliseconds; less than the minute that is promised. */
 const keptMs = 50 * second;
 
+/** How soon it tries again after the catalog could not be reached, in milliseconds. */
+const againMs = 5 * second;
+
 /** The policies in an isolate. */
 export class PolicyCache {
   readonly #clock: Clock;
   readonly #catalog: () => Pick<CatalogApi, "policies" | "putPolicies">;
   #policies: StoredPolicies | undefined;
-  #readAt = Number.NEGATIVE_INFINITY;
+  #isRead = false;
+  #nextReadAt = 0;
 
   constructor(clock: Clock, catalog: () => Pick<CatalogApi, "policies" | "putPolicies">) {
     this.#clock = clock;
     this.#catalog = catalog;
   }
 
-  /** What holds for a repository; `undefined` if there are no policies. */
+  /**
+   * What holds for a repository; `undefined` if there are no policies.
+   *
+   * @throws Unreachable if this isolate never read them, and cannot now: then no name or tag could be checked.
+   */
   async of(repository: RepositoryName): Promise<AppliedPolicy | undefined> {
-    if (this.#clock.now() >= this.#readAt + keptMs) await this.#read();
+    if (!this.#isRead || this.#clock.now() >= this.#nextReadAt) await this.#read();
     if (this.#policies === undefined) return undefined;
     const { version, rules } = this.#policies;
     return { version, policy: policyFor(rules, repository) };
@@ -55,13 +63,15 @@ export class PolicyCache {
     try {
       await this.current();
     } catch (error) {
-      if (!(error instanceof Unreachable)) throw error;
+      if (!(error instanceof Unreachable) || !this.#isRead) throw error;
+      this.#nextReadAt = this.#clock.now() + againMs;
     }
   }
 
   /** Answers may arrive in another order than they were made. */
   #keep(policies: StoredPolicies | undefined): void {
-    this.#readAt = this.#clock.now();
+    this.#isRead = true;
+    this.#nextReadAt = this.#clock.now() + keptMs;
     if ((policies?.version ?? 0) > (this.#policies?.version ?? 0)) this.#policies = policies;
   }
 }

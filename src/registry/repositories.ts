@@ -9,8 +9,10 @@ import type { RepositoryName } from "../oci/reference.ts";
 import { addressByName, isAllowed } from "../oci/upstream.ts";
 import type { ListedRepository, Page, RepositoryChange, RepositoryInfo, Visibility } from "../rpc/api.ts";
 import { nameIndexStub } from "../rpc/stubs.ts";
+import type { EndedGeneration } from "../rpc/upkeep.ts";
 import type { Settings } from "../settings/settings.ts";
-import { mayHaveLedger, registeredMs } from "./ledgers.ts";
+import { registeredMs } from "./ledgers.ts";
+import { nameAfter, sealName } from "./list-cursor.ts";
 import type { Registry } from "./registry.ts";
 
 /** How many rows of the catalog are read at most for one page, as the caller may be allowed to see few of them. */
@@ -20,27 +22,31 @@ const maxCatalogPages = 20;
 /** A page of repositories. `last`: where the next page begins, even if the caller may see no more repositories. */
 export type RepositoryPage = Page<ListedRepository> & { last: string | undefined };
 
-/** A page of the repositories that are public or that the caller may pull. */
+/**
+ * A page of the repositories that are public or that the caller may pull. `last` is a name, or the `last` of a page.
+ * Error: `PAGE_INVALID`.
+ */
 export async function listRepositories(
   registry: Registry,
   query: string,
   { last, limit }: PageRequest,
   mayPull: (name: RepositoryName) => boolean,
-): Promise<RepositoryPage> {
+): Promise<Result<RepositoryPage>> {
   const entries: ListedRepository[] = [];
-  let from = last;
+  let from = await nameAfter(registry, last);
+  if (from === undefined) return failure("PAGE_INVALID", { last });
   for (let page = 0; page < maxCatalogPages; page++) {
     const found = await registry.catalog().listRepositories(query.toLowerCase(), from, catalogPage);
     for (const info of found.entries) {
       const visibility = visibilityOf(registry.settings, info.name, info);
       if (visibility !== "public" && !mayPull(info.name)) continue;
-      if (entries.length === limit) return { entries, more: true, last: entries.at(-1)?.name };
+      if (entries.length === limit) return { ok: true, entries, more: true, last: entries.at(-1)?.name };
       entries.push({ ...info, visibility });
     }
-    if (!found.more) return { entries, more: false, last: undefined };
+    if (!found.more) return { ok: true, entries, more: false, last: undefined };
     from = found.entries.at(-1)?.name ?? from;
   }
-  return { entries, more: true, last: from };
+  return { ok: true, entries, more: true, last: await sealName(registry, from) };
 }
 
 /** How long an isolate caches whether a repository is public, in milliseconds. */
@@ -106,9 +112,12 @@ export async function changeRepository(
   return { ok: true, info: { ...info, visibility: visibilityOf(registry.settings, repository, info) } };
 }
 
-/** Registers the name of a repository that is going to be public. `undefined`: there is none. */
+/**
+ * Registers the name of a repository that is going to be public. `undefined`: there is none, so nothing is registered
+ * that nobody would remove.
+ */
 async function registerAsPublic(registry: Registry, repository: RepositoryName): Promise<number | undefined> {
-  if (!(await mayHaveLedger(registry, repository))) return undefined;
+  if ((await registry.ledger(repository).info()) === undefined) return undefined;
   return nameIndexStub(registry.objects, repository).register(repository, true);
 }
 
@@ -117,7 +126,7 @@ export async function deleteRepository(
   registry: Registry,
   repository: RepositoryName,
   origin: Origin,
-): Promise<Result> {
+): Promise<Result<EndedGeneration>> {
   registry.visibilities.delete(repository);
   const deleted = await registry
     .ledger(repository)

@@ -1,4 +1,5 @@
 /** Finding repositories and tags. */
+import type { Result } from "../oci/errors.ts";
 import type { ContentKind } from "../oci/manifest-summary.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Visibility } from "../rpc/api.ts";
@@ -28,8 +29,11 @@ export type Readable = { patterns: string[][]; mayPull: (name: RepositoryName) =
 /** How many tags are shown beside repositories. */
 const maxTagsBeside = 20;
 
-/** A page of repositories, or of tags, and for the first page of repositories the tags that the text names as well. */
-export async function search(registry: Registry, wanted: Wanted, readable: Readable): Promise<Found> {
+/**
+ * A page of repositories, or of tags, and for the first page of repositories the tags that the text names as well.
+ * Error: `PAGE_INVALID`.
+ */
+export async function search(registry: Registry, wanted: Wanted, readable: Readable): Promise<Result<Found>> {
   const object = registry.search();
   if (object === undefined) return searchCatalog(registry, wanted, readable);
   const { type, last, limit, ...rest } = wanted;
@@ -37,7 +41,7 @@ export async function search(registry: Registry, wanted: Wanted, readable: Reada
   const query: SearchQuery = { ...rest, readable: readable.patterns, offset, limit };
   if (type === "tag") {
     const { entries, next } = await object.findTags(query);
-    return { repositories: [], tags: entries, next: next?.toString() };
+    return { ok: true, repositories: [], tags: entries, next: next?.toString() };
   }
   const showsTags = wanted.text.includes(":") && offset === 0 && type === undefined;
   const [repositories, tags] = await Promise.all([
@@ -45,6 +49,7 @@ export async function search(registry: Registry, wanted: Wanted, readable: Reada
     showsTags ? object.findTags({ ...query, limit: maxTagsBeside }) : undefined,
   ]);
   return {
+    ok: true,
     repositories: repositories.entries,
     tags: tags?.entries ?? [],
     next: repositories.next?.toString(),
@@ -52,9 +57,10 @@ export async function search(registry: Registry, wanted: Wanted, readable: Reada
 }
 
 /** Without an object that finds them, repositories are found in the list of the catalog. */
-async function searchCatalog(registry: Registry, wanted: Wanted, readable: Readable): Promise<Found> {
+async function searchCatalog(registry: Registry, wanted: Wanted, readable: Readable): Promise<Result<Found>> {
   const { text, last, limit, visibility } = wanted;
   const page = await listRepositories(registry, text, { last, limit }, readable.mayPull);
+  if (!page.ok) return page;
   const repositories = page.entries
     .filter((entry) => visibility === undefined || entry.visibility === visibility)
     .map((entry) => ({
@@ -66,5 +72,5 @@ async function searchCatalog(registry: Registry, wanted: Wanted, readable: Reada
       kinds: [],
       platforms: [],
     }));
-  return { repositories, tags: [], next: page.more ? page.last : undefined };
+  return { ok: true, repositories, tags: [], next: page.more ? page.last : undefined };
 }

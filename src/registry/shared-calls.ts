@@ -6,13 +6,16 @@
  * flight, which may have read the ledger before the request began; it joins the waiting batch. So each answer was read
  * after its request arrived, and is linearizable.
  */
-import { Unreachable } from "../rpc/stubs.ts";
+import { HasLaterData, Unreachable } from "../rpc/stubs.ts";
 import { withTimeout } from "../timeout.ts";
 
 /** Keeps a promise going after the answer was sent. */
 export type WaitUntil = (promise: Promise<unknown>) => void;
 
-type Batch<Item, Answer> = { items: Set<Item>; answers: Promise<Map<Item, Answer> | "failed"> };
+/** Why a shared call has no answer. */
+type Failed = "unreachable" | "later data";
+
+type Batch<Item, Answer> = { items: Set<Item>; answers: Promise<Map<Item, Answer> | Failed> };
 /** The calls under one key. */
 type Calls<Item, Answer> = {
   inFlight: Promise<unknown> | undefined;
@@ -44,7 +47,8 @@ export class SharedCalls<Item, Answer> {
     const answers = await withTimeout(batch.answers, timeoutMs, undefined);
     // The request that opened it may have ended before it was sent: whoever else joined would wait in vain.
     if (answers === undefined && calls.waiting === batch) calls.waiting = undefined;
-    if (answers === "failed") throw new Unreachable("a call that requests shared");
+    if (answers === "later data") throw new HasLaterData("a call that requests shared");
+    if (answers === "unreachable") throw new Unreachable("a call that requests shared");
     const answer = answers?.get(item);
     if (answer !== undefined) return answer;
     const [own] = await call([item]);
@@ -64,10 +68,11 @@ export class SharedCalls<Item, Answer> {
       calls.waiting.items.add(item);
       return calls.waiting;
     }
-    const { promise, resolve } = Promise.withResolvers<Map<Item, Answer> | "failed">();
+    const { promise, resolve } = Promise.withResolvers<Map<Item, Answer> | Failed>();
     const batch: Batch<Item, Answer> = { items: new Set([item]), answers: promise };
     calls.waiting = batch;
-    waitUntil(this.#send(key, calls, batch, call).then(resolve, () => resolve("failed")));
+    const fail = (error: unknown) => resolve(error instanceof HasLaterData ? "later data" : "unreachable");
+    waitUntil(this.#send(key, calls, batch, call).then(resolve, fail));
     return batch;
   }
 

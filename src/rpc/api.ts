@@ -8,6 +8,7 @@
  * then be called again: a second call changes nothing that the first did not change, undoes nothing that somebody else
  * did in between, and gives the same answer. A method that is not listed is never called again (stubs.ts).
  */
+import type { LaterData, StoredClass } from "../data-versions.ts";
 import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
@@ -225,6 +226,10 @@ export interface CatalogApi extends PolicyStore {
   addShard(name: string): Promise<void>;
   /** The names of the shards that may have rows, in order. */
   shards(): Promise<string[]>;
+  /** Records that an object has data of a later release, of this version. */
+  noteLaterData(kind: StoredClass, object: string, version: number): Promise<void>;
+  /** What objects have said of data of a later release. */
+  laterData(): Promise<LaterData[]>;
 
   /** Adds the counts of isolates to the totals, each report once. */
   addCounts(report: Report, now: number): Promise<void>;
@@ -277,6 +282,8 @@ export const repeatableCatalogCalls: ReadonlySet<keyof CatalogApi> = new Set([
   "repositoryNames",
   "addShard",
   "shards",
+  "noteLaterData",
+  "laterData",
   "addCounts",
   "putBacklog",
   "openUploads",

@@ -38,9 +38,9 @@ export type FetchedManifest = FoundingWrite & {
 
 /**
  * Whether a write was done, or nothing was, because something changed during the question. `unfounded`: there is no
- * ledger; register the name, then write again.
+ * ledger; register the name, then write again. `full`: the ledger takes nothing more.
  */
-export type CacheWrite = "done" | "changed" | "unfounded";
+export type CacheWrite = "done" | "changed" | "unfounded" | "full";
 
 /** The events about an upstream that did not give what it was asked for, while something older is here. */
 export type UpstreamTrouble = "upstream.stale" | "upstream.denied";

@@ -124,6 +124,8 @@ async function linkAdopted(
         return failure("BLOB_UNKNOWN");
       case "read-only":
         return failure("UPSTREAM_READ_ONLY");
+      case "full":
+        return failure("REPOSITORY_FULL");
       case "lease-ended":
       case "unfounded":
     }

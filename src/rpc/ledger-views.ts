@@ -3,7 +3,7 @@ import type { Result } from "../oci/errors.ts";
 import type { ListedContent } from "../oci/manifest-content.ts";
 import type { ContentKind } from "../oci/manifest-summary.ts";
 import type { Digest, Tag } from "../oci/reference.ts";
-import type { TagOrder } from "../oci/version-order.ts";
+import type { TagOrder } from "../oci/tag-version.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "./manifest-facts.ts";
 import type { Amount, TagMove } from "./upkeep.ts";
 

@@ -28,9 +28,17 @@ export type LinkRequest = FoundingWrite & {
 
 /**
  * The outcome of linking. `lease-ended`: adopt again, then link again. `unfounded`: there is no ledger; register the
- * name, then link again. `changed`: the repository is another one. `read-only`: it is a cache.
+ * name, then link again. `changed`: the repository is another one. `read-only`: it is a cache. `full`: the ledger takes
+ * nothing more.
  */
-export type LinkOutcome = "linked" | "lease-ended" | "session-closed" | "unfounded" | "changed" | "read-only";
+export type LinkOutcome =
+  | "linked"
+  | "lease-ended"
+  | "session-closed"
+  | "unfounded"
+  | "changed"
+  | "read-only"
+  | "full";
 
 /** A manifest to store. */
 export type NewManifest = Omit<FoundingWrite, "registration"> & {

@@ -4,7 +4,7 @@ import type { Origin } from "../oci/event.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { AppliedPolicy, Policy, Rules, StoredPolicies } from "../policy/document.ts";
 import type { Verdict } from "../policy/retention.ts";
-import type { Amount } from "./upkeep.ts";
+import type { Amount, EndedGeneration } from "./upkeep.ts";
 
 /** Why a run waits: its rules are new here, or it would remove much more than the runs before it. */
 export type WaitReason = "new rules" | "more than usual";
@@ -66,7 +66,7 @@ export interface Policed {
    * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
    * Error: `TAG_IMMUTABLE`.
    */
-  deleteRepository(origin: Origin, policy: AppliedPolicy | undefined): Promise<Result>;
+  deleteRepository(origin: Origin, policy: AppliedPolicy | undefined): Promise<Result<EndedGeneration>>;
   /** Points a tag at a manifest, or deletes it (`undefined`), even if the policies keep it as it is. */
   overrideTag(tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Promise<Result>;
   /** Keeps a policy, if it is newer than the known one, and schedules what it asks for. */

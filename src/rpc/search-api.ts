@@ -2,7 +2,8 @@
 import type { PullCount } from "../metrics/meter.ts";
 import type { ContentKind } from "../oci/manifest-summary.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
-import type { RepositoryInfo, Visibility } from "./api.ts";
+import type { Page, RepositoryInfo, Visibility } from "./api.ts";
+import type { Amount, RepositoryUsage } from "./upkeep.ts";
 
 /**
  * What a ledger announces of its repository. `version` grows from one announcement to the next, also over a deletion,
@@ -18,13 +19,34 @@ export type SearchEntry = RepositoryInfo & {
   usedDay: number | null;
   kinds: ContentKind[];
   platforms: string[];
+  /** An earlier release does not announce it. */
+  usage?: RepositoryUsage;
+};
+
+/** What a repository holds, as its ledger announced it last; `null` if it has not since an earlier release ran. */
+export type ToldUsage = { name: RepositoryName; usage: RepositoryUsage | null };
+
+/**
+ * What all repositories hold, as their ledgers announced it. `manifestsAlone`: the manifests in `logical` and their bytes,
+ * which repositories do not share. `untold`: how many have announced nothing. `isComplete`: no others are being read.
+ */
+export type ToldTotal = {
+  repositories: number;
+  logical: Amount;
+  manifestsAlone: Amount;
+  largestLedgerBytes: number;
+  untold: number;
+  isComplete: boolean;
 };
 
 /** Where a tag points now; `null`: it does not exist. */
 export type TagChange = { tag: Tag; digest: Digest | null };
 
 /** A repository that was found. */
-export type FoundRepository = Omit<SearchEntry, "version"> & { pulls: number; lastPulledAtMs: number | null };
+export type FoundRepository = Omit<SearchEntry, "version" | "usage"> & {
+  pulls: number;
+  lastPulledAtMs: number | null;
+};
 
 /** A tag that was found. */
 export type FoundTag = { repository: RepositoryName; tag: Tag; digest: Digest };
@@ -63,6 +85,9 @@ export interface SearchApi {
   findRepositories(query: SearchQuery): Promise<SearchPage<FoundRepository>>;
   /** Tags whose names begin with the text after the colon, or that point at the digest that the text begins. */
   findTags(query: SearchQuery): Promise<SearchPage<FoundTag>>;
+  /** A page of what the repositories after `last` hold, by name. */
+  usage(last: string, limit: number): Promise<Page<ToldUsage>>;
+  totalUsage(): Promise<ToldTotal>;
   /** Begins to read all repositories again. */
   rebuild(): Promise<void>;
 }
@@ -74,5 +99,7 @@ export const repeatableSearchCalls: ReadonlySet<keyof SearchApi> = new Set([
   "remove",
   "findRepositories",
   "findTags",
+  "usage",
+  "totalUsage",
   "rebuild",
 ]);

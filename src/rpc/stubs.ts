@@ -39,6 +39,11 @@ export class Unreachable extends Error {
   override name = "Unreachable";
 }
 
+/** An object has data of a later release, which this one cannot read. Trying again does not help. */
+export class HasLaterData extends Unreachable {
+  override name = "HasLaterData";
+}
+
 /**
  * A stub whose calls fail with {@link Unreachable}. Calls in `repeatable` are tried once more if the platform marks the
  * error as retryable. A stub that failed stays broken, so each try takes a new one.
@@ -51,6 +56,7 @@ function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: (
           try {
             return await call(connect(), method, args);
           } catch (error) {
+            if (error instanceof HasLaterData) throw error;
             const { retryable, overloaded } = error as { retryable?: boolean; overloaded?: boolean };
             const helps = retryable === true && overloaded !== true;
             if (attempt === 2 || !helps || !repeatable.has(method as keyof T)) {
@@ -66,6 +72,13 @@ function reliable<T extends object>(repeatable: ReadonlySet<keyof T>, connect: (
 /** How long a call may take. Only `fetch`, which streams, takes as long as its client. */
 const callMs = 120_000;
 
+/** What an object answers, whatever it is asked, if it has data of a later release; `why` is for the log. */
+export type LaterDataAnswer = { hasLaterData: true; why: string };
+
+function isLaterDataAnswer(answer: unknown): answer is LaterDataAnswer {
+  return typeof answer === "object" && answer !== null && "hasLaterData" in answer;
+}
+
 /**
  * Calls a method of a stub, and disposes of the call. A failed call would otherwise keep both objects in memory until
  * it is garbage collected. Results are plain data.
@@ -74,7 +87,9 @@ async function call(stub: object, method: string | symbol, args: unknown[]): Pro
   const remote = Reflect.get(stub, method) as (...args: unknown[]) => Promise<unknown> & Partial<Disposable>;
   const pending = Reflect.apply(remote, stub, args);
   try {
-    return await (method === "fetch" ? pending : answerWithin(callMs, pending));
+    const answer = await (method === "fetch" ? pending : answerWithin(callMs, pending));
+    if (isLaterDataAnswer(answer)) throw new HasLaterData(`${String(method)}: ${answer.why}`);
+    return answer;
   } finally {
     pending[Symbol.dispose]?.();
   }

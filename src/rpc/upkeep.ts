@@ -53,6 +53,12 @@ export type TagMove = {
  */
 export type TagRestore = { digest?: Digest; sequence?: number };
 
+/**
+ * A repository that was deleted: the number of its content, until when that can be restored, and which deletions before
+ * it can be undone no more because of it.
+ */
+export type EndedGeneration = { generation: number; untilMs: number; lost: number[] };
+
 /** Who deleted something, when, and until when it can be restored; in milliseconds since 1970. */
 type Deleted = { atMs: number; actor: string; untilMs: number };
 
@@ -106,6 +112,8 @@ export type RepositoryUsage = {
   blobs: number;
   /** The bytes of its blobs, each counted once. */
   blobBytes: number;
+  /** What its ledger has in its database: manifests, tags, history. */
+  ledgerBytes: number;
   logical: Amount;
   stored: Amount;
 };

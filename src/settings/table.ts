@@ -1,8 +1,7 @@
 /**
  * Every setting of the Worker, with the environment variable that it is read from.
  *
- * All other places are derived from it: types, the errors for wrong values, and the README's table
- * (`npm run settings:document`).
+ * All else is derived from it: types, errors for wrong values, the README's table (`npm run settings:document`).
  */
 
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
@@ -242,6 +241,12 @@ export const settingTable = {
     "auto",
     orWord("auto", size(0, 1024 * gibibyte)),
     "one machine: how much of the disk pushes leave free, such as `2GiB`; `auto`: 256 MiB or a hundredth of the volume, whichever is more, and a tenth at most; `0`: nothing: [docs/operations.md](docs/operations.md#a-full-disk)",
+  ),
+  ledgerLimitBytes: setting(
+    "LEDGER_LIMIT",
+    "9000000000",
+    size(mebibyte, 9_500_000_000),
+    "the size of a repository's database (manifests, tags and their history, without blobs) from which pushes to it get 507: the platform allows 10 GB, and deletions need room: [docs/limits.md](docs/limits.md)",
   ),
   /** With their credentials, from variables of their own. */
   upstreams: setting(

@@ -187,3 +187,11 @@ test("everything can be read again, and is the same", async () => {
     return JSON.stringify(await find({ sort: "name" }, admin)) === JSON.stringify(before);
   });
 });
+
+test("a word of any length is searched for", async () => {
+  const last = `${"long-".repeat(14)}app`;
+  await registry.as(admin).pushImage(`wordy/${last}`, "v1");
+  await until("it to be found", async () => (await names({ q: "wordy" })).length === 1);
+  assert.deepEqual(await names({ q: last }), [`wordy/${last}`]);
+  assert.deepEqual(await names({ q: "%".repeat(200) }), []);
+});

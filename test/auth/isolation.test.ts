@@ -268,12 +268,8 @@ test("callers without a credential learn no names of accounts from a public repo
     `${own}/tags`,
     `${own}/tags?sort=version`,
     `${own}/tags/v1`,
-    `${own}/tags/v1/history`,
-    `${own}/manifests`,
     `${own}/manifests/${image.digest}`,
     `${own}/references/v1`,
-    `${own}/history`,
-    `${own}/untagged`,
     "/api/v1/search?q=shown/app",
   ];
   await until("it to be found", async () => {
@@ -286,4 +282,36 @@ test("callers without a credential learn no names of accounts from a public repo
     assert(named.text.includes(account), path);
     assert(!unnamed.text.includes(account), `${path} names the account: ${unnamed.text}`);
   }
+});
+
+test("who may pull only because a repository is public sees its tags, and nothing of what was before", async () => {
+  const own = "/api/v1/repositories/shown/service";
+  const client = registry.as(admin);
+  await client.pushImage("shown/service", "v1");
+  await client.pushImage("shown/service", "v2");
+  await client.must(202, "DELETE", "/v2/shown/service/manifests/v2");
+  await client.must(200, "PUT", `${own}/tags/v1/hold`, { json: { reason: "of a customer" } });
+  await registry.setVisibility("shown/service", "public");
+  const outsider = await registry.account("outsider", [{ repository: "else/**", verbs: ["pull"] }]);
+  const member = await registry.account("member", [{ repository: "shown/*", verbs: ["pull"] }]);
+  const seen = ["", "/tags", "/tags/v1", "/references/v1", "/policy"];
+  const hidden = ["/history", "/tags/v1/history", "/tags/v2/history", "/untagged", "/manifests"];
+  for (const path of seen) {
+    for (const as of [undefined, outsider, member]) await registry.must(200, "GET", own + path, { as });
+  }
+  for (const path of hidden) {
+    await registry.must(200, "GET", own + path, { as: member });
+    await registry.must(401, "GET", own + path);
+    const absent = await registry.must(403, "GET", `/api/v1/repositories/shown/absent${path}`, {
+      as: outsider,
+    });
+    const refused = await registry.must(403, "GET", own + path, { as: outsider });
+    assert.deepEqual(essence(refused, "shown/service"), essence(absent, "shown/absent"), path);
+  }
+  const heldFor = async (as: Credential | undefined) => {
+    const { text } = await registry.must(200, "GET", `${own}/policy`, { as });
+    return [text.includes('"tag":"v1"'), text.includes("of a customer"), text.includes("admin")];
+  };
+  assert.deepEqual(await heldFor(member), [true, true, true]);
+  for (const as of [undefined, outsider]) assert.deepEqual(await heldFor(as), [true, false, false]);
 });

@@ -8,7 +8,7 @@ import { Progress } from "../../src/cli/progress.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
-import { startRegistry } from "../support/registry.ts";
+import { startRegistry, until } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "stowage-backup-"));
@@ -170,8 +170,10 @@ test("upkeep from the command line: collection, usage, scrub, history, undo and 
   const freed = await json<Record<string, number>>(restored, "gc");
   assert.deepEqual(Object.keys(freed).sort(), ["blobs", "bytes", "links", "manifests", "uploads"]);
   type Usage = { repositories: { name: string; manifests: number }[]; total: { repositories: number } };
-  const { repositories, total } = await json<Usage>(restored, "usage");
-  assert.equal(repositories.find(({ name }) => name === "cli")?.manifests, 2);
+  const ask = () => json<Usage>(restored, "usage");
+  const manifestsOf = async () => (await ask()).repositories.find(({ name }) => name === "cli")?.manifests;
+  await until("the sums", async () => (await manifestsOf()) === 2);
+  const { repositories, total } = await ask();
   assert.equal(total.repositories, repositories.length);
   const { problems } = await json<{ problems: object[] }>(restored, "scrub");
   assert.deepEqual(problems, []);

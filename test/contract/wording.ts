@@ -3,7 +3,9 @@ import type { AccessRule } from "../../src/contract/operation.ts";
 
 /** For whom an operation is, as an entry of a table. */
 export function audienceOf(access: AccessRule): string {
-  if (typeof access === "object") return `\`${access.repository}\` on the repository`;
+  if (typeof access === "object") {
+    return `\`${access.repository}\` on the repository${access.byGrant ? ", by a grant" : ""}`;
+  }
   switch (access) {
     case "administrator":
       return "administrators";

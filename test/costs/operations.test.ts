@@ -117,6 +117,7 @@ const readWhole = [
   "webhooks",
   "generations",
   "search_announced",
+  "later_data",
 ];
 
 test("no statement of a route looks at more rows than it returns or changes", async () => {

@@ -1,82 +1,62 @@
 /**
- * A policy removes nearly all of many tags, while clients pull those that stay: nobody has to wait much longer than
- * before, and what stays is whole.
+ * All that is promised of policies, measured: what each part found is in its lines that begin with ℹ.
  *
- * `npm run test:retention [-- --tags N]`
+ * `npm run test:retention [-- --only PART] [--cases N] [--years N] [--tags N]`
  */
-import assert from "node:assert/strict";
-import test from "node:test";
-import { setTimeout as delay } from "node:timers/promises";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { parseArgs } from "node:util";
-import { imageIndexType } from "../../src/oci/media-type.ts";
-import { freePort, startServer } from "../clients/support/server.ts";
-import { temporaryDirectory } from "../local/program.ts";
-import { Client } from "../support/client.ts";
-import { digestOf, imageIndex } from "../support/content.ts";
-import { Latencies } from "./support/latencies.ts";
+import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 
-const { values } = parseArgs({ options: { tags: { type: "string" } } });
-const tagCount = Number(values.tags ?? 10_000);
-/** A push makes so many tags at once. */
-const tagsAPush = 100;
-const repository = "tidy/app";
-const quietMs = 15_000;
-/** A run comes within so much time. */
-const runMs = 60_000;
-/** How much longer 99 % of the pulls may take during the run. */
-const maxFactor = 3;
+const parts: Record<string, { shows: string; files: string[] }> = {
+  decisions: {
+    shows: "the trial, the run and a model agree on tables and random repositories; years in memory",
+    files: [
+      "test/unit/policy/retention.test.ts",
+      "test/unit/retention-runs.test.ts",
+      "test/unit/retention-random.test.ts",
+    ],
+  },
+  batches: { shows: "rows and time of batches", files: ["test/unit/retention-scale.test.ts"] },
+  pulls: { shows: "how long pulls take during a run", files: ["test/endurance/retention-pulls.ts"] },
+  years: {
+    shows: "crane pulls all that is kept after years",
+    files: ["test/clients/retention-years.test.ts"],
+  },
+  undo: { shows: "a wrong document is undone as a whole", files: ["test/objects/retention.test.ts"] },
+  clients: {
+    shows: "cosign, buildctl and helm push under a strict document",
+    files: ["test/clients/strict-policy.test.ts"],
+  },
+};
 
-test(`all but ten of ${tagCount} tags are removed, and pulls take at most ${maxFactor} times as long`, async (t) => {
-  const vars = { RETENTION_EVERY: "1m" };
-  const server = await startServer(t, { data: temporaryDirectory(t), port: await freePort(), vars });
-  const client = new Client(server.url);
-  const manifests = Array.from({ length: tagCount / tagsAPush }, (_, at) =>
-    imageIndex([], { annotations: { at: String(at) } }),
-  );
-  for (const [at, bytes] of manifests.entries()) {
-    const tags = Array.from({ length: tagsAPush }, (_, patch) => `tag=v1.${at}.${patch}`);
-    const path = `/v2/${repository}/manifests/${digestOf(bytes)}?${tags.join("&")}`;
-    await client.must(201, "PUT", path, { headers: { "Content-Type": imageIndexType }, body: bytes });
-  }
-  const kept = Array.from({ length: 10 }, (_, at) => `v1.${tagCount / tagsAPush - 1}.${tagsAPush - 1 - at}`);
-  const pull = async (latencies: Latencies, isOver: () => boolean) => {
-    for (let turn = 0; !isOver(); turn++) {
-      const path = `/v2/${repository}/manifests/${kept[turn % kept.length]}`;
-      await latencies.measure("pull by tag", () => client.must(200, "GET", path));
-      await delay(10);
-    }
-  };
-  const [quiet, during] = [new Latencies(), new Latencies()];
-  const quietUntil = Date.now() + quietMs;
-  await Promise.all([1, 2, 3, 4].map(() => pull(quiet, () => Date.now() > quietUntil)));
-
-  const rule = {
-    repositories: ["**"],
-    keep: [{ tags: ["*"], newestVersions: 10 }],
-    remove: { tags: ["*"], untaggedAfter: "7d" },
-  };
-  await client.must(200, "PUT", "/api/v1/policies", { json: { rules: [rule] } });
-  type Policy = { retention: { waiting?: object; lastRun?: { removed: number; endedAt?: string } } };
-  const state = async () =>
-    (await client.must(200, "GET", `/api/v1/repositories/${repository}/policy`)).json<Policy>().retention;
-  const deadline = Date.now() + 3 * runMs;
-  while ((await state()).waiting === undefined && Date.now() < deadline) await delay(1_000);
-  let isOver = false;
-  const pulling = Promise.all([1, 2, 3, 4].map(() => pull(during, () => isOver)));
-  const startedAt = Date.now();
-  await client.must(202, "POST", `/api/v1/repositories/${repository}/policy/confirm`);
-  while ((await state()).lastRun?.endedAt === undefined && Date.now() < deadline + 10 * runMs)
-    await delay(3_000);
-  t.diagnostic(`removed in ${Date.now() - startedAt} ms`);
-  isOver = true;
-  await pulling;
-
-  const { tags } = (await client.must(200, "GET", `/v2/${repository}/tags/list`)).json<{ tags: string[] }>();
-  assert.deepEqual(tags.toSorted(), kept.toSorted());
-  const [before, meanwhile] = [quiet, during].map((latencies) => latencies.byKind(0.99)[0]);
-  t.diagnostic(
-    `99 % of ${before?.count} pulls took at most ${before?.milliseconds} ms before, and of ${meanwhile?.count} at most ${meanwhile?.milliseconds} ms during the run`,
-  );
-  await server.kill();
-  assert((meanwhile?.milliseconds ?? 0) <= maxFactor * (before?.milliseconds ?? 0));
+const { values } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: Object.keys(parts) },
+    cases: { type: "string", default: "1000" },
+    years: { type: "string", default: "10" },
+    tags: { type: "string", default: "10000" },
+  },
 });
+const unknown = values.only.filter((name) => !Object.hasOwn(parts, name));
+if (unknown.length > 0) {
+  console.error(`no such part: ${unknown.join(", ")}; there are ${Object.keys(parts).join(", ")}`);
+  process.exit(2);
+}
+
+const env = {
+  ...process.env,
+  RETENTION_CASES: values.cases,
+  RETENTION_YEARS: values.years,
+  RETENTION_TAGS: values.tags,
+};
+for (const name of values.only) {
+  const { shows, files } = parts[name] ?? { shows: "", files: [] };
+  console.log(`${name}: ${shows}`);
+  const args = ["--test", "--test-concurrency=1", ...files];
+  const [code] = await once(
+    spawn(process.execPath, args, { cwd: projectDirectory, env, stdio: "inherit" }),
+    "close",
+  );
+  if (code !== 0) process.exitCode = 1;
+}

@@ -202,15 +202,17 @@ test("a repository that was deleted several times comes back as it was in any of
   assert.deepEqual(await restore("thrice", { generation: 0 }), [400]);
 });
 
-test("of many deletions the last ten can be undone", async () => {
+test("an answer says which deletion it is, until when it can be undone, and what cannot be any more", async () => {
   for (let round = 1; round <= 12; round++) {
     await registry.pushBlob("often", content());
-    await remove("often");
+    const deleted = (await remove("often")).json<{ generation: number; until: string; lost: number[] }>();
+    assert.deepEqual([deleted.generation, deleted.lost], [round, []]);
+    assert(Date.parse(deleted.until) > Date.now());
   }
   await settle("often");
   assert.deepEqual(
     (await deletedIn("often")).map((each) => each.what === "repository" && each.generation),
-    [12, 11, 10, 9, 8, 7, 6, 5, 4, 3],
+    Array.from({ length: 12 }, (_, at) => 12 - at),
   );
 });
 

@@ -75,8 +75,8 @@ test("a ledger's no that is delivered after a link was made takes nothing away",
 });
 
 /** Links on a lease that no clock has ended. */
-function linkOn(repository: string, digest: string, lease: number): Promise<string> {
-  const adoption = { digest, key: "blobs/none", sizeBytes: 1, lease, leaseUntil: 9e15 };
+function linkOn(repository: string, digest: string, lease: number, leaseUntil = 9e15): Promise<string> {
+  const adoption = { digest, key: "blobs/none", sizeBytes: 1, lease, leaseUntil };
   const origin = { requestId: "r", actor: "a", address: "b", method: "PUT", host: "h", userAgent: "u" };
   return call("LEDGERS", repository, "linkBlob", { repository, adoption, origin });
 }
@@ -113,6 +113,19 @@ test("a ledger that only remembers what it said no to forgets it, and goes", asy
   await runAlarm("LEDGERS", "forgetful");
   assert.equal(await alarmAt("forgetful"), null);
   assert.equal(await linkOn("forgetful", digest, 7), "linked");
+});
+
+test("on a lease that has ended it links nothing, though it has forgotten what it said no to", async () => {
+  const { digest } = await pushLayer("ended");
+  await registry.must(202, "DELETE", `/v2/ended/blobs/${digest}`);
+  const ended = Date.now() + minuteMs;
+  await call("LEDGERS", "ended", "holds", "ended", [{ digest, lease: 7 }]);
+  for (let round = 0; round < 2; round++) {
+    await advance(2 * hourMs);
+    await runAlarm("LEDGERS", "ended");
+  }
+  assert.equal(await linkOn("ended", digest, 7, ended), "lease-ended");
+  assert.equal(await linkOn("ended", digest, 8), "linked");
 });
 
 test("a lease after a dropped holder has a higher number than all before it", async () => {

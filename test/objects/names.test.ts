@@ -168,6 +168,29 @@ test("the index says who may be public, from before the repository is until afte
   assert.equal(await mayBePublic("open/later"), false);
 });
 
+test("what was deleted is not registered as public, not even while it is being deleted", async () => {
+  const open = (name: string) =>
+    registry.send("PATCH", `/api/v1/repositories/${name}`, { json: { visibility: "public" } });
+  for (const name of ["opened/late", "opened/meanwhile"]) await registry.pushBlob(name);
+  await registry.must(202, "DELETE", "/api/v1/repositories/opened/late");
+  assert.equal((await open("opened/late")).status, 404);
+  assert.equal(await mayBePublic("opened/late"), false);
+
+  const held = await holdNext("repository.setInfo", "before");
+  const opening = open("opened/meanwhile");
+  await held.hasCome();
+  await registry.must(202, "DELETE", "/api/v1/repositories/opened/meanwhile");
+  await held.letGo();
+  assert.equal((await opening).status, 404);
+  for (const name of ["opened/late", "opened/meanwhile"]) {
+    await forget(name);
+    assert.deepEqual([await isRegistered(name), await mayBePublic(name)], [false, false], name);
+    // The isolate remembers the name.
+    assert.equal((await open(name)).status, 404);
+    assert.deepEqual([await isRegistered(name), await mayBePublic(name)], [false, false], name);
+  }
+});
+
 describe("an index that does not know all names", () => {
   test("does not say that a repository does not exist, and has it once it is filled", async () => {
     await registry.pushBlob("lost/app");

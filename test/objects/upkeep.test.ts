@@ -12,6 +12,16 @@ const { registry, advance, runAlarm } = await startTimedRegistry({ vars: { UNTAG
 
 const status = async (path: string) => (await registry.send("HEAD", `/v2/${path}`)).status;
 
+/** What there is, once all ledgers have said what they hold. */
+async function toldUsage() {
+  await advance(60_000);
+  const { repositories } = (await registry.must(200, "GET", "/v2/_catalog")).json<{
+    repositories: string[];
+  }>();
+  for (const name of repositories) await runAlarm("LEDGERS", name);
+  return usage(registry);
+}
+
 /** Collects until the graces are over, one after the other; returns what was freed in all. */
 async function gcToTheEnd() {
   const rounds = [];
@@ -93,14 +103,14 @@ test("manifests that nothing reaches go after UNTAGGED_TTL, and the others stay"
 });
 
 test("usage counts what is stored once, and what is referenced as often as it is", async () => {
-  const before = (await usage(registry)).total;
+  const before = (await toldUsage()).total;
   const layer = content(10_000);
   const images = [
     await registry.pushImage("usage/a", "v1", [layer]),
     await registry.pushImage("usage/a", "v2", [layer]),
     await registry.pushImage("usage/b", "v1", [layer]),
   ];
-  const { repositories, total } = await usage(registry);
+  const { repositories, total } = await toldUsage();
   const [a, b] = ["usage/a", "usage/b"].map((name) => repositories.find((each) => each.name === name));
   const manifestBytes = images.map(({ manifest }) => manifest.byteLength);
   const [one = 0, two = 0, three = 0] = manifestBytes;
@@ -128,7 +138,7 @@ test("a scrub of what is in order finds nothing, and has looked at everything", 
   await scrub(registry);
   const { checked, repaired, problems } = await scrub(registry);
   assert.deepEqual([repaired, problems], [[], []]);
-  const { total, repositories } = await usage(registry);
+  const { total, repositories } = await toldUsage();
   const manifests = repositories.reduce((sum, each) => sum + each.manifests, 0);
   assert.equal(checked.manifests, manifests);
   assert.equal(checked.blobs, total.stored.objects - manifests);
@@ -232,7 +242,7 @@ test("the replica is dropped whole and written anew, while everything pulls", as
   await advance(200_000);
   const { repositories } = await rebuild(registry);
   for (const [name, image] of images) await registry.pullImage(name, "v1", image);
-  assert.equal(repositories, (await usage(registry)).total.repositories);
+  assert.equal(repositories, (await toldUsage()).total.repositories);
   // The alarms that have moved into the future with the clock.
   const names = (await usage(registry)).repositories.map(({ name }) => name);
   for (const name of [...names, ...names]) await runAlarm("LEDGERS", name);

@@ -36,8 +36,8 @@ export function policedLedger(rule: Omit<Rule, "repositories">, env: Partial<Env
   const parts = memoryLedger({ ...catalog.env, GC_GRACE: "1d", ...env } as Partial<Env>);
   const { change, clock, sql } = parts;
   let version = 0;
-  const put = (sections: Omit<Rule, "repositories">): Policy => {
-    const rules = [{ repositories: ["**"], ...sections }];
+  const put = (...all: Omit<Rule, "repositories">[]): Policy => {
+    const rules = all.map((sections) => ({ repositories: ["**"], ...sections }));
     document.current = { version: ++version, rules, putAtMs: clock.nowMs, putBy: "admin" };
     const policy = policyFor(rules, repository);
     change((tx) => parts.policies.adopt(tx, { version, policy }));

@@ -19,7 +19,15 @@ function memorySql(): SqlStorage {
     const [{ changes } = { changes: 0 }] = prepare("SELECT changes() AS changes").all();
     return cursorOf(rows, Number(changes));
   };
-  return { exec } as unknown as SqlStorage;
+  const used = `SELECT ((SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count))
+    * (SELECT page_size FROM pragma_page_size) AS bytes`;
+  const sql = {
+    exec,
+    get databaseSize() {
+      return Number(prepare(used).get()?.bytes);
+    },
+  };
+  return sql as unknown as SqlStorage;
 }
 
 /** The storage of an object, without tables and without an alarm. */

@@ -67,13 +67,14 @@ async function measured(sql: SqlStorage, work: () => unknown): Promise<{ rows: n
 }
 
 /** Runs jobs of a kind, one batch at a time, until there is nothing due; returns what the batches took. */
-async function runBatches({ sql, clock, features }: Large, kind: string) {
+async function runBatches({ sql, clock, features }: Large, kind: string, afterEach = () => {}) {
   const batches: { rows: number; ms: number }[] = [];
   const query = "SELECT id, at FROM due WHERE kind = ? AND at <= ? ORDER BY at LIMIT 1";
   for (;;) {
     const rows = readRows<{ id: string; at: number }>(sql, query, kind, clock.nowMs);
     if (rows.length === 0) return batches;
     batches.push(await measured(sql, () => jobsOf(features)[kind]?.(rows)));
+    afterEach();
   }
 }
 
@@ -121,6 +122,48 @@ test("a large repository is deleted in one short transaction, and its rest in ba
   );
   assert(!hasTable(sql, "deleted_1_manifests"));
   assert.equal(countIn(sql, "generations"), 0);
+});
+
+test("the last twenty deletions can be undone, and each says what it ends", (t) => {
+  const { change, repository, generations } = memoryLedger();
+  const lost: number[][] = [];
+  let longestMs = 0;
+  for (let round = 1; round <= 22; round++) {
+    change((tx) => repository.found(tx, registryItself));
+    repository.reload();
+    const { meta } = repository;
+    assert(meta !== undefined);
+    const startedAt = performance.now();
+    lost.push(change((tx) => generations.end(tx, meta, registryItself)).lost);
+    longestMs = Math.max(longestMs, performance.now() - startedAt);
+    repository.reload();
+  }
+  t.diagnostic(`the longest of 22 deletions took ${longestMs.toFixed(1)} ms`);
+  assert.deepEqual(lost, [...Array.from({ length: 20 }, () => []), [1], [2]]);
+  assert.deepEqual(
+    generations.list().map(({ number }) => number),
+    Array.from({ length: 20 }, (_, at) => 22 - at),
+  );
+});
+
+test("a ledger whose database is large gives up what was deleted first, and says so", async () => {
+  const ledger = largeLedger();
+  const { sql, change, repository, generations } = ledger;
+  const lost = [];
+  for (const databaseSize of [1e9, 1e9, 5e9, 5e9]) {
+    Object.defineProperty(sql, "databaseSize", { value: databaseSize, configurable: true });
+    change((tx) => repository.found(tx, registryItself));
+    repository.reload();
+    const { meta } = repository;
+    assert(meta !== undefined);
+    lost.push(change((tx) => generations.end(tx, meta, registryItself)).lost);
+    repository.reload();
+  }
+  assert.deepEqual(lost, [[], [], [1], [2]]);
+  assert.deepEqual(
+    generations.list().map(({ number }) => number),
+    [4, 3],
+  );
 });
 
 test("a large repository is restored in batches", async (t) => {
@@ -206,6 +249,39 @@ test("nothing of a generation is removed while it is restored, or while KV has r
   other.clock.nowMs += 2 * dayMs;
   await removeOnce(other);
   assert.equal(countIn(other.sql, "deleted_1_manifests"), manifestCount);
+});
+
+/** Restores a repository that was deleted; returns by how many times of its size the database grows meanwhile. */
+async function growthWhenRestored(bindings: Partial<Env>): Promise<number> {
+  const ledger = largeLedger(bindings);
+  const { sql, change, restoring, clock } = ledger;
+  // Each tag moves once more.
+  const tables = contentTables(ledger.features).flatMap(([table]) =>
+    table === "tag_history" ? [] : [table],
+  );
+  const before = tables.map((table) => countIn(sql, table));
+  await deleted(ledger);
+  const sizeBytes = sql.databaseSize;
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  let largest = sql.databaseSize;
+  await runBatches(ledger, "restore-generation", () => {
+    largest = Math.max(largest, sql.databaseSize);
+  });
+  assert.deepEqual(
+    tables.map((table) => countIn(sql, table)),
+    before,
+  );
+  clock.nowMs += 1;
+  await runBatches(ledger, "remove-generation");
+  assert(!hasTable(sql, "deleted_1_manifests"));
+  return largest / sizeBytes - 1;
+}
+
+test("a full ledger restores a repository without needing its space twice", async (t) => {
+  const whole = await growthWhenRestored({});
+  const full = await growthWhenRestored({ LEDGER_LIMIT: "1MiB" });
+  t.diagnostic(`it grows by ${whole.toFixed(2)} and ${full.toFixed(2)} of its size`);
+  assert(whole > 0.7 && full < 0.3);
 });
 
 test("the search index is told of all tags after a deletion, though the next generation comes before that", async () => {

@@ -41,6 +41,8 @@ const cases: [what: string, holders: string[], patternSets: string[][], found: s
   ["another than the target", ["target/app", "target/b"], [["**"]], "target/b"],
   ["one that has not reported that it may have left", ["a/left", "a/one"], [["a/*"]], "a/one"],
   ["one that may have left if there is no other", ["a/left"], [["a/*"]], "a/left"],
+  ["one by a pattern with a class", ["a/one", "b/app"], [["[bc]/app"]], "b/app"],
+  ["one by a pattern with a question mark", ["a/one", "b/app1"], [["b/app?"]], "b/app1"],
   ["one by a pattern that begins with anything", ["a/one", "b/app"], [["*/app"]], "b/app"],
 ];
 

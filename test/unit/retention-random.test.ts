@@ -83,9 +83,10 @@ test("the trial, the run and the model agree on random repositories and document
       // The run comes at a time of its own, for which the trial is made.
       clock.nowMs = ledger.due.at("retention", "") ?? assert.fail();
       const states = readTagStates(sql, ledger.policies.sinceMs);
+      const noticeMs = ledger.settings.retentionEveryMs;
       const tried = ledger.retention.verdicts(policy).filter(({ stays }) => !stays);
       const goes = tried.map(({ tag }) => tag);
-      assert.deepEqual(goes, goesByModel(states, keep, remove, clock.nowMs));
+      assert.deepEqual(goes, goesByModel(states, keep, remove, { nowMs: clock.nowMs, noticeMs }));
       await ledger.settle();
       if (ledger.runs.waiting !== undefined) {
         assert.equal(ledger.runs.waiting.removes, goes.length);
@@ -97,6 +98,7 @@ test("the trial, the run and the model agree on random repositories and document
     },
   );
   await fc.assert(property, { numRuns: cases });
+  t.diagnostic(`${cases} random repositories and documents: the trial, the run and the model agree`);
 });
 
 test("after years of daily pushes and runs, all that is kept is whole, and all else is gone", async (t) => {
@@ -151,6 +153,9 @@ test("after years of daily pushes and runs, all that is kept is whole, and all e
     "the ten newest versions stay",
   );
   assert(left.length < 60, `${left.length} tags are left`);
+  t.diagnostic(
+    `${years * 365} days of pushes and runs: ${left.length} tags are left, and all that they lead to`,
+  );
   // Each release has an index, two images and an attestation; an untagged one goes after at most nine days.
   assert(ledger.manifestCount() < 4 * left.length + 20, `${ledger.manifestCount()} manifests are left`);
 });

@@ -1,6 +1,7 @@
 /** Retention in a ledger: which tags a run removes, when it waits, and what is left of what it removed. */
 import assert from "node:assert/strict";
 import test, { describe as group } from "node:test";
+import type { Meta } from "../../src/objects/ledger/repository.ts";
 import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
 import { readRows } from "../../src/objects/sql.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
@@ -137,6 +138,154 @@ group("what stays", () => {
   });
 });
 
+/** What is pushed and done, by which rules, and what is left of it after so many days: tags, and how many manifests. */
+type Case = [
+  title: string,
+  rules: Parameters<ReturnType<typeof ledger>["put"]>,
+  work: (made: ReturnType<typeof ledger>) => unknown,
+  days: number,
+  tags: string[],
+  manifests: number,
+];
+
+const noteOn = (made: ReturnType<typeof ledger>, bytes: Uint8Array) =>
+  made.push(
+    imageIndex([], { subject: describe(bytes, imageManifestType), artifactType: "application/x-note" }),
+    imageIndexType,
+  );
+const indexOf = (made: ReturnType<typeof ledger>, tag: string, ...images: { bytes: Uint8Array }[]) =>
+  made.push(imageIndex(images.map(({ bytes }) => describe(bytes, imageManifestType))), imageIndexType, [tag]);
+const signatureOf = (digest: Digest) => `${digest.replace(":", "-")}.sig`;
+const everything = { remove: { ...all, untaggedAfter: "0d" } };
+
+const cases: Case[] = [
+  [
+    "an image that a kept index lists stays without its tag",
+    [{ keep: [{ tags: ["kept"] }], ...everything }],
+    (made) => indexOf(made, "kept", made.image("one")),
+    4,
+    ["kept"],
+    2,
+  ],
+  [
+    "an index that goes takes along the images that nothing else leads to",
+    [{ keep: [{ tags: ["one"] }], ...everything }],
+    (made) => indexOf(made, "index", made.image("one"), made.image()),
+    4,
+    ["one"],
+    1,
+  ],
+  [
+    "what refers to a kept image stays",
+    [{ keep: [{ tags: ["kept"] }], ...everything }],
+    (made) => noteOn(made, made.image("kept").bytes),
+    4,
+    ["kept"],
+    2,
+  ],
+  [
+    "what refers to an image that goes, goes with it",
+    [everything],
+    (made) => noteOn(made, made.image("gone").bytes),
+    6,
+    [],
+    0,
+  ],
+  [
+    "what refers to an image of a kept index stays",
+    [{ keep: [{ tags: ["kept"] }], ...everything }],
+    (made) => {
+      const image = made.image();
+      indexOf(made, "kept", image);
+      noteOn(made, image.bytes);
+    },
+    6,
+    ["kept"],
+    3,
+  ],
+  [
+    "an alias stays with the version that it has moved to",
+    [{ keep: [{ ...all, newestVersions: 1 }], ...everything }],
+    (made) => {
+      made.image("1.2.3", "1.2", "1");
+      made.image("1.2.4", "1.2");
+      made.image("2.0.0-rc1");
+    },
+    4,
+    ["1.2", "1.2.4", "2.0.0-rc1"],
+    2,
+  ],
+  [
+    "a tag that was moved counts as pushed then, and what it pointed at goes",
+    [{ keep: [{ ...all, pushedWithin: "3d" }], ...everything }],
+    async (made) => {
+      made.image("moved", "stays-behind");
+      await made.pass(2);
+      made.image("moved");
+    },
+    2,
+    ["moved"],
+    1,
+  ],
+  [
+    "an immutable tag expires as any other",
+    [{ tags: { immutable: ["v*"] }, keep: [{ tags: ["v2"] }], ...everything }],
+    (made) => [made.image("v1"), made.image("v2")],
+    4,
+    ["v2"],
+    1,
+  ],
+  [
+    "a use by digest keeps every tag and index that leads there",
+    [{ keep: [{ ...all, usedWithin: "3d" }], ...everything }],
+    async (made) => {
+      const [used, other] = [made.image("tagged", "too"), made.image("other")];
+      indexOf(made, "index", used);
+      await made.pass(2);
+      made.uses.record([{ digest: used.digest }], dayOf(made.clock.nowMs));
+      assert.notEqual(used.digest, other.digest);
+    },
+    2,
+    ["index", "tagged", "too"],
+    2,
+  ],
+  [
+    "of two rules, each section is of the first that has it",
+    [
+      { keep: [{ tags: ["a"] }] },
+      { keep: [{ tags: ["b"] }], remove: { tags: ["a", "b"], untaggedAfter: "0d" } },
+      { remove: all },
+    ],
+    (made) => [made.image("a"), made.image("b"), made.image("c")],
+    4,
+    ["a", "c"],
+    2,
+  ],
+  [
+    "clients' own tags stay with their subject, and go with it",
+    [{ keep: [{ tags: ["kept"] }], ...everything }],
+    (made) => {
+      for (const tag of ["kept", "gone"]) made.image(signatureOf(made.image(tag).digest));
+    },
+    8,
+    ["kept", "signature"],
+    2,
+  ],
+];
+
+group("what is left after a run", () => {
+  for (const [title, rules, work, days, left, manifests] of cases) {
+    test(title, async () => {
+      const made = ledger({ tags: { allow: ["*"] } });
+      made.put(...rules);
+      await work(made);
+      await made.pass(days);
+      const tags = made.tagNames().map((tag) => (tag.startsWith("sha256-") ? "signature" : tag));
+      assert.deepEqual([tags.sort(), made.manifestCount()], [left, manifests]);
+    });
+  }
+});
+
 test("an immutable tag that expired is made again only with its digest", async () => {
   const { image, push, pass, tagNames, policies } = ledger({
     tags: { immutable: ["v*"] },
@@ -152,6 +301,31 @@ test("an immutable tag that expired is made again only with its digest", async (
   assert.equal(push(bytes, imageManifestType, ["v1"]), digest);
   assert.deepEqual(tagNames(), ["v1"]);
 });
+
+test("and not with another one when a repository is restored that was deleted before", async () => {
+  const { image, put, pass, tagNames, change, repository, generations, restoring } = ledger(
+    { tags: { allow: ["*"] } },
+    { GC_GRACE: "30d" },
+  );
+  image("v1");
+  image("main");
+  change((tx) => generations.end(tx, found(repository), origin));
+  repository.reload();
+  change((tx) => repository.found(tx, origin));
+  repository.reload();
+  put({ tags: { immutable: ["v*"] }, keep: [{ tags: ["*"], pushedWithin: "1d" }], remove: { tags: ["v*"] } });
+  image("v1");
+  await pass(2);
+  assert.deepEqual(tagNames(), []);
+  const restored = change((tx) => restoring.begin(tx, found(repository).generation - 1, true, origin));
+  assert(restored.ok && restored.isComplete);
+  assert.deepEqual(tagNames(), ["main"]);
+});
+
+function found({ meta }: { meta: Meta | undefined }): Meta {
+  assert(meta);
+  return meta;
+}
 
 test("a tag is announced by the run before the one that removes it, and its removal is told with the rule", async () => {
   const { image, pass, sql } = ledger({ keep: [{ tags: ["*"], pushedWithin: "3d" }], remove: all });
@@ -175,6 +349,43 @@ test("a tag is announced by the run before the one that removes it, and its remo
     ["tag.expire", { tag: "a", previousDigest: digest, rule: "rules[0].remove" }],
   );
   assert.equal((expired?.time ?? 0) - (expiring?.time ?? 0), day);
+});
+
+test("a tag that a newer one pushes out is announced a day before it goes, too, with its alias", async () => {
+  const { image, settle, due, sql, tagNames, clock } = ledger({
+    keep: [{ ...all, newestVersions: 1 }],
+    remove: all,
+  });
+  const nextRun = async () => {
+    clock.nowMs = due.at("retention", "") ?? assert.fail("no run is due");
+    await settle();
+  };
+  const told = () => {
+    const rows = readRows<{ event: string }>(sql, "SELECT event FROM events ORDER BY sequence");
+    return rows.flatMap(({ event }) => {
+      const { type, time, target } = JSON.parse(event);
+      return type.startsWith("tag.exp") ? [{ type, timeMs: Date.parse(time), tag: target.tag }] : [];
+    });
+  };
+  image("1.0.0", "1.0");
+  await nextRun();
+  clock.nowMs += 5_000;
+  image("1.1.0");
+  await nextRun();
+  assert.deepEqual(tagNames(), ["1.0", "1.0.0", "1.1.0"]);
+  await nextRun();
+  assert.deepEqual(tagNames(), ["1.1.0"]);
+  const events = told();
+  assert.deepEqual(
+    events.map(({ type, tag }) => [type, tag]),
+    [
+      ["tag.expiring", "1.0"],
+      ["tag.expiring", "1.0.0"],
+      ["tag.expire", "1.0"],
+      ["tag.expire", "1.0.0"],
+    ],
+  );
+  assert.equal((events[2]?.timeMs ?? 0) - (events[0]?.timeMs ?? 0), day);
 });
 
 group("a run waits to be confirmed", () => {
@@ -224,6 +435,26 @@ group("a run waits to be confirmed", () => {
     assert.equal(runs.waiting?.why, "more than usual");
   });
 
+  test("and is not confirmed by who saw what other rules would remove", async () => {
+    const { image, put, pass, tagNames, runs, retention, change, clock, settle } = ledger({
+      remove: { tags: ["t*"] },
+    });
+    for (const tag of ["kept", ...many(11)]) image(tag);
+    await pass(1);
+    assert.equal(runs.waiting?.removes, 11);
+    put({ remove: all });
+    const confirmed = change((tx) => retention.confirm(tx));
+    assert(!confirmed.ok && confirmed.error === "RUN_UNKNOWN");
+    clock.nowMs++;
+    await settle();
+    assert.equal(tagNames().length, 12);
+    assert.equal(runs.waiting?.removes, 12, "it waits for these rules to be confirmed");
+    assert(change((tx) => retention.confirm(tx)).ok);
+    clock.nowMs++;
+    await settle();
+    assert.deepEqual(tagNames(), []);
+  });
+
   test("a rule that is put while a run is under way has to be confirmed by itself", async () => {
     const { image, put, pass, tagNames, runs, clock, settle } = ledger({ remove: { tags: ["a*"] } });
     image("a1");
@@ -239,8 +470,9 @@ group("a run waits to be confirmed", () => {
 
 test("a trial says what the run does, in the same words", async () => {
   const rule = { keep: [{ tags: ["*"], newest: 3 }], remove: { ...all, untaggedAfter: "0d" } };
-  const { image, retention, policy, pass, tagNames, sql, policies, manifestCount } = ledger(rule);
+  const { image, retention, policy, pass, tagNames, sql, policies, manifestCount, clock } = ledger(rule);
   for (const tag of ["a", "b", "c", "d", "e"]) image(tag, `${tag}-too`);
+  clock.nowMs += day;
   const going = retention.verdicts(policy).filter(({ stays }) => !stays);
   const states = readTagStates(sql, policies.sinceMs);
   const freed = freedWithout(sql, states, new Set(going.map(({ tag }) => tag)));

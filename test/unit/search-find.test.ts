@@ -79,6 +79,24 @@ test("exactly what the patterns allow is found, and what is public", () => {
   assert(both.every((name) => name.startsWith("team1/mailer-") || Number(name.split("-").at(-1)) % 20 === 0));
 });
 
+test("a pattern with a class or a question mark shows what it matches", () => {
+  const shown = (pattern: string) =>
+    indexed({ readable: [[pattern]], order: "name", limit: 5000 }).filter(
+      (name) => Number(name.split("-").at(-1)) % 20 !== 0,
+    );
+  const all = indexed({ readable: [["**"]], order: "name", limit: 5000 });
+  for (const [pattern, matches] of [
+    ["team[12]/**", /^team[12]\//],
+    ["team1?/*", /^team1\d\//],
+    ["team3/etl-?", /^team3\/etl-\d$/],
+    ["team[1-3]?/shop-*", /^team[1-3]\d\/shop-/],
+  ] as const) {
+    const expected = all.filter((name) => matches.test(name) && Number(name.split("-").at(-1)) % 20 !== 0);
+    assert(expected.length > 0, pattern);
+    assert.deepEqual(shown(pattern), expected, pattern);
+  }
+});
+
 test("a late announcement changes nothing, nor does it bring back what was removed", () => {
   const storage = memoryStorage();
   const entry = (version: number, description: string) => {

@@ -130,3 +130,36 @@ test("an upstream that is offline is never asked, and what is here is served", a
   await registry.must(404, "GET", `/v2/off/team/app/blobs/${digestOf(new Uint8Array(3))}`);
   assert.equal(upstream.seen.length, 0);
 });
+
+test("a scrub finds nothing wrong with what was pulled in part, and a deleted manifest of it is restored", async () => {
+  const name = `team/app${++count}`;
+  const images = [upstream.addImage(name), upstream.addImage(name)];
+  const index = upstream.addIndex(name, images, "v1");
+  await registry.must(200, "GET", `/v2/up/${name}/manifests/v1`);
+  await registry.must(200, "GET", `/v2/up/${name}/manifests/${images[0]?.digest}`);
+  const { problems } = await scrubbed();
+  assert.deepEqual(
+    problems.filter(({ repository }) => repository === `up/${name}`),
+    [],
+  );
+  await registry.must(202, "DELETE", `/v2/up/${name}/manifests/${index}`);
+  const restored = await registry.must(
+    200,
+    "POST",
+    `/api/v1/repositories/up/${name}/manifests/${index}/restore`,
+  );
+  assert.deepEqual(restored.json<{ tags: string[] }>().tags, ["v1"]);
+});
+
+/** The problems that a scrub of everything finds. */
+async function scrubbed(): Promise<{ problems: { repository?: string; detail?: string }[] }> {
+  const problems: { repository?: string; detail?: string }[] = [];
+  for (let cursor: string | undefined, isFirst = true; isFirst || cursor !== undefined; isFirst = false) {
+    const json = cursor === undefined ? {} : { cursor };
+    const answer = await registry.must(200, "POST", "/api/v1/scrub", { json });
+    const page = answer.json<{ problems: typeof problems; cursor?: string }>();
+    problems.push(...page.problems);
+    ({ cursor } = page);
+  }
+  return { problems };
+}

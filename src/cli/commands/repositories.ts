@@ -91,10 +91,13 @@ export const repositoryCommands: Command[] = [
       if (!flags.has("yes")) {
         throw new UsageError(`this deletes ${name} with all its images: repeat it with --yes`);
       }
-      await api.send("DELETE", path, sent);
+      const deleted = await api.send("DELETE", path, sent);
+      const { until, lost } = deleted;
       output.done(
-        `repository ${name} is deleted; until GC_GRACE is over, this restores it: stowage restore ${name}`,
+        `repository ${name} is deleted; until ${until}, this restores it: stowage restore ${name}`,
+        deleted,
       );
+      if (lost.length > 0) output.note(`deleted before, and restored no more: generation ${lost.join(", ")}`);
       return exitCodes.done;
     },
   },

@@ -34,6 +34,7 @@ export const usageCommand: Command = {
         const { logical, stored, leaving } = total;
         const [asIf, really, going] = [logical, stored, leaving].map(({ bytes }) => formatBytes(bytes));
         output.note(`in all ${really} stored for ${asIf}; ${going} are on their way out`);
+        if (!total.isComplete) output.note("some repositories are not counted yet: ask again in a while");
       }
     }
     return exitCodes.done;

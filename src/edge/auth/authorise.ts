@@ -57,17 +57,18 @@ function isAnonymous(access: Access): boolean {
   return access.account === "anonymous" && access.credential !== "open";
 }
 
-/** `undefined` if the caller may; else the refusal. */
+/** `undefined` if the caller may; else the refusal. `byGrant`: that the repository is public is not enough. */
 export async function refusalFor(
   context: Context,
   repository: RepositoryName,
   verb: Verb,
+  byGrant = false,
 ): Promise<Refusal | undefined> {
   const { access } = context;
   // Before anything else, as even a refusal may cost a look-up.
   if (verb === "pull" && hasTooManyMisses(context)) return failure("TOOMANYREQUESTS");
   if (access.may(verb, repository)) return undefined;
-  if (verb === "pull" && (await mayEverybodyPull(context, repository))) return undefined;
+  if (verb === "pull" && !byGrant && (await mayEverybodyPull(context, repository))) return undefined;
   return deny(context, repository, verb);
 }
 

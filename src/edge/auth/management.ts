@@ -29,16 +29,17 @@ export async function managementRefusal(
   ) {
     return { ...failure("UNAUTHORIZED"), headers: managementChallenge(registry.settings, request) };
   }
-  if (typeof rule === "object") return repositoryRefusal(context, rule.repository);
+  if (typeof rule === "object") return repositoryRefusal(context, rule);
   if (access.isAdministrator || rule === "any account" || isOwn(context, rule)) return undefined;
   const target = Object.values(params).join("/") || "*";
   audit(context, { action: `${request.method} ${route}`, target, outcome: "denied" });
   return failure("DENIED");
 }
 
-/** Whether the rule is about pulling from a repository that is public. */
+/** Whether the rule is about pulling from a repository that is public, and that is enough for it. */
 async function isOfPublic(context: Context, rule: ManagementEndpoint["access"]): Promise<boolean> {
-  if (typeof rule !== "object" || rule.repository !== "pull" || hasTooManyMisses(context)) return false;
+  if (typeof rule !== "object" || rule.repository !== "pull" || rule.byGrant === true) return false;
+  if (hasTooManyMisses(context)) return false;
   const repository = parseRepositoryName(context.params.name ?? "");
   return repository !== undefined && (await mayEverybodyPull(context, repository));
 }
@@ -57,14 +58,17 @@ export function managementChallenge(settings: Settings, { headers }: Request): H
   return { "WWW-Authenticate": isOfPage ? sessionChallenge(settings) : basicChallenge(settings) };
 }
 
-async function repositoryRefusal(context: Context, verb: Verb): Promise<Refusal | undefined> {
+async function repositoryRefusal(
+  context: Context,
+  { repository: verb, byGrant }: { repository: Verb; byGrant?: true },
+): Promise<Refusal | undefined> {
   const { name = "" } = context.params;
   const parsed = parseRepositoryName(name);
   if (parsed === undefined) return failure("NAME_INVALID", { name });
   const repository = canonicalName(context.registry.settings.upstreams, parsed);
   // The operation is about the canonical name, too.
   context.params.name = repository;
-  return refusalFor(context, repository, verb);
+  return refusalFor(context, repository, verb, byGrant);
 }
 
 function isOwn(

@@ -1,9 +1,10 @@
 /**
  * Information about the registry itself: `/`, a short description; `/v2/`, whether this is a registry
- * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs; `/readyz`, whether all of its
+ * (distribution-spec: Determining Support); `/healthz`, whether the Worker runs, and can read the data; `/readyz`, whether all of its
  * dependencies answer. All but `/v2/` are open to everybody.
  */
-import { checkHealth } from "../../registry/monitoring.ts";
+import { errorCatalogue } from "../../oci/errors.ts";
+import { checkHealth, findLaterData } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
@@ -29,9 +30,15 @@ export async function root(context: Pick<Context, "request">): Promise<Answer> {
   };
 }
 
-/** Confirms that the Worker runs, and which release. Calls nothing else. */
-export async function healthz(): Promise<Answer> {
-  return jsonReply({ status: "ok", version });
+/**
+ * Confirms that the Worker runs, and which release. It says as well whether that can read the data: this is no reason
+ * for another status than 200, as starting it again would not help.
+ */
+export async function healthz({ registry }: Pick<Context, "registry">): Promise<Answer> {
+  const laterData = await findLaterData(registry);
+  if (laterData.length === 0) return jsonReply({ status: "ok", version });
+  const { message } = errorCatalogue.LATER_DATA;
+  return jsonReply({ status: "ok", version, warning: message, laterData });
 }
 
 /** Reports for each dependency whether it answers and how long that takes; 503 if one does not. */

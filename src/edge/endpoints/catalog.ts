@@ -11,7 +11,9 @@ export async function catalog(context: Context): Promise<Answer> {
   const { registry, url } = context;
   const page = parsePage(url.searchParams);
   if (page === undefined) return failure("PAGE_INVALID", { n: url.searchParams.get("n") });
-  const { entries, more, last } = await listRepositories(registry, "", page, await pullGrants(context));
+  const listed = await listRepositories(registry, "", page, await pullGrants(context));
+  if (!listed.ok) return listed;
+  const { entries, more, last } = listed;
   const names = entries.map((entry) => entry.name);
   return jsonReply({ repositories: names }, linkHeader(url, page, more, last));
 }

@@ -1,7 +1,7 @@
 /** `/metrics`: what was counted, for Prometheus. */
 import { expose, expositionType } from "../../metrics/exposition.ts";
 import { meter, type Sample } from "../../metrics/meter.ts";
-import { countStorage, countWebhooks } from "../../registry/monitoring.ts";
+import { countLedgers, countStorage, countWebhooks } from "../../registry/monitoring.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 
@@ -17,6 +17,7 @@ export async function metrics({ registry }: Context): Promise<Answer> {
     registry.catalog().counts(),
     countWebhooks(registry),
     countStorage(registry),
+    countLedgers(registry),
   ]);
   const own =
     registry.settings.metricsScope === "process" ? meter.samples() : { samples: [], distributions: [] };

@@ -1,6 +1,7 @@
 /** Answers of the reverse proxy itself. */
 import type { Duplex } from "node:stream";
 import { errorCatalogue } from "../../oci/errors.ts";
+import { commonHeaders } from "../../oci/http.ts";
 
 /** A refusal of the reverse proxy's own. */
 export interface Refusal {
@@ -15,7 +16,7 @@ export function refusal(status: number, message: string, isLast = false): Refusa
   const code = isPassing ? errorCatalogue.UNAVAILABLE.code : errorCatalogue.REQUEST_INVALID.code;
   const body = JSON.stringify({ errors: [{ code, message }] });
   const headers = ["Content-Type", "application/json", "Content-Length", String(Buffer.byteLength(body))];
-  headers.push("Cache-Control", "no-store");
+  headers.push("Cache-Control", "no-store", ...Object.entries(commonHeaders).flat());
   if (isPassing) headers.push("Retry-After", "1");
   if (isLast) headers.push("Connection", "close");
   return { status, headers, body };

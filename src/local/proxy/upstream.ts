@@ -11,8 +11,11 @@ export interface Exchange extends AnswerReceiver {
   onBroken(isUntouched: boolean): void;
 }
 
-/** workerd closes a connection that was idle for 5 s; a younger one is still open. */
-const mostIdleMs = 4000;
+/**
+ * workerd closes a connection that was idle for 5 s. A younger one is still open, even if this process or the machine
+ * is so busy that a request gets there seconds later.
+ */
+const mostIdleMs = 1000;
 /** The size of a read: small at first, and doubled whenever a read filled its buffer. */
 const leastReadBytes = 64 * 1024;
 const mostReadBytes = 2 * 1024 * 1024;

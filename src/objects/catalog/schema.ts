@@ -1,6 +1,7 @@
 import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 import { knownObjects } from "./known-objects.ts";
+import { laterData } from "./later-data-list.ts";
 
 const tables = `
   CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -148,4 +149,5 @@ export const catalogSchema: Schema = [
   knownObjects,
   policies,
   kinds,
+  { compatible: laterData },
 ];

@@ -13,6 +13,7 @@ import type {
   UpstreamTrouble,
 } from "../../rpc/cache-api.ts";
 import type { Tx } from "../sql.ts";
+import { isFull } from "./capacity.ts";
 import { PolicedLedger } from "./policed-object.ts";
 
 /** A ledger that may be one of a cached repository. */
@@ -28,6 +29,7 @@ export abstract class CachedLedger extends PolicedLedger implements CacheLedgerA
   async putFetched(put: FetchedManifest): Promise<CacheWrite> {
     const { cache } = this.parts;
     if (!cache.isUnchanged(put.since)) return "changed";
+    if (isFull(this.parts)) return "full";
     return this.changeOrFound<CacheWrite>(put, "unfounded", (tx, found) => {
       found();
       cache.store(tx, put);

@@ -192,7 +192,7 @@ export class DeletedManifests implements Feature {
    * references was deleted, too. That must be restored first.
    */
   restore(tx: Tx, digest: Digest, origin: Origin): Result<{ tags: Tag[] }> {
-    const { settings, name } = this.#host;
+    const { isSparse, name } = this.#host;
     const { manifests, tags, policies } = this.#features;
     if (manifests.has(digest)) return { ok: true, tags: [] };
     const deleted = this.#read(digest);
@@ -202,8 +202,7 @@ export class DeletedManifests implements Feature {
     const free = deleted.tags.filter(
       (tag) => tags.read(tag) === undefined && policies.refuseMove(tag, digest) === undefined,
     );
-    const sparse = settings.sparseManifests === "accept";
-    const put = { repository: name(), digest, bytes, facts, tags: free, origin, sparse };
+    const put = { repository: name(), digest, bytes, facts, tags: free, origin, sparse: isSparse() };
     const stored = manifests.store(tx, put);
     return stored.ok ? { ok: true, tags: free } : stored;
   }

@@ -10,7 +10,7 @@ import type { Tally } from "../../rpc/tally.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Replica } from "../../storage/replica.ts";
 import type { DueColumn, DueJob, DueTable } from "../due.ts";
-import type { Schema } from "../schema.ts";
+import { type Schema, type Step, sqlOf } from "../schema.ts";
 import { hasRow, readRows, type TransactionalStorage, type Tx } from "../sql.ts";
 
 /** What all features share. */
@@ -27,6 +27,8 @@ export type LedgerHost = {
   tally: Tally;
   /** The name of the repository, once there is a ledger. */
   name: () => RepositoryName;
+  /** Whether manifests may be here without all that they reference: by the settings, or as it comes when it is pulled. */
+  isSparse: () => boolean;
   /** Rises whenever something changes by which retention decides on tags. */
   revision: { value: number };
   /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */
@@ -63,18 +65,20 @@ export type Job = { atDeletion: AtDeletion; run: DueJob; column?: DueColumn };
 /** A feature. */
 export interface Feature {
   readonly tables: Readonly<Record<string, Content | Exclude<AtDeletion, "cleared">>>;
-  /** SQL by the version of the ledger's schema that it creates. Released steps are never changed. */
-  readonly steps: Readonly<Record<number, string>>;
+  /** Its part of steps of the ledger's schema, by their numbers. Released steps are never changed. */
+  readonly steps: Readonly<Record<number, Step>>;
   /** Jobs by kind. */
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-/** The schema steps of all features. */
+/** The schema steps of all features. A step is compatible if all its parts are. */
 export function schemaOf(features: readonly Feature[]): Schema {
-  const versions = features.flatMap(({ steps }) => Object.keys(steps).map(Number));
-  return Array.from({ length: Math.max(...versions) }, (_, index) =>
-    features.map(({ steps }) => steps[index + 1] ?? "").join(""),
-  );
+  const numbers = features.flatMap(({ steps }) => Object.keys(steps).map(Number));
+  return Array.from({ length: Math.max(...numbers) }, (_, index): Step => {
+    const parts = features.map(({ steps }) => steps[index + 1] ?? { compatible: "" });
+    const sql = parts.map(sqlOf).join("");
+    return parts.some((part) => typeof part === "string") ? sql : { compatible: sql };
+  });
 }
 
 /** All jobs in the order of the features: a job may make a later one due. */

@@ -6,6 +6,7 @@
 import type { Origin } from "../../oci/event.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import { logDeletion } from "../../rpc/tally.ts";
+import type { EndedGeneration } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { firstRow, hasRow, hasTable, inPieces, oneRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
@@ -35,8 +36,11 @@ const removeJob = "remove-generation";
 /** How many rows of a generation are removed in one transaction. */
 const batchRows = 1000;
 
-/** How many deleted generations a ledger keeps: each has tables of its own. */
-const maxGenerations = 10;
+/** How many deleted generations a ledger keeps: each has tables, and a deletion takes longer the more tables there are. */
+const maxGenerations = 20;
+
+/** How large the ledger's database may be, in bytes, and still keep what was deleted first. The platform allows 10 GB. */
+const maxDatabaseBytes = 4 * 1024 ** 3;
 
 /**
  * A generation that was deleted. `schema`: the version of the ledger's schema by then; 0 if its manifests were still
@@ -123,9 +127,12 @@ export class Generations implements Feature {
 
   // ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Ends the current generation: deletes the repository, so that it can be restored for the grace time. */
-  end(tx: Tx, meta: Meta, origin: Origin): void {
-    const { due, clock, settings } = this.#host;
+  /**
+   * Ends the current generation: deletes the repository, so that it can be restored for the grace time. The answer has
+   * the earlier generations whose grace ends by that, as there are too many, or the database is too large.
+   */
+  end(tx: Tx, meta: Meta, origin: Origin): EndedGeneration {
+    const { due, clock, settings, sql } = this.#host;
     const { repository, tags } = this.#features;
     const { generation: number, visibility, description } = meta;
     const schema = hasUnread(due) || due.has(factsJob) ? 0 : schemaOf(this.#all()).length;
@@ -140,9 +147,17 @@ export class Generations implements Feature {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
     tx.write(add, number, visibility, description, now, origin.actor, until, schema, meta.kind ?? null);
     due.set(tx, removeJob, `${number} 0`, until);
-    this.#endGraceOf(tx, `number <= ${number - maxGenerations}`);
+    const surplus = this.#endGraceOf(
+      tx,
+      `number NOT IN
+      (SELECT number FROM generations ORDER BY number DESC LIMIT ${maxGenerations})`,
+    );
+    const isLarge = sql.databaseSize > maxDatabaseBytes;
+    const first = `number = (SELECT min(number) FROM generations WHERE until > ?1 AND number < ${number})`;
+    const squeezed = isLarge ? this.#endGraceOf(tx, first) : [];
     for (const { kind } of replicatedKinds) this.#markPage(tx, number, kind, "");
     repository.endGeneration(tx, meta, origin);
+    return { generation: number, untilMs: until, lost: [...surplus, ...squeezed] };
   }
 
   /** Marks the rows that KV has of generations. A row of the current content with the same key is written again. */
@@ -198,7 +213,7 @@ export class Generations implements Feature {
 
   /** Ends the grace of all generations, so that they are removed now. Returns how many there are. */
   endGrace(tx: Tx): number {
-    return this.#endGraceOf(tx, "true");
+    return this.#endGraceOf(tx, "true").length;
   }
 
   /** Has a generation removed now: all that it had is in the current one. */
@@ -207,15 +222,15 @@ export class Generations implements Feature {
     this.#endGraceOf(tx, `number = ${number}`);
   }
 
-  /** Ends the grace of generations that nobody is restoring. */
-  #endGraceOf(tx: Tx, condition: string): number {
+  /** Ends the grace of generations that nobody is restoring. Returns their numbers. */
+  #endGraceOf(tx: Tx, condition: string): number[] {
     const { due, clock } = this.#host;
     const now = clock.now();
     const end = `UPDATE generations SET until = ?1 WHERE until > ?1 AND restorer IS NULL AND ${condition}
       RETURNING number`;
     const ended = tx.write<{ number: number }>(end, now);
     for (const { number } of ended) due.set(tx, removeJob, `${number} 0`, now);
-    return ended.length;
+    return ended.map(({ number }) => number);
   }
 
   #removeBatch(tx: Tx, id: `${number} ${number}`): void {

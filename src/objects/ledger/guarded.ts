@@ -50,13 +50,10 @@ export class GuardedChanges {
   }
 
   /** Deletes the repository, by `end`. */
-  removeAll(tx: Tx, sent: Sent, end: () => void): Result {
+  removeAll<T extends object>(tx: Tx, sent: Sent, end: () => T): Result<T> {
     const { policies } = this.#features;
     policies.adopt(tx, sent);
-    const refused = policies.refuseEnd();
-    if (refused !== undefined) return refused;
-    end();
-    return { ok: true };
+    return policies.refuseEnd() ?? { ok: true, ...end() };
   }
 
   /** Points a tag at what it pointed at before. Errors as in {@link DeletedManifests.restoreTag}. */

@@ -27,6 +27,7 @@ export function readUsage(sql: SqlStorage): RepositoryUsage {
     tags,
     blobs: blobs.objects,
     blobBytes: blobs.bytes,
+    ledgerBytes: sql.databaseSize,
     logical: add(manifests, references, unreferenced),
     stored: add(manifests, blobs),
   };

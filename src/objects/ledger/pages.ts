@@ -1,7 +1,7 @@
 /** What a ledger answers to pages about its repository, and its announcement to the object that finds repositories. */
 import { failure, type Result } from "../../oci/errors.ts";
-import type { Digest } from "../../oci/reference.ts";
-import type { Page } from "../../rpc/api.ts";
+import type { Digest, Tag } from "../../oci/reference.ts";
+import type { LedgerApi, Page } from "../../rpc/api.ts";
 import type {
   LedgerViews,
   ManifestView,
@@ -9,13 +9,16 @@ import type {
   RepositorySummary,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
-import type { ManifestEntry } from "../../rpc/manifest-facts.ts";
-import { listUntagged } from "./listing.ts";
+import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
+import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
 import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
 
-/** A ledger as pages see it; see {@link LedgerViews} for what each method does. */
-export abstract class LedgerPages extends LedgerObject implements LedgerViews {
+/** The lists of manifests and tags. */
+type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTags" | "describeTag">;
+
+/** A ledger as pages see it; see {@link LedgerViews} and {@link LedgerApi} for what each method does. */
+export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
   async summary(): Promise<RepositorySummary | undefined> {
     return this.exists ? summarise(this.sql) : undefined;
   }
@@ -35,6 +38,28 @@ export abstract class LedgerPages extends LedgerObject implements LedgerViews {
 
   async untagged(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
     return this.exists ? { ok: true, page: listUntagged(this.sql, last, limit) } : failure("NAME_UNKNOWN");
+  }
+
+  async listManifests(last: string, limit: number): Promise<Result<{ page: Page<ManifestEntry> }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: listManifests(this.sql, last, limit) };
+  }
+
+  async describeManifest(digest: Digest): Promise<Result<{ manifest: ManifestDetails }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const manifest = findManifest(this.sql, digest);
+    return manifest === undefined ? failure("MANIFEST_UNKNOWN", { digest }) : { ok: true, manifest };
+  }
+
+  async describeTags(last: string, limit: number): Promise<Result<{ page: Page<TagEntry> }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    return { ok: true, page: listTags(this.sql, last, limit) };
+  }
+
+  async describeTag(tag: Tag): Promise<Result<{ tag: TagEntry }>> {
+    if (!this.exists) return failure("NAME_UNKNOWN");
+    const found = findTag(this.sql, tag);
+    return found === undefined ? failure("MANIFEST_UNKNOWN", { tag }) : { ok: true, tag: found };
   }
 
   async announceAll(): Promise<void> {

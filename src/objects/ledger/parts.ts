@@ -57,12 +57,14 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     replica: openReplica(env),
     tally: new Tally(),
     name: () => repository.name(),
+    isSparse: () => settings.sparseManifests === "accept" || isCache(),
     revision: { value: 0 },
     announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
   const repository = new RepositoryRecord(host, events);
-  const policies = new Policies(host, () => repository.meta?.kind === "cache");
+  const isCache = () => repository.meta?.kind === "cache";
+  const policies = new Policies(host, isCache);
   const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
   const untagged = new Untagged(host, policies);

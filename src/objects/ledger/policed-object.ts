@@ -1,10 +1,12 @@
 /** A ledger's transactions that are about policies, but for those that pushes and deletions share with them. */
+import { log } from "../../log.ts";
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { AppliedPolicy } from "../../policy/document.ts";
 import { refusedTag } from "../../policy/enforcement.ts";
 import type { HeldTag, Policed, PolicyReport, Trial, WaitingRun } from "../../rpc/policies-api.ts";
+import type { EndedGeneration } from "../../rpc/upkeep.ts";
 import { readRows } from "../sql.ts";
 import { LedgerPages } from "./pages.ts";
 import { freedWithout } from "./tag-states.ts";
@@ -15,8 +17,26 @@ const mostListed = 100;
 /** The object with these transactions; see {@link Policed} for what each does. */
 export abstract class PolicedLedger
   extends LedgerPages
-  implements Omit<Policed, "deleteManifest" | "deleteTag" | "deleteRepository">
+  implements Omit<Policed, "deleteManifest" | "deleteTag">
 {
+  async deleteRepository(
+    origin: Origin,
+    policy: AppliedPolicy | undefined,
+  ): Promise<Result<EndedGeneration>> {
+    if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
+    const { meta } = this;
+    const { guarded, generations } = this.parts;
+    const deleted = this.change(undefined, (tx) =>
+      guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
+    );
+    if (!deleted.ok) return deleted;
+    // It is true once the transaction is on disk.
+    const isStored = this.ctx.storage.sync();
+    const told = { repository: meta.name, actor: origin.actor };
+    this.ctx.waitUntil(isStored.then(() => log("info", "repository deleted", told)));
+    return deleted;
+  }
+
   async overrideTag(tag: Tag, digest: Digest | undefined, reason: string, origin: Origin): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
     return this.change(undefined, (tx) => this.parts.guarded.override(tx, tag, digest, reason, origin));

@@ -1,7 +1,7 @@
 /**
  * Undoes the deletion of a repository: brings back what its generation had, in batches. Manifests and tags that exist
  * meanwhile are left as they are. Rows are copied, and the generation is removed when all of them are there, so a
- * restoration can be cut short by another deletion.
+ * restoration can be cut short by another deletion. Only where the database has no room for that, manifests are moved.
  */
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
@@ -10,6 +10,7 @@ import type { RestoredRepository } from "../../rpc/upkeep.ts";
 import { type DueRow, jobOn } from "../due.ts";
 import { hasTable, oneRow, readRows, type Tx, takeBytes, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
+import { isFull } from "./capacity.ts";
 import { factsJob } from "./facts.ts";
 import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import type { Generation, Generations } from "./generations.ts";
@@ -170,15 +171,29 @@ export class Restoring implements Feature {
     const json = JSON.stringify(digests);
     for (const [table, { key, of }] of contentTables(this.#all()))
       if (of === "manifest") copy(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, json);
-    const named = "SELECT digest FROM manifest_references WHERE manifest IN (SELECT value FROM json_each(?))";
-    const isNamed = `digest IN (${named})`;
+    const isNamed = `digest IN (${namedBy})`;
     copy(tx, "blobs", number, isNamed, json);
-    const referenced = readRows<{ digest: Digest }>(tx.sql, named, json).map(({ digest }) => digest);
+    const referenced = readRows<{ digest: Digest }>(tx.sql, namedBy, json).map(({ digest }) => digest);
     blobs.reference(tx, [...new Set(referenced)]);
+    if (isFull(this.#host)) this.#drop(tx, number, json);
     outbox.markAll(tx, "manifest", "SELECT value AS id FROM json_each(?)", json);
     outbox.markAll(tx, "blob", `SELECT digest AS id FROM blobs WHERE ${isNamed}`, json);
     untagged.removeLater(tx, digests);
     return found.length < batchRows && batch.length === found.length ? undefined : batch.at(-1)?.digest;
+  }
+
+  /**
+   * Removes from the generation what is in the current content now, where there is no room for both: manifests, and the
+   * blobs that no other manifest of the generation needs. If the repository is deleted before all is restored, these are
+   * in the newer of the two generations.
+   */
+  #drop(tx: Tx, number: number, digests: string): void {
+    for (const [table, { key, of }] of contentTables(this.#all()))
+      if (of === "manifest")
+        drop(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, digests);
+    const isLeft = `SELECT 1 FROM ${asideName("manifest_references", number)} AS other
+      WHERE other.digest = ${asideName("blobs", number)}.digest`;
+    drop(tx, "blobs", number, `digest IN (${namedBy}) AND NOT EXISTS (${isLeft})`, digests);
   }
 
   /** Restores the other links. They are unlinked after the grace time, unless something references them by then. */
@@ -193,11 +208,13 @@ export class Restoring implements Feature {
     const unlink = `UPDATE blobs SET unlink_at = ?, replicated = 0
       WHERE digest IN (SELECT value FROM json_each(?))`;
     tx.write(unlink, clock.now() + settings.gcGraceMs, json);
+    if (isFull(this.#host))
+      drop(tx, "blobs", number, "digest IN (SELECT value FROM json_each(?))", JSON.stringify(digests));
     return digests.length < batchRows ? undefined : digests.at(-1);
   }
 
   #restoreTags(tx: Tx, last: string, { number, restorer }: Generation): string | undefined {
-    const { tags } = this.#features;
+    const { tags, policies } = this.#features;
     const origin: Origin = JSON.parse(restorer ?? "{}");
     const page = `SELECT old.tag, old.digest, EXISTS (SELECT 1 FROM tags WHERE tag = old.tag) AS isThere,
         EXISTS (SELECT 1 FROM manifests WHERE digest = old.digest) AS isWhole
@@ -208,7 +225,9 @@ export class Restoring implements Feature {
       last,
       batchRows,
     );
-    const back = found.filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1);
+    const back = found
+      .filter(({ isThere, isWhole }) => isThere === 0 && isWhole === 1)
+      .filter(({ tag, digest }) => policies.refuseMove(tag, digest) === undefined);
     for (const { tag, digest } of back) tags.move(tx, tag, digest, origin);
     const aside = asideName("tags", number);
     const usedBefore = `SELECT used_day FROM ${aside} AS old WHERE old.tag = tags.tag`;
@@ -232,6 +251,16 @@ export class Restoring implements Feature {
     if (sequences.length > 0) this.#features.tags.forgetOldMoves(tx);
     return sequences.length < batchRows ? undefined : sequences.at(-1);
   }
+}
+
+/** SQL for the digests that manifests reference, which are bound as JSON. */
+const namedBy =
+  "SELECT digest FROM manifest_references WHERE manifest IN (SELECT value FROM json_each(?))" as const;
+
+/** Removes rows of a table that was set aside. */
+function drop(tx: Tx, table: string, generation: number, condition: string, json: string): void {
+  const aside = asideName(table, generation);
+  if (hasTable(tx.sql, aside)) tx.write(`DELETE FROM ${aside} WHERE ${condition}`, json);
 }
 
 /** Copies those rows of a table that was set aside which the current one does not have. */

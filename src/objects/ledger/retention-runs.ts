@@ -83,11 +83,11 @@ export class RetentionRuns implements Feature {
     return this.#record()?.accepted ?? undefined;
   }
 
-  /** Has a run wait. */
-  wait(tx: Tx, waiting: WaitingRun): void {
+  /** Has a run by these rules wait. */
+  wait(tx: Tx, waiting: WaitingRun, rules: string): void {
     const put = `INSERT INTO retention (id, waiting) VALUES (1, ?)
       ON CONFLICT DO UPDATE SET waiting = excluded.waiting`;
-    tx.write(put, JSON.stringify(waiting));
+    tx.write(put, JSON.stringify({ ...waiting, rules }));
   }
 
   /** Says that no run waits. Returns whether one did. */
@@ -99,6 +99,19 @@ export class RetentionRuns implements Feature {
 
   /** The run that waits to be confirmed. */
   get waiting(): WaitingRun | undefined {
+    const waiting = this.#waiting();
+    if (waiting === undefined) return undefined;
+    const { rules: _, ...run } = waiting;
+    return run;
+  }
+
+  /** Whether the run that waits was to go by these rules. Earlier releases did not store by which. */
+  waitsBy(rules: string): boolean {
+    const waiting = this.#waiting();
+    return waiting !== undefined && (waiting.rules ?? rules) === rules;
+  }
+
+  #waiting(): (WaitingRun & { rules?: string }) | undefined {
     const waiting = this.#record()?.waiting;
     return waiting == null ? undefined : JSON.parse(waiting);
   }

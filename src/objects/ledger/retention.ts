@@ -84,7 +84,8 @@ export class Retention implements Feature {
   /** The verdict of a policy on each tag at a time. */
   verdicts(policy: Policy, atMs = this.#host.clock.now()): (Verdict & { state: StoredTag })[] {
     const states = readTagStates(this.#host.sql, this.#features.policies.sinceMs);
-    const verdicts = decide(states, policy, atMs);
+    const moment = { nowMs: atMs, noticeMs: this.#host.settings.retentionEveryMs };
+    const verdicts = decide(states, policy, moment);
     return states.flatMap((state, at) => {
       const verdict = verdicts[at];
       return verdict === undefined ? [] : [{ ...verdict, state }];
@@ -232,10 +233,11 @@ export class Retention implements Feature {
   #wait(tx: Tx, run: Omit<WaitingRun, "sinceMs">): void {
     const { clock, due } = this.#host;
     const before = this.#features.runs.waiting;
-    this.#features.runs.wait(tx, { sinceMs: before?.sinceMs ?? clock.now(), ...run });
+    const { runs, policies } = this.#features;
+    runs.wait(tx, { sinceMs: before?.sinceMs ?? clock.now(), ...run }, rulesOf(policies.policy));
     due.set(tx, tellJob, "", clock.now());
     if (before !== undefined) return;
-    const rule = placeOf(this.#features.policies.policy, "remove");
+    const rule = placeOf(policies.policy, "remove");
     this.#features.events.record(tx, "retention.waiting", registryItself, { rule, removes: run.removes });
   }
 
@@ -243,15 +245,20 @@ export class Retention implements Feature {
     if (this.#features.runs.stopWaiting(tx)) this.#host.due.set(tx, tellJob, "", this.#host.clock.now());
   }
 
-  /** Lets the run begin that waits. Error: `RUN_UNKNOWN`. */
+  /**
+   * Lets the run begin that waits. Error: `RUN_UNKNOWN`, also if other rules hold by now: what they remove is found out
+   * at once, and waits by itself if it has to.
+   */
   confirm(tx: Tx): Result<WaitingRun> {
     const { runs, policies } = this.#features;
     const { waiting } = runs;
     if (waiting === undefined) return failure("RUN_UNKNOWN");
+    const rules = rulesOf(policies.policy);
+    const isCurrent = runs.waitsBy(rules);
     this.#stopWaiting(tx);
-    runs.begin(tx, rulesOf(policies.policy));
+    if (isCurrent) runs.begin(tx, rules);
     this.#host.due.set(tx, retentionJob, "", this.#host.clock.now());
-    return { ok: true, ...waiting };
+    return isCurrent ? { ok: true, ...waiting } : failure("RUN_UNKNOWN");
   }
 
   async #tell(): Promise<void> {

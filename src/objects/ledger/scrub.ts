@@ -128,9 +128,8 @@ export class LedgerScrub implements Feature {
       report.problems.push({ ...finding, what: "manifest bytes", detail: "they have another digest" });
       return;
     }
-    // Sparse mirrors have manifests with missing references.
     const missingOf = (references: Reference[]) =>
-      this.#host.settings.sparseManifests === "accept" ? [] : manifests.missing(references);
+      this.#host.isSparse() ? [] : manifests.missing(references);
     const missing = missingOf(readStoredManifest(row.bytes, row.mediaType).references);
     for (const each of missing) {
       report.problems.push({ ...finding, what: "reference", detail: `the repository does not have ${each}` });

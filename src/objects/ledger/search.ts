@@ -7,6 +7,7 @@ import type { TagChange } from "../../rpc/search-api.ts";
 import { searchStub } from "../../rpc/stubs.ts";
 import { firstRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
+import { readUsage } from "./listing.ts";
 import type { RepositoryRecord } from "./repository.ts";
 import { summarise } from "./views.ts";
 
@@ -96,7 +97,8 @@ export class SearchAnnouncements implements Feature {
       return;
     }
     const { name, visibility, description, usedDay } = meta;
-    const { tags, manifests, stored, pushedAtMs, pushedBy, kinds, platforms } = summarise(sql);
+    const usage = readUsage(sql);
+    const { tags, manifests, stored, pushedAtMs, pushedBy, kinds, platforms } = summarise(sql, usage);
     this.#collectMs = tags + manifests > much ? collectMuchMs : collectMs;
     const moves = isWhole ? this.#allTags() : this.#movesAfter(before?.sequence ?? 0);
     const entry = {
@@ -105,6 +107,7 @@ export class SearchAnnouncements implements Feature {
       pushedAtMs: pushedAtMs ?? null,
       pushedBy: pushedBy ?? null,
       usedDay: usedDay ?? null,
+      usage,
     };
     await search.put(entry, moves.changes, isWhole);
     transaction(storage, (tx) => {

@@ -81,6 +81,7 @@ export class Unlinking implements Feature {
     this.#events.record(tx, "blob.delete", origin, { digest });
     this.#outbox.mark(tx, { kind: "blob", digest });
     due.set(tx, releaseJob, digest, clock.now());
+    this.#host.announceSoon(tx);
   }
 
   /**

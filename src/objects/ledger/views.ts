@@ -3,7 +3,7 @@ import { type ListedContent, readManifestContent } from "../../oci/manifest-cont
 import type { ContentKind } from "../../oci/manifest-summary.ts";
 import { kindOfMediaType } from "../../oci/media-type.ts";
 import { type Digest, hexOf, parseDigest, type Tag } from "../../oci/reference.ts";
-import { sortByVersion } from "../../oci/version-order.ts";
+import { sortByVersion } from "../../oci/tag-version.ts";
 import type { ManifestStat, Page } from "../../rpc/api.ts";
 import type {
   CountedTag,
@@ -26,8 +26,8 @@ const maxKinds = 10;
 const maxPlatforms = 50;
 
 /** A repository in numbers. */
-export function summarise(sql: SqlStorage): RepositorySummary {
-  const { manifests, logical, stored } = readUsage(sql);
+export function summarise(sql: SqlStorage, usage = readUsage(sql)): RepositorySummary {
+  const { manifests, logical, stored } = usage;
   const tags = oneRow<{ count: number }>(
     sql,
     `SELECT count(*) AS count FROM tags WHERE tag NOT GLOB '${madeByCosign}'`,

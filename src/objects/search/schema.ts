@@ -2,6 +2,9 @@ import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 import type { Tx } from "../sql.ts";
 
+/** The job that reads all repositories again. Its id is the name after which it goes on. */
+export const rebuildJob = "rebuild";
+
 const tables = `
   -- Derived from the ledgers. kinds and platforms are JSON arrays; days are counted from 1970.
   CREATE TABLE IF NOT EXISTS repositories (
@@ -34,8 +37,18 @@ const tables = `
   ${DueTable.schema}
 `;
 
+/**
+ * What the repositories hold, as JSON, and the version of the announcement that said so: a release that does not know of
+ * this changes the version alone. All ledgers are asked to announce themselves again.
+ */
+const usage = `
+  ALTER TABLE repositories ADD COLUMN usage TEXT;
+  ALTER TABLE repositories ADD COLUMN usage_version INTEGER;
+  INSERT OR REPLACE INTO due (kind, id, at) VALUES ('${rebuildJob}', '', 0);
+`;
+
 /** The tables. */
-export const searchSchema: Schema = [tables];
+export const searchSchema: Schema = [tables, { compatible: usage }];
 
 /**
  * The index of names and descriptions, which finds any three letters in a row. Returns whether there is one: where the

@@ -1,10 +1,13 @@
 /** What the object that finds repositories keeps of them, in SQL. */
 import type { PullCount } from "../../metrics/meter.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
-import type { ListedRepository, RepositoryInfo } from "../../rpc/api.ts";
-import type { SearchEntry, TagChange } from "../../rpc/search-api.ts";
+import type { ListedRepository, Page, RepositoryInfo } from "../../rpc/api.ts";
+import type { SearchEntry, TagChange, ToldTotal, ToldUsage } from "../../rpc/search-api.ts";
 import { day } from "../../units.ts";
-import { firstRow, inPieces, type Tx } from "../sql.ts";
+import { firstRow, inPieces, oneRow, readRows, type Tx } from "../sql.ts";
+
+/** SQL for what a repository holds, or `NULL` if its ledger has not said that in its last announcement. */
+const toldUsage = "iif(usage_version = version, usage, NULL)";
 
 type Known = { id: number; version: number; description: string };
 
@@ -35,11 +38,13 @@ export class SearchStore {
       entry.usedDay,
       JSON.stringify(entry.kinds),
       JSON.stringify(entry.platforms),
+      entry.usage === undefined ? null : JSON.stringify(entry.usage),
+      version,
     ];
     const id = this.#write(tx, name, description, known, () =>
       tx.write(
         `UPDATE repositories SET visibility = ?, description = ?, version = ?, tags = ?, size = ?, pushed_at = ?,
-           pushed_by = ?, used_day = ?, kinds = ?, platforms = ? WHERE name = ?`,
+           pushed_by = ?, used_day = ?, kinds = ?, platforms = ?, usage = ?, usage_version = ? WHERE name = ?`,
         ...values,
         name,
       ),
@@ -53,7 +58,8 @@ export class SearchStore {
     if (Math.max(known?.version ?? 0, this.#removedAt(name)) >= version) return;
     this.#write(tx, name, description, known, () =>
       tx.write(
-        "UPDATE repositories SET visibility = ?, description = ?, version = ? WHERE name = ?",
+        `UPDATE repositories SET visibility = ?1, description = ?2, version = ?3,
+           usage_version = iif(usage_version = version, ?3, NULL) WHERE name = ?4`,
         visibility,
         description,
         version,
@@ -97,6 +103,38 @@ export class SearchStore {
       const add = "UPDATE repositories SET pulls = pulls + ?, last_pulled_at = ? WHERE name = ?";
       tx.write(add, count, now, repository);
     }
+  }
+
+  /** A page of what the repositories after `last` hold. */
+  usage(last: string, limit: number): Page<ToldUsage> {
+    const query =
+      `SELECT name, ${toldUsage} AS usage FROM repositories WHERE name > ? ORDER BY name LIMIT ?` as const;
+    const rows = readRows<{ name: RepositoryName; usage: string | null }>(this.#sql, query, last, limit + 1);
+    const entries = rows
+      .slice(0, limit)
+      .map(({ name, usage }) => ({ name, usage: usage && JSON.parse(usage) }));
+    return { entries, more: rows.length > limit };
+  }
+
+  /** What all repositories hold together. */
+  totalUsage(): Omit<ToldTotal, "isComplete"> {
+    const total = (of: string) => `CAST(total(told ->> '$.${of}') AS INTEGER)`;
+    const query = `SELECT count(*) AS repositories, count(*) - count(told) AS untold,
+        ${total("logical.objects")} AS objects, ${total("logical.bytes")} AS bytes,
+        ${total("manifests")} AS manifests,
+        ${total("stored.bytes")} - ${total("blobBytes")} AS manifestBytes,
+        coalesce(max(told ->> '$.ledgerBytes'), 0) AS largestLedgerBytes
+      FROM (SELECT ${toldUsage} AS told FROM repositories)` as const;
+    type Row = { objects: number; bytes: number; manifests: number; manifestBytes: number } & Pick<
+      ToldTotal,
+      "repositories" | "untold" | "largestLedgerBytes"
+    >;
+    const { objects, bytes, manifests, manifestBytes, ...rest } = oneRow<Row>(this.#sql, query);
+    return {
+      ...rest,
+      logical: { objects, bytes },
+      manifestsAlone: { objects: manifests, bytes: manifestBytes },
+    };
   }
 
   #find(name: RepositoryName): Known | undefined {

@@ -42,7 +42,8 @@ const tries = `
   ALTER TABLE webhook ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0;
 `;
 
-const schema: Schema = [tables + DueTable.schema, tries, DueTable.dropIndex];
+/** The tables. */
+export const queueSchema: Schema = [tables + DueTable.schema, tries, DueTable.dropIndex];
 
 /** The columns in which tries are counted. */
 const triesColumns = { delivered: "delivered", failed: "failed", "given up": "given_up" } as const;
@@ -68,7 +69,7 @@ export class QueueStore {
 
   constructor(storage: TransactionalStorage) {
     this.#sql = storage.sql;
-    if (this.#hasTables()) transaction(storage, (tx) => applySchema(tx, schema));
+    if (this.#hasTables()) transaction(storage, (tx) => applySchema(tx, queueSchema));
   }
 
   #hasTables(): boolean {
@@ -95,7 +96,7 @@ export class QueueStore {
 
   /** Keeps the webhook. Returns whether it has changed. */
   setWebhook(tx: Tx, webhook: Webhook): boolean {
-    applySchema(tx, schema);
+    applySchema(tx, queueSchema);
     const value = JSON.stringify(webhook);
     const known = firstRow<{ value: string }>(this.#sql, "SELECT value FROM webhook");
     tx.write(

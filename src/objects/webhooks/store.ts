@@ -28,7 +28,8 @@ const tables = `
   CREATE INDEX outgoing_in_order ON outgoing (webhook, sequence);
 `;
 
-const schema: Schema = [tables + DueTable.schema, DueTable.dropIndex];
+/** The tables. */
+export const webhooksSchema: Schema = [tables + DueTable.schema, DueTable.dropIndex];
 
 /** Webhooks and outgoing events in SQL. */
 export class WebhookStore {
@@ -37,7 +38,7 @@ export class WebhookStore {
 
   constructor(storage: TransactionalStorage) {
     this.#sql = storage.sql;
-    transaction(storage, (tx) => applySchema(tx, schema));
+    transaction(storage, (tx) => applySchema(tx, webhooksSchema));
   }
 
   /** All webhooks, in the order of their making. */

@@ -26,7 +26,7 @@ export function RepositoryScreen({ name, tab }: { name: string; tab: Tab }) {
       {error === undefined && (
         <>
           <Facts repository={data?.name === name ? data : undefined} />
-          <Tabs name={name} tab={tab} mayAdminister={data?.may.includes("admin") === true} />
+          <Tabs name={name} tab={tab} repository={data?.name === name ? data : undefined} />
           {tab === "tags" && <TagsTab name={name} />}
           {data?.name === name && <OtherTab repository={data} tab={tab} reload={reload} />}
           {data === undefined && tab !== "tags" && <Loading />}
@@ -94,12 +94,19 @@ function Facts({ repository }: { repository: Repository | undefined }) {
   );
 }
 
-function Tabs({ name, tab, mayAdminister }: { name: string; tab: Tab; mayAdminister: boolean }) {
+/** The tabs that are offered: not those of which the answer would be that one may not. */
+function isOffered(tab: Tab, repository: Repository | undefined): boolean {
+  if (tab === "settings") return repository?.may.includes("admin") === true;
+  return (tab !== "history" && tab !== "untagged") || repository?.granted === true;
+}
+
+function Tabs(props: { name: string; tab: Tab; repository: Repository | undefined }) {
+  const { name, tab, repository } = props;
   const words = messages().repository.tabs;
   return (
     <nav class="tabs" aria-label={name}>
       {tabs
-        .filter((each) => each !== "settings" || mayAdminister)
+        .filter((each) => isOffered(each, repository))
         .map((each) => (
           <a key={each} href={repositoryPath(name, each)} aria-current={each === tab ? "page" : undefined}>
             {words[each]}

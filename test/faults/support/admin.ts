@@ -3,6 +3,7 @@ import type { Finding, ScrubReport } from "../../../src/contract/scrub.ts";
 import { blobs } from "./contents.ts";
 import { badBlobs, requireNamed } from "./damage.ts";
 import { jsonOf } from "./location.ts";
+import { cacheName } from "./memory-upstream.ts";
 import type { AdminStep } from "./program.ts";
 import { readEverything } from "./reads.ts";
 import type { Run } from "./run.ts";
@@ -69,7 +70,7 @@ function checkReports(run: Run, reports: ScrubReport[]): Finding[] {
 
 /** Whether an index lacks a manifest because a client deleted that one alone. */
 function isAskedFor(run: Run, { what, repository, digest }: Finding): boolean {
-  if (what !== "reference") return false;
+  if (what !== "reference" || repository === cacheName) return false;
   const index = run.manifests.find((manifest) => manifest.kind === "index" && manifest.digest === digest);
   const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
   return index?.references.some((number) => model.manifest(number) !== "yes") === true;
@@ -83,6 +84,8 @@ function isReplaced(run: Run, { what }: Finding): boolean {
 /** Whether a shard has yet to hear that a repository gave a blob up. */
 function isLeaving(run: Run, { what, repository, digest }: Finding): boolean {
   if (what !== "holder") return false;
+  // An eviction that has just been.
+  if (repository === cacheName) return true;
   const model = run.model(run.repositories.findIndex((number) => run.name(number) === repository));
   const blob = blobs.findIndex((content) => content.digest === digest);
   return model.blob(blob) !== "yes";

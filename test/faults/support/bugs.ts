@@ -162,6 +162,31 @@ const ofDelays: Bugs = {
       to: "if (deletion !== undefined) return deletion;",
     },
   ],
+  "a cancellation takes the bytes of an upload that is finishing": {
+    file: "src/objects/upload/session.ts",
+    from: 'if (state === "finishing" || state === "finished") return;',
+    to: 'if (state === "finished") return;',
+  },
+  "a key that is a tombstone is adopted": {
+    file: "src/objects/blob-shard.ts",
+    from: 'if (isTombstone(store.scheduledDeletion(key))) return "tombstoned";',
+    to: "",
+  },
+  "bytes are not deleted once more with their tombstone": {
+    file: "src/objects/blob-shard/deletion.ts",
+    from: "if (keys.length > 0) await bucket.delete(keys);",
+    to: "if (keys.length < 0) await bucket.delete(keys);",
+  },
+  "a release does not touch the version of a hold": {
+    file: "src/objects/blob-shard/store.ts",
+    from: "UPDATE holders SET version = version + 1, ask_at = ?",
+    to: "UPDATE holders SET ask_at = ?",
+  },
+  "a delete in KV is not repeated": {
+    file: "src/objects/ledger/outbox.ts",
+    from: "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
+    to: "",
+  },
   "an upload that was given up deletes its bytes once": {
     file: "src/objects/upload/session.ts",
     from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    this.#host.change((tx) => this.#store.delete(tx));",
@@ -220,9 +245,173 @@ const ofDamage: Bugs = {
   },
 };
 
+/** Those that need policies which change. */
+const ofPolicies: Bugs = {
+  "an immutable tag is moved by a push": {
+    file: "src/objects/ledger/guarded.ts",
+    from: "const refused = policies.refusePush(put.tags, put.digest);",
+    to: "const refused = policies.refusePush([], put.digest);",
+  },
+  "an immutable tag is deleted by a client": {
+    file: "src/objects/ledger/guarded.ts",
+    from: "return policies.refuseMove(tag, undefined) ?? tags.remove",
+    to: "return tags.remove",
+  },
+  "what an immutable tag leads to is deleted": {
+    file: "src/objects/ledger/guarded.ts",
+    from: "return policies.refuseDeletion(digest) ?? deleted.remove",
+    to: "return deleted.remove",
+  },
+  "what an immutable tag's index lists is deleted": {
+    file: "src/objects/ledger/policies.ts",
+    from: "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest)",
+    to: "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest) WHERE false",
+  },
+  "a repository with an immutable tag is deleted": {
+    file: "src/objects/ledger/guarded.ts",
+    from: "const refused = policies.refuseEnd();",
+    to: "const refused = policies.refuseEnd() && undefined;",
+  },
+  "an immutable tag is restored to something else": {
+    file: "src/objects/ledger/deleted-manifests.ts",
+    from: "const refused = policies.refuseMove(tag, digest);",
+    to: "const refused = policies.refuseMove(tag, digest) && undefined;",
+  },
+  "an immutable tag that expired is made with another digest": {
+    file: "src/objects/ledger/retention.ts",
+    from: "policies.rememberExpired(tx, tag, digest);",
+    to: "",
+  },
+  "a ledger goes back to an older policy": {
+    file: "src/objects/ledger/policies.ts",
+    from: "if (sent === undefined || sent.version <= this.applied.version) return;",
+    to: "if (sent === undefined || sent.version === this.applied.version) return;",
+  },
+  "a policy that is undone with its transaction is remembered": {
+    file: "src/objects/ledger/policies.ts",
+    from: "    this.#known = undefined;\n    this.arm(tx);",
+    to: "    this.arm(tx);",
+  },
+  "nobody tells ledgers of a new document": {
+    file: "src/objects/catalog.ts",
+    from: "if (stored !== undefined) scheduleArming(tx, this.#due, stored, now);",
+    to: "",
+  },
+  "a tag goes that a line keeps": {
+    file: "src/policy/retention.ts",
+    from: "if (line >= 0) return",
+    to: "if (line > 0) return",
+  },
+  "a tag goes that somebody holds": {
+    file: "src/policy/retention.ts",
+    from: "if (state.isHeld === true) return",
+    to: "if (state.isHeld === undefined) return",
+  },
+  "a run removes what nobody has confirmed": {
+    file: "src/objects/ledger/retention.ts",
+    from: "    if (why !== undefined) {",
+    to: "    if (why === undefined && this.#readAt === 0) {",
+  },
+  "a run goes by a decision that was made before a push": {
+    file: "src/objects/ledger/retention.ts",
+    from: "if (this.#decision?.revision === revision.value) return this.#decision;",
+    to: "if (this.#decision !== undefined && revision !== undefined) return this.#decision;",
+  },
+  "what an index lists is removed as untagged": {
+    file: "src/objects/ledger/untagged.ts",
+    from: "UNION ALL SELECT 1 FROM manifest_references WHERE digest = ?",
+    to: "UNION ALL SELECT 1 FROM manifest_references WHERE digest = ? AND false",
+  },
+  "a tagged manifest is removed as untagged": {
+    file: "src/objects/ledger/deleted-manifests.ts",
+    from: "if (ttlMs === undefined || this.#features.untagged.isReached(digest)) continue;",
+    to: "if (ttlMs === undefined) continue;",
+  },
+  "a manifest is restored without its tags": {
+    file: "src/objects/ledger/deleted-manifests.ts",
+    from: "facts, tags: free, origin",
+    to: "facts, tags: free.slice(0, 0), origin",
+  },
+};
+
+/** Those that need upstreams which fail. */
+const ofUpstreams: Bugs = {
+  "the last bytes of a fetch are let go before they are verified": {
+    file: "src/objects/fetch/blob.ts",
+    from: "const heldBackBytes = 64 * 1024;",
+    to: "const heldBackBytes = 0;",
+  },
+  "a small blob of an upstream is not verified": {
+    file: "src/objects/fetch/stored-blob.ts",
+    from: "const written = await bucket.write(key, rest.slice(), digest);",
+    to: `const { createHash } = await import("node:crypto");
+      const own = \`sha256:\${createHash("sha256").update(rest).digest("hex")}\` as typeof digest;
+      const written = await bucket.write(key, rest.slice(), own);`,
+  },
+  "a large blob of an upstream is not verified": {
+    file: "src/objects/fetch/stored-blob.ts",
+    from: "if (!assembled.ok) return assembled;",
+    to: "",
+  },
+  "a manifest of an upstream is not verified": {
+    file: "src/objects/fetch/manifests.ts",
+    from: "if (digestOfContent(bytes, algorithmOf(digest)) !== digest)",
+    to: "if (digestOfContent(bytes, algorithmOf(digest)) === undefined)",
+  },
+  "what a fetch stored in vain is kept": {
+    file: "src/objects/fetch/blob.ts",
+    from: "await this.stored.discard().catch(",
+    to: "await Promise.resolve().catch(",
+  },
+  "a key is written for a fetch whose deletion is not scheduled": {
+    file: "src/objects/fetch/stored-blob.ts",
+    from: "await scheduleDeletion(env, digest, key, now + settings.uploadTtlMs);",
+    to: "",
+  },
+  "a fetch that its object forgot is never resumed": {
+    file: "src/objects/fetch.ts",
+    from: "if (question !== undefined && !this.#fetches.has(id)) this.#start(id, question);",
+    to: "",
+  },
+  "the rest is appended to the wrong place after a reset": {
+    file: "src/objects/fetch/pieces.ts",
+    from: "return whole && { ...whole, skip: offset };",
+    to: "return whole && { ...whole, skip: 0 * offset };",
+  },
+  "bytes are read from the key that adoption did not take": {
+    file: "src/rpc/commit-blob.ts",
+    from: "location = { digest, key, sizeBytes };",
+    to: "location = { digest, key: blob.key, sizeBytes: sizeBytes + 0 * key.length };",
+  },
+  "a tag is never compared with that of the upstream again": {
+    file: "src/registry/upstreams/manifests.ts",
+    from: "registry.clock.now() - known.checkedAtMs < upstream.tagTtlMs;",
+    to: "upstream.tagTtlMs > 0;",
+  },
+  "a tag is not served while its upstream does not answer": {
+    file: "src/objects/fetch/manifests.ts",
+    from: "if (known === undefined || upstream === undefined) return failureOf(no, question, absent);",
+    to: "if (known !== undefined || upstream === undefined) return failureOf(no, question, absent);",
+  },
+  "each client fetches for itself": [
+    {
+      file: "src/objects/fetch.ts",
+      from: "(this.#questions.get(id) as Promise<T> | undefined) ?? ask();",
+      to: "ask();",
+    },
+    {
+      file: "src/objects/fetch.ts",
+      from: "          this.#fetches.get(id) ??\n          this.#start(",
+      to: "          this.#start(",
+    },
+  ],
+};
+
 /** Bugs by the kind of faults that they need. */
 export const bugs: Record<FaultKind, Bugs> = {
   failures: { ...ofFailures, ...ofGenerations },
   delays: ofDelays,
   damage: ofDamage,
+  policies: ofPolicies,
+  upstreams: ofUpstreams,
 };

@@ -9,9 +9,11 @@ import { administrate, scrub } from "./admin.ts";
 import { blobs } from "./contents.ts";
 import { badBlobs, requireNamed } from "./damage.ts";
 import { jsonOf } from "./location.ts";
+import { confirmAll } from "./policing.ts";
 import { tagCount } from "./program.ts";
 import { readEverything, settleUncertainties } from "./reads.ts";
 import type { Run } from "./run.ts";
+import { endUpstream } from "./upstream-pulls.ts";
 import { advanceClock } from "./world.ts";
 import { write } from "./writes.ts";
 
@@ -22,7 +24,12 @@ const horizonMs = 4 * 3600 * 1000;
 const minutesMs = 5 * 60 * 1000;
 const hoursMs = 3 * 3600 * 1000;
 
-const maxRounds = 200;
+/** Longer than what tags are kept for, and two runs of retention. */
+const retentionMs = 35 * 60 * 1000;
+
+const maxConfirmations = 5;
+
+const maxRounds = 400;
 
 /** Alarms may come late: those that are due soon after another one come with it, in milliseconds. */
 const roundMs = 10_000;
@@ -60,6 +67,26 @@ async function pass(run: Run, milliseconds: number): Promise<void> {
     const next = Math.min(end, objects.nextAlarm ?? end);
     advanceClock(Math.max(next - Date.now(), roundMs));
     await objects.runDueAlarms("all");
+    run.eachModel((model) => model.retentionMayRun());
+  }
+}
+
+/** Confirms what retention waits with, until it waits with nothing more: then all is gone that has to go. */
+async function endRetention(run: Run): Promise<void> {
+  for (let round = 0; round === 0 || (await confirmAll(run)) > 0; round++) {
+    run.require(round < maxConfirmations, "retention waits again and again");
+    await pass(run, retentionMs);
+  }
+}
+
+/** What the last document removes is not there. */
+function checkRetention(run: Run): void {
+  for (const repository of run.repositories) {
+    const left = run.model(repository).tagsThatMustGo(run.policies.last(run.name(repository)));
+    run.require(
+      left.length === 0,
+      `tag ${left.join(", ")} of repository ${repository} should have been removed`,
+    );
   }
 }
 
@@ -76,6 +103,8 @@ export async function drain(run: Run): Promise<void> {
   await settleUncertainties(run);
   if (run.damage.isAny) await repair(run);
   world.bucket.heal();
+  if (run.policies.isAny) await endRetention(run);
+  if (run.isCacheUsed) await endUpstream(run, () => pass(run, minutesMs));
   await pass(run, horizonMs);
   if (run.mayBeReplaced) {
     await scrub(run);
@@ -84,12 +113,14 @@ export async function drain(run: Run): Promise<void> {
   for (const repository of run.repositories) run.model(repository).uploadsSettled();
   await settleUncertainties(run);
   await readEverything(run);
+  checkRetention(run);
   await checkDeleted(run);
   checkBucket(run);
   if (!run.settings.isOneMachine) await checkReplica(run);
   const wrong = await scrub(run);
   run.require(wrong.length === 0, `a scrub found something to repair: ${JSON.stringify(wrong)}`);
-  run.require(!world.objects.hasAlarms("UPLOADS"), "there is something left to do about uploads");
+  for (const group of ["UPLOADS", "FETCHES"] as const)
+    run.require(!world.objects.hasAlarms(group), `there is something left to do about ${group}`);
 }
 
 /** Nothing can be restored any more; tags can, as long as their history is kept. */

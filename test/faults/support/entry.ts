@@ -6,19 +6,19 @@
  */
 import type { Env } from "../../../src/bindings.ts";
 import { BlobShard as RealBlobShard } from "../../../src/objects/blob-shard.ts";
+import { Catalog as RealCatalog } from "../../../src/objects/catalog.ts";
+import { Fetch as RealFetch } from "../../../src/objects/fetch.ts";
 import { Ledger as RealLedger } from "../../../src/objects/ledger.ts";
 import { NameIndex as RealNameIndex } from "../../../src/objects/name-index.ts";
 import { Upload as RealUpload } from "../../../src/objects/upload.ts";
+import { Upstream as RealUpstream } from "../../../src/objects/upstream.ts";
 import { abridged } from "./location.ts";
 import { type ObjectCommand, obey } from "./objects.ts";
 import type { Program } from "./program.ts";
 import { runProgram } from "./runner.ts";
 import { World } from "./world.ts";
 
-export { Catalog } from "../../../src/objects/catalog.ts";
-export { Fetch } from "../../../src/objects/fetch.ts";
 export { Search } from "../../../src/objects/search.ts";
-export { Upstream } from "../../../src/objects/upstream.ts";
 export { WebhookQueue } from "../../../src/objects/webhook-queue.ts";
 export { Webhooks } from "../../../src/objects/webhooks.ts";
 
@@ -39,6 +39,36 @@ for (const level of ["log", "warn", "error"] as const) {
 export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, objectEnv(ctx, env), world?.ledgerClock);
+  }
+
+  command(command: ObjectCommand): Promise<void> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class Catalog extends RealCatalog {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(ctx, env));
+  }
+
+  command(command: ObjectCommand): Promise<void> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class Fetch extends RealFetch {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(ctx, env));
+  }
+
+  command(command: ObjectCommand): Promise<void> {
+    return obey(this.ctx, this, command);
+  }
+}
+
+export class Upstream extends RealUpstream {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, objectEnv(ctx, env));
   }
 
   command(command: ObjectCommand): Promise<void> {

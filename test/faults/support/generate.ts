@@ -15,6 +15,7 @@ import {
   slowMount,
   slowPush,
 } from "./random-delays.ts";
+import { contested, policyStep, retained } from "./random-policies.ts";
 import {
   endedGrace,
   faultyChange,
@@ -38,9 +39,13 @@ import {
   togetherStep,
   writeStep,
 } from "./random-steps.ts";
+import { movedUpstream, pushedAndFetched, troubledFetch, upstreamStep } from "./random-upstreams.ts";
 
-/** Kinds of faults: calls that fail, calls that come late or twice, and stores that lose or change what they keep. */
-export const faultKinds = ["failures", "delays", "damage"] as const;
+/**
+ * Kinds of trouble: calls that fail, calls that come late or twice, stores that lose or change what they keep,
+ * policies that change while others push, and upstreams that fail.
+ */
+export const faultKinds = ["failures", "delays", "damage", "policies", "upstreams"] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -84,6 +89,17 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 1, arbitrary: repeatedCall },
     { weight: 2, arbitrary: cancelledClosing },
     { weight: 1, arbitrary: slowMount },
+  ],
+  policies: [
+    { weight: 2, arbitrary: alone(policyStep) },
+    { weight: 3, arbitrary: retained },
+    { weight: 2, arbitrary: contested },
+  ],
+  upstreams: [
+    { weight: 3, arbitrary: alone(upstreamStep) },
+    { weight: 4, arbitrary: troubledFetch },
+    { weight: 2, arbitrary: pushedAndFetched },
+    { weight: 2, arbitrary: movedUpstream },
   ],
   damage: [
     { weight: 1, arbitrary: alone(damageStep) },

@@ -31,6 +31,32 @@ const soonAsked: Replacement = {
   to: "settings.leaseMs",
 };
 
+/** Programs have three tags: the first that a run would remove, it waits to be confirmed for. */
+const confirmsAll: Replacement = {
+  file: "src/objects/ledger/retention.ts",
+  from: "const fewTags = 10;",
+  to: "const fewTags = 0;",
+};
+
+/** The runtime's timers go by the machine's clock: a client of an upstream waits for moments, not for seconds. */
+const impatient: Replacement[] = [
+  {
+    file: "src/settings/table.ts",
+    from: '    duration(100, 600 * second),\n    "how long an upstream',
+    to: '    duration(10, 600 * second),\n    "how long an upstream',
+  },
+  {
+    file: "src/objects/upstream/connection.ts",
+    from: "{ attempts: 2, firstPauseMs: 200, maxPauseMs: 1000 }",
+    to: "{ attempts: 2, firstPauseMs: 1, maxPauseMs: 1 }",
+  },
+  {
+    file: "src/objects/fetch/blob.ts",
+    from: "const pauseMs = second;",
+    to: "const pauseMs = 2 + 0 * second;",
+  },
+];
+
 /** A running harness. */
 export type Harness = AsyncDisposable & { run(program: Program): Promise<Verdict> };
 
@@ -45,7 +71,7 @@ export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
   const entry = join(import.meta.dirname, "entry.ts");
   const script = await buildWorker({
     entry,
-    plugins: [replacing([smallParts, outcomesAtOnce, soonAsked, ...bugs])],
+    plugins: [replacing([smallParts, outcomesAtOnce, soonAsked, confirmsAll, ...impatient, ...bugs])],
   });
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
   let lastWords = "";

@@ -4,9 +4,13 @@
  * Where an answer was lost, the model holds both outcomes possible, until a read that the ledger decided tells. What
  * nothing references may be collected once its grace is over.
  */
+
+import type { Policy } from "../../../src/policy/document.ts";
 import { allOf, anyOf, type Certainty, choose } from "./certainty.ts";
 import type { ManifestContent } from "./contents.ts";
 import { blobs, type Content } from "./contents.ts";
+import { PolicedTags } from "./policed-tags.ts";
+import { keptMs } from "./policy-documents.ts";
 import { tagCount, type WriteStep } from "./program.ts";
 
 /**
@@ -22,7 +26,11 @@ type BlobState = {
   goneAt: number;
   mayAppear: boolean;
 };
-type ManifestState = { present: Certainty; goneAt: number };
+/** `reachedAt`: when something last certainly reached it, or it was stored. `deleted`: the last deletion of it alone. */
+type ManifestState = { present: Certainty; goneAt: number; reachedAt: number; deleted?: Deleted | undefined };
+
+/** When a manifest was deleted, at the earliest, and the tags that went with it. */
+type Deleted = { at: number; tags: number[] };
 
 /** How long a blob that was pushed is kept in any case, and how long it waits for its manifest: see `LEASE_TTL`. */
 const leaseMs = 60_000;
@@ -60,11 +68,17 @@ export class RepositoryModel {
   /** Whether something was pushed since the repository was deleted last. */
   #founded: Certainty = "no";
   #deleted: DeletedState | undefined;
+  /** What policies do to the tags. */
+  readonly policed: PolicedTags;
+  /** What retention certainly removed tags from, and nobody has restored since. */
+  readonly #expiredFrom = new Map<number, number>();
 
-  constructor(manifests: ManifestContent[], graceMs: number) {
+  /** `policies`: which may hold. */
+  constructor(manifests: ManifestContent[], graceMs: number, policies: () => Policy[]) {
     this.#graceMs = graceMs;
+    this.policed = new PolicedTags(policies);
     this.#manifests = manifests;
-    this.#present = manifests.map(() => ({ present: "no", goneAt: 0 }));
+    this.#present = manifests.map(() => ({ present: "no", goneAt: 0, reachedAt: 0 }));
     this.#blobs = blobs.map((_: Content) => ({
       linked: "no",
       keptUntil: 0,
@@ -135,22 +149,61 @@ export class RepositoryModel {
         const { kind, references } = this.#content(step.manifest);
         const states = references.map((each) => (kind === "image" ? this.blob(each) : this.manifest(each)));
         const complete = allOf(states);
-        return this.manifest(step.manifest) === "maybe" && complete === "no"
-          ? [201, 404]
-          : choose(complete, [201], [404]);
+        const stored =
+          this.manifest(step.manifest) === "maybe" && complete === "no"
+            ? [201, 404]
+            : choose(complete, [201], [404]);
+        if (step.tag === null) return stored;
+        return choose(this.policed.refusesPush(step.tag, step.manifest, this.tag(step.tag)), [409], stored);
       }
       case "delete tag": {
-        const values = this.tag(step.tag);
-        return choose(values.has(null) ? (values.size === 1 ? "no" : "maybe") : "yes", [202], [404]);
+        const deleted = choose(this.policed.isImmutable(step.tag), [409], [202]);
+        return choose(this.#tagExists(step.tag), deleted, [404]);
       }
       case "delete manifest":
-        return choose(this.manifest(step.manifest), [202], [404]);
+        return choose(
+          this.#isBound(step.manifest),
+          [409],
+          choose(this.manifest(step.manifest), [202], [404]),
+        );
       case "delete blob": {
         const linked = this.blob(step.blob);
         const referenced = this.referenced(step.blob);
         return [...choose(linked, choose(referenced, [405], [202]), [404])];
       }
     }
+  }
+
+  /** Whether the repository has a tag that must stay. */
+  get isBound(): Certainty {
+    return anyOf(
+      [...this.#tags.keys()].map((tag) => allOf([this.policed.isImmutable(tag), this.#tagExists(tag)])),
+    );
+  }
+
+  /** Whether a tag that must stay leads to a manifest. */
+  #isBound(manifest: number): Certainty {
+    return anyOf(
+      [...this.#tags.entries()].map(([tag, values]) => {
+        const leading = [...values].map((value) => (value === null ? "no" : this.#leads(value, manifest)));
+        const leads = leading.every((each) => each === leading[0]) ? leading[0] : "maybe";
+        return allOf([this.policed.isImmutable(tag), leads ?? "no"]);
+      }),
+    );
+  }
+
+  #leads(from: number, to: number): Certainty {
+    if (from === to) return "yes";
+    const { kind, references } = this.#content(from);
+    if (kind === "image") return "no";
+    return anyOf(
+      references.map((each) => (each === to ? "yes" : allOf([this.manifest(each), this.#leads(each, to)]))),
+    );
+  }
+
+  #tagExists(tag: number): Certainty {
+    const values = this.tag(tag);
+    return values.has(null) ? (values.size === 1 ? "no" : "maybe") : "yes";
   }
 
   // ── What a write changed ─────────────────────────────────────────────────────────────────────────────────────
@@ -172,13 +225,16 @@ export class RepositoryModel {
       case "put manifest":
         if (status !== 201) return;
         this.#fulfil(step.manifest);
-        this.#store(step.manifest, step.tag);
+        this.#store(step.manifest, step.tag, at);
         this.#founded = "yes";
         return;
       case "delete tag":
+        if (status === 409) return;
+        this.policed.mayBeDeleted(step.tag);
         this.#setTag(step.tag, new Set([null]));
         return;
       case "delete manifest":
+        if (status === 409) return;
         this.#remove(step.manifest, status === 202, at);
         return;
       case "delete blob":
@@ -199,12 +255,18 @@ export class RepositoryModel {
       case "put manifest": {
         this.#fulfil(step.manifest);
         const state = this.#manifestState(step.manifest);
-        if (state.present === "no") state.present = "maybe";
+        if (state.present === "no") {
+          state.present = "maybe";
+          state.reachedAt = at;
+        }
         if (this.#founded === "no") this.#founded = "maybe";
-        if (step.tag !== null) this.tagPerhaps(step.tag, step.manifest);
+        if (step.tag === null) return;
+        this.policed.moved(step.tag, at, false);
+        this.tagPerhaps(step.tag, step.manifest);
         return;
       }
       case "delete tag":
+        this.policed.mayBeDeleted(step.tag);
         this.tagPerhaps(step.tag, null);
         return;
       case "delete manifest": {
@@ -213,8 +275,11 @@ export class RepositoryModel {
         if (state.present === "yes") this.#keepReferences(step.manifest, at);
         state.present = "maybe";
         state.goneAt = Date.now();
+        state.deleted = undefined;
         for (const [tag, values] of this.#tags.entries()) {
-          if (values.has(step.manifest)) this.tagPerhaps(tag, null);
+          if (!values.has(step.manifest)) continue;
+          this.policed.mayBeDeleted(tag);
+          this.tagPerhaps(tag, null);
         }
         return;
       }
@@ -264,9 +329,11 @@ export class RepositoryModel {
     for (const state of this.#present) {
       if (state.present !== "no") state.goneAt = Date.now();
       state.present = "no";
+      state.deleted = undefined;
     }
     for (const number of this.#blobs.keys()) this.#blobIsGone(number);
-    for (const tag of this.#tags.keys()) this.#setTag(tag, new Set([null]));
+    for (const tag of this.#tags.keys()) this.#isDeletedWithAll(tag, new Set([null]));
+    this.policed.forget();
     this.#founded = "no";
   }
 
@@ -274,6 +341,7 @@ export class RepositoryModel {
   deleteAllPerhaps(at: number): void {
     this.#setAside(at, this.exists === "no" ? "no" : "maybe");
     for (const state of this.#present) {
+      state.deleted = undefined;
       if (state.present === "no") continue;
       state.present = "maybe";
       state.goneAt = Date.now();
@@ -283,12 +351,19 @@ export class RepositoryModel {
       state.linked = "maybe";
       state.goneAt = Date.now();
     }
-    for (const tag of this.#tags.keys()) this.tagPerhaps(tag, null);
+    for (const tag of this.#tags.keys()) this.#isDeletedWithAll(tag, new Set([...this.tag(tag), null]));
     if (this.#founded === "yes") this.#founded = "maybe";
   }
 
-  /** What the repository had when it was deleted is there again, or may be; what came meanwhile stays. */
-  restore(certainty: "yes" | "maybe"): void {
+  /** Tags that go with a repository, and are restored with it, are not for retention to explain. */
+  #isDeletedWithAll(tag: number, values: Set<number | null>): void {
+    this.policed.mayBeDeleted(tag);
+    this.#expiredFrom.delete(tag);
+    this.#setTag(tag, values);
+  }
+
+  /** What the repository had when it was deleted is there again, or may be; what came meanwhile stays. `at`: when asked. */
+  restore(certainty: "yes" | "maybe", at: number): void {
     const deleted = this.#deleted;
     if (deleted === undefined) return;
     const { present, linked, tags } = deleted;
@@ -296,6 +371,8 @@ export class RepositoryModel {
       const state = this.#manifestState(number);
       const isBack = allOf([before, certainty]);
       state.present = anyOf([state.present, isBack]);
+      if (isBack !== "no") state.reachedAt = Math.max(state.reachedAt, at);
+      state.deleted = undefined;
       if (this.#content(number).kind !== "image") continue;
       for (const each of this.#content(number).references)
         this.#blobState(each).linked = anyOf([this.#blobState(each).linked, isBack]);
@@ -309,7 +386,10 @@ export class RepositoryModel {
       const now = this.tag(tag);
       if (!now.has(null)) continue;
       const values = [...now].filter((value) => value !== null || certainty === "maybe");
-      this.#setTag(tag, new Set([...values, ...before]));
+      // A tag that retention removed meanwhile may be bound to what it was.
+      const bound = this.policed.expired(tag).size > 1 ? [null] : [];
+      this.policed.moved(tag, at, certainty === "yes" && now.size === 1);
+      this.#setTag(tag, new Set([...values, ...before, ...bound]));
     }
     if (certainty === "maybe") {
       if (this.#founded === "no") this.#founded = "maybe";
@@ -344,6 +424,10 @@ export class RepositoryModel {
 
   /** The ledger says where a tag points. */
   tagSeen(tag: number, value: number | null): void {
+    if (value === null) {
+      const from = this.policed.gone(tag, this.tag(tag));
+      if (from !== undefined) this.#expiredFrom.set(tag, from);
+    }
     this.#setTag(tag, new Set([value]));
     if (value !== null) this.manifestSeen(value, true);
   }
@@ -369,6 +453,86 @@ export class RepositoryModel {
     state.linked = "yes";
     // What has more than half of its grace left is not written again.
     if (renewedAt !== undefined) this.#keep(state, renewedAt, this.#graceMs / 2);
+  }
+
+  // ── Retention ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Time has passed, and retention may have done its work. */
+  retentionMayRun(): void {
+    const existing = this.#existingTags();
+    for (const tag of existing) {
+      if (!this.policed.mayGo(tag, existing)) continue;
+      this.policed.mayHaveGone(tag, this.tag(tag));
+      if (!this.tag(tag).has(null)) this.tagPerhaps(tag, null);
+    }
+    const removesUntagged = this.policed.policies.some(({ remove }) => remove?.untaggedAfter !== undefined);
+    const now = Date.now();
+    for (const [number, state] of this.#present.entries()) {
+      if (state.present === "yes" && this.#isReached(number)) state.reachedAt = now;
+      if (state.present === "no" || !removesUntagged) continue;
+      if (now < state.reachedAt + Math.max(keptMs, this.#graceMs)) continue;
+      if (state.present === "yes") this.#keepReferences(number, state.reachedAt);
+      state.present = "maybe";
+      state.goneAt = now;
+      state.deleted = undefined;
+    }
+  }
+
+  /** Whether something certainly reaches a manifest, and so keeps it. */
+  #isReached(manifest: number): boolean {
+    const isTagged = this.#tags.some((values) => values.size === 1 && values.has(manifest));
+    const { subject } = this.#content(manifest);
+    const isListed = this.#manifests.some(
+      ({ kind, references }, number) =>
+        kind === "index" && references.includes(manifest) && this.manifest(number) === "yes",
+    );
+    return isTagged || isListed || (subject !== undefined && this.manifest(subject) === "yes");
+  }
+
+  #existingTags(): number[] {
+    return [...this.#tags.keys()].filter((tag) => this.#tagExists(tag) !== "no");
+  }
+
+  /** The tags that are there although every one of these policies removes them. */
+  tagsThatMustGo(policies: readonly Policy[]): number[] {
+    const existing = this.#existingTags();
+    return existing.filter(
+      (tag) => this.#tagExists(tag) === "yes" && this.policed.mustGo(tag, existing, policies),
+    );
+  }
+
+  /** Where a tag pointed that retention has removed, if it must be possible to restore it. */
+  mustComeBack(tag: number): number | undefined {
+    const from = this.#expiredFrom.get(tag);
+    const isGone = this.#tagExists(tag) === "no";
+    return from !== undefined && isGone && this.manifest(from) === "yes" ? from : undefined;
+  }
+
+  /** A tag was restored. */
+  tagRestored(tag: number, manifest: number, at: number): void {
+    this.#store(manifest, tag, at);
+  }
+
+  /** Whether a deleted manifest must be restorable; `tags`: and those that come back with it. */
+  restorable(manifest: number): { certainty: Certainty; tags: number[] } {
+    const { present, deleted } = this.#manifestState(manifest);
+    if (present === "yes") return { certainty: "yes", tags: [] };
+    const { kind, references } = this.#content(manifest);
+    const states = references.map((each) => (kind === "image" ? this.blob(each) : this.manifest(each)));
+    const isKept = deleted !== undefined && Date.now() < deleted.at + this.#graceMs - slackMs;
+    if (!isKept || this.graceMayHaveEndedSince(deleted.at) || allOf(states) !== "yes" || present !== "no")
+      return { certainty: "maybe", tags: [] };
+    const tags = deleted.tags.filter(
+      (tag) =>
+        this.#tagExists(tag) === "no" && this.policed.refusesPush(tag, manifest, this.tag(tag)) === "no",
+    );
+    return { certainty: "yes", tags };
+  }
+
+  /** A manifest was restored, with these tags. */
+  manifestRestored(manifest: number, tags: readonly number[], at: number): void {
+    this.#store(manifest, null, at);
+    for (const tag of tags) this.#store(manifest, tag, at);
   }
 
   /** Whether a collection that does not wait for the grace was under way since then. */
@@ -432,7 +596,7 @@ export class RepositoryModel {
     }
   }
 
-  #store(manifest: number, tag: number | null): void {
+  #store(manifest: number, tag: number | null, at: number): void {
     const { kind, references } = this.#content(manifest);
     if (this.manifest(manifest) === "no") {
       for (const each of references) {
@@ -440,8 +604,14 @@ export class RepositoryModel {
         else this.#manifestState(each).present = "yes";
       }
     }
-    this.#manifestState(manifest).present = "yes";
-    if (tag !== null) this.#setTag(tag, new Set([manifest]));
+    const state = this.#manifestState(manifest);
+    // It may have been there for long, or have been removed and be new.
+    if (state.present === "no") state.reachedAt = at;
+    state.present = "yes";
+    if (tag === null) return;
+    this.policed.moved(tag, at, !this.tag(tag).has(manifest));
+    this.#expiredFrom.delete(tag);
+    this.#setTag(tag, new Set([manifest]));
   }
 
   #remove(manifest: number, wasPresent: boolean, at: number): void {
@@ -449,8 +619,14 @@ export class RepositoryModel {
     const state = this.#manifestState(manifest);
     if (state.present !== "no") state.goneAt = Date.now();
     state.present = "no";
+    const tags = [...this.#tags.keys()].filter((tag) => {
+      const values = this.tag(tag);
+      return values.size === 1 && values.has(manifest);
+    });
+    state.deleted = wasPresent ? { at, tags } : undefined;
     for (const [tag, values] of this.#tags.entries()) {
       if (!values.has(manifest)) continue;
+      this.policed.mayBeDeleted(tag);
       this.#setTag(tag, new Set([...[...values].filter((value) => value !== manifest), null]));
     }
   }

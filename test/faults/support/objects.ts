@@ -156,7 +156,7 @@ export class WorldObjects {
     always = true,
   ): Promise<void> {
     for (const { binding, name, id } of [...this.#known.values()]) {
-      if (binding === "CATALOG" || (group !== "all" && group !== binding)) continue;
+      if (group !== "all" && group !== binding) continue;
       if (!isWanted(this.#alarms.get(id)) || (!always && this.#alarmsUnderWay.has(id))) continue;
       await this.#faults.untilHeld(async () => {
         this.#alarmsUnderWay.add(id);
@@ -236,7 +236,7 @@ export class WorldObjects {
   }
 
   async #crash(binding: ObjectBinding, name: string): Promise<void> {
-    if (binding !== "CATALOG") await this.#send(binding, name, "crash");
+    await this.#send(binding, name, "crash");
   }
 
   /** A stub that was cut is broken for good, so each call takes a new one. */

@@ -8,10 +8,17 @@
 export type LocationIndex = 0 | 1;
 
 /** The bindings of objects, by which their calls fail. */
-export type ObjectBinding = "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "NAME_INDEX" | "CATALOG";
+export type ObjectBinding =
+  | "LEDGERS"
+  | "BLOB_SHARDS"
+  | "UPLOADS"
+  | "NAME_INDEX"
+  | "CATALOG"
+  | "FETCHES"
+  | "UPSTREAM_STATES";
 
 /** The objects that alarms are run of, and that are evicted. */
-export type ObjectGroup = "all" | "LEDGERS" | "BLOB_SHARDS" | "UPLOADS" | "NAME_INDEX";
+export type ObjectGroup = "all" | ObjectBinding;
 
 /** What goes wrong: any call to a binding's objects, one method of them, or an operation of a store. */
 export type FaultTarget = ObjectBinding | DelayedCall | `kv.${KvOperation}` | `r2.${BucketOperation}`;
@@ -101,6 +108,56 @@ export type RepositoryStep = {
 };
 
 /**
+ * What administrators do about policies, by the number of a document (policies.ts), and what they undo. A tag that is
+ * held stays, whatever the rules say.
+ */
+export type PolicyStep = { at: LocationIndex } & (
+  | { do: "put policies"; document: number }
+  | { do: "confirm run"; repository: number }
+  | { do: "hold tag" | "release tag"; repository: number; tag: number }
+  | { do: "restore tag"; repository: number; tag: number }
+  | { do: "restore manifest"; repository: number; manifest: number }
+);
+
+/** How an upstream answers in the place of what it should: the last three are no trouble to a client. */
+export const upstreamFaults = [
+  "another digest",
+  "too few bytes",
+  "too many bytes",
+  "hang",
+  "hang in the middle",
+  "hang on the last byte",
+  "reset in the middle",
+  "html",
+  "401",
+  "403",
+  "404",
+  "429",
+  "500",
+  "503",
+  "slow",
+  "no length",
+  "no HEAD",
+] as const;
+
+export type UpstreamFault = (typeof upstreamFaults)[number];
+
+/** What an upstream fails to answer. */
+export type UpstreamFaultTarget = "any" | "blobs" | "manifests";
+
+/**
+ * What happens to an upstream, and to what is cached of it. `leaves`: the first of the clients goes away when it has had
+ * some of the blob.
+ */
+export type UpstreamStep =
+  | { do: "upstream fails"; fault: UpstreamFault; of: UpstreamFaultTarget; times: number }
+  | { do: "upstream moves tag"; tag: number; manifest: number }
+  | { do: "pull upstream tag"; at: LocationIndex; tag: number }
+  | { do: "pull upstream manifest"; at: LocationIndex; manifest: number }
+  | { do: "pull upstream blob"; at: LocationIndex; blob: number; clients: number; leaves: boolean }
+  | { do: "evict upstream" | "delete cache"; at: LocationIndex };
+
+/**
  * An upload that nobody finishes: its client cancels it, or never comes back. `isClosed`: it was to be finished before,
  * and that failed.
  */
@@ -168,6 +225,8 @@ export type TogetherStep = { do: "together"; writes: WriteStep[]; pulls: TagPull
 export type Step =
   | WriteStep
   | RepositoryStep
+  | PolicyStep
+  | UpstreamStep
   | LeaveUploadStep
   | ReadStep
   | AdminStep

@@ -42,6 +42,7 @@ const group = fc.constantFrom(
   "BLOB_SHARDS" as const,
   "UPLOADS" as const,
   "NAME_INDEX" as const,
+  "CATALOG" as const,
 );
 
 const target = { repository, at };
@@ -92,7 +93,8 @@ export const pushImageStep: fc.Arbitrary<PushImageStep> = fc.record({
   way,
 });
 
-const tagPull = { ...target, tag, as: fc.constantFrom("reader" as const, "pusher" as const) };
+/** What a pull by tag has. */
+export const tagPull = { ...target, tag, as: fc.constantFrom("reader" as const, "pusher" as const) };
 
 /** What several clients do at once. */
 export const togetherStep: fc.Arbitrary<TogetherStep> = fc.record({

@@ -20,7 +20,7 @@ export async function changeRepository(run: Run, step: RepositoryStep): Promise<
   const startedAt = Date.now();
   const mayHaveBeenDone = () => {
     if (isDeletion) model.deleteAllPerhaps(startedAt);
-    else if (model.isRestorable(startedAt) !== "no") model.restore("maybe");
+    else if (model.isRestorable(startedAt) !== "no") model.restore("maybe", startedAt);
   };
   await run.act(
     send,
@@ -42,9 +42,12 @@ export async function changeRepository(run: Run, step: RepositoryStep): Promise<
 function settleDeletion(run: Run, step: RepositoryStep, { status }: Reply, startedAt: number): void {
   const { repository, at } = step;
   const model = run.model(repository);
-  const expected = choose(model.exists, [202], [404]);
+  const deleted = choose(model.isBound, [409], [202]);
+  const expected = choose(model.exists, deleted, [404]);
   run.require(expected.includes(status), `${JSON.stringify(step)} is answered with ${status}`);
+  if (status === 409) return;
   model.deleteAll(startedAt);
+  run.policies.forgetRepository(repository);
   for (const { digest } of [...run.manifests, ...blobs]) run.noteDeletion(at, digest, repository, startedAt);
 }
 
@@ -52,6 +55,6 @@ function settleRestoration(run: Run, step: RepositoryStep, { status }: Reply, se
   const model = run.model(step.repository);
   const expected = choose(model.isRestorable(sentAt), [200], [404]);
   run.require(expected.includes(status), `${JSON.stringify(step)} is answered with ${status}`);
-  if (status === 200) model.restore("yes");
+  if (status === 200) model.restore("yes", sentAt);
   else model.cannotRestore();
 }

@@ -1,8 +1,10 @@
 /** What the parts of a run share: the world, its clients, and what they know. */
-import { type ManifestContent, makeManifests } from "./contents.ts";
+import type { ManifestContent } from "./contents.ts";
 import { Damage } from "./damage.ts";
 import { Clients, type Reply } from "./location.ts";
+import { cacheName } from "./memory-upstream.ts";
 import { checked, RepositoryModel } from "./model.ts";
+import { PolicyTimeline } from "./policy-documents.ts";
 import { type FaultTarget, type LocationIndex, type Program, repositoryCount } from "./program.ts";
 import type { World } from "./world.ts";
 
@@ -13,6 +15,9 @@ export class Violation extends Error {
 
 /** How long what an isolate itself saw deleted is asked of the ledger, in milliseconds: docs/design.md, "Pull". */
 const deletionMemoryMs = 150_000;
+
+/** How long two calls take that stall, in milliseconds: fault-table.ts. */
+const lateMs = 140_000;
 
 /** What a client sent, of which it has yet to hear: what to do once it has. */
 type Unanswered = { hasEnded: () => boolean; takeIn: () => Promise<void> };
@@ -28,21 +33,30 @@ export class Run {
   readonly manifests: ManifestContent[];
   readonly settings: Program["settings"];
   readonly damage = new Damage();
+  readonly policies: PolicyTimeline;
+  /** Whether an upstream was asked for anything. */
+  isCacheUsed = false;
   readonly #models: RepositoryModel[];
   readonly #deletions = [new Map<string, number>(), new Map<string, number>()] as const;
   readonly #changesSeen = [new Map<string, number>(), new Map<string, number>()] as const;
 
   constructor(world: World, program: Program, waitUntil: (promise: Promise<unknown>) => void) {
     this.world = world;
-    this.manifests = makeManifests(program.manifests);
+    this.manifests = world.manifests;
     this.settings = program.settings;
+    const { fired } = world.faults;
+    this.policies = new PolicyTimeline(() => ({
+      any: fired.length > 0,
+      ofCatalog: fired.some((target) => target.startsWith("CATALOG")),
+    }));
     const graceMs = program.settings.graceSeconds * 1000;
     this.#models = Array.from(
       { length: repositoryCount },
-      () => new RepositoryModel(this.manifests, graceMs),
+      (_, number) =>
+        new RepositoryModel(this.manifests, graceMs, () => this.policies.possible(number, this.name(number))),
     );
     const names = this.repositories.map((number) => this.name(number));
-    this.clients = new Clients(world, names, waitUntil);
+    this.clients = new Clients(world, [...names, cacheName], waitUntil);
   }
 
   /** The name of a repository. */
@@ -97,6 +111,7 @@ export class Run {
   /** A location's isolate ended, and its memory with it. */
   restart(at: LocationIndex): void {
     this.world.restart(at);
+    this.policies.restart(at);
     this.#deletions[at].clear();
     this.#changesSeen[at].clear();
   }
@@ -149,6 +164,11 @@ export class Run {
   get mayBeReplaced(): boolean {
     const { fired } = this.world.faults;
     return this.damage.isAny || fired.some((target) => target === "r2.head" || target === "r2.get");
+  }
+
+  /** How much longer than usual an answer may have been under way, in milliseconds. */
+  get stalledMs(): number {
+    return this.world.faults.fired.length > 0 ? lateMs : 0;
   }
 
   /** Whether a client waits for an answer. */

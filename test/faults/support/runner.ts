@@ -1,11 +1,13 @@
 /** Runs a program, and says whether a promise was broken. */
 import { administrate } from "./admin.ts";
 import { drain } from "./drain.ts";
+import { police } from "./policing.ts";
 import type { PlatformStep, Program, PushImageStep, Step, Verdict } from "./program.ts";
 import { read } from "./reads.ts";
 import { changeRepository } from "./repositories.ts";
 import { Run, Violation } from "./run.ts";
 import { actTogether } from "./together.ts";
+import { useUpstream } from "./upstream-pulls.ts";
 import { advanceClock, type World } from "./world.ts";
 import { leaveUpload, write } from "./writes.ts";
 
@@ -45,6 +47,7 @@ async function runSteps(run: Run, { steps }: Program): Promise<void> {
   for (const step of steps) {
     run.world.trace.push(JSON.stringify(step));
     await runStep(run, step);
+    run.eachModel((model) => model.retentionMayRun());
     await run.takeInAnswers();
   }
   await drain(run);
@@ -62,6 +65,22 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "delete repository":
     case "restore repository":
       return changeRepository(run, step);
+    case "put policies":
+    case "confirm run":
+    case "hold tag":
+    case "release tag":
+    case "restore tag":
+    case "restore manifest":
+      return police(run, step);
+    case "upstream fails":
+    case "upstream moves tag":
+    case "pull upstream tag":
+    case "pull upstream manifest":
+    case "pull upstream blob":
+    case "evict upstream":
+    case "delete cache":
+      // What is damaged of a blob is repaired by who pushed it.
+      return run.damage.isAny ? undefined : useUpstream(run, step);
     case "push image":
       return pushImage(run, step);
     case "leave upload":
@@ -107,7 +126,7 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
       return kv.setLag(step.at, step.seconds * 1000);
     case "damage blob":
       // What nobody has verified and adopted yet is nobody's loss.
-      if (!run.isUnanswered) run.damage.damageBlob(run, step.blob, step.how);
+      if (!run.isUnanswered && !run.isCacheUsed) run.damage.damageBlob(run, step.blob, step.how);
       return;
     case "damage row":
       return run.damage.damageRow(run, step.repository, step.manifest, step.how);

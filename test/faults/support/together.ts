@@ -1,7 +1,9 @@
 /** Several clients at once: in which order the registry took them, nobody can say beforehand. */
 
+import type { Certainty } from "./certainty.ts";
 import { linearize, type Operation } from "./linearize.ts";
 import { digestHeader, type Reply } from "./location.ts";
+import type { Place } from "./policed-tags.ts";
 import { type FaultTarget, type TagPull, type TogetherStep, tagCount, type WriteStep } from "./program.ts";
 import { askForManifest, mayBeStale } from "./reads.ts";
 import type { Run } from "./run.ts";
@@ -91,6 +93,7 @@ function takeIn(run: Run, { step, reply }: Answered<WriteStep>, steps: WriteStep
     );
     if (!isDeleted) model.apply({ ...step, tag: null }, 201, startedAt);
     run.notePush(step.at, run.manifest(step.manifest).digest, step.repository);
+    run.policies.noteWrite(step.repository, step.at);
   } else if ("blob" in step) {
     const isDeleted = others.some((other) => other.do === "delete blob" && other.blob === step.blob);
     if (!isDeleted) model.apply(step, 201, startedAt);
@@ -99,8 +102,8 @@ function takeIn(run: Run, { step, reply }: Answered<WriteStep>, steps: WriteStep
 
 // ── Tags ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Where a tag points; `null`: nowhere. */
-type Place = number | null;
+/** What the policies say of a tag: whether it stays as it is, and what it may be bound to once it is gone. */
+type TagPolicy = { isImmutable: Certainty; expired: ReadonlySet<Place> };
 
 /** Where a tag may point after all of it. Who was told what must fit one order of everything. */
 function tagsAfter(
@@ -109,9 +112,13 @@ function tagsAfter(
   tag: number,
   { written, pulled, faults }: Outcome,
 ): Set<Place> {
+  const isImmutable = run.model(repository).policed.isImmutable(tag);
+  const expired = run.model(repository).policed.expired(tag);
   const own = <Step extends { repository: number }>({ step }: Answered<Step>) =>
     step.repository === repository;
-  const changes = written.filter(own).flatMap((each) => changesOf(each, tag, faults));
+  const changes = written
+    .filter(own)
+    .flatMap((each) => changesOf(each, tag, faults, { isImmutable, expired }));
   const reads = pulled
     .filter((each) => own(each) && each.step.tag === tag)
     .flatMap((each) => readOf(run, each, faults));
@@ -125,8 +132,9 @@ function changesOf(
   { step, reply: { status }, start, end }: Answered<WriteStep>,
   tag: number,
   faults: FaultTarget[],
+  policy: TagPolicy,
 ): Operation<Place>[] {
-  const change = effectOn(step, status, tag);
+  const change = effectOn(step, status, tag, policy);
   if (change === undefined) return [];
   if (status >= 500) return [{ start, end: Number.POSITIVE_INFINITY, isCertain: false, apply: change }];
   const operation = { start, end, isCertain: true, apply: change };
@@ -135,20 +143,32 @@ function changesOf(
   return isRepeated ? [operation, { ...operation, isCertain: false }] : [operation];
 }
 
-function effectOn(step: WriteStep, status: number, tag: number): Operation<Place>["apply"] | undefined {
+function effectOn(
+  step: WriteStep,
+  status: number,
+  tag: number,
+  { isImmutable, expired }: TagPolicy,
+): Operation<Place>["apply"] | undefined {
   const isDone = status < 300;
   const isUnknown = status >= 500;
   if (step.do === "put manifest" && step.tag === tag) {
     const { manifest } = step;
-    return isDone || isUnknown ? () => ({ value: manifest }) : undefined;
+    const isOther = (place: Place) => place !== null && place !== manifest;
+    if (isDone || isUnknown)
+      return (place) => (isImmutable === "yes" && isOther(place) ? undefined : { value: manifest });
+    // Refused: it points elsewhere, or did before retention removed it.
+    const isBound = (place: Place) => isOther(place) || (place === null && [...expired].some(isOther));
+    return status === 409 ? (place) => (isBound(place) ? { value: place } : undefined) : undefined;
   }
+  if (step.do === "delete tag" && step.tag === tag && status === 409)
+    return (place) => (place === null ? undefined : { value: place });
   if (step.do === "delete tag" && step.tag === tag) {
     return (place) => (isUnknown || isDone === (place !== null) ? { value: null } : undefined);
   }
   if (step.do === "delete manifest") {
     const { manifest } = step;
     return (place) => {
-      if (place !== manifest) return { value: place };
+      if (place !== manifest || status === 409) return { value: place };
       return isDone || isUnknown ? { value: null } : undefined;
     };
   }

@@ -6,9 +6,11 @@
 import type { Env } from "../../../src/bindings.ts";
 import type { Clock } from "../../../src/clock.ts";
 import type { Machine } from "../../../src/machine.ts";
+import { type ManifestContent, makeManifests } from "./contents.ts";
 import { FaultTable } from "./fault-table.ts";
 import { LaggingKv } from "./lagging-kv.ts";
 import { MemoryBucket } from "./memory-bucket.ts";
+import { MemoryUpstream, tagTtlMs, upstreamId, upstreamUrl } from "./memory-upstream.ts";
 import { WorldObjects } from "./objects.ts";
 import type { LocationIndex, Program } from "./program.ts";
 
@@ -33,6 +35,9 @@ export class World {
   readonly kv = new LaggingKv(this.faults);
   readonly bucket = new MemoryBucket(this.faults);
   readonly objects: WorldObjects;
+  /** The manifests of the program. */
+  readonly manifests: ManifestContent[];
+  readonly upstream: MemoryUpstream;
   /** The bindings as the objects have them. */
   readonly objectEnv: Env;
   /** What ledgers go by: clocks differ. */
@@ -41,7 +46,9 @@ export class World {
   readonly #bindings: Omit<Env, "MANIFESTS">;
   readonly #hasReplica: boolean;
 
-  constructor(env: Env, { settings }: Program) {
+  constructor(env: Env, { settings, manifests }: Program) {
+    this.manifests = makeManifests(manifests);
+    this.upstream = new MemoryUpstream(this.manifests, (line) => this.trace.push(line));
     this.ledgerClock = { now: () => virtualNow - settings.ledgersBehindSeconds * 1000 };
     this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
     // Two shards: digests meet in them, and their batches, as in a registry with many.
@@ -58,9 +65,20 @@ export class World {
       // Nobody listens: events go to what all worlds share, and end there.
       WEBHOOKS: env.WEBHOOKS,
       WEBHOOK_QUEUES: env.WEBHOOK_QUEUES,
-      // There are no upstreams.
-      FETCHES: env.FETCHES,
-      UPSTREAM_STATES: env.UPSTREAM_STATES,
+      FETCHES: this.objects.namespace("FETCHES") as Env["FETCHES"],
+      UPSTREAM_STATES: this.objects.namespace("UPSTREAM_STATES") as Env["UPSTREAM_STATES"],
+      // The network of the public, which has nothing but an upstream.
+      WEBHOOK_OUTBOUND: { fetch: this.upstream.fetch } as unknown as Fetcher,
+      UPSTREAMS: JSON.stringify([
+        {
+          id: upstreamId,
+          url: upstreamUrl,
+          repositories: ["**"],
+          tagTtl: `${tagTtlMs / 1000}s`,
+          maxConcurrent: 64,
+        },
+      ]),
+      UPSTREAM_TIMEOUT: "200ms",
       ADMIN_PASSWORD: adminPassword,
       TOKEN_TTL: "1h",
       UPLOAD_TTL: "1h",
@@ -69,6 +87,7 @@ export class World {
       GC_GRACE: `${settings.graceSeconds}s`,
       DELETE_DELAY: `${settings.deleteDelaySeconds}s`,
       TOMBSTONE_TTL: "10m",
+      RETENTION_EVERY: "15m",
       ...(settings.scrubsItself ? { SCRUB_EVERY: "1h" } : {}),
       LOG_FORMAT: "none",
     };

@@ -90,6 +90,7 @@ export function attemptsOf(run: Run, step: WriteStep): () => Promise<Reply> {
         if (step.pauseSeconds === 0) return;
         advanceClock(step.pauseSeconds * 1000);
         await run.world.objects.runDueAlarms("all");
+        run.eachModel((model) => model.retentionMayRun());
       };
       const content = checked(blobs[step.blob], `blob ${step.blob}`);
       const { at, way } = step;
@@ -133,8 +134,12 @@ function settle(run: Run, step: WriteStep, reply: Reply, course: Course): void {
     `${describe(step)} is answered with ${reply.status} instead of ${expected.join(" or ")}`,
   );
   model.apply(step, reply.status, course.startedAt);
+  if (reply.status < 300 && adopting.has(step.do)) run.policies.noteWrite(step.repository, step.at);
   note(run, step, reply.status, course.startedAt);
 }
+
+/** The writes that a policy comes with. */
+const adopting: ReadonlySet<WriteStep["do"]> = new Set(["put manifest", "delete tag", "delete manifest"]);
 
 /** Whether a write came to nothing through no fault of the registry's. */
 function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course): boolean {

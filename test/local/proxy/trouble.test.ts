@@ -30,6 +30,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       for (const bytes of [get, post]) {
         const answer = await talk(port, bytes);
         assert.match(answer, /^HTTP\/1\.1 503 .*\r\nRetry-After: 1\r\n.*"code":"UNAVAILABLE"/s);
+        assert.match(answer, /\r\nDocker-Distribution-Api-Version: registry\/2\.0\r\n/);
       }
     });
 

@@ -6,6 +6,7 @@ import { decide, type TagState } from "../../../src/policy/retention.ts";
 import { goesByModel } from "../../support/retention-model.ts";
 
 const now = 1_000_000;
+const moment = { nowMs: now, noticeMs: 0 };
 const signature = `sha256-${"a".repeat(64)}.sig`;
 
 /** A tag that was pushed and used so long ago, with a digest of its own. */
@@ -193,7 +194,7 @@ const cases: Case[] = [
 describe("tags stay or go", () => {
   for (const [title, tags, keep, remove, goes] of cases) {
     test(title, () => {
-      const verdicts = decide(tags, { keep, remove: { tags: remove }, from: {} }, now);
+      const verdicts = decide(tags, { keep, remove: { tags: remove }, from: {} }, moment);
       assert.deepEqual(
         verdicts.filter(({ stays }) => !stays).map((verdict) => verdict.tag),
         goes,
@@ -206,7 +207,7 @@ describe("tags stay or go", () => {
   }
 
   test("without a section remove, all stay", () => {
-    assert.deepEqual(decide([tag("a", 9)], { keep: [], from: {} }, now), [
+    assert.deepEqual(decide([tag("a", 9)], { keep: [], from: {} }, moment), [
       { tag: "a", stays: true, why: "not listed" },
     ]);
   });
@@ -214,7 +215,7 @@ describe("tags stay or go", () => {
 
 describe("a verdict says by which line a tag stays, and since when none keeps it", () => {
   const verdictOf = (name: string, tags: TagState[], keep: KeepLine[], remove = ["*"]) =>
-    decide(tags, { keep, remove: { tags: remove }, from: {} }, now).find((each) => each.tag === name);
+    decide(tags, { keep, remove: { tags: remove }, from: {} }, moment).find((each) => each.tag === name);
 
   test("the first line that keeps it", () => {
     const keep = [{ tags: ["b"] }, { tags: ["*"], newest: 2 }, { tags: ["a"] }];
@@ -274,6 +275,42 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
   }
 });
 
+describe("a line by number keeps what has lost its place for a while", () => {
+  const goesWith = (noticeMs: number, tags: TagState[], keep: KeepLine[]) =>
+    decide(tags, { keep, remove: { tags: ["*"] }, from: {} }, { nowMs: now, noticeMs }).flatMap((verdict) =>
+      verdict.stays ? [] : [[verdict.tag, now - verdict.sinceMs]],
+    );
+
+  test("one of the newest", () => {
+    const tags = [tag("a", 50), tag("b", 30), tag("c", 10)];
+    const keep = [{ tags: ["*"], newest: 1 }];
+    assert.deepEqual(goesWith(9, tags, keep), [
+      ["a", 21],
+      ["b", 1],
+    ]);
+    assert.deepEqual(goesWith(10, tags, keep), [
+      ["a", 20],
+      ["b", 0],
+    ]);
+    assert.deepEqual(goesWith(11, tags, keep), [["a", 19]]);
+  });
+
+  test("a version, with its alias", () => {
+    const tags = [
+      tag("1.2.3", 50, { digest: "x" }),
+      tag("1.2", 50, { digest: "x" }),
+      tag("1.3.0", 30),
+      tag("1.4.0", 10),
+    ];
+    const keep = [{ tags: ["*"], newestVersions: 2 }];
+    assert.deepEqual(goesWith(11, tags, keep), []);
+    assert.deepEqual(goesWith(9, tags, keep), [
+      ["1.2.3", 1],
+      ["1.2", 1],
+    ]);
+  });
+});
+
 test("random repositories and rules, as a model of its own decides", () => {
   const name = fc.oneof(
     fc.stringMatching(/^v?[0-3]\.[0-2](\.[0-2](-(rc[0-2]|alpine3\.[0-2]|beta))?)?$/),
@@ -309,11 +346,13 @@ test("random repositories and rules, as a model of its own decides", () => {
       fc.uniqueArray(state, { selector: (each) => each.tag, maxLength: 25 }),
       fc.array(line, { maxLength: 4 }),
       patterns,
-      (tags, keep, remove) => {
-        const verdicts = decide(tags, { keep, remove: { tags: remove }, from: {} }, now);
+      fc.integer({ min: 0, max: 8 }),
+      (tags, keep, remove, noticeMs) => {
+        const moment = { nowMs: now, noticeMs };
+        const verdicts = decide(tags, { keep, remove: { tags: remove }, from: {} }, moment);
         assert.deepEqual(
           verdicts.filter(({ stays }) => !stays).map((verdict) => verdict.tag),
-          goesByModel(tags, keep, remove, now),
+          goesByModel(tags, keep, remove, moment),
         );
       },
     ),
@@ -330,6 +369,6 @@ test("of 10,000 tags, those that are kept are few", () => {
     { tags: ["*"], newest: 5 },
     { tags: ["*"], pushedWithin: "100ms" },
   ];
-  const verdicts = decide(tags, { keep, remove: { tags: ["*"] }, from: {} }, now);
+  const verdicts = decide(tags, { keep, remove: { tags: ["*"] }, from: {} }, moment);
   assert.equal(verdicts.filter(({ stays }) => !stays).length, 10_000 - 10 - 100);
 });

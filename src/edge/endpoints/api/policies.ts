@@ -46,12 +46,13 @@ function heldView({ tag, atMs, actor, reason }: HeldTag) {
   return { tag, time: timeOf(atMs), actor, reason };
 }
 
-function retentionView({ waiting, lastRun, nextRunAtMs, held }: PolicyReport) {
+/** Who held a tag, and why, is for those whose grants allow `pull`: the repository may be public. */
+function retentionView({ waiting, lastRun, nextRunAtMs, held }: PolicyReport, isGranted: boolean) {
   return {
     ...(waiting === undefined ? {} : { waiting: waitingView(waiting) }),
     ...(lastRun === undefined ? {} : { lastRun: runView(lastRun) }),
     ...(nextRunAtMs === undefined ? {} : { nextRunAt: timeOf(nextRunAtMs) }),
-    held: held.map(heldView),
+    held: held.map((each) => heldView(isGranted ? each : { ...each, actor: "", reason: "" })),
   };
 }
 
@@ -73,7 +74,7 @@ function verdictView(verdict: Verdict & Partial<Pick<TriedTag, "digest" | "pushe
 
 export const policyHandlers: HandlersOf<typeof policies> = {
   "/repositories/{name}/policy": {
-    GET: async ({ registry, repository, query }) => {
+    GET: async ({ registry, repository, query, access }) => {
       const applied = await policyOf(registry, repository);
       const explained = await registry.ledger(repository).explainPolicy(applied, query.tag);
       if (!explained.ok) return explained;
@@ -88,7 +89,7 @@ export const policyHandlers: HandlersOf<typeof policies> = {
         body: {
           version: applied.version,
           ...sectionsOf(policy),
-          retention: retentionView(report),
+          retention: retentionView(report, access.may("pull", repository)),
           breaks,
           ...(verdict === undefined ? {} : { tag: verdictView(verdict) }),
         },

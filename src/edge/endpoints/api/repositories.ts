@@ -50,7 +50,9 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
     GET: async (call) => {
       const { registry, query, page } = call;
       const mayPull = await pullGrants(call);
-      const { entries, more, last } = await listRepositories(registry, query.query ?? "", page, mayPull);
+      const listed = await listRepositories(registry, query.query ?? "", page, mayPull);
+      if (!listed.ok) return listed;
+      const { entries, more, last } = listed;
       return {
         status: 200,
         body: { repositories: entries.map((each) => view(registry, each)) },
@@ -74,7 +76,8 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       // Whoever is here may pull, if only because it is public.
       const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
       const viewed = view(registry, { ...listed, visibility });
-      return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, tagPulls } };
+      const granted = access.may("pull", repository);
+      return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, granted, tagPulls } };
     },
 
     PATCH: async (call) => {
@@ -90,7 +93,10 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
 
     DELETE: async (call) => {
       const deleted = await deleteRepository(call.registry, call.repository, eventOrigin(call));
-      return deleted.ok ? { status: 202 } : deleted;
+      if (!deleted.ok) return deleted;
+      const { generation, untilMs, lost } = deleted;
+      const until = new Date(untilMs).toISOString();
+      return { status: 202, body: { name: call.repository, generation, until, lost } };
     },
   },
 };

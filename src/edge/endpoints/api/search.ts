@@ -15,7 +15,9 @@ export const searchHandlers: HandlersOf<typeof searchContract> = {
       const { q = "", type, kind, platform, visibility, sort = "relevance" } = query;
       const wanted = { text: q, type, kind, platform, visibility, order: sort, ...page };
       const readable = { patterns: pullPatterns(access), mayPull: await pullGrants(call) };
-      const { repositories, tags, next } = await search(registry, wanted, readable);
+      const found = await search(registry, wanted, readable);
+      if (!found.ok) return found;
+      const { repositories, tags, next } = found;
       return {
         status: 200,
         body: { repositories: repositories.map((entry) => view(access, entry)), tags },

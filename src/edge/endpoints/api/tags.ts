@@ -1,7 +1,7 @@
 /** `/api/v1/repositories/{name}/tags` */
 import type { tags } from "../../../contract/tags.ts";
 import { failure } from "../../../oci/errors.ts";
-import type { TagOrder } from "../../../oci/version-order.ts";
+import type { TagOrder } from "../../../oci/tag-version.ts";
 import { type Asked, describeTag, describeTags, findTags } from "../../../registry/facts.ts";
 import { restoreTag, tagHistory } from "../../../registry/restore.ts";
 import { type Context, eventOrigin } from "../../context.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { compareVersions, parseVersion } from "../../../src/policy/version.ts";
+import { compareVersions, parseVersion, sortByVersion } from "../../src/oci/tag-version.ts";
 
 const families: [tag: string, family: string, isPreRelease: boolean, isAlias: boolean][] = [
   ["1.2.3", "", false, false],
@@ -56,6 +56,7 @@ test("versions are ordered as semver orders them", () => {
     "1.0.0-rc10",
     "v1.0.0",
     "1.0.1",
+    "1.2",
     "1.2.0",
     "1.10.0",
     "1.10.0.1",
@@ -79,7 +80,6 @@ test("versions are ordered as semver orders them", () => {
 test("versions that differ in their writing alone are equal", () => {
   for (const [one, other] of [
     ["1.2.3", "v1.2.3"],
-    ["1.2", "1.2.0"],
     ["1.2.3-rc1", "1.2.3-RC.1"],
     ["01.2.3", "1.2.3"],
   ]) {
@@ -87,4 +87,27 @@ test("versions that differ in their writing alone are equal", () => {
     assert(a !== undefined && b !== undefined);
     assert.equal(compareVersions(a, b), 0);
   }
+});
+
+test("a list of tags begins with the newest version, and an alias stands behind what it stands for", () => {
+  const sorted = [
+    "2.0.0-rc1",
+    "1.10.0",
+    "1.10.0-alpine3.20",
+    "1.10.0-alpine3.9",
+    "1.10.0-slim",
+    "1.10.0-rc10",
+    "1.10.0-rc9",
+    "1.10",
+    "v1.9.1",
+    "1.9.1",
+    "1.9",
+    "1",
+    "1-alpine",
+    "99.0.0.",
+    "latest",
+    "main",
+  ];
+  assert.deepEqual(sortByVersion(sorted.toReversed()), sorted);
+  assert.deepEqual(sortByVersion(sorted.toSorted()), sorted);
 });

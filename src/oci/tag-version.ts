@@ -1,10 +1,16 @@
 /**
- * Versions in tags, and which of two is newer.
+ * Versions in tags, and which of two is newer: the one order that lists of tags and policies go by.
  *
  * Source: Semantic Versioning 2.0.0, sections 2, 9 and 11. Tags of images differ from it in three ways: they may begin
  * with `v`; they may leave out numbers, such as `1.2`, and then move along with the newest version that they stand for;
  * and where a version has its pre-release, they may say what was built, such as `1.2.3-alpine3.19`.
  */
+
+/** The orders in which tags are listed. */
+export const tagOrders = ["name", "version", "pushed", "used", "size"] as const;
+
+/** One of {@link tagOrders}. */
+export type TagOrder = (typeof tagOrders)[number];
 
 /** A tag that is a version. */
 export interface Version {
@@ -42,15 +48,45 @@ export function parseVersion(tag: string): Version | undefined {
 
 /**
  * Compares two versions by their precedence: negative if the first is older, positive if it is newer, 0 if neither is,
- * such as `1.2.3` and `v1.2.3`.
+ * such as `1.2.3` and `v1.2.3`. A number that one of them leaves out is lower than any: `1.2` stands behind `1.2.0`.
+ * Families make no difference.
  */
 export function compareVersions(one: Version, other: Version): number {
   const length = Math.max(one.numbers.length, other.numbers.length);
   for (let index = 0; index < length; index++) {
-    const [a, b] = [one.numbers[index] ?? 0n, other.numbers[index] ?? 0n];
+    const [a, b] = [one.numbers[index] ?? -1n, other.numbers[index] ?? -1n];
     if (a !== b) return a < b ? -1 : 1;
   }
   return comparePreReleases(one.preRelease, other.preRelease);
+}
+
+/**
+ * Sorts tags as people look for them: the newest version first; of one version, the release before those that say what
+ * was built, by family; then the tags that are no versions, by name.
+ */
+export function sortByVersion<T extends string>(tags: readonly T[]): T[] {
+  return tags
+    .map((tag) => ({ tag, version: parseVersion(tag) }))
+    .sort((one, other) => {
+      if (one.version === undefined || other.version === undefined) {
+        const isLater = Number(one.version === undefined) - Number(other.version === undefined);
+        return isLater || compareTexts(one.tag, other.tag);
+      }
+      return (
+        compareVersions(other.version, one.version) ||
+        compareTexts(one.version.family, other.version.family) ||
+        // `alpine3.20` before `alpine3.19`.
+        byNumbers.compare(other.tag, one.tag) ||
+        compareTexts(one.tag, other.tag)
+      );
+    })
+    .map(({ tag }) => tag);
+}
+
+const byNumbers = new Intl.Collator("en", { numeric: true });
+
+function compareTexts(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 /** `rc10` as `rc` and `10`: semver compares them as texts, and then rc10 would be older than rc9. */
@@ -73,6 +109,7 @@ function comparePreReleases(one: string[], other: string[]): number {
 function compareIdentifiers(one: string, other: string): number {
   const [isNumber, isOtherNumber] = [/^\d+$/.test(one), /^\d+$/.test(other)];
   if (isNumber !== isOtherNumber) return isNumber ? -1 : 1;
-  const [a, b] = isNumber ? [BigInt(one), BigInt(other)] : [one.toLowerCase(), other.toLowerCase()];
+  if (!isNumber) return compareTexts(one.toLowerCase(), other.toLowerCase());
+  const [a, b] = [BigInt(one), BigInt(other)];
   return a < b ? -1 : Number(a > b);
 }

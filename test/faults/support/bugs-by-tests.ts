@@ -1,0 +1,331 @@
+/** Bugs on purpose that need no random program: a test of this name must fail. */
+import type { Replacement } from "./replacing.ts";
+
+/** A bug: the file of the test that finds it, the test's title, and the changes to the sources that bring it. */
+export type TestedBug = { file: string; test: string; changes: Replacement[] };
+
+const change = (file: string, from: string, to: string): Replacement => ({ file, from, to });
+
+/** A bug that one change brings. */
+function bug(file: string, test: string, changed: string, from: string, to: string): TestedBug {
+  return { file, test, changes: [change(changed, from, to)] };
+}
+
+const ofLinks: Record<string, TestedBug> = {
+  "a link is made after its lease ended": bug(
+    "test/objects/late-calls.test.ts",
+    "on a lease that has ended it links nothing, though it has forgotten what it said no to",
+    "src/objects/ledger.ts",
+    "now >= adoption.leaseUntil || leases.isVoid(adoption)",
+    "leases.isVoid(adoption) && now > 0",
+  ),
+  "a lease after a dropped holder has its number again": bug(
+    "test/objects/late-calls.test.ts",
+    "a lease after a dropped holder has a higher number than all before it",
+    "src/objects/blob-shard/store.ts",
+    "VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?3), ?4, ?5)",
+    "VALUES (?1, ?2, max(1, ?3 * 0), ?4, ?5)",
+  ),
+  "a ledger of an earlier release is believed that promises nothing": bug(
+    "test/unit/holders.test.ts",
+    "a ledger of an earlier release, which promises nothing and has none of the digests, is asked again",
+    "src/objects/blob-shard/holders.ts",
+    'if (!Array.isArray(voided)) throw new TypeError("the ledger is of an earlier release");',
+    "",
+  ),
+  "a session that was cancelled is linked all the same": bug(
+    "test/unit/closed-sessions.test.ts",
+    "a session that is cancelled takes no digest",
+    "src/objects/ledger/sessions.ts",
+    'if (before.state === "cancelled") return digest === null;',
+    'if (before.state === "cancelled") return true;',
+  ),
+  "a finished session takes another digest": bug(
+    "test/unit/closed-sessions.test.ts",
+    "a session that is finished takes the repetition of that, and neither another digest nor a cancellation",
+    "src/objects/ledger/sessions.ts",
+    "return before.digest === digest;",
+    "return true;",
+  ),
+};
+
+const ofNames: Record<string, TestedBug> = {
+  "a ledger is founded on a registration that it knows": bug(
+    "test/unit/registration.test.ts",
+    "a ledger is founded on a registration that was made for the write, and on none that is old or known",
+    "src/objects/ledger/registration.ts",
+    "return registration > last && registration > this.#host.clock.now() - validMs;",
+    "return registration > this.#host.clock.now() - validMs;",
+  ),
+  "a ledger is founded on a registration that is old": bug(
+    "test/unit/registration.test.ts",
+    "a ledger is founded on a registration that was made for the write, and on none that is old or known",
+    "src/objects/ledger/registration.ts",
+    "return registration > last && registration > this.#host.clock.now() - validMs;",
+    "return registration > last;",
+  ),
+  "an object goes while a write on its registration may come": bug(
+    "test/unit/registration.test.ts",
+    "a name leaves the index under its last number, once no write on an earlier registration can come",
+    "src/objects/ledger/registration.ts",
+    "if (clock.now() < registration + keptMs) {",
+    "if (clock.now() < registration) {",
+  ),
+  "an object goes that was founded while the index was told": bug(
+    "test/unit/registration.test.ts",
+    "the object is kept while the index does not answer, or if the ledger is founded meanwhile",
+    "src/objects/ledger/registration.ts",
+    "return this.#repository.meta?.registration === registration;",
+    "return true;",
+  ),
+  "a removal takes a later registration": bug(
+    "test/unit/name-index.test.ts",
+    "a removal leaves a later registration",
+    "src/objects/name-index/store.ts",
+    'if ((this.#registration(name) ?? 0) > registration) return;\n    tx.write("DELETE FROM names',
+    'tx.write("DELETE FROM names',
+  ),
+  "a repository is hidden that was made public since": bug(
+    "test/unit/name-index.test.ts",
+    "a name may be public once it was registered or added as that, until it is hidden under its last number",
+    "src/objects/name-index/store.ts",
+    'if ((this.#registration(name) ?? 0) > registration) return;\n    tx.write("DELETE FROM public_names',
+    'tx.write("DELETE FROM public_names',
+  ),
+  "a registration has the number of an earlier one": bug(
+    "test/unit/name-index.test.ts",
+    "each registration has a higher number than the one before, and at least the clock's",
+    "src/objects/name-index/store.ts",
+    "max(last + 1, ?)",
+    "max(last, ?)",
+  ),
+};
+
+const ofAlarms: Record<string, TestedBug> = {
+  "an alarm that is repeated sets none before it works": bug(
+    "test/unit/due.test.ts",
+    "an alarm that is repeated, as the object died in it, sets the next one before it works",
+    "src/objects/due.ts",
+    "if (invocation?.isRetry === true) await this.#armForNextTry();",
+    "",
+  ),
+  "rows that a job left are due at once": bug(
+    "test/unit/due.test.ts",
+    "rows that a job leaves as they are come again later, and those that it made due anew when they are",
+    "src/objects/due.ts",
+    "        this.#postpone(kind, found);\n",
+    "        break;\n",
+  ),
+  "a job that never ends holds up all others": bug(
+    "test/unit/due.test.ts",
+    "a job that never ends holds up no other, and is run again only once it has ended",
+    "src/objects/due.ts",
+    "await answerWithin(mostJobMs, running);",
+    "await answerWithin(mostJobMs * 1000, running);",
+  ),
+  "a job that took too long is run a second time meanwhile": bug(
+    "test/unit/due.test.ts",
+    "a job that never ends holds up no other, and is run again only once it has ended",
+    "src/objects/due.ts",
+    "if (!this.#overdue.has(kind)) await",
+    "await",
+  ),
+  "an object that wakes sets no alarm": bug(
+    "test/unit/due.test.ts",
+    "an object that wakes sets its alarm only where none comes early enough",
+    "src/objects/due.ts",
+    "      this.#isWaking = false;\n    }\n    this.#armIfThere();",
+    "      this.#isWaking = false;\n    }",
+  ),
+};
+
+const ofReplica: Record<string, TestedBug> = {
+  "one flush writes more than KV takes": bug(
+    "test/unit/outbox.test.ts",
+    "one flush writes no more than KV takes of one invocation; the alarm goes on",
+    "src/objects/ledger/outbox.ts",
+    "if (clock.now() <= deadline && written < mostWrites) continue;",
+    "if (clock.now() <= deadline) continue;",
+  ),
+  "a row that cannot be read holds up the others": bug(
+    "test/unit/outbox.test.ts",
+    "a row that cannot be read holds up no other, and is tried again",
+    "src/objects/ledger/outbox.ts",
+    "    const key = keyOf(mark);\n    try {\n      const value = this.readValue(key);",
+    "    const key = keyOf(mark);\n    const value = this.readValue(key);\n    try {",
+  ),
+  "a request waits for ever for a call that another began": bug(
+    "test/unit/shared-calls.test.ts",
+    "a call that never ends, because its request did, holds nobody up for long",
+    "src/registry/shared-calls.ts",
+    "if (calls.inFlight !== undefined) await withTimeout(calls.inFlight, timeoutMs, undefined);",
+    "if (calls.inFlight !== undefined) await calls.inFlight;",
+  ),
+  "a batch that was never sent takes all who come later": bug(
+    "test/unit/shared-calls.test.ts",
+    "a batch whose request ended before it was sent is left by those after",
+    "src/registry/shared-calls.ts",
+    "if (answers === undefined && calls.waiting === batch) calls.waiting = undefined;",
+    "",
+  ),
+};
+
+const ofUploads: Record<string, TestedBug> = {
+  "buffers are given without a bound": bug(
+    "test/unit/part-buffers.test.ts",
+    "all buffers together are bounded, but for a larger budget, and for an upload alone",
+    "src/objects/upload/part-buffers.ts",
+    "bytesInUse > 0 && bytesInUse + sizeBytes > most",
+    "bytesInUse > 0 && bytesInUse > most * 100",
+  ),
+  "a second buffer is taken beyond the budget": bug(
+    "test/unit/part-buffers.test.ts",
+    "a second buffer is there only while the budget has room",
+    "src/objects/upload/part-buffers.ts",
+    "return bytesInUse + sizeBytes <= budgetBytes ? take(sizeBytes) : undefined;",
+    "return budgetBytes > 0 ? take(sizeBytes) : undefined;",
+  ),
+  "an upload that has begun is refused for want of memory": bug(
+    "test/unit/part-buffers.test.ts",
+    "an upload that has begun waits for others to end, for a minute",
+    "src/objects/upload/part-buffers.ts",
+    "if (wait === undefined || waits === mostWaits) return undefined;",
+    "if (wait === undefined || waits === 0) return undefined;",
+  ),
+  "an upload that is used lives longer than R2 keeps its parts": bug(
+    "test/objects/upload.test.ts",
+    "an upload that is used all the time ends before its parts are given up by R2",
+    "src/objects/upload/lifetime.ts",
+    "return now >= opensUntil(store);",
+    "return now < 0 && now >= opensUntil(store);",
+  ),
+  "an upload that is used ends with its first time": bug(
+    "test/objects/upload.test.ts",
+    "an upload that is used lives on",
+    "src/objects/upload/session.ts",
+    "if (dueAt !== undefined) this.#host.change((tx) => this.#store.setDue(tx, dueAt));",
+    "",
+  ),
+  "a hash that was lost is taken for that of what came after": bug(
+    "test/objects/upload.test.ts",
+    "a hash that was lost is not taken for that of what came after",
+    "src/objects/upload/session.ts",
+    "if (!this.hash?.covers(offset)) this.hash = undefined;",
+    "",
+  ),
+  "a writer that stalls keeps out its own client": bug(
+    "test/objects/upload.test.ts",
+    "a writer that stalls gives way to one that goes on where the upload stands",
+    "src/objects/upload/session.ts",
+    "const isNext = this.#store.exists() && offset === this.#row.offset;",
+    "const isNext = false && offset === this.#row.offset;",
+  ),
+};
+
+const ofPolicies: Record<string, TestedBug> = {
+  "the run that was confirmed goes by other rules": bug(
+    "test/unit/retention-runs.test.ts",
+    "and is not confirmed by who saw what other rules would remove",
+    "src/objects/ledger/retention-runs.ts",
+    "(waiting.rules ?? rules) === rules",
+    "rules.length > 0",
+  ),
+  "a repository is restored with what an immutable tag never was": bug(
+    "test/unit/retention-runs.test.ts",
+    "and not with another one when a repository is restored that was deleted before",
+    "src/objects/ledger/restoring.ts",
+    ".filter(({ tag, digest }) => policies.refuseMove(tag, digest) === undefined)",
+    ".filter(({ tag }) => policies !== undefined && tag !== undefined)",
+  ),
+  "a run goes on by rules that were put meanwhile": bug(
+    "test/unit/retention-runs.test.ts",
+    "a rule that is put while a run is under way has to be confirmed by itself",
+    "src/objects/ledger/retention-runs.ts",
+    'const query = "SELECT 1 FROM retention_runs WHERE ended_at IS NULL AND rules = ?";',
+    'const query = "SELECT 1 FROM retention_runs WHERE ended_at IS NULL OR rules = ?";',
+  ),
+  "a run that removes more than usual does not wait": bug(
+    "test/unit/retention-runs.test.ts",
+    "if it would remove more than three times the most of the last runs",
+    "src/objects/ledger/retention.ts",
+    "most !== undefined && removes > Math.max(fewTags, 3 * most)",
+    "most !== undefined && removes < 0",
+  ),
+  "the use of a listed image keeps no index": bug(
+    "test/unit/retention-runs.test.ts",
+    "a tag whose manifest was used, by its digest or through an index",
+    "src/objects/ledger/tag-states.ts",
+    "(SELECT max(child.used_day) FROM",
+    "(SELECT max(child.used_day) * 0 FROM",
+  ),
+  "a cached repository is under rules": bug(
+    "test/unit/cached-policies.test.ts",
+    "a cached repository is under no rule: its upstream decides",
+    "src/objects/ledger/policies.ts",
+    "return this.#isCache() ? noPolicy : policy;",
+    "return policy;",
+  ),
+};
+
+const ofUpstreams: Record<string, TestedBug> = {
+  "an answer about a tag undoes what was done meanwhile": bug(
+    "test/upstreams/freshness.test.ts",
+    "a tag that was deleted by hand during a question is not brought back by its answer",
+    "src/objects/ledger/cached-ledger.ts",
+    'if (!cache.isUnchanged(put.since)) return "changed";',
+    "",
+  ),
+  "a repository that was deleted comes back by an answer": bug(
+    "test/upstreams/freshness.test.ts",
+    "a repository that was deleted during a question does not come back by its answer",
+    "src/objects/ledger/cache.ts",
+    "if (born !== undefined && born !== state.born) return false;",
+    "",
+  ),
+  "an upstream that claims every digest gets what was pushed here": bug(
+    "test/upstreams/fetches.test.ts",
+    "what was pushed here is fetched, whatever the upstream says of its digest",
+    "src/objects/fetch/link.ts",
+    'if (info.kind !== "cache") return info.visibility === "public";',
+    'if (info.kind !== "cache") return true;',
+  ),
+  "a place that nobody keeps is never free again": bug(
+    "test/unit/upstream-health.test.ts",
+    "places are leased: one that is not heard of is free again",
+    "src/objects/upstream/places.ts",
+    "for (const [each, until] of this.#until) if (until <= now) this.#until.delete(each);",
+    "",
+  ),
+  "all that is absent upstream is remembered": bug(
+    "test/unit/upstream-health.test.ts",
+    "not more than ten thousand references are remembered",
+    "src/objects/upstream/health.ts",
+    "if (this.#absent.size <= maxAbsent && forgottenAt",
+    "if (forgottenAt",
+  ),
+  "an upstream that fails is asked all the same": bug(
+    "test/unit/upstream-health.test.ts",
+    "an upstream is left alone after three failures in a row, for longer with each",
+    "src/objects/upstream/health.ts",
+    "if (this.#downUntilMs > now) return",
+    "if (this.#downUntilMs < 0) return",
+  ),
+  "a scrub takes what was pulled in part for broken": bug(
+    "test/upstreams/administration.test.ts",
+    "a scrub finds nothing wrong with what was pulled in part, and a deleted manifest of it is restored",
+    "src/objects/ledger/scrub.ts",
+    "this.#host.isSparse() ? [] : manifests.missing(references)",
+    'this.#host.settings.sparseManifests === "accept" ? [] : manifests.missing(references)',
+  ),
+};
+
+/** All of them, by what they come to. */
+export const bugsByTests: Record<string, TestedBug> = {
+  ...ofLinks,
+  ...ofNames,
+  ...ofAlarms,
+  ...ofReplica,
+  ...ofUploads,
+  ...ofPolicies,
+  ...ofUpstreams,
+};
