@@ -15,6 +15,7 @@ import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { guessedNames } from "./workloads/names.ts";
+import { proxy } from "./workloads/proxy.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
 import { reads } from "./workloads/reads.ts";
 import { requests } from "./workloads/requests.ts";
@@ -36,6 +37,7 @@ const known: Workload[] = [
   guessing,
   guessedNames,
   pushMemory,
+  proxy,
   startUp,
   webhooks,
   fsyncs,
