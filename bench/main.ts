@@ -8,7 +8,7 @@ import { startPeer } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
-import { coldPulls } from "./workloads/cold-pulls.ts";
+import { caching } from "./workloads/caching.ts";
 import { dockerPush } from "./workloads/docker-push.ts";
 import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
@@ -16,6 +16,7 @@ import { images } from "./workloads/images.ts";
 import { interfaceCost } from "./workloads/interface.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { guessedNames } from "./workloads/names.ts";
+import { proxy } from "./workloads/proxy.ts";
 import { pushMemory } from "./workloads/push-memory.ts";
 import { reads } from "./workloads/reads.ts";
 import { requests } from "./workloads/requests.ts";
@@ -31,13 +32,14 @@ const known: Workload[] = [
   reads,
   transfers,
   writes,
-  coldPulls,
+  caching,
   images,
   dockerPush,
   latencyUnderPush,
   guessing,
   guessedNames,
   pushMemory,
+  proxy,
   startUp,
   webhooks,
   fsyncs,

@@ -77,7 +77,7 @@ export const deletedRepository = v.object({
   lost: v.pipe(
     v.array(count),
     v.description(
-      "The generations deleted before that can be restored no more: 20 are kept, and fewer if the repository's database exceeds 4 GiB.",
+      "The generations deleted before that can be restored no more: 20 are kept, and fewer while the repository's database is larger than half of LEDGER_LIMIT.",
     ),
   ),
 });

@@ -116,7 +116,8 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     assert.equal(await page.getByRole("row").count(), 2);
     await page.getByRole("link", { name: "library/node" }).click();
     await page.getByRole("link", { name: "v0.9.0" }).waitFor();
-    assert.equal(await page.getByRole("link", { name: "Settings" }).count(), 0);
+    for (const name of ["Settings", "History", "Untagged"])
+      assert.equal(await page.getByRole("link", { name }).count(), 0, name);
   });
 
   test("a repository that is private answers like one that does not exist", async () => {

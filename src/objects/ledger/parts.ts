@@ -16,6 +16,7 @@ import { Blobs } from "./blobs.ts";
 import { CachedContent } from "./cache.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
+import { Explanations } from "./explanations.ts";
 import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { Generations } from "./generations.ts";
@@ -83,6 +84,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const readme = new Readme();
   const exists = () => repository.meta?.isFounded === true;
   const retention = new Retention(host, { ...shared, runs, exists });
+  const explanations = new Explanations(host, retention);
   const guarded = new GuardedChanges({ ...shared, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
@@ -138,6 +140,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     deleted,
     guarded,
     retention,
+    explanations,
     runs,
     held,
     readme,
