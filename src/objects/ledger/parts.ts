@@ -26,6 +26,7 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Policies } from "./policies.ts";
+import { Readme } from "./readme.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
@@ -80,6 +81,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
   const held = new HeldTags(host, tags);
   const runs = new RetentionRuns(host);
+  const readme = new Readme();
   const exists = () => repository.meta?.isFounded === true;
   const retention = new Retention(host, { ...shared, runs, exists });
   const explanations = new Explanations(host, retention);
@@ -116,6 +118,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     retention,
     runs,
     held,
+    readme,
     uses,
     cache,
     scrub,
@@ -140,6 +143,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     explanations,
     runs,
     held,
+    readme,
     generations,
     restoring,
     unlinking,
