@@ -45,6 +45,11 @@ function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: Repos
   };
 }
 
+/** What the audit log has of a change: of a README, how long it is. */
+function detailOf({ readme, ...change }: RepositoryChange): string {
+  return JSON.stringify({ ...change, ...(readme === undefined ? {} : { readmeLength: readme.length }) });
+}
+
 /** The pulls of tags that exist: those of others are counted on, and would say which there were. */
 async function ofExisting(
   registry: Registry,
@@ -55,11 +60,6 @@ async function ofExisting(
   const resolved = await registry.ledger(repository).resolveTags(tags);
   const existing = new Set<string>(tags.filter((_, index) => resolved[index] != null));
   return pulls.filter(({ tag }) => existing.has(tag));
-}
-
-/** What the audit log has of a change: of a README, how long it is. */
-function detailOf({ readme, ...change }: RepositoryChange): string {
-  return JSON.stringify({ ...change, ...(readme === undefined ? {} : { readmeLength: readme.length }) });
 }
 
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
