@@ -55,7 +55,7 @@ export const programs: Record<string, Program> = {
 const startMs = 20_000;
 
 /** Where a program is, if it is on the `PATH`. */
-function locate(file: string): string | undefined {
+export function locate(file: string): string | undefined {
   const folders = (process.env.PATH ?? "").split(delimiter);
   return folders.map((folder) => join(folder, file)).find((path) => existsSync(path));
 }

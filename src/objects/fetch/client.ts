@@ -1,6 +1,6 @@
 /** A client of a fetch, and the stream that it reads. */
 import { meter } from "../../metrics/meter.ts";
-import type { RunningHash } from "../upload/running-hash.ts";
+import type { RunningHash } from "../running-hash.ts";
 import type { BlobFetch, Reader } from "./blob.ts";
 
 /** The client. Exactly one of {@link end} and {@link abort} must be called in the end. */

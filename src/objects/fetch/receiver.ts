@@ -86,7 +86,12 @@ export class Receiver {
     );
     if (!asked.ok) return asked;
     const { body, size, skip } = asked.value;
-    this.#learnSize(size === undefined ? undefined : size + offset - skip);
+    try {
+      this.#learnSize(size === undefined ? undefined : size + offset - skip);
+    } catch (error) {
+      await body.cancel().catch(() => {});
+      throw error;
+    }
     this.#isAnswered = true;
     this.#receiving.onBegin();
     let end = offset;

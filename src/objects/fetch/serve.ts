@@ -8,7 +8,7 @@ import type { BlobQuestion } from "../../rpc/fetch-channel.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
 import { mebibyte, second } from "../../units.ts";
-import { RunningHash } from "../upload/running-hash.ts";
+import { RunningHash } from "../running-hash.ts";
 import { askUpstream } from "./ask.ts";
 import type { BlobFetch, Ending } from "./blob.ts";
 import { FetchClient } from "./client.ts";
@@ -172,7 +172,8 @@ async function giveHashed(
   }
   client.hash = undefined;
   hash.update(last);
-  if (hash.finish() !== digest) throw new FetchBroke("what the upstream sent again has another digest");
+  if (hash.finish().digest !== digest)
+    throw new FetchBroke("what the upstream sent again has another digest");
   await client.write(last);
   return true;
 }
