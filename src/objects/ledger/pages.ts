@@ -10,17 +10,33 @@ import type {
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
+import { minute } from "../../units.ts";
 import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
 import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
+
+/**
+ * How long a summary is kept if nothing changes, in milliseconds: it reads through whole tables, and anybody may ask for
+ * that of a public repository.
+ */
+const summaryKeptMs = minute;
 
 /** The lists of manifests and tags. */
 type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTags" | "describeTag">;
 
 /** A ledger as pages see it; see {@link LedgerViews} and {@link LedgerApi} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
+  #summary: { summary: RepositorySummary; changes: number; until: number } | undefined;
+
   async summary(): Promise<RepositorySummary | undefined> {
-    return this.exists ? summarise(this.sql) : undefined;
+    if (!this.exists) return undefined;
+    const { changes, clock } = this.parts;
+    const isKept = this.#summary?.changes === changes.value && clock.now() < this.#summary.until;
+    if (!isKept) {
+      const until = clock.now() + summaryKeptMs;
+      this.#summary = { summary: summarise(this.sql), changes: changes.value, until };
+    }
+    return this.#summary?.summary;
   }
 
   async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {
