@@ -55,7 +55,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     origin: Origin,
     registered?: number,
   ): Promise<RepositoryInfo | undefined> {
-    const { repository, registration } = this.parts;
+    const { repository, registration, readme } = this.parts;
     if (this.meta === undefined) return undefined;
     if (!this.exists) {
       // It was deleted meanwhile. The name leaves the index with this object, which has to know under which number.
@@ -65,6 +65,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     const before = this.meta;
     this.change(undefined, (tx) => {
       repository.change(tx, before, change, origin);
+      readme.write(tx, change.readme);
       registration.note(tx, registered, true);
     });
     // It is done, and the alarm tells the catalog where this fails.

@@ -6,6 +6,7 @@ import type {
   LedgerViews,
   ManifestView,
   NamedMove,
+  RepositoryOverview,
   RepositorySummary,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
@@ -13,6 +14,7 @@ import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifes
 import { minute } from "../../units.ts";
 import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
+import { readReadme } from "./readme.ts";
 import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
 
 /**
@@ -28,15 +30,16 @@ type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTag
 export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
   #summary: { summary: RepositorySummary; changes: number; until: number } | undefined;
 
-  async summary(): Promise<RepositorySummary | undefined> {
+  async summary(): Promise<RepositoryOverview | undefined> {
     if (!this.exists) return undefined;
     const { changes, clock } = this.parts;
-    const isKept = this.#summary?.changes === changes.value && clock.now() < this.#summary.until;
-    if (!isKept) {
+    let known = this.#summary;
+    if (known?.changes !== changes.value || clock.now() >= known.until) {
       const until = clock.now() + summaryKeptMs;
-      this.#summary = { summary: summarise(this.sql), changes: changes.value, until };
+      known = { summary: summarise(this.sql), changes: changes.value, until };
+      this.#summary = known;
     }
-    return this.#summary?.summary;
+    return { ...known.summary, readme: readReadme(this.sql) };
   }
 
   async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {

@@ -79,7 +79,7 @@ export async function appendBody(
 }
 
 /** What cuts the bytes of a request into parts, as the bucket takes them. */
-type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
+export type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
 
 /** What writes to an upload; `undefined` if there is no memory for it now. */
 async function openWriter(parts: UploadParts, active: ActiveWrite): Promise<BodyWriter | undefined> {
