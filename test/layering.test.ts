@@ -144,7 +144,7 @@ test("a circle is found wherever it begins", () => {
 
 /** Where HTTP is spoken: at the edge, and between the Worker and an upload, whose bytes are a request's body. */
 function speaksHttp(path: string): boolean {
-  return /^(edge|local)\/|^worker\.ts$|^objects\/(upload|fetch)\.ts$|^rpc\/(api|upload-channel|fetch-channel)\.ts$/.test(
+  return /^(edge|local)\/|^worker\.ts$|^client\/node\.ts$|^objects\/(upload|fetch)\.ts$|^rpc\/(api|upload-channel|fetch-channel)\.ts$/.test(
     path,
   );
 }

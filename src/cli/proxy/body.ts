@@ -14,14 +14,13 @@ export class Body {
   /** The length that the client announced. */
   readonly announcedBytes: number | undefined;
   readonly #request: IncomingMessage;
-  readonly #pieces: AsyncIterator<Buffer>;
+  /** What came and was too much for the last buffer. */
   #rest: Buffer = Buffer.alloc(0);
   #read = 0;
   #hasEnded = false;
 
   constructor(request: IncomingMessage) {
     this.#request = request;
-    this.#pieces = request[Symbol.asyncIterator]();
     const isChunked = request.headers["transfer-encoding"] !== undefined;
     this.announcedBytes = isChunked
       ? undefined
@@ -46,28 +45,26 @@ export class Body {
    */
   async fill(buffer: Buffer, onBytes: (bytes: Buffer) => void = () => {}): Promise<BodyPiece> {
     let length = 0;
-    while (length < buffer.byteLength && !this.#hasEnded) {
-      const piece = this.#rest.byteLength > 0 ? this.#rest : await this.#next();
+    await this.#take((piece) => {
       const taken = piece.copy(buffer, length);
-      this.#rest = piece.subarray(taken);
       onBytes(buffer.subarray(length, length + taken));
       length += taken;
-      this.#read += taken;
-      if (this.#read === this.announcedBytes) this.#hasEnded = true;
-    }
+      this.#rest = piece.subarray(taken);
+      return { taken, isEnough: length === buffer.byteLength };
+    });
     return { bytes: buffer.subarray(0, length), isLast: this.#hasEnded };
   }
 
   /** Reads on for a while and forgets it; then the connection ends. Does not fail. */
   async drain(): Promise<void> {
     const timer = setTimeout(() => this.#request.destroy(), drainMs);
+    let drained = 0;
     try {
-      for (let drained = 0; !this.#hasEnded && drained < drainBytes; ) {
-        const { byteLength } = await this.#next();
+      await this.#take(({ byteLength }) => {
         drained += byteLength;
-        this.#read += byteLength;
-        if (this.#read === this.announcedBytes) return;
-      }
+        this.#rest = Buffer.alloc(0);
+        return { taken: byteLength, isEnough: drained >= drainBytes };
+      });
       if (!this.#hasEnded) this.#request.destroy();
     } catch {
       // The client has gone.
@@ -76,12 +73,39 @@ export class Body {
     }
   }
 
-  async #next(): Promise<Buffer> {
-    const { value, done } = await this.#pieces.next();
-    if (done === true) {
-      this.#hasEnded = true;
-      return Buffer.alloc(0);
-    }
-    return value;
+  /**
+   * Hands on what comes until that is enough, or the body ends. The pieces are those that the connection has: waiting for
+   * each of them by itself would cost more than passing it on.
+   */
+  async #take(use: (piece: Buffer) => { taken: number; isEnough: boolean }): Promise<void> {
+    const request = this.#request;
+    const isEnough = (piece: Buffer) => {
+      const used = use(piece);
+      this.#read += used.taken;
+      if (this.#read === this.announcedBytes) this.#hasEnded = true;
+      return used.isEnough || this.#hasEnded;
+    };
+    if (this.#hasEnded || (this.#rest.byteLength > 0 && isEnough(this.#rest))) return;
+    await new Promise<void>((resolve, reject) => {
+      const stop = (settle: () => void) => {
+        request.pause();
+        for (const [event, listener] of Object.entries(listeners)) request.off(event, listener);
+        settle();
+      };
+      const listeners = {
+        data: (piece: Buffer) => {
+          if (isEnough(piece)) stop(resolve);
+        },
+        end: () => {
+          this.#hasEnded = true;
+          stop(resolve);
+        },
+        error: (error: Error) => stop(() => reject(error)),
+        close: () => stop(() => reject(new Error("the client went away"))),
+      };
+      if (request.destroyed) return listeners.close();
+      for (const [event, listener] of Object.entries(listeners)) request.on(event, listener);
+      request.resume();
+    });
   }
 }

@@ -1,7 +1,6 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
-import { verbs } from "../../../oci/grant.ts";
 import { addressByName } from "../../../oci/upstream.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import {
@@ -10,13 +9,13 @@ import {
   listRepositories,
   visibilityOf,
 } from "../../../registry/repositories.ts";
-import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
-import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
+import type { ListedRepository, RepositoryChange, RepositoryInfo } from "../../../rpc/api.ts";
+import type { RepositoryOverview } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { type Access, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
-import { accountsView } from "./facts.ts";
+import { accountsView, verbsOf } from "./facts.ts";
 
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
@@ -37,12 +36,17 @@ function view(registry: Registry, repository: ListedRepository) {
   };
 }
 
-function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositorySummary) {
+function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositoryOverview) {
   return {
     ...summary,
     ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
   };
+}
+
+/** What the audit log has of a change: of a README, how long it is. */
+function detailOf({ readme, ...change }: RepositoryChange): string {
+  return JSON.stringify({ ...change, ...(readme === undefined ? {} : { readmeLength: readme.length }) });
 }
 
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
@@ -73,8 +77,7 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
-      // Whoever is here may pull, if only because it is public.
-      const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
+      const may = verbsOf(access, repository);
       const viewed = view(registry, { ...listed, visibility });
       const granted = access.may("pull", repository);
       return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, granted, tagPulls } };
@@ -87,7 +90,7 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       return {
         status: 200,
         body: viewSettings(registry, changed.info),
-        audited: { detail: JSON.stringify(change) },
+        audited: { detail: detailOf(change) },
       };
     },
 
