@@ -3,12 +3,24 @@ import { connect } from "node:net";
 
 const readBytes = 1024 * 1024;
 
+/** How a download is watched and slowed down. */
+export interface Download {
+  /** Called with each piece of the body: how many bytes came so far. */
+  onBytes?: (bytes: number) => void;
+  mostBytesPerSecond?: number;
+}
+
 /**
  * Gets a URL and drops the answer's body.
  *
  * @returns the length of the body; throws if the status is not 200 or the connection breaks
  */
-export function download(url: URL, headers: Record<string, string>): Promise<number> {
+export function download(
+  url: URL,
+  headers: Record<string, string>,
+  { onBytes = () => {}, mostBytesPerSecond = Number.POSITIVE_INFINITY }: Download = {},
+): Promise<number> {
+  const start = performance.now();
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const lines = Object.entries({ Host: url.host, ...headers }).map(([name, value]) => `${name}: ${value}`);
   let head = "";
@@ -24,7 +36,13 @@ export function download(url: URL, headers: Record<string, string>): Promise<num
     }
     // The end of the connection is not waited for: servers take their time with it.
     if (missingBytes === 0) socket.destroy();
-    return true;
+    if (missingBytes < 0) return true;
+    const receivedBytes = lengthIn(head) - missingBytes;
+    onBytes(receivedBytes);
+    const early = (receivedBytes / mostBytesPerSecond) * 1000 - (performance.now() - start);
+    if (early < 1) return true;
+    setTimeout(() => socket.resume(), early);
+    return false;
   };
   const socket = connect({
     host: url.hostname,

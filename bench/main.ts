@@ -8,11 +8,12 @@ import { startPeer } from "./peers.ts";
 import { barsOf, curvesOf } from "./plot.ts";
 import { tableOf } from "./table.ts";
 import type { Workload } from "./workload.ts";
-import { coldPulls } from "./workloads/cold-pulls.ts";
+import { caching } from "./workloads/caching.ts";
 import { dockerPush } from "./workloads/docker-push.ts";
 import { fsyncs } from "./workloads/fsyncs.ts";
 import { guessing } from "./workloads/guessing.ts";
 import { images } from "./workloads/images.ts";
+import { interfaceCost } from "./workloads/interface.ts";
 import { latencyUnderPush } from "./workloads/latency-under-push.ts";
 import { guessedNames } from "./workloads/names.ts";
 import { proxy } from "./workloads/proxy.ts";
@@ -20,6 +21,7 @@ import { pushMemory } from "./workloads/push-memory.ts";
 import { reads } from "./workloads/reads.ts";
 import { requests } from "./workloads/requests.ts";
 import { scale } from "./workloads/scale.ts";
+import { search } from "./workloads/search.ts";
 import { startUp } from "./workloads/start.ts";
 import { transfers } from "./workloads/transfers.ts";
 import { webhooks } from "./workloads/webhooks.ts";
@@ -30,7 +32,7 @@ const known: Workload[] = [
   reads,
   transfers,
   writes,
-  coldPulls,
+  caching,
   images,
   dockerPush,
   latencyUnderPush,
@@ -42,6 +44,8 @@ const known: Workload[] = [
   webhooks,
   fsyncs,
   scale,
+  interfaceCost,
+  search,
 ];
 
 function say(text: string): void {

@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 
 const sampleMs = 20;
+/** To add up what processes share takes longer. */
+const proportionalSampleMs = 100;
 
 /** Resident memory of a process, in MB (10^6 bytes). */
 function residentMegabytes(pid: number): number {
@@ -39,4 +41,20 @@ export function proportionalMegabytes(pid: number): number {
     Number(/^Pss:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${each}/smaps_rollup`, "utf8"))?.[1]),
   );
   return (kibibytes.reduce((sum, each) => sum + each, 0) * 1024) / 1e6;
+}
+
+/** The most that a process and its descendants have of it while work is done, as {@link proportionalMegabytes} counts. */
+export async function peakMegabytes(pid: number, work: () => Promise<unknown>): Promise<number> {
+  let peak = proportionalMegabytes(pid);
+  const look = () => {
+    peak = Math.max(peak, proportionalMegabytes(pid));
+  };
+  const timer = setInterval(look, proportionalSampleMs);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
+  }
+  look();
+  return peak;
 }

@@ -70,15 +70,22 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-/** Starts one of {@link programs} on files of its own; `undefined` where it is not installed. */
-export async function startPeer(name: string): Promise<(Target & AsyncDisposable) | undefined> {
+/** A peer that was started. */
+export type Peer = Target & { pid: number } & AsyncDisposable;
+
+/**
+ * Starts one of {@link programs} on files of its own; `undefined` where it is not installed. `more`: settings besides
+ * those that it has.
+ */
+export async function startPeer(name: string, more: object = {}): Promise<Peer | undefined> {
   const program = programs[name];
   const path = program && locate(program.file);
   if (program === undefined || path === undefined) return undefined;
   const folder = await makeFolder();
   const file = join(folder.path, "config.json");
   const port = await freePort();
-  await writeFile(file, JSON.stringify(program.configuration(join(folder.path, "data"), port)));
+  const configuration = program.configuration(join(folder.path, "data"), port);
+  await writeFile(file, JSON.stringify({ ...configuration, ...more }));
   // JSON is YAML, which distribution reads.
   const child = spawn(path, ["serve", file], {
     stdio: "ignore",
@@ -102,5 +109,5 @@ export async function startPeer(name: string): Promise<(Target & AsyncDisposable
     }
     await delay(50);
   }
-  return { name, url, [Symbol.asyncDispose]: end };
+  return { name, url, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
 }

@@ -92,7 +92,15 @@ export const repositoryPolicy = v.object({
     }),
     v.description("What is there, and could not be made today."),
   ),
-  tag: v.optional(v.pipe(verdict, v.description("What becomes of the tag of the query."))),
+  tag: v.optional(
+    v.pipe(
+      v.object({
+        ...verdict.entries,
+        immutable: v.pipe(v.boolean(), v.description("Whether it is made once, and then stays as it is.")),
+      }),
+      v.description("What becomes of the tag of the query."),
+    ),
+  ),
 });
 
 /** What becomes of a repository by a document. */

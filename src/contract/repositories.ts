@@ -5,6 +5,7 @@ import type { Resource } from "./operation.ts";
 import { amount, count, day, must, time, verb } from "./schemas.ts";
 
 const maxDescriptionLength = 1000;
+const maxReadmeLength = 65_536;
 
 /** Who may pull a repository. */
 export const visibility = v.pipe(
@@ -55,6 +56,7 @@ export const repositoryDetails = v.object({
   kinds: v.pipe(v.array(v.picklist(contentKinds)), v.description("The kinds of what is tagged.")),
   platforms: v.pipe(v.array(v.string()), v.description("The platforms of what is tagged.")),
   may: v.pipe(v.array(verb), v.description("What the caller may do with it.")),
+  readme: v.pipe(v.string(), v.description("Its README, in Markdown; empty if there is none.")),
   granted: v.pipe(
     v.boolean(),
     v.description(
@@ -75,7 +77,7 @@ export const deletedRepository = v.object({
   lost: v.pipe(
     v.array(count),
     v.description(
-      "The generations deleted before that can be restored no more: 20 are kept, and fewer if the repository's database exceeds 4 GiB.",
+      "The generations deleted before that can be restored no more: 20 are kept, and fewer while the repository's database is larger than half of LEDGER_LIMIT.",
     ),
   ),
 });
@@ -87,6 +89,16 @@ export const repositoryPatch = v.strictObject({
     must(
       `a text of at most ${maxDescriptionLength} characters`,
       v.pipe(v.string(), v.maxLength(maxDescriptionLength), v.description("At most 1,000 characters.")),
+    ),
+  ),
+  readme: v.exactOptional(
+    must(
+      `a text of at most ${maxReadmeLength} characters`,
+      v.pipe(
+        v.string(),
+        v.maxLength(maxReadmeLength),
+        v.description("Markdown, at most 65,536 characters. Without text, there is no README."),
+      ),
     ),
   ),
 });
@@ -127,7 +139,7 @@ export const repositories = {
     },
     PATCH: {
       id: "patchRepository",
-      summary: "Makes a repository public or private, or describes it",
+      summary: "Makes a repository public or private, describes it, or writes its README",
       details: "What is left out stays.",
       access: { repository: "admin" },
       audit: { action: "repository.change", target: "{name}" },

@@ -4,6 +4,14 @@ import { passwordLength } from "./accounts.ts";
 import type { Resource } from "./operation.ts";
 import { count, grants, must, text, time } from "./schemas.ts";
 
+/** The registry, as far as a page about it needs to know. */
+export const info = v.object({
+  version: v.string(),
+  publicUrl: v.optional(v.pipe(v.string(), v.description("`PUBLIC_URL`; where it is not set, left out."))),
+  graceSeconds: v.pipe(count, v.description("How long what was deleted can be restored: `GC_GRACE`.")),
+  tagHistorySeconds: v.pipe(count, v.description("How long moves of tags are kept: `TAG_HISTORY_DAYS`.")),
+});
+
 /** Who the caller is. */
 export const session = v.object({
   account: v.pipe(
@@ -18,20 +26,16 @@ export const session = v.object({
     v.description("Sets of grants. An action is allowed if each of the sets allows it."),
   ),
   endsAt: v.optional(v.pipe(time, v.description("When the session ends, if the caller has one."))),
+  registry: v.pipe(
+    info,
+    v.description("The answer of `/info`, so that a page need not ask for that as well."),
+  ),
 });
 
 /** How to sign in. */
 const sessionPost = v.strictObject({
   account: text,
   password: must("a text", v.pipe(v.string(), v.description("A password, or a generated token."))),
-});
-
-/** The registry, as far as a page about it needs to know. */
-export const info = v.object({
-  version: v.string(),
-  publicUrl: v.optional(v.pipe(v.string(), v.description("`PUBLIC_URL`; where it is not set, left out."))),
-  graceSeconds: v.pipe(count, v.description("How long what was deleted can be restored: `GC_GRACE`.")),
-  tagHistorySeconds: v.pipe(count, v.description("How long moves of tags are kept: `TAG_HISTORY_DAYS`.")),
 });
 
 /** A new password, with the current one. */

@@ -2,7 +2,7 @@
 import * as v from "valibot";
 import { imageConfig, manifest, manifestFacts } from "./manifests.ts";
 import type { Resource } from "./operation.ts";
-import { count } from "./schemas.ts";
+import { count, verb } from "./schemas.ts";
 import { tagEntry, tagMove } from "./tags.ts";
 
 const annotations = v.record(v.string(), v.string());
@@ -75,6 +75,8 @@ const content = v.object({
 /** What a tag or a digest leads to. */
 export const reference = v.object({
   tag: v.optional(tagEntry),
+  may: v.pipe(v.array(verb), v.description("What the caller may do with the repository.")),
+  granted: v.pipe(v.boolean(), v.description("As of the repository: whether a grant allows `pull`.")),
   content,
   image: v.optional(
     v.pipe(

@@ -11,6 +11,7 @@ import { parseContentLength } from "../oci/http.ts";
 import { tellStorage } from "../registry/monitoring.ts";
 import { type Registry, registryOf } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
+import { tellReserved } from "../registry/upstreams/reserved.ts";
 import { HasLaterData, Unreachable } from "../rpc/stubs.ts";
 import { SettingError } from "../settings/settings.ts";
 import { BucketFailed } from "../storage/bucket.ts";
@@ -95,6 +96,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     if (meter.isReportDue(registry.clock.now(), reportEveryMs))
       waitUntil(registry.reportCounts(reportEveryMs));
     if (registry.space !== undefined) tellStorage(registry, waitUntil);
+    tellReserved(registry, waitUntil);
   }
   return response;
 }

@@ -24,6 +24,7 @@ const screens = {
   search: "/search",
   usage: "/usage",
   deleted: "/deleted",
+  waiting: "/waiting",
   account: "/account",
   "sign-in": "/sign-in",
 };

@@ -10,7 +10,7 @@ import type { Env } from "../bindings.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import type { PatternSets } from "../oci/grant.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import type { Adoption, AdoptionOutcome, BlobShardApi } from "../rpc/blob-shard-api.ts";
+import type { Adoption, AdoptionOutcome, BlobShardApi, VerifiedBytes } from "../rpc/blob-shard-api.ts";
 import { reportIfDue } from "../rpc/report-counts.ts";
 import { emptyReport, type ScrubStep, scrubJob } from "../rpc/scrub-report.ts";
 import { type Collected, type CollectHow, endedAtOnce, type ShardUsage } from "../rpc/upkeep.ts";
@@ -82,7 +82,7 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   }
 
   async adopt(
-    pushed: BlobLocation,
+    { segments, ...pushed }: VerifiedBytes,
     repository: RepositoryName,
     isListed?: boolean,
   ): Promise<AdoptionOutcome> {
@@ -102,9 +102,9 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
           rejected.set(candidate.key, rejection);
           return undefined;
         }
-        return candidate.key === pushed.key
-          ? this.#take(tx, pushed, repository, rejected)
-          : this.#leaseKnown(tx, candidate, pushed, repository);
+        if (candidate.key !== pushed.key) return this.#leaseKnown(tx, candidate, pushed, repository);
+        if (segments !== undefined) this.#parts.store.setSegments(tx, pushed.key, segments);
+        return this.#take(tx, pushed, repository, rejected);
       });
       if (adoption !== undefined) return { ok: true, adoption };
     }

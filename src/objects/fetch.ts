@@ -95,8 +95,8 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
     }
   }
 
-  async #answerLive(fetch: BlobFetch, { upstream }: BlobQuestion): Promise<Response> {
-    const served = await serveFetch(this.#host, fetch, upstream);
+  async #answerLive(fetch: BlobFetch, question: BlobQuestion): Promise<Response> {
+    const served = await serveFetch(this.#host, fetch, question);
     if (served.isLive)
       return answerQuestion({ ok: true, how: "live", sizeBytes: served.sizeBytes }, served.body);
     const { ending } = served;

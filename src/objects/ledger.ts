@@ -55,7 +55,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     origin: Origin,
     registered?: number,
   ): Promise<RepositoryInfo | undefined> {
-    const { repository, registration } = this.parts;
+    const { repository, registration, readme } = this.parts;
     if (this.meta === undefined) return undefined;
     if (!this.exists) {
       // It was deleted meanwhile. The name leaves the index with this object, which has to know under which number.
@@ -65,6 +65,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
     const before = this.meta;
     this.change(undefined, (tx) => {
       repository.change(tx, before, change, origin);
+      readme.write(tx, change.readme);
       registration.note(tx, registered, true);
     });
     // It is done, and the alarm tells the catalog where this fails.
@@ -254,7 +255,9 @@ export class Ledger extends CachedLedger implements LedgerApi {
     // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
     const { exists } = this;
     const number = generation ?? this.meta.generation - 1;
-    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+    const restored = this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+    // Of the number that was asked for, if one was.
+    return !restored.ok && generation === undefined ? failure("DELETION_UNKNOWN") : restored;
   }
 
   async deletions(last: string, limit: number): Promise<DeletionPage> {

@@ -9,13 +9,17 @@ import { annotationsIn, isObject, type Json, parseObject } from "./manifest-fiel
 import { kindOfMediaType } from "./media-type.ts";
 import { type Digest, parseDigest } from "./reference.ts";
 
-/** The kinds of content. `artifact`: anything that is none of the others. */
+/**
+ * The kinds of content. `attestation`: one of another kind than SBOMs and provenance, or of several; `artifact`: anything
+ * that is none of the others.
+ */
 export const contentKinds = [
   "image",
   "index",
   "chart",
   "signature",
   "sbom",
+  "provenance",
   "attestation",
   "artifact",
 ] as const;
@@ -91,6 +95,7 @@ function kindOf(manifest: Json, configType: string, layers: Json[]): ContentKind
   // A single layer of a type among others says nothing about the whole.
   const telling = types.slice(0, isSame ? 3 : 2);
   const found = kindsByType.find(([, pattern]) => telling.some((type) => pattern.test(type.toLowerCase())));
+  if (found?.[0] === "attestation") return kindOfPredicates(layers.map(predicateOf));
   if (found !== undefined) return found[0];
   return imageConfigTypes.includes(configType) ? "image" : "artifact";
 }
@@ -99,9 +104,22 @@ function kindOf(manifest: Json, configType: string, layers: Json[]): ContentKind
 function kindOfBundle(manifest: Json): ContentKind {
   const annotations = annotationsIn(manifest);
   const predicate = annotations["dev.sigstore.bundle.predicateType"] ?? "";
-  if (/spdx|cyclonedx/i.test(predicate)) return "sbom";
   const isSignature = predicate === "" || /\/cosign\/sign\//.test(predicate);
-  return isSignature ? "signature" : "attestation";
+  return isSignature ? "signature" : kindOfPredicates([predicate]);
+}
+
+/** What a layer with a statement of in-toto says that it is about. BuildKit and cosign have a name of their own for it. */
+function predicateOf(layer: Json): string {
+  const { "in-toto.io/predicate-type": one, predicateType: other } = annotationsIn(layer);
+  return one ?? other ?? "";
+}
+
+/** What statements with these predicates are. */
+function kindOfPredicates(predicates: string[]): ContentKind {
+  if (predicates.length === 0) return "attestation";
+  if (predicates.every((predicate) => /spdx|cyclonedx/i.test(predicate))) return "sbom";
+  const isProvenance = predicates.every((predicate) => /\bslsa\.dev\/provenance\b/.test(predicate));
+  return isProvenance ? "provenance" : "attestation";
 }
 
 /** The platforms of the images of an index, each once. BuildKit lists attestations as `unknown/unknown`. */

@@ -98,15 +98,21 @@ function keptBy(line: KeepLine, tags: readonly TagState[], { noticeMs }: Moment)
   const matched = tags.filter(({ tag }) => matchesAny(line.tags, tag));
   if (line.newest !== undefined) return newest(matched, line.newest, noticeMs);
   if (line.newestVersions !== undefined) return newestVersions(matched, line.newestVersions, noticeMs);
-  return new Map(matched.map((state) => [state.tag, endOf(line, state)]));
+  const endOf = endsOf(line);
+  return new Map(matched.map((state) => [state.tag, endOf(state)]));
 }
 
-/** When a line by time stops to keep a tag. */
-function endOf({ pushedWithin, usedWithin }: KeepLine, state: TagState): number {
-  if (pushedWithin !== undefined) return state.pushedAtMs + millisecondsOf(pushedWithin);
-  if (usedWithin === undefined || state.usedAtMs === undefined) return never;
+/** When a line by time, or by nothing but tags, stops to keep each tag. */
+function endsOf({ pushedWithin, usedWithin }: KeepLine): (state: TagState) => number {
+  if (pushedWithin !== undefined) {
+    const withinMs = millisecondsOf(pushedWithin);
+    return ({ pushedAtMs }) => pushedAtMs + withinMs;
+  }
+  if (usedWithin === undefined) return () => never;
+  const withinMs = millisecondsOf(usedWithin);
   // Nobody can have used it before it was pushed.
-  return Math.max(state.usedAtMs, state.pushedAtMs) + millisecondsOf(usedWithin);
+  return ({ usedAtMs, pushedAtMs }) =>
+    usedAtMs === undefined ? never : Math.max(usedAtMs, pushedAtMs) + withinMs;
 }
 
 /** A duration of a document. One that is none, which the contract does not let in, keeps for ever. */

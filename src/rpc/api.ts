@@ -175,8 +175,8 @@ export type ListedRepository = RepositoryInfo & {
 /** How often a tag was pulled, and when last. */
 export type TagPulls = { tag: string; pulls: number; lastPulledAtMs: number };
 
-/** A change to {@link RepositoryInfo}; fields that are left out stay as they are. */
-export type RepositoryChange = { visibility?: Visibility; description?: string };
+/** A change to {@link RepositoryInfo}, or to the README; fields that are left out stay as they are. */
+export type RepositoryChange = { visibility?: Visibility; description?: string; readme?: string };
 
 /** An entry of the audit log: an action that was done or refused. */
 export type AuditEntry = {

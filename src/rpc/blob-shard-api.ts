@@ -19,6 +19,12 @@ export type Adoption = BlobLocation & { lease: number; leaseUntil: number };
 export type NumberedLease = { digest: Digest; lease: number };
 
 /**
+ * Verified bytes to adopt. `segments`: the hashes of their segments in their order, by the algorithm of the digest; left
+ * out if there is one segment, or nobody hashed them.
+ */
+export type VerifiedBytes = BlobLocation & { segments?: Uint8Array };
+
+/**
  * The outcome of adopting bytes. `tombstoned`: the key will be deleted; `missing`: the bucket does not have it;
  * `unlisted`: the shard does not exist, and has to be listed first.
  */
@@ -42,7 +48,7 @@ export interface BlobShardApi extends Maintained {
    * Makes written bytes the content of a digest, or finds that it has content already, and gives the repository
    * a lease on it.
    */
-  adopt(blob: BlobLocation, repository: RepositoryName, isListed?: boolean): Promise<AdoptionOutcome>;
+  adopt(blob: VerifiedBytes, repository: RepositoryName, isListed?: boolean): Promise<AdoptionOutcome>;
   /** Gives a repository a lease on a digest whose bytes are stored, for a mount. */
   lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined>;
   /** The current location of a digest's bytes. */

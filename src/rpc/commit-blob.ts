@@ -7,7 +7,7 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
 import type { BlobLocation } from "../storage/replica.ts";
-import type { Adoption } from "./blob-shard-api.ts";
+import type { Adoption, VerifiedBytes } from "./blob-shard-api.ts";
 import { adoptBytes, writeToLedger } from "./founding.ts";
 import type { LinkRequest } from "./ledger-writes.ts";
 import { type ObjectBindings, repositoryStub, shardStub, Unreachable } from "./stubs.ts";
@@ -27,7 +27,7 @@ type Committer = { objects: ObjectBindings; clock: Clock };
 export async function commitBlob(
   committer: Committer,
   repository: RepositoryName,
-  blob: BlobLocation,
+  blob: VerifiedBytes,
   session: string,
   origin: Origin,
 ): Promise<Result> {
@@ -47,16 +47,17 @@ export async function commitBlob(
 export async function commitFetched(
   committer: Committer,
   repository: RepositoryName,
-  blob: BlobLocation,
+  blob: VerifiedBytes,
   born: number,
   origin: Origin,
 ): Promise<{ location: BlobLocation; isLinked: boolean }> {
-  let location = blob;
+  const { digest, key, sizeBytes } = blob;
+  let location: BlobLocation = { digest, key, sizeBytes };
   const { ok: isLinked } = await linkAdopted(committer, repository, { origin, born }, async () => {
     const outcome = await adoptBytes(committer.objects, blob, repository);
     if (!outcome.ok) return undefined;
-    const { digest, key, sizeBytes } = outcome.adoption;
-    location = { digest, key, sizeBytes };
+    const { lease: _, leaseUntil: __, ...adopted } = outcome.adoption;
+    location = adopted;
     return outcome.adoption;
   });
   return { location, isLinked };

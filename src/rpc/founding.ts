@@ -5,8 +5,7 @@
  */
 import type { Rejection, Result } from "../oci/errors.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import type { BlobLocation } from "../storage/replica.ts";
-import type { AdoptionOutcome, BlobShardApi } from "./blob-shard-api.ts";
+import type { AdoptionOutcome, BlobShardApi, VerifiedBytes } from "./blob-shard-api.ts";
 import type { NewManifest, PutOutcome } from "./ledger-writes.ts";
 import {
   catalogStub,
@@ -81,7 +80,7 @@ export async function scheduleDeletion(
  */
 export function adoptBytes(
   objects: ObjectBindings,
-  blob: BlobLocation,
+  blob: VerifiedBytes,
   repository: RepositoryName,
 ): Promise<AdoptionOutcome> {
   const adopt: ShardWrite<AdoptionOutcome> = (shard, isListed) => shard.adopt(blob, repository, isListed);

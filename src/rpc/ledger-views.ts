@@ -21,6 +21,9 @@ export type RepositorySummary = {
   platforms: string[];
 };
 
+/** A repository in numbers, and its README; empty if there is none. */
+export type RepositoryOverview = RepositorySummary & { readme: string };
+
 /** Which tags, in which order, from which position on. */
 export type TagsWanted = {
   /** Only tags that contain this; case does not count. */
@@ -63,7 +66,7 @@ export type NamedMove = TagMove & { tag: Tag };
 /** The calls of a ledger that only read for pages. */
 export interface LedgerViews {
   /** `undefined` if the repository does not exist. */
-  summary(): Promise<RepositorySummary | undefined>;
+  summary(): Promise<RepositoryOverview | undefined>;
   /** A page of tags. `next`: the position after it, if there are more. */
   findTags(wanted: TagsWanted): Promise<Result<{ entries: CountedTag[]; next: number | undefined }>>;
   /** Announces the repository with all its tags to the object that finds repositories. */

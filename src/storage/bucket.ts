@@ -7,6 +7,7 @@
 
 import type { ByteRange } from "../oci/http.ts";
 import { algorithmOf, type Digest, hexOf } from "../oci/reference.ts";
+import { BodyBroke } from "./streams.ts";
 
 /** A stored part of a multipart upload. */
 export type StoredPart = { partNumber: number; etag: string };
@@ -32,6 +33,9 @@ export const maxPutBytes = 4 * 1024 * 1024 * 1024;
 /** The bytes of a blob: in memory, or a stream that knows its length (`FixedLengthStream`). */
 export type BlobBytes = Uint8Array | { stream: ReadableStream<Uint8Array>; sizeBytes: number };
 
+/** Some of the bytes of parts, and how many. */
+export type StoredPiece = { body: ReadableStream<Uint8Array>; length: number };
+
 /** A part that is stored while its bytes arrive. Exactly one of {@link end} and {@link abort} must be called. */
 export interface OpenPart {
   /** Writes bytes; the caller may reuse the buffer once this resolves. */
@@ -54,6 +58,17 @@ export class BucketFailed extends Error {
   }
 }
 
+/** The failure of an operation; what caused it may be one already. */
+export function failed(operation: string, cause: unknown): BucketFailed {
+  if (cause instanceof BucketFailed) return cause;
+  return new BucketFailed(`${operation}: ${cause}`, { cause, bodyBroke: cause instanceof BodyBroke });
+}
+
+/** Throws the failure of an operation. */
+export function fail(operation: string, cause: unknown): never {
+  throw failed(operation, cause);
+}
+
 /** The blob store. Every method throws {@link BucketFailed} if the store fails; absence is a value. */
 export interface Bucket {
   /** The size of the object under a key; `undefined` if there is none, or some of its bytes are missing. */
@@ -63,6 +78,11 @@ export interface Bucket {
    * knows its length; otherwise the runtime would send it chunked and without `Content-Length`.
    */
   read(stored: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined>;
+  /**
+   * Writes the bytes of a range under a key to a stream, which stays open, without that they pass through memory of the
+   * isolate. False if no object of that size is stored there.
+   */
+  pipe(stored: StoredBytes, range: ByteRange, to: WritableStream<Uint8Array>): Promise<boolean>;
   /**
    * Stores bytes, which the store verifies against their digest. `mismatch`: the bytes have another digest, and nothing
    * was stored.
@@ -79,7 +99,7 @@ export interface Bucket {
    * Bytes from an offset on of parts whose upload is not complete, up to the end of some part; `undefined` if they are
    * not there. Stores without this method show them only after that.
    */
-  readParts?(key: string, parts: StoredPart[], offset: number): Promise<ReadableStream | undefined>;
+  readParts?(key: string, parts: StoredPart[], offset: number): Promise<StoredPiece | undefined>;
   /**
    * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
    * same parts again may also return `completed`.
@@ -108,12 +128,22 @@ export class R2BlobBucket implements Bucket {
     return (await attempt("head", () => this.#r2.head(key)))?.size;
   }
 
-  async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
+  async read(stored: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
+    const body = await this.#open(stored, range);
+    return body?.pipeThrough(new FixedLengthStream(range?.length ?? stored.sizeBytes));
+  }
+
+  async pipe(stored: StoredBytes, range: ByteRange, to: WritableStream<Uint8Array>): Promise<boolean> {
+    const body = await this.#open(stored, range);
+    await body?.pipeTo(to, { preventClose: true });
+    return body !== undefined;
+  }
+
+  async #open({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
     const options = range === undefined ? {} : { range };
     const object = await attempt("get", () => this.#r2.get(key, options), r2Errors.invalidRange);
     if (object === undefined || object === null) return undefined;
-    if (object.size === sizeBytes)
-      return object.body.pipeThrough(new FixedLengthStream(range?.length ?? sizeBytes));
+    if (object.size === sizeBytes) return object.body;
     await object.body.cancel();
     return undefined;
   }

@@ -15,6 +15,8 @@ import {
   type BlobBytes,
   type Bucket,
   BucketFailed,
+  fail,
+  failed,
   type MultipartUpload,
   type OpenPart,
   type StoredBytes,
@@ -24,9 +26,9 @@ import {
 import {
   type CommitRequest,
   type DiskFile,
-  type FileSlice,
   filesOf,
   indexName,
+  type OpenedFiles,
   parseFiles,
   sliceFiles,
   sumOf,
@@ -34,7 +36,7 @@ import {
 } from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
 import type { FsyncService } from "./fsync.ts";
-import { BodyBroke, readPieces } from "./streams.ts";
+import { readPieces } from "./streams.ts";
 
 /** How many files are queried at once. */
 const filesAtOnce = 16;
@@ -65,45 +67,54 @@ export class DiskBucket implements Bucket {
 
   async #haveTheirSizes(key: string, files: DiskFile[]): Promise<boolean> {
     for (let start = 0; start < files.length; start += filesAtOnce) {
-      const answers = await Promise.all(
-        files.slice(start, start + filesAtOnce).map(async ({ name, sizeBytes }) => {
-          const response = await this.#ask("HEAD", `${key}/${name}`);
-          return response?.headers.get("Content-Length") === String(sizeBytes);
-        }),
-      );
+      const asked = files.slice(start, start + filesAtOnce).map(async ({ name, sizeBytes }) => {
+        const response = await this.#ask("HEAD", `${key}/${name}`);
+        return response?.headers.get("Content-Length") === String(sizeBytes);
+      });
+      const answers = await Promise.all(asked);
       if (answers.includes(false)) return false;
     }
     return true;
   }
 
-  async read({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
-    const body = await this.#openFile(`${key}/${wholeName}`, sizeBytes, range);
-    if (body !== undefined) return body;
-    const files = await this.#readIndex(key);
-    if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
-    const [first, ...others] = sliceFiles(files, range);
-    if (first === undefined) return new Blob([]).stream();
-    const begun = await this.#openSlice(key, first);
-    if (begun === undefined || others.length === 0) return begun;
-    const { readable, writable } = new FixedLengthStream(range?.length ?? sizeBytes);
+  async read(stored: StoredBytes, range?: ByteRange): Promise<ReadableStream | undefined> {
+    const opened = await this.#open(stored, range);
+    if (opened === undefined || opened.others.length === 0) return opened?.begun;
+    const { readable, writable } = new FixedLengthStream(range?.length ?? stored.sizeBytes);
     // The reader drives this. It ends when the reader disconnects; if a part is missing, the stream breaks.
-    void this.#join(key, begun, others, writable).catch((error) => writable.abort(error).catch(() => {}));
+    const filled = this.#join(stored.key, opened, writable).then(() => writable.close());
+    filled.catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
 
-  async #join(
-    key: string,
-    begun: ReadableStream,
-    others: FileSlice[],
-    writable: WritableStream,
-  ): Promise<void> {
+  async pipe(stored: StoredBytes, range: ByteRange, to: WritableStream): Promise<boolean> {
+    const opened = await this.#open(stored, range);
+    if (opened !== undefined) await this.#join(stored.key, opened, to);
+    return opened !== undefined;
+  }
+
+  /** Opens what is under a key, or a range of it: the first of its files, and which ones follow. */
+  async #open(
+    { key, sizeBytes }: StoredBytes,
+    range: ByteRange | undefined,
+  ): Promise<OpenedFiles | undefined> {
+    const body = await this.#openFile(`${key}/${wholeName}`, sizeBytes, range);
+    if (body !== undefined) return { begun: body, others: [] };
+    const files = await this.#readIndex(key);
+    if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
+    const [first, ...others] = sliceFiles(files, range);
+    if (first === undefined) return { begun: new Blob([]).stream(), others };
+    const begun = await this.#openFile(`${key}/${first.name}`, first.sizeBytes, first.range);
+    return begun && { begun, others };
+  }
+
+  async #join(key: string, { begun, others }: OpenedFiles, writable: WritableStream): Promise<void> {
     await begun.pipeTo(writable, { preventClose: true });
     for (const slice of others) {
-      const body = await this.#openSlice(key, slice);
+      const body = await this.#openFile(`${key}/${slice.name}`, slice.sizeBytes, slice.range);
       if (body === undefined) throw new BucketFailed(`${key}/${slice.name} is missing or damaged`);
       await body.pipeTo(writable, { preventClose: true });
     }
-    await writable.close();
   }
 
   async write(key: string, bytes: BlobBytes, digest: Digest): Promise<"stored" | "mismatch"> {
@@ -221,7 +232,8 @@ export class DiskBucket implements Bucket {
 
   async readParts(key: string, parts: StoredPart[], offset: number) {
     const [slice] = sliceFiles(filesOf(parts), { offset, length: Number.POSITIVE_INFINITY });
-    return slice && this.#openSlice(key, slice);
+    const body = slice && (await this.#openFile(`${key}/${slice.name}`, slice.sizeBytes, slice.range));
+    return body && { body, length: slice.range.length };
   }
 
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
@@ -256,10 +268,6 @@ export class DiskBucket implements Bucket {
     const response = await this.#ask("GET", `${key}/${indexName}`);
     const text = await response?.text().catch((error) => fail("GET", error));
     return text === undefined ? undefined : parseFiles(text);
-  }
-
-  #openSlice(key: string, { name, sizeBytes, range }: FileSlice): Promise<ReadableStream | undefined> {
-    return this.#openFile(`${key}/${name}`, sizeBytes, range);
   }
 
   /** A file, or a range of it; `undefined` if there is no file of this size. */
@@ -307,13 +315,4 @@ export class DiskBucket implements Bucket {
     if (!(await this.#commit(request)))
       fail("commit", `a file of ${request.folder} is not as it was written`);
   }
-}
-
-function failed(operation: string, cause: unknown): BucketFailed {
-  if (cause instanceof BucketFailed) return cause;
-  return new BucketFailed(`${operation}: ${cause}`, { cause, bodyBroke: cause instanceof BodyBroke });
-}
-
-function fail(operation: string, cause: unknown): never {
-  throw failed(operation, cause);
 }

@@ -40,6 +40,9 @@ function parseJson(text: string): unknown {
 /** A file of which a range is to be read. */
 export type FileSlice = DiskFile & { range: ByteRange };
 
+/** Files that are being read: the bytes of the first, and those that follow. */
+export type OpenedFiles = { begun: ReadableStream; others: FileSlice[] };
+
 /** The files of parts, which their etags describe. */
 export function filesOf(parts: readonly { etag: string }[]): DiskFile[] {
   return parts.map(({ etag }) => JSON.parse(etag));

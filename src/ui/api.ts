@@ -98,12 +98,16 @@ export async function readPage<P extends Path>(address: string, signal?: AbortSi
   return { answer: await response.json(), next };
 }
 
+/** Where a blob can be read from, without that being a pull. */
+export function contentAddress(name: string, digest: string): string {
+  return addressOf("/repositories/{name}/blobs/{digest}/content", { name, digest });
+}
+
 /**
- * Reads a blob as text, if it is not larger than `maxBytes`.
+ * Reads a blob.
  *
  * @throws ApiError
  */
-export async function readText(name: string, digest: string): Promise<string> {
-  const address = addressOf("/repositories/{name}/blobs/{digest}/content", { name, digest });
-  return (await exchange("GET", address)).text();
+export async function readContent(name: string, digest: string, signal?: AbortSignal): Promise<Blob> {
+  return (await exchange("GET", contentAddress(name, digest), undefined, signal)).blob();
 }

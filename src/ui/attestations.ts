@@ -1,8 +1,26 @@
 /**
- * Reads SBOMs and provenance: SPDX and CycloneDX in JSON, and statements of in-toto, by themselves or in an envelope.
+ * Reads what is attached to images: SBOMs, provenance and signatures. SPDX and CycloneDX in JSON, statements of in-toto by
+ * themselves or in an envelope, and what cosign signs.
  *
- * Sources: SPDX 2.3; CycloneDX 1.6; in-toto Attestation Framework, "Statement"; DSSE; SLSA, "Provenance" 0.2 and 1.
+ * Sources: SPDX 2.3; CycloneDX 1.6; in-toto Attestation Framework, "Statement"; DSSE; SLSA, "Provenance" 0.2 and 1;
+ * cosign, "Signature Specification"; sigstore, "Bundle format".
  */
+
+/** What a type says about the content: a media type, or the type of a statement's predicate. */
+const subjects = [
+  ["spdx", /spdx/i],
+  ["cyclonedx", /cyclonedx/i],
+  ["provenance", /slsa\.dev\/provenance/],
+  ["signature", /\/cosign\/sign\/|cosign\.simplesigning|notary\.signature/],
+] as const;
+
+/** One of {@link subjects}. */
+export type Subject = (typeof subjects)[number][0];
+
+/** What a content of a type is about; `undefined` if the type does not say it. */
+export function subjectOf(type: string): Subject | undefined {
+  return subjects.find(([, pattern]) => pattern.test(type))?.[0];
+}
 
 /** A package that an SBOM lists. */
 export type Package = { name: string; version: string; license: string };
@@ -10,10 +28,14 @@ export type Package = { name: string; version: string; license: string };
 /** What a provenance says, in words. */
 export type Provenance = { builder: string; source: string; started: string; materials: string[] };
 
+/** What a signature says: what was signed, and by what. It is not verified here. */
+export type Signature = { digest: string; reference: string; key: string };
+
 /** What a content is. */
 export type Reading =
   | { is: "sbom"; format: string; packages: Package[] }
   | { is: "provenance"; provenance: Provenance; text: string }
+  | { is: "signature"; signature: Signature; text: string }
   | { is: "statement"; predicateType: string; text: string }
   | { is: "text"; text: string };
 
@@ -30,7 +52,8 @@ function read(json: Json): Reading | undefined {
   if (typeof json.spdxVersion === "string") return spdx(json);
   if (json.bomFormat === "CycloneDX") return cycloneDx(json);
   const payload = payloadOf(json);
-  if (payload !== undefined) return read(payload) ?? { is: "text", text: JSON.stringify(payload, null, 2) };
+  if (payload !== undefined) return readPayload(json, payload);
+  if (typeof json.critical === "object") return simpleSigning(json);
   if (typeof json.predicateType !== "string") return undefined;
   const predicate = isObject(json.predicate) ? json.predicate : {};
   if (/spdx|cyclonedx/i.test(json.predicateType)) {
@@ -38,10 +61,35 @@ function read(json: Json): Reading | undefined {
     return read(isObject(predicate.Data) ? predicate.Data : predicate);
   }
   const shown = JSON.stringify(predicate, null, 2);
-  if (json.predicateType.includes("slsa.dev/provenance")) {
+  if (subjectOf(json.predicateType) === "signature") {
+    const [subject = {}] = objectsIn(json.subject);
+    const digest = textOf(objectAt(subject, "digest").sha256);
+    return {
+      is: "signature",
+      signature: { digest: `sha256:${digest}`, reference: "", key: "" },
+      text: shown,
+    };
+  }
+  if (subjectOf(json.predicateType) === "provenance") {
     return { is: "provenance", provenance: provenanceOf(predicate), text: shown };
   }
   return { is: "statement", predicateType: json.predicateType, text: shown };
+}
+
+/** What is in an envelope; of a signature, with what the envelope says of its key. */
+function readPayload(envelope: Json, payload: Json): Reading {
+  const reading = read(payload) ?? { is: "text", text: JSON.stringify(payload, null, 2) };
+  if (reading.is !== "signature") return reading;
+  const { hint } = objectAt(objectAt(envelope, "verificationMaterial"), "publicKey");
+  return { ...reading, signature: { ...reading.signature, key: textOf(hint) } };
+}
+
+/** The claim that earlier releases of cosign sign. */
+function simpleSigning(json: Json): Reading {
+  const critical = objectAt(json, "critical");
+  const digest = textOf(objectAt(critical, "image")["docker-manifest-digest"]);
+  const reference = textOf(objectAt(critical, "identity")["docker-reference"]);
+  return { is: "signature", signature: { digest, reference, key: "" }, text: JSON.stringify(json, null, 2) };
 }
 
 /** What an envelope of DSSE, or a bundle of sigstore, carries. */

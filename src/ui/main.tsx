@@ -17,13 +17,13 @@ import { RepositoriesScreen } from "./screens/repositories.tsx";
 import { RepositoryScreen } from "./screens/repository.tsx";
 import { SignInScreen } from "./screens/sign-in.tsx";
 import { UsageScreen } from "./screens/usage.tsx";
+import { WaitingScreen } from "./screens/waiting.tsx";
 import { SurroundingsContext } from "./session.ts";
 import { chooseTheme, chosenTheme, type Theme, themes } from "./theme.ts";
 
 function App() {
   const [, setLanguage] = useState(language());
   const session = useData("session", (signal) => send("GET", "/session", { signal }));
-  const info = useData("info", (signal) => send("GET", "/info", { signal }));
   const chosen = (tag: string) => {
     chooseLanguage(tag);
     setLanguage(tag);
@@ -35,14 +35,15 @@ function App() {
       </main>
     );
   }
-  const surroundings = { session: session.data, info: info.data, refresh: session.reload };
+  const info = session.data.registry;
+  const surroundings = { session: session.data, info, refresh: session.reload };
   return (
     <SurroundingsContext.Provider value={surroundings}>
       <LocationProvider>
         <Header refresh={session.reload} session={session.data} />
         <Main />
         <footer>
-          <span>Stowage{info.data === undefined ? "" : ` ${info.data.version}`}</span>
+          <span>Stowage {info.version}</span>
           {session.data.isOpen && <span>{messages().openBanner}</span>}
           <Preferences onLanguage={chosen} />
         </footer>
@@ -90,6 +91,7 @@ function Header({
         {link("/", words.nav.repositories, isAmongRepositories)}
         {session.isAdministrator && link("/usage", words.nav.usage, screen === "usage")}
         {session.isAdministrator && link("/deleted", words.nav.deleted, screen === "deleted")}
+        {session.isAdministrator && link("/waiting", words.nav.waiting, screen === "waiting")}
       </nav>
       <SearchBox />
       <div class="who">
@@ -142,6 +144,8 @@ function show(screen: Screen) {
       return <UsageScreen />;
     case "deleted":
       return <DeletedScreen />;
+    case "waiting":
+      return <WaitingScreen />;
     case "account":
       return <AccountScreen />;
     case "sign-in":

@@ -2,12 +2,12 @@
 
 /** A screen, as a path names it. */
 export type Screen =
-  | { at: "repositories" | "usage" | "deleted" | "account" | "sign-in" | "unknown" }
+  | { at: "repositories" | "usage" | "deleted" | "waiting" | "account" | "sign-in" | "unknown" }
   | { at: "repository"; name: string; tab: Tab }
   | { at: "reference"; name: string; reference: string };
 
 /** The parts of a repository that have a screen of their own. */
-export const tabs = ["tags", "readme", "history", "untagged", "settings"] as const;
+export const tabs = ["tags", "readme", "history", "rules", "untagged", "settings"] as const;
 
 /** One of {@link tabs}. */
 export type Tab = (typeof tabs)[number];
@@ -35,6 +35,7 @@ export function screenOf(path: string): Screen {
   switch (first) {
     case "usage":
     case "deleted":
+    case "waiting":
     case "account":
     case "sign-in":
       return rest.length === 0 ? { at: first } : { at: "unknown" };

@@ -7,10 +7,10 @@ import type { Answer } from "./api.ts";
 export type Session = Answer<"/session", "GET">;
 
 /** The registry. */
-export type Info = Answer<"/info">;
+export type Info = Session["registry"];
 
 /** What all screens know. */
-export type Surroundings = { session: Session; info: Info | undefined; refresh: () => void };
+export type Surroundings = { session: Session; info: Info; refresh: () => void };
 
 /** What all screens know. */
 export const SurroundingsContext = createContext<Surroundings | undefined>(undefined);
@@ -23,6 +23,6 @@ export function useSurroundings(): Surroundings {
 }
 
 /** The host by which clients reach the registry. */
-export function hostOf(info: Info | undefined): string {
-  return info?.publicUrl === undefined ? location.host : new URL(info.publicUrl).host;
+export function hostOf({ publicUrl }: Info): string {
+  return publicUrl === undefined ? location.host : new URL(publicUrl).host;
 }

@@ -37,11 +37,33 @@ describe("repositories", () => {
     );
   });
 
+  test("have a README, which goes and comes back with them", async () => {
+    await registry.as(admin).pushImage("readme/app", "v1");
+    const path = "/repositories/readme/app";
+    const readmeNow = async () => (await api("GET", path)).json<{ readme: string }>().readme;
+    assert.equal(await readmeNow(), "");
+    const readme = `# App\n${"ä".repeat(65_000)}`;
+    assert.equal((await api("PATCH", path, { json: { readme } })).status, 200);
+    assert.equal((await api("PATCH", path, { json: { description: "The app" } })).status, 200);
+    assert.equal(await readmeNow(), readme);
+    const audit = await api("GET", "/audit?n=10");
+    assert.match(audit.text, /readmeLength/);
+    assert(!audit.text.includes("äää"));
+    assert.equal((await api("DELETE", path)).status, 202);
+    await registry.as(admin).pushImage("readme/app", "v2");
+    assert.equal(await readmeNow(), "");
+    assert.equal((await api("POST", `${path}/restore`)).status, 200);
+    assert.equal(await readmeNow(), readme);
+    assert.equal((await api("PATCH", path, { json: { readme: "" } })).status, 200);
+    assert.equal(await readmeNow(), "");
+  });
+
   const bodies: [string, unknown][] = [
     ["another visibility", { visibility: "secret" }],
     ["a visibility that is null", { visibility: null }],
     ["a long description", { description: "a".repeat(1001) }],
     ["a description that is a number", { description: 1 }],
+    ["a long README", { readme: "a".repeat(65_537) }],
     ["another field", { name: "search/three" }],
   ];
   for (const [what, json] of bodies) {

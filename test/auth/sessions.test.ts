@@ -1,9 +1,12 @@
 /** Sessions of browsers: where the cookie counts, where it does not, and what ends it. */
 import assert from "node:assert/strict";
 import test from "node:test";
+import { apiRoot } from "../../src/contract/operation.ts";
 import type { Answer } from "../support/answer.ts";
 import type { RequestOptions } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
+import { unknownDigest } from "../support/content.ts";
+import { operations } from "../support/contract.ts";
 
 const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
@@ -43,7 +46,7 @@ test("a session does what its account may, and no more", async () => {
   const shown = await browse(cookie, "GET", "/api/v1/session");
   assert.equal(shown.status, 200);
   assert.deepEqual(
-    { ...shown.json<object>(), endsAt: undefined },
+    { ...shown.json<object>(), endsAt: undefined, registry: undefined },
     {
       account: "anna",
       isOpen: false,
@@ -51,8 +54,11 @@ test("a session does what its account may, and no more", async () => {
       isToken: false,
       grants: [grants],
       endsAt: undefined,
+      registry: undefined,
     },
   );
+  const info = await browse(cookie, "GET", "/api/v1/info");
+  assert.deepEqual(shown.json<{ registry: object }>().registry, info.json());
   assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 200);
   assert.equal((await browse(cookie, "GET", "/api/v1/repositories/other/app")).status, 403);
   assert.equal((await browse(cookie, "GET", "/api/v1/accounts")).status, 403);
@@ -109,42 +115,51 @@ test("without a session, pages get no challenge that makes the browser ask by it
   assert.match(other.headers.get("WWW-Authenticate") ?? "", /^Basic /);
 });
 
-const changes: [method: string, path: string, json?: object][] = [
-  ["POST", "/api/v1/session", { account: "victim", password: "a password" }],
-  ["DELETE", "/api/v1/session"],
-  ["PUT", "/api/v1/account/password", { current: "a password", password: "another password" }],
-  ["PATCH", "/api/v1/repositories/team/app", { visibility: "public" }],
-  ["POST", "/api/v1/repositories/team/app/tags/v1/restore", {}],
-  ["DELETE", "/api/v1/repositories/team/app"],
-  ["POST", "/api/v1/accounts/victim/tokens", { description: "stolen" }],
-  ["PUT", "/api/v1/accounts/intruder", { grants: [] }],
-  ["DELETE", "/api/v1/accounts/victim"],
-  ["POST", "/api/v1/gc", {}],
-  ["POST", "/api/v1/keys/rotate", {}],
-  ["POST", "/api/v1/webhooks", { url: "https://evil.example/", events: ["manifest.push"] }],
-];
+const writes = operations.filter(({ method }) => method !== "GET");
 
-test("no change is made for a page of another site", async () => {
+/** A path of an operation, which would do something to what there is. */
+function pathOf(path: string): string {
+  const values: Record<string, string> = {
+    name: "team/app",
+    tag: "v1",
+    account: "victim",
+    digest: unknownDigest(),
+  };
+  return apiRoot + path.replace(/\{(\w+)\}/g, (_, parameter: string) => values[parameter] ?? "any");
+}
+
+test("no operation that writes is done for a page of another site, or for a form", async () => {
   await registry.account("victim", grants);
   const cookie = cookieOf(await signIn(admin.name, admin.password));
-  for (const [method, path, json] of changes) {
-    const body = json === undefined ? {} : { body: JSON.stringify(json) };
-    const foreign = { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" };
-    const port = { "Sec-Fetch-Site": "same-site", Origin: "http://127.0.0.1:1" };
+  const before = await registry.must(200, "GET", "/api/v1/repositories/team/app", { as: admin });
+  const foreign = { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" };
+  const port = { "Sec-Fetch-Site": "same-site", Origin: "http://127.0.0.1:1" };
+  assert(writes.length > 30, String(writes.length));
+  for (const { method, path, operation } of writes) {
+    const target = pathOf(path);
     for (const headers of [foreign, port, { ...port, "Sec-Fetch-Site": "same-origin" }]) {
-      const answer = await browse(cookie, method, path, { ...body, headers });
-      assert.equal(answer.status, 403, `${method} ${path}: ${answer.text}`);
-      assert.equal(answer.headers.get("Set-Cookie"), null);
+      for (const body of ["{}", undefined]) {
+        const answer = await browse(cookie, method, target, { headers, ...(body && { body }) });
+        assert.equal(answer.status, 403, `${method} ${path}: ${answer.text}`);
+        assert.equal(answer.headers.get("Set-Cookie"), null);
+      }
     }
+    // Signing in and out needs no session, so none is misused.
+    if (path === "/session") continue;
     // A form can send these types, and no other.
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"]) {
-      if (path === "/api/v1/session") continue;
-      const answer = await browse(cookie, method, path, { ...body, headers: { "Content-Type": type } });
+      const answer = await browse(cookie, method, target, { body: "{}", headers: { "Content-Type": type } });
       assert.equal(answer.status, 400, `${method} ${path} as ${type}: ${answer.text}`);
     }
+    // The same request of the registry's own page is let in, and refused for its field alone.
+    if (!("body" in operation) || operation.body === undefined) continue;
+    const own = await browse(cookie, method, target, { json: { unheardOf: true } });
+    assert.equal(own.status, 400, `${method} ${path}: ${own.text}`);
+    assert.match(own.text, /unheardOf/, `${method} ${path}`);
   }
-  const repository = await registry.must(200, "GET", "/api/v1/repositories/team/app", { as: admin });
-  assert.equal(repository.json<{ visibility: string }>().visibility, "private");
+  const after = await registry.must(200, "GET", "/api/v1/repositories/team/app", { as: admin });
+  assert.deepEqual(after.json(), before.json());
+  await registry.must(200, "GET", "/api/v1/accounts/victim", { as: admin });
 });
 
 const ends: Record<string, (name: string, password: string) => Promise<unknown>> = {
@@ -175,7 +190,19 @@ for (const [index, [what, end]] of Object.entries(ends).entries()) {
     const { cookie, password } = await newSession(name);
     assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 200);
     await end(name, password);
-    assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 401);
+    for (const [method, path] of [
+      ["GET", "/repositories/team/app"],
+      ["GET", "/search?q=app"],
+      ["PATCH", "/repositories/team/app"],
+      ["PUT", "/account/password"],
+      ["POST", `/accounts/${name}/tokens`],
+    ] as const) {
+      const answer = await browse(cookie, method, `/api/v1${path}`, method === "GET" ? {} : { json: {} });
+      // Everybody may search: whoever has no session finds what is public.
+      const expected = path.startsWith("/search") ? 200 : 401;
+      assert.equal(answer.status, expected, `${method} ${path}`);
+      assert(!answer.text.includes('team/app"'), answer.text);
+    }
     const json = (await browse(cookie, "GET", "/api/v1/session")).json<{ account: null }>();
     assert.equal(json.account, null);
   });

@@ -4,6 +4,10 @@
  * the markup for once.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import test, { describe } from "node:test";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import {
@@ -96,7 +100,22 @@ describe("hostile content", { skip: skipsBrowser }, async () => {
   await attach(client, name, subject, "application/vnd.in-toto+json", provenance);
   await attach(client, name, subject, "text/html", encode(everything));
   await client.must(200, "PATCH", `/api/v1/repositories/${name}`, {
-    json: { description: everything.slice(0, 1000) },
+    json: {
+      description: everything.slice(0, 1000),
+      readme: `# ${everything}\n\n${everything}\n\n- ${everything}`,
+    },
+  });
+  const signature = encode({
+    critical: { identity: { "docker-reference": everything }, image: { "docker-manifest-digest": link } },
+  });
+  await attach(client, name, subject, "application/vnd.dev.cosign.simplesigning.v1+json", signature);
+  await attach(client, name, subject, everything.slice(0, 100), encode(everything));
+  await pushChart();
+  await client.must(200, "PUT", `/api/v1/repositories/${name}/tags/v1/hold`, {
+    json: { reason: everything },
+  });
+  await client.must(200, "PUT", "/api/v1/policies", {
+    json: { rules: [{ repositories: ["**"], tags: { immutable: ["v1"] }, remove: { tags: ["*"] } }] },
   });
   const noted = await registry.generateToken("admin", { description: everything.slice(0, 200) });
   await until("it to be found", async () => {
@@ -107,6 +126,33 @@ describe("hostile content", { skip: skipsBrowser }, async () => {
     );
   });
 
+  /** A chart whose config, README and values attack. */
+  async function pushChart(): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "chart-"));
+    mkdirSync(join(folder, "web"));
+    writeFileSync(join(folder, "web", "README.md"), everything);
+    writeFileSync(join(folder, "web", "values.yaml"), everything);
+    const archive = execFileSync("tar", ["-czf", "-", "-C", folder, "web"]);
+    rmSync(folder, { recursive: true });
+    const one = { name: everything, version: everything, email: link, url: link, repository: link };
+    const chart = encode({
+      name: everything,
+      version: everything,
+      description: everything,
+      appVersion: everything,
+      home: link,
+      sources: [link],
+      keywords: [everything],
+      maintainers: [one],
+      dependencies: [one],
+    });
+    await Promise.all([chart, archive].map((blob) => client.pushBlob("hostile/chart", blob)));
+    const pushed = imageManifest(descriptorOf(chart, "application/vnd.cncf.helm.config.v1+json"), [
+      descriptorOf(archive, "application/vnd.cncf.helm.chart.content.v1.tar+gzip", { annotations: titled }),
+    ]);
+    await client.pushManifest("hostile/chart", "1.0.0", pushed);
+  }
+
   const screens = [
     "/",
     "/search?q=hostile",
@@ -114,6 +160,8 @@ describe("hostile content", { skip: skipsBrowser }, async () => {
     `/r/${name}`,
     `/r/${name}/-/readme`,
     `/r/${name}/-/history`,
+    `/r/${name}/-/rules`,
+    "/r/hostile/chart/-/tags/1.0.0",
     `/r/${name}/-/settings`,
     `/r/${name}/-/tags/v1`,
     "/usage",
@@ -127,7 +175,7 @@ describe("hostile content", { skip: skipsBrowser }, async () => {
       for (const path of screens) {
         await page.goto(path);
         await page.waitForLoadState("networkidle");
-        const show = page.getByRole("button", { name: "Show content" });
+        const show = page.getByRole("button", { name: /^Show (?:content|README)/ });
         for (let left = await show.count(); left > 0; left--) await show.first().click();
         await page.evaluate("for (const closed of document.querySelectorAll('details')) closed.open = true");
         await page.waitForLoadState("networkidle");

@@ -76,7 +76,7 @@ test("what was exported and imported elsewhere is the same: digests, tags, refer
   const tagged = await original.pushImage("team/index.json", "v1", [content(0)]);
   const { tags } = await json<{ tags: string[] }>(original, "restore", "team/index.json", tagged.digest);
   assert.deepEqual(tags, []);
-  const change = { visibility: "public", description: "The app" };
+  const change = { visibility: "public", description: "The app", readme: "# App\n\n* one\n" };
   await original.must(200, "PATCH", "/api/v1/repositories/team/app", { body: JSON.stringify(change) });
 
   const exported = await json<Exported>(original, "export", directory);
@@ -90,6 +90,8 @@ test("what was exported and imported elsewhere is the same: digests, tags, refer
     [original, restored].map((each) => json<View[]>(each, "repo", "list")),
   );
   assert.deepEqual(to?.map(view), from?.map(view));
+  const written = await restored.must(200, "GET", "/api/v1/repositories/team/app");
+  assert.equal(written.json<{ readme: string }>().readme, change.readme);
 });
 
 test("a second export fetches what is new and nothing else; a second import pushes nothing else", async () => {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
@@ -128,6 +129,11 @@ test("repositories are described, published and deleted; explain says who may wh
   assert.match(await done(["repo", "list", "--query", "the sh"]), /^shop\/app\s+public\s+0\s+The shop$/m);
   const nothing = await call(["repo", "list", "--query", "a thing"], environment);
   assert.deepEqual(nothing, { code: 0, stdout: "", stderr: 'no repositories match "a thing"\n' });
+  await json("repo", "readme", "shop/app", import.meta.filename);
+  assert.equal(
+    (await done(["repo", "readme", "shop/app"])).trim(),
+    readFileSync(import.meta.filename, "utf8").trim(),
+  );
   const shown = await done(["repo", "show", "shop/app"]);
   for (const line of [/^visibility: +public$/m, /^description: +The shop$/m, /^last used: +never$/m]) {
     assert.match(shown, line);

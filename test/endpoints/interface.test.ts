@@ -15,7 +15,7 @@ const policy =
   "base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 test("a browser gets the page for each screen, and may run only what comes with it", async () => {
-  for (const path of ["/", "/search", "/r/team/app", "/r/team/app/-/tags/v1", "/account"]) {
+  for (const path of ["/", "/search", "/r/team/app", "/r/team/app/-/tags/v1", "/account", "/waiting"]) {
     const answer = await registry.must(200, "GET", path, { headers: browser });
     assert.equal(answer.headers.get("Content-Type"), "text/html; charset=utf-8", path);
     assert.equal(answer.headers.get("Content-Security-Policy"), policy, path);

@@ -39,6 +39,8 @@ export type TimedRegistry = {
   crashUpload(session: string): Promise<void>;
   /** Ends the object that fetches a blob, `<repository>@<digest>`, with whatever is under way in it. */
   crashFetch(subject: string): Promise<void>;
+  /** How much memory for the parts of uploads and fetches the isolate has held at most, in bytes. */
+  bufferPeak(): Promise<number>;
   /** When the alarm of a repository's ledger comes, in milliseconds since 1970; `null` if it has none. */
   alarmAt(repository: string): Promise<number | null>;
   /** Lets a repository's ledger read its manifests again after this time, as after an upgrade. */
@@ -77,6 +79,7 @@ export async function startTimedRegistry(options: InstanceOptions = {}): Promise
     runAlarm,
     crashUpload: (session) => control(`crash/UPLOADS/${encodeURIComponent(registry.uploadObject(session))}`),
     crashFetch: (subject) => control(`crash/FETCHES/${encodeURIComponent(registry.uploadObject(subject))}`),
+    bufferPeak: () => control("buffers"),
     alarmAt: (repository) => control(`alarm-at/LEDGERS/${encodeURIComponent(repository)}`),
     rereadIn: (repository, milliseconds) =>
       control(`reread/${encodeURIComponent(repository)}/${milliseconds}`),

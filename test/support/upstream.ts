@@ -24,7 +24,7 @@ export class ScriptedUpstream {
   readonly #manifests = new Map<string, Manifest>();
   readonly #blobs = new Map<string, Uint8Array>();
   #scripts: { method: string; path: RegExp; times: number; script: Script }[] = [];
-  /** Sends blobs in pieces with this much time between them. */
+  /** Sends blobs in pieces with this much time between them; a change applies to those that it is sending. */
   pace: { bytes: number; ms: number } | undefined;
 
   /** Starts one that ends after the tests of the file. */
@@ -160,10 +160,11 @@ export class ScriptedUpstream {
 
   /** Sends bytes at the upstream's pace, and ends the answer. */
   async sendPieces(response: ServerResponse, bytes: Uint8Array): Promise<void> {
-    const { bytes: piece, ms } = this.pace ?? { bytes: bytes.byteLength, ms: 0 };
-    for (let at = 0; at < bytes.byteLength && !response.destroyed; at += piece) {
-      if (at > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+    for (let at = 0; at < bytes.byteLength && !response.destroyed; ) {
+      const { bytes: piece, ms } = this.pace ?? { bytes: bytes.byteLength, ms: 0 };
+      if (at > 0 && ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
       response.write(bytes.subarray(at, at + piece));
+      at += piece;
     }
     response.end();
   }

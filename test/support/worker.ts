@@ -4,6 +4,7 @@
  *
  * POST /.test/clock/<milliseconds> moves the clock forward; POST /.test/alarm/<binding>/<name> runs an alarm now;
  * POST /.test/alarm-at/LEDGERS/<name> answers when an alarm comes;
+ * POST /.test/buffers answers how much memory for parts the isolate has held at most;
  * POST /.test/crash/<binding>/<name> ends an `Upload` or `Fetch`, with whatever is under way in it;
  * POST /.test/reread/<name>/<milliseconds> lets a ledger read its manifests again in a while, as after an upgrade;
  * POST /.test/fault/<operation>/<before or after> makes the next such operation fail;
@@ -19,6 +20,7 @@ import { rereadJob } from "../../src/objects/ledger/reread.ts";
 import { Ledger as RealLedger } from "../../src/objects/ledger.ts";
 import { NameIndex as RealNameIndex } from "../../src/objects/name-index.ts";
 import { transaction } from "../../src/objects/sql.ts";
+import { partBufferPeak } from "../../src/objects/upload/part-buffers.ts";
 import { Upload as RealUpload } from "../../src/objects/upload.ts";
 import { Upstream as RealUpstream } from "../../src/objects/upstream.ts";
 import { WebhookQueue as RealWebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -136,6 +138,8 @@ export class WebhookQueue extends RealWebhookQueue {
 async function control(url: URL, env: Bindings, body: string): Promise<unknown> {
   const [, , action, subject = "", name = "", method = ""] = url.pathname.split("/").map(decodeURIComponent);
   switch (action) {
+    case "buffers":
+      return partBufferPeak();
     case "clock":
       return moveClock(Number(subject));
     case "fault":

@@ -17,6 +17,8 @@ import {
 const config = describe(content(50), configType);
 const empty = describe(encode("{}"), "application/vnd.oci.empty.v1+json");
 const layer = (mediaType = layerType, more: object = {}) => describe(content(1000), mediaType, more);
+const statement = (predicateType: string) =>
+  layer("application/vnd.in-toto+json", { annotations: { "in-toto.io/predicate-type": predicateType } });
 
 type Case = { does: string; manifest: Uint8Array; mediaType?: string; kind: ContentKind };
 
@@ -70,8 +72,13 @@ const cases: Case[] = [
   { does: "a bundle that does not say more", manifest: bundle(), kind: "signature" },
   {
     does: "an attestation of cosign 3",
-    manifest: bundle("https://slsa.dev/provenance/v1"),
+    manifest: bundle("https://example.org/review/v1"),
     kind: "attestation",
+  },
+  {
+    does: "provenance that cosign 3 attests",
+    manifest: bundle("https://slsa.dev/provenance/v1"),
+    kind: "provenance",
   },
   { does: "an SBOM that cosign 3 attests", manifest: bundle("https://spdx.dev/Document"), kind: "sbom" },
   {
@@ -82,7 +89,7 @@ const cases: Case[] = [
     kind: "signature",
   },
   {
-    does: "attestations of BuildKit",
+    does: "statements that do not say what they are about",
     manifest: imageManifest(config, [
       layer("application/vnd.in-toto+json"),
       layer("application/vnd.in-toto+json"),
@@ -90,9 +97,36 @@ const cases: Case[] = [
     kind: "attestation",
   },
   {
+    does: "the SBOM and the provenance that BuildKit makes",
+    manifest: imageManifest(config, [
+      statement("https://spdx.dev/Document"),
+      statement("https://slsa.dev/provenance/v0.2"),
+    ]),
+    kind: "attestation",
+  },
+  {
+    does: "the provenance alone that BuildKit makes",
+    manifest: imageManifest(config, [statement("https://slsa.dev/provenance/v1")]),
+    kind: "provenance",
+  },
+  {
+    does: "an SBOM alone that BuildKit makes",
+    manifest: imageManifest(config, [statement("https://spdx.dev/Document")]),
+    kind: "sbom",
+  },
+  {
     does: "an attestation of cosign 2",
     manifest: imageManifest(config, [layer("application/vnd.dsse.envelope.v1+json")]),
     kind: "attestation",
+  },
+  {
+    does: "provenance that cosign 2 attests",
+    manifest: imageManifest(config, [
+      layer("application/vnd.dsse.envelope.v1+json", {
+        annotations: { predicateType: "https://slsa.dev/provenance/v0.2" },
+      }),
+    ]),
+    kind: "provenance",
   },
   {
     does: "an SBOM that cosign attached",

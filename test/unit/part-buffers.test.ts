@@ -6,6 +6,7 @@ import {
   takeBuffer,
   takeSpareBuffer,
 } from "../../src/objects/upload/part-buffers.ts";
+import { PartWriter } from "../../src/objects/upload/part-writer.ts";
 import { mebibyte } from "../../src/units.ts";
 
 const size = 30 * mebibyte;
@@ -67,5 +68,12 @@ test("an upload that is stopped while it waits takes nothing", async () => {
     }),
   );
   for (const buffer of buffers) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 0);
+});
+
+test("a writer that cannot read what earlier requests left gives its buffer back", async () => {
+  const part = await take();
+  const readTail = () => assert.fail("the rows cannot be read");
+  assert.throws(() => new PartWriter({ part, budgetBytes: none, readTail, storePart: async () => {} }));
   assert.equal(partBufferBytes(), 0);
 });

@@ -388,6 +388,29 @@ test("a tag that a newer one pushes out is announced a day before it goes, too, 
   assert.equal((events[2]?.timeMs ?? 0) - (events[0]?.timeMs ?? 0), day);
 });
 
+test("an explanation is kept for seconds, and made again after any change", (t) => {
+  const { image, explanations, retention, held, policies, change, clock, put } = ledger({ remove: all });
+  image("a");
+  image("b");
+  const decisions = t.mock.method(retention, "verdicts");
+  const goes = (tag: string) => explanations.verdict(policies.policy, tagNamed(tag))?.stays === false;
+  for (let asked = 0; asked < 5; asked++) assert(goes("a"));
+  assert.equal(explanations.verdict(policies.policy, tagNamed("none")), undefined);
+  assert.equal(decisions.mock.callCount(), 1);
+  change((tx) => held.hold(tx, tagNamed("a"), "", "me"));
+  assert(!goes("a") && goes("b"));
+  assert.equal(decisions.mock.callCount(), 2);
+  put({ remove: { tags: ["b"] }, tags: { allow: ["b"] } });
+  assert(goes("b"));
+  assert.deepEqual(explanations.refusedTags(policies.policy), ["a"]);
+  image("b");
+  assert(goes("b") && goes("b"));
+  assert.equal(decisions.mock.callCount(), 4);
+  clock.nowMs += 10_000;
+  assert(goes("b"));
+  assert.equal(decisions.mock.callCount(), 5);
+});
+
 group("a run waits to be confirmed", () => {
   const many = (count: number) => Array.from({ length: count }, (_, at) => `t${String(at).padStart(3, "0")}`);
 

@@ -1,9 +1,15 @@
 /** Who may pull through a cache, under which name, and what callers without a right learn and cause. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { contract } from "../../src/contract/contract.ts";
+import type { Endpoint } from "../../src/contract/operation.ts";
 import { imageManifestType } from "../../src/oci/media-type.ts";
+import { call } from "../cli/command-line.ts";
+import type { Credential } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { content, digestOf } from "../support/content.ts";
+import { until } from "../support/registry.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
@@ -53,12 +59,69 @@ async function assertNothing(): Promise<void> {
   await registry.must(404, "GET", `/v2/other/app/blobs/${digest}`, { as: admin });
   const listed = await registry.must(200, "GET", "/api/v1/repositories?query=alpine", { as: other });
   assert.deepEqual(listed.json(), { repositories: [] });
+  await assertNotFound(other);
+  await assertNotFound(undefined);
+  await assertNotManaged();
+  await assertNotExported();
   assert.equal(upstream.seen.length, 0);
+}
+
+/** Asserts that the search finds nothing, by name, tag and digest. */
+async function assertNotFound(as: Credential | undefined): Promise<void> {
+  for (const text of ["alpine", "alpine:v1", "hub", image.digest, digest]) {
+    const found = await registry.must(200, "GET", `/api/v1/search?q=${encodeURIComponent(text)}`, { as });
+    assert.deepEqual(found.json(), { repositories: [], tags: [] });
+  }
+}
+
+/** Asserts that no operation of the management API about a repository or an upstream answers: events, contents, lists. */
+async function assertNotManaged(): Promise<void> {
+  const named = { name: "hub/library/alpine", upstream: "hub", tag: "v1", reference: "v1" };
+  let calls = 0;
+  for (const endpoints of Object.values(contract))
+    for (const [path, endpoint] of Object.entries<Endpoint>(endpoints)) {
+      if (endpoint.GET === undefined || !/\{(name|upstream)\}|^\/(webhooks|audit|usage|deleted)$/.test(path))
+        continue;
+      const filled = path.replace(
+        /\{(\w+)\}/g,
+        (_, key) => ({ ...named, digest: image.digest })[key as "name"],
+      );
+      for (const [as, status] of [
+        [other, 403],
+        [pusher, 403],
+        [undefined, 401],
+      ] as const) {
+        // Who may push learns what was deleted, and nothing was.
+        if (as === pusher && path.endsWith("/deleted")) continue;
+        await registry.must(status, "GET", `/api/v1${filled}`, { as });
+      }
+      calls++;
+    }
+  assert(calls > 10, "the contract has such operations");
+}
+
+/** Asserts that an export by a caller without the right has nothing of the cache. */
+async function assertNotExported(): Promise<void> {
+  const directory = temporaryData();
+  const environment = {
+    STOWAGE_URL: registry.url,
+    STOWAGE_USER: other.name,
+    STOWAGE_PASSWORD: other.password,
+  };
+  const exported = await call(["export", directory, "--json"], environment);
+  assert.equal(exported.code, 0, exported.stderr);
+  assert.equal(JSON.parse(exported.stdout).repositories, 0);
+  const named = await call(["export", directory, "--repository", "hub/library/alpine"], environment);
+  assert.notEqual(named.code, 0);
 }
 
 test("callers without a right get nothing before and after it is cached, and cause no question", async () => {
   await assertNothing();
   for (const path of paths) await registry.must(200, "GET", `/v2/hub/library/alpine/${path}`, { as: puller });
+  await until("the search to have it", async () => {
+    const found = await registry.must(200, "GET", "/api/v1/search?q=alpine:v1", { as: puller });
+    return found.json<{ tags: unknown[] }>().tags.length === 1;
+  });
   await assertNothing();
 });
 
@@ -157,6 +220,14 @@ test("repositories that were pushed before stay as they are, and take no more pu
   assert.equal(upstream.seen.length, 0);
   const checked = await registry.must(200, "GET", "/api/v1/upstreams/later", { as: admin });
   assert.deepEqual(checked.json<{ reserved: string[] }>().reserved, [name]);
+  // Everybody learns the id, and only the log the name.
+  await until("what the isolate knows of it", async () => {
+    const { bytes } = await registry.must(200, "GET", "/healthz");
+    const text = new TextDecoder().decode(bytes);
+    assert(!text.includes(name), text);
+    return text.includes('"reserved":["later"]');
+  });
+  await until("the log", async () => registry.log.includes(`"repositories":["${name}"]`));
   const token = await registry.bearer(`repository:${name}:pull`);
   await registry.must(200, "GET", `/v2/${name}/manifests/v1`, { as: token });
 });

@@ -7,10 +7,10 @@ import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { digestOf, mebibyte } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { startTimedRegistry } from "../support/timed-registry.ts";
-import { ScriptedUpstream } from "../support/upstream.ts";
+import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
-const { registry, crashFetch, runAlarm } = await startTimedRegistry({
+const { registry, crashFetch, runAlarm, bufferPeak } = await startTimedRegistry({
   vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
 });
 
@@ -35,15 +35,27 @@ async function open(path: string): Promise<IncomingMessage> {
   return response;
 }
 
-async function read(response: IncomingMessage, atMost = Number.POSITIVE_INFINITY): Promise<Uint8Array> {
+/** Reads at least so many bytes, or all; then the connection ends, unless it is to be read on. */
+async function read(
+  response: IncomingMessage,
+  atLeast = Number.POSITIVE_INFINITY,
+  destroyOnReturn = true,
+): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;
-  for await (const piece of response) {
+  for await (const piece of response.iterator({ destroyOnReturn })) {
     pieces.push(piece);
     length += piece.length;
-    if (length >= atMost) break;
+    if (length >= atLeast) break;
   }
   return Buffer.concat(pieces);
+}
+
+/** The same bytes but for one. */
+function changed(bytes: Uint8Array, at: number): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  copy[at] = ~(copy[at] ?? 0);
+  return copy;
 }
 
 /** Asserts that the blob is here, whole and once, although the upstream has it no more. */
@@ -131,6 +143,34 @@ test("fifty clients at once, of which some wait for the end, cause one fetch", a
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
 
+test("many fetches at once with clients that read nothing yet keep within the memory for them", async () => {
+  const blobs = Array.from({ length: 5 }, () => newBlob(12 * mebibyte));
+  const waiting = await Promise.all(blobs.flatMap(({ path }) => [open(path), open(path)]));
+  const fast = await Promise.all(blobs.map(({ path }) => registry.must(200, "GET", path)));
+  assert.deepEqual(
+    fast.map(({ bytes }) => digestOf(bytes)),
+    blobs.map(({ digest }) => digest),
+  );
+  for (const [index, client] of waiting.entries())
+    assert.equal(digestOf(await read(client)), blobs[Math.floor(index / 2)]?.digest);
+  const peak = await bufferPeak();
+  assert(peak > 0 && peak <= 64 * mebibyte, `${peak} bytes`);
+});
+
+test("bytes of another digest break off before the last one", async () => {
+  const { bytes, digest, path } = newBlob(12 * mebibyte);
+  upstream.pace = { bytes: mebibyte, ms: 20 };
+  const wrong = changed(bytes, 1000);
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.writeHead(200, { "Content-Length": wrong.byteLength });
+    await upstream.sendPieces(response, wrong);
+  });
+  const client = await open(path);
+  assert.equal(client.headers["content-length"], String(bytes.byteLength));
+  await assert.rejects(read(client), /aborted|ECONNRESET/);
+  assert.equal(await isLinked(path), false);
+});
+
 test("a blob that another repository of the upstream has is linked, after the upstream was asked", async () => {
   const { bytes, digest, path } = newBlob(6 * mebibyte);
   await registry.must(200, "GET", path);
@@ -151,6 +191,45 @@ test("what was pushed here is fetched, whatever the upstream says of its digest"
   assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
+
+if (bucketUnderTest.kind === "r2") {
+  /** A pull of which a part has come that is no more in memory, while the rest takes more than five seconds. */
+  async function partlyPulled(path: string): Promise<{ rest: Promise<Uint8Array>; begun: Uint8Array }> {
+    upstream.pace = { bytes: 2 * mebibyte, ms: 300 };
+    const first = await open(path);
+    const begun = await read(first, 14 * mebibyte, false);
+    return { rest: read(first), begun };
+  }
+
+  test("a late client gets what it missed from the upstream, twice a blob at most, and then reads along", async () => {
+    const { bytes, path, digest } = newBlob(64 * mebibyte);
+    const { rest, begun } = await partlyPulled(path);
+    upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, bytes), 2);
+    const late = [await open(path), await open(path), await open(path)];
+    const missed = await Promise.all(late.slice(0, 2).map((client) => read(client, 8 * mebibyte, false)));
+    for (const part of missed) assert(part.byteLength < 32 * mebibyte);
+    upstream.pace = undefined;
+    const ends = await Promise.all(late.map((client) => read(client)));
+    const whole = ends.map((part, index) => digestOf(Buffer.concat([missed[index] ?? Buffer.of(), part])));
+    assert.deepEqual(whole, [digest, digest, digest]);
+    assert.equal(digestOf(Buffer.concat([begun, await rest])), digest);
+    assert.equal(upstream.count("GET", /blobs/), 3);
+    await assertKept(path, digest);
+  });
+
+  test("its connection breaks if that was something else", async () => {
+    const { bytes, path, digest } = newBlob(64 * mebibyte);
+    const { rest, begun } = await partlyPulled(path);
+    const wrong = changed(bytes, 1000);
+    upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, wrong));
+    const late = await open(path);
+    await read(late, 8 * mebibyte, false);
+    upstream.pace = undefined;
+    await assert.rejects(read(late), /aborted|ECONNRESET/);
+    assert.equal(digestOf(Buffer.concat([begun, await rest])), digest);
+    await assertKept(path, digest);
+  });
+}
 
 if (bucketUnderTest.kind === "disk") {
   test("a late client is not kept waiting for the end", async () => {

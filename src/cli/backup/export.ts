@@ -80,7 +80,8 @@ class RepositoryExport {
     const manifests = await this.#fetchManifests(listed);
     await this.#fetchBlobs(await this.#blobsOf(manifests));
     // Last, so that everything that the index names exists.
-    await this.#layout.writeIndex({ manifests, visibility, description });
+    const { readme } = await this.#call.api.send("GET", "/repositories/{name}", { params: { name } });
+    await this.#layout.writeIndex({ manifests, visibility, description, readme });
     this.#report.manifests += manifests.length;
   }
 

@@ -68,7 +68,7 @@ class RepositoryImport {
 
   async run(): Promise<void> {
     const { api, progress } = this.#call;
-    const { manifests, visibility, description } = await this.#layout.readIndex();
+    const { manifests, visibility, description, readme } = await this.#layout.readIndex();
     this.#manifests = new Map(manifests.map((each) => [each.digest, each]));
     const params = { name: this.#name };
     const present = await unlessUnknown(
@@ -88,9 +88,10 @@ class RepositoryImport {
         `the layout's visibility is ${quote(visibility)}, but must be public or private`,
       );
     }
-    if (visibility !== "private" || description !== "") {
+    if (visibility !== "private" || description !== "" || readme !== "") {
+      const written = readme === "" ? {} : { readme };
       await retry(() =>
-        api.send("PATCH", "/repositories/{name}", { params, body: { visibility, description } }),
+        api.send("PATCH", "/repositories/{name}", { params, body: { visibility, description, ...written } }),
       );
     }
   }

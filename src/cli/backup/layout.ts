@@ -27,6 +27,7 @@ import { CommandError } from "../errors.ts";
 const refNameKey = "org.opencontainers.image.ref.name";
 const descriptionKey = "org.opencontainers.image.description";
 const visibilityKey = "dev.stowage.visibility";
+const readmeKey = "dev.stowage.readme";
 
 /** A manifest of the layout, and the tags that point at it. */
 export type LayoutManifest = {
@@ -38,7 +39,12 @@ export type LayoutManifest = {
 };
 
 /** The contents of `index.json`. */
-export type LayoutIndex = { manifests: LayoutManifest[]; visibility: string; description: string };
+export type LayoutIndex = {
+  manifests: LayoutManifest[];
+  visibility: string;
+  description: string;
+  readme: string;
+};
 
 type Descriptor = {
   digest: string;
@@ -136,13 +142,16 @@ export class Layout {
       if (tag !== undefined) known.tags.push(tag);
       manifests.set(digest, known);
     }
-    const { [visibilityKey]: visibility = "private", [descriptionKey]: description = "" } =
-      index.annotations ?? {};
-    return { manifests: [...manifests.values()], visibility, description };
+    const {
+      [visibilityKey]: visibility = "private",
+      [descriptionKey]: description = "",
+      [readmeKey]: readme = "",
+    } = index.annotations ?? {};
+    return { manifests: [...manifests.values()], visibility, description, readme };
   }
 
   /** Writes `oci-layout` and `index.json`: a descriptor for each tag, and for each manifest without one. */
-  async writeIndex({ manifests, visibility, description }: LayoutIndex): Promise<void> {
+  async writeIndex({ manifests, visibility, description, readme }: LayoutIndex): Promise<void> {
     const descriptors = manifests.flatMap(({ tags, ...descriptor }): Descriptor[] => {
       if (tags.length === 0) return [descriptor];
       return tags.map((tag) => ({ ...descriptor, annotations: { [refNameKey]: tag } }));
@@ -150,6 +159,7 @@ export class Layout {
     const annotations = {
       ...(visibility === "private" ? {} : { [visibilityKey]: visibility }),
       ...(description === "" ? {} : { [descriptionKey]: description }),
+      ...(readme === "" ? {} : { [readmeKey]: readme }),
     };
     const index = {
       schemaVersion: 2,

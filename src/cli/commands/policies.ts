@@ -1,13 +1,12 @@
 /** `policy …`, `tag keep`, `tag unkeep` */
-import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import type { TriedRepository, Verdict } from "../../contract/policies.ts";
 import type { SentDocument } from "../../contract/policy-document.ts";
 import { parseTag } from "../../oci/reference.ts";
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { quote, repositoryName } from "../format.ts";
+import { readInput } from "../input.ts";
 
 const named = (repository: string, tag: string) => {
   if (parseTag(tag) === undefined) throw new UsageError(`${quote(tag)} is no tag`);
@@ -144,7 +143,7 @@ export const policyCommands: Command[] = [
 /** Reads a document: YAML, of which JSON is a part. A list alone is the list of rules. */
 async function readDocument(file: string, stdin: Readable): Promise<SentDocument> {
   const { parse } = await import("yaml");
-  const given = file === "-" ? await text(stdin) : await readText(file);
+  const given = await readInput(file, stdin);
   let document: unknown;
   try {
     document = parse(given);
@@ -156,14 +155,6 @@ async function readDocument(file: string, stdin: Readable): Promise<SentDocument
   if (Array.isArray(document)) return { rules: document };
   if (typeof document === "object" && document !== null) return document as SentDocument;
   throw new CommandError(`${file} has no rules`);
-}
-
-async function readText(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new CommandError(`${file} cannot be read: ${(error as Error).message}`);
-  }
 }
 
 async function toYaml(value: object): Promise<string> {

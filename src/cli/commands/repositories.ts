@@ -2,6 +2,7 @@
 import { type Command, exitCodes, type Invocation } from "../command.ts";
 import { UsageError } from "../errors.ts";
 import { quote, repositoryName } from "../format.ts";
+import { readInput } from "../input.ts";
 import { formatBytes } from "../progress.ts";
 
 const path = "/repositories/{name}";
@@ -79,6 +80,25 @@ export const repositoryCommands: Command[] = [
     flags: [],
     summary: "says what a repository is",
     run: (call) => change(call, { description: call.args[1] ?? "" }),
+  },
+  {
+    name: "repo readme",
+    arguments: ["REPOSITORY", "FILE"],
+    isLastOptional: true,
+    flags: [],
+    summary: "shows the README of a repository, or replaces it",
+    details: "FILE has Markdown, or is - for stdin; an empty one removes the README.",
+    run: async ({ api, output, stdin, args: [name = "", file] }) => {
+      if (file === undefined) {
+        const { readme } = await api.send("GET", path, named(name));
+        output.text(readme, { readme });
+        return exitCodes.done;
+      }
+      const readme = await readInput(file, stdin);
+      const repository = await api.send("PATCH", path, { ...named(name), body: { readme } });
+      output.done(`the README of ${name} is ${readme === "" ? "removed" : "written"}`, repository);
+      return exitCodes.done;
+    },
   },
   {
     name: "repo delete",

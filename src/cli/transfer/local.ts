@@ -155,8 +155,8 @@ export async function layoutDestination(directory: string): Promise<Destination>
       manifests.set(digest, { digest, mediaType, size, ...type, tags: [...known, ...tags] });
     },
     finish: async () => {
-      const { visibility = "private", description = "" } = before ?? {};
-      await layout.writeIndex({ manifests: [...manifests.values()], visibility, description });
+      const { visibility = "private", description = "", readme = "" } = before ?? {};
+      await layout.writeIndex({ manifests: [...manifests.values()], visibility, description, readme });
     },
   };
 }

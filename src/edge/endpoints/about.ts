@@ -5,6 +5,7 @@
  */
 import { errorCatalogue } from "../../oci/errors.ts";
 import { checkHealth, findLaterData } from "../../registry/monitoring.ts";
+import { reservedIds } from "../../registry/upstreams/reserved.ts";
 import { version } from "../../version.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
@@ -32,13 +33,17 @@ export async function root(context: Pick<Context, "request">): Promise<Answer> {
 
 /**
  * Confirms that the Worker runs, and which release. It says as well whether that can read the data: this is no reason
- * for another status than 200, as starting it again would not help.
+ * for another status than 200, as starting it again would not help. And it names the upstreams under whose id something
+ * was pushed; not what, as everybody may ask.
  */
 export async function healthz({ registry }: Pick<Context, "registry">): Promise<Answer> {
   const laterData = await findLaterData(registry);
-  if (laterData.length === 0) return jsonReply({ status: "ok", version });
-  const { message } = errorCatalogue.LATER_DATA;
-  return jsonReply({ status: "ok", version, warning: message, laterData });
+  const reserved = reservedIds(registry);
+  const found = {
+    ...(laterData.length === 0 ? {} : { warning: errorCatalogue.LATER_DATA.message, laterData }),
+    ...(reserved.length === 0 ? {} : { reserved }),
+  };
+  return jsonReply({ status: "ok", version, ...found });
 }
 
 /** Reports for each dependency whether it answers and how long that takes; 503 if one does not. */

@@ -1,4 +1,7 @@
-/** The Worker as one module, the way `wrangler deploy` would upload it. */
+/**
+ * The Worker as one module, the way `wrangler deploy` would upload it, but with the names and lines of its sources, so
+ * that an error on one machine says where it was.
+ */
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 import { buildInterface } from "../interface.ts";
@@ -14,7 +17,7 @@ export const projectDirectory = join(import.meta.dirname, "..", "..", "..");
 
 const bundles = new Map<string, Promise<string>>();
 
-async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
+async function bundle(entry: string, plugins: Plugin[], minify: boolean): Promise<string> {
   // It is a development dependency, and a server that has been built runs without it.
   const { build } = await import("esbuild");
   await buildInterface();
@@ -28,6 +31,7 @@ async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
     legalComments: "none",
     logLevel: "silent",
     mainFields: ["workerd", "worker", "module", "main"],
+    minify,
     plugins,
     target: "es2024",
     write: false,
@@ -43,13 +47,16 @@ async function bundle(entry: string, plugins: Plugin[]): Promise<string> {
  * @param options.entry the module that exports the Worker and its Durable Objects (src/worker.ts);
  *   tests pass one that wraps it
  * @param options.plugins change sources while bundling; such bundles are not cached
+ * @param options.minify makes it as small as what is deployed; not cached either
  * @returns the source of an ES module
  * @throws esbuild's BuildFailure, whose message lists what is wrong in the source
  */
-export function buildWorker(options: { entry?: string; plugins?: Plugin[] } = {}): Promise<string> {
-  const { entry = "src/worker.ts", plugins } = options;
-  if (plugins !== undefined) return bundle(entry, plugins);
-  const built = bundles.get(entry) ?? bundle(entry, []);
+export function buildWorker(
+  options: { entry?: string; plugins?: Plugin[]; minify?: boolean } = {},
+): Promise<string> {
+  const { entry = "src/worker.ts", plugins, minify } = options;
+  if (plugins !== undefined || minify !== undefined) return bundle(entry, plugins ?? [], minify === true);
+  const built = bundles.get(entry) ?? bundle(entry, [], false);
   bundles.set(entry, built);
   return built;
 }

@@ -26,7 +26,7 @@ export function writeTombstone(
   const dueAt = clock.now() + delayMs;
   const deletion = { digest, reason, sizeBytes: sizeBytes ?? null, dueAt };
   store.scheduleDeletion(tx, key, { ...deletion, state: "tombstone" });
-  store.clearReadFailures(tx, key);
+  store.forgetBytes(tx, key);
 }
 
 /** Gives up digests without holders. Until then, their bytes can still be leased. */

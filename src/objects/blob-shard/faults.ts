@@ -8,7 +8,8 @@
 import type { Digest } from "../../oci/reference.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { DueRow } from "../due.ts";
-import { canReadOthers, faultOf } from "../scrub/verify.ts";
+import { canReadOthers, faultOf, faultOfSegment, inspect, segmentCount } from "../scrub/verify.ts";
+import type { Tx } from "../sql.ts";
 import type { ShardParts } from "./parts.ts";
 
 /** The job of the `due` table that tries again to read a digest. */
@@ -22,22 +23,54 @@ const spanNeededMs = 3_600_000;
 const bytesAtOnce = 256 * 1024 * 1024;
 
 /**
- * Reads the bytes of a digest and records their fault. Returns it in words; `undefined` if there is none, or if the
- * digest has other bytes by now. Never throws.
+ * Reads all bytes of a digest and records their fault, or if they are good, the hashes of their segments. Returns the
+ * fault in words; `undefined` if there is none, or if the digest has other bytes by now. Never throws.
  */
 export async function examine(shard: ShardParts, blob: BlobLocation): Promise<string | undefined> {
-  const { store, bucket, due, transaction } = shard;
-  let fault: string | undefined;
   try {
-    fault = await faultOf(bucket, blob);
+    const inspected = await inspect(shard.bucket, blob);
+    return note(shard, blob, inspected.fault, (tx) => {
+      if (inspected.fault === undefined && inspected.segments !== undefined)
+        shard.store.setSegments(tx, blob.key, inspected.segments);
+    });
   } catch (error) {
     return noteUnreadable(shard, blob, error);
   }
+}
+
+/**
+ * Reads one segment of a digest's bytes, of which all before it are good, and records their fault, or with the last one
+ * that there is none. Returns as {@link examine} does.
+ */
+export async function examineSegment(
+  shard: ShardParts,
+  blob: BlobLocation,
+  segments: Uint8Array,
+  index: number,
+): Promise<string | undefined> {
+  try {
+    const fault = await faultOfSegment(shard.bucket, blob, segments, index);
+    const isDecided = fault !== undefined || index === segmentCount(blob) - 1;
+    return isDecided ? note(shard, blob, fault) : undefined;
+  } catch (error) {
+    return noteUnreadable(shard, blob, error);
+  }
+}
+
+/** Records what reading found, and does what else there is to do if the digest has these bytes still. */
+function note(
+  shard: ShardParts,
+  blob: BlobLocation,
+  fault: string | undefined,
+  andThen: (tx: Tx) => void = () => {},
+): string | undefined {
+  const { store, due, transaction } = shard;
   return transaction((tx) => {
     if (!isCurrent(shard, blob)) return undefined;
     store.setFault(tx, blob.digest, fault === undefined ? undefined : "wrong");
     store.clearReadFailures(tx, blob.key);
     due.clear(tx, readAgainJob, blob.digest);
+    andThen(tx);
     return fault;
   });
 }

@@ -62,6 +62,11 @@ const dueByThemselves = `
   DELETE FROM due WHERE kind IN ('holder', 'doom', 'delete', 'forget');
 `;
 
+/** The hashes of the segments of large blobs, one after the other, by their keys. */
+const segments = `
+  CREATE TABLE segments (key TEXT PRIMARY KEY, hashes BLOB NOT NULL) WITHOUT ROWID;
+`;
+
 /** The tables of a shard. */
 export const shardSchema: Schema = [
   tables + DueTable.schema,
@@ -71,6 +76,7 @@ export const shardSchema: Schema = [
   droppedHolders,
   dueByThemselves,
   DueTable.dropIndex,
+  { compatible: segments },
 ];
 
 /** The jobs of a shard whose rows say themselves when they are due. */

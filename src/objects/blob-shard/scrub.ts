@@ -6,38 +6,67 @@ import type { RepositoryName } from "../../oci/reference.ts";
 import { emptyReport, type ScrubReport, type ScrubStep } from "../../rpc/scrub-report.ts";
 import { repositoryStub } from "../../rpc/stubs.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { examine } from "./faults.ts";
+import { segmentBytes } from "../running-hash.ts";
+import { areSegmentsOf, segmentCount } from "../scrub/verify.ts";
+import { examine, examineSegment } from "./faults.ts";
 import { askUnasked } from "./holders.ts";
 import type { ShardParts } from "./parts.ts";
 
 /** A piece of a scrub is over after this many digests, or bytes. */
 const maxDigests = 32;
-const maxBytes = 256 * 1024 * 1024;
+const maxBytes = segmentBytes;
 
 /** The most holders of a digest that are asked. */
 const maxHolders = 1000;
 
-/** Checks the digests after one. It decides nothing: if a holder seems wrong, its ledger is asked. */
+/**
+ * Where a piece begins: after a digest, or within a large one, at a segment whose number follows this character. Digests
+ * and cursors of the API have no such character.
+ */
+const within = "@";
+
+/**
+ * Checks the digests after one, or goes on within one. It decides nothing: if a holder seems wrong, its ledger is asked.
+ */
 export async function scrubDigests(shard: ShardParts, after: string): Promise<ScrubStep> {
   const report = emptyReport();
-  const blobs = shard.store.page(after, maxDigests);
-  let next = blobs.length === maxDigests ? blobs.at(-1)?.digest : undefined;
-  for (const blob of blobs) {
-    await scrubDigest(shard, blob, report);
-    if (report.checked.bytes < maxBytes || blob.digest === blobs.at(-1)?.digest) continue;
-    next = blob.digest;
-    break;
+  const [last = "", segment] = after.split(within);
+  const begun = segment === undefined ? undefined : shard.store.blob(last);
+  const page = shard.store.page(last, maxDigests);
+  let first = begun === undefined ? 0 : Number(segment);
+  for (const blob of begun === undefined ? page : [begun, ...page]) {
+    const leftAt = await scrubDigest(shard, blob, first, report);
+    first = 0;
+    if (leftAt !== undefined) return { report, next: `${blob.digest}${within}${leftAt}` };
+    const isLast = page.length < maxDigests && blob.digest === (page.at(-1) ?? begun)?.digest;
+    if (report.checked.bytes >= maxBytes && !isLast) return { report, next: blob.digest };
   }
-  return { report, next };
+  return { report, next: page.length === maxDigests ? page.at(-1)?.digest : undefined };
 }
 
-async function scrubDigest(shard: ShardParts, blob: BlobLocation, report: ScrubReport): Promise<void> {
+/** Checks a digest, or segments of it from one on. Returns where to go on in it; `undefined` if it is done. */
+async function scrubDigest(
+  shard: ShardParts,
+  blob: BlobLocation,
+  first: number,
+  report: ScrubReport,
+): Promise<number | undefined> {
   const { store } = shard;
-  const fault = await examine(shard, blob);
+  const segments = store.segments(blob.key);
+  let fault: string | undefined;
+  if (segments === undefined || !areSegmentsOf(blob, segments)) {
+    fault = await examine(shard, blob);
+    report.checked.bytes += blob.sizeBytes;
+  } else {
+    for (let index = first; index < segmentCount(blob) && fault === undefined; index++) {
+      if (report.checked.bytes >= maxBytes) return index;
+      fault = await examineSegment(shard, blob, segments, index);
+      report.checked.bytes += Math.min(segmentBytes, blob.sizeBytes - index * segmentBytes);
+    }
+  }
   // If the digest got other bytes or went away meanwhile, there is nothing to report.
-  if (store.blob(blob.digest)?.key !== blob.key) return;
+  if (store.blob(blob.digest)?.key !== blob.key) return undefined;
   report.checked.blobs++;
-  report.checked.bytes += blob.sizeBytes;
   if (fault !== undefined) {
     report.problems.push({ what: "blob bytes", digest: blob.digest, key: blob.key, detail: fault });
   }
@@ -48,6 +77,7 @@ async function scrubDigest(shard: ShardParts, blob: BlobLocation, report: ScrubR
       report.unchecked.push({ what: "holder", repository, digest: blob.digest, detail: String(error) });
     }
   }
+  return undefined;
 }
 
 async function scrubHolder(

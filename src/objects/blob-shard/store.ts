@@ -90,6 +90,23 @@ export class ShardStore {
     );
   }
 
+  /** The hashes of the segments of a blob, by its key; `undefined` if there is one segment, or nobody hashed them. */
+  segments(key: string): Uint8Array | undefined {
+    const query = "SELECT hashes FROM segments WHERE key = ?";
+    const row = firstRow<{ hashes: ArrayBuffer }>(this.#sql, query, key);
+    return row && new Uint8Array(row.hashes);
+  }
+
+  setSegments(tx: Tx, key: string, hashes: Uint8Array): void {
+    tx.write("INSERT OR REPLACE INTO segments (key, hashes) VALUES (?, ?)", key, hashes);
+  }
+
+  /** Forgets what is known of bytes that are going to be deleted. */
+  forgetBytes(tx: Tx, key: string): void {
+    this.clearReadFailures(tx, key);
+    tx.write("DELETE FROM segments WHERE key = ?", key);
+  }
+
   /** What a scrub found to be wrong with the bytes of a digest. */
   fault(digest: string): Fault | undefined {
     const row = firstRow<{ faulty: number }>(this.#sql, "SELECT faulty FROM blobs WHERE digest = ?", digest);

@@ -3,17 +3,30 @@
  * stored, and at the end from where the bytes were adopted.
  */
 import { meter } from "../../metrics/meter.ts";
+import { algorithmOf, type Digest } from "../../oci/reference.ts";
+import type { BlobQuestion } from "../../rpc/fetch-channel.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
-import { second } from "../../units.ts";
-import type { BlobFetch, Ending, Reader } from "./blob.ts";
+import { mebibyte, second } from "../../units.ts";
+import { RunningHash } from "../running-hash.ts";
+import { askUpstream } from "./ask.ts";
+import type { BlobFetch, Ending } from "./blob.ts";
+import { FetchClient } from "./client.ts";
 import type { FetchHost } from "./host.ts";
+import { openFrom, piecesAsTheyCome } from "./pieces.ts";
 
-/** How many clients read along; more wait for the end, and read what was adopted. */
+/** How many clients read along; more wait for the end, and read what was adopted, which does not pass the object. */
 const mostLive = 16;
+
+/** From how many bytes on what is stored is read, although it is in memory as well. */
+const leastStoredBytes = mebibyte;
 
 /** How long a client waits without looking; the end is never missed for longer. */
 const lookEveryMs = 5 * second;
+
+/** A client that joins late asks the upstream for what it missed, if it would wait longer than this otherwise. */
+const catchUpFromMs = 5 * second;
+const mostCatchUps = 2;
 
 /** The fetch ended before all bytes were given; the client's connection breaks. */
 class FetchBroke extends Error {
@@ -27,21 +40,20 @@ export type Served =
 
 /**
  * Serves a fetch to one client, once there are bytes to give: so what fails at once has a status of its own. Without a
- * size, the client could not tell bytes that broke off from all of them, so it gets none before the end.
- *
- * @param upstream the id, for the metrics
+ * size, the client could not tell bytes that broke off from all of them, so it gets none before the end: the runtime ends
+ * a chunked answer that breaks off as if it were whole.
  */
-export async function serveFetch(host: FetchHost, fetch: BlobFetch, upstream: string): Promise<Served> {
-  const isLive = fetch.liveReaders().length < mostLive;
-  const reader: Reader = { offset: 0, isLive };
+export async function serveFetch(host: FetchHost, fetch: BlobFetch, question: BlobQuestion): Promise<Served> {
+  const reader = { offset: 0, isLive: fetch.liveReaders().length < mostLive };
   fetch.readers.add(reader);
   try {
     for (;;) {
       const { ending, sizeBytes } = fetch;
       if (ending !== undefined) return { isLive: false, ending };
-      if (isLive && fetch.released > 0 && sizeBytes !== undefined) {
+      if (reader.isLive && fetch.released > 0 && sizeBytes !== undefined) {
         const { readable, writable } = new FixedLengthStream(sizeBytes);
-        host.waitUntil(give(host, fetch, reader, writable, upstream));
+        const client = new FetchClient(fetch, reader, writable, question.upstream);
+        host.waitUntil(give(host, fetch, client, question));
         return { isLive: true, sizeBytes, body: readable };
       }
       await fetch.arrived.wait(lookEveryMs);
@@ -54,84 +66,114 @@ export async function serveFetch(host: FetchHost, fetch: BlobFetch, upstream: st
 async function give(
   host: FetchHost,
   fetch: BlobFetch,
-  reader: Reader,
-  writable: WritableStream<Uint8Array>,
-  upstream: string,
+  client: FetchClient,
+  question: BlobQuestion,
 ): Promise<void> {
-  const writer = writable.getWriter();
-  const write = async (bytes: Uint8Array) => {
-    await writer.write(bytes);
-    reader.offset += bytes.byteLength;
-    meter.add("stowage_upstream_bytes_total", [upstream, "served"], bytes.byteLength);
-    fetch.noteMoved();
-  };
   try {
-    const ending = await giveLive(fetch, reader, write, upstream);
+    const ending = await giveLive(host, fetch, client, question);
     if (!ending.ok) throw new FetchBroke(ending.error);
-    await giveRest(host, ending.location, reader.offset, write);
-    await writer.close();
+    await giveRest(host, client, ending.location);
+    await client.end();
   } catch (error) {
     // The client has gone, or must see that this is not all.
-    await writer.abort(error).catch(() => {});
-  } finally {
-    fetch.noteGone(reader);
+    await client.abort(error);
   }
 }
 
-type Write = (bytes: Uint8Array) => Promise<void>;
-
 /** Gives bytes while the fetch is under way; returns how it ended. */
-async function giveLive(fetch: BlobFetch, reader: Reader, write: Write, upstream: string): Promise<Ending> {
+async function giveLive(
+  host: FetchHost,
+  fetch: BlobFetch,
+  client: FetchClient,
+  question: BlobQuestion,
+): Promise<Ending> {
   let hasLagged = false;
   while (fetch.ending === undefined) {
-    const bytes = fetch.read(reader.offset);
-    if (bytes !== undefined) {
-      await write(bytes);
+    // Much that is stored takes a third of the work of as much from memory.
+    if (fetch.stored.storedBytes - client.offset >= leastStoredBytes && (await giveStored(fetch, client)))
       continue;
-    }
-    if (reader.offset < fetch.inMemoryFrom) {
-      if (!hasLagged && reader.offset > 0) meter.add("stowage_upstream_lagged_total", [upstream]);
+    if (await client.takeRecent()) continue;
+    if (client.offset < fetch.inMemoryFrom) {
+      if (!hasLagged && client.offset > 0) meter.add("stowage_upstream_lagged_total", [question.upstream]);
       hasLagged = true;
-      if (await giveStored(fetch, reader, write)) continue;
+      if ((await giveStored(fetch, client)) || (await catchUp(host, fetch, client, question))) continue;
     }
     await fetch.arrived.wait(lookEveryMs);
   }
   return fetch.ending;
 }
 
-/** Gives bytes that are stored but not adopted yet; false if there are none. */
-async function giveStored(fetch: BlobFetch, reader: Reader, write: Write): Promise<boolean> {
-  const from = reader.offset;
+/** Gives bytes that are stored but not adopted yet; false if they cannot be read. */
+async function giveStored(fetch: BlobFetch, client: FetchClient): Promise<boolean> {
+  const stored = await fetch.stored.read(client.offset);
+  if (stored === undefined) return false;
+  const { body, length } = stored;
+  return client.pipe(length, (writable) => body.pipeTo(writable, { preventClose: true }).then(() => true));
+}
+
+/**
+ * Gives a client that joined late what it missed, from another connection to the upstream; false if it is to wait. These
+ * bytes are not those that are verified, so from now on all that the client gets is hashed.
+ */
+async function catchUp(
+  host: FetchHost,
+  fetch: BlobFetch,
+  client: FetchClient,
+  question: BlobQuestion,
+): Promise<boolean> {
+  const { digest, name } = question;
+  const isLong = (fetch.msLeft ?? 0) > catchUpFromMs;
+  if (fetch.stored.isReadable || client.offset > 0 || !isLong || fetch.catchUps >= mostCatchUps) return false;
+  fetch.catchUps++;
+  const asked = await askUpstream(host, question, `${name}@${digest}`, "blob", (remote) =>
+    openFrom(remote, digest, 0),
+  );
+  if (!asked.ok) return false;
+  client.hash = new RunningHash(algorithmOf(digest));
   try {
-    const stored = await fetch.stored.read(from);
-    if (stored !== undefined) await writeAll(stored, write);
+    for await (const piece of piecesAsTheyCome(asked.value.body, host.settings.upstreamTimeoutMs)) {
+      const wanted = piece.subarray(0, Math.max(0, fetch.released - client.offset));
+      await client.write(wanted);
+      const isAhead = wanted.byteLength < piece.byteLength || client.offset >= fetch.inMemoryFrom;
+      if (isAhead || fetch.ending !== undefined) break;
+    }
   } catch (error) {
-    // Bytes that were here already are adopted in the place of these, which are deleted then.
     if (!(error instanceof BodyBroke)) throw error;
+    return false;
   }
-  return reader.offset > from;
+  return true;
 }
 
-/** Gives the bytes from an offset on from where they are now. */
-async function giveRest(
-  { bucket }: FetchHost,
-  location: BlobLocation,
-  offset: number,
-  write: Write,
-): Promise<void> {
-  const length = location.sizeBytes - offset;
-  if (length <= 0) return;
-  const body = await bucket.read(location, { offset, length });
-  if (body === undefined) throw new FetchBroke("what was adopted is gone");
-  await writeAll(body, write);
+/**
+ * Gives a client what follows from where the bytes were adopted. If its first ones were not verified, it gets the very
+ * last only if all are right.
+ */
+async function giveRest({ bucket }: FetchHost, client: FetchClient, location: BlobLocation): Promise<void> {
+  const { offset, hash } = client;
+  const range = { offset, length: location.sizeBytes - offset };
+  const isThere =
+    hash === undefined
+      ? await client.pipe(range.length, (writable) => bucket.pipe(location, range, writable))
+      : await giveHashed(client, hash, location.digest, await bucket.read(location, range));
+  if (!isThere) throw new FetchBroke("what was adopted is gone");
 }
 
-async function writeAll(body: ReadableStream<Uint8Array>, write: Write): Promise<void> {
-  let isDone = false;
-  try {
-    for await (const piece of readPieces(body)) await write(piece);
-    isDone = true;
-  } finally {
-    if (!isDone) await body.cancel().catch(() => {});
+async function giveHashed(
+  client: FetchClient,
+  hash: RunningHash,
+  digest: Digest,
+  rest: ReadableStream<Uint8Array> | undefined,
+): Promise<boolean> {
+  if (rest === undefined) return false;
+  let last = new Uint8Array();
+  for await (const piece of readPieces(rest)) {
+    await client.write(last);
+    last = piece.slice();
   }
+  client.hash = undefined;
+  hash.update(last);
+  if (hash.finish().digest !== digest)
+    throw new FetchBroke("what the upstream sent again has another digest");
+  await client.write(last);
+  return true;
 }

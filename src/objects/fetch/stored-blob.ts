@@ -7,18 +7,22 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import { commitFetched } from "../../rpc/commit-blob.ts";
 import { scheduleDeletion } from "../../rpc/founding.ts";
+import type { MultipartUpload, OpenPart, StoredPiece } from "../../storage/bucket.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { openMultipart, storePart, type UploadParts } from "../upload/append.ts";
+import type { RunningHash } from "../running-hash.ts";
+import { type BodyWriter, openMultipart, storePart, type UploadParts } from "../upload/append.ts";
 import { assemble } from "../upload/assemble.ts";
+import { takeBuffer } from "../upload/part-buffers.ts";
 import { PartStreamer } from "../upload/part-streamer.ts";
-import type { RunningHash } from "../upload/running-hash.ts";
+import { PartWriter } from "../upload/part-writer.ts";
 import { UploadStore } from "../upload/store.ts";
 import { type FetchHost, resumeEveryMs, resumeJob } from "./host.ts";
 import type { StoredQuestion } from "./store.ts";
 
-/** How old a part becomes before it ends, in milliseconds. */
-const maxPartAgeMs = 500;
+/** How old a part becomes before it ends, in milliseconds: a tenth of the time so far, within these bounds. */
+const leastPartAgeMs = 100;
+const mostPartAgeMs = 5000;
 
 /** The bytes of one fetch, as they are stored. */
 export class StoredBlob {
@@ -67,53 +71,79 @@ export class StoredBlob {
     return this.#store.exists() && this.#store.read().state === "finishing";
   }
 
-  /** Stores the next part, of the size that all have, for a bucket that needs that. */
-  async addPart(bytes: Uint8Array, question: StoredQuestion): Promise<void> {
-    this.#remember(question);
-    await storePart(this.#parts, bytes);
-    this.#storedBytes += bytes.byteLength;
+  /** Whether parts can be read before all are complete. */
+  get isReadable(): boolean {
+    return this.#host.bucket.readParts !== undefined;
   }
 
   /**
-   * What takes bytes as they come, for a bucket that holds no part in memory; `undefined` for others. Parts end after a
-   * moment, so that clients that join late can read them.
+   * What takes bytes and stores them in parts; `undefined` if there is no memory for it. Where parts can be read before
+   * the end, they end after a moment, so that clients that join late can read them.
    *
+   * @param question what a later life of the object needs, as it is known when the first part is stored
    * @param onPart called when a part was stored
    */
-  openStreamer(question: StoredQuestion, onPart: () => void): PartStreamer | undefined {
-    const { bucket, change } = this.#host;
+  async openWriter(question: () => StoredQuestion, onPart: () => void): Promise<BodyWriter | undefined> {
+    const { bucket, settings } = this.#host;
     const { openPart } = bucket;
-    if (openPart === undefined) return undefined;
+    const stored = (sizeBytes: number) => {
+      this.#storedBytes += sizeBytes;
+      onPart();
+    };
+    if (openPart !== undefined) return this.#openStreamer(question, openPart.bind(bucket), stored);
+    const budgetBytes = settings.uploadBufferBytes;
+    const wait = (milliseconds: number) => scheduler.wait(milliseconds);
+    const part = await takeBuffer(settings.uploadPartBytes, budgetBytes, wait);
+    if (part === undefined) return undefined;
+    return new PartWriter({
+      part,
+      budgetBytes,
+      readTail: () => 0,
+      storePart: async (bytes) => {
+        this.#remember(question);
+        await storePart(this.#parts, bytes);
+        stored(bytes.byteLength);
+      },
+    });
+  }
+
+  #openStreamer(
+    question: () => StoredQuestion,
+    openPart: (upload: MultipartUpload) => OpenPart,
+    stored: (sizeBytes: number) => void,
+  ): PartStreamer {
+    const begunMs = performance.now();
     return new PartStreamer({
       readTail: () => new Uint8Array(),
       tailLength: () => 0,
       openPart: async () => {
         this.#remember(question);
-        return openPart.call(bucket, await openMultipart(this.#parts));
+        return openPart(await openMultipart(this.#parts));
       },
       addPart: (etag, sizeBytes) => {
         const partNumber = this.#store.partCount() + 1;
-        change((tx) => this.#store.addPart(tx, { partNumber, etag }, sizeBytes));
-        this.#storedBytes += sizeBytes;
-        onPart();
+        this.#host.change((tx) => this.#store.addPart(tx, { partNumber, etag }, sizeBytes));
+        stored(sizeBytes);
       },
-      maxPartAgeMs,
+      // The longer it takes, the longer the parts: there are few of them, and the last one is a small part of all.
+      mostPartAgeMs: () =>
+        Math.min(mostPartAgeMs, Math.max(leastPartAgeMs, (performance.now() - begunMs) / 10)),
     });
   }
 
   /** Writes the fetch down before its first part, so that a new life of the object knows of it. */
-  #remember(question: StoredQuestion): void {
+  #remember(question: () => StoredQuestion): void {
     if (this.#store.read().uploadId !== null) return;
     const { change, due, store, clock } = this.#host;
     change((tx) => {
-      store.put(tx, this.#id, question);
+      store.put(tx, this.#id, question());
       due.set(tx, resumeJob, this.#id, clock.now() + resumeEveryMs);
     });
     due.arm();
   }
 
-  /** Stored bytes from an offset on, not all of them; `undefined` where they cannot be read (yet). */
-  async read(offset: number): Promise<ReadableStream<Uint8Array> | undefined> {
+  /** Stored bytes from an offset on, not all of them; `undefined` where they cannot be read (yet, or any more). */
+  async read(offset: number): Promise<StoredPiece | undefined> {
     const { bucket } = this.#host;
     if (bucket.readParts === undefined || offset >= this.#storedBytes || !this.#store.exists())
       return undefined;

@@ -123,7 +123,10 @@ export function setContentAside(tx: Tx, features: readonly Feature[], generation
   }
 }
 
-/** An index of the table that was set aside keeps its name, so that of the new table has its generation in it. */
+/**
+ * An index of the table that was set aside keeps its name, so that of the new table has its generation in it. A step must
+ * therefore not drop such an index by its name, which it has only in ledgers whose repository was never deleted.
+ */
 function withIndexName(sql: string, generation: number): string {
   return sql.replace(/^(CREATE (?:UNIQUE )?INDEX )(\w+?)(?:_of_\d+)?( ON )/, `$1$2_of_${generation}$3`);
 }

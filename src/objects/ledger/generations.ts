@@ -39,9 +39,6 @@ const batchRows = 1000;
 /** How many deleted generations a ledger keeps: each has tables, and a deletion takes longer the more tables there are. */
 const maxGenerations = 20;
 
-/** How large the ledger's database may be, in bytes, and still keep what was deleted first. The platform allows 10 GB. */
-const maxDatabaseBytes = 4 * 1024 ** 3;
-
 /**
  * A generation that was deleted. `schema`: the version of the ledger's schema by then; 0 if its manifests were still
  * being read again after an upgrade. `restorer`: the origin of the request that restores it, as JSON.
@@ -137,6 +134,7 @@ export class Generations implements Feature {
     const { generation: number, visibility, description } = meta;
     const schema = hasUnread(due) || due.has(factsJob) ? 0 : schemaOf(this.#all()).length;
     setContentAside(tx, this.#all(), number);
+    this.#host.revision.value++;
     const lastMove = `SELECT coalesce(max(sequence), 0) AS sequence FROM ${asideName("tag_history", number)}`;
     tags.beginSequence(tx, oneRow<{ sequence: number }>(tx.sql, lastMove as `SELECT ${string}`).sequence);
     const now = clock.now();
@@ -152,7 +150,8 @@ export class Generations implements Feature {
       `number NOT IN
       (SELECT number FROM generations ORDER BY number DESC LIMIT ${maxGenerations})`,
     );
-    const isLarge = sql.databaseSize > maxDatabaseBytes;
+    // Half of what a ledger may hold is for what is not deleted.
+    const isLarge = sql.databaseSize > settings.ledgerLimitBytes / 2;
     const first = `number = (SELECT min(number) FROM generations WHERE until > ?1 AND number < ${number})`;
     const squeezed = isLarge ? this.#endGraceOf(tx, first) : [];
     for (const { kind } of replicatedKinds) this.#markPage(tx, number, kind, "");

@@ -6,12 +6,13 @@ import type {
   LedgerViews,
   ManifestView,
   NamedMove,
-  RepositorySummary,
+  RepositoryOverview,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
 import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
+import { readReadme } from "./readme.ts";
 import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
 
 /** The lists of manifests and tags. */
@@ -19,8 +20,8 @@ type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTag
 
 /** A ledger as pages see it; see {@link LedgerViews} and {@link LedgerApi} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
-  async summary(): Promise<RepositorySummary | undefined> {
-    return this.exists ? summarise(this.sql) : undefined;
+  async summary(): Promise<RepositoryOverview | undefined> {
+    return this.exists ? { ...summarise(this.sql), readme: readReadme(this.sql) } : undefined;
   }
 
   async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {

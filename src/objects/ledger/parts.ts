@@ -16,6 +16,7 @@ import { Blobs } from "./blobs.ts";
 import { CachedContent } from "./cache.ts";
 import { DeletedManifests } from "./deleted-manifests.ts";
 import { EventLog } from "./events.ts";
+import { Explanations } from "./explanations.ts";
 import { Facts } from "./facts.ts";
 import { columnsOf, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
 import { Generations } from "./generations.ts";
@@ -25,6 +26,7 @@ import { VoidLeases } from "./leases.ts";
 import { Manifests } from "./manifests.ts";
 import { Outbox } from "./outbox.ts";
 import { Policies } from "./policies.ts";
+import { Readme } from "./readme.ts";
 import { Rebuilding } from "./rebuild.ts";
 import { Registration } from "./registration.ts";
 import { RepositoryRecord } from "./repository.ts";
@@ -79,8 +81,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
   const held = new HeldTags(host, tags);
   const runs = new RetentionRuns(host);
+  const readme = new Readme();
   const exists = () => repository.meta?.isFounded === true;
   const retention = new Retention(host, { ...shared, runs, exists });
+  const explanations = new Explanations(host, retention);
   const guarded = new GuardedChanges({ ...shared, deleted });
   const unlinking = new Unlinking(host, blobs, outbox, events);
   const sessions = new ClosedSessions(host);
@@ -114,6 +118,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     retention,
     runs,
     held,
+    readme,
     uses,
     cache,
     scrub,
@@ -135,8 +140,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     deleted,
     guarded,
     retention,
+    explanations,
     runs,
     held,
+    readme,
     generations,
     restoring,
     unlinking,

@@ -4,10 +4,8 @@ import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { AppliedPolicy } from "../../policy/document.ts";
-import { refusedTag } from "../../policy/enforcement.ts";
 import type { HeldTag, Policed, PolicyReport, Trial, WaitingRun } from "../../rpc/policies-api.ts";
 import type { EndedGeneration } from "../../rpc/upkeep.ts";
-import { readRows } from "../sql.ts";
 import { LedgerPages } from "./pages.ts";
 import { freedWithout } from "./tag-states.ts";
 
@@ -74,23 +72,19 @@ export abstract class PolicedLedger
     tag: Tag | undefined,
   ): Promise<Result<{ report: PolicyReport }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    const { retention, policies } = this.parts;
+    const { explanations, policies } = this.parts;
     const policy = policies.holding(explained.policy);
     const { waiting, last: lastRun } = this.parts.runs;
     const { nextRunAtMs } = policies;
-    const found = tag === undefined ? undefined : retention.verdicts(policy).find((each) => each.tag === tag);
-    const { state: _, ...verdict } = found ?? { state: undefined };
+    const verdict = tag === undefined ? undefined : explanations.verdict(policy, tag);
     const report: PolicyReport = {
       policy,
       ...(waiting === undefined ? {} : { waiting }),
       ...(lastRun === undefined ? {} : { lastRun }),
       ...(nextRunAtMs === undefined ? {} : { nextRunAtMs }),
       held: this.parts.held.list(mostListed),
-      refusedTags: readRows<{ tag: Tag }>(this.sql, "SELECT tag FROM tags ORDER BY tag")
-        .map((each) => each.tag)
-        .filter((each) => refusedTag(policy, each) !== undefined)
-        .slice(0, mostListed),
-      ...("tag" in verdict ? { verdict } : {}),
+      refusedTags: explanations.refusedTags(policy),
+      ...(verdict === undefined ? {} : { verdict }),
     };
     return { ok: true, report };
   }

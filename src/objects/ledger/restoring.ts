@@ -140,6 +140,9 @@ export class Restoring implements Feature {
   #finish(tx: Tx, { number, schema }: Generation): void {
     this.#host.announceSoon(tx, true);
     const { due, clock } = this.#host;
+    // A generation of an earlier release has no such table.
+    if (hasTable(this.#host.sql, asideName("readme", number)))
+      copy(tx, "readme", number, "id IN (SELECT value FROM json_each(?))", "[1]");
     this.#features.generations.restored(tx, number);
     const used = "SELECT max(used_day) AS day FROM manifests";
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);

@@ -128,7 +128,7 @@ function countReferrers(sql: SqlStorage, digest: Digest): ReferrerCounts {
        SELECT digest FROM manifests WHERE subject = ?1
        UNION SELECT manifest_references.digest FROM manifest_references WHERE manifest = ?1
        UNION SELECT digest FROM tags WHERE tag IN (SELECT value FROM json_each(?2)))
-     AND kind IN ('signature', 'sbom', 'attestation', 'artifact') GROUP BY kind`,
+     AND kind IN ('signature', 'sbom', 'provenance', 'attestation', 'artifact') GROUP BY kind`,
     digest,
     JSON.stringify(cosignTags(digest)),
   );
@@ -234,7 +234,7 @@ class Viewing {
       this.#sql,
       `SELECT beside.manifest AS "index", beside.digest FROM manifest_references AS beside
        JOIN manifests ON manifests.digest = beside.digest
-       WHERE beside.manifest IN (${indexes}) AND beside.digest != ?1 AND manifests.kind IN ('attestation', 'sbom')
+       WHERE beside.manifest IN (${indexes}) AND beside.digest != ?1 AND manifests.kind IN ('attestation', 'provenance', 'sbom')
        LIMIT ?3`,
       digest,
       maxIndexes,

@@ -6,12 +6,12 @@ import type { Settings } from "../../settings/settings.ts";
 import { type Bucket, type MultipartUpload, maxParts, type StoredPart } from "../../storage/bucket.ts";
 import { DiskFull, type DiskSpace } from "../../storage/disk-space.ts";
 import { BodyBroke, readPieces } from "../../storage/streams.ts";
+import type { RunningHash } from "../running-hash.ts";
 import { type TransactionalStorage, transaction } from "../sql.ts";
 import { type ActiveWrite, Stopped } from "./active-write.ts";
 import { takeBuffer } from "./part-buffers.ts";
 import { PartStreamer } from "./part-streamer.ts";
 import { PartWriter } from "./part-writer.ts";
-import type { RunningHash } from "./running-hash.ts";
 import type { UploadStore } from "./store.ts";
 
 /** What an upload works with. */
@@ -79,7 +79,7 @@ export async function appendBody(
 }
 
 /** What cuts the bytes of a request into parts, as the bucket takes them. */
-type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
+export type BodyWriter = Pick<PartWriter, "write" | "tail" | "close">;
 
 /** What writes to an upload; `undefined` if there is no memory for it now. */
 async function openWriter(parts: UploadParts, active: ActiveWrite): Promise<BodyWriter | undefined> {

@@ -13,10 +13,16 @@ const waitMs = 100;
 const mostWaits = 600;
 
 let bytesInUse = 0;
+let peakBytes = 0;
 
 /** How many bytes of part buffers the isolate's uploads hold now. */
 export function partBufferBytes(): number {
   return bytesInUse;
+}
+
+/** How many the isolate's uploads have held at once, at most. */
+export function partBufferPeak(): number {
+  return peakBytes;
 }
 
 /**
@@ -45,6 +51,7 @@ export function takeSpareBuffer(sizeBytes: number, budgetBytes: number): Uint8Ar
 
 function take(sizeBytes: number): Uint8Array {
   bytesInUse += sizeBytes;
+  peakBytes = Math.max(peakBytes, bytesInUse);
   return new Uint8Array(sizeBytes);
 }
 

@@ -12,8 +12,8 @@ export type PartStreamerOptions = {
   openPart: () => Promise<OpenPart>;
   /** Notes a stored part: it holds the tail, if there was one, and what came after it. */
   addPart: (etag: string, sizeBytes: number) => void;
-  /** How old a part of enough bytes may become, in milliseconds; without it, a part ends by its size alone. */
-  maxPartAgeMs?: number;
+  /** How old a part of enough bytes may become now, in milliseconds; without it, a part ends by its size alone. */
+  mostPartAgeMs?: () => number;
 };
 
 /** Less than this becomes the tail, so that many small chunks do not become many small files. */
@@ -57,9 +57,9 @@ export class PartStreamer {
   }
 
   #isPartOld(): boolean {
-    const { maxPartAgeMs } = this.#options;
-    if (maxPartAgeMs === undefined || this.#partBytes < leastPartBytes) return false;
-    return performance.now() - this.#partSince >= maxPartAgeMs;
+    const { mostPartAgeMs } = this.#options;
+    if (mostPartAgeMs === undefined || this.#partBytes < leastPartBytes) return false;
+    return performance.now() - this.#partSince >= mostPartAgeMs();
   }
 
   #takeLittle(): Uint8Array[] {

@@ -14,12 +14,12 @@ import { repositoryStub } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";
 import type { OpenSession, UploadSession, UploadStatus, UploadWrite } from "../../rpc/upload-channel.ts";
 import { newBlobKey } from "../../storage/keys.ts";
+import { RunningHash } from "../running-hash.ts";
 import type { Tx } from "../sql.ts";
 import type { ActiveWrite } from "./active-write.ts";
 import { appendBody, type UploadParts } from "./append.ts";
 import { assemble, deleteGivenUp, ownsKey } from "./assemble.ts";
 import { expiryFromNow, isTooOld, renewedDue, tooOld } from "./lifetime.ts";
-import { RunningHash } from "./running-hash.ts";
 import { adoptAgainMs, adoptJob, cleanJob } from "./schema.ts";
 import { describeSession, type SessionHost } from "./session-host.ts";
 import type { Remembered } from "./session-memory.ts";
@@ -246,6 +246,7 @@ export class Session implements Remembered {
     const { state, digest, key, offset } = this.#row;
     if (digest === null || (state !== "closing" && state !== "finishing"))
       return failure("BLOB_UPLOAD_UNKNOWN");
+    let segments: Uint8Array | undefined;
     if (state === "closing") {
       const hash = this.hash;
       this.hash = undefined;
@@ -254,10 +255,11 @@ export class Session implements Remembered {
         await this.#discard("it is not what its digest says");
         return assembled;
       }
+      segments = assembled.segments;
       this.#host.change((tx) => this.#store.setState(tx, "finishing", digest));
     }
     const { id, repository } = this.#store.session();
-    const blob = { digest, key, sizeBytes: offset };
+    const blob = { digest, key, sizeBytes: offset, ...(segments && { segments }) };
     try {
       const committed = await commitBlob(this.#host, repository, blob, id, this.#store.origin());
       this.#endAs(committed.ok ? "finished" : "cancelled");

@@ -1,22 +1,36 @@
 /** What is attached to a manifest, as a tree: signatures, SBOMs as lists of packages, provenance in words. */
 import { useState } from "preact/hooks";
-import { type Answer, readText } from "../api.ts";
-import { type Package, type Provenance, type Reading, readAttestation } from "../attestations.ts";
+import { type Answer, contentAddress, readContent } from "../api.ts";
+import {
+  type Package,
+  type Provenance,
+  type Reading,
+  readAttestation,
+  type Signature,
+  subjectOf,
+} from "../attestations.ts";
 import { useAction } from "../data.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { messages } from "../language.ts";
-import { Ago, Badge, Digest, Failed, Kinds } from "../parts/basics.tsx";
+import { Ago, Digest, Failed, Kinds } from "../parts/basics.tsx";
 import { referencePath } from "../paths.ts";
 
 type Content = Answer<"/repositories/{name}/references/{reference}">["content"];
 type Referrer = Content["referrers"][number];
 type Layer = Referrer["layers"][number];
 
-/** The type of config by which an image is none: it says nothing of what is attached. */
-const imageConfig = /image\.config|\.empty\./;
-
 /** The largest content that is shown, in bytes. */
 const maxShownBytes = 4 * 1024 * 1024;
+
+/** Types of what cannot be read. oras gives files the type of a layer, unless it is told another. */
+const binaryTypes = /tar|gzip|zstd|octet-stream/;
+const textFiles = /\.(?:txt|md|json|ya?ml|xml|csv|html|log|sarif|toml)$/i;
+
+/** What the name of a content ends with, by its type. */
+function extensionOf(type: string): string {
+  if (/tar.*gzip/.test(type)) return "tgz";
+  return /json|^https?:/.test(type) ? "json" : "bin";
+}
 
 /** The tree. */
 export function Attached({ name, referrers }: { name: string; referrers: readonly Referrer[] }) {
@@ -24,58 +38,77 @@ export function Attached({ name, referrers }: { name: string; referrers: readonl
   if (referrers.length === 0) return <p class="faint">{words.attachedNone}</p>;
   return (
     <ul class="tree">
-      {referrers.map((referrer) => (
-        <Node key={`${referrer.digest}${referrer.by}`} name={name} referrer={referrer} />
-      ))}
+      {referrers
+        .toSorted((one, other) => placeOf(one) - placeOf(other))
+        .map((referrer) => (
+          <Node key={`${referrer.digest}${referrer.by}`} name={name} referrer={referrer} />
+        ))}
     </ul>
   );
 }
 
+/** Signatures come first, and what is of no known kind last. */
+function placeOf({ kind = "artifact" }: Referrer): number {
+  return ["signature", "sbom", "provenance", "attestation"].indexOf(kind) >>> 0;
+}
+
 function Node({ name, referrer }: { name: string; referrer: Referrer }) {
   const words = messages();
-  const { digest, kind, artifactType, by, pushedAt, pushedBy, layers } = referrer;
+  const { digest, kind, artifactType, by, pushedAt, pushedBy, layers, annotations } = referrer;
   // How deep a tree is shown is limited where it is made, so its type ends.
   const below = (referrer.referrers ?? []) as Referrer[];
   return (
     <li>
       <div class="node">
         {kind !== undefined && <Kinds kinds={[kind]} />}
-        <Digest digest={digest} href={referencePath(name, digest)} />
-        {artifactType !== undefined && !imageConfig.test(artifactType) && (
-          <span class="faint clip">{artifactType}</span>
-        )}
-        <Badge>{words.manifest.by[by]}</Badge>
+        {kind === "artifact" && <span class="clip">{artifactType}</span>}
         <span class="faint">
-          <Ago time={pushedAt} /> {pushedBy !== undefined && words.by(pushedBy)}
+          {words.manifest.by[by]} · <Ago time={pushedAt} /> {pushedBy !== undefined && words.by(pushedBy)}
         </span>
+        <span class="spring" />
+        <Digest digest={digest} href={referencePath(name, digest)} />
       </div>
       {layers.map((layer, index) => (
-        <LayerContent key={`${layer.digest}${index}`} name={name} layer={layer} />
+        <LayerContent key={`${layer.digest}${index}`} name={name} layer={layer} of={annotations} />
       ))}
       {below.length > 0 && <Attached name={name} referrers={below} />}
     </li>
   );
 }
 
-/** The content of a layer, read when somebody asks for it. */
-function LayerContent({ name, layer }: { name: string; layer: Layer }) {
+/** The content of a layer, read when somebody asks for it. `of`: the annotations of its manifest. */
+export function LayerContent(props: { name: string; layer: Layer; of: Record<string, string> }) {
+  const { name, layer, of } = props;
   const words = messages();
   const { digest, mediaType, size, annotations } = layer;
   const { run, isBusy, error } = useAction();
   const [reading, setReading] = useState<Reading>();
-  const title =
-    annotations["in-toto.io/predicate-type"] ?? annotations["org.opencontainers.image.title"] ?? mediaType;
-  const show = () => run(async () => setReading(readAttestation(await readText(name, digest))));
+  const file = annotations["org.opencontainers.image.title"];
+  const type =
+    annotations["in-toto.io/predicate-type"] ??
+    annotations.predicateType ??
+    of["dev.sigstore.bundle.predicateType"] ??
+    mediaType;
+  const subject = subjectOf(type);
+  const isShown = !binaryTypes.test(mediaType) || (file !== undefined && textFiles.test(file));
+  const title = file ?? (subject && words.attached.subjects[subject]);
+  const show = () =>
+    run(async () => setReading(readAttestation(await (await readContent(name, digest)).text())));
   return (
     <div class="content">
       <div class="content-line">
-        <span class="clip">{title}</span> <span class="faint">{formatBytes(size)}</span>
-        {reading === undefined && size <= maxShownBytes && (
+        {title !== undefined && <strong>{title}</strong>}
+        <span class={title === undefined ? "clip" : "clip faint"}>{type}</span>
+        <span class="faint">{formatBytes(size)}</span>
+        <a href={contentAddress(name, digest)} download={file ?? `${digest.slice(-12)}.${extensionOf(type)}`}>
+          {words.attached.download}
+        </a>
+        {reading === undefined && isShown && size <= maxShownBytes && (
           <button type="button" class="quiet" disabled={isBusy} onClick={show}>
             {words.attached.show}
           </button>
         )}
-        {size > maxShownBytes && (
+        {isShown && size > maxShownBytes && (
           <span class="faint">
             {words.attached.tooLarge(formatBytes(size))} <Digest digest={digest} />
           </span>
@@ -95,6 +128,13 @@ function Shown({ reading }: { reading: Reading }) {
       return (
         <>
           <InWords provenance={reading.provenance} />
+          <Text text={reading.text} isClosed />
+        </>
+      );
+    case "signature":
+      return (
+        <>
+          <SignatureInWords signature={reading.signature} />
           <Text text={reading.text} isClosed />
         </>
       );
@@ -197,6 +237,21 @@ function InWords({ provenance }: { provenance: Provenance }) {
         </Pair>
       )}
     </dl>
+  );
+}
+
+function SignatureInWords({ signature }: { signature: Signature }) {
+  const words = messages().attached;
+  const { digest, reference, key } = signature;
+  return (
+    <>
+      <dl class="pairs">
+        <Pair name={words.signs}>{digest}</Pair>
+        {reference !== "" && <Pair name={words.reference}>{reference}</Pair>}
+        {key !== "" && <Pair name={words.key}>{key}</Pair>}
+      </dl>
+      <p class="faint">{words.unverified}</p>
+    </>
   );
 }
 

@@ -18,7 +18,7 @@ export function DeletedScreen() {
   const { run, isBusy, error } = useAction();
   const [restored, setRestored] = useState<Record<string, true>>({});
   useTitle(words.title);
-  const duration = formatDuration(info?.graceSeconds ?? 0);
+  const duration = formatDuration(info.graceSeconds);
   const restore = async (name: string, deletion: Deletion) => {
     if (await run(() => restoreIn(name, deletion))) {
       setRestored((before) => ({ ...before, [keyOf(name, deletion)]: true }));

@@ -13,19 +13,19 @@ type Move = Answer<"/repositories/{name}/history">["history"][number];
 /** A tag that was put back, and what it pointed at before. */
 type Restored = { tag: string; before: string | null };
 
-/** The tab. `tag`: of this tag alone. */
-export function HistoryTab({ name, mayPush, tag }: { name: string; mayPush: boolean; tag?: string }) {
+/** The tab. `tag`: of this tag alone. `changed` is called when a tag was put back. */
+export function HistoryTab(props: { name: string; mayPush: boolean; tag?: string; changed?: () => void }) {
+  const { name, mayPush, tag, changed } = props;
   const words = messages().history;
   const { info } = useSurroundings();
-  const pages = usePages<"/repositories/{name}/history">(
-    addressOf("/repositories/{name}/history", { name }, { n: 100 }),
-  );
+  const path = tag === undefined ? "/repositories/{name}/history" : "/repositories/{name}/tags/{tag}/history";
+  const pages = usePages<typeof path>(addressOf(path, { name, tag: tag ?? "" }, { n: 100 }));
   const { run, isBusy, error } = useAction();
   const [restored, setRestored] = useState<Restored>();
-  const all = pages.data?.flatMap((page) => page.history) ?? [];
-  const moves = all.filter((move) => tag === undefined || move.tag === tag);
+  const moves =
+    pages.data?.flatMap(({ history }) => history.map((move) => ({ tag: tag ?? "", ...move }))) ?? [];
   const current = new Map<string, string | null>();
-  for (const move of all) if (!current.has(move.tag)) current.set(move.tag, move.to);
+  for (const move of moves) if (!current.has(move.tag)) current.set(move.tag, move.to);
   const restore = async (wanted: string, digest: string, isUndo = false) => {
     const isDone = await run(() =>
       send("POST", "/repositories/{name}/tags/{tag}/restore", {
@@ -36,6 +36,7 @@ export function HistoryTab({ name, mayPush, tag }: { name: string; mayPush: bool
     if (!isDone) return;
     setRestored(isUndo ? undefined : { tag: wanted, before: current.get(wanted) ?? null });
     pages.reload();
+    changed?.();
   };
   if (pages.error !== undefined) return <Failed error={pages.error} retry={pages.reload} />;
   if (pages.data === undefined) return <Loading />;
@@ -81,7 +82,7 @@ export function HistoryTab({ name, mayPush, tag }: { name: string; mayPush: bool
         </table>
       )}
       <More more={pages.more} isLoading={pages.isLoading} />
-      {info !== undefined && <p class="faint">{words.kept(formatDuration(info.tagHistorySeconds))}</p>}
+      <p class="faint">{words.kept(formatDuration(info.tagHistorySeconds))}</p>
     </>
   );
 }

@@ -6,16 +6,20 @@ import { type Answer, send } from "../api.ts";
 import { useData } from "../data.ts";
 import { formatBytes } from "../format.ts";
 import { messages } from "../language.ts";
-import { Ago, Badge, Copy, Digest, Failed, Kinds, Loading, useTitle } from "../parts/basics.tsx";
+import { Ago, Copy, Digest, Failed, Kinds, Loading, useTitle } from "../parts/basics.tsx";
 import { Crumbs } from "../parts/crumbs.tsx";
+import { Pairs } from "../parts/pairs.tsx";
 import { Pull } from "../parts/pull.tsx";
 import { referencePath, withQuery } from "../paths.ts";
-import { Attached } from "./attached.tsx";
+import { Attached, LayerContent } from "./attached.tsx";
+import { Chart } from "./chart.tsx";
+import { HistoryTab } from "./history.tsx";
+import { Layers } from "./layers.tsx";
+import { TagRules } from "./rules.tsx";
 
 type Reference = Answer<"/repositories/{name}/references/{reference}">;
 type Content = Reference["content"];
 type Config = NonNullable<Content["config"]>;
-type Layer = Content["layers"][number];
 
 /** The screen. */
 export function ReferenceScreen({ name, reference }: { name: string; reference: string }) {
@@ -31,19 +35,28 @@ export function ReferenceScreen({ name, reference }: { name: string; reference: 
     <>
       <Crumbs name={name} />
       <h1 class={isDigest ? "digest-title" : "name"}>{reference}</h1>
+      {!isDigest && error === undefined && (
+        <TagRules name={name} tag={reference} mayPush={data?.may.includes("push") === true} />
+      )}
       {error !== undefined && <Failed error={error} retry={reload} />}
       {data === undefined && error === undefined && <Loading rows={10} />}
       {data !== undefined && error === undefined && (
         <div class={isLoading ? "stale" : undefined}>
-          <Whole name={name} reference={reference} view={data} platform={platform} />
+          <Whole name={name} reference={reference} view={data} platform={platform} reload={reload} />
         </div>
       )}
     </>
   );
 }
 
-function Whole(props: { name: string; reference: string; view: Reference; platform: string }) {
-  const { name, reference, view, platform } = props;
+function Whole(props: {
+  name: string;
+  reference: string;
+  view: Reference;
+  platform: string;
+  reload: () => void;
+}) {
+  const { name, reference, view, platform, reload } = props;
   const words = messages();
   const { content, image, tag } = view;
   const shown = image ?? content;
@@ -74,17 +87,25 @@ function Whole(props: { name: string; reference: string; view: Reference; platfo
       </dl>
       <Links name={name} title={words.manifest.tags} references={others} />
       <Links name={name} title={words.manifest.indexes} references={content.indexes} />
+      {content.subject !== undefined && (
+        <Links name={name} title={words.manifest.subject} references={[content.subject]} />
+      )}
       <Pull name={name} tag={tag?.tag} digest={content.digest} kind={content.kind} />
       {content.children.length > 0 && (
         <Children name={name} reference={reference} content={content} image={image} platform={platform} />
       )}
-      {shown.layers.length > 0 && <Layers layers={shown.layers} />}
+      {content.kind === "chart" && <Chart name={name} content={content} />}
+      {shown.layers.length > 0 &&
+        (shown.kind === "image" ? <Layers layers={shown.layers} /> : <Files name={name} content={shown} />)}
       <section>
         <h2>{words.manifest.attached}</h2>
         <Attached name={name} referrers={referrers} />
       </section>
       {shown.config !== undefined && <Configuration config={shown.config} />}
       <Pairs title={words.manifest.annotations} pairs={Object.entries(content.annotations)} />
+      {tag !== undefined && view.granted && (
+        <TagHistory name={name} tag={tag.tag} mayPush={view.may.includes("push")} changed={reload} />
+      )}
       {content.text !== undefined && (
         <details class="card">
           <summary>
@@ -134,6 +155,34 @@ function Links({ name, title, references }: { name: string; title: string; refer
   );
 }
 
+/** What an artifact consists of. */
+function Files({ name, content }: { name: string; content: Content }) {
+  const files = content.layers.flatMap(({ digest, mediaType = "", size, annotations }) =>
+    digest === undefined ? [] : [{ digest, mediaType, size, annotations }],
+  );
+  return (
+    <section>
+      <h2>{messages().manifest.files}</h2>
+      <div class="card files">
+        {files.map((layer, index) => (
+          <LayerContent key={index} name={name} layer={layer} of={content.annotations} />
+        ))}
+      </div>
+    </section>
+  );
+}
+
+/** How a tag moved, read when somebody asks for it. */
+function TagHistory(props: { name: string; tag: string; mayPush: boolean; changed: () => void }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details class="card" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>{messages().history.ofTag}</summary>
+      {isOpen && <HistoryTab {...props} />}
+    </details>
+  );
+}
+
 /** What an index contains: images by platform, of which one is shown below. Attestations are shown with their image. */
 function Children(props: {
   name: string;
@@ -145,7 +194,9 @@ function Children(props: {
   const { name, reference, content, image } = props;
   const words = messages().manifest;
   const { path } = useLocation();
-  const children = content.children.filter(({ manifest }) => manifest?.kind !== "attestation");
+  const children = content.children.filter(
+    ({ annotations }) => annotations["vnd.docker.reference.digest"] === undefined,
+  );
   return (
     <section>
       <h2>{words.children}</h2>
@@ -180,77 +231,6 @@ function Children(props: {
   );
 }
 
-function Layers({ layers }: { layers: readonly Layer[] }) {
-  const words = messages().manifest;
-  const [showsEmpty, setShowsEmpty] = useState(false);
-  const real = layers.filter(({ isEmpty }) => !isEmpty);
-  const total = real.reduce((sum, { size }) => sum + size, 0);
-  const hasEmpty = real.length < layers.length;
-  const shown = showsEmpty ? layers : real;
-  return (
-    <section>
-      <div class="filters">
-        <h2>{words.layers}</h2>
-        <span class="faint">{words.layersOf(real.length, formatBytes(total))}</span>
-        <span class="spring" />
-        {hasEmpty && (
-          <label class="check">
-            <input
-              type="checkbox"
-              checked={showsEmpty}
-              onChange={(event) => setShowsEmpty(event.currentTarget.checked)}
-            />
-            {words.showEmpty}
-          </label>
-        )}
-      </div>
-      <div class="bar" aria-hidden="true">
-        {real.map((layer, index) => (
-          <span
-            key={`${layer.digest}${index}`}
-            class={`part part-${index % 6}`}
-            style={{ flexGrow: Math.max(layer.size, total / 200) }}
-            title={formatBytes(layer.size)}
-          />
-        ))}
-      </div>
-      <ol class="layers">
-        {shown.map((layer, index) => (
-          <LayerLine key={index} layer={layer} part={real.indexOf(layer)} total={total} />
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-function LayerLine({ layer, part, total }: { layer: Layer; part: number; total: number }) {
-  const words = messages().manifest;
-  const { command, comment, digest, mediaType, size, isEmpty, annotations } = layer;
-  const title = annotations["org.opencontainers.image.title"];
-  return (
-    <li class={isEmpty ? "layer setting" : "layer"}>
-      <span class={`dot part-${part < 0 ? "none" : part % 6}`} aria-hidden="true" />
-      <span class="layer-size">
-        {isEmpty ? <Badge>{words.setting}</Badge> : formatBytes(size)}
-        {!isEmpty && total > 0 && <small class="faint"> {Math.round((100 * size) / total)} %</small>}
-      </span>
-      <code class="layer-command">
-        {command === undefined ? (title ?? mediaType) : withoutShell(command)}
-      </code>
-      {digest !== undefined && <Digest digest={digest} />}
-      {comment !== undefined && command === undefined && <small class="faint">{comment}</small>}
-    </li>
-  );
-}
-
-/** A command as its author wrote it: builders put a shell, or the note that they did nothing, before it. */
-function withoutShell(command: string): string {
-  return command
-    .replace(/^\/bin\/sh -c #\(nop\)\s*/, "")
-    .replace(/^(?:\|\d+ .*?)?\/bin\/sh -c /, "RUN ")
-    .replace(/\s*# buildkit$/, "");
-}
-
 function Configuration({ config }: { config: Config }) {
   const words = messages().manifest;
   const run: [string, string][] = [
@@ -279,21 +259,4 @@ function Configuration({ config }: { config: Config }) {
 
 function argumentsOf(words: readonly string[]): string {
   return words.map((word) => (/[\s"'\\]/.test(word) ? JSON.stringify(word) : word)).join(" ");
-}
-
-function Pairs({ title, pairs }: { title: string; pairs: readonly (readonly [string, string])[] }) {
-  if (pairs.length === 0) return null;
-  return (
-    <section>
-      <h2>{title}</h2>
-      <dl class="pairs">
-        {pairs.map(([key, value], index) => (
-          <div key={`${key}${index}`}>
-            <dt>{key}</dt>
-            <dd>{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </section>
-  );
 }

@@ -8,6 +8,7 @@ import { Crumbs } from "../parts/crumbs.tsx";
 import { Markdown } from "../parts/markdown.tsx";
 import { repositoryPath, type Tab, tabs } from "../paths.ts";
 import { HistoryTab } from "./history.tsx";
+import { RulesTab } from "./rules.tsx";
 import { SettingsTab } from "./settings.tsx";
 import { TagsTab } from "./tags.tsx";
 import { UntaggedTab } from "./untagged.tsx";
@@ -41,9 +42,11 @@ function OtherTab({ repository, tab, reload }: { repository: Repository; tab: Ta
     case "tags":
       return null;
     case "readme":
-      return <About description={repository.description} />;
+      return <About text={repository.readme || repository.description} />;
     case "history":
       return <HistoryTab name={repository.name} mayPush={repository.may.includes("push")} />;
+    case "rules":
+      return <RulesTab name={repository.name} may={repository.may} />;
     case "untagged":
       return <UntaggedTab name={repository.name} />;
     case "settings":
@@ -116,9 +119,9 @@ function Tabs(props: { name: string; tab: Tab; repository: Repository | undefine
   );
 }
 
-function About({ description }: { description: string }) {
+function About({ text }: { text: string }) {
   const words = messages().readme;
-  if (description.trim() === "") {
+  if (text.trim() === "") {
     return (
       <Empty title={words.none}>
         <p>{words.noneText}</p>
@@ -127,7 +130,7 @@ function About({ description }: { description: string }) {
   }
   return (
     <div class="card">
-      <Markdown text={description} />
+      <Markdown text={text} />
     </div>
   );
 }

@@ -13,7 +13,8 @@ export function SettingsTab({ repository, reload }: { repository: Repository; re
   return (
     <>
       <VisibilityForm repository={repository} reload={reload} />
-      <DescriptionForm repository={repository} reload={reload} />
+      <TextForm repository={repository} field="description" reload={reload} />
+      <TextForm repository={repository} field="readme" reload={reload} />
     </>
   );
 }
@@ -71,16 +72,22 @@ function VisibilityForm({ repository, reload }: { repository: Repository; reload
   );
 }
 
-function DescriptionForm({ repository, reload }: { repository: Repository; reload: () => void }) {
+/** The text of a repository that is changed: what it is called, how long it may be, and the words beside it. */
+type Field = "description" | "readme";
+
+const maxLengths = { description: 1000, readme: 65_536 };
+
+function TextForm(props: { repository: Repository; field: Field; reload: () => void }) {
+  const { repository, field, reload } = props;
   const { settings: words, save, saved } = messages();
   const { name } = repository;
   const { run, isBusy, error } = useAction();
-  const [description, setDescription] = useState(repository.description);
+  const [text, setText] = useState(repository[field]);
   const [isSaved, setSaved] = useState(false);
   const submit = async (event: Event) => {
     event.preventDefault();
     const isDone = await run(() =>
-      send("PATCH", "/repositories/{name}", { params: { name }, body: { description } }),
+      send("PATCH", "/repositories/{name}", { params: { name }, body: { [field]: text } }),
     );
     setSaved(isDone);
     if (isDone) reload();
@@ -88,22 +95,22 @@ function DescriptionForm({ repository, reload }: { repository: Repository; reloa
   return (
     <form class="card" onSubmit={submit}>
       <label>
-        <span>{words.description}</span>
+        <span>{words.texts[field]}</span>
         <textarea
-          rows={6}
-          maxLength={1000}
-          value={description}
+          rows={field === "readme" ? 14 : 3}
+          maxLength={maxLengths[field]}
+          value={text}
           onInput={(event) => {
-            setDescription(event.currentTarget.value);
+            setText(event.currentTarget.value);
             setSaved(false);
           }}
         />
       </label>
-      <p class="faint">{words.descriptionText}</p>
-      {description.trim() !== "" && (
+      <p class="faint">{words.hints[field]}</p>
+      {text.trim() !== "" && (
         <details>
           <summary>{words.preview}</summary>
-          <Markdown text={description} />
+          <Markdown text={text} />
         </details>
       )}
       {error !== undefined && <Failed error={error} />}

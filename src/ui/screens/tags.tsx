@@ -131,17 +131,21 @@ function Row({ name, group }: { name: string; group: Tag[] }) {
   );
 }
 
+/** Kinds of what is attached, in the order in which they are shown. */
+const attachedKinds = ["signature", "sbom", "provenance", "attestation", "artifact"];
+
 function Attached({ referrers }: { referrers: Record<string, number> }) {
   const words = messages();
   return (
-    <>
-      {Object.entries(referrers).map(([kind, count]) => (
-        <Badge key={kind} tone={`kind-${kind}`}>
-          {kind === "signature" ? words.tags.signed : words.kinds[kind]}
-          {count > 1 && ` ${count}`}
-        </Badge>
-      ))}
-    </>
+    <div class="badges">
+      {attachedKinds
+        .filter((kind) => referrers[kind] !== undefined)
+        .map((kind) => (
+          <Badge key={kind} tone={`kind-${kind}`}>
+            {kind === "signature" ? words.tags.signed : words.kinds[kind]}
+          </Badge>
+        ))}
+    </div>
   );
 }
 

@@ -75,6 +75,11 @@ export async function visit(url: string, options: BrowserContextOptions = {}): P
   return { page, context, troubles, requests };
 }
 
+/** Whether the browser notes by itself that an answer had a status of these. */
+export function isRefusal(trouble: string, statuses: readonly number[]): boolean {
+  return statuses.some((status) => trouble.includes(`responded with a status of ${status}`));
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Fails if axe finds anything wrong with how the page can be used. */

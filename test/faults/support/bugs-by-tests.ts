@@ -132,7 +132,7 @@ const ofAlarms: Record<string, TestedBug> = {
   ),
   "an object that wakes sets no alarm": bug(
     "test/unit/due.test.ts",
-    "an object that wakes sets its alarm only where none comes early enough",
+    "what a request makes due before it is known which alarm is set is not forgotten",
     "src/objects/due.ts",
     "      this.#isWaking = false;\n    }\n    this.#armIfThere();",
     "      this.#isWaking = false;\n    }",

@@ -218,8 +218,8 @@ const ofDelays: Bugs = {
 const ofDamage: Bugs = {
   "a scrub stops at bytes that cannot be read": {
     file: "src/objects/blob-shard/faults.ts",
-    from: "    return noteUnreadable(shard, blob, error);",
-    to: "    throw error;",
+    from: "  const isItsOwn = await canReadOthers(bucket, blob.key);",
+    to: "  throw error;\n  const isItsOwn = await canReadOthers(bucket, blob.key);",
   },
   "what is damaged takes the place of what is pushed": [
     {
@@ -269,8 +269,8 @@ const ofPolicies: Bugs = {
   },
   "a repository with an immutable tag is deleted": {
     file: "src/objects/ledger/guarded.ts",
-    from: "const refused = policies.refuseEnd();",
-    to: "const refused = policies.refuseEnd() && undefined;",
+    from: "return policies.refuseEnd() ?? { ok: true, ...end() };",
+    to: "return { ok: true, ...end() };",
   },
   "an immutable tag is restored to something else": {
     file: "src/objects/ledger/deleted-manifests.ts",
@@ -338,7 +338,7 @@ const ofPolicies: Bugs = {
 const ofUpstreams: Bugs = {
   "the last bytes of a fetch are let go before they are verified": {
     file: "src/objects/fetch/blob.ts",
-    from: "const heldBackBytes = 64 * 1024;",
+    from: "const heldBackBytes = 64 * kibibyte;",
     to: "const heldBackBytes = 0;",
   },
   "a small blob of an upstream is not verified": {
@@ -380,8 +380,8 @@ const ofUpstreams: Bugs = {
   },
   "bytes are read from the key that adoption did not take": {
     file: "src/rpc/commit-blob.ts",
-    from: "location = { digest, key, sizeBytes };",
-    to: "location = { digest, key: blob.key, sizeBytes: sizeBytes + 0 * key.length };",
+    from: "    location = adopted;",
+    to: "    location = { ...adopted, key };",
   },
   "a tag is never compared with that of the upstream again": {
     file: "src/registry/upstreams/manifests.ts",

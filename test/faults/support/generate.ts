@@ -15,7 +15,7 @@ import {
   slowMount,
   slowPush,
 } from "./random-delays.ts";
-import { contested, policyStep, retained } from "./random-policies.ts";
+import { contested, heldRun, policyStep, retained } from "./random-policies.ts";
 import {
   endedGrace,
   faultyChange,
@@ -39,7 +39,13 @@ import {
   togetherStep,
   writeStep,
 } from "./random-steps.ts";
-import { movedUpstream, pushedAndFetched, troubledFetch, upstreamStep } from "./random-upstreams.ts";
+import {
+  heldFetch,
+  movedUpstream,
+  pushedAndFetched,
+  troubledFetch,
+  upstreamStep,
+} from "./random-upstreams.ts";
 
 /**
  * Kinds of trouble: calls that fail, calls that come late or twice, stores that lose or change what they keep,
@@ -93,6 +99,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
   policies: [
     { weight: 2, arbitrary: alone(policyStep) },
     { weight: 3, arbitrary: retained },
+    { weight: 1, arbitrary: heldRun },
     { weight: 2, arbitrary: contested },
   ],
   upstreams: [
@@ -100,6 +107,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 4, arbitrary: troubledFetch },
     { weight: 2, arbitrary: pushedAndFetched },
     { weight: 2, arbitrary: movedUpstream },
+    { weight: 2, arbitrary: heldFetch },
   ],
   damage: [
     { weight: 1, arbitrary: alone(damageStep) },

@@ -26,10 +26,20 @@ const statuses: Partial<Record<UpstreamFault, number>> = {
 type Armed = { fault: UpstreamFault; of: UpstreamFaultTarget; times: number };
 type Content = { bytes: Uint8Array; digest: string; mediaType: string };
 type Move = { at: number; manifest: number };
-type Answered = { method: string; kind: "manifests" | "blobs"; content: Content; offset: number };
+type Answered = {
+  method: string;
+  kind: "manifests" | "blobs";
+  content: Content;
+  offset: number;
+  signal: AbortSignal | undefined;
+};
 
 /** How bytes are sent: in pieces, and how it ends. */
-type Sending = { bytes: Uint8Array; end: "close" | "hang" | "reset"; isSlow: boolean };
+type Sending = {
+  bytes: Uint8Array;
+  end: "close" | "hang" | "reset";
+  isSlow: boolean;
+};
 
 const pieceBytes = 20_000;
 
@@ -68,7 +78,7 @@ export class MemoryUpstream {
     if (found === undefined || status !== undefined) return new Response(null, { status: status ?? 404 });
     if (armed === "no HEAD") return new Response(null, { status: 405 });
     if (found.kind === "blobs" && method === "GET" && offset === 0) this.blobsSent++;
-    return this.#answer({ ...found, method, offset }, armed);
+    return this.#answer({ ...found, method, offset, signal: signal ?? undefined }, armed);
   };
 
   /** Has the next answers fail. */
@@ -129,7 +139,7 @@ export class MemoryUpstream {
     return content && { kind: "manifests", content };
   }
 
-  #answer({ method, content, offset }: Answered, fault: UpstreamFault | undefined): Response {
+  #answer({ method, content, offset, signal }: Answered, fault: UpstreamFault | undefined): Response {
     const isHtml = fault === "html";
     const whole = isHtml
       ? new TextEncoder().encode("<html>log in first</html>")
@@ -144,10 +154,10 @@ export class MemoryUpstream {
     });
     const status = from > 0 ? 206 : 200;
     if (method === "HEAD") return new Response(null, { status, headers });
-    return new Response(this.#send(sendingUnder(bytes, fault)), { status, headers });
+    return new Response(this.#send(sendingUnder(bytes, fault), signal), { status, headers });
   }
 
-  #send({ bytes, end, isSlow }: Sending): ReadableStream<Uint8Array> {
+  #send({ bytes, end, isSlow }: Sending, signal: AbortSignal | undefined): ReadableStream<Uint8Array> {
     let sent = 0;
     let isOpen = true;
     const close = () => {
@@ -157,6 +167,14 @@ export class MemoryUpstream {
     this.#open++;
     return new ReadableStream({
       type: "bytes",
+      start: (controller) => {
+        const abort = () => {
+          if (!isOpen) return;
+          close();
+          controller.error(signal?.reason);
+        };
+        signal?.addEventListener("abort", abort, { once: true });
+      },
       pull: async (controller) => {
         if (isSlow) await scheduler.wait(1);
         const piece = bytes.slice(sent, sent + pieceBytes);

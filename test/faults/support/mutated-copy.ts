@@ -8,7 +8,15 @@ import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
 import type { Replacement } from "./replacing.ts";
 
 /** What tests need of the project. */
-const copied = ["src", "test", "scripts", "package.json", "tsconfig.json", "wrangler.toml"];
+const copied = [
+  "src",
+  "test",
+  "scripts",
+  "package.json",
+  "package-lock.json",
+  "tsconfig.json",
+  "wrangler.toml",
+];
 
 /** How long a test may take, in milliseconds: a bug may make it wait for ever. */
 const patienceMs = 120_000;
@@ -56,11 +64,12 @@ export class MutatedCopy implements AsyncDisposable {
   /** Runs the tests of a title, or all of a file; returns what is said of them. */
   async #run(file: string, title: string): Promise<string[]> {
     const pattern = title === "" ? [] : [`--test-name-pattern=${literal(title)}$`];
-    const args = ["--test", "--test-timeout=60000", "--test-reporter=tap", ...pattern, file];
+    const args = ["--test", "--test-timeout=30000", "--test-reporter=tap", ...pattern, file];
+    // The runner of this process must not be taken for its own.
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const child = spawn(process.execPath, args, {
       cwd: this.#directory,
-      // The runner of this process must not be taken for its own.
-      env: { ...process.env, NODE_TEST_CONTEXT: "" },
+      env,
       stdio: ["ignore", "pipe", "inherit"],
       timeout: patienceMs,
       killSignal: "SIGKILL",

@@ -23,7 +23,7 @@ export type ObjectGroup = "all" | ObjectBinding;
 /** What goes wrong: any call to a binding's objects, one method of them, or an operation of a store. */
 export type FaultTarget = ObjectBinding | DelayedCall | `kv.${KvOperation}` | `r2.${BucketOperation}`;
 
-/** Calls that may be under way while others come and go, or come twice: all of them may be repeated. */
+/** Calls of pushes that may be under way while others come and go, or come twice: all of them may be repeated. */
 export const delayedCalls = [
   "BLOB_SHARDS.doom",
   "BLOB_SHARDS.adopt",
@@ -40,7 +40,17 @@ export const delayedCalls = [
   "r2.delete",
 ] as const;
 
-export type DelayedCall = (typeof delayedCalls)[number];
+/** The same of retention and of fetches, which are only held. */
+export const heldCalls = [
+  "CATALOG.policies",
+  "LEDGERS.blobState",
+  "LEDGERS.tagStates",
+  "LEDGERS.putFetched",
+  "UPSTREAM_STATES.admit",
+  "r2.uploadPart",
+] as const;
+
+export type DelayedCall = (typeof delayedCalls)[number] | (typeof heldCalls)[number];
 
 export type KvOperation = "get" | "list" | "put" | "delete";
 

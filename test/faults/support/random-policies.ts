@@ -71,6 +71,33 @@ export const retained: fc.Arbitrary<Step[]> = fc
     ];
   });
 
+/** A run that is under way, and waits for the catalog, while others push, hold, restore, and put another document. */
+export const heldRun: fc.Arbitrary<Step[]> = fc
+  .record({
+    pushes: fc.array(pushImageStep, { minLength: 1, maxLength: 2 }),
+    document: removing,
+    effect: fc.constantFrom("held" as const, "answer held" as const),
+    meanwhile: fc.array(fc.oneof(writeStep, pushImageStep, policyStep), { minLength: 1, maxLength: 3 }),
+    restored: tag,
+  })
+  .map(({ pushes, document, effect, meanwhile, restored }) => {
+    const [{ repository, at: where } = { repository: 0, at: 0 as const }] = pushes;
+    const inIt = <S extends Step>(step: S): S => ("repository" in step ? { ...step, repository } : step);
+    return [
+      { do: "put policies", at: where, document },
+      ...pushes.map(inIt),
+      ...runAlarms,
+      { do: "confirm run", at: where, repository },
+      { do: "fault", fault: { target: "CATALOG.policies", effect, skip: 0, times: 1 } },
+      { do: "advance", seconds: 40 },
+      { do: "run alarms", of: "LEDGERS", how: "due" },
+      ...meanwhile.map(inIt),
+      { do: "let go", of: "all" },
+      ...runAlarms,
+      { do: "restore tag", at: where, repository, tag: restored },
+    ];
+  });
+
 /** Several clients that make one immutable tag at once, some with the same manifest; and who wants to move it later. */
 export const contested: fc.Arbitrary<Step[]> = fc
   .record({

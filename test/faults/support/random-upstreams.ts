@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import {
   type FaultTarget,
+  heldCalls,
   type Step,
   tagCount,
   type UpstreamFault,
@@ -108,6 +109,27 @@ export const pushedAndFetched: fc.Arbitrary<Step[]> = fc
       { ...pull, leaves: false },
     ];
   });
+
+/** A call of a fetch that is under way while what it is about is evicted, deleted or moved, and others ask for it, too. */
+export const heldFetch: fc.Arbitrary<Step[]> = fc
+  .record({
+    call: fc.constantFrom(...heldCalls.filter((call) => call !== "CATALOG.policies")),
+    effect: fc.constantFrom("held" as const, "answer held" as const),
+    skip: fc.constantFrom(0, 0, 1),
+    pull: fc.oneof(pullBlob, pullTag),
+    meanwhile: fc.array(upstreamStep, { minLength: 1, maxLength: 3 }),
+    isEvicted: fc.constantFrom(false, false, true),
+    seconds: fc.constantFrom(0, 45, 70),
+  })
+  .map(({ call, effect, skip, pull, meanwhile, isEvicted, seconds }) => [
+    { do: "fault", fault: { target: call, effect, skip, times: 1 } },
+    pull,
+    ...meanwhile,
+    ...(isEvicted ? [{ do: "evict", of: "FETCHES" } as const] : []),
+    { do: "advance", seconds },
+    { do: "let go", of: "all" },
+    pull,
+  ]);
 
 /** A tag that moves upstream while it is asked for, or while nobody answers. */
 export const movedUpstream: fc.Arbitrary<Step[]> = fc

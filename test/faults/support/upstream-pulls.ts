@@ -56,12 +56,17 @@ function checkPull(run: Run, what: string, reply: Reply, faults: FaultTarget[], 
 }
 
 async function pullTag(run: Run, tag: number, at: LocationIndex): Promise<void> {
-  const { upstream } = run.world;
   const askedAt = Date.now();
   const path = `/v2/${cacheName}/manifests/tag-${tag}`;
-  const { result: reply, faults } = await run.counting(() =>
-    run.clients.send(at, "GET", path, { as: "reader" }),
+  await run.act(
+    () => run.clients.send(at, "GET", path, { as: "reader" }),
+    async ({ result, faults }) => checkTag(run, tag, result, faults, askedAt),
+    () => {},
   );
+}
+
+function checkTag(run: Run, tag: number, reply: Reply, faults: FaultTarget[], askedAt: number): void {
+  const { upstream } = run.world;
   const what = `tag ${tag} of the upstream`;
   const digest = reply.headers.get(digestHeader);
   const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
@@ -78,8 +83,13 @@ async function pullTag(run: Run, tag: number, at: LocationIndex): Promise<void> 
 async function pullManifest(run: Run, number: number, at: LocationIndex): Promise<void> {
   const { digest, bytes } = run.manifest(number);
   const path = `/v2/${cacheName}/manifests/${digest}`;
-  const { result, faults } = await run.counting(() => run.clients.send(at, "GET", path, { as: "reader" }));
-  checkPull(run, `manifest ${number} of the upstream`, result, faults, bytes);
+  await run.act(
+    () => run.clients.send(at, "GET", path, { as: "reader" }),
+    async ({ result, faults }) => {
+      checkPull(run, `manifest ${number} of the upstream`, result, faults, bytes);
+    },
+    () => {},
+  );
 }
 
 type BlobPull = Extract<UpstreamStep, { do: "pull upstream blob" }>;
@@ -92,14 +102,19 @@ async function pullBlob(run: Run, { at, blob, clients, leaves }: Omit<BlobPull, 
   const before = upstream.blobsSent;
   const pull = (_: unknown, index: number) =>
     run.clients.send(at, "GET", path, { as: "reader", leaves: leaves && index === 0 });
-  const { result, faults } = await run.counting(() => Promise.all(Array.from({ length: clients }, pull)));
   const what = `blob ${blob} of the upstream`;
-  for (const [index, reply] of result.entries()) {
-    if (leaves && index === 0 && reply.status === 200) continue;
-    checkPull(run, what, reply, faults, content.bytes);
-  }
-  const isOne = upstream.blobsSent - before <= 1 || isExcused(run, faults);
-  run.require(isOne, `${what} was fetched ${upstream.blobsSent - before} times`);
+  await run.act(
+    () => Promise.all(Array.from({ length: clients }, pull)),
+    async ({ result, faults }) => {
+      for (const [index, reply] of result.entries()) {
+        if (leaves && index === 0 && reply.status === 200) continue;
+        checkPull(run, what, reply, faults, content.bytes);
+      }
+      const isOne = upstream.blobsSent - before <= 1 || isExcused(run, faults);
+      run.require(isOne, `${what} was fetched ${upstream.blobsSent - before} times`);
+    },
+    () => {},
+  );
 }
 
 async function evict(run: Run, at: LocationIndex): Promise<void> {

@@ -1,5 +1,7 @@
 /** Manifests and tags as the management API shows them. */
+import { type Verb, verbs } from "../../../oci/grant.ts";
 import type { ImageConfig } from "../../../oci/image-config.ts";
+import type { RepositoryName } from "../../../oci/reference.ts";
 import type { ManifestEntry, TagEntry } from "../../../rpc/manifest-facts.ts";
 import { formatDay } from "../../../units.ts";
 import type { Access } from "../../context.ts";
@@ -13,6 +15,11 @@ export function accountsView<Fields extends object>(
   fields: Fields,
 ): Fields | Record<never, never> {
   return credential === "none" ? {} : fields;
+}
+
+/** What a caller may do with a repository. Whoever gets an answer may pull, if only because it is public. */
+export function verbsOf(access: Access, repository: RepositoryName): Verb[] {
+  return verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
 }
 
 /** A manifest, or what a tag points at, without its tags. */

@@ -2,7 +2,7 @@
 import type { policies } from "../../../contract/policies.ts";
 import { failure } from "../../../oci/errors.ts";
 import type { Policy, StoredPolicies } from "../../../policy/document.ts";
-import { refusedName } from "../../../policy/enforcement.ts";
+import { isImmutable, refusedName } from "../../../policy/enforcement.ts";
 import type { Verdict } from "../../../policy/retention.ts";
 import { policyOf, tryPolicies } from "../../../registry/policies.ts";
 import type { HeldTag, PolicyReport, RetentionRun, TriedTag, WaitingRun } from "../../../rpc/policies-api.ts";
@@ -91,7 +91,9 @@ export const policyHandlers: HandlersOf<typeof policies> = {
           ...sectionsOf(policy),
           retention: retentionView(report, access.may("pull", repository)),
           breaks,
-          ...(verdict === undefined ? {} : { tag: verdictView(verdict) }),
+          ...(verdict === undefined
+            ? {}
+            : { tag: { ...verdictView(verdict), immutable: isImmutable(policy, verdict.tag) } }),
         },
       };
     },

@@ -1,7 +1,7 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
-import { verbs } from "../../../oci/grant.ts";
+import { parseTag, type RepositoryName } from "../../../oci/reference.ts";
 import { addressByName } from "../../../oci/upstream.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import {
@@ -10,13 +10,13 @@ import {
   listRepositories,
   visibilityOf,
 } from "../../../registry/repositories.ts";
-import type { ListedRepository, RepositoryInfo } from "../../../rpc/api.ts";
-import type { RepositorySummary } from "../../../rpc/ledger-views.ts";
+import type { ListedRepository, RepositoryChange, RepositoryInfo, TagPulls } from "../../../rpc/api.ts";
+import type { RepositoryOverview } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
 import { type Access, eventOrigin } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
-import { accountsView } from "./facts.ts";
+import { accountsView, verbsOf } from "./facts.ts";
 
 /** For how many tags the pulls are reported at most. */
 const maxTagPulls = 100;
@@ -37,12 +37,29 @@ function view(registry: Registry, repository: ListedRepository) {
   };
 }
 
-function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositorySummary) {
+function summaryView(access: Access, { pushedAtMs, pushedBy, ...summary }: RepositoryOverview) {
   return {
     ...summary,
     ...accountsView(access, pushedBy === undefined ? {} : { pushedBy }),
     ...(pushedAtMs === undefined ? {} : { pushedAt: new Date(pushedAtMs).toISOString() }),
   };
+}
+
+/** What the audit log has of a change: of a README, how long it is. */
+function detailOf({ readme, ...change }: RepositoryChange): string {
+  return JSON.stringify({ ...change, ...(readme === undefined ? {} : { readmeLength: readme.length }) });
+}
+
+/** The pulls of tags that exist: those of others are counted on, and would say which there were. */
+async function ofExisting(
+  registry: Registry,
+  repository: RepositoryName,
+  pulls: TagPulls[],
+): Promise<TagPulls[]> {
+  const tags = pulls.flatMap(({ tag }) => parseTag(tag) ?? []);
+  const resolved = await registry.ledger(repository).resolveTags(tags);
+  const existing = new Set<string>(tags.filter((_, index) => resolved[index] != null));
+  return pulls.filter(({ tag }) => existing.has(tag));
 }
 
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
@@ -70,13 +87,13 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       ]);
       if (listed === undefined || summary === undefined) return failure("NAME_UNKNOWN", { repository });
       const visibility = visibilityOf(registry.settings, repository, listed);
-      const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
+      const granted = access.may("pull", repository);
+      const shown = granted ? tags : await ofExisting(registry, repository, tags);
+      const tagPulls = shown.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
-      // Whoever is here may pull, if only because it is public.
-      const may = verbs.filter((verb) => verb === "pull" || access.may(verb, repository));
+      const may = verbsOf(access, repository);
       const viewed = view(registry, { ...listed, visibility });
-      const granted = access.may("pull", repository);
       return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, granted, tagPulls } };
     },
 
@@ -87,7 +104,7 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       return {
         status: 200,
         body: viewSettings(registry, changed.info),
-        audited: { detail: JSON.stringify(change) },
+        audited: { detail: detailOf(change) },
       };
     },
 

@@ -1,6 +1,7 @@
 /** `/api/v1/session`, `/api/v1/info`, `/api/v1/account/password` */
 import type { sessions } from "../../../contract/session.ts";
 import { failure } from "../../../oci/errors.ts";
+import type { Settings } from "../../../settings/settings.ts";
 import { version } from "../../../version.ts";
 import { audit } from "../../auth/audit.ts";
 import { authCacheOf, logInByPassword } from "../../auth/authenticate.ts";
@@ -11,7 +12,16 @@ import { endSession, startSession } from "../../auth/session.ts";
 import type { Access } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
 
-function view(access: Access) {
+function infoView({ publicUrl, gcGraceMs, tagHistoryMs }: Settings) {
+  return {
+    version,
+    ...(publicUrl === undefined ? {} : { publicUrl }),
+    graceSeconds: Math.floor(gcGraceMs / 1000),
+    tagHistorySeconds: Math.floor(tagHistoryMs / 1000),
+  };
+}
+
+function view(access: Access, settings: Settings) {
   const { account, credential, endsAtMs } = access;
   const isOpen = credential === "open";
   return {
@@ -21,12 +31,13 @@ function view(access: Access) {
     isToken: access.tokenId !== undefined,
     grants: access.grantSets,
     ...(endsAtMs === undefined ? {} : { endsAt: new Date(endsAtMs).toISOString() }),
+    registry: infoView(settings),
   };
 }
 
 export const sessionHandlers: HandlersOf<typeof sessions> = {
   "/session": {
-    GET: async ({ access }) => ({ status: 200, body: view(access) }),
+    GET: async ({ access, registry }) => ({ status: 200, body: view(access, registry.settings) }),
 
     POST: async (call) => {
       const { registry, address, body } = call;
@@ -40,22 +51,13 @@ export const sessionHandlers: HandlersOf<typeof sessions> = {
       const { access, headers } = started;
       const { account } = access;
       audit({ ...call, access }, { action: "session.create", target: account, outcome: "done", kind: "use" });
-      return { status: 200, body: view(access), headers };
+      return { status: 200, body: view(access, registry.settings), headers };
     },
 
     DELETE: async (call) => ({ status: 204, headers: endSession(call) }),
   },
   "/info": {
-    GET: async ({ registry: { settings } }) => {
-      const { publicUrl, gcGraceMs, tagHistoryMs } = settings;
-      const body = {
-        version,
-        ...(publicUrl === undefined ? {} : { publicUrl }),
-        graceSeconds: Math.floor(gcGraceMs / 1000),
-        tagHistorySeconds: Math.floor(tagHistoryMs / 1000),
-      };
-      return { status: 200, body };
-    },
+    GET: async ({ registry }) => ({ status: 200, body: infoView(registry.settings) }),
   },
   "/account/password": {
     PUT: async (call) => {

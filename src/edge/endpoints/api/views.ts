@@ -7,12 +7,12 @@ import { type ContentView, type LayerView, viewReference } from "../../../regist
 import type { ReferrerView } from "../../../rpc/ledger-views.ts";
 import type { Access } from "../../context.ts";
 import type { HandlersOf } from "../../operations/handler.ts";
-import { accountsView, configView, factsView, tagView } from "./facts.ts";
+import { accountsView, configView, factsView, tagView, verbsOf } from "./facts.ts";
 
 export const viewHandlers: HandlersOf<typeof views> = {
   "/repositories/{name}/references/{reference}": {
     GET: async (call) => {
-      const { params, query, access } = call;
+      const { params, query, access, repository } = call;
       const digest = parseDigest(params.reference);
       const tag = parseTag(params.reference);
       if (digest === undefined && tag === undefined) return failure("TAG_INVALID", { tag: params.reference });
@@ -22,6 +22,8 @@ export const viewHandlers: HandlersOf<typeof views> = {
       const { view } = found;
       const body = {
         ...(view.tag === undefined ? {} : { tag: tagView(access, view.tag) }),
+        may: verbsOf(access, repository),
+        granted: access.may("pull", repository),
         content: contentView(access, view.content),
         ...(view.image === undefined ? {} : { image: contentView(access, view.image) }),
       };

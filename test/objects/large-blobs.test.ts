@@ -1,0 +1,49 @@
+/** A blob of several segments, on the disk of one machine: pushed in chunks, scrubbed, and damaged. */
+import assert from "node:assert/strict";
+import { closeSync, globSync, openSync, statSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import type { Machine } from "../../src/machine.ts";
+import { segmentBytes } from "../../src/objects/running-hash.ts";
+import { content } from "../support/content.ts";
+import { startRegistry } from "../support/registry.ts";
+import { rowsIn } from "../support/sqlite.ts";
+import { temporaryData } from "../support/temporary.ts";
+import { scrub } from "../support/upkeep.ts";
+
+const machine: Machine = { blobShards: 1, uploadPools: 4, nameIndexes: 1 };
+const dataDirectory = temporaryData();
+const registry = await startRegistry({ dataDirectory, bucket: "disk", machine });
+
+/** How many rows the shard has of hashes of segments, and of how many bytes each. */
+function segmentRows(): number[] {
+  const files = globSync(join(dataDirectory, "do/stowage-Blobs/*.sqlite"));
+  const rows = files.flatMap((file) => rowsIn(file, "segments")) as { hashes: Uint8Array }[];
+  return rows.map(({ hashes }) => hashes.byteLength);
+}
+
+test("a push hashes the segments of a large blob, and a scrub says which is damaged", async () => {
+  const bytes = new Uint8Array(segmentBytes + 1_000_000);
+  bytes.set(content(1000));
+  await registry.pushImage("team/small", "v1");
+  const digest = await registry.streamBlob("team/large", bytes);
+  assert.deepEqual(segmentRows(), [64]);
+  const { checked, problems } = await scrub(registry);
+  assert.deepEqual(problems, []);
+  assert(checked.bytes >= bytes.byteLength);
+  // The last part has the last bytes.
+  const files = globSync(join(dataDirectory, "files/blobs/**/*"));
+  const last = files.find((file) => {
+    const stat = statSync(file);
+    return stat.isFile() && stat.size > 10_000 && stat.size % 4096 !== 0;
+  });
+  assert(last !== undefined);
+  const file = openSync(last, "r+");
+  writeSync(file, "damaged", statSync(last).size - 10);
+  closeSync(file);
+  const found = (await scrub(registry)).problems.filter(({ what }) => what === "blob bytes");
+  assert.deepEqual(
+    found.map((problem) => [problem.digest, problem.detail]),
+    [[digest, `of its bytes, those from ${segmentBytes} to ${bytes.byteLength - 1} are others`]],
+  );
+});
