@@ -11,7 +11,7 @@
  */
 import type { Clock } from "../clock.ts";
 import { log } from "../log.ts";
-import { answerWithin, TimedOut } from "../timeout.ts";
+import { answerWithin, TimedOut, withTimeout } from "../timeout.ts";
 import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "./sql.ts";
 
 /** A row that is due: its id, and since when, in milliseconds since 1970. */
@@ -40,6 +40,8 @@ const postponeMs = 30_000;
 const jobBudgetMs = 10_000;
 /** How long one run of a job may take. Its rows are postponed then, and other jobs go on. */
 const mostJobMs = 150_000;
+/** How long a run that somebody asked for takes in all: who asks gives up a call after two minutes. */
+const mostRequestedMs = 30_000;
 const farFuture = Number.MAX_SAFE_INTEGER;
 
 /**
@@ -185,10 +187,18 @@ export class DueTable {
 
   /**
    * Runs what is due now, kind by kind in the given order, each within the budget. A second run waits for the first to
-   * end. Returns whether something is still due. Never throws.
+   * end. Returns whether something is still due, or under way: at most `mostMs` milliseconds later, whatever a job does.
+   * Never throws.
    */
-  async run(jobs: Record<string, DueJob>, budgetMs = jobBudgetMs): Promise<boolean> {
-    const isLeft = await this.#inTurn(() => this.#runAlone(jobs, budgetMs));
+  async run(
+    jobs: Record<string, DueJob>,
+    budgetMs = jobBudgetMs,
+    mostMs = mostRequestedMs,
+  ): Promise<boolean> {
+    const end = performance.now() + mostMs;
+    const leftMs = () => end - performance.now();
+    const running = this.#inTurn(async () => leftMs() <= 0 || this.#runAlone(jobs, budgetMs, leftMs));
+    const isLeft = await withTimeout(running, mostMs, true);
     this.#armIfThere();
     return isLeft;
   }
@@ -201,7 +211,7 @@ export class DueTable {
         this.#armedAt = undefined;
         // The platform repeats a run that died, but not for ever.
         if (invocation?.isRetry === true) await this.#armForNextTry();
-        await this.#runAlone(jobs, jobBudgetMs);
+        await this.#runAlone(jobs, jobBudgetMs, () => mostJobMs);
       });
     } finally {
       this.#alarmRuns--;
@@ -221,23 +231,24 @@ export class DueTable {
     await this.#storage.setAlarm(this.#armedAt);
   }
 
-  async #runAlone(jobs: Record<string, DueJob>, budgetMs: number): Promise<boolean> {
+  /** `leftMs`: how long a job may take that begins now. */
+  async #runAlone(jobs: Record<string, DueJob>, budgetMs: number, leftMs: () => number): Promise<boolean> {
     // The previous run may have ended with the deletion of everything.
     if (!this.#isThere()) return false;
     let kinds = this.#kindsDue(jobs);
     for (const [kind, job] of Object.entries(jobs)) {
       if (!kinds.has(kind)) continue;
       const deadline = this.#clock.now() + budgetMs;
-      while (this.#clock.now() <= deadline) {
+      while (this.#clock.now() <= deadline && leftMs() > 0) {
         const found = this.#dueRows(kind, this.#clock.now(), batchSize);
         if (found.length === 0) break;
-        if (!this.#overdue.has(kind)) await this.#attempt(kind, job, found);
+        if (!this.#overdue.has(kind)) await this.#attempt(kind, job, found, Math.min(mostJobMs, leftMs()));
         this.#postpone(kind, found);
       }
       // A job may have made another kind due.
       kinds = this.#kindsDue(jobs);
     }
-    return kinds.size > 0;
+    return kinds.size > 0 || this.#overdue.size > 0;
   }
 
   #armIfThere(): void {
@@ -250,10 +261,10 @@ export class DueTable {
     return new Set(Object.keys(jobs).filter((kind) => this.#dueRows(kind, now, 1).length > 0));
   }
 
-  async #attempt(kind: string, job: DueJob, given: DueRow[]): Promise<void> {
+  async #attempt(kind: string, job: DueJob, given: DueRow[], mostMs: number): Promise<void> {
     const running = job(given);
     try {
-      await answerWithin(mostJobMs, running);
+      await answerWithin(mostMs, running);
     } catch (error) {
       log("error", "job failed", { kind, error: String(error) });
       if (!(error instanceof TimedOut)) return;

@@ -255,7 +255,9 @@ export class Ledger extends CachedLedger implements LedgerApi {
     // Only the last one is meant without a number: a repeated request must not restore what was before that, too.
     const { exists } = this;
     const number = generation ?? this.meta.generation - 1;
-    return this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+    const restored = this.change(undefined, (tx) => this.parts.restoring.begin(tx, number, exists, origin));
+    // Of the number that was asked for, if one was.
+    return !restored.ok && generation === undefined ? failure("DELETION_UNKNOWN") : restored;
   }
 
   async deletions(last: string, limit: number): Promise<DeletionPage> {

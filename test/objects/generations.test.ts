@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Deletion } from "../../src/contract/deleted.ts";
 import { imageIndexType } from "../../src/oci/media-type.ts";
-import { expectError } from "../support/answer.ts";
+import { expectError, expectProblem } from "../support/answer.ts";
 import { fetchOnce } from "../support/client.ts";
 import { content, describe, imageIndex } from "../support/content.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
@@ -44,6 +44,15 @@ async function settle(name: string, rounds = 3): Promise<void> {
 
 const change = (name: string, body: object) =>
   registry.must(200, "PATCH", pathOf(name), { body: JSON.stringify(body) });
+
+test("where nothing was deleted, that is said, and of no generation that nobody named", async () => {
+  await registry.pushImage("whole", "v1");
+  const path = `${pathOf("whole")}/restore`;
+  const unnamed = await registry.must(404, "POST", path, { body: "{}" });
+  assert.equal(expectProblem(unnamed, 404, "DELETION_UNKNOWN"), "name: whole");
+  const named = await registry.must(404, "POST", path, { body: JSON.stringify({ generation: 7 }) });
+  assert.equal(expectProblem(named, 404, "DELETION_UNKNOWN"), "generation: 7");
+});
 
 test("a push to the name of a deleted repository is taken at once, and finds nothing of it", async () => {
   const layer = content();

@@ -60,6 +60,21 @@ test(`the ledger's schema has version ${newestVersion}, and a step to each versi
   assert(steps.every((step) => sqlOf(step).trim() !== ""));
 });
 
+test("no step drops an index of content by its name, as a ledger whose repository was deleted has another name for it", () => {
+  const ofContent = contentTables(features).flatMap(([table]) =>
+    readRows<{ name: string }>(
+      memoryLedger().sql,
+      "SELECT name FROM sqlite_master WHERE type = 'index' AND tbl_name = ? AND sql IS NOT NULL",
+      table,
+    ),
+  );
+  assert(ofContent.length > 0);
+  const dropped = schemaOf(features).flatMap((step) =>
+    Array.from(sqlOf(step).matchAll(/DROP INDEX (?:IF EXISTS )?(\w+)/gi), ([, name]) => name),
+  );
+  assert.deepEqual(dropped, ["due_by_time"], "an index of due, which is never set aside");
+});
+
 /** A ledger with a row in every table, and one that is due for every job. */
 function fullLedger() {
   const ledger = memoryLedger();

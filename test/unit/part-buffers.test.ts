@@ -6,6 +6,7 @@ import {
   takeBuffer,
   takeSpareBuffer,
 } from "../../src/objects/upload/part-buffers.ts";
+import { PartWriter } from "../../src/objects/upload/part-writer.ts";
 import { mebibyte } from "../../src/units.ts";
 
 const size = 30 * mebibyte;
@@ -20,7 +21,7 @@ async function take(sizeBytes = size, budgetBytes = none): Promise<Uint8Array> {
 
 test("a second buffer is there only while the budget has room", async () => {
   const first = await take();
-  assert.equal(takeSpareBuffer(size, 2 * size - 1), undefined);
+  assert(takeSpareBuffer(size, 2 * size - 1) === undefined);
   const second = takeSpareBuffer(size, 2 * size);
   assert(second !== undefined);
   assert.equal(partBufferBytes(), 2 * size);
@@ -30,7 +31,7 @@ test("a second buffer is there only while the budget has room", async () => {
 
 test("all buffers together are bounded, but for a larger budget, and for an upload alone", async () => {
   const buffers = [await take(), await take(), await take()];
-  assert.equal(await takeBuffer(size, budget, undefined), undefined);
+  assert((await takeBuffer(size, budget, undefined)) === undefined);
   const more = await take(size, 4 * size);
   for (const buffer of [...buffers, more]) giveBuffer(buffer);
   const alone = await take(200 * mebibyte);
@@ -53,7 +54,7 @@ test("an upload that has begun waits for others to end, for a minute", async () 
   const late = await takeBuffer(size, none, async (milliseconds) => {
     longMs += milliseconds;
   });
-  assert.equal(late, undefined);
+  assert(late === undefined);
   assert.equal(longMs, 60_000);
   for (const buffer of [taken, ...buffers.slice(1)]) giveBuffer(buffer);
   assert.equal(partBufferBytes(), 0);
@@ -67,5 +68,12 @@ test("an upload that is stopped while it waits takes nothing", async () => {
     }),
   );
   for (const buffer of buffers) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 0);
+});
+
+test("a writer that cannot read what earlier requests left gives its buffer back", async () => {
+  const part = await take();
+  const readTail = () => assert.fail("the rows cannot be read");
+  assert.throws(() => new PartWriter({ part, budgetBytes: none, readTail, storePart: async () => {} }));
   assert.equal(partBufferBytes(), 0);
 });

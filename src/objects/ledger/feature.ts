@@ -31,6 +31,8 @@ export type LedgerHost = {
   isSparse: () => boolean;
   /** Rises whenever something changes by which retention decides on tags. */
   revision: { value: number };
+  /** Rises whenever something changes that pages about the repository show, but for days of use and facts. */
+  changes: { value: number };
   /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */
   announceSoon: (tx: Tx, isWhole?: boolean) => void;
 };
@@ -123,7 +125,10 @@ export function setContentAside(tx: Tx, features: readonly Feature[], generation
   }
 }
 
-/** An index of the table that was set aside keeps its name, so that of the new table has its generation in it. */
+/**
+ * An index of the table that was set aside keeps its name, so that of the new table has its generation in it. A step must
+ * therefore not drop such an index by its name, which it has only in ledgers whose repository was never deleted.
+ */
 function withIndexName(sql: string, generation: number): string {
   return sql.replace(/^(CREATE (?:UNIQUE )?INDEX )(\w+?)(?:_of_\d+)?( ON )/, `$1$2_of_${generation}$3`);
 }

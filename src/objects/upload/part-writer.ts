@@ -21,8 +21,10 @@ export class PartWriter {
   #failure: unknown;
 
   /**
-   * `part`: a buffer of the size of a part, which is given back; `readTail` fills in the bytes that earlier requests left
-   * after the last part.
+   * `part`: a buffer of the size of a part, which is given back, also if this throws; `readTail` fills in the bytes that
+   * earlier requests left after the last part.
+   *
+   * @throws whatever `readTail` throws
    */
   constructor(options: {
     part: Uint8Array;
@@ -34,7 +36,12 @@ export class PartWriter {
     this.#budgetBytes = options.budgetBytes;
     this.#storePart = options.storePart;
     this.#part = options.part;
-    this.#filled = options.readTail(this.#part);
+    try {
+      this.#filled = options.readTail(this.#part);
+    } catch (error) {
+      giveBuffer(this.#part);
+      throw error;
+    }
     this.#keptTail = this.#filled;
   }
 
