@@ -25,7 +25,7 @@ const only = parseFaultKinds(process.env.FAULTS_ONLY);
 
 test("no random program with faults breaks a promise", async (t) => {
   t.diagnostic(`seed ${seed}: repeat it with FAULTS_SEED`);
-  const options = { seed, count: 60, maxSteps: 12, only };
+  const options = { seed, count: 50, maxSteps: 12, only };
   const { violation, programs, requests, faults } = await runPrograms(harnesses, options);
   t.diagnostic(`${programs} programs, ${requests} requests, ${faults} faults`);
   assert.equal(violation, undefined, violation);

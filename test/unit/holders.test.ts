@@ -68,3 +68,13 @@ for (const [what, answer] of Object.entries({ "has none of the digests": [], "ha
     assert.deepEqual([shard.store.holders(digest, 1), isDue(shard)], [[repository], true]);
   });
 }
+
+test("a hold after one that was dropped has a higher number, though the clock went back", () => {
+  const shard = lentShard(async () => ({ voided: [] }));
+  const { store } = shard;
+  const hold = (now: number) =>
+    shard.transaction((tx) => store.hold(tx, digest, repository, { leasedUntil: now, askAt: null }, now));
+  const first = hold(shard.clock.now());
+  shard.transaction((tx) => store.dropHolder(tx, digest, repository));
+  assert(hold(shard.clock.now() - 60_000) > first);
+});

@@ -21,7 +21,7 @@ async function take(sizeBytes = size, budgetBytes = none): Promise<Uint8Array> {
 
 test("a second buffer is there only while the budget has room", async () => {
   const first = await take();
-  assert.equal(takeSpareBuffer(size, 2 * size - 1), undefined);
+  assert(takeSpareBuffer(size, 2 * size - 1) === undefined);
   const second = takeSpareBuffer(size, 2 * size);
   assert(second !== undefined);
   assert.equal(partBufferBytes(), 2 * size);
@@ -31,7 +31,7 @@ test("a second buffer is there only while the budget has room", async () => {
 
 test("all buffers together are bounded, but for a larger budget, and for an upload alone", async () => {
   const buffers = [await take(), await take(), await take()];
-  assert.equal(await takeBuffer(size, budget, undefined), undefined);
+  assert((await takeBuffer(size, budget, undefined)) === undefined);
   const more = await take(size, 4 * size);
   for (const buffer of [...buffers, more]) giveBuffer(buffer);
   const alone = await take(200 * mebibyte);
@@ -54,7 +54,7 @@ test("an upload that has begun waits for others to end, for a minute", async () 
   const late = await takeBuffer(size, none, async (milliseconds) => {
     longMs += milliseconds;
   });
-  assert.equal(late, undefined);
+  assert(late === undefined);
   assert.equal(longMs, 60_000);
   for (const buffer of [taken, ...buffers.slice(1)]) giveBuffer(buffer);
   assert.equal(partBufferBytes(), 0);

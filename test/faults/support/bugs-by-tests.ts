@@ -20,11 +20,11 @@ const ofLinks: Record<string, TestedBug> = {
     "leases.isVoid(adoption) && now > 0",
   ),
   "a lease after a dropped holder has its number again": bug(
-    "test/objects/late-calls.test.ts",
-    "a lease after a dropped holder has a higher number than all before it",
+    "test/unit/holders.test.ts",
+    "a hold after one that was dropped has a higher number, though the clock went back",
     "src/objects/blob-shard/store.ts",
     "VALUES (?1, ?2, max(1 + coalesce((SELECT version FROM dropped_holders WHERE only = 1), 0), ?3), ?4, ?5)",
-    "VALUES (?1, ?2, max(1, ?3 * 0), ?4, ?5)",
+    "VALUES (?1, ?2, max(1, ?3), ?4, ?5)",
   ),
   "a ledger of an earlier release is believed that promises nothing": bug(
     "test/unit/holders.test.ts",
@@ -120,8 +120,8 @@ const ofAlarms: Record<string, TestedBug> = {
     "test/unit/due.test.ts",
     "a job that never ends holds up no other, and is run again only once it has ended",
     "src/objects/due.ts",
-    "await answerWithin(mostJobMs, running);",
-    "await answerWithin(mostJobMs * 1000, running);",
+    "await answerWithin(mostMs, running);",
+    "await answerWithin(mostMs * 1000, running);",
   ),
   "a job that took too long is run a second time meanwhile": bug(
     "test/unit/due.test.ts",
@@ -176,7 +176,7 @@ const ofUploads: Record<string, TestedBug> = {
     "all buffers together are bounded, but for a larger budget, and for an upload alone",
     "src/objects/upload/part-buffers.ts",
     "bytesInUse > 0 && bytesInUse + sizeBytes > most",
-    "bytesInUse > 0 && bytesInUse > most * 100",
+    "bytesInUse > 0 && bytesInUse + sizeBytes > 2 * most",
   ),
   "a second buffer is taken beyond the budget": bug(
     "test/unit/part-buffers.test.ts",

@@ -51,7 +51,7 @@ const impatient: Replacement[] = [
     to: "{ attempts: 2, firstPauseMs: 1, maxPauseMs: 1 }",
   },
   {
-    file: "src/objects/fetch/blob.ts",
+    file: "src/objects/fetch/receiver.ts",
     from: "const pauseMs = second;",
     to: "const pauseMs = 2 + 0 * second;",
   },

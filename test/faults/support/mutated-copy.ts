@@ -71,14 +71,19 @@ export class MutatedCopy implements AsyncDisposable {
       cwd: this.#directory,
       env,
       stdio: ["ignore", "pipe", "inherit"],
-      timeout: patienceMs,
-      killSignal: "SIGKILL",
+      detached: true,
     });
+    // The runner has a process for the file, which may never end; they are one group.
+    const end = () => {
+      if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    };
+    const impatient = setTimeout(end, patienceMs);
     let said = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       said += text;
     });
     await once(child, "close");
+    clearTimeout(impatient);
     return said.split("\n");
   }
 }
