@@ -155,7 +155,7 @@ async function measureImage(
   const memory = figure("memory", "MB");
   for (let repetition = 0; repetition < repetitions; repetition++) {
     const image = newImage(layers, (isQuick ? 4 : 40) * mebibyte);
-    const tag = `${target.name}-${repetition}`;
+    const tag = `t${repetition}`;
     await pushImage(upstream, repository, tag, image);
     const before = proportionalMegabytes(pid);
     let toManifest = 0;

@@ -79,7 +79,7 @@ for (const tree of trees) describeParts(buildDebian(tree, epoch), executableComp
 if (values.image) {
   const own = trees.find(({ architecture }) => architectures[architecture] === process.arch);
   if (own === undefined) throw new Error(`there is no image for ${process.arch}`);
-  const file = buildImage(own.architecture, positionals);
+  const file = buildImage(own.architecture, epoch, positionals);
   describeParts(file, [...executableComponents(own), ...imageComponents()]);
 }
 writeSums();

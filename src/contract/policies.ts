@@ -53,6 +53,12 @@ export const verdict = v.object({
     ),
   ),
   line: v.optional(v.pipe(count, v.description("The line of `keep` that keeps it, counted from 0."))),
+  until: v.optional(
+    v.pipe(
+      time,
+      v.description("Until when a line keeps it, if nothing changes; missing if that is not known."),
+    ),
+  ),
   since: v.optional(v.pipe(time, v.description("Since when nothing keeps it."))),
   digest: v.optional(v.string()),
   pushed: v.optional(time),

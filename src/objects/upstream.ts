@@ -18,9 +18,10 @@ import type {
   UpstreamState,
 } from "../rpc/upstream-api.ts";
 import { settingsOf } from "../settings/settings.ts";
+import { type DiskSpace, openDiskSpace } from "../storage/disk-space.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { hasTable, transaction } from "./sql.ts";
-import { boundsEveryMs, boundsJob, hasBounds, keepBounds } from "./upstream/bounds.ts";
+import { boundsEveryMs, boundsJob, hasBounds, keepBounds, missingBytes } from "./upstream/bounds.ts";
 import { isTrustedRealm, upstreamFetch, userAgent } from "./upstream/connection.ts";
 import { UpstreamHealth } from "./upstream/health.ts";
 import { Places } from "./upstream/places.ts";
@@ -31,6 +32,7 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
   readonly #health: UpstreamHealth;
   readonly #places: Places;
   readonly #due: DueTable;
+  readonly #space: DiskSpace | undefined;
   #isScheduled = false;
   #authorizer: Authorizer | undefined;
 
@@ -40,6 +42,7 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
     this.#health = new UpstreamHealth(clock);
     this.#places = new Places(clock);
     this.#due = new DueTable(ctx.storage, clock);
+    this.#space = openDiskSpace(env);
     if (hasTable(ctx.storage.sql, "due")) void this.#due.wake();
   }
 
@@ -113,12 +116,19 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
     await this.#due.runAlarm({ [boundsJob]: (rows) => this.#keepBounds(rows) }, invocation);
   }
 
+  async makeRoom(id: string): Promise<void> {
+    const upstream = this.#settings(id);
+    if (upstream === undefined) return;
+    const lacking = missingBytes(await this.#space?.state());
+    await keepBounds(this.env, this.#clock.now(), upstream, lacking);
+  }
+
   /** Has the bounds looked after, if there are any, soon after the first question of a life. */
   #scheduleBounds(id: string): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     const upstream = this.#settings(id);
-    if (upstream === undefined || !hasBounds(upstream)) return;
+    if (upstream === undefined || !hasBounds(upstream, this.#space !== undefined)) return;
     transaction(this.ctx.storage, (tx) => {
       tx.write(DueTable.schema);
       if (this.#due.at(boundsJob, id) === undefined)
@@ -130,8 +140,8 @@ export class Upstream extends DurableObject<Env> implements UpstreamApi {
   async #keepBounds(rows: DueRow[]): Promise<void> {
     for (const { id } of rows) {
       const upstream = this.#settings(id);
-      const isBounded = upstream !== undefined && hasBounds(upstream);
-      if (isBounded) await keepBounds(this.env, this.#clock.now(), upstream);
+      const isBounded = upstream !== undefined && hasBounds(upstream, this.#space !== undefined);
+      if (isBounded) await this.makeRoom(id);
       transaction(this.ctx.storage, (tx) => {
         if (isBounded) this.#due.set(tx, boundsJob, id, this.#clock.now() + boundsEveryMs);
         else this.#due.clear(tx, boundsJob, id);

@@ -20,9 +20,9 @@ export interface TagState {
   isHeld?: boolean;
 }
 
-/** Why a tag stays. `keep`: the number of the line, from 0. */
+/** Why a tag stays. `line`: the number of the line of `keep`, from 0. `untilMs`: until when any keeps it, if that is known. */
 export type Reason =
-  | { why: "kept"; line: number }
+  | { why: "kept"; line: number; untilMs?: number }
   | { why: "not listed" }
   | { why: "held" }
   | { why: "client's own" };
@@ -60,6 +60,8 @@ export function matchesAny(patterns: readonly string[], tag: string): boolean {
   );
 }
 
+const never = Number.POSITIVE_INFINITY;
+
 /** When is decided, in milliseconds since the epoch, and how long a line by number keeps what has lost its place. */
 export type Moment = { nowMs: number; noticeMs: number };
 
@@ -79,20 +81,15 @@ export function decide(tags: readonly TagState[], policy: Policy, moment: Moment
     if (!matchesAny(remove.tags, tag)) return { tag, stays: true, why: "not listed" };
     if (state.isHeld === true) return { tag, stays: true, why: "held" };
     const ends = lines.map((line) => line.get(tag));
+    const last = Math.max(state.pushedAtMs, ...ends.filter((end) => end !== undefined));
     const line = ends.findIndex((end) => end !== undefined && end > moment.nowMs);
-    if (line >= 0) return { tag, stays: true, why: "kept", line };
-    return {
-      tag,
-      stays: false,
-      sinceMs: Math.max(state.pushedAtMs, ...ends.filter((end) => end !== undefined)),
-    };
+    if (line < 0) return { tag, stays: false, sinceMs: last };
+    return { tag, stays: true, why: "kept", line, ...(last === never ? {} : { untilMs: last }) };
   });
 }
 
-/** When a line stops, or has stopped, to keep each of the tags that it matches; infinity where there is no such time. */
+/** When a line stops, or has stopped, to keep each of the tags that it matches; {@link never} where that is not known. */
 type Line = Map<string, number>;
-
-const never = Number.POSITIVE_INFINITY;
 
 function keptBy(line: KeepLine, tags: readonly TagState[], { noticeMs }: Moment): Line {
   const matched = tags.filter(({ tag }) => matchesAny(line.tags, tag));

@@ -8,7 +8,7 @@ import { log } from "../log.ts";
 import type { Sample } from "../metrics/meter.ts";
 import { type RegistryEvent, registryItself } from "../oci/event.ts";
 import type { Digest, RepositoryName } from "../oci/reference.ts";
-import { HasLaterData, nameIndexStub } from "../rpc/stubs.ts";
+import { HasLaterData, nameIndexStub, upstreamStub } from "../rpc/stubs.ts";
 import type { DiskState } from "../storage/disk-space.ts";
 import { withTimeout } from "../timeout.ts";
 import { minute, second } from "../units.ts";
@@ -148,13 +148,23 @@ async function remembered(
   return bytes;
 }
 
-/** Logs when the disk becomes low, with an event for webhooks, and when it is no longer low. */
+/**
+ * Logs when the disk becomes low, with an event for webhooks, and when it is no longer low. Caches of upstreams then
+ * evict some of what they have, before a push is refused.
+ */
 export function tellStorage(registry: Registry, waitUntil: WaitUntil): void {
   const disk = registry.space?.takeNews();
   if (disk === undefined) return;
   const { isLow, ...facts } = disk;
   log("warn", isLow ? "storage low" : "storage ok", facts);
-  if (isLow) waitUntil(sendLow(registry, disk));
+  if (!isLow) return;
+  waitUntil(sendLow(registry, disk));
+  for (const { id } of registry.settings.upstreams)
+    waitUntil(
+      upstreamStub(registry.objects, id)
+        .makeRoom(id)
+        .catch((error) => log("warn", "no room made", { upstream: id, error: String(error) })),
+    );
 }
 
 async function sendLow(registry: Registry, { isLow: _, ...disk }: DiskState): Promise<void> {

@@ -72,6 +72,8 @@ export interface UpstreamApi {
   takePlace(id: string, fetch: string): Promise<boolean>;
   leavePlace(fetch: string): Promise<void>;
   state(): Promise<UpstreamState>;
+  /** Evicts what is beyond the bounds of the upstream, and if the disk is low, what was not used for longest. */
+  makeRoom(id: string): Promise<void>;
   /** Asks the upstream, or a repository of it, whether it answers. */
   check(id: string, name: RepositoryName | undefined): Promise<{ isReachable: boolean; detail: string }>;
 }
@@ -82,5 +84,6 @@ export const repeatableUpstreamCalls: ReadonlySet<keyof UpstreamApi> = new Set([
   "takePlace",
   "leavePlace",
   "state",
+  "makeRoom",
   "check",
 ]);

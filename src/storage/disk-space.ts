@@ -70,6 +70,10 @@ export function emptyAccount(): DiskAccount {
 
 const shared = emptyAccount();
 
+/** Below how many times the reserve free space becomes low, and from how many on it is no longer low. */
+const lowReserves = 1.25;
+export const enoughReserves = 1.5;
+
 /** The assumed maximal speed of other writers, in bytes a millisecond; and how long a measurement is used at most. */
 const fastestFill = 1024 * 1024;
 const longestMs = 30_000;
@@ -218,11 +222,11 @@ export class DiskSpace {
     }
   }
 
-  /** Low below 1.25 times the reserve; no longer low above 1.5 times. The gap keeps the state from flickering. */
+  /** The gap between low and enough keeps the state from flickering. */
   #noteState(freeBytes: number): void {
     const reserve = this.#reserve();
-    if (freeBytes < reserve * 1.25) this.#account.isLow = true;
-    else if (freeBytes >= reserve * 1.5) this.#account.isLow = false;
+    if (freeBytes < reserve * lowReserves) this.#account.isLow = true;
+    else if (freeBytes >= reserve * enoughReserves) this.#account.isLow = false;
   }
 }
 

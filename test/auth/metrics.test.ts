@@ -163,6 +163,13 @@ test("the API says how often repositories and tags are pulled", async () => {
   await registry.setVisibility("team/popular", "public");
   const changed = await registry.must(200, "GET", "/api/v1/repositories/team/popular", { as: admin });
   assert.equal(changed.json<{ pulls: number }>().pulls, 3);
+  // That there was another tag is not for everybody.
+  await registry.must(202, "DELETE", "/v2/team/popular/manifests/old", { as: admin });
+  const tagsFor = async (as?: Credential) => {
+    const { text } = await registry.must(200, "GET", "/api/v1/repositories/team/popular", { as });
+    return (JSON.parse(text) as { tagPulls: { tag: string }[] }).tagPulls.map(({ tag }) => tag);
+  };
+  assert.deepEqual([await tagsFor(), await tagsFor(builder)], [["latest"], ["latest", "old"]]);
 });
 
 test("a repository that one may not pull is not told from one that is not there", async () => {

@@ -1,4 +1,7 @@
-/** docker, containerd and podman pull through the registry from distribution, the reference registry. */
+/**
+ * docker, containerd and podman pull through the registry from distribution, the reference registry, and from
+ * registries that want tokens: distribution, and Stowage itself.
+ */
 import assert from "node:assert/strict";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,14 +13,67 @@ import { dockerPrograms, removeImages, startDocker } from "./support/docker.ts";
 import { writeIndex } from "./support/oci-layout.ts";
 import { hasPrograms, run } from "./support/programs.ts";
 import { freePort, type Server, startServer } from "./support/server.ts";
+import { startTokenServer } from "./support/token-server.ts";
 
 /** The name by which containerd and podman call the upstream. */
 const alias = "upstream.example";
 
+/** An upstream, who may push to it, and who may only pull; anybody where they are not given. */
+interface Upstream {
+  url: string;
+  pusher?: string;
+  puller?: { name: string; password: string };
+}
+
+type StartUpstream = (t: TestContext, directory: string) => Promise<Upstream>;
+
+const openDistribution: StartUpstream = async (t, directory) => ({
+  url: await startDistribution(t, join(directory, "upstream")),
+});
+
+/** Upstreams that want tokens, of each of which there is one account that may pull. */
+const closedUpstreams: Record<string, StartUpstream> = {
+  "distribution with a token service": async (t, directory) => {
+    const [pusher, puller] = ["password of the pusher", "password of the puller"];
+    const tokens = await startTokenServer(t, directory, {
+      pusher: { password: pusher, actions: ["pull", "push"] },
+      puller: { password: puller, actions: ["pull"] },
+    });
+    return {
+      url: await startDistribution(t, join(directory, "upstream"), tokens),
+      pusher: `pusher:${pusher}`,
+      puller: { name: "puller", password: puller },
+    };
+  },
+  "another Stowage": async (t) => {
+    const admin = "password of the admin of the upstream";
+    const { url } = await startServer(t, {
+      data: temporaryDirectory(t),
+      port: await freePort(),
+      adminPassword: admin,
+    });
+    const puller = { name: "puller", password: "password of the puller" };
+    const grants = [{ repository: "library/*", verbs: ["pull"] }];
+    const made = await fetch(`${url}/api/v1/accounts/${puller.name}`, {
+      method: "PUT",
+      headers: {
+        Authorization: `Basic ${Buffer.from(`admin:${admin}`).toString("base64")}`,
+        "Content-Type": "application/json",
+      },
+      body: JSON.stringify({ password: puller.password, grants }),
+    });
+    assert.equal(made.status, 201);
+    return { url, pusher: `admin:${admin}`, puller };
+  },
+};
+
 /** An upstream with a multi-platform image `library/app:v1`, and a cache of it. */
-async function startCache(t: TestContext): Promise<{ server: Server; directory: string; digest: string }> {
+async function startCache(
+  t: TestContext,
+  startUpstream: StartUpstream = openDistribution,
+): Promise<{ server: Server; directory: string; digest: string }> {
   const directory = temporaryDirectory(t);
-  const url = await startDistribution(t, join(directory, "upstream"));
+  const { url, pusher, puller } = await startUpstream(t, directory);
   const index = await writeIndex(join(directory, "index"), "v1");
   const to = `docker://${new URL(url).host}/library/app:v1`;
   await run("skopeo", [
@@ -25,14 +81,19 @@ async function startCache(t: TestContext): Promise<{ server: Server; directory: 
     "--all",
     "--preserve-digests",
     "--dest-tls-verify=false",
+    ...(pusher === undefined ? [] : ["--dest-creds", pusher]),
     `oci:${index.directory}:v1`,
     to,
   ]);
-  const upstream = { id: "up", url, aliases: [alias], private: true, insecure: true };
+  const upstream = { id: "up", url, aliases: [alias], private: true, insecure: true, repositories: ["**"] };
   const server = await startServer(t, {
     data: temporaryDirectory(t),
     port: await freePort(),
     vars: { UPSTREAMS: JSON.stringify([upstream]) },
+    env:
+      puller === undefined
+        ? {}
+        : { UPSTREAM_UP_USERNAME: puller.name, UPSTREAM_UP_PASSWORD: puller.password },
   });
   return { server, directory, digest: index.entry.digest };
 }
@@ -88,6 +149,20 @@ for (const [how, hostOf] of Object.entries(hosts)) {
     await ctr("images", "rm", "--sync", image);
     await until("the end of its content", async () => (await ctr("content", "ls", "--quiet")).stdout === "");
     await pull();
+  });
+}
+
+for (const [what, startUpstream] of Object.entries(closedUpstreams)) {
+  test(`docker pulls from ${what} by its account there`, async (t) => {
+    if (!hasPrograms(t, ...dockerPrograms, "registry", "skopeo")) return;
+    const docker = await startDocker(t);
+    const { server, digest } = await startCache(t, startUpstream);
+    const image = `${server.host}/up/library/app:v1`;
+    for (let round = 0; round < 2; round++) {
+      await docker(["pull", "--quiet", image]);
+      await removeImages(docker, image);
+    }
+    assertOneChild(server, digest);
   });
 }
 

@@ -48,7 +48,7 @@ export async function until<T>(what: string, condition: () => T | Promise<T>): P
 }
 
 /** A folder that is removed after the test. Its name has a space, which nothing should mind. */
-export function temporaryDirectory(t: TestContext): string {
+export function temporaryDirectory(t: Pick<TestContext, "after">): string {
   const directory = mkdtempSync(join(tmpdir(), "stowage test-"));
   t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   return directory;

@@ -3,12 +3,14 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { parseAllDocuments } from "yaml";
 import { projectDirectory } from "../../scripts/release/places.ts";
 import { parseFlags } from "../../src/local/flags.ts";
 import { version } from "../../src/version.ts";
 import { hasPrograms, run } from "../clients/support/programs.ts";
 import { temporaryDirectory } from "../local/program.ts";
 import { artefact } from "./support/artefacts.ts";
+import { confined, flagsOfPod, type Pod } from "./support/confined.ts";
 
 const chart = join(projectDirectory, "deploy", "chart");
 const folder = join(import.meta.dirname, "chart");
@@ -50,6 +52,19 @@ for (const name of cases) {
     assert(parsed.ok, JSON.stringify(parsed));
   });
 }
+
+test("the pod is confined as the image is in its tests", () => {
+  for (const name of cases) {
+    const rendered = readFileSync(join(folder, `${name}.rendered.yaml`), "utf8");
+    const manifests = parseAllDocuments(rendered).map((document) => document.toJS());
+    const pods = manifests.filter(({ kind }) => kind === "StatefulSet").map(({ spec }) => spec.template.spec);
+    assert.deepEqual(
+      pods.map((pod: Pod) => flagsOfPod(pod)),
+      [confined],
+      name,
+    );
+  }
+});
 
 test("the packed chart is the chart", async (t) => {
   if (!hasPrograms(t, "helm")) return;

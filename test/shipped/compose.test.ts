@@ -1,56 +1,36 @@
-/** The Compose file: valid by the specification, and its two services work together as it starts them. */
+/** The Compose files: what they ask for, and the registry behind Caddy as docker compose runs it. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { projectDirectory } from "../../scripts/release/places.ts";
 import { parseFlags } from "../../src/local/flags.ts";
 import { version } from "../../src/version.ts";
-import { writeImage } from "../clients/support/oci-layout.ts";
+import { buildImage, type Docker, dockerPrograms, imageId, startDocker } from "../clients/support/docker.ts";
 import { hasPrograms, run } from "../clients/support/programs.ts";
 import { freePort } from "../clients/support/server.ts";
-import { ready, runtimes, startProgram, temporaryDirectory, until } from "../local/program.ts";
+import { temporaryDirectory } from "../local/program.ts";
+import { imageArchive } from "./support/artefacts.ts";
+import { caddyImage, makeCaddyImage } from "./support/base-image.ts";
 
 const folder = join(projectDirectory, "deploy", "compose");
-const commandLine = [...runtimes.node, join("src", "cli", "main.ts")];
+const password = "correct horse battery staple";
+const cached = ["compose.yaml", "compose.cache.yaml"];
 
-type Service = { image: string; command: string[]; environment?: Record<string, string> } & Record<
-  string,
-  unknown
->;
+type Service = { image: string; command: string[]; user?: string } & Record<string, unknown>;
 
-/** The services of the files as the specification's own program reads them, with a name for the registry. */
-async function services(host: string, ...more: string[]): Promise<{ registry: Service; proxy: Service }> {
-  const files = ["compose.yaml", ...more].map((name) => join(folder, name));
-  const { stdout } = await run("compose-spec", ["-no-interpolation", "-format", "json", ...files]);
-  const named = stdout.replace(/\$\{REGISTRY_HOST[^}]*\}/g, host).replace(/\$\{\w+:-([^}]*)\}/g, "$1");
-  return JSON.parse(named).services;
-}
-
-/** Starts Caddy as the file does, but with a certificate of its own and ports that anybody may take. */
-async function startCaddy(t: TestContext, command: readonly string[]): Promise<string> {
-  const data = mkdtempSync(join(tmpdir(), "stowage-caddy-"));
-  t.after(() => rmSync(data, { recursive: true, force: true }));
-  const env = { XDG_DATA_HOME: data, XDG_CONFIG_HOME: data, HOME: data };
-  const caddy = startProgram(t, [...command, "--internal-certs"], { env });
-  const root = join(data, "caddy", "pki", "authorities", "local", "root.crt");
-  await until("Caddy's certificate", () => {
-    if (caddy.hasEnded) throw new Error(caddy.stderr);
-    return /certificate obtained successfully/.test(caddy.stderr);
-  });
-  assert.match(readFileSync(root, "utf8"), /BEGIN CERTIFICATE/);
-  return root;
-}
-
-for (const more of [[], ["compose.cache.yaml"]]) {
-  const name = ["compose.yaml", ...more].join(" with ");
-  test(`the registry of ${name} is confined, and starts with flags that there are`, async (t) => {
-    if (!hasPrograms(t, "compose-spec")) return;
-    const { registry } = await services("registry.example.org", ...more);
+for (const names of [["compose.yaml"], cached]) {
+  test(`the registry of ${names.join(" with ")} is confined, and starts with flags that there are`, async (t) => {
+    if (!hasPrograms(t, "docker-compose")) return;
+    const files = names.flatMap((name) => ["--file", join(folder, name)]);
+    const env = { REGISTRY_HOST: "registry.example.org" };
+    const { stdout } = await run("docker-compose", [...files, "config", "--format", "json"], { env });
+    const { registry }: { registry: Service } = JSON.parse(stdout).services;
     assert.equal(registry.image, `stowage:${version}`);
     assert.deepEqual([registry.read_only, registry.cap_drop], [true, ["ALL"]]);
     assert.deepEqual(registry.security_opt, ["no-new-privileges:true"]);
+    // The image's own, which is not root.
+    assert.equal(registry.user, undefined);
     const [command, ...flags] = registry.command;
     assert.equal(command, "serve");
     const parsed = parseFlags(flags, { ADMIN_PASSWORD: "as the secret has it" });
@@ -58,41 +38,106 @@ for (const more of [[], ["compose.cache.yaml"]]) {
     assert.equal(parsed.flags.vars.PUBLIC_URL, "https://registry.example.org");
     assert.equal(
       flags.some((flag) => flag.startsWith("--var=UPSTREAMS=")),
-      more.length > 0,
+      names === cached,
     );
   });
 }
 
-test("an image is pushed and pulled through Caddy, as the Compose file starts the two", async (t) => {
-  if (!hasPrograms(t, "compose-spec", "caddy")) return;
-  const [port, tlsPort] = [await freePort(), await freePort()];
-  const host = `localhost:${tlsPort}`;
-  const { registry, proxy } = await services(host);
-  const directory = temporaryDirectory(t);
-  const password = join(directory, "admin_password");
-  writeFileSync(password, "correct horse battery staple\n");
-  assert.deepEqual(registry.environment, { ADMIN_PASSWORD_FILE: "/run/secrets/admin_password" });
-  const data = join(directory, "data");
-  const flags = registry.command.map((word) => (word.startsWith("--data=") ? `--data=${data}` : word));
-  const server = startProgram(t, [...commandLine, ...flags, "--port", String(port)], {
-    data,
-    env: { ADMIN_PASSWORD_FILE: password },
-  });
-  await ready(server);
-  const root = await startCaddy(
-    t,
-    proxy.command.map((word) => word.replace("registry:5000", `127.0.0.1:${port}`)),
-  );
-  const layout = join(directory, "layout");
-  await writeImage(layout, "v1");
-  const stowage = async (...args: string[]) => {
-    const [node = "", ...words] = commandLine;
-    const env = { STOWAGE_PASSWORD: "correct horse battery staple", STOWAGE_URL: `https://${host}` };
-    const all = [join(projectDirectory, words.join("/")), ...args];
-    return (await run(node, all, { env: { ...env, NODE_EXTRA_CA_CERTS: root } })).stdout;
+/** The folder of a user who has taken the files of deploy/compose, with a port that anybody may take. */
+class Deployment {
+  readonly #directory: string;
+  readonly #docker: Docker;
+  readonly host: string;
+
+  constructor(t: TestContext, docker: Docker, port: number) {
+    this.#directory = join(temporaryDirectory(t), "compose");
+    this.#docker = docker;
+    this.host = `localhost:${port}`;
+    cpSync(folder, this.#directory, { recursive: true });
+    writeFileSync(join(this.#directory, "admin_password"), `${password}\n`);
+    this.write("ports.yaml", `services: { proxy: { ports: !override ["127.0.0.1:${port}:443"] } }\n`);
+    // What is left when a test fails.
+    t.after(() => this.compose(["compose.yaml"], "down", "--volumes").catch(() => {}));
+  }
+
+  write(name: string, text: string): void {
+    writeFileSync(join(this.#directory, name), text);
+  }
+
+  read(name: string): string {
+    return readFileSync(join(this.#directory, name), "utf8");
+  }
+
+  /** Runs docker compose with some of the files. */
+  async compose(names: readonly string[], ...args: string[]): Promise<string> {
+    const files = [...names, "ports.yaml"].flatMap((name) => ["--file", join(this.#directory, name)]);
+    const env = { ...this.#docker.env, REGISTRY_HOST: "localhost", CADDY_IMAGE: caddyImage };
+    return (await run("docker-compose", [...files, "--progress", "quiet", ...args], { env })).stdout;
+  }
+
+  /** Starts what is not as the files say, and waits until all of it is healthy. */
+  async up(...names: string[]): Promise<void> {
+    await this.compose(names, "up", "--detach", "--wait", "--wait-timeout", "60");
+  }
+
+  /** The command line in the registry's container. */
+  async stowage(...args: string[]): Promise<string> {
+    const exec = ["exec", "-T", "--env", `STOWAGE_PASSWORD=${password}`, "registry", "stowage"];
+    return await this.compose(["compose.yaml"], ...exec, ...args);
+  }
+}
+
+test("docker compose runs the registry behind Caddy", async (t) => {
+  if (!hasPrograms(t, ...dockerPrograms, "docker-compose", "caddy")) return;
+  const docker = await startDocker(t);
+  await docker(["load", "--input", imageArchive()]);
+  await makeCaddyImage(t, docker);
+  const deployment = new Deployment(t, docker, await freePort());
+  const image = `${deployment.host}/team/app:v1`;
+  await buildImage(t, docker, image, [100_000]);
+  const id = await imageId(docker, image);
+
+  const pullsBack = async () => {
+    await docker(["image", "rm", image]);
+    await docker(["pull", "--quiet", image]);
+    assert.equal(await imageId(docker, image), id);
   };
-  await stowage("push", layout, `https://${host}/team/app:v1`);
-  assert.match(await stowage("tag", "list", "team/app"), /^v1 /m);
-  // Behind the proxy it is the client that the registry sees.
-  await until("the request in the log", () => /"method":"PUT".*"repository":"team\/app"/.test(server.stdout));
+
+  await t.test("docker logs in, pushes and pulls through it", async () => {
+    await deployment.up("compose.yaml");
+    await docker(["login", "--username", "admin", "--password-stdin", deployment.host], { input: password });
+    await docker(["push", "--quiet", image]);
+    await pullsBack();
+    assert.match(await deployment.stowage("tag", "list", "team/app"), /^v1 /m);
+    // Behind the proxy it is the client that the registry sees, and https.
+    const log = await deployment.compose(["compose.yaml"], "logs", "--no-log-prefix", "registry");
+    assert.match(log, /"method":"PUT".*"repository":"team\/app"/);
+  });
+
+  await t.test("a new image takes the data of the one before", async () => {
+    const next = "stowage:next";
+    await docker(["build", "--quiet", "--tag", next, "-"], {
+      input: `FROM stowage:${version}\nLABEL release=next\n`,
+    });
+    const before = await deployment.compose(["compose.yaml"], "ps", "--quiet", "registry");
+    deployment.write("compose.yaml", deployment.read("compose.yaml").replace(`stowage:${version}`, next));
+    await deployment.up("compose.yaml");
+    assert.notEqual(await deployment.compose(["compose.yaml"], "ps", "--quiet", "registry"), before);
+    await pullsBack();
+  });
+
+  await t.test("with the second file it is a cache of Docker Hub as well", async () => {
+    await deployment.up(...cached);
+    await pullsBack();
+    assert.match(await deployment.stowage("upstream", "list"), /\bdockerhub\b/);
+  });
+
+  await t.test("what is taken down keeps its data, until the volumes are removed", async () => {
+    await deployment.compose(["compose.yaml"], "down");
+    assert.equal((await docker(["ps", "--all", "--quiet"])).stdout, "");
+    await deployment.up("compose.yaml");
+    await pullsBack();
+    await deployment.compose(["compose.yaml"], "down", "--volumes");
+    assert.equal((await docker(["volume", "ls", "--quiet"])).stdout, "");
+  });
 });

@@ -1,39 +1,25 @@
-/** The image: built on Debian's own packages, run as the chart runs it, and pulled from the registry that runs in it. */
+/** The image: loaded from its archive, run as the chart runs it, and pulled from the registry that runs in it. */
 import assert from "node:assert/strict";
 import { chmodSync, chownSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { type TestContext } from "node:test";
-import { projectDirectory } from "../../scripts/release/places.ts";
+import test from "node:test";
 import { version } from "../../src/version.ts";
 import { type Docker, dockerPrograms, imageId, startDocker } from "../clients/support/docker.ts";
 import { hasPrograms } from "../clients/support/programs.ts";
 import { freePort } from "../clients/support/server.ts";
 import { until } from "../local/program.ts";
-import { baseImages, makeBaseImages } from "./support/base-image.ts";
+import { imageArchive } from "./support/artefacts.ts";
+import { confined } from "./support/confined.ts";
 
-const image = "stowage:test";
+const image = `stowage:${version}`;
 const password = "correct horse battery staple";
-/** What the chart asks of a cluster, as docker has it. The daemons of tests have no network of their own. */
-const confined = [
-  "--read-only",
-  "--cap-drop",
-  "ALL",
-  "--security-opt",
-  "no-new-privileges",
-  "--user",
-  "65532:65532",
-];
 const megabyte = 1_000_000;
 
-/** Builds the image. */
-async function build(t: TestContext, docker: Docker): Promise<void> {
-  await makeBaseImages(t, docker);
-  const bases = Object.entries(baseImages).flatMap(([name, base]) => ["--build-arg", `${name}=${base}`]);
-  await docker(["build", "--network", "host", ...bases, "--tag", image, projectDirectory]);
-}
-
-/** A container of the image with the registry, on a port of this machine, with its data on a volume. */
+/**
+ * A container of the image with the registry, on a port of this machine, as the daemon has no network of its own; its
+ * data is on a volume.
+ */
 async function start(docker: Docker, name: string, port: number, volume: string): Promise<void> {
   const environment = [
     "--env",
@@ -83,11 +69,11 @@ async function beginUpload(url: string) {
 }
 
 test("the image", async (t) => {
-  if (!hasPrograms(t, ...dockerPrograms, "mmdebstrap", "npm")) return;
+  if (!hasPrograms(t, ...dockerPrograms)) return;
   const docker = await startDocker(t);
   const port = await freePort();
   const name = `127.0.0.1:${port}/stowage:${version}`;
-  await build(t, docker);
+  await docker(["load", "--input", imageArchive()]);
 
   await t.test("says what it is, and runs as a user that is not root", async (t) => {
     const { stdout } = await docker(["image", "inspect", "--format", "{{json .}}", image]);

@@ -157,6 +157,20 @@ test("many fetches at once with clients that read nothing yet keep within the me
   assert(peak > 0 && peak <= 64 * mebibyte, `${peak} bytes`);
 });
 
+test("bytes of another digest break off before the last one", async () => {
+  const { bytes, digest, path } = newBlob(12 * mebibyte);
+  upstream.pace = { bytes: mebibyte, ms: 20 };
+  const wrong = changed(bytes, 1000);
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.writeHead(200, { "Content-Length": wrong.byteLength });
+    await upstream.sendPieces(response, wrong);
+  });
+  const client = await open(path);
+  assert.equal(client.headers["content-length"], String(bytes.byteLength));
+  await assert.rejects(read(client), /aborted|ECONNRESET/);
+  assert.equal(await isLinked(path), false);
+});
+
 test("a blob that another repository of the upstream has is linked, after the upstream was asked", async () => {
   const { bytes, digest, path } = newBlob(6 * mebibyte);
   await registry.must(200, "GET", path);

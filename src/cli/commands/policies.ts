@@ -192,9 +192,10 @@ async function tryPolicies({ api, output, flags, stdin, args: [file] }: Invocati
   return exitCodes.done;
 }
 
-function reasonOf({ why, line, since }: Verdict): string {
+function reasonOf({ why, line, since, until }: Verdict): string {
   if (since !== undefined) return `nothing has kept it since ${since}`;
-  return why === "kept" ? `kept by keep[${line}]` : (why ?? "");
+  if (why !== "kept") return why ?? "";
+  return `kept by keep[${line}]${until === undefined ? "" : ` until ${until}`}`;
 }
 
 async function explain({ api, output, args: [name = "", tag] }: Invocation) {

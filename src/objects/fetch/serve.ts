@@ -172,7 +172,8 @@ async function giveHashed(
   }
   client.hash = undefined;
   hash.update(last);
-  if (hash.finish().digest !== digest) throw new FetchBroke("what the upstream sent again has another digest");
+  if (hash.finish().digest !== digest)
+    throw new FetchBroke("what the upstream sent again has another digest");
   await client.write(last);
   return true;
 }

@@ -31,6 +31,8 @@ export type LedgerHost = {
   isSparse: () => boolean;
   /** Rises whenever something changes by which retention decides on tags. */
   revision: { value: number };
+  /** Rises whenever something changes that pages about the repository show, but for days of use and facts. */
+  changes: { value: number };
   /** Has the repository announced to the object that finds repositories, as what it finds has changed. `isWhole`: with all its tags, as not only the moves of its tags have changed it. */
   announceSoon: (tx: Tx, isWhole?: boolean) => void;
 };

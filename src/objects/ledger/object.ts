@@ -133,6 +133,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
       repository.reload();
       registration.catchUp();
     }
+    this.parts.changes.value++;
     if (this.meta === undefined) return result;
     due.arm();
     const flushing = [outbox.flush(this.meta.name, claimed), events.flushSoon(this.meta.name)];

@@ -61,6 +61,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     name: () => repository.name(),
     isSparse: () => settings.sparseManifests === "accept" || isCache(),
     revision: { value: 0 },
+    changes: { value: 0 },
     announceSoon: () => {},
   };
   const events = new EventLog(host, () => webhooksStub(env));
@@ -92,7 +93,11 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const scrub = new LedgerScrub(host, { ...shared, registration });
   const rebuilding = new Rebuilding(host, outbox);
   const search = new SearchAnnouncements(host, repository);
-  host.announceSoon = (tx, isWhole) => (isWhole === true ? search.wholly(tx) : search.soon(tx));
+  host.announceSoon = (tx, isWhole) => {
+    host.changes.value++;
+    if (isWhole === true) search.wholly(tx);
+    else search.soon(tx);
+  };
   const generations = new Generations(host, { ...shared, repository, unlinking }, () => features);
   const restoring = new Restoring(host, { ...shared, repository, generations }, () => features);
   const backlog = new BacklogReports(host, { outbox, events });

@@ -31,6 +31,7 @@ export class PartStreamer {
   /** Whether this request has begun a part: what comes after it goes into parts too. */
   #hasBegun = false;
   #ending: Promise<unknown> | undefined;
+  #isEnding = false;
   #failure: unknown;
   #little: Uint8Array[] = [];
   #littleBytes = 0;
@@ -58,7 +59,8 @@ export class PartStreamer {
 
   #isPartOld(): boolean {
     const { mostPartAgeMs } = this.#options;
-    if (mostPartAgeMs === undefined || this.#partBytes < leastPartBytes) return false;
+    // To end, a part waits until the one before is durable: not for its age alone.
+    if (mostPartAgeMs === undefined || this.#isEnding || this.#partBytes < leastPartBytes) return false;
     return performance.now() - this.#partSince >= mostPartAgeMs();
   }
 
@@ -86,12 +88,19 @@ export class PartStreamer {
     const sizeBytes = this.#partBytes;
     this.#part = undefined;
     this.#partBytes = 0;
-    this.#ending = part?.end().then(
-      ({ etag }) => this.#options.addPart(etag, sizeBytes),
-      (error) => {
-        this.#failure = error;
-      },
-    );
+    if (part === undefined) return;
+    this.#isEnding = true;
+    this.#ending = part
+      .end()
+      .then(
+        ({ etag }) => this.#options.addPart(etag, sizeBytes),
+        (error) => {
+          this.#failure = error;
+        },
+      )
+      .finally(() => {
+        this.#isEnding = false;
+      });
   }
 
   async #waitForPart(): Promise<void> {

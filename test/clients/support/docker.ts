@@ -12,18 +12,21 @@ import { Content } from "./content.ts";
 import { type Output, type RunOptions, run } from "./programs.ts";
 
 const stopMs = 20_000;
+/** Addresses of containers: none that a network around this machine is likely to have. */
+const pool = "198.18.0.0/16";
 
 /** Runs the docker command-line client against a daemon. Throws with the client's output if it fails. */
-export type Docker = (
-  args: readonly string[],
-  options?: Pick<RunOptions, "input" | "signal">,
-) => Promise<Output>;
+export type Docker = {
+  (args: readonly string[], options?: Pick<RunOptions, "input" | "signal">): Promise<Output>;
+  /** What other clients need to reach the same daemon. */
+  readonly env: Record<string, string>;
+};
 
 /** What a test needs for a daemon. */
 export const dockerPrograms = ["root", "docker", "dockerd"];
 
 /** Starts a daemon; it ends, and what it stored is removed, after the test. */
-export async function startDocker(t: TestContext): Promise<Docker> {
+export async function startDocker(t: Pick<TestContext, "after">): Promise<Docker> {
   // A socket's path has little room, and dockerd minds spaces.
   const directory = await mkdtemp(join(tmpdir(), "dockerd-"));
   const socket = `unix://${join(directory, "docker.sock")}`;
@@ -31,6 +34,7 @@ export async function startDocker(t: TestContext): Promise<Docker> {
   const log = openSync(logFile, "w");
   const flags = ["--iptables=false", "--bridge=none", "--data-root", join(directory, "data")];
   flags.push("--exec-root", join(directory, "exec"), "--pidfile", join(directory, "pid"), "--host", socket);
+  flags.push(`--default-address-pool=base=${pool},size=24`);
   const child = spawn("dockerd", flags, { stdio: ["ignore", log, log] });
   const pid = child.pid ?? 0;
   t.after(async () => {
@@ -40,8 +44,12 @@ export async function startDocker(t: TestContext): Promise<Docker> {
     await run("umount", [join(directory, "exec", "netns", "default")]).catch(() => {});
     await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   });
-  const env = { DOCKER_BUILDKIT: "0", DOCKER_CONFIG: join(directory, "config") };
-  const docker: Docker = (args, options) => run("docker", ["--host", socket, ...args], { env, ...options });
+  const env = { DOCKER_BUILDKIT: "0", DOCKER_CONFIG: join(directory, "config"), DOCKER_HOST: socket };
+  const docker = Object.assign(
+    (args: readonly string[], options?: Pick<RunOptions, "input" | "signal">) =>
+      run("docker", args, { env, ...options }),
+    { env },
+  );
   await until("the Docker daemon", async () => {
     if (!isAlive(pid)) throw new Error(`dockerd ended:\n${await readFile(logFile, "utf8")}`);
     return await docker(["version"]).catch(() => undefined);

@@ -54,6 +54,8 @@ export interface ServerOptions {
   runtime?: keyof typeof serverCommands;
   /** Variables of the Worker. */
   vars?: Record<string, string>;
+  /** Those of the environment, which has the secrets. */
+  env?: Record<string, string>;
   /** The password of the account `admin`, without which the server is open to all of this machine. */
   adminPassword?: string;
 }
@@ -90,7 +92,7 @@ function loggedRequests({ stdout }: Program): LoggedRequest[] {
 /** Starts the server. It is killed after the test, if the test has not ended it. */
 export async function startServer(t: TestContext, options: ServerOptions): Promise<Server> {
   const { data, port, runtime = "node", vars = {}, adminPassword } = options;
-  const env = adminPassword === undefined ? {} : { ADMIN_PASSWORD: adminPassword };
+  const env = { ...options.env, ...(adminPassword === undefined ? {} : { ADMIN_PASSWORD: adminPassword }) };
   const flags = ["--port", String(port), "--data", data, "--log", "json"];
   for (const [name, value] of Object.entries(vars)) flags.push("--var", `${name}=${value}`);
   const program = startProgram(t, [...serverCommands[runtime], ...flags], { data, env });

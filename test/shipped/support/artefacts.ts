@@ -4,14 +4,22 @@ import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { releaseDirectory, tarball } from "../../../scripts/release/places.ts";
+import { architectures } from "../../../scripts/release/tree.ts";
+import { version } from "../../../src/version.ts";
 import { run } from "../../clients/support/programs.ts";
 import { temporaryDirectory } from "../../local/program.ts";
 
 /** The path of a file of the release. */
 export function artefact(name: string): string {
   const file = join(releaseDirectory, name);
-  assert(existsSync(file), `there is no ${name}: run npm run artefacts first`);
+  assert(existsSync(file), `there is no ${name}: CONTRIBUTING.md says how to make the artefacts`);
   return file;
+}
+
+/** The archive of the image for this machine. */
+export function imageArchive(): string {
+  const [architecture] = Object.entries(architectures).find(([, cpu]) => cpu === process.arch) ?? [];
+  return artefact(`stowage-image-${version}-${architecture}.tar.gz`);
 }
 
 /** An installed program: its folder, and the file that `stowage` is a link to. */

@@ -12,6 +12,13 @@ import { temporaryDirectory } from "../../local/program.ts";
 /** The images, by the arguments that the Dockerfile takes. */
 export const baseImages = { BASE: "debian-of-packages", BUILD_BASE: "node-of-packages" };
 
+/** The flags of `docker build` for them; npm is asked over this machine's network. */
+export const baseFlags = [
+  "--network",
+  "host",
+  ...Object.entries(baseImages).flatMap(([name, base]) => ["--build-arg", `${name}=${base}`]),
+];
+
 /** Where things are kept between runs. */
 const kept =
   process.env.STOWAGE_CI_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "stowage-ci");
@@ -37,7 +44,7 @@ export async function debianArchive(): Promise<string> {
 }
 
 /** Makes both images. */
-export async function makeBaseImages(t: TestContext, docker: Docker): Promise<void> {
+export async function makeBaseImages(t: Pick<TestContext, "after">, docker: Docker): Promise<void> {
   await docker(["import", await debianArchive(), baseImages.BASE]);
   const directory = join(temporaryDirectory(t), "node");
   await mkdir(directory);
@@ -47,6 +54,26 @@ export async function makeBaseImages(t: TestContext, docker: Docker): Promise<vo
   await cp(join(npm.trim(), "..", ".."), join(directory, "npm"), { recursive: true });
   await writeFile(join(directory, "Dockerfile"), await dockerfileOfNode(directory));
   await docker(["build", "--quiet", "--tag", baseImages.BUILD_BASE, directory]);
+}
+
+/** Caddy, by Debian's package, as the official image has it: with what it keeps in /data. */
+export const caddyImage = "caddy-of-packages";
+
+/** Makes it. */
+export async function makeCaddyImage(t: Pick<TestContext, "after">, docker: Docker): Promise<void> {
+  const directory = join(temporaryDirectory(t), "caddy");
+  await mkdir(directory);
+  const { stdout: file } = await run("sh", ["-c", 'realpath "$(command -v caddy)"']);
+  await cp(file.trim(), join(directory, "caddy"));
+  await docker(["import", await debianArchive(), baseImages.BASE]);
+  const lines = [
+    `FROM ${baseImages.BASE}`,
+    "COPY caddy /usr/bin/caddy",
+    "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",
+    "VOLUME /data",
+  ];
+  await writeFile(join(directory, "Dockerfile"), `${lines.join("\n")}\n`);
+  await docker(["build", "--quiet", "--tag", caddyImage, directory]);
 }
 
 async function debianRelease(): Promise<string> {

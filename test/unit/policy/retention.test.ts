@@ -241,6 +241,18 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
     });
   });
 
+  test("until when lines keep it, unless one does for ever", () => {
+    const lines: KeepLine[] = [
+      { tags: ["*"], pushedWithin: "20ms" },
+      { tags: ["*"], usedWithin: "20ms" },
+    ];
+    const kept = { tag: "a", stays: true, why: "kept", line: 0 };
+    const untilMs = now + 18;
+    assert.deepEqual(verdictOf("a", [tag("a", 5, { used: 2 })], lines), { ...kept, untilMs });
+    assert.deepEqual(verdictOf("a", [tag("a", 5)], lines), kept, "its use is not known");
+    assert.deepEqual(verdictOf("a", [tag("a", 5, { used: 2 })], [...lines, { tags: ["a"] }]), kept);
+  });
+
   const since: [string, TagState[], KeepLine[], number][] = [
     ["its push, if no line is for it", [tag("a", 50)], [], 50],
     ["the end of a time", [tag("a", 50)], [{ tags: ["*"], pushedWithin: "20ms" }], 30],

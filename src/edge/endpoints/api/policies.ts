@@ -67,6 +67,7 @@ function verdictView(verdict: Verdict & Partial<Pick<TriedTag, "digest" | "pushe
     stays: verdict.stays,
     ...(verdict.stays ? { why: verdict.why } : { since: timeOf(verdict.sinceMs) }),
     ...("line" in verdict ? { line: verdict.line } : {}),
+    ...("untilMs" in verdict ? { until: timeOf(verdict.untilMs) } : {}),
     ...(digest === undefined ? {} : { digest }),
     ...(pushedAtMs === undefined ? {} : { pushed: timeOf(pushedAtMs) }),
   };

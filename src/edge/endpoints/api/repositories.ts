@@ -1,6 +1,7 @@
 /** `/api/v1/repositories` */
 import type { repositories } from "../../../contract/repositories.ts";
 import { failure } from "../../../oci/errors.ts";
+import { parseTag, type RepositoryName } from "../../../oci/reference.ts";
 import { addressByName } from "../../../oci/upstream.ts";
 import type { Registry } from "../../../registry/registry.ts";
 import {
@@ -9,7 +10,7 @@ import {
   listRepositories,
   visibilityOf,
 } from "../../../registry/repositories.ts";
-import type { ListedRepository, RepositoryChange, RepositoryInfo } from "../../../rpc/api.ts";
+import type { ListedRepository, RepositoryChange, RepositoryInfo, TagPulls } from "../../../rpc/api.ts";
 import type { RepositoryOverview } from "../../../rpc/ledger-views.ts";
 import { formatDay } from "../../../units.ts";
 import { pullGrants } from "../../auth/authorise.ts";
@@ -49,6 +50,18 @@ function detailOf({ readme, ...change }: RepositoryChange): string {
   return JSON.stringify({ ...change, ...(readme === undefined ? {} : { readmeLength: readme.length }) });
 }
 
+/** The pulls of tags that exist: those of others are counted on, and would say which there were. */
+async function ofExisting(
+  registry: Registry,
+  repository: RepositoryName,
+  pulls: TagPulls[],
+): Promise<TagPulls[]> {
+  const tags = pulls.flatMap(({ tag }) => parseTag(tag) ?? []);
+  const resolved = await registry.ledger(repository).resolveTags(tags);
+  const existing = new Set<string>(tags.filter((_, index) => resolved[index] != null));
+  return pulls.filter(({ tag }) => existing.has(tag));
+}
+
 export const repositoryHandlers: HandlersOf<typeof repositories> = {
   "/repositories": {
     GET: async (call) => {
@@ -74,12 +87,13 @@ export const repositoryHandlers: HandlersOf<typeof repositories> = {
       ]);
       if (listed === undefined || summary === undefined) return failure("NAME_UNKNOWN", { repository });
       const visibility = visibilityOf(registry.settings, repository, listed);
-      const tagPulls = tags.map(({ tag, pulls, lastPulledAtMs }) => {
+      const granted = access.may("pull", repository);
+      const shown = granted ? tags : await ofExisting(registry, repository, tags);
+      const tagPulls = shown.map(({ tag, pulls, lastPulledAtMs }) => {
         return { tag, pulls, lastPulledAt: new Date(lastPulledAtMs).toISOString() };
       });
       const may = verbsOf(access, repository);
       const viewed = view(registry, { ...listed, visibility });
-      const granted = access.may("pull", repository);
       return { status: 200, body: { ...viewed, ...summaryView(access, summary), may, granted, tagPulls } };
     },
 
