@@ -299,8 +299,8 @@ const ofPolicies: Bugs = {
   },
   "a tag goes that a line keeps": {
     file: "src/policy/retention.ts",
-    from: "if (line >= 0) return",
-    to: "if (line > 0) return",
+    from: "if (line < 0) return",
+    to: "if (line <= 0) return",
   },
   "a tag goes that somebody holds": {
     file: "src/policy/retention.ts",
