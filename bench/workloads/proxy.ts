@@ -1,5 +1,6 @@
 /** What `stowage proxy` adds to the time of a push, by skopeo, to each registry. */
 import { execFile, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -49,10 +50,9 @@ export const proxy: Workload = {
     await using server = await startServer();
     await using folder = await makeFolder();
     await using stack = new AsyncDisposableStack();
-    let pushed = 0;
     const push = async (host: string) => {
       const layout = join(folder.path, "layout");
-      await writeImage(layout, `image ${pushed++} ${folder.path}`, [layerBytes]);
+      await writeImage(layout, randomUUID(), [layerBytes]);
       const from = `oci:${layout}`;
       const to = `docker://${host}/bench/proxy:v1`;
       const flags = ["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"];
