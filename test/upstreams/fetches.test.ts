@@ -6,11 +6,11 @@ import test, { afterEach } from "node:test";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { digestOf, mebibyte } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { startTimedRegistry } from "../support/timed-registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
-const { registry, crashFetch, runAlarm, bufferPeak } = await startTimedRegistry({
+const { registry, advance, collect, crashFetch, runAlarm, bufferPeak } = await startTimedRegistry({
   vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
 });
 
@@ -244,3 +244,19 @@ if (bucketUnderTest.kind === "disk") {
     late.destroy();
   });
 }
+
+test("a blob that was collected is fetched again, also by an isolate that knows where it was", async () => {
+  const { bytes, digest, path } = newBlob(200_000);
+  const repository = path.slice("/v2/".length, path.indexOf("/blobs/"));
+  await registry.must(200, "GET", path);
+  await advance(hourMs);
+  await registry.must(200, "GET", path);
+  assert.equal(upstream.count("GET", /blobs/), 1);
+  for (let round = 0; round < 3; round++) {
+    await registry.must(200, "POST", "/api/v1/gc", { body: '{"now":true}' });
+    await collect([repository], [digest]);
+    await advance(5_000);
+  }
+  assert.deepEqual((await registry.must(200, "GET", path)).bytes, bytes);
+  assert.equal(upstream.count("GET", /blobs/), 2);
+});

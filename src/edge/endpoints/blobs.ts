@@ -8,12 +8,12 @@ import {
   isRangeApplicable,
   parseRange,
 } from "../../oci/http.ts";
-import { parseDigest, type RepositoryName } from "../../oci/reference.ts";
+import { type Digest, parseDigest, type RepositoryName } from "../../oci/reference.ts";
 import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
-import { contentHeaders } from "../respond.ts";
+import { contentHeaders, isRefusal } from "../respond.ts";
 import { contentRange, multipartReply } from "./byte-ranges.ts";
 import { pullFromUpstream } from "./upstream-blobs.ts";
 
@@ -22,7 +22,7 @@ const blobType = "application/octet-stream";
 
 /** Serves a blob or ranges of it, straight from the bucket. HEAD ignores ranges: RFC 9110, section 14.2. */
 export async function pullBlob(context: RepositoryContext): Promise<Answer> {
-  const { registry, repository, access, params, cached } = context;
+  const { repository, access, params, cached } = context;
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const isPusher =
@@ -31,13 +31,22 @@ export async function pullBlob(context: RepositoryContext): Promise<Answer> {
     ...contentHeaders(digest, blobType, "immutable"),
     "Accept-Ranges": "bytes",
   };
-  const found = await findBlob(registry, repository, digest, isPusher);
-  if (found.ok) return serve(context, found.location, headers);
-  if (cached === undefined || found.error !== "BLOB_UNKNOWN") return found;
+  const stored = await pullStored(context, digest, isPusher, headers);
+  if (cached === undefined || !isRefusal(stored) || stored.error !== "BLOB_UNKNOWN") return stored;
   const answer = await pullFromUpstream(context, cached, digest, headers);
-  if (answer !== "linked") return "key" in answer ? serve(context, answer, headers) : answer;
-  const linked = await findBlob(registry, repository, digest, false);
-  return linked.ok ? serve(context, linked.location, headers) : linked;
+  if (answer === "linked") return pullStored(context, digest, false, headers);
+  return "key" in answer ? serve(context, answer, headers) : answer;
+}
+
+/** Serves a blob that the repository has. Error: `BLOB_UNKNOWN`, also where it was collected since it was last pulled. */
+async function pullStored(
+  context: RepositoryContext,
+  digest: Digest,
+  mustBeCurrent: boolean,
+  headers: HeaderMap,
+): Promise<Answer> {
+  const found = await findBlob(context.registry, context.repository, digest, mustBeCurrent);
+  return found.ok ? serve(context, found.location, headers) : found;
 }
 
 /** Serves a blob that was found. */
