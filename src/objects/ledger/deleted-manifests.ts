@@ -75,9 +75,15 @@ export class DeletedManifests implements Feature {
     // A row that is about another generation finds nothing, or was given another time.
     [untaggedJob]: {
       atDeletion: "kept",
-      run: jobOn<Digest>(async (due) =>
-        transaction(this.#host.storage, (tx) => this.#removeUntagged(tx, due)),
-      ),
+      run: jobOn<Digest>(async (due) => {
+        const { policies } = this.#features;
+        const latest = await policies.readLatest();
+        policies.forget();
+        transaction(this.#host.storage, (tx) => {
+          policies.adopt(tx, latest);
+          this.#removeUntagged(tx, due);
+        });
+      }),
     },
     [purgeJob]: {
       atDeletion: "kept",

@@ -5,14 +5,18 @@
 import { createHash } from "node:crypto";
 import { type Failure, failure } from "../../oci/errors.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
-import { type AppliedPolicy, noPolicy, type Policy } from "../../policy/document.ts";
+import { type AppliedPolicy, noPolicy, type Policy, policyFor } from "../../policy/document.ts";
 import { isImmutable, placeOf, refusedName, refusedTag } from "../../policy/enforcement.ts";
+import { catalogStub } from "../../rpc/stubs.ts";
 import { parseDuration } from "../../units.ts";
 import { eachRow, firstRow, hasTable, readRows, type Tx } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
 /** The job that removes tags (retention.ts). */
 export const retentionJob = "retention";
+
+/** How long jobs go by the policy that was read for them, in milliseconds. */
+const policyKeptMs = 30_000;
 
 /** The policy of this repository. */
 export class Policies implements Feature {
@@ -37,6 +41,7 @@ export class Policies implements Feature {
 
   readonly #host: LedgerHost;
   #known: AppliedPolicy | undefined;
+  #readAt = Number.NEGATIVE_INFINITY;
 
   readonly #isCache: () => boolean;
 
@@ -95,6 +100,18 @@ export class Policies implements Feature {
   newerOf(sent: AppliedPolicy | undefined): AppliedPolicy {
     const { applied } = this;
     return sent !== undefined && sent.version > applied.version ? sent : applied;
+  }
+
+  /**
+   * The policy in the catalog, for {@link adopt}; `undefined` if it was read a moment ago. To be called by jobs before they
+   * remove anything: a repository that nobody pushes to may not have been told of a new document yet.
+   */
+  async readLatest(): Promise<AppliedPolicy | undefined> {
+    const { env, name, clock } = this.#host;
+    if (clock.now() < this.#readAt + policyKeptMs) return undefined;
+    const document = await catalogStub(env).policies();
+    this.#readAt = clock.now();
+    return document && { version: document.version, policy: policyFor(document.rules, name()) };
   }
 
   /** Keeps what was sent, if it is newer than what is known. */

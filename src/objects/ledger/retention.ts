@@ -5,7 +5,7 @@
  */
 import { failure, type Result } from "../../oci/errors.ts";
 import { policyItself, registryItself } from "../../oci/event.ts";
-import { type AppliedPolicy, type Policy, policyFor } from "../../policy/document.ts";
+import type { Policy } from "../../policy/document.ts";
 import { placeOf } from "../../policy/enforcement.ts";
 import { decide, type Verdict } from "../../policy/retention.ts";
 import type { WaitingRun, WaitReason } from "../../rpc/policies-api.ts";
@@ -34,9 +34,6 @@ const batchEvents = 100;
 
 /** So many tags may always go without confirmation. */
 const fewTags = 10;
-
-/** How long a run goes by the policy that it read, in milliseconds. */
-const policyKeptMs = 30_000;
 
 /** A row of the job: where a run goes on, or the tag after which expiring ones are announced. */
 type Place = "" | `expiring ${string}`;
@@ -72,7 +69,6 @@ export class Retention implements Feature {
   readonly #host: LedgerHost;
   readonly #features: Features;
   #decision: Decision | undefined;
-  #readAt = Number.NEGATIVE_INFINITY;
 
   constructor(host: LedgerHost, features: Features) {
     this.#host = host;
@@ -120,29 +116,17 @@ export class Retention implements Feature {
   async #run(rows: DueRow<Place>[]): Promise<void> {
     const { storage } = this.#host;
     const { policies } = this.#features;
-    const current = await this.#currentPolicy();
+    const latest = await policies.readLatest();
     for (const { id } of rows) {
       policies.forget();
       const decision = transaction(storage, (tx) => {
-        policies.adopt(tx, current);
+        policies.adopt(tx, latest);
         return this.#step(tx, id);
       });
       this.#decision = decision;
     }
     // Lets other calls run: an answer waits until what was written before it is on disk.
     await scheduler.wait(pauseMs);
-  }
-
-  /**
-   * The policy in the catalog, unless it was read a moment ago: a repository that nobody pushes to does not learn of a
-   * new document otherwise.
-   */
-  async #currentPolicy(): Promise<AppliedPolicy | undefined> {
-    const { env, name, clock } = this.#host;
-    if (clock.now() < this.#readAt + policyKeptMs) return undefined;
-    const document = await catalogStub(env).policies();
-    this.#readAt = clock.now();
-    return document && { version: document.version, policy: policyFor(document.rules, name()) };
   }
 
   #step(tx: Tx, place: Place): Decision | undefined {
