@@ -98,6 +98,7 @@ export async function drain(run: Run): Promise<void> {
   for (const at of [0, 1] as const) world.kv.setLag(at, 0);
   await world.faults.slowCallsEnd();
   await world.faults.delayed.letGo("all");
+  await world.objects.alarmsEnd();
   while (run.isUnanswered) await run.takeInAnswers();
   await world.objects.wake();
   await settleUncertainties(run);

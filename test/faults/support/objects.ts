@@ -67,7 +67,7 @@ export class WorldObjects {
   /** The objects that died while their alarm ran: the platform repeats it. */
   readonly #alarmsToRepeat = new Set<string>();
   /** The objects whose alarm runs, and waits for a call that is under way: the platform runs one at a time. */
-  readonly #alarmsUnderWay = new Set<string>();
+  readonly #alarmsUnderWay = new Map<string, Promise<unknown>>();
   #hasLostAlarms = false;
 
   constructor(faults: FaultTable, world: string, namespaces: Record<ObjectBinding, Namespace>) {
@@ -158,14 +158,19 @@ export class WorldObjects {
     for (const { binding, name, id } of [...this.#known.values()]) {
       if (group !== "all" && group !== binding) continue;
       if (!isWanted(this.#alarms.get(id)) || (!always && this.#alarmsUnderWay.has(id))) continue;
-      await this.#faults.untilHeld(async () => {
-        this.#alarmsUnderWay.add(id);
-        await work((command) =>
+      await this.#faults.untilHeld(() => {
+        const working = work((command) =>
           command === "run alarm" ? this.#runAlarm(binding, name, id) : this.#send(binding, name, command),
-        );
-        this.#alarmsUnderWay.delete(id);
+        ).finally(() => this.#alarmsUnderWay.delete(id));
+        this.#alarmsUnderWay.set(id, working);
+        return working;
       });
     }
+  }
+
+  /** Waits until no alarm is under way. To be called when no call is held. */
+  async alarmsEnd(): Promise<void> {
+    await Promise.allSettled(this.#alarmsUnderWay.values());
   }
 
   async #call(binding: ObjectBinding, name: string, method: string, args: unknown[]): Promise<unknown> {
