@@ -32,13 +32,13 @@ test("of 1,000 repositories and 1,000 tags the first is there soon, by few reque
       await client.pushBlob(name, config);
       await push(name, "v1", number);
       await push(
-        "many/tags",
+        "many/versions",
         `v${Math.floor(number / 100)}.${Math.floor(number / 10) % 10}.${number % 10}`,
         number,
       );
     }
   };
-  await client.pushBlob("many/tags", config);
+  await client.pushBlob("many/versions", config);
   await Promise.all(Array.from({ length: atOnce }, pushSome));
   const { page, requests, troubles, context }: Visit = await visit(registry.url);
   await page.goto("/sign-in");
@@ -55,8 +55,8 @@ test("of 1,000 repositories and 1,000 tags the first is there soon, by few reque
   });
 
   const screens: Record<string, { path: string; name: string; rows: number; leads: string }> = {
-    "1,000 repositories": { path: "/", name: "many/tags", rows: 50, leads: "**/r/many/tags" },
-    "1,000 tags": { path: "/r/many/tags", name: "v9.9.9", rows: 100, leads: "**/r/many/tags/-/tags/v9.9.9" },
+    "1,000 repositories": { path: "/", name: "many/versions", rows: 50, leads: "**/r/many/versions" },
+    "1,000 tags": { path: "/r/many/versions", name: "v9.9.9", rows: 100, leads: "**/r/many/versions/-/tags/v9.9.9" },
   };
   for (const [what, { path, name, rows, leads }] of Object.entries(screens)) {
     await t.test(what, async () => {
