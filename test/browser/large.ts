@@ -1,4 +1,4 @@
-/** Large lists: what a first screen asks for, and how soon it can be used. */
+/** Large lists: what a first screen asks for, and how soon it can be used. `npm run test:browser:large` */
 import assert from "node:assert/strict";
 import test from "node:test";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
