@@ -56,7 +56,12 @@ test("of 1,000 repositories and 1,000 tags the first is there soon, by few reque
 
   const screens: Record<string, { path: string; name: string; rows: number; leads: string }> = {
     "1,000 repositories": { path: "/", name: "many/versions", rows: 50, leads: "**/r/many/versions" },
-    "1,000 tags": { path: "/r/many/versions", name: "v9.9.9", rows: 100, leads: "**/r/many/versions/-/tags/v9.9.9" },
+    "1,000 tags": {
+      path: "/r/many/versions",
+      name: "v9.9.9",
+      rows: 100,
+      leads: "**/r/many/versions/-/tags/v9.9.9",
+    },
   };
   for (const [what, { path, name, rows, leads }] of Object.entries(screens)) {
     await t.test(what, async () => {
