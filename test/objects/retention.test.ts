@@ -167,3 +167,24 @@ test("a document of the command line is refused where it is wrong, and is not pu
   const { version } = JSON.parse((await stowage(["policy", "get", "--json"])).stdout);
   await stowage(["policy", "set", "-", "--if-version", String(version)], stdout);
 });
+
+test("a run that waited for a repository does not wait for the next one of its name", async () => {
+  const repository = "waited/app";
+  await pushMany(repository, 12);
+  await setPolicy(`
+- repositories: ["waited/**"]
+  remove: { tags: ["*"] }
+`);
+  await nextDay(repository);
+  const waiting = async () => {
+    const { runs } = (await registry.must(200, "GET", "/api/v1/policies/waiting")).json<{
+      runs: { repository: string }[];
+    }>();
+    return runs.map((run) => run.repository);
+  };
+  assert.deepEqual(await waiting(), [repository]);
+  await registry.must(202, "DELETE", `/api/v1/repositories/${repository}`);
+  await registry.pushImage(repository, "new");
+  await runAlarm("LEDGERS", repository);
+  assert.deepEqual(await waiting(), []);
+});

@@ -431,7 +431,10 @@ group("a run waits to be confirmed", () => {
     clock.nowMs++;
     await settle();
     assert.deepEqual([tagNames(), runs.waiting, waiting.at(-1)], [[], undefined, undefined]);
+    const told = waiting.length;
     assert.equal(change((tx) => retention.confirm(tx)).ok, false);
+    await settle();
+    assert.equal(waiting.length, told + 1, "whoever lists it is told that it is over");
   });
 
   test("not if it would remove ten, or a tenth", async () => {

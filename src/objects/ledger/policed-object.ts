@@ -23,9 +23,12 @@ export abstract class PolicedLedger
   ): Promise<Result<EndedGeneration>> {
     if (this.meta === undefined || !this.exists) return failure("NAME_UNKNOWN");
     const { meta } = this;
-    const { guarded, generations } = this.parts;
+    const { guarded, generations, retention } = this.parts;
     const deleted = this.change(undefined, (tx) =>
-      guarded.removeAll(tx, policy, () => generations.end(tx, meta, origin)),
+      guarded.removeAll(tx, policy, () => {
+        retention.stopWaiting(tx);
+        return generations.end(tx, meta, origin);
+      }),
     );
     if (!deleted.ok) return deleted;
     // It is true once the transaction is on disk.

@@ -135,7 +135,7 @@ export class Retention implements Feature {
     due.clear(tx, retentionJob, place);
     if (policies.policy.remove === undefined || !exists()) {
       runs.end(tx);
-      this.#stopWaiting(tx);
+      this.stopWaiting(tx);
       return undefined;
     }
     if (place !== "") {
@@ -172,7 +172,7 @@ export class Retention implements Feature {
       this.#wait(tx, { removes: going.length, of, why });
       return false;
     }
-    this.#stopWaiting(tx);
+    this.stopWaiting(tx);
     runs.begin(tx, rules);
     return true;
   }
@@ -215,18 +215,23 @@ export class Retention implements Feature {
   // ── Waiting ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   #wait(tx: Tx, run: Omit<WaitingRun, "sinceMs">): void {
-    const { clock, due } = this.#host;
+    const { clock } = this.#host;
     const before = this.#features.runs.waiting;
     const { runs, policies } = this.#features;
     runs.wait(tx, { sinceMs: before?.sinceMs ?? clock.now(), ...run }, rulesOf(policies.policy));
-    due.set(tx, tellJob, "", clock.now());
+    this.#tellLater(tx);
     if (before !== undefined) return;
     const rule = placeOf(policies.policy, "remove");
     this.#features.events.record(tx, "retention.waiting", registryItself, { rule, removes: run.removes });
   }
 
-  #stopWaiting(tx: Tx): void {
-    if (this.#features.runs.stopWaiting(tx)) this.#host.due.set(tx, tellJob, "", this.#host.clock.now());
+  /** Has no run wait any more, also before the repository is deleted: a new one of its name has none. */
+  stopWaiting(tx: Tx): void {
+    if (this.#features.runs.stopWaiting(tx)) this.#tellLater(tx);
+  }
+
+  #tellLater(tx: Tx): void {
+    this.#host.due.set(tx, tellJob, "", this.#host.clock.now());
   }
 
   /**
@@ -236,10 +241,14 @@ export class Retention implements Feature {
   confirm(tx: Tx): Result<WaitingRun> {
     const { runs, policies } = this.#features;
     const { waiting } = runs;
-    if (waiting === undefined) return failure("RUN_UNKNOWN");
+    if (waiting === undefined) {
+      // Whoever asks was perhaps told of a run that is over.
+      this.#tellLater(tx);
+      return failure("RUN_UNKNOWN");
+    }
     const rules = rulesOf(policies.policy);
     const isCurrent = runs.waitsBy(rules);
-    this.#stopWaiting(tx);
+    this.stopWaiting(tx);
     if (isCurrent) runs.begin(tx, rules);
     this.#host.due.set(tx, retentionJob, "", this.#host.clock.now());
     return isCurrent ? { ok: true, ...waiting } : failure("RUN_UNKNOWN");
