@@ -37,7 +37,7 @@ test("who may see few repositories gets to them, over pages that may be empty", 
     const { entries, more, last: next }: Awaited<ReturnType<typeof page>> = await page(registry, last);
     found.push(...entries.map(({ name }) => name));
     assert.equal(more, next !== undefined);
-    if (next !== undefined) assert.doesNotMatch(Buffer.from(next, "base64url").toString(), /m\/|r0/);
+    if (next !== undefined) assert.doesNotMatch(Buffer.from(next, "base64url").toString(), /m\/r\d/);
     cursors.add(next?.length);
     last = next;
   }
