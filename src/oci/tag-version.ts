@@ -54,7 +54,8 @@ export function parseVersion(tag: string): Version | undefined {
 export function compareVersions(one: Version, other: Version): number {
   const length = Math.max(one.numbers.length, other.numbers.length);
   for (let index = 0; index < length; index++) {
-    const [a, b] = [one.numbers[index] ?? -1n, other.numbers[index] ?? -1n];
+    const a = one.numbers[index] ?? -1n;
+    const b = other.numbers[index] ?? -1n;
     if (a !== b) return a < b ? -1 : 1;
   }
   return comparePreReleases(one.preRelease, other.preRelease);

@@ -77,8 +77,8 @@ export function decide(tags: readonly TagState[], policy: Policy, moment: Moment
   const lines = keep.map((line) => keptBy(line, tags, moment));
   return tags.map((state): Verdict => {
     const { tag } = state;
-    if (isClientsOwn(tag) && !matchesAny(remove.tags, tag)) return { tag, stays: true, why: "client's own" };
-    if (!matchesAny(remove.tags, tag)) return { tag, stays: true, why: "not listed" };
+    if (!matchesAny(remove.tags, tag))
+      return { tag, stays: true, why: isClientsOwn(tag) ? "client's own" : "not listed" };
     if (state.isHeld === true) return { tag, stays: true, why: "held" };
     const ends = lines.map((line) => line.get(tag));
     const last = Math.max(state.pushedAtMs, ...ends.filter((end) => end !== undefined));
