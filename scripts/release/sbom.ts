@@ -115,7 +115,7 @@ function uuidOf(digest: string): string {
 }
 
 /** The address of a package of npm's registry. Source: the package URL specification. */
-export function npmPurl(name: string, of: string): string {
+function npmPurl(name: string, of: string): string {
   return `pkg:npm/${name.replace("@", "%40")}@${of}`;
 }
 

@@ -70,7 +70,7 @@ export const repositoryDetails = v.object({
 });
 
 /** A repository that was deleted. */
-export const deletedRepository = v.object({
+const deletedRepository = v.object({
   name: v.string(),
   generation: v.pipe(count, v.description("The number of what was deleted, which restoring takes.")),
   until: v.pipe(time, v.description("Until when it can be restored.")),

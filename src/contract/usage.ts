@@ -33,7 +33,7 @@ export const totalUsage = v.object({
 });
 
 /** A page of repositories with what each holds, and, with the first page, what all of them do. */
-export const usagePage = v.object({ repositories: v.array(repositoryUsage), total: v.optional(totalUsage) });
+const usagePage = v.object({ repositories: v.array(repositoryUsage), total: v.optional(totalUsage) });
 
 /** One of {@link usagePage}. */
 export type UsagePage = v.InferOutput<typeof usagePage>;

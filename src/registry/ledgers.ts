@@ -112,7 +112,7 @@ async function isRegistered(
  *
  * @throws Unreachable if the index cannot be reached.
  */
-export async function mayHaveLedger(lookup: NameLookup, name: RepositoryName): Promise<boolean> {
+async function mayHaveLedger(lookup: NameLookup, name: RepositoryName): Promise<boolean> {
   return (await isRegistered(lookup, name)) !== false;
 }
 
