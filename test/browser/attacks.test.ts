@@ -19,7 +19,7 @@ import {
   layerType,
 } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { skipsBrowser, type Visit, visit } from "./support/browser.ts";
+import { signIn, skipsBrowser, type Visit, visit } from "./support/browser.ts";
 import { attach } from "./support/sample.ts";
 
 const markup = [
@@ -43,11 +43,7 @@ describe("hostile content", { skip: skipsBrowser }, async () => {
     const window = await visit(registry.url, { bypassCSP: withoutPolicy });
     const { page } = window;
     await page.goto("/sign-in");
-    await page.getByLabel("Account").fill(admin.name);
-    await page.getByLabel("Password or access token").fill(admin.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("link", { name: admin.name, exact: true }).waitFor();
-    for (const { value } of await page.context().cookies()) registry.secrets.add(value);
+    for (const value of await signIn(page, admin.name, admin.password)) registry.secrets.add(value);
     return window;
   }
 

@@ -10,7 +10,7 @@ import test from "node:test";
 import { startClosedServer } from "../clients/support/closed-server.ts";
 import { until } from "../local/program.ts";
 import { admin } from "../support/closed-registry.ts";
-import { checkAccessible, isRefusal, skipsBrowser, type Visit, visit } from "./support/browser.ts";
+import { checkAccessible, signIn, skipsBrowser, type Visit, visit, workIn } from "./support/browser.ts";
 import { startClients } from "./support/client-data.ts";
 
 /** The rules of the tests: what is deployed stays, and what is built for a branch goes. */
@@ -45,10 +45,7 @@ test("what real clients push is shown as people expect it", { skip: skipsBrowser
     const window = await visit(server.url, options);
     const { page } = window;
     await page.goto("/sign-in");
-    await page.getByLabel("Account").fill(admin.name);
-    await page.getByLabel("Password or access token").fill(admin.password);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("link", { name: admin.name, exact: true }).waitFor();
+    await signIn(page, admin.name, admin.password);
     window.requests.length = 0;
     return window;
   };
@@ -69,19 +66,7 @@ test("what real clients push is shown as people expect it", { skip: skipsBrowser
     name: string,
     work: (window: Visit) => Promise<void>,
     { refusals = [], ...options }: { refusals?: number[] } & Parameters<typeof visit>[1] = {},
-  ) =>
-    t.test(name, async () => {
-      const window = await open(options);
-      try {
-        await work(window);
-        assert.deepEqual(
-          window.troubles.filter((trouble) => !isRefusal(trouble, refusals)),
-          [],
-        );
-      } finally {
-        await window.context.close();
-      }
-    });
+  ) => t.test(name, async () => workIn(await open(options), work, refusals));
 
   await until("all to be found", async () => {
     const { repositories } = await server.api<{ repositories: { tags: number }[] }>("search?q=&sort=name");

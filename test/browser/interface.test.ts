@@ -8,7 +8,15 @@ import { join } from "node:path";
 import test, { describe } from "node:test";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { startRegistry, until } from "../support/registry.ts";
-import { checkAccessible, isRefusal, skipsBrowser, type Visit, visit } from "./support/browser.ts";
+import {
+  checkAccessible,
+  isRefusal,
+  signIn,
+  skipsBrowser,
+  type Visit,
+  visit,
+  workIn,
+} from "./support/browser.ts";
 import { pushSample } from "./support/sample.ts";
 
 const pictures = join(import.meta.dirname, "..", "..", "docs", "pictures");
@@ -21,18 +29,7 @@ function inWindow(
   work: (visit: Visit) => Promise<void>,
   refusals: number[] = [],
 ): void {
-  test(name, async () => {
-    const window = await open();
-    try {
-      await work(window);
-      assert.deepEqual(
-        window.troubles.filter((trouble) => !isRefusal(trouble, refusals)),
-        [],
-      );
-    } finally {
-      await window.context.close();
-    }
-  });
+  test(name, async () => workIn(await open(), work, refusals));
 }
 
 describe("the interface", { skip: skipsBrowser }, async () => {
@@ -46,21 +43,12 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     async () => {
       const window = await visit(registry.url, options);
       await window.page.goto("/sign-in");
-      await signIn(window, name, password);
+      for (const value of await signIn(window.page, name, password)) registry.secrets.add(value);
+      assert.deepEqual(window.troubles, []);
       window.requests.length = 0;
       return window;
     };
   const asAdmin = as(admin.name, admin.password);
-
-  async function signIn({ page, troubles }: Visit, name: string, password: string): Promise<void> {
-    await page.getByLabel("Account").fill(name);
-    await page.getByLabel("Password or access token").fill(password);
-    await page.getByRole("button", { name: "Sign in" }).click();
-    await page.getByRole("link", { name, exact: true }).waitFor();
-    const cookies = await page.context().cookies();
-    for (const { value } of cookies) registry.secrets.add(value);
-    assert.deepEqual(troubles, []);
-  }
 
   async function picture({ page }: Visit, name: string): Promise<void> {
     if (!makesPictures) return;

@@ -4,7 +4,7 @@ import test from "node:test";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { configType, describe, encode, imageManifest } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { skipsBrowser, type Visit, visit } from "./support/browser.ts";
+import { signIn, skipsBrowser, type Visit, visit } from "./support/browser.ts";
 
 const count = 1000;
 const atOnce = 8;
@@ -42,11 +42,7 @@ test("of 1,000 repositories and 1,000 tags the first is there soon, by few reque
   await Promise.all(Array.from({ length: atOnce }, pushSome));
   const { page, requests, troubles, context }: Visit = await visit(registry.url);
   await page.goto("/sign-in");
-  await page.getByLabel("Account").fill(admin.name);
-  await page.getByLabel("Password or access token").fill(admin.password);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("link", { name: admin.name, exact: true }).waitFor();
-  for (const { value } of await page.context().cookies()) registry.secrets.add(value);
+  for (const value of await signIn(page, admin.name, admin.password)) registry.secrets.add(value);
   await until("all to be found", async () => {
     // The last page: it is there in full when all are listed.
     const last = await client.must(200, "GET", "/api/v1/search?sort=name&n=200&last=801");

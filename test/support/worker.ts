@@ -38,6 +38,12 @@ async function runAlarm(ctx: DurableObjectState, object: HasAlarm): Promise<void
   await object.alarm();
 }
 
+/** Has an object die, with whatever is under way in it. What it has written so far is kept. */
+async function crash(ctx: DurableObjectState): Promise<void> {
+  await ctx.storage.sync();
+  ctx.abort("crashed");
+}
+
 export class Repository extends RealLedger {
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, withFaults(env));
@@ -62,10 +68,8 @@ export class Upload extends RealUpload {
     super(ctx, withFaults(env));
   }
 
-  /** Dies, with whatever is under way in it. What it has written so far is kept. */
-  async crash(): Promise<void> {
-    await this.ctx.storage.sync();
-    this.ctx.abort("crashed");
+  crash(): Promise<void> {
+    return crash(this.ctx);
   }
 
   runAlarm(): Promise<void> {
@@ -104,10 +108,8 @@ export class Fetch extends RealFetch {
     super(ctx, withFaults(env));
   }
 
-  /** Dies, with whatever is under way in it. What it has written so far is kept. */
-  async crash(): Promise<void> {
-    await this.ctx.storage.sync();
-    this.ctx.abort("crashed");
+  crash(): Promise<void> {
+    return crash(this.ctx);
   }
 
   runAlarm(): Promise<void> {

@@ -80,6 +80,32 @@ export function isRefusal(trouble: string, statuses: readonly number[]): boolean
   return statuses.some((status) => trouble.includes(`responded with a status of ${status}`));
 }
 
+/** Fills the sign-in page in, and waits until somebody is signed in. Returns the cookies' values, which are secrets. */
+export async function signIn(page: Page, name: string, password: string): Promise<string[]> {
+  await page.getByLabel("Account").fill(name);
+  await page.getByLabel("Password or access token").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("link", { name, exact: true }).waitFor();
+  return (await page.context().cookies()).map(({ value }) => value);
+}
+
+/** Works in a window, and closes it. Fails if the browser complains of more than answers with these statuses. */
+export async function workIn(
+  window: Visit,
+  work: (window: Visit) => Promise<void>,
+  refusals: readonly number[] = [],
+): Promise<void> {
+  try {
+    await work(window);
+    assert.deepEqual(
+      window.troubles.filter((trouble) => !isRefusal(trouble, refusals)),
+      [],
+    );
+  } finally {
+    await window.context.close();
+  }
+}
+
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Fails if axe finds anything wrong with how the page can be used. */
