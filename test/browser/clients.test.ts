@@ -18,11 +18,7 @@ const rules = [
   {
     repositories: ["team/**"],
     tags: { allow: ["v[0-9]*", "latest", "pr-*"], immutable: ["v[0-9]*.[0-9]*.[0-9]*"] },
-    keep: [
-      { tags: ["v[0-9]*"], newestVersions: 10 },
-      { tags: ["latest"] },
-      { tags: ["*"], pushedWithin: "1s" },
-    ],
+    keep: [{ tags: ["v[0-9]*"], newestVersions: 10 }, { tags: ["latest"] }],
     remove: { tags: ["*"], untaggedAfter: "7d" },
   },
 ];

@@ -411,6 +411,20 @@ test("an explanation is kept for seconds, and made again after any change", (t) 
   assert.equal(decisions.mock.callCount(), 5);
 });
 
+test("an explanation is kept no longer than a line keeps every tag that stays", () => {
+  const { image, explanations, policies, clock } = ledger({
+    remove: all,
+    keep: [{ tags: ["*"], pushedWithin: "2s" }],
+  });
+  image("a");
+  const stays = () => explanations.verdict(policies.policy, tagNamed("a"))?.stays;
+  assert.equal(stays(), true);
+  clock.nowMs += 1999;
+  assert.equal(stays(), true);
+  clock.nowMs += 1;
+  assert.equal(stays(), false);
+});
+
 group("a run waits to be confirmed", () => {
   const many = (count: number) => Array.from({ length: count }, (_, at) => `t${String(at).padStart(3, "0")}`);
 

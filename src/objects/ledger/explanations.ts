@@ -1,6 +1,7 @@
 /**
  * What policies do to the tags there are, for whoever may pull. Each answer takes all tags into account, so it is kept
- * for a few seconds while nothing changes: questions by the hundred do not keep the ledger busy.
+ * for a few seconds while nothing changes, and no longer than it is true: questions by the hundred do not keep the
+ * ledger busy.
  */
 import type { Tag } from "../../oci/reference.ts";
 import type { Policy } from "../../policy/document.ts";
@@ -16,6 +17,9 @@ const keptMs = 10 * second;
 
 /** How many tags a list has at most. */
 const mostListed = 100;
+
+/** `holdsUntil`: when it changes by itself, at the earliest, in milliseconds since the epoch. */
+type Computed<T> = { answer: T; holdsUntil?: number };
 
 type Kept<T> = { key: string; until: number; answer: T };
 
@@ -35,26 +39,30 @@ export class Explanations {
   verdict(policy: Policy, tag: Tag): Verdict | undefined {
     this.#verdicts = this.#keep(this.#verdicts, policy, () => {
       const verdicts = this.#retention.verdicts(policy).map(({ state: _, ...verdict }) => verdict);
-      return new Map(verdicts.map((verdict) => [verdict.tag, verdict]));
+      let holdsUntil = Number.POSITIVE_INFINITY;
+      for (const verdict of verdicts)
+        if ("untilMs" in verdict) holdsUntil = Math.min(holdsUntil, verdict.untilMs ?? holdsUntil);
+      return { answer: new Map(verdicts.map((verdict) => [verdict.tag, verdict])), holdsUntil };
     });
     return this.#verdicts.answer.get(tag);
   }
 
   /** The first tags that could not be made today. */
   refusedTags(policy: Policy): Tag[] {
-    this.#refused = this.#keep(this.#refused, policy, () =>
-      readRows<{ tag: Tag }>(this.#host.sql, "SELECT tag FROM tags ORDER BY tag")
+    this.#refused = this.#keep(this.#refused, policy, () => ({
+      answer: readRows<{ tag: Tag }>(this.#host.sql, "SELECT tag FROM tags ORDER BY tag")
         .map(({ tag }) => tag)
         .filter((tag) => refusedTag(policy, tag) !== undefined)
         .slice(0, mostListed),
-    );
+    }));
     return this.#refused.answer;
   }
 
-  #keep<T>(kept: Kept<T> | undefined, policy: Policy, compute: () => T): Kept<T> {
+  #keep<T>(kept: Kept<T> | undefined, policy: Policy, compute: () => Computed<T>): Kept<T> {
     const { revision, clock } = this.#host;
     const key = `${revision.value} ${JSON.stringify(policy)}`;
     if (kept?.key === key && clock.now() < kept.until) return kept;
-    return { key, until: clock.now() + keptMs, answer: compute() };
+    const { answer, holdsUntil = Number.POSITIVE_INFINITY } = compute();
+    return { key, until: Math.min(clock.now() + keptMs, holdsUntil), answer };
   }
 }
