@@ -171,6 +171,14 @@ test("bytes of another digest break off before the last one", async () => {
   assert.equal(await isLinked(path), false);
 });
 
+test("also where they come faster than a client gets them, from what is stored", async () => {
+  const { bytes, digest, path } = newBlob(96 * mebibyte);
+  const wrong = changed(bytes, 1000);
+  upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, wrong));
+  await assert.rejects(read(await open(path)), /aborted|ECONNRESET/);
+  assert.equal(await isLinked(path), false);
+});
+
 test("a blob that another repository of the upstream has is linked, after the upstream was asked", async () => {
   const { bytes, digest, path } = newBlob(6 * mebibyte);
   await registry.must(200, "GET", path);

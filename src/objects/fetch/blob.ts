@@ -33,6 +33,9 @@ const recentBytes = 8 * mebibyte;
 /** How long a piece stays in memory for the fastest client, at most, if what is stored cannot be read before the end. */
 const leaderMs = 4;
 
+/** From this on, a part is full after two seconds at most. */
+const fastBytesPerSecond = 32 * mebibyte;
+
 /** How long a fetch goes on that nobody waits for, if it is not past half. */
 const aloneMs = minute;
 
@@ -51,6 +54,8 @@ function busy({ upstream }: StoredQuestion): GivenUp {
 export class BlobFetch {
   /** Rings when bytes came, when they were stored, and at the end. */
   readonly arrived = new Bell();
+  /** Rings when bytes were stored, and at the end. */
+  readonly grown = new Bell();
   /** Clients that wait for it. */
   readonly readers = new Set<Reader>();
   readonly stored: StoredBlob;
@@ -94,6 +99,20 @@ export class BlobFetch {
   /** Up to which offset bytes may be given to clients. */
   get released(): number {
     return Math.max(0, this.#end - heldBackBytes);
+  }
+
+  /** Up to which offset bytes that are stored may be given to clients. */
+  get readableBytes(): number {
+    return Math.min(this.stored.storedBytes, this.released);
+  }
+
+  /**
+   * Whether bytes come so fast that what has come can be read from what is stored in a moment. To give each client a
+   * copy from memory would slow down the fetch.
+   */
+  get isFast(): boolean {
+    const { isReadable, storedBytes } = this.stored;
+    return isReadable && storedBytes > 0 && this.#receiver.bytesPerSecond >= fastBytesPerSecond;
   }
 
   /** The first offset whose bytes are in memory; those before are stored. */
@@ -146,7 +165,7 @@ export class BlobFetch {
       this.#claim?.release();
       await this.#writer?.close();
       this.#recent?.close();
-      this.arrived.ring();
+      this.#ringAll();
       this.#place.leave();
     }
   }
@@ -159,7 +178,7 @@ export class BlobFetch {
       this.#recent = new RecentBytes(piece, recentBytes, uploadBufferBytes, start);
       this.#writer = await this.stored.openWriter(
         () => ({ ...this.#question, ...this.#receiver.size }),
-        () => this.arrived.ring(),
+        () => this.#ringAll(),
       );
     }
     if (this.#writer === undefined) throw new GivenUp(failure("UNAVAILABLE"), "there is no memory for it");
@@ -190,6 +209,11 @@ export class BlobFetch {
       });
     if (error instanceof DiskFull) return failure("DISK_FULL");
     return error instanceof GivenUp ? error.failure : failure("UNAVAILABLE", { digest });
+  }
+
+  #ringAll(): void {
+    this.arrived.ring();
+    this.grown.ring();
   }
 
   async #take(bytes: Uint8Array): Promise<void> {
