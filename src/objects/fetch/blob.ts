@@ -107,8 +107,8 @@ export class BlobFetch {
   }
 
   /**
-   * Whether bytes come so fast that what has come can be read from what is stored in a moment. To give each client a
-   * copy from memory would slow down the fetch.
+   * Whether bytes come so fast that they can be read from what is stored in a moment. To keep them in memory as well, and
+   * to give each client a copy, would slow down the fetch.
    */
   get isFast(): boolean {
     const { isReadable, storedBytes } = this.stored;
@@ -225,13 +225,18 @@ export class BlobFetch {
     this.#hash?.update(bytes);
     await this.#writer?.write(bytes);
     meter.add("stowage_upstream_bytes_total", [this.#question.upstream, "fetched"], bytes.byteLength);
+    if (this.isFast) recent.skip(bytes.byteLength);
+    else await this.#keepInMemory(recent, bytes);
+    this.#endIfAlone(recent.end);
+    this.#place.keep();
+  }
+
+  async #keepInMemory(recent: RecentBytes, bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.byteLength; at += pieceBytes) {
       await this.#waitForLeader(recent);
       recent.append(bytes.subarray(at, at + pieceBytes));
       this.arrived.ring();
     }
-    this.#endIfAlone(recent.end);
-    this.#place.keep();
   }
 
   /** Waits a moment until some client has read what is about to leave the memory, if it could not read that later. */
