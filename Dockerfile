@@ -33,7 +33,8 @@ ENV PATH=/opt/stowage/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 USER 65532:65532
 VOLUME /var/lib/stowage
 EXPOSE 5000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["stowage", "health"]
+# Docker 20, which Debian 12 has, knows no --start-interval: so often that a start does not wait long for it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["stowage", "health"]
 ENTRYPOINT ["stowage"]
 # The volume's own folder may be of root, or open to a group: the server makes the folder below it, for itself alone.
 CMD ["serve", "--host", "0.0.0.0", "--data", "/var/lib/stowage/data"]
