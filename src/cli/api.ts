@@ -1,4 +1,5 @@
 /** The management API of a registry, over HTTP. */
+import { fillPath } from "../contract/address.ts";
 import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
 import type { AnswerOf, Method, NamesIn, QueryOf, SentBodyOf } from "../contract/operation.ts";
 import { type Connection, notStowage } from "./connection.ts";
@@ -11,7 +12,7 @@ const prefix = "api/v1/";
 /** The fields of problem details that the command line uses. Source: RFC 9457. */
 type Problem = { title?: unknown; detail?: unknown; code?: unknown; requestId?: unknown; digest?: unknown };
 
-/** What goes with a call: parameters for the path, a query, a body, as the operation has them. Paths are not encoded. */
+/** What goes with a call: parameters for the path, a query, a body, as the operation has them. */
 export type Sent<P extends Path, M extends MethodOf<P>> = ParametersSent<P> &
   QuerySent<OperationAt<P, M>> &
   BodySent<OperationAt<P, M>> & {
@@ -158,8 +159,7 @@ export class Api {
   }
 
   #address(path: string, { params = {}, query = {} }: AnySent = {}): URL {
-    const filled = path.slice(1).replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? "");
-    const url = this.#connection.resolve(prefix + filled);
+    const url = this.#connection.resolve(prefix + fillPath(path, params).slice(1));
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, value);
     }

@@ -1,6 +1,6 @@
 /**
- * The whole contract of the management API, by resource. Where two paths match a request, the first one counts that has
- * its method: so what is below a repository comes before repositories, whose names have slashes.
+ * The whole contract of the management API, by resource. Where several paths match a request, the longest one counts
+ * that has its method: names of repositories have slashes, and `{name}` is the shortest one that is possible.
  */
 import { accounts } from "./accounts.ts";
 import { audit } from "./audit.ts";

@@ -4,12 +4,22 @@
  * measures the volume. It speaks HTTP, with workerd alone.
  */
 import { once } from "node:events";
-import { type FileHandle, open, readdir, rm, stat } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 import { secretHeader } from "../machine.ts";
 import type { StoredPage } from "../storage/bucket.ts";
-import { type CommitRequest, type DiskFile, isPartName, parseCommitRequest } from "../storage/disk-files.ts";
+import {
+  type DiskFile,
+  isPartName,
+  type PartsCommit,
+  parseCommitRequest,
+  type WholeCommit,
+  wholeName,
+  wholePath,
+  wholesFolder,
+} from "../storage/disk-files.ts";
 import type { Channels } from "./channels.ts";
 import { measureVolume } from "./files.ts";
 
@@ -20,6 +30,9 @@ const backlog = 4096;
 const maxBodyBytes = 4 * 1024 * 1024;
 
 const maxKeys = 1000;
+
+/** What the folders of keys are in. */
+const blobsFolder = "blobs";
 
 /** How many files are synced at once, for one request and for all: descriptors are few, and connections need them. */
 const syncsAtOnce = 16;
@@ -91,9 +104,9 @@ export interface DiskAnswer {
 }
 
 /**
- * What answers the requests of a blob store. POST commits files ({@link CommitRequest}): 204, or 404 if one is not
- * as it was written. GET, with `after` and `limit`, lists keys ({@link StoredPage}). Anything else is 400, whoever sends
- * it: no path leads out of the directory.
+ * What answers the requests of a blob store. POST commits files (CommitRequest in storage/disk-files.ts): 204, or 404 if
+ * one is not as it was written. GET, with `after` and `limit`, lists keys ({@link StoredPage}). Anything else is 400,
+ * whoever sends it: no path leads out of the directory.
  *
  * @param directory where the files are
  */
@@ -103,7 +116,11 @@ export function openFiles(directory: string): (request: DiskRequest) => Promise<
     if (method === "POST") {
       const request = parseCommitRequest(body);
       if (request === undefined) return { status: 400 };
-      return { status: (await commitFiles(directory, request, durable)) ? 204 : 404 };
+      const commit =
+        "wholeBytes" in request
+          ? commitWhole(directory, request, durable)
+          : commitFiles(directory, request, durable);
+      return { status: (await commit) ? 204 : 404 };
     }
     if (method === "GET" && query.has("space")) {
       return { status: 200, body: JSON.stringify(await measureVolume(directory)) };
@@ -115,17 +132,23 @@ export function openFiles(directory: string): (request: DiskRequest) => Promise<
   };
 }
 
-/** The keys after one of them, in order, each with the time at which its folder got its last file. */
+/** The keys after one of them, in order, each with the time at which its whole was written, or its folder got a file. */
 async function listKeys(directory: string, after: string, limit: number): Promise<StoredPage> {
-  const blobs = await readdir(join(directory, "blobs")).catch(ignoreMissing<string[]>([]));
-  const keys = blobs.map((name) => `blobs/${name}`).filter((key) => key > after);
+  const namesIn = (folder: string) => readdir(join(directory, folder)).catch(ignoreMissing<string[]>([]));
+  // A kill can leave a key in both.
+  const names = new Set([...(await namesIn(blobsFolder)), ...(await namesIn(wholesFolder))]);
+  const keys = [...names].map((name) => `${blobsFolder}/${name}`).filter((key) => key > after);
   const page = keys.sort().slice(0, limit);
   const objects = [];
   for (const key of page) {
-    const stats = await stat(join(directory, key)).catch(ignoreMissing(undefined));
+    const stats = (await statOf(join(directory, wholePath(key)))) ?? (await statOf(join(directory, key)));
     if (stats !== undefined) objects.push({ key, storedAtMs: Math.floor(stats.mtimeMs) });
   }
   return { objects, cursor: keys.length > page.length ? page.at(-1) : undefined };
+}
+
+function statOf(path: string): Promise<Stats | undefined> {
+  return stat(path).catch(ignoreMissing(undefined));
 }
 
 /** Turns the error of a missing file into a value; throws every other error again. */
@@ -144,7 +167,7 @@ function ignoreMissing<T>(value: T): (error: NodeJS.ErrnoException) => T {
  */
 async function commitFiles(
   directory: string,
-  { folder, files, isAll }: CommitRequest,
+  { folder, files, isAll }: PartsCommit,
   durable: DurableFiles,
 ): Promise<boolean> {
   const path = join(directory, folder);
@@ -152,7 +175,7 @@ async function commitFiles(
   const syncs = [
     ...(files.some(isFresh) ? [() => syncDirectory(path)] : []),
     ...(durable.hasFolder(folder) ? [] : [() => syncDirectory(dirname(path))]),
-    ...(durable.hasParent ? [] : [() => syncDirectory(directory)]),
+    ...(durable.parents.has(blobsFolder) ? [] : [() => syncDirectory(directory)]),
     ...files.map((file) => () => syncFile(join(path, file.name), file.sizeBytes, isFresh(file))),
   ];
   for (let start = 0; start < syncs.length; start += syncsAtOnce) {
@@ -161,6 +184,33 @@ async function commitFiles(
   }
   if (isAll && (await deleteOthers(path, new Set(files.map((file) => file.name))))) await syncDirectory(path);
   durable.add(folder, files);
+  return true;
+}
+
+/**
+ * Moves the file with all bytes of a key among those of other keys, makes it durable there, and deletes the key's folder.
+ * The name that it was written under, and its folder, need not be durable then.
+ *
+ * @returns false if the file is not there, or has another size; then it stays where it is
+ */
+async function commitWhole(
+  directory: string,
+  { folder, wholeBytes }: WholeCommit,
+  durable: DurableFiles,
+): Promise<boolean> {
+  const [written, kept] = [join(directory, folder, wholeName), join(directory, wholePath(folder))];
+  if ((await statOf(written))?.size !== wholeBytes) return false;
+  const isParentDurable = durable.parents.has(wholesFolder);
+  if (!isParentDurable) await mkdir(dirname(kept), { recursive: true });
+  await rename(written, kept);
+  const synced = await Promise.all([
+    syncFile(kept, wholeBytes, true),
+    syncDirectory(dirname(kept)),
+    ...(isParentDurable ? [] : [syncDirectory(directory)]),
+  ]);
+  if (synced.includes(false)) return false;
+  durable.parents.add(wholesFolder);
+  await rm(join(directory, folder), { recursive: true, force: true });
   return true;
 }
 
@@ -221,12 +271,12 @@ const maxFolders = 1000;
 
 /**
  * What is known to survive a power cut, so that it is not synced again: the newest folders, each with its parts. Names of
- * parts and of folders are never used for anything else; `whole` and `index` may be written anew.
+ * parts and of folders are never used for anything else; `index` may be written anew.
  */
 class DurableFiles {
   readonly #folders = new Map<string, Set<string>>();
-  /** Whether the folder that all of them are in is durable. */
-  hasParent = false;
+  /** Which of the folders that are there for ever are durable. */
+  readonly parents = new Set<string>();
 
   hasFolder(folder: string): boolean {
     return this.#folders.has(folder);
@@ -237,7 +287,7 @@ class DurableFiles {
   }
 
   add(folder: string, files: DiskFile[]): void {
-    this.hasParent = true;
+    this.parents.add(blobsFolder);
     const known = this.#folders.get(folder) ?? new Set();
     for (const { name } of files) if (isPartName(name)) known.add(name);
     this.#folders.delete(folder);

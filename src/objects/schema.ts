@@ -62,7 +62,8 @@ export function applySchema(tx: Tx, schema: Schema): void {
     );
   }
   if (steps >= schema.length) return;
-  for (const step of schema.slice(steps)) tx.write(sqlOf(step));
+  const changes = schema.slice(steps).map(sqlOf);
+  for (const sql of changes) if (sql !== "") tx.write(sql);
   writeState(tx, schema);
 }
 

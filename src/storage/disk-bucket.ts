@@ -1,12 +1,7 @@
 /**
  * The blob store on the disk of one machine: workerd's disk service writes and reads the files, and the local server
- * (local/fsync-service.ts) makes them durable.
- *
- * A key is a folder, so that one delete removes everything in it. It contains the bytes as one file, `whole`; or parts,
- * each under a name that is never reused, and `index`, which lists them, so that nothing is copied to assemble them.
- *
- * The disk service gives a file its name when the body has ended, even if it ended too early. So a file is only trusted
- * after the local server has checked its length.
+ * (local/fsync-service.ts) makes them durable. disk-files.ts says which files a key has. The disk service gives a file its
+ * name when the body has ended, even if too early. So a file is only trusted after the local server checked its length.
  */
 import { createHash } from "node:crypto";
 import type { ByteRange } from "../oci/http.ts";
@@ -33,6 +28,8 @@ import {
   sliceFiles,
   sumOf,
   wholeName,
+  wholePath,
+  wholePaths,
 } from "./disk-files.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
 import type { FsyncService } from "./fsync.ts";
@@ -59,8 +56,10 @@ export class DiskBucket implements Bucket {
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
-    const response = await this.#ask("HEAD", `${key}/${wholeName}`);
-    if (response !== undefined) return Number(response.headers.get("Content-Length"));
+    for (const path of wholePaths(key)) {
+      const response = await this.#ask("HEAD", path);
+      if (response !== undefined) return Number(response.headers.get("Content-Length"));
+    }
     const files = await this.#readIndex(key);
     return files !== undefined && (await this.#haveTheirSizes(key, files)) ? sumOf(files) : undefined;
   }
@@ -98,8 +97,10 @@ export class DiskBucket implements Bucket {
     { key, sizeBytes }: StoredBytes,
     range: ByteRange | undefined,
   ): Promise<OpenedFiles | undefined> {
-    const body = await this.#openFile(`${key}/${wholeName}`, sizeBytes, range);
-    if (body !== undefined) return { begun: body, others: [] };
+    for (const path of wholePaths(key)) {
+      const body = await this.#openFile(path, sizeBytes, range);
+      if (body !== undefined) return { begun: body, others: [] };
+    }
     const files = await this.#readIndex(key);
     if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
     const [first, ...others] = sliceFiles(files, range);
@@ -131,7 +132,7 @@ export class DiskBucket implements Bucket {
         return "mismatch";
       }
     }
-    await this.#mustCommit({ folder: key, files: [{ name: wholeName, sizeBytes }], isAll: true });
+    await this.#mustCommit({ folder: key, wholeBytes: sizeBytes });
     return "stored";
   }
 
@@ -252,8 +253,9 @@ export class DiskBucket implements Bucket {
 
   async delete(keys: string[]): Promise<void> {
     const failures: unknown[] = [];
+    const paths = keys.flatMap((key) => [wholePath(key), key]);
     // A key that cannot be deleted must not prevent the deletion of others.
-    for (const key of keys) await this.#ask("DELETE", key).catch((error) => failures.push(error));
+    for (const path of paths) await this.#ask("DELETE", path).catch((error) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
 

@@ -1,13 +1,33 @@
-/** The files in a key's folder, and byte ranges that span several of them. */
+/**
+ * The files that have the bytes of a key, and byte ranges that span several of them.
+ *
+ * A key is a folder, so that one delete removes everything in it, also what interrupted writes left. In it are parts,
+ * each under a name that is never reused, and `index`, which lists them, so that nothing is copied to assemble them.
+ * Bytes that are put at once are written there too, as `whole`. When that file is complete, it is moved into the folder
+ * of the wholes of all keys, which is there already: a new folder for each key would have to be made durable, too.
+ */
 import type { ByteRange } from "../oci/http.ts";
 import { isBlobKey } from "./keys.ts";
 
 /** A file in the folder of a key, and its size. */
 export type DiskFile = { name: string; sizeBytes: number };
 
-/** The file that holds all bytes of a key, and the one that lists its parts. */
+/** In the folder of a key: the file that all its bytes are written to at once, and the one that lists its parts. */
 export const wholeName = "whole";
 export const indexName = "index";
+
+/** The file that all bytes of a key are kept in, if they were written at once. */
+export function wholePath(key: string): string {
+  return `${wholesFolder}${key.slice(key.indexOf("/"))}`;
+}
+
+/** The folder of the files of {@link wholePath}. */
+export const wholesFolder = "wholes";
+
+/** The files that may have all bytes of a key: that of {@link wholePath}, and that in which earlier releases kept them. */
+export function wholePaths(key: string): string[] {
+  return [wholePath(key), `${key}/${wholeName}`];
+}
 
 /** Whether this is the name of a part: a UUID. */
 export function isPartName(name: string): boolean {
@@ -15,17 +35,22 @@ export function isPartName(name: string): boolean {
 }
 
 /**
- * A request to the fsync service to make files of a folder durable, if all have their expected size. `isAll`: all other
- * files of the folder are leftovers of interrupted writes, and are deleted.
+ * A request to the fsync service to make files of a key's folder durable, if all have their expected size. `isAll`: all
+ * other files of the folder are leftovers of interrupted writes, and are deleted. Or, with `wholeBytes`, to keep the file
+ * of that size which has all bytes of the key: it is moved to its {@link wholePath}, and the folder is deleted.
  */
-export type CommitRequest = { folder: string; files: DiskFile[]; isAll: boolean };
+export type CommitRequest = PartsCommit | WholeCommit;
+export type PartsCommit = { folder: string; files: DiskFile[]; isAll: boolean };
+export type WholeCommit = { folder: string; wholeBytes: number };
 
 /** Reads a {@link CommitRequest}; `undefined` if it is invalid, for example if its paths leave the blob folder. */
 export function parseCommitRequest(text: string): CommitRequest | undefined {
   const value = parseJson(text);
   if (typeof value !== "object" || value === null) return undefined;
-  const { folder, files, isAll }: Partial<Record<keyof CommitRequest, unknown>> = value;
-  if (typeof folder !== "string" || !isBlobKey(folder) || typeof isAll !== "boolean") return undefined;
+  const { folder, files, isAll, wholeBytes }: Partial<Record<string, unknown>> = { ...value };
+  if (typeof folder !== "string" || !isBlobKey(folder)) return undefined;
+  if (wholeBytes !== undefined) return isSize(wholeBytes) ? { folder, wholeBytes } : undefined;
+  if (typeof isAll !== "boolean") return undefined;
   return Array.isArray(files) && files.every(isFile) ? { folder, files, isAll } : undefined;
 }
 
@@ -65,12 +90,11 @@ function isPart(value: unknown): value is DiskFile {
 
 function isFile(value: unknown): value is DiskFile {
   const { name, sizeBytes }: Partial<Record<keyof DiskFile, unknown>> = Object(value);
-  return (
-    typeof name === "string" &&
-    (isPartName(name) || name === wholeName || name === indexName) &&
-    Number.isSafeInteger(sizeBytes) &&
-    Number(sizeBytes) >= 0
-  );
+  return typeof name === "string" && (isPartName(name) || name === indexName) && isSize(sizeBytes);
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** The files that contain a range of the total bytes, in order, with the part of each; empty parts are left out. */

@@ -1,11 +1,12 @@
 /**
  * Every key in R2. Those in KV are in replica.ts.
  *
- * | where | key                     | value                                              |
- * | ----- | ----------------------- | -------------------------------------------------- |
- * | R2    | `blobs/<id>`            | the bytes of one upload; never used twice          |
- * | R2    | `blobs/<session>.<id>`  | the same, of an upload that an `Upload` keeps      |
- * | disk  | `blobs/<id>/`           | the same on one machine: a folder (disk-bucket.ts) |
+ * | where | key                     | value                                                         |
+ * | ----- | ----------------------- | ------------------------------------------------------------- |
+ * | R2    | `blobs/<id>`            | the bytes of one upload; never used twice                     |
+ * | R2    | `blobs/<session>.<id>`  | the same, of an upload that an `Upload` keeps                 |
+ * | disk  | `blobs/<id>/`           | the same on one machine: a folder of parts (disk-files.ts)    |
+ * | disk  | `wholes/<id>`           | or one file, if they were put at once                         |
  */
 
 /**

@@ -1,4 +1,5 @@
 /** The management API of the registry that served the page, typed by its contract. */
+import { fillPath } from "../contract/address.ts";
 import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
 import type { AnswerOf, SentBodyOf } from "../contract/operation.ts";
 
@@ -32,21 +33,17 @@ export type Sent<P extends Path, M extends MethodOf<P>> = {
   signal?: AbortSignal;
 };
 
-/** The path and query of an operation. Names of repositories keep their slashes. */
+/** The path and query of an operation. */
 export function addressOf(
   path: string,
   params: Record<string, string> = {},
   query: Record<string, string | number | undefined> = {},
 ): string {
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
-    const value = params[name] ?? "";
-    return name === "name" ? value : encodeURIComponent(value);
-  });
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined && value !== "") search.set(name, String(value));
   }
-  return `/api/v1${filled}${search.size === 0 ? "" : `?${search}`}`;
+  return `/api/v1${fillPath(path, params)}${search.size === 0 ? "" : `?${search}`}`;
 }
 
 async function exchange(

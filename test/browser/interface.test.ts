@@ -8,6 +8,7 @@ import { join } from "node:path";
 import test, { describe } from "node:test";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { startRegistry, until } from "../support/registry.ts";
+import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import {
   checkAccessible,
   isRefusal,
@@ -456,6 +457,45 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     const untouched = await client.must(200, "GET", "/api/v1/repositories/charts/shop");
     assert.equal(untouched.json<{ lastUsed?: string }>().lastUsed, undefined, lastUsed);
   });
+});
+
+describe("a run of retention that waits", { skip: skipsBrowser }, async () => {
+  if (skipsBrowser !== false) return;
+  const { registry, advance, runAlarm } = await startTimedRegistry();
+  inWindow(
+    "is shown with what it would remove, and begins when somebody confirms it",
+    () => visit(registry.url),
+    async ({ page }) => {
+      for (let build = 1; build <= 12; build++) await registry.pushImage("team/app", `pr-${build}`);
+      const remaining = await registry.pushImage("team/app", "v1");
+      const rules = [{ repositories: ["team/**"], remove: { tags: ["pr-*"] } }];
+      await registry.must(200, "PUT", "/api/v1/policies", { json: { rules } });
+      await runAlarm("CATALOG", "catalog");
+      await advance(24 * hourMs);
+      await runAlarm("LEDGERS", "team/app");
+      await page.goto("/waiting");
+      await page.getByText("A run waits that would remove 12 of 13 tags.").waitFor();
+      await checkAccessible(page, "a run that waits");
+      await page.getByRole("link", { name: "team/app" }).click();
+      await page.getByRole("button", { name: "Let it run" }).click();
+      await page.getByRole("button", { name: "Let it run" }).waitFor({ state: "detached" });
+      await runAlarm("LEDGERS", "team/app");
+      await page.goto("/waiting");
+      await page.getByText("No run waits").waitFor();
+      await page.goto("/r/team/app");
+      await page.getByRole("link", { name: "v1", exact: true }).waitFor();
+      assert.equal(await page.getByRole("link", { name: /^pr-/ }).count(), 0);
+      await registry.must(200, "GET", `/v2/team/app/manifests/${remaining.digest}`);
+      await page.goto("/deleted");
+      await page
+        .getByRole("row")
+        .filter({ hasText: "pr-12" })
+        .getByRole("button", { name: "Restore" })
+        .click();
+      await page.getByText("Restored", { exact: true }).waitFor();
+      await registry.must(200, "GET", "/v2/team/app/manifests/pr-12");
+    },
+  );
 });
 
 describe("an open registry", { skip: skipsBrowser }, async () => {

@@ -41,6 +41,17 @@ test("tags are listed, a line each, and deleted; what is not there is told, and 
   assert.equal(restored.code, 0, restored.stderr);
 });
 
+test("a repository that is named like a list of another one is shown and deleted as itself", async () => {
+  await registry.pushImage("team/named", "v1");
+  await registry.pushImage("team/named/tags/v1", "inner");
+  const listed = await call(["tag", "list", "team/named/tags/v1"], environment);
+  assert.match(listed.stdout, /^inner /m);
+  const deleted = await call(["repo", "delete", "team/named/tags/v1", "--yes"], environment);
+  assert.equal(deleted.code, 0, deleted.stderr);
+  await registry.must(200, "GET", "/v2/team/named/manifests/v1");
+  await registry.must(404, "GET", "/v2/team/named/tags/v1/manifests/inner");
+});
+
 test("manifests are listed, tagged or not, and deleted with their tags", async () => {
   const image = await registry.pushImage("team/web", "v1", [content()]);
   const listed = await call(["manifest", "list", "team/web"], environment);

@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { dataVersions } from "../../src/data-versions.ts";
 import { archives, earlierData } from "../support/earlier-data.ts";
 import { adminPassword, check, type Facts, goOn, releaseVars } from "../support/release-data.ts";
+import { rowsIn } from "../support/sqlite.ts";
 import { ready, runtimes, startProgram } from "./program.ts";
 
 const main = join("src", "local", "main.ts");
@@ -42,5 +44,11 @@ for (const release of releases) {
       since = [tag];
     });
     await withServer(t, data, (url) => check(url, facts, since));
+    // Its release would not find the files that were written since.
+    const shards = globSync(join(data, "do", "stowage-Blobs", "*.sqlite"));
+    const versions = shards.map((file) => rowsIn(file, "schema_version").map((row) => Object(row).version));
+    assert(versions.flat().includes(dataVersions.Blobs), JSON.stringify(versions));
+    assert(globSync(join(data, "files", "wholes", "*")).length > 0);
+    assert(globSync(join(data, "files", "blobs", "*", "whole")).length > 0);
   });
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -38,6 +38,29 @@ test("files that are as they were written last; others do not, and nothing is de
   assert.deepEqual(await commit(nowhere), { status: 404 });
 });
 
+test("a whole moves into the folder of all, and nothing stays of its own", async (t) => {
+  const { directory, commit } = serviceWithPart(t);
+  for (let round = 0; round < 2; round++) {
+    const folder = `blobs/${randomUUID()}`;
+    const [own, kept] = [join(directory, folder), join(directory, "wholes", folder.slice("blobs/".length))];
+    assert.deepEqual(await commit({ folder, wholeBytes: 3 }), { status: 404 });
+    mkdirSync(own);
+    writeFileSync(join(own, "whole"), "abc");
+    writeFileSync(join(own, ".kj-tmp.1.1.whole.partial"), "left over");
+    assert.deepEqual(await commit({ folder, wholeBytes: 2 }), { status: 404 });
+    assert(existsSync(join(own, "whole")) && !existsSync(kept));
+    assert.deepEqual(await commit({ folder, wholeBytes: 3 }), { status: 204 });
+    assert(!existsSync(own));
+    assert.equal(readFileSync(kept, "utf8"), "abc");
+    // It was put again, as the answer was lost.
+    mkdirSync(own);
+    writeFileSync(join(own, "whole"), "abcd");
+    assert.deepEqual(await commit({ folder, wholeBytes: 4 }), { status: 204 });
+    assert(!existsSync(own));
+    assert.equal(readFileSync(kept, "utf8"), "abcd");
+  }
+});
+
 test("no request leads out of the folder of a key", async (t) => {
   const { directory, folder, name, commit } = serviceWithPart(t);
   const files = [{ name, sizeBytes: 3 }];
@@ -59,8 +82,9 @@ test("no request leads out of the folder of a key", async (t) => {
   ];
   for (const each of elsewhere) {
     assert.deepEqual(await commit({ folder: each, files, isAll: true }), { status: 400 }, each);
+    assert.deepEqual(await commit({ folder: each, wholeBytes: 3 }), { status: 400 }, each);
   }
-  for (const each of ["", "..", `../${name}`, `${name}/`, "/etc/passwd", "other", 1, null]) {
+  for (const each of ["", "..", `../${name}`, `${name}/`, "/etc/passwd", "other", "whole", 1, null]) {
     const request = { folder, files: [{ name: each, sizeBytes: 3 }], isAll: true };
     assert.deepEqual(await commit(request), { status: 400 }, String(each));
   }
@@ -71,6 +95,10 @@ test("no request leads out of the folder of a key", async (t) => {
     { folder, files: [{ name, sizeBytes: -1 }], isAll: true },
     { folder, files: name, isAll: true },
     { folder, files: [null], isAll: true },
+    { folder, wholeBytes: -1 },
+    { folder, wholeBytes: "3" },
+    { folder, wholeBytes: null },
+    { wholeBytes: 3 },
   ]) {
     assert.deepEqual(await commit(request), { status: 400 }, JSON.stringify(request));
   }
@@ -79,7 +107,13 @@ test("no request leads out of the folder of a key", async (t) => {
 
 test("keys are listed in pages, in order", async (t) => {
   const { directory, ask } = serviceWithPart(t);
-  for (let key = 0; key < 4; key++) mkdirSync(join(directory, "blobs", randomUUID()));
+  const inParts = [randomUUID(), randomUUID()];
+  for (const name of inParts) mkdirSync(join(directory, "blobs", name));
+  mkdirSync(join(directory, "wholes"));
+  // A kill left one of them in both places.
+  for (const name of [randomUUID(), randomUUID(), inParts[0] ?? ""]) {
+    writeFileSync(join(directory, "wholes", name), "abc");
+  }
   const seen: string[] = [];
   let after = "";
   for (let pages = 0; pages < 3; pages++) {

@@ -1,7 +1,15 @@
 /** What every bucket promises: R2 in Miniflare, and the disk of one machine. */
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { ByteRange } from "../../src/oci/http.ts";
@@ -205,6 +213,7 @@ for (const kind of ["r2", "disk"] as const) {
 
 const disk = remote("disk");
 const folderOf = (key: string) => join(dataDirectory, "files", key);
+const wholeOf = (key: string) => folderOf(key).replace("blobs", "wholes");
 
 test("disk: streamed parts of any size become the blob", async () => {
   const [key, bytes] = [newKey(), content(3 * mebibyte)];
@@ -246,6 +255,37 @@ test("disk: parts of which a file is missing or cut short are not completed", as
     assert.equal(await disk.completeMultipart(upload, parts), "unknown");
     assert.equal(await disk.sizeOf(key), undefined);
   }
+});
+
+test("disk: what is put at once is one file in a folder that others share", async () => {
+  const [key, bytes] = [newKey(), content()];
+  mkdirSync(folderOf(key), { recursive: true });
+  writeFileSync(join(folderOf(key), ".kj-tmp.1.1.whole.partial"), "left over");
+  await disk.write(key, bytes);
+  assert.deepEqual(new Uint8Array(readFileSync(wholeOf(key))), bytes);
+  assert(!existsSync(folderOf(key)));
+  // An attempt that was given up ends late, and cut short.
+  mkdirSync(folderOf(key));
+  writeFileSync(join(folderOf(key), "whole"), bytes.subarray(1));
+  assert.equal(await disk.sizeOf(key), bytes.byteLength);
+  assert.deepEqual(await disk.read(key), bytes);
+  await disk.delete([key]);
+  assert(!existsSync(wholeOf(key)) && !existsSync(folderOf(key)));
+});
+
+test("disk: what an earlier release put at once is read, listed and deleted", async () => {
+  const [key, bytes] = [newKey(), content(2 * mebibyte)];
+  mkdirSync(folderOf(key), { recursive: true });
+  writeFileSync(join(folderOf(key), "whole"), bytes);
+  assert.equal(await disk.sizeOf(key), bytes.byteLength);
+  assert.deepEqual(await disk.read(key), bytes);
+  const range = { offset: mebibyte - 1, length: 2 };
+  assert.deepEqual(await disk.read(key, range), bytes.slice(mebibyte - 1, mebibyte + 1));
+  const { objects } = await disk.list(undefined, 1000);
+  assert(objects.some((each) => each.key === key));
+  await disk.delete([key]);
+  assert(!existsSync(folderOf(key)));
+  assert.equal(await disk.read(key), undefined);
 });
 
 test("disk: what cannot be written is a failure", async () => {

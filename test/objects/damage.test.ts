@@ -7,6 +7,7 @@ import { globSync, readFileSync, rmSync, truncateSync, writeFileSync } from "nod
 import { join } from "node:path";
 import test from "node:test";
 import { foldersOf } from "../../src/local/data-layout.ts";
+import { wholePath } from "../../src/storage/disk-files.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { content, digestOf, mebibyte } from "../support/content.ts";
 import { temporaryData } from "../support/temporary.ts";
@@ -57,16 +58,20 @@ function filesOf(key: string, pattern: string): string[] {
   return globSync(join(foldersOf(dataDirectory).files, key, pattern)).sort();
 }
 
+/** The file with all bytes of a key that was put at once. */
+function wholeOf(key: string): string {
+  return join(foldersOf(dataDirectory).files, wholePath(key));
+}
+
 const damages: Record<string, (victim: Victim) => Promise<void> | void> = isOnDisk
   ? {
-      lost: ({ key }) => rmSync(join(foldersOf(dataDirectory).files, key), { recursive: true }),
-      "cut short": ({ key, bytes }) =>
-        truncateSync(filesOf(key, "{whole,*-*}")[0] ?? "", bytes.byteLength - 1),
-      altered: ({ key, bytes }) =>
-        writeFileSync(
-          filesOf(key, "{whole,*-*}")[0] ?? "",
-          bytes.map((byte) => byte ^ 1),
-        ),
+      lost: ({ key }) => rmSync(wholeOf(key)),
+      "cut short": ({ key, bytes }) => truncateSync(wholeOf(key), bytes.byteLength - 1),
+      altered: ({ key, bytes }) => {
+        const flipped = bytes.map((byte) => byte ^ 1);
+        // What is altered must be there: otherwise this would write a new file.
+        writeFileSync(wholeOf(key), flipped, { flag: "r+" });
+      },
     }
   : {
       lost: async ({ key }) => (await registry.bucket()).delete(key),

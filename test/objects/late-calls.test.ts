@@ -278,6 +278,18 @@ test("a push goes on when the bytes that it was lent cannot be read for a moment
   assert.deepEqual((await registry.must(200, "GET", `/v2/dim/two/blobs/${digest}`)).bytes, bytes);
 });
 
+test("a cancellation leaves the bytes of an upload that were verified, as others may have them by now", async () => {
+  const bytes = content();
+  const digest = digestOf(bytes);
+  const location = await registry.patch(await registry.openUpload("verified/one"), bytes);
+  await failNext("repository.linkBlob", "before");
+  assert.equal((await registry.send("PUT", `${location}?digest=${digest}`)).status, 503);
+  await registry.pushBlob("verified/two", bytes);
+  await registry.must(204, "DELETE", location);
+  assert.deepEqual((await registry.must(200, "GET", `/v2/verified/two/blobs/${digest}`)).bytes, bytes);
+  await registry.must(404, "GET", `/v2/verified/one/blobs/${digest}`);
+});
+
 test("a pull that finds the bytes elsewhere needs no correction of what said otherwise", async () => {
   const before = registry.stored.blobKeys();
   const bytes = content(100_000);

@@ -1,4 +1,5 @@
 /** The bucket as it is, R2 or disk, KV and the objects, until they are told to fail, or to wait. */
+import { wholePath } from "../../src/storage/disk-files.ts";
 import { type Moment, waitIfHeld } from "./held-calls.ts";
 
 /**
@@ -21,10 +22,11 @@ export function setUnreadable(key: string, isUnreadable: boolean): void {
   else unreadable.delete(key);
 }
 
-/** Fails a read of a key, or of a file in its folder, that is not to be read. */
+/** Fails a read of a key, or of a file that has its bytes, that is not to be read. */
 function failIfUnreadable(operation: string, path: unknown): void {
   if (!/^(head|get)$/i.test(operation) || typeof path !== "string") return;
-  const isHit = [...unreadable].some((key) => key === "*" || path === key || path.startsWith(`/${key}/`));
+  const isOf = (key: string) => path === key || path === `/${wholePath(key)}` || path.startsWith(`/${key}/`);
+  const isHit = [...unreadable].some((key) => key === "*" || isOf(key));
   if (isHit) throw new Error(`${operation}: input/output error`);
 }
 

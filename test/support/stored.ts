@@ -3,6 +3,7 @@ import { globSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { foldersOf } from "../../src/local/data-layout.ts";
+import { wholesFolder } from "../../src/storage/disk-files.ts";
 import type { BucketKind } from "./miniflare/options.ts";
 
 /** The bytes that one data directory holds. */
@@ -27,9 +28,12 @@ function storedOnDisk(files: string): Stored {
       .filter((name) => isAmong(namesIn(join(blobs, name))))
       .sort();
   return {
-    blobKeys: () => folders(({ length }) => length > 0).map((name) => `blobs/${name}`),
+    blobKeys: () => {
+      const names = new Set([...folders(({ length }) => length > 0), ...namesIn(join(files, wholesFolder))]);
+      return [...names].sort().map((name) => `blobs/${name}`);
+    },
     bytes: () =>
-      globSync(join(blobs, "**", "{*,.*}"))
+      globSync(join(files, "**", "{*,.*}"))
         // The list of a blob's parts is no part of it.
         .filter((path) => basename(path) !== "index")
         .map((path) => statSync(path, { throwIfNoEntry: false }))

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { dataVersions } from "../../src/data-versions.ts";
-import { shardSchema } from "../../src/objects/blob-shard/schema.ts";
+import { shardSchema, shardSchemaOnDisk } from "../../src/objects/blob-shard/schema.ts";
 import { LaterDataList } from "../../src/objects/catalog/later-data-list.ts";
 import { catalogSchema } from "../../src/objects/catalog/schema.ts";
 import { schemaOf } from "../../src/objects/ledger/feature.ts";
@@ -77,7 +77,7 @@ test("a release that records its version alone goes back over a compatible step,
 test("the versions of data are those of the schemas", () => {
   const schemas: Record<keyof typeof dataVersions, Schema> = {
     Repository: schemaOf(memoryLedger().features),
-    Blobs: shardSchema,
+    Blobs: shardSchemaOnDisk,
     Catalog: catalogSchema,
     Search: searchSchema,
     Upload: uploadSchema,
@@ -90,6 +90,11 @@ test("the versions of data are those of the schemas", () => {
     Object.fromEntries(Object.entries(schemas).map(([kind, schema]) => [kind, versionOf(schema)])),
     dataVersions,
   );
+});
+
+test("a shard whose bytes are in R2 opens in the release before files of wholes", () => {
+  assert.equal(versionOf(shardSchema), 7);
+  assert.equal(shardSchema.length, shardSchemaOnDisk.length);
 });
 
 test("the catalog counts objects with later data, and forgets them once it can read it", () => {

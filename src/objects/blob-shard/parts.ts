@@ -8,7 +8,7 @@ import type { Bucket } from "../../storage/bucket.ts";
 import { openBucket } from "../../storage/open-bucket.ts";
 import { DueTable } from "../due.ts";
 import { type Tx, transaction } from "../sql.ts";
-import { shardColumns } from "./schema.ts";
+import { shardColumns, shardSchema, shardSchemaOnDisk } from "./schema.ts";
 import { ShardStore } from "./store.ts";
 
 /** The parts of a shard. */
@@ -39,7 +39,7 @@ export function makeShardParts(storage: DurableObjectStorage, env: Env, clock: C
     settings: settingsOf(env),
     bucket: openBucket(env),
     due: new DueTable(storage, clock, shardColumns),
-    store: new ShardStore(storage),
+    store: new ShardStore(storage, env.BLOB_FILES === undefined ? shardSchema : shardSchemaOnDisk),
     since: isolateSince,
     tally: new Tally(),
     transaction: (work) => transaction(storage, work),

@@ -67,7 +67,10 @@ const segments = `
   CREATE TABLE segments (key TEXT PRIMARY KEY, hashes BLOB NOT NULL) WITHOUT ROWID;
 `;
 
-/** The tables of a shard. */
+/** A step that changes no table. */
+const noSql = "";
+
+/** The tables of a shard whose bytes are in R2. */
 export const shardSchema: Schema = [
   tables + DueTable.schema,
   reasons,
@@ -77,7 +80,14 @@ export const shardSchema: Schema = [
   dueByThemselves,
   DueTable.dropIndex,
   { compatible: segments },
+  { compatible: noSql },
 ];
+
+/**
+ * The same on one machine. There the last step is not compatible: releases that do not know it do not find the files
+ * that have all bytes of a key (storage/disk-files.ts), and would take them for lost.
+ */
+export const shardSchemaOnDisk: Schema = shardSchema.with(-1, noSql);
 
 /** The jobs of a shard whose rows say themselves when they are due. */
 export const shardColumns: Record<"holder" | "doom" | "delete" | "forget", DueColumn> = {

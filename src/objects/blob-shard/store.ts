@@ -4,7 +4,7 @@
 import type { Digest, RepositoryName } from "../../oci/reference.ts";
 import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { applySchema } from "../schema.ts";
+import { applySchema, type Schema } from "../schema.ts";
 import {
   eachRow,
   firstRow,
@@ -57,10 +57,13 @@ const faultCodes: Record<Fault, number> = { wrong: 1, unreadable: 2 };
 /** A shard's rows in SQL. */
 export class ShardStore {
   readonly #sql: SqlStorage;
+  readonly #schema: Schema;
 
-  constructor(storage: TransactionalStorage) {
+  /** `schema`: {@link shardSchema}, or that of shards whose bytes are on disk. */
+  constructor(storage: TransactionalStorage, schema: Schema = shardSchema) {
     this.#sql = storage.sql;
-    if (this.exists()) transaction(storage, (tx) => applySchema(tx, shardSchema));
+    this.#schema = schema;
+    if (this.exists()) transaction(storage, (tx) => applySchema(tx, schema));
   }
 
   /** Whether the shard has any data. Reading from a shard without data must not store anything. */
@@ -70,7 +73,7 @@ export class ShardStore {
 
   /** Makes the tables if there are none. */
   create(tx: Tx): void {
-    if (!this.exists()) applySchema(tx, shardSchema);
+    if (!this.exists()) applySchema(tx, this.#schema);
   }
 
   blob(digest: string): BlobLocation | undefined {

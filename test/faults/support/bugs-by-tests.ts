@@ -12,6 +12,27 @@ function bug(file: string, test: string, changed: string, from: string, to: stri
 }
 
 const ofLinks: Record<string, TestedBug> = {
+  "a shard is told that a deleted repository has no blobs": bug(
+    "test/objects/generations.test.ts",
+    "the bytes of a deleted repository stay for the grace, and go after it with all that is left",
+    "src/objects/ledger.ts",
+    "[...blobs.held(digests), ...generations.held(digests)]",
+    "generations && blobs.held(digests)",
+  ),
+  "a cancellation takes the bytes of an upload that is finishing": bug(
+    "test/objects/late-calls.test.ts",
+    "a cancellation leaves the bytes of an upload that were verified, as others may have them by now",
+    "src/objects/upload/session.ts",
+    'if (state === "finishing" || state === "finished") return;',
+    'if (state === "finished") return;',
+  ),
+  "a key that is a tombstone is adopted": bug(
+    "test/objects/late-calls.test.ts",
+    "a tombstone that is doomed again is deleted when it was to be, and not adopted",
+    "src/objects/blob-shard.ts",
+    'if (isTombstone(store.scheduledDeletion(key))) return "tombstoned";',
+    "",
+  ),
   "a link is made after its lease ended": bug(
     "test/objects/late-calls.test.ts",
     "on a lease that has ended it links nothing, though it has forgotten what it said no to",

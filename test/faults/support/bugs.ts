@@ -91,11 +91,6 @@ const ofFailures: Bugs = {
 
 /** Those that need repositories which are deleted as a whole. */
 const ofGenerations: Bugs = {
-  "a shard is told that a deleted repository has no blobs": {
-    file: "src/objects/ledger.ts",
-    from: "[...blobs.held(digests), ...generations.held(digests)]",
-    to: "generations && blobs.held(digests)",
-  },
   "a restored tag takes the place of one that was pushed since": [
     {
       file: "src/objects/ledger/restoring.ts",
@@ -162,16 +157,6 @@ const ofDelays: Bugs = {
       to: "if (deletion !== undefined) return deletion;",
     },
   ],
-  "a cancellation takes the bytes of an upload that is finishing": {
-    file: "src/objects/upload/session.ts",
-    from: 'if (state === "finishing" || state === "finished") return;',
-    to: 'if (state === "finished") return;',
-  },
-  "a key that is a tombstone is adopted": {
-    file: "src/objects/blob-shard.ts",
-    from: 'if (isTombstone(store.scheduledDeletion(key))) return "tombstoned";',
-    to: "",
-  },
   "bytes are not deleted once more with their tombstone": {
     file: "src/objects/blob-shard/deletion.ts",
     from: "if (keys.length > 0) await bucket.delete(keys);",
