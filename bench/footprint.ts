@@ -3,9 +3,9 @@
  * `npm run artefacts -- --image` made, and start and memory of the installed program, in turns with other registries that
  * are installed.
  */
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { globSync, lstatSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { globSync, readFileSync, statSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -15,6 +15,7 @@ import { gunzipSync } from "node:zlib";
 import { manifest, releaseDirectory, tarball } from "../scripts/release/places.ts";
 import { ownArchitecture } from "../scripts/release/tree.ts";
 import { version } from "../src/version.ts";
+import { diskBytes } from "../test/shipped/support/artefacts.ts";
 import { makeFolder } from "./files.ts";
 import { proportionalMegabytes } from "./memory.ts";
 import { locate, programs, startPeer } from "./peers.ts";
@@ -30,11 +31,6 @@ type Candidate = {
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 
-function bytesIn(folder: string): number {
-  const names = readdirSync(folder, { recursive: true, encoding: "utf8" });
-  return names.reduce((sum, name) => sum + lstatSync(join(folder, name)).blocks * 512, 0);
-}
-
 /** Installs the packed program as its users do, in a folder of its own. */
 async function stowage(folder: string): Promise<Candidate> {
   execFileSync("npm", ["install", "--global", "--silent", "--prefix", folder, tarball]);
@@ -44,7 +40,7 @@ async function stowage(folder: string): Promise<Candidate> {
   return {
     name: `Stowage ${version}`,
     sizes: {
-      program: `${megabytes(bytesIn(folder))}, and a Node (${megabytes(statSync(process.execPath).size)})`,
+      program: `${megabytes(diskBytes(folder))}, and a Node (${megabytes(statSync(process.execPath).size)})`,
       packed: megabytes(statSync(ofRelease(`${manifest.name}_${version}_${ownArchitecture()}.deb`)).size),
       image: image === undefined ? "·" : sizeOfImage(ofRelease(image)),
     },
@@ -77,13 +73,20 @@ function sizeOfImage(file: string): string {
   return `${megabytes(gunzipSync(packed).byteLength)}, packed ${megabytes(packed.byteLength)}`;
 }
 
+/** The size of Debian's package of this name, if there is one. */
+function sizeOfDebian(name: string): string {
+  const { stdout } = spawnSync("apt-cache", ["show", "--no-all-versions", name], { encoding: "utf8" });
+  const [, bytes] = /^Size: (\d+)$/m.exec(stdout ?? "") ?? [];
+  return bytes === undefined ? "·" : megabytes(Number(bytes));
+}
+
 /** Another registry, or `undefined` where it is not installed. */
 function peer(name: string): Candidate | undefined {
   const path = locate(programs[name]?.file ?? "");
   if (path === undefined) return undefined;
   return {
     name,
-    sizes: { program: megabytes(statSync(path).size), packed: "·", image: "·" },
+    sizes: { program: megabytes(statSync(path).size), packed: sizeOfDebian(name), image: "·" },
     start: async () => {
       const startedAt = performance.now();
       const running = await startPeer(name);
