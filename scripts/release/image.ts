@@ -79,8 +79,6 @@ export function buildImage(
     fixTimes(saved, fixed, architecture, epochSeconds);
     packFolder(fixed, file, epochSeconds, "--use-compress-program=gzip -n");
   });
-  // What the tag names from now on is what is in the archive.
-  if (isOwn) docker("load", "--quiet", "--input", file);
   return { architecture, file, components: baseComponents(tag) };
 }
 
