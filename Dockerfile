@@ -1,20 +1,23 @@
-# The registry as an image: docs/containers.md. Nothing in it is of one architecture; each stage runs on the image's own.
+# The registry as an image: docs/containers.md. It is for amd64 or arm64; programs run in the first stage alone, which is
+# of the machine that builds it. So the image of the other architecture needs no emulator.
 #
 #   docker build -t stowage .
+#   docker build -t stowage --platform linux/arm64 .
 
 # Node with npm, to build the program.
 ARG BUILD_BASE=node:24-bookworm-slim
 # What the image is made on: Debian, or anything else with glibc 2.35 or newer and setpriv.
 ARG BASE=debian:bookworm-slim
 
-FROM ${BUILD_BASE} AS build
+# Without BuildKit, neither BUILDPLATFORM nor TARGETARCH is set: the image is for the machine that builds it.
+FROM --platform=${BUILDPLATFORM:-linux} ${BUILD_BASE} AS build
 WORKDIR /build
 COPY . .
-RUN npm ci --no-audit --no-fund \
- && npm run --silent package \
- && npm install --global --prefix /opt/stowage --ignore-scripts --no-audit --no-fund dist/release/stowage-*.tgz \
- && cp "$(command -v node)" /opt/stowage/bin/node \
- && mkdir /empty
+RUN npm ci --no-audit --no-fund && npm run --silent package && mkdir /empty
+ARG TARGETARCH
+RUN node scripts/release/tree.ts ${TARGETARCH} \
+ && mv dist/tree/* /opt/stowage \
+ && ln -s ../main.js /opt/stowage/bin/stowage
 
 FROM ${BASE}
 ARG VERSION=0.1.0
@@ -33,7 +36,8 @@ ENV PATH=/opt/stowage/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 USER 65532:65532
 VOLUME /var/lib/stowage
 EXPOSE 5000
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s CMD ["stowage", "health"]
+# Docker 20, which Debian 12 has, knows no --start-interval: so often that a start does not wait long for it.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["stowage", "health"]
 ENTRYPOINT ["stowage"]
 # The volume's own folder may be of root, or open to a group: the server makes the folder below it, for itself alone.
 CMD ["serve", "--host", "0.0.0.0", "--data", "/var/lib/stowage/data"]

@@ -107,7 +107,7 @@ export async function startPeer(name: string, more: object = {}): Promise<Peer |
       await end();
       throw new Error(`${path} does not start on port ${port}`);
     }
-    await delay(50);
+    await delay(10);
   }
   return { name, url, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
 }

@@ -1,22 +1,13 @@
 /** The Debian package: the program, its Node, the service, and completions. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  cpSync,
-  globSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, globSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { commands, flagsOf } from "../../src/cli/commands.ts";
 import { completionScripts } from "../../src/cli/completion.ts";
 import { version } from "../../src/version.ts";
+import { closeModes } from "./modes.ts";
 import { manifest, projectDirectory, releaseDirectory } from "./places.ts";
 import type { Tree } from "./tree.ts";
 
@@ -38,23 +29,17 @@ export function buildDebian(tree: Tree, epochSeconds: number): string {
     mkdirSync(dirname(file), { recursive: true });
     return file;
   };
-  const write = (path: string, content: string | Uint8Array, mode = 0o644) =>
-    writeFileSync(at(path), content, { mode });
+  const write: Write = (path, content) => writeFileSync(at(path), content);
   cpSync(tree.directory, at("usr/lib/stowage"), { recursive: true });
   rmSync(join(root, "usr/lib/stowage/docs"), { recursive: true });
   for (const name of ["README.md", "CHANGELOG.md", "LICENSE", "node_modules/workerd/bin"])
     rmSync(join(root, "usr/lib/stowage", name), { recursive: true });
-  write(
-    "usr/bin/stowage",
-    '#!/bin/sh\nexec /usr/lib/stowage/bin/node /usr/lib/stowage/main.js "$@"\n',
-    0o755,
-  );
+  write("usr/bin/stowage", '#!/bin/sh\nexec /usr/lib/stowage/bin/node /usr/lib/stowage/main.js "$@"\n');
   write("usr/lib/systemd/system/stowage.service", readFileSync(join(sources, "stowage.service")));
   write("etc/default/stowage", readFileSync(join(sources, "stowage.default")));
   mkdirSync(join(root, "etc/stowage"));
   writeCompletions(write);
   writeDocuments(tree, epochSeconds, write);
-  closeModes(root);
   const files = globSync("**/*", { cwd: root }).filter((name) => statSync(join(root, name)).isFile());
   const sums = files.toSorted().map((name) => `${md5(join(root, name))}  ${name}\n`);
   write("DEBIAN/md5sums", sums.join(""));
@@ -62,7 +47,8 @@ export function buildDebian(tree: Tree, epochSeconds: number): string {
   const bytes = files.reduce((sum, name) => sum + statSync(join(root, name)).size, 0);
   write("DEBIAN/control", controlOf(tree, Math.ceil(bytes / 1024)));
   for (const script of ["postinst", "prerm", "postrm"])
-    write(`DEBIAN/${script}`, readFileSync(join(sources, script)), 0o755);
+    write(`DEBIAN/${script}`, readFileSync(join(sources, script)));
+  closeModes(root, /(^|\/)bin\/(node|workerd|stowage)$|^DEBIAN\/p/);
   const file = join(releaseDirectory, `${manifest.name}_${version}_${tree.architecture}.deb`);
   execFileSync("dpkg-deb", ["--root-owner-group", "-Zzstd", "-z12", "--build", root, file], {
     env: { ...process.env, SOURCE_DATE_EPOCH: String(epochSeconds) },
@@ -71,7 +57,7 @@ export function buildDebian(tree: Tree, epochSeconds: number): string {
   return file;
 }
 
-type Write = (path: string, content: string | Uint8Array, mode?: number) => void;
+type Write = (path: string, content: string | Uint8Array) => void;
 
 function writeCompletions(write: Write): void {
   const completed = commands.map((command) => ({ ...command, flags: flagsOf(command) }));
@@ -128,16 +114,6 @@ Description: container registry with its data in one directory
  .
  The package has its own Node and workerd, and fetches nothing.
 `;
-}
-
-/** Whatever the modes are where it is built: files are for all to read, for their owner to write, and programs to run. */
-function closeModes(root: string): void {
-  for (const name of ["", ...globSync("**/*", { cwd: root })]) {
-    const stats = lstatSync(join(root, name));
-    if (stats.isSymbolicLink()) continue;
-    const isProgram = /(^|\/)bin\/(node|workerd|stowage)$/.test(name);
-    chmodSync(join(root, name), stats.isDirectory() || isProgram ? 0o755 : 0o644);
-  }
 }
 
 function md5(file: string): string {

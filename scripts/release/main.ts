@@ -1,8 +1,9 @@
 /**
  * `npm run artefacts`: everything that a release consists of, in dist/release.
  *
- * --architecture NAME   the Debian package for this one alone
- * --image               the image as well, for which a docker daemon is needed; what follows are flags of docker build
+ * --architecture NAME   Debian package and image for this one alone
+ * --image               the image as well, for which a docker daemon is needed; what follows are flags of docker build,
+ *                       with {architecture} in place of the architecture's name
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -12,7 +13,7 @@ import { parseArgs } from "node:util";
 import { version } from "../../src/version.ts";
 import { packChart } from "./chart.ts";
 import { buildDebian } from "./debian.ts";
-import { buildImage, imageComponents } from "./image.ts";
+import { buildImage, packIndex } from "./image.ts";
 import { packProgram } from "./package.ts";
 import { manifest, projectDirectory, releaseDirectory, tarball } from "./places.ts";
 import {
@@ -71,15 +72,16 @@ const worker = join(releaseDirectory, `${manifest.name}-worker-${version}.js`);
 cpSync(join(projectDirectory, ".wrangler", "dry-run", "worker.js"), worker);
 describeParts(worker, []);
 packChart(epoch);
-const names = Object.keys(architectures) as Architecture[];
-const trees = names
+const trees = (Object.keys(architectures) as Architecture[])
   .filter((name) => values.architecture === undefined || values.architecture === name)
   .map(installTree);
 for (const tree of trees) describeParts(buildDebian(tree, epoch), executableComponents(tree));
 if (values.image) {
-  const own = trees.find(({ architecture }) => architectures[architecture] === process.arch);
-  if (own === undefined) throw new Error(`there is no image for ${process.arch}`);
-  const file = buildImage(own.architecture, epoch, positionals);
-  describeParts(file, [...executableComponents(own), ...imageComponents()]);
+  const images = trees.map((tree) => {
+    const image = buildImage(tree.architecture, epoch, positionals);
+    describeParts(image.file, [...executableComponents(tree), ...image.components]);
+    return image;
+  });
+  if (images.length > 1) packIndex(images, epoch);
 }
 writeSums();

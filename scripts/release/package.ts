@@ -8,6 +8,7 @@ import { buildWorker } from "../../src/local/workerd/bundle.ts";
 import { buildProgram } from "../../src/local/workerd/program.ts";
 import { version } from "../../src/version.ts";
 import { type BundledPackage, BundledPackages, noticesOf } from "./bundled.ts";
+import { closeModes } from "./modes.ts";
 import { manifest, packageDirectory, projectDirectory, releaseDirectory } from "./places.ts";
 
 /** The oldest Node that the command line runs with. */
@@ -37,6 +38,7 @@ export async function packProgram(): Promise<BundledPackage[]> {
     ...globSync("docs/*.md", { cwd: projectDirectory }),
   ];
   for (const file of copied) cpSync(join(projectDirectory, file), join(packageDirectory, file));
+  closeModes(packageDirectory, /^main\.js$/);
   execFileSync("npm", ["pack", "--silent", "--pack-destination", releaseDirectory, packageDirectory], {
     stdio: ["ignore", "ignore", "inherit"],
   });

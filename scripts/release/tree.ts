@@ -1,4 +1,8 @@
-/** The installed program with its Node, for one architecture: what the Debian package contains. */
+/**
+ * The installed program with its Node, for one architecture: what the Debian package and the image contain.
+ *
+ * `node scripts/release/tree.ts [ARCHITECTURE]` makes one of the packed program.
+ */
 import { execFileSync } from "node:child_process";
 import { existsSync, globSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -9,6 +13,15 @@ export const architectures = { amd64: "x64", arm64: "arm64" } as const;
 
 /** The name of an architecture. */
 export type Architecture = keyof typeof architectures;
+
+/** That of this machine. */
+export function ownArchitecture(): Architecture {
+  const own = (Object.keys(architectures) as Architecture[]).find(
+    (name) => architectures[name] === process.arch,
+  );
+  if (own === undefined) throw new Error(`the program is not made for ${process.arch}`);
+  return own;
+}
 
 /** An installed program. `directory`: its files; `node`: the executable of Node, among them. */
 export type Tree = { architecture: Architecture; directory: string; node: string };
@@ -60,4 +73,10 @@ export function installTree(architecture: Architecture): Tree {
   );
   if (!existsSync(join(workerd, "bin", "workerd"))) throw new Error(`there is no workerd in ${workerd}`);
   return { architecture, directory, node: executable };
+}
+
+if (import.meta.main) {
+  const [name = ownArchitecture()] = process.argv.slice(2);
+  if (!(name in architectures)) throw new Error(`the program is not made for ${name}`);
+  installTree(name as Architecture);
 }

@@ -43,7 +43,7 @@ for (const names of [["compose.yaml"], cached]) {
   });
 }
 
-/** The folder of a user who has taken the files of deploy/compose, with a port that anybody may take. */
+/** The folder of a user who has taken the files of deploy/compose, with a port that anybody may take, and without long waits. */
 class Deployment {
   readonly #directory: string;
   readonly #docker: Docker;
@@ -55,7 +55,13 @@ class Deployment {
     this.host = `localhost:${port}`;
     cpSync(folder, this.#directory, { recursive: true });
     writeFileSync(join(this.#directory, "admin_password"), `${password}\n`);
-    this.write("ports.yaml", `services: { proxy: { ports: !override ["127.0.0.1:${port}:443"] } }\n`);
+    this.write(
+      "here.yaml",
+      `services:
+  registry: { healthcheck: { interval: 1s } }
+  proxy: { ports: !override ["127.0.0.1:${port}:443"] }
+`,
+    );
     // What is left when a test fails.
     t.after(() => this.compose(["compose.yaml"], "down", "--volumes").catch(() => {}));
   }
@@ -70,7 +76,7 @@ class Deployment {
 
   /** Runs docker compose with some of the files. */
   async compose(names: readonly string[], ...args: string[]): Promise<string> {
-    const files = [...names, "ports.yaml"].flatMap((name) => ["--file", join(this.#directory, name)]);
+    const files = [...names, "here.yaml"].flatMap((name) => ["--file", join(this.#directory, name)]);
     const env = { ...this.#docker.env, REGISTRY_HOST: "localhost", CADDY_IMAGE: caddyImage };
     return (await run("docker-compose", [...files, "--progress", "quiet", ...args], { env })).stdout;
   }

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { projectDirectory } from "../../scripts/release/places.ts";
+import { ownArchitecture } from "../../scripts/release/tree.ts";
 import { parseFlags } from "../../src/local/flags.ts";
 import { version } from "../../src/version.ts";
 import { hasPrograms, run } from "../clients/support/programs.ts";
@@ -24,43 +25,12 @@ import { Client } from "../support/client.ts";
 import { content } from "../support/content.ts";
 import { artefact } from "./support/artefacts.ts";
 import { debianArchive } from "./support/base-image.ts";
+import { type Root, unpackRoot } from "./support/root.ts";
 
-const architecture = process.arch === "x64" ? "amd64" : process.arch;
+const architecture = ownArchitecture();
 /** What `systemd-analyze security` may give the service, times ten. */
 const mostExposure = 20;
 const sources = join(projectDirectory, "deploy", "debian");
-/** The devices that there are, by their minor numbers (major 1). */
-const devices = { null: "3", zero: "5", full: "7", random: "8", urandom: "9" };
-
-/** A Debian in a folder. */
-type Debian = {
-  /** The path of a file of it. */
-  at: (path: string) => string;
-  /** Runs a program in it. */
-  inside: (...command: string[]) => Promise<string>;
-  root: string;
-};
-
-async function startDebian(t: TestContext): Promise<Debian> {
-  const root = mkdtempSync(join(tmpdir(), "stowage-debian-"));
-  const at = (path: string) => join(root, path);
-  execFileSync("tar", ["-xf", await debianArchive(), "-C", root, "--exclude=./dev/*"]);
-  execFileSync("mount", ["-t", "proc", "proc", at("proc")]);
-  // Not those of this machine: whoever removes the folder of a test that was killed would remove them.
-  execFileSync("mount", ["-t", "tmpfs", "-o", "mode=755", "tmpfs", at("dev")]);
-  for (const [name, minor] of Object.entries(devices))
-    execFileSync("mknod", ["-m", "666", at(join("dev", name)), "c", "1", minor]);
-  t.after(() => {
-    for (const folder of ["proc", "dev"]) execFileSync("umount", [at(folder)]);
-    rmSync(root, { recursive: true, force: true });
-  });
-  const inside = async (...command: string[]) => {
-    const env = { DEBIAN_FRONTEND: "noninteractive", PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
-    return (await run("/usr/sbin/chroot", [root, ...command], { env })).stdout;
-  };
-  return { root, at, inside };
-}
-
 /** A package made of another one: unpacked, changed, and packed again. */
 function repack(t: TestContext, file: string, change: (tree: string) => void): string {
   const folder = mkdtempSync(join(tmpdir(), "stowage-package-"));
@@ -85,14 +55,18 @@ function earlierPackage(t: TestContext, file: string): string {
 }
 
 /** Runs the command of the service, as its user, with a password as the service gets it, while somebody works with it. */
-async function whileServing(t: TestContext, { root, at }: Debian, work: (client: Client) => Promise<void>) {
+async function whileServing(
+  t: TestContext,
+  { directory, at }: Root,
+  work: (client: Client) => Promise<void>,
+) {
   const [, password = ""] =
     /^ADMIN_PASSWORD=(.*)$/m.exec(readFileSync(at("etc/stowage/environment"), "utf8")) ?? [];
   const unit = readFileSync(join(sources, "stowage.service"), "utf8");
   const [, command = ""] = /^ExecStart=(.*)$/m.exec(unit) ?? [];
   const words = command.replace("$STOWAGE_FLAGS", `--host 127.0.0.1 --port ${await freePort()}`).split(" ");
   const user = ["setpriv", "--reuid", "stowage", "--regid", "stowage", "--clear-groups"];
-  const server = startProgram(t, ["/usr/sbin/chroot", root, ...user, ...words], {
+  const server = startProgram(t, ["/usr/sbin/chroot", directory, ...user, ...words], {
     data: at("var/lib/stowage"),
     env: { ADMIN_PASSWORD: password, PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
   });
@@ -104,7 +78,7 @@ async function whileServing(t: TestContext, { root, at }: Debian, work: (client:
 test("the Debian package", async (t) => {
   if (!hasPrograms(t, "root", "dpkg-deb", "mmdebstrap")) return;
   const file = artefact(`stowage_${version}_${architecture}.deb`);
-  const debian = await startDebian(t);
+  const debian = unpackRoot(t, await debianArchive());
   const { at, inside } = debian;
   const install = async (from: string) => {
     copyFileSync(from, at("stowage.deb"));

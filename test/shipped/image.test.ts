@@ -30,10 +30,7 @@ async function start(docker: Docker, name: string, port: number, volume: string)
   const serve = ["serve", "--port", String(port), "--data", "/var/lib/stowage/data", "--log", "json"];
   await docker([
     ...["run", "--detach", "--name", name, "--network", "host", "--volume", `${volume}:/var/lib/stowage`],
-    ...confined,
-    ...environment,
-    image,
-    ...serve,
+    ...["--health-interval", "1s", ...confined, ...environment, image, ...serve],
   ]);
   await until(`${name} to be healthy`, async () => {
     const { stdout } = await docker([

@@ -4,7 +4,7 @@ import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { releaseDirectory, tarball } from "../../../scripts/release/places.ts";
-import { architectures } from "../../../scripts/release/tree.ts";
+import { type Architecture, ownArchitecture } from "../../../scripts/release/tree.ts";
 import { version } from "../../../src/version.ts";
 import { run } from "../../clients/support/programs.ts";
 import { temporaryDirectory } from "../../local/program.ts";
@@ -16,9 +16,8 @@ export function artefact(name: string): string {
   return file;
 }
 
-/** The archive of the image for this machine. */
-export function imageArchive(): string {
-  const [architecture] = Object.entries(architectures).find(([, cpu]) => cpu === process.arch) ?? [];
+/** The archive of the image, for this machine unless another architecture is given. */
+export function imageArchive(architecture: Architecture = ownArchitecture()): string {
   return artefact(`stowage-image-${version}-${architecture}.tar.gz`);
 }
 

@@ -5,12 +5,17 @@ import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { type Architecture, ownArchitecture } from "../../../scripts/release/tree.ts";
 import type { Docker } from "../../clients/support/docker.ts";
 import { run } from "../../clients/support/programs.ts";
 import { temporaryDirectory } from "../../local/program.ts";
 
 /** The images, by the arguments that the Dockerfile takes. */
-export const baseImages = { BASE: "debian-of-packages", BUILD_BASE: "node-of-packages" };
+const baseImages = { BASE: "debian-of-packages:{architecture}", BUILD_BASE: "node-of-packages" };
+
+/** Debian, for this machine or for another architecture. */
+const debianImage = (architecture: Architecture = ownArchitecture()) =>
+  baseImages.BASE.replace("{architecture}", architecture);
 
 /** The flags of `docker build` for them; npm is asked over this machine's network. */
 export const baseFlags = [
@@ -32,20 +37,35 @@ const options = [
   "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 ];
 
+/** Packages of another architecture are unpacked, and none of their scripts runs. */
+const unpacked = [
+  "--variant=extract",
+  "--include=base-files,coreutils,dash,dpkg,libstdc++6,passwd,util-linux",
+  ...slim,
+];
+
 /** A Debian as small as it gets, as an archive. It is made once, by mmdebstrap, and kept between runs. */
-export async function debianArchive(): Promise<string> {
-  const archive = join(kept, "debian-base.tar");
+export async function debianArchive(architecture: Architecture = ownArchitecture()): Promise<string> {
+  const isOwn = architecture === ownArchitecture();
+  const name = isOwn ? "debian-base" : `debian-base-${architecture}`;
+  const archive = join(kept, `${name}.tar`);
   if (existsSync(archive)) return archive;
   await mkdir(kept, { recursive: true });
-  const partial = join(kept, `debian-base.${process.pid}.tar`);
-  await run("mmdebstrap", ["--quiet", ...options, await debianRelease(), partial]);
+  const partial = join(kept, `${name}.${process.pid}.tar`);
+  const flags = ["--quiet", `--architectures=${architecture}`, ...(isOwn ? options : unpacked)];
+  await run("mmdebstrap", [...flags, await debianRelease(), partial]);
   await rename(partial, archive);
   return archive;
 }
 
-/** Makes both images. */
-export async function makeBaseImages(t: Pick<TestContext, "after">, docker: Docker): Promise<void> {
-  await docker(["import", await debianArchive(), baseImages.BASE]);
+/** Makes the images that the registry's image is built on: Debian for these architectures, and Node for this machine's. */
+export async function makeBaseImages(
+  t: Pick<TestContext, "after">,
+  docker: Docker,
+  of: readonly Architecture[],
+): Promise<void> {
+  for (const architecture of of)
+    await docker(["import", await debianArchive(architecture), debianImage(architecture)]);
   const directory = join(temporaryDirectory(t), "node");
   await mkdir(directory);
   await cp(process.execPath, join(directory, "node"));
@@ -65,9 +85,9 @@ export async function makeCaddyImage(t: Pick<TestContext, "after">, docker: Dock
   await mkdir(directory);
   const { stdout: file } = await run("sh", ["-c", 'realpath "$(command -v caddy)"']);
   await cp(file.trim(), join(directory, "caddy"));
-  await docker(["import", await debianArchive(), baseImages.BASE]);
+  await docker(["import", await debianArchive(), debianImage()]);
   const lines = [
-    `FROM ${baseImages.BASE}`,
+    `FROM ${debianImage()}`,
     "COPY caddy /usr/bin/caddy",
     "ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data",
     "VOLUME /data",
@@ -85,7 +105,7 @@ async function debianRelease(): Promise<string> {
 /** The certificates and the configuration by which npm works on this machine go along. */
 async function dockerfileOfNode(directory: string): Promise<string> {
   const lines = [
-    `FROM ${baseImages.BASE}`,
+    `FROM ${debianImage()}`,
     "COPY node /usr/local/bin/node",
     "COPY npm /usr/local/lib/node_modules/npm",
     "RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm",
