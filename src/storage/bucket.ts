@@ -96,10 +96,10 @@ export interface Bucket {
    */
   openPart?(upload: MultipartUpload): OpenPart;
   /**
-   * Bytes from an offset on of parts whose upload is not complete, up to the end of some part; `undefined` if they are
-   * not there. Stores without this method show them only after that.
+   * The first bytes of a range of parts whose upload is not complete, up to the end of some part; `undefined` if they
+   * are not there. Stores without this method show them only after that.
    */
-  readParts?(key: string, parts: StoredPart[], offset: number): Promise<StoredPiece | undefined>;
+  readParts?(key: string, parts: StoredPart[], range: ByteRange): Promise<StoredPiece | undefined>;
   /**
    * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
    * same parts again may also return `completed`.

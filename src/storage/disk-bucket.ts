@@ -231,8 +231,8 @@ export class DiskBucket implements Bucket {
     };
   }
 
-  async readParts(key: string, parts: StoredPart[], offset: number) {
-    const [slice] = sliceFiles(filesOf(parts), { offset, length: Number.POSITIVE_INFINITY });
+  async readParts(key: string, parts: StoredPart[], range: ByteRange) {
+    const [slice] = sliceFiles(filesOf(parts), range);
     const body = slice && (await this.#openFile(`${key}/${slice.name}`, slice.sizeBytes, slice.range));
     return body && { body, length: slice.range.length };
   }

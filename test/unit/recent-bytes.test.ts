@@ -59,6 +59,23 @@ test("without memory for more, one piece is enough", async () => {
   assert.equal(partBufferBytes(), 0);
 });
 
+test("bytes that are skipped cannot be read, nor those before them, and later ones can", async () => {
+  const recent = await recentFrom(0, 2);
+  recent.append(bytes(0, 12));
+  const held = recent.read(8, 12);
+  recent.skip(10);
+  assert.deepEqual([recent.from, recent.end, recent.nextFrom], [22, 22, 22]);
+  assert.equal(read(recent, 9), undefined);
+  assert.deepEqual(held?.bytes, bytes(8, 12));
+  held?.release();
+  assert.equal(partBufferBytes(), 0);
+  recent.append(bytes(22, 30));
+  assert.deepEqual([recent.from, recent.end], [22, 30]);
+  assert.deepEqual(read(recent, 24), bytes(24, 30));
+  recent.close();
+  assert.equal(partBufferBytes(), 0);
+});
+
 test("bytes that a client reads stay as they are, and their memory is given back when it is done", async () => {
   const recent = await recentFrom(0, 1, 2 * pieceBytes);
   recent.append(bytes(0, 8));

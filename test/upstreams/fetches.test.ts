@@ -135,6 +135,21 @@ test("a client that reads slowly slows down nobody, and gets all of it", async (
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
 
+test("an upstream that is fast at first, and then slow, gives clients all of it", async () => {
+  const { bytes, path, digest } = newBlob(80 * mebibyte);
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.writeHead(200, { "Content-Length": bytes.byteLength });
+    response.write(bytes.subarray(0, 64 * mebibyte));
+    upstream.pace = { bytes: mebibyte, ms: 50 };
+    await upstream.sendPieces(response, bytes.subarray(64 * mebibyte));
+  });
+  const slow = await open(path);
+  const both = await Promise.all([registry.must(200, "GET", path), registry.must(200, "GET", path)]);
+  for (const fast of both) assert.equal(digestOf(fast.bytes), digest);
+  assert.equal(digestOf(await read(slow)), digest);
+  assert.equal(upstream.count("GET", /blobs/), 1);
+});
+
 test("fifty clients at once, of which some wait for the end, cause one fetch", async () => {
   const { path, digest } = newBlob(2 * mebibyte);
   upstream.pace = { bytes: mebibyte / 4, ms: 5 };
@@ -168,6 +183,14 @@ test("bytes of another digest break off before the last one", async () => {
   const client = await open(path);
   assert.equal(client.headers["content-length"], String(bytes.byteLength));
   await assert.rejects(read(client), /aborted|ECONNRESET/);
+  assert.equal(await isLinked(path), false);
+});
+
+test("also where they come faster than a client gets them, from what is stored", async () => {
+  const { bytes, digest, path } = newBlob(96 * mebibyte);
+  const wrong = changed(bytes, 1000);
+  upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, wrong));
+  await assert.rejects(read(await open(path)), /aborted|ECONNRESET/);
   assert.equal(await isLinked(path), false);
 });
 

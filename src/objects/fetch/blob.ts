@@ -33,6 +33,9 @@ const recentBytes = 8 * mebibyte;
 /** How long a piece stays in memory for the fastest client, at most, if what is stored cannot be read before the end. */
 const leaderMs = 4;
 
+/** From this on, a part is full after two seconds at most. */
+const fastBytesPerSecond = 32 * mebibyte;
+
 /** How long a fetch goes on that nobody waits for, if it is not past half. */
 const aloneMs = minute;
 
@@ -51,6 +54,8 @@ function busy({ upstream }: StoredQuestion): GivenUp {
 export class BlobFetch {
   /** Rings when bytes came, when they were stored, and at the end. */
   readonly arrived = new Bell();
+  /** Rings when bytes were stored, and at the end. */
+  readonly grown = new Bell();
   /** Clients that wait for it. */
   readonly readers = new Set<Reader>();
   readonly stored: StoredBlob;
@@ -94,6 +99,20 @@ export class BlobFetch {
   /** Up to which offset bytes may be given to clients. */
   get released(): number {
     return Math.max(0, this.#end - heldBackBytes);
+  }
+
+  /** Up to which offset bytes that are stored may be given to clients. */
+  get readableBytes(): number {
+    return Math.min(this.stored.storedBytes, this.released);
+  }
+
+  /**
+   * Whether bytes come so fast that they can be read from what is stored in a moment. To keep them in memory as well, and
+   * to give each client a copy, would slow down the fetch.
+   */
+  get isFast(): boolean {
+    const { isReadable, storedBytes } = this.stored;
+    return isReadable && storedBytes > 0 && this.#receiver.bytesPerSecond >= fastBytesPerSecond;
   }
 
   /** The first offset whose bytes are in memory; those before are stored. */
@@ -146,7 +165,7 @@ export class BlobFetch {
       this.#claim?.release();
       await this.#writer?.close();
       this.#recent?.close();
-      this.arrived.ring();
+      this.#ringAll();
       this.#place.leave();
     }
   }
@@ -159,7 +178,7 @@ export class BlobFetch {
       this.#recent = new RecentBytes(piece, recentBytes, uploadBufferBytes, start);
       this.#writer = await this.stored.openWriter(
         () => ({ ...this.#question, ...this.#receiver.size }),
-        () => this.arrived.ring(),
+        () => this.#ringAll(),
       );
     }
     if (this.#writer === undefined) throw new GivenUp(failure("UNAVAILABLE"), "there is no memory for it");
@@ -192,6 +211,11 @@ export class BlobFetch {
     return error instanceof GivenUp ? error.failure : failure("UNAVAILABLE", { digest });
   }
 
+  #ringAll(): void {
+    this.arrived.ring();
+    this.grown.ring();
+  }
+
   async #take(bytes: Uint8Array): Promise<void> {
     const { sizeBytes = 0 } = this.#receiver;
     const recent = this.#recent;
@@ -201,13 +225,18 @@ export class BlobFetch {
     this.#hash?.update(bytes);
     await this.#writer?.write(bytes);
     meter.add("stowage_upstream_bytes_total", [this.#question.upstream, "fetched"], bytes.byteLength);
+    if (this.isFast) recent.skip(bytes.byteLength);
+    else await this.#keepInMemory(recent, bytes);
+    this.#endIfAlone(recent.end);
+    this.#place.keep();
+  }
+
+  async #keepInMemory(recent: RecentBytes, bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.byteLength; at += pieceBytes) {
       await this.#waitForLeader(recent);
       recent.append(bytes.subarray(at, at + pieceBytes));
       this.arrived.ring();
     }
-    this.#endIfAlone(recent.end);
-    this.#place.keep();
   }
 
   /** Waits a moment until some client has read what is about to leave the memory, if it could not read that later. */

@@ -38,6 +38,13 @@ export class Receiver {
     this.#sizeBytes = question.sizeBytes;
   }
 
+  /** How many bytes come in a second; 0 where none have come. */
+  get bytesPerSecond(): number {
+    return this.#receivedBytes === 0
+      ? 0
+      : (this.#receivedBytes * second) / (performance.now() - this.#sinceMs);
+  }
+
   /** The size of the blob, as far as a manifest or the upstream says it. */
   get sizeBytes(): number | undefined {
     return this.#sizeBytes;
@@ -51,8 +58,7 @@ export class Receiver {
   /** How long the rest will take at the speed so far, in milliseconds; `undefined` if that cannot be told. */
   msLeft(offset: number): number | undefined {
     if (this.#sizeBytes === undefined || this.#receivedBytes === 0) return undefined;
-    const perByteMs = (performance.now() - this.#sinceMs) / this.#receivedBytes;
-    return perByteMs * (this.#sizeBytes - offset);
+    return ((this.#sizeBytes - offset) * second) / this.bytesPerSecond;
   }
 
   /**

@@ -14,7 +14,7 @@ type Piece = { start: number; buffer: Uint8Array; filled: number; readers: numbe
 /** Bytes that stay as they are until they are released. */
 export type HeldBytes = { bytes: Uint8Array; release(): void };
 
-/** The pieces. {@link close} gives their memory back, once nobody reads them. */
+/** The pieces. {@link close} must be called in the end. */
 export class RecentBytes {
   readonly #pieceBytes: number;
   readonly #mostPieces: number;
@@ -67,6 +67,12 @@ export class RecentBytes {
     }
   }
 
+  /** Leaves out so many bytes, and forgets those before them. */
+  skip(sizeBytes: number): void {
+    this.close();
+    this.#end += sizeBytes;
+  }
+
   #pieceToFill(): Piece | undefined {
     const last = this.#pieces.at(-1);
     if (last !== undefined && last.filled < this.#pieceBytes) return last;
@@ -107,6 +113,7 @@ export class RecentBytes {
     if (piece.readers === 0 && piece.isDropped) giveBuffer(piece.buffer);
   }
 
+  /** Forgets the bytes, and gives their memory back once nobody reads it. */
   close(): void {
     for (const piece of this.#pieces.splice(0)) {
       piece.isDropped = true;

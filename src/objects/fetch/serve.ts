@@ -18,8 +18,14 @@ import { openFrom, piecesAsTheyCome } from "./pieces.ts";
 /** How many clients read along; more wait for the end, and read what was adopted, which does not pass the object. */
 const mostLive = 16;
 
-/** From how many bytes on what is stored is read, although it is in memory as well. */
+/**
+ * From how many bytes on what is stored is read, although it is in memory as well: that takes a third of the work, or
+ * less.
+ */
 const leastStoredBytes = mebibyte;
+
+/** How long a client waits for more to be stored without looking whether the upstream has become slow. */
+const lookForStoredMs = 500;
 
 /** How long a client waits without looking; the end is never missed for longer. */
 const lookEveryMs = 5 * second;
@@ -89,9 +95,12 @@ async function giveLive(
 ): Promise<Ending> {
   let hasLagged = false;
   while (fetch.ending === undefined) {
-    // Much that is stored takes a third of the work of as much from memory.
-    if (fetch.stored.storedBytes - client.offset >= leastStoredBytes && (await giveStored(fetch, client)))
+    if (fetch.readableBytes - client.offset >= leastStoredBytes && (await giveStored(fetch, client)))
       continue;
+    if (fetch.isFast) {
+      await fetch.grown.wait(lookForStoredMs);
+      continue;
+    }
     if (await client.takeRecent()) continue;
     if (client.offset < fetch.inMemoryFrom) {
       if (!hasLagged && client.offset > 0) meter.add("stowage_upstream_lagged_total", [question.upstream]);
@@ -105,7 +114,8 @@ async function giveLive(
 
 /** Gives bytes that are stored but not adopted yet; false if they cannot be read. */
 async function giveStored(fetch: BlobFetch, client: FetchClient): Promise<boolean> {
-  const stored = await fetch.stored.read(client.offset);
+  const { offset } = client;
+  const stored = await fetch.stored.read({ offset, length: fetch.readableBytes - offset });
   if (stored === undefined) return false;
   const { body, length } = stored;
   return client.pipe(length, (writable) => body.pipeTo(writable, { preventClose: true }).then(() => true));

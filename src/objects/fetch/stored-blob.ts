@@ -4,6 +4,7 @@
  * needs none.
  */
 import { failure, type Result } from "../../oci/errors.ts";
+import type { ByteRange } from "../../oci/http.ts";
 import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import { commitFetched } from "../../rpc/commit-blob.ts";
 import { scheduleDeletion } from "../../rpc/founding.ts";
@@ -142,12 +143,12 @@ export class StoredBlob {
     due.arm();
   }
 
-  /** Stored bytes from an offset on, not all of them; `undefined` where they cannot be read (yet, or any more). */
-  async read(offset: number): Promise<StoredPiece | undefined> {
+  /** The first stored bytes of a range, not all of them; `undefined` where they cannot be read (yet, or any more). */
+  async read(range: ByteRange): Promise<StoredPiece | undefined> {
     const { bucket } = this.#host;
-    if (bucket.readParts === undefined || offset >= this.#storedBytes || !this.#store.exists())
+    if (bucket.readParts === undefined || range.offset >= this.#storedBytes || !this.#store.exists())
       return undefined;
-    return bucket.readParts(this.#store.read().key, this.#store.parts(), offset);
+    return bucket.readParts(this.#store.read().key, this.#store.parts(), range);
   }
 
   /**

@@ -18,7 +18,7 @@ import { type Operation, operations, recordResult } from "./results.ts";
 const foreignRepository = "foreign/image";
 
 const megabyte = 1024 * 1024;
-const largeLayerMegabytes = Number(process.env.STOWAGE_TEST_LAYER_MB ?? 500);
+const largeLayerMegabytes = Number(process.env.STOWAGE_TEST_LAYER_MB ?? 300);
 
 /** Size of the one large layer; STOWAGE_TEST_LAYER_MB makes it smaller for a quick run. */
 export const largeLayerBytes = largeLayerMegabytes * megabyte;

@@ -12,6 +12,20 @@ function bug(file: string, test: string, changed: string, from: string, to: stri
 }
 
 const ofLinks: Record<string, TestedBug> = {
+  "a delete in KV is not repeated": bug(
+    "test/objects/replica.test.ts",
+    "what is deleted goes from the replica, and a late write does not bring it back for good",
+    "src/objects/ledger/outbox.ts",
+    "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
+    "",
+  ),
+  "a release does not touch the version of a hold": bug(
+    "test/objects/interleavings.test.ts",
+    "a blob that is deleted while its shard hears that it is held goes in the end",
+    "src/objects/blob-shard/store.ts",
+    "UPDATE holders SET version = version + 1, ask_at = ?",
+    "UPDATE holders SET ask_at = ?",
+  ),
   "a shard is told that a deleted repository has no blobs": bug(
     "test/objects/generations.test.ts",
     "the bytes of a deleted repository stay for the grace, and go after it with all that is left",

@@ -162,16 +162,6 @@ const ofDelays: Bugs = {
     from: "if (keys.length > 0) await bucket.delete(keys);",
     to: "if (keys.length < 0) await bucket.delete(keys);",
   },
-  "a release does not touch the version of a hold": {
-    file: "src/objects/blob-shard/store.ts",
-    from: "UPDATE holders SET version = version + 1, ask_at = ?",
-    to: "UPDATE holders SET ask_at = ?",
-  },
-  "a delete in KV is not repeated": {
-    file: "src/objects/ledger/outbox.ts",
-    from: "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
-    to: "",
-  },
   "an upload that was given up deletes its bytes once": {
     file: "src/objects/upload/session.ts",
     from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    this.#host.change((tx) => this.#store.delete(tx));",
