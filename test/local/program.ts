@@ -37,8 +37,12 @@ export interface Program {
 }
 
 /** Polls until the condition holds; fails when that takes too long. */
-export async function until<T>(what: string, condition: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const deadline = performance.now() + deadlineMs;
+export async function until<T>(
+  what: string,
+  condition: () => T | Promise<T>,
+  withinMs = deadlineMs,
+): Promise<NonNullable<T>> {
+  const deadline = performance.now() + withinMs;
   for (;;) {
     const value = await condition();
     if (value) return value;
