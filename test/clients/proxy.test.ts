@@ -21,7 +21,7 @@ import { freePort, startServer } from "./support/server.ts";
 
 const megabyte = 1024 * 1024;
 /** The sizes of the layers; STOWAGE_TEST_LAYERS_MB names others, such as 1024,300. */
-const layerBytes = (process.env.STOWAGE_TEST_LAYERS_MB ?? "300,2")
+const layerBytes = (process.env.STOWAGE_TEST_LAYERS_MB ?? "150,2")
   .split(",")
   .map((size) => Number(size) * megabyte);
 const chunkBytes = 32 * megabyte;
