@@ -125,7 +125,7 @@ function microseconds(work: () => void): number {
 
 /** Looking at each character of 4 MiB takes some 4 ms, and reading a manifest of that size some 40. */
 const yardstick = "x".repeat(size);
-const mostTimes = 20;
+const mostTimes = 12;
 
 /** Other programs are in the way of some tries: the first that is short enough shows what it takes. */
 const mostTries = 9;
