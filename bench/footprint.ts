@@ -3,12 +3,10 @@
  * `npm run artefacts -- --image` made, and start and memory of the installed program, in turns with other registries that
  * are installed.
  */
-import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
+import { execFileSync, spawnSync } from "node:child_process";
 import { globSync, readFileSync, statSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { gunzipSync } from "node:zlib";
@@ -17,8 +15,10 @@ import { ownArchitecture } from "../scripts/release/tree.ts";
 import { version } from "../src/version.ts";
 import { diskBytes } from "../test/shipped/support/artefacts.ts";
 import { makeFolder } from "./files.ts";
+import { inTurns, median } from "./measure.ts";
 import { proportionalMegabytes } from "./memory.ts";
 import { locate, programs, startPeer } from "./peers.ts";
+import { startReady } from "./program.ts";
 
 const settleMs = 5_000;
 
@@ -48,21 +48,14 @@ async function stowage(folder: string): Promise<Candidate> {
       const data = await makeFolder();
       const startedAt = performance.now();
       const args = [main, "serve", "--port", "0", "--data", data.path, "--log", "none"];
-      const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+      const running = await startReady([process.execPath, ...args]);
+      await fetch(`${running.url}/v2/`);
+      const seconds = (performance.now() - startedAt) / 1000;
       const end = async () => {
-        const ended = once(child, "exit");
-        child.kill("SIGTERM");
-        await ended;
+        await running[Symbol.asyncDispose]();
         await data[Symbol.asyncDispose]();
       };
-      for await (const line of createInterface(child.stdout)) {
-        const [, url] = /is ready at (\S+)$/.exec(line) ?? [];
-        if (url === undefined) continue;
-        await fetch(`${url}/v2/`);
-        const seconds = (performance.now() - startedAt) / 1000;
-        return { seconds, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
-      }
-      throw new Error("the registry ended before it was ready");
+      return { seconds, pid: running.pid, [Symbol.asyncDispose]: end };
     },
   };
 }
@@ -98,7 +91,6 @@ function peer(name: string): Candidate | undefined {
   };
 }
 
-const median = (samples: number[]) => samples.toSorted((a, b) => a - b)[samples.length >> 1] ?? Number.NaN;
 const range = (samples: number[], digits: number) =>
   `${median(samples).toFixed(digits)} (${Math.min(...samples).toFixed(digits)} to ${Math.max(...samples).toFixed(digits)})`;
 
@@ -113,14 +105,12 @@ const measured = candidates.map((candidate) => ({
   memory: [] as number[],
 }));
 const loadBefore = loadavg()[0] ?? 0;
-for (let repetition = 0; repetition < repetitions; repetition++) {
-  for (const { candidate, seconds, memory } of measured) {
-    await using running = await candidate.start();
-    seconds.push(running.seconds);
-    await delay(settleMs);
-    memory.push(proportionalMegabytes(running.pid));
-  }
-}
+await inTurns(measured, repetitions, async ({ candidate, seconds, memory }) => {
+  await using running = await candidate.start();
+  seconds.push(running.seconds);
+  await delay(settleMs);
+  memory.push(proportionalMegabytes(running.pid));
+});
 const row = (name: string, cell: (of: (typeof measured)[number]) => string) =>
   `| ${[name, ...measured.map(cell)].join(" | ")} |`;
 const lines = [

@@ -24,11 +24,17 @@ export async function startProgram(
   const main = join(projectDirectory, "src", "local", "main.ts");
   const args = [main, "--port", "0", "--data", data, "--log", "none"];
   for (const [name, value] of Object.entries(vars)) args.push("--var", `${name}=${value}`);
-  const [command = process.execPath, ...rest] = [...under, process.execPath, ...args];
-  const child = spawn(command, rest, {
-    env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "ignore"],
-  });
+  const command = [...under, process.execPath, ...args];
+  return { name: "stowage on disk", ...(await startReady(command, { ...process.env, ...env })) };
+}
+
+/** Starts a command that is, or runs, the local server, and waits for its ready line. It is ended, and awaited. */
+export async function startReady(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<{ url: string; pid: number } & AsyncDisposable> {
+  const [file = process.execPath, ...args] = command;
+  const child = spawn(file, args, { env, stdio: ["ignore", "pipe", "ignore"] });
   const end = async () => {
     const ended = once(child, "exit");
     child.kill("SIGTERM");
@@ -36,8 +42,7 @@ export async function startProgram(
   };
   for await (const line of createInterface(child.stdout)) {
     const [, url] = /^stowage \S+ is ready at (\S+)$/.exec(line) ?? [];
-    if (url !== undefined)
-      return { name: "stowage on disk", url, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
+    if (url !== undefined) return { url, pid: child.pid ?? 0, [Symbol.asyncDispose]: end };
   }
   throw new Error("the local server ended before it was ready");
 }
