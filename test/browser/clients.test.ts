@@ -10,7 +10,15 @@ import test from "node:test";
 import { startClosedServer } from "../clients/support/closed-server.ts";
 import { until } from "../local/program.ts";
 import { admin } from "../support/closed-registry.ts";
-import { checkAccessible, signIn, skipsBrowser, type Visit, visit, workIn } from "./support/browser.ts";
+import {
+  checkAccessible,
+  restore,
+  signIn,
+  skipsBrowser,
+  type Visit,
+  visit,
+  workIn,
+} from "./support/browser.ts";
 import { startClients } from "./support/client-data.ts";
 
 /** The rules of the tests: what is deployed stays, and what is built for a branch goes. */
@@ -271,12 +279,7 @@ test("what real clients push is shown as people expect it", { skip: skipsBrowser
     const { stdout } = await oras("resolve", model);
     await oras("manifest", "delete", "--force", `${host}/models/intent@${stdout.trim()}`);
     await page.goto("/deleted");
-    await page
-      .getByRole("row")
-      .filter({ hasText: "2026-11" })
-      .getByRole("button", { name: "Restore" })
-      .click();
-    await page.getByText("Restored", { exact: true }).waitFor();
+    await restore(page, "2026-11");
     assert.equal((await oras("resolve", model)).stdout, stdout);
   });
 

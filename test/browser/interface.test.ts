@@ -12,6 +12,7 @@ import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import {
   checkAccessible,
   isRefusal,
+  restore,
   signIn,
   skipsBrowser,
   type Visit,
@@ -323,8 +324,7 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     await page.getByRole("link", { name: "Deleted" }).click();
     await page.getByText("gone", { exact: true }).waitFor();
     await checkAccessible(page, "deleted");
-    await page.getByRole("row").filter({ hasText: "gone" }).getByRole("button", { name: "Restore" }).click();
-    await page.getByText("Restored", { exact: true }).waitFor();
+    await restore(page, "gone");
     await client.must(200, "GET", "/v2/team/mailer/manifests/gone");
   });
 
@@ -487,12 +487,7 @@ describe("a run of retention that waits", { skip: skipsBrowser }, async () => {
       assert.equal(await page.getByRole("link", { name: /^pr-/ }).count(), 0);
       await registry.must(200, "GET", `/v2/team/app/manifests/${remaining.digest}`);
       await page.goto("/deleted");
-      await page
-        .getByRole("row")
-        .filter({ hasText: "pr-12" })
-        .getByRole("button", { name: "Restore" })
-        .click();
-      await page.getByText("Restored", { exact: true }).waitFor();
+      await restore(page, "pr-12");
       await registry.must(200, "GET", "/v2/team/app/manifests/pr-12");
     },
   );

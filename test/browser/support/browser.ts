@@ -89,6 +89,12 @@ export async function signIn(page: Page, name: string, password: string): Promis
   return (await page.context().cookies()).map(({ value }) => value);
 }
 
+/** On the page of what was deleted, puts back what has this text in its line, and waits until it is back. */
+export async function restore(page: Page, text: string): Promise<void> {
+  await page.getByRole("row").filter({ hasText: text }).getByRole("button", { name: "Restore" }).click();
+  await page.getByText("Restored", { exact: true }).waitFor();
+}
+
 /** Works in a window, and closes it. Fails if the browser complains of more than answers with these statuses. */
 export async function workIn(
   window: Visit,
