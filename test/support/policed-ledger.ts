@@ -12,9 +12,6 @@ import { day } from "../../src/units.ts";
 import { configType, content, describe, imageManifest, layerType } from "./content.ts";
 import { memoryLedger } from "./ledger.ts";
 
-// As in the runtime of the objects, but nobody waits.
-Object.assign(globalThis, { scheduler: { wait: async () => {} } });
-
 const repository = "team/app" as RepositoryName;
 export const origin = { ...registryItself, actor: "builder" };
 export const tagNamed = (text: string) => text as Tag;

@@ -1,6 +1,9 @@
 /** Tables in memory, as objects see theirs: for tests of what is kept, without a Worker. */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 
+// As in a Worker: what takes long lets other calls run in between.
+Object.assign(globalThis, { scheduler: { wait: async () => {} } });
+
 /** SQL of its own. A text of several statements takes no bindings, as in a Worker only the last may. */
 function memorySql(): SqlStorage {
   const database = new DatabaseSync(":memory:");

@@ -9,9 +9,6 @@ import type { Digest, Tag } from "../../src/oci/reference.ts";
 import { day } from "../../src/units.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
-// As in the runtime of the objects, but nobody waits.
-Object.assign(globalThis, { scheduler: { wait: async () => {} } });
-
 /** Counts the rows that are written from now on, as the platform bills them: those of indexes, too. */
 function countRows(sql: SqlStorage): { take: () => number } {
   let rows = 0;

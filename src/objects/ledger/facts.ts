@@ -42,11 +42,9 @@ export class Facts implements Feature {
   readonly jobs = {
     [factsJob]: {
       atDeletion: "cleared",
-      run: jobOn<Digest | "">(async (due) => {
-        transaction(this.#host.storage, (tx) => this.#fillBatch(tx, due));
-        // Lets other calls run, and the platform's clock advance.
-        await scheduler.wait(0);
-      }),
+      run: jobOn<Digest | "">(async (due) =>
+        transaction(this.#host.storage, (tx) => this.#fillBatch(tx, due)),
+      ),
     },
   } as const;
 

@@ -93,12 +93,12 @@ export class Generations implements Feature {
   readonly jobs = {
     [unreplicateJob]: {
       atDeletion: "kept",
-      run: (due: DueRow[]) => this.#inBatches((tx) => this.#markPages(tx, due)),
+      run: async (due: DueRow[]) => transaction(this.#host.storage, (tx) => this.#markPages(tx, due)),
     },
     [removeJob]: {
       atDeletion: "kept",
-      run: jobOn<`${number} ${number}`>((due) =>
-        this.#inBatches((tx) => {
+      run: jobOn<`${number} ${number}`>(async (due) =>
+        transaction(this.#host.storage, (tx) => {
           for (const { id } of due) this.#removeBatch(tx, id);
         }),
       ),
@@ -114,12 +114,6 @@ export class Generations implements Feature {
     this.#host = host;
     this.#features = features;
     this.#all = all;
-  }
-
-  /** Does a batch, and lets other calls run before the next. */
-  async #inBatches(work: (tx: Tx) => void): Promise<void> {
-    transaction(this.#host.storage, work);
-    await scheduler.wait(0);
   }
 
   // ── Deleting ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,11 +43,9 @@ export class Rereading implements Feature {
   readonly jobs = {
     [rereadJob]: {
       atDeletion: "cleared",
-      run: jobOn<Digest | "">(async (due) => {
-        transaction(this.#host.storage, (tx) => this.#rereadBatch(tx, due));
-        // Lets other calls run, and the platform's clock advance.
-        await scheduler.wait(0);
-      }),
+      run: jobOn<Digest | "">(async (due) =>
+        transaction(this.#host.storage, (tx) => this.#rereadBatch(tx, due)),
+      ),
     },
   } as const;
 

@@ -57,11 +57,7 @@ export class Restoring implements Feature {
   readonly jobs = {
     [restoreJob]: {
       atDeletion: "cleared",
-      run: jobOn<Place>(async (due) => {
-        transaction(this.#host.storage, (tx) => this.#continue(tx, due));
-        // Lets other calls run.
-        await scheduler.wait(0);
-      }),
+      run: jobOn<Place>(async (due) => transaction(this.#host.storage, (tx) => this.#continue(tx, due))),
     },
   } as const;
 
