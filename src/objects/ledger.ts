@@ -34,8 +34,9 @@ import type { BlobLocation, ManifestRow, ReplicaKey } from "../storage/replica.t
 import { CachedLedger } from "./ledger/cached-ledger.ts";
 import { isFull } from "./ledger/capacity.ts";
 import { listDeletions } from "./ledger/deletions.ts";
-import { listReferrers, readUsage } from "./ledger/listing.ts";
+import { listReferrers } from "./ledger/listing.ts";
 import { refusalByNewLedger } from "./ledger/manifests.ts";
+import { countTotals } from "./ledger/totals.ts";
 
 /** The policy that a request came with, where there are any. */
 type Sent = AppliedPolicy | undefined;
@@ -269,7 +270,7 @@ export class Ledger extends CachedLedger implements LedgerApi {
   // ── Upkeep ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   async usage(): Promise<RepositoryUsage | undefined> {
-    return this.exists ? readUsage(this.sql) : undefined;
+    return this.exists ? (await countTotals(this.sql)).usage : undefined;
   }
 
   async rebuildReplica(): Promise<void> {

@@ -24,7 +24,7 @@ import { catalogStub, repositoryStub } from "../rpc/stubs.ts";
 import { type DueRow, DueTable } from "./due.ts";
 import { applySchema } from "./schema.ts";
 import { findRepositories, findTags } from "./search/find.ts";
-import { createTextIndex, rebuildJob, searchSchema } from "./search/schema.ts";
+import { createTextIndex, dropTagsJob, rebuildJob, searchSchema } from "./search/schema.ts";
 import { SearchStore } from "./search/store.ts";
 import { type Tx, transaction } from "./sql.ts";
 
@@ -52,11 +52,19 @@ export class Search extends DurableObject<Env> implements SearchApi {
   }
 
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    await this.#due.runAlarm({ [rebuildJob]: (rows) => this.#readAgain(rows) }, invocation);
+    const jobs = {
+      [rebuildJob]: (rows: DueRow[]) => this.#readAgain(rows),
+      [dropTagsJob]: (rows: DueRow[]) => this.#dropTags(rows),
+    };
+    await this.#due.runAlarm(jobs, invocation);
   }
 
   async put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void> {
-    this.#change((tx) => this.#store.put(tx, entry, tags, isWhole));
+    this.#change((tx) => this.#dropLater(tx, this.#store.put(tx, entry, tags, isWhole)));
+  }
+
+  async putTags(name: RepositoryName, version: number, tags: TagChange[]): Promise<boolean> {
+    return this.#change((tx) => this.#store.putTags(tx, name, version, tags));
   }
 
   async putInfo(info: RepositoryInfo, version: number): Promise<void> {
@@ -64,7 +72,7 @@ export class Search extends DurableObject<Env> implements SearchApi {
   }
 
   async remove(name: RepositoryName, version: number): Promise<void> {
-    this.#change((tx) => this.#store.remove(tx, name, version));
+    this.#change((tx) => this.#dropLater(tx, this.#store.remove(tx, name, version)));
   }
 
   async addPulls(pulls: PullCount[], now: number): Promise<void> {
@@ -91,9 +99,26 @@ export class Search extends DurableObject<Env> implements SearchApi {
     this.#change((tx) => this.#due.set(tx, rebuildJob, "", this.#clock.now()));
   }
 
-  #change(work: (tx: Tx) => void): void {
-    transaction(this.ctx.storage, work);
+  #change<T>(work: (tx: Tx) => T): T {
+    const result = transaction(this.ctx.storage, work);
     this.#due.arm();
+    return result;
+  }
+
+  #dropLater(tx: Tx, id: number | undefined): void {
+    if (id !== undefined) this.#due.set(tx, dropTagsJob, String(id), this.#clock.now());
+  }
+
+  /** Removes the tags of numbers that no repository has any more, and lets other calls run in between. */
+  async #dropTags(rows: DueRow[]): Promise<void> {
+    for (const { id } of rows) {
+      const drop = (tx: Tx) => {
+        const areGone = this.#store.dropTags(tx, Number(id));
+        if (areGone) this.#due.clear(tx, dropTagsJob, id);
+        return areGone;
+      };
+      while (!transaction(this.ctx.storage, drop)) await scheduler.wait(0);
+    }
   }
 
   /** Lists the next repositories as the catalog has them, and has their ledgers announce themselves. */

@@ -78,6 +78,11 @@ export type SearchPage<T> = { entries: T[]; next: number | undefined };
 export interface SearchApi {
   /** Replaces what is known of a repository; `isWhole`: the tags that are not named do not exist. */
   put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void>;
+  /**
+   * Adds to the tags of a repository whose announcement does not fit in one call. Returns whether that announcement, of
+   * this version, is the latest.
+   */
+  putTags(name: RepositoryName, version: number, tags: TagChange[]): Promise<boolean>;
   /** Changes who may pull a repository, and what it says of itself. */
   putInfo(info: RepositoryInfo, version: number): Promise<void>;
   remove(name: RepositoryName, version: number): Promise<void>;
@@ -95,6 +100,7 @@ export interface SearchApi {
 /** The calls of {@link SearchApi} that may be repeated. */
 export const repeatableSearchCalls: ReadonlySet<keyof SearchApi> = new Set([
   "put",
+  "putTags",
   "putInfo",
   "remove",
   "findRepositories",

@@ -4,41 +4,9 @@ import { annotationsOf } from "../../oci/manifest.ts";
 import type { AnyDigest, Digest, Tag } from "../../oci/reference.ts";
 import type { Page, Referrer } from "../../rpc/api.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
-import type { Amount, RepositoryUsage } from "../../rpc/upkeep.ts";
 import { firstRow, oneRow, readRows, takeBytes } from "../sql.ts";
 import { type FactRow, type Listed, readFacts } from "./fact-columns.ts";
 import type { Manifests } from "./manifests.ts";
-
-function sum(sql: SqlStorage, column: string, from: string): Amount {
-  return oneRow<Amount>(sql, `SELECT count(*) AS objects, coalesce(sum(${column}), 0) AS bytes FROM ${from}`);
-}
-
-/** How much a repository holds. */
-export function readUsage(sql: SqlStorage): RepositoryUsage {
-  const manifests = sum(sql, "size", "manifests");
-  const blobs = sum(sql, "size", "blobs");
-  const linked = "manifest_references JOIN blobs ON blobs.digest = manifest_references.digest";
-  const references = sum(sql, "blobs.size", linked);
-  const unnamed = "blobs WHERE NOT EXISTS (SELECT 1 FROM manifest_references WHERE digest = blobs.digest)";
-  const unreferenced = sum(sql, "size", unnamed);
-  const tags = oneRow<{ count: number }>(sql, "SELECT count(*) AS count FROM tags").count;
-  return {
-    manifests: manifests.objects,
-    tags,
-    blobs: blobs.objects,
-    blobBytes: blobs.bytes,
-    ledgerBytes: sql.databaseSize,
-    logical: add(manifests, references, unreferenced),
-    stored: add(manifests, blobs),
-  };
-}
-
-function add(...sums: Amount[]): Amount {
-  return sums.reduce((total, { objects, bytes }) => ({
-    objects: total.objects + objects,
-    bytes: total.bytes + bytes,
-  }));
-}
 
 /** How many tags of a manifest a list shows at most: a hundred thousand may point at it. */
 const maxTags = 10_000;

@@ -7,7 +7,6 @@ import type {
   ManifestView,
   NamedMove,
   RepositoryOverview,
-  RepositorySummary,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
@@ -15,7 +14,8 @@ import { minute } from "../../units.ts";
 import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
 import { readReadme } from "./readme.ts";
-import { findTags, listMoves, summarise, viewManifest } from "./views.ts";
+import { countTotals, type Totals } from "./totals.ts";
+import { findTags, listMoves, viewManifest } from "./views.ts";
 
 /**
  * How long a summary is kept if nothing changes, in milliseconds: it reads through whole tables, and anybody may ask for
@@ -28,18 +28,19 @@ type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTag
 
 /** A ledger as pages see it; see {@link LedgerViews} and {@link LedgerApi} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
-  #summary: { summary: RepositorySummary; changes: number; until: number } | undefined;
+  #totals: { counting: Promise<Totals>; changes: number; until: number } | undefined;
 
   async summary(): Promise<RepositoryOverview | undefined> {
     if (!this.exists) return undefined;
     const { changes, clock } = this.parts;
-    let known = this.#summary;
+    let known = this.#totals;
     if (known?.changes !== changes.value || clock.now() >= known.until) {
       const until = clock.now() + summaryKeptMs;
-      known = { summary: summarise(this.sql), changes: changes.value, until };
-      this.#summary = known;
+      known = { counting: countTotals(this.sql), changes: changes.value, until };
+      this.#totals = known;
     }
-    return { ...known.summary, readme: readReadme(this.sql) };
+    const { summary } = await known.counting;
+    return { ...summary, readme: readReadme(this.sql) };
   }
 
   async findTags(wanted: TagsWanted): ReturnType<LedgerViews["findTags"]> {

@@ -7,9 +7,8 @@ import type { TagChange } from "../../rpc/search-api.ts";
 import { searchStub } from "../../rpc/stubs.ts";
 import { firstRow, readRows, type Tx, transaction } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
-import { readUsage } from "./listing.ts";
 import type { RepositoryRecord } from "./repository.ts";
-import { summarise } from "./views.ts";
+import { countTotals } from "./totals.ts";
 
 /** The job. Its id is empty, or says that all tags are to be announced. */
 const job = "announce-to-search";
@@ -20,14 +19,14 @@ const collectMs = 2_000;
 const collectMuchMs = 8_000;
 const much = 5_000;
 
-/** How many moves of tags one announcement carries. */
-const maxMoves = 1000;
-
-/** With more tags, only the latest are announced when all are. */
-const maxTags = 20_000;
+/** How many tags one call carries. */
+const tagsOfCall = 1000;
 
 /** What was announced last: its version, and the sequence number of the last move of a tag. */
 type Announced = { version: number; sequence: number };
+
+/** Tags for one call, and those for the next. */
+type TagPage = { changes: TagChange[]; next: (() => TagPage) | undefined };
 
 /** The announcements. */
 export class SearchAnnouncements implements Feature {
@@ -40,11 +39,25 @@ export class SearchAnnouncements implements Feature {
 `,
   };
 
-  readonly jobs = { [job]: { atDeletion: "awaited", run: () => this.#announce() } } as const;
+  readonly jobs = {
+    [job]: {
+      atDeletion: "awaited",
+      run: async () => {
+        this.#isAnnouncing = true;
+        try {
+          await this.#announce();
+        } finally {
+          this.#isAnnouncing = false;
+        }
+      },
+    },
+  } as const;
 
   readonly #host: LedgerHost;
   readonly #repository: RepositoryRecord;
   #collectMs = collectMs;
+  /** Whether an announcement is under way, which may have missed what changes now. */
+  #isAnnouncing = false;
 
   constructor(host: LedgerHost, repository: RepositoryRecord) {
     this.#host = host;
@@ -54,7 +67,8 @@ export class SearchAnnouncements implements Feature {
   /** Schedules an announcement, unless one is. */
   soon(tx: Tx): void {
     const { due, clock, env } = this.#host;
-    if (env.SEARCH !== undefined && !due.has(job)) due.set(tx, job, "", clock.now() + this.#collectMs);
+    if (env.SEARCH === undefined || (due.has(job) && !this.#isAnnouncing)) return;
+    due.set(tx, job, "", clock.now() + this.#collectMs);
   }
 
   /** Schedules an announcement of everything. */
@@ -79,28 +93,30 @@ export class SearchAnnouncements implements Feature {
   }
 
   async #announce(): Promise<void> {
-    const { env, sql, storage, due, clock } = this.#host;
-    const { meta } = this.#repository;
+    const { env, sql, storage, due } = this.#host;
     const search = searchStub(env);
-    if (meta === undefined || search === undefined) {
+    if (this.#repository.meta === undefined || search === undefined) {
       transaction(storage, (tx) => this.#clear(tx, []));
       return;
     }
-    const before = this.#announced();
-    // After a removal the history does not have all tags: a repository may have been restored.
-    const isWhole = due.at(job, whole) !== undefined || before === undefined || before.sequence === 0;
-    const version = this.#nextVersion(before);
     const done = [due.at(job, ""), due.at(job, whole)];
+    const { usage, summary } = await countTotals(sql);
+    const { meta } = this.#repository;
+    // It was deleted meanwhile, and is announced again.
+    if (meta === undefined) return;
+    const before = this.#announced();
+    const version = this.#nextVersion(before);
     if (!meta.isFounded) {
       await search.remove(meta.name, version);
       transaction(storage, (tx) => this.#finish(tx, { version, sequence: 0 }, done));
       return;
     }
     const { name, visibility, description, usedDay } = meta;
-    const usage = readUsage(sql);
-    const { tags, manifests, stored, pushedAtMs, pushedBy, kinds, platforms } = summarise(sql, usage);
+    const { tags, manifests, stored, pushedAtMs, pushedBy, kinds, platforms } = summary;
     this.#collectMs = tags + manifests > much ? collectMuchMs : collectMs;
-    const moves = isWhole ? this.#allTags() : this.#movesAfter(before?.sequence ?? 0);
+    // After a removal the history does not have all tags: a repository may have been restored.
+    const isWhole = due.at(job, whole) !== undefined || before === undefined || before.sequence === 0;
+    const sequence = this.#lastMove();
     const entry = {
       ...{ name, visibility, description, version, tags, kinds, platforms },
       sizeBytes: stored.bytes,
@@ -109,11 +125,16 @@ export class SearchAnnouncements implements Feature {
       usedDay: usedDay ?? null,
       usage,
     };
-    await search.put(entry, moves.changes, isWhole);
-    transaction(storage, (tx) => {
-      this.#finish(tx, { version, sequence: moves.sequence }, done);
-      if (moves.more) due.set(tx, job, "", clock.now());
-    });
+    let page = isWhole ? this.#tagsAfter("") : this.#movesAfter(before.sequence, sequence);
+    await search.put(entry, page.changes, isWhole);
+    while (page.next !== undefined) {
+      // As between two jobs (due.ts).
+      await scheduler.wait(0);
+      page = page.next();
+      // Something newer was announced, or all is forgotten there: it is done again, from the beginning.
+      if (!(await search.putTags(name, version, page.changes))) return;
+    }
+    transaction(storage, (tx) => this.#finish(tx, { version, sequence }, done));
   }
 
   #announced(): Announced | undefined {
@@ -133,7 +154,9 @@ export class SearchAnnouncements implements Feature {
 
   /** Remembers what was announced, and removes what was due when that began. */
   #finish(tx: Tx, { version, sequence }: Announced, done: (number | undefined)[] | undefined): void {
-    const remember = "INSERT OR REPLACE INTO search_announced (id, version, sequence) VALUES (1, ?, ?)";
+    // Who may see it may have been announced meanwhile, with a newer version.
+    const remember = `INSERT INTO search_announced (id, version, sequence) VALUES (1, ?, ?)
+      ON CONFLICT DO UPDATE SET version = max(version, excluded.version), sequence = excluded.sequence`;
     tx.write(remember, version, sequence);
     if (done !== undefined) this.#clear(tx, done);
   }
@@ -145,23 +168,30 @@ export class SearchAnnouncements implements Feature {
     }
   }
 
-  #movesAfter(sequence: number): { changes: TagChange[]; sequence: number; more: boolean } {
+  #lastMove(): number {
+    const query = "SELECT max(sequence) AS last FROM tag_history";
+    return firstRow<{ last: number | null }>(this.#host.sql, query)?.last ?? 0;
+  }
+
+  /** What moves of tags after one, and up to another, led to. */
+  #movesAfter(sequence: number, last: number): TagPage {
     const query = `SELECT tag, to_digest AS digest, sequence FROM tag_history
-      WHERE sequence > ? ORDER BY sequence LIMIT ?`;
-    const moves = readRows<TagChange & { sequence: number }>(this.#host.sql, query, sequence, maxMoves + 1);
-    const taken = moves.slice(0, maxMoves);
-    const latest = new Map(taken.map(({ tag, digest }) => [tag, digest]));
+      WHERE sequence > ? AND sequence <= ? ORDER BY sequence LIMIT ?`;
+    type Move = TagChange & { sequence: number };
+    const moves = readRows<Move>(this.#host.sql, query, sequence, last, tagsOfCall);
+    const latest = new Map(moves.map(({ tag, digest }) => [tag, digest]));
+    const reached = moves.at(-1)?.sequence ?? last;
     return {
       changes: Array.from(latest, ([tag, digest]) => ({ tag, digest })),
-      sequence: taken.at(-1)?.sequence ?? sequence,
-      more: moves.length > maxMoves,
+      next: moves.length < tagsOfCall ? undefined : () => this.#movesAfter(reached, last),
     };
   }
 
-  #allTags(): { changes: TagChange[]; sequence: number; more: boolean } {
-    const { sql } = this.#host;
-    const query = "SELECT tag, digest FROM tags ORDER BY sequence DESC LIMIT ?";
-    const last = firstRow<{ last: number | null }>(sql, "SELECT max(sequence) AS last FROM tag_history");
-    return { changes: readRows<TagChange>(sql, query, maxTags), sequence: last?.last ?? 0, more: false };
+  /** Tags by name, as they are by then. What moves while they are announced is announced afterwards. */
+  #tagsAfter(last: string): TagPage {
+    const query = "SELECT tag, digest FROM tags WHERE tag > ? ORDER BY tag LIMIT ?";
+    const changes = readRows<TagChange>(this.#host.sql, query, last, tagsOfCall);
+    const reached = changes.at(-1)?.tag ?? last;
+    return { changes, next: changes.length < tagsOfCall ? undefined : () => this.#tagsAfter(reached) };
   }
 }

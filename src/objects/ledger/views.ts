@@ -11,55 +11,13 @@ import type {
   NamedMove,
   ReferrerCounts,
   ReferrerView,
-  RepositorySummary,
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestDetails } from "../../rpc/manifest-facts.ts";
-import { firstRow, oneRow, readRows, takeBytes } from "../sql.ts";
-import { findListed, findManifest, findTag, readUsage } from "./listing.ts";
+import { readRows, takeBytes } from "../sql.ts";
+import { findListed, findManifest, findTag } from "./listing.ts";
 import type { Manifests } from "./manifests.ts";
-
-/** The tags under which cosign stores signatures and attestations: `sha256-<hex>.sig`. */
-const madeByCosign = "sha256-*.*";
-
-const maxKinds = 10;
-const maxPlatforms = 50;
-
-/** A repository in numbers. */
-export function summarise(sql: SqlStorage, usage = readUsage(sql)): RepositorySummary {
-  const { manifests, logical, stored } = usage;
-  const tags = oneRow<{ count: number }>(
-    sql,
-    `SELECT count(*) AS count FROM tags WHERE tag NOT GLOB '${madeByCosign}'`,
-  );
-  const last = firstRow<{ pushed_at: number; pushed_by: string | null }>(
-    sql,
-    "SELECT pushed_at, pushed_by FROM manifests ORDER BY pushed_at DESC LIMIT 1",
-  );
-  const kinds = readRows<{ kind: ContentKind }>(
-    sql,
-    `SELECT DISTINCT kind FROM tags JOIN manifests ON manifests.digest = tags.digest
-     WHERE kind IS NOT NULL AND tags.tag NOT GLOB '${madeByCosign}' ORDER BY kind LIMIT ?`,
-    maxKinds,
-  );
-  const platforms = readRows<{ platform: string }>(
-    sql,
-    `SELECT DISTINCT json_each.value AS platform FROM tags
-     JOIN manifests ON manifests.digest = tags.digest, json_each(manifests.platforms)
-     ORDER BY platform LIMIT ?`,
-    maxPlatforms,
-  );
-  return {
-    tags: tags.count,
-    manifests,
-    logical,
-    stored,
-    ...(last === undefined ? {} : { pushedAtMs: last.pushed_at }),
-    ...(last?.pushed_by == null ? {} : { pushedBy: last.pushed_by }),
-    kinds: kinds.map(({ kind }) => kind),
-    platforms: platforms.map(({ platform }) => platform),
-  };
-}
+import { madeByCosign } from "./totals.ts";
 
 // ── Tags ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,9 @@ import type { Tx } from "../sql.ts";
 /** The job that reads all repositories again. Its id is the name after which it goes on. */
 export const rebuildJob = "rebuild";
 
+/** The job that removes tags of which no repository has the number any more. Its id is the number. */
+export const dropTagsJob = "drop-tags";
+
 const tables = `
   -- Derived from the ledgers. kinds and platforms are JSON arrays; days are counted from 1970.
   CREATE TABLE IF NOT EXISTS repositories (

@@ -5,9 +5,19 @@ import type { ListedRepository, Page, RepositoryInfo } from "../../rpc/api.ts";
 import type { SearchEntry, TagChange, ToldTotal, ToldUsage } from "../../rpc/search-api.ts";
 import { day } from "../../units.ts";
 import { firstRow, inPieces, oneRow, readRows, type Tx } from "../sql.ts";
+import { dropTagsJob } from "./schema.ts";
 
 /** SQL for what a repository holds, or `NULL` if its ledger has not said that in its last announcement. */
 const toldUsage = "iif(usage_version = version, usage, NULL)";
+
+/** How many tags are removed in one transaction. */
+const tagsAtOnce = 1000;
+
+/** SQL for a number that no repository has, and no tags that are left of one. */
+const unusedId = `SELECT 1 + max(
+    coalesce((SELECT max(id) FROM repositories), 0),
+    coalesce((SELECT max(repository) FROM tags), 0),
+    coalesce((SELECT max(CAST(id AS INTEGER)) FROM due WHERE kind = '${dropTagsJob}'), 0))`;
 
 type Known = { id: number; version: number; description: string };
 
@@ -22,11 +32,14 @@ export class SearchStore {
     this.#hasText = hasText;
   }
 
-  /** Replaces what is known of a repository, unless something newer is known. */
-  put(tx: Tx, entry: SearchEntry, tags: TagChange[], isWhole: boolean): void {
+  /**
+   * Replaces what is known of a repository, unless something newer is known. Returns the number of tags that nobody
+   * finds any more, if there are too many to be removed at once.
+   */
+  put(tx: Tx, entry: SearchEntry, tags: TagChange[], isWhole: boolean): number | undefined {
     const { name, visibility, description, version } = entry;
     const known = this.#find(name);
-    if (Math.max(known?.version ?? 0, this.#removedAt(name)) >= version) return;
+    if (Math.max(known?.version ?? 0, this.#removedAt(name)) >= version) return undefined;
     const values = [
       visibility,
       description,
@@ -49,7 +62,17 @@ export class SearchStore {
         name,
       ),
     );
-    this.#putTags(tx, id, tags, isWhole);
+    const isLeft = isWhole && !this.dropTags(tx, id);
+    this.#addTags(tx, isLeft ? this.#renumber(tx, id, entry) : id, tags);
+    return isLeft ? id : undefined;
+  }
+
+  /** Adds to the tags of a repository. Returns `false`, and does nothing, unless its last announcement has this version. */
+  putTags(tx: Tx, name: RepositoryName, version: number, tags: TagChange[]): boolean {
+    const known = this.#find(name);
+    if (known?.version !== version) return false;
+    this.#addTags(tx, known.id, tags);
+    return true;
   }
 
   /** Changes what a repository says of itself, unless something newer is known. */
@@ -85,16 +108,23 @@ export class SearchStore {
     tx.write(count, pulls, lastPulledAtMs, name);
   }
 
-  /** Removes a repository, unless it was announced again since. */
-  remove(tx: Tx, name: RepositoryName, version: number): void {
+  /** Removes a repository, unless it was announced again since. Returns what {@link put} does. */
+  remove(tx: Tx, name: RepositoryName, version: number): number | undefined {
     const known = this.#find(name);
-    if (known !== undefined && known.version > version) return;
+    if (known !== undefined && known.version > version) return undefined;
     tx.write("DELETE FROM removals WHERE version < ?", version - day);
     tx.write("INSERT OR REPLACE INTO removals (name, version) VALUES (?, ?)", name, version);
-    if (known === undefined) return;
+    if (known === undefined) return undefined;
     if (this.#hasText) this.#unindex(tx, known.id, name, known.description);
-    tx.write("DELETE FROM tags WHERE repository = ?", known.id);
     tx.write("DELETE FROM repositories WHERE id = ?", known.id);
+    return this.dropTags(tx, known.id) ? undefined : known.id;
+  }
+
+  /** Removes some of the tags of a number. Returns whether these were the last. */
+  dropTags(tx: Tx, id: number): boolean {
+    const drop = `DELETE FROM tags WHERE repository = ?1
+      AND tag IN (SELECT tag FROM tags WHERE repository = ?1 LIMIT ?2) RETURNING 1`;
+    return tx.write(drop, id, tagsAtOnce).length < tagsAtOnce;
   }
 
   /** Adds pulls up. */
@@ -155,16 +185,31 @@ export class SearchStore {
     known: Known | undefined,
     write: () => void,
   ): number {
-    const add = `INSERT INTO repositories (name, visibility, description, version) VALUES (?, 'private', '', 0)
-      RETURNING id`;
+    const add = `INSERT INTO repositories (id, name, visibility, description, version)
+      VALUES ((${unusedId}), ?, 'private', '', 0) RETURNING id`;
     const id = known?.id ?? tx.writeOne<{ id: number }>(add, name).id;
     write();
     if (this.#hasText && known?.description !== description) {
       if (known !== undefined) this.#unindex(tx, id, name, known.description);
-      const index = "INSERT INTO repository_text (rowid, name, description) VALUES (?, ?, ?)";
-      tx.write(index, id, name, description);
+      this.#index(tx, id, name, description);
     }
     return id;
+  }
+
+  /** Gives a repository another number, under which there are no tags. Returns it. */
+  #renumber(tx: Tx, id: number, { name, description }: SearchEntry): number {
+    const change = `UPDATE repositories SET id = (${unusedId}) WHERE id = ? RETURNING id`;
+    const changed = tx.writeOne<{ id: number }>(change, id).id;
+    if (this.#hasText) {
+      this.#unindex(tx, id, name, description);
+      this.#index(tx, changed, name, description);
+    }
+    return changed;
+  }
+
+  #index(tx: Tx, id: number, name: RepositoryName, description: string): void {
+    const index = "INSERT INTO repository_text (rowid, name, description) VALUES (?, ?, ?)";
+    tx.write(index, id, name, description);
   }
 
   /** Source: SQLite, FTS5, "External Content Tables": the values that are removed must be those that were added. */
@@ -177,8 +222,7 @@ export class SearchStore {
     );
   }
 
-  #putTags(tx: Tx, id: number, tags: TagChange[], isWhole: boolean): void {
-    if (isWhole) tx.write("DELETE FROM tags WHERE repository = ?", id);
+  #addTags(tx: Tx, id: number, tags: TagChange[]): void {
     inPieces(tags, (json) => {
       tx.write(
         `DELETE FROM tags WHERE repository = ? AND tag IN
