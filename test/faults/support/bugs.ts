@@ -285,7 +285,7 @@ const ofPolicies: Bugs = {
   "a run removes what nobody has confirmed": {
     file: "src/objects/ledger/retention.ts",
     from: "    if (why !== undefined) {",
-    to: "    if (why === undefined && this.#readAt === 0) {",
+    to: "    if (why !== undefined && going.length === 0) {",
   },
   "a run goes by a decision that was made before a push": {
     file: "src/objects/ledger/retention.ts",

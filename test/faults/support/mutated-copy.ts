@@ -5,7 +5,7 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
-import type { Replacement } from "./replacing.ts";
+import { type Replacement, replaced } from "./replacing.ts";
 
 /** What tests need of the project. */
 const copied = [
@@ -46,13 +46,11 @@ export class MutatedCopy implements AsyncDisposable {
   async fails(changes: Replacement[], file: string, title: string): Promise<boolean> {
     const originals = new Map<string, string>();
     try {
-      for (const { file: changed, from, to } of changes) {
+      for (const [changed, ofFile] of Map.groupBy(changes, (change) => change.file)) {
         const path = join(this.#directory, changed);
         const text = await readFile(path, "utf8");
-        if (!originals.has(path)) originals.set(path, text);
-        const pieces = text.split(from);
-        if (pieces.length !== 2) throw new Error(`${changed} has ${pieces.length - 1} times: ${from}`);
-        await writeFile(path, pieces.join(to));
+        originals.set(path, text);
+        await writeFile(path, replaced(text, ofFile));
       }
       const lines = await this.#run(file, title);
       return lines.some((line) => line.includes(`not ok`) && line.endsWith(`- ${title}`));
