@@ -158,6 +158,19 @@ test("a large repository is restored in batches", async (t) => {
   assert(!ledger.due.has("release"), "no shard is told that a blob is gone");
 });
 
+test("a tag that was pushed since stays as it is when the repository is restored", async () => {
+  const ledger = makeLedger();
+  const { sql, change, restoring, tags } = ledger;
+  await deleted(ledger);
+  const since = `sha256:${"7".repeat(64)}`;
+  change((tx) => tags.move(tx, "tag-1" as never, since as never, registryItself));
+  change((tx) => restoring.begin(tx, 1, true, registryItself));
+  await runBatches(ledger, "restore-generation");
+  const query = "SELECT digest FROM tags WHERE tag = 'tag-1'";
+  assert.equal(oneRow<{ digest: string }>(sql, query).digest, since);
+  assert.equal(countIn(sql, "tags"), manifestCount);
+});
+
 test("a manifest is deleted with thousands of tags in a few statements", async (t) => {
   const ledger = makeLedger();
   const { sql, change, deleted: deletions } = ledger;

@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
-import { dropJob } from "../../src/objects/blob-shard/deletion.ts";
+import {
+  deleteTombstoned,
+  dropJob,
+  forgetTombstones,
+  writeTombstone,
+} from "../../src/objects/blob-shard/deletion.ts";
 import { askHolders, grantLease } from "../../src/objects/blob-shard/holders.ts";
 import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
 import { ShardStore } from "../../src/objects/blob-shard/store.ts";
@@ -17,31 +22,36 @@ import { memoryStorage } from "../support/sqlite.ts";
 const repository = "team/app" as RepositoryName;
 const digest: Digest = digestOfContent(content(), "sha256");
 
-/** A shard that has lent a digest to a repository, whose ledger answers so; its lease is over. */
-function lentShard(holds: () => Promise<unknown>): ShardParts {
+/** A shard whose ledgers answer so, and which keeps bytes in this bucket. */
+function memoryShard(holds: () => Promise<unknown>, bucket: Partial<Bucket> = {}) {
   const storage = memoryStorage();
-  const clock = { now: () => nowMs };
-  let nowMs = 1_700_000_000_000;
+  const clock = { nowMs: 1_700_000_000_000, now: () => clock.nowMs };
   const env = { LEDGERS: { getByName: () => ({ holds }) } } as unknown as Env;
   const store = new ShardStore(storage);
   const shard: ShardParts = {
     env,
     clock,
     settings: parseSettings({} as Env),
-    bucket: {} as Bucket,
+    bucket: bucket as Bucket,
     due: new DueTable(storage, clock),
     store,
     tally: new Tally(),
     since: 0,
     transaction: (work) => transaction(storage, work),
   };
+  shard.transaction((tx) => store.create(tx));
+  return { shard, clock };
+}
+
+/** A shard that has lent a digest to a repository, whose ledger answers so; its lease is over. */
+function lentShard(holds: () => Promise<unknown>): ShardParts {
+  const { shard, clock } = memoryShard(holds);
   const blob = { digest, key: "blobs/1", sizeBytes: 1 };
   shard.transaction((tx) => {
-    store.create(tx);
-    store.setBlob(tx, blob);
+    shard.store.setBlob(tx, blob);
     grantLease(tx, shard, blob, repository);
   });
-  nowMs += 2 * shard.settings.leaseMs;
+  clock.nowMs += 2 * shard.settings.leaseMs;
   return shard;
 }
 
@@ -77,4 +87,19 @@ test("a hold after one that was dropped has a higher number, though the clock we
   const first = hold(shard.clock.now());
   shard.transaction((tx) => store.dropHolder(tx, digest, repository));
   assert(hold(shard.clock.now() - 60_000) > first);
+});
+
+test("bytes are deleted once more when their tombstone is forgotten, as a write may have landed since", async () => {
+  const deleted: string[][] = [];
+  const { shard } = memoryShard(async () => ({ voided: [] }), {
+    delete: async (keys) => {
+      deleted.push([keys].flat());
+    },
+  });
+  const key = "blobs/1";
+  shard.transaction((tx) => writeTombstone(tx, shard, { key, digest, sizeBytes: 1 }, "nobody holds it", 0));
+  await deleteTombstoned(shard, [{ id: key, at: 0 }]);
+  await forgetTombstones(shard, [{ id: key, at: 0 }]);
+  assert.deepEqual(deleted, [[key], [key]]);
+  assert.equal(shard.store.scheduledDeletion(key), undefined);
 });

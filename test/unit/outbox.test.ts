@@ -53,6 +53,27 @@ test("one flush writes no more than KV takes of one invocation; the alarm goes o
   assert.equal(sql.exec("SELECT count(*) AS count FROM outbox").one().count, 1200, "deletes are repeated");
 });
 
+test("a delete is repeated once, as a write that was given up may land after it", async () => {
+  const removed: string[] = [];
+  const ledger = replicated(
+    async () => {},
+    async (key) => {
+      removed.push(key);
+    },
+  );
+  const { outbox, due, change, clock, sql } = ledger;
+  const { claimed } = change((tx) =>
+    outbox.claimAfter(tx, () => outbox.mark(tx, { kind: "tag", tag: "latest" as Tag })),
+  );
+  await outbox.flush(name, claimed);
+  const again = due.at("outbox", "");
+  assert(again !== undefined && again > clock.nowMs);
+  clock.nowMs = again;
+  await outbox.flush(name);
+  assert.deepEqual(removed, ["tag/team/app:latest", "tag/team/app:latest"]);
+  assert(!hasRow(sql, "SELECT 1 FROM outbox"));
+});
+
 test("a row that cannot be read holds up no other, and is tried again", async () => {
   const put: string[] = [];
   const ledger = replicated(

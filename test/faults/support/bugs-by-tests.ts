@@ -12,6 +12,27 @@ function bug(file: string, test: string, changed: string, from: string, to: stri
 }
 
 const ofLinks: Record<string, TestedBug> = {
+  "a push that is repeated is acknowledged for a blob that was deleted": bug(
+    "test/unit/commit-blob.test.ts",
+    "a blob that is not in the repository any more is not taken for one that a repeated push has made",
+    "src/rpc/commit-blob.ts",
+    "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
+    "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
+  ),
+  "a push is acknowledged for a link however long ago it was made": bug(
+    "test/unit/commit-blob.test.ts",
+    "a link counts for a push only while its lease runs; later, the blob is adopted and linked again",
+    "src/rpc/commit-blob.ts",
+    "if (clock.now() < adoption.leaseUntil) return { ok: true };",
+    "if (clock.now() > 0) return { ok: true };",
+  ),
+  "a restored tag takes the place of one that was pushed since": bug(
+    "test/unit/generations.test.ts",
+    "a tag that was pushed since stays as it is when the repository is restored",
+    "src/objects/ledger/restoring.ts",
+    "isThere === 0 && isWhole === 1",
+    "isThere >= 0 && isWhole === 1",
+  ),
   "a delete in KV is not repeated": bug(
     "test/objects/replica.test.ts",
     "what is deleted goes from the replica, and a late write does not bring it back for good",
@@ -175,6 +196,36 @@ const ofAlarms: Record<string, TestedBug> = {
 };
 
 const ofReplica: Record<string, TestedBug> = {
+  "a write to KV that lands after a delete is never taken back": {
+    file: "test/unit/outbox.test.ts",
+    test: "a delete is repeated once, as a write that was given up may land after it",
+    changes: [
+      {
+        file: "src/objects/ledger/outbox.ts",
+        from: "const mayLandUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
+        to: "const mayLandUntil = isDelete ? null : earlier;",
+      },
+      {
+        file: "src/objects/ledger/outbox.ts",
+        from: "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
+        to: "",
+      },
+    ],
+  },
+  "a look-up of a tag joins one that began before it": bug(
+    "test/unit/shared-calls.test.ts",
+    "look-ups that arrive while one is in flight share the next call, and never join that one",
+    "src/registry/shared-calls.ts",
+    `    if (calls.waiting === batch) calls.waiting = undefined;
+    const items = [...batch.items];
+    const answered = call(items);
+`,
+    `    const items = [...batch.items];
+    const answered = call(items).finally(() => {
+      if (calls.waiting === batch) calls.waiting = undefined;
+    });
+`,
+  ),
   "one flush writes more than KV takes": bug(
     "test/unit/outbox.test.ts",
     "one flush writes no more than KV takes of one invocation; the alarm goes on",
@@ -206,6 +257,20 @@ const ofReplica: Record<string, TestedBug> = {
 };
 
 const ofUploads: Record<string, TestedBug> = {
+  "an upload that was given up deletes its bytes once": bug(
+    "test/objects/late-calls.test.ts",
+    "an upload that was given up leaves nothing, though its closing put lands afterwards",
+    "src/objects/upload/session.ts",
+    "    await deleteGivenUp(this.#row, this.#host.bucket);\n    this.#host.change((tx) => this.#store.delete(tx));",
+    "    this.#host.change((tx) => this.#store.delete(tx));",
+  ),
+  "bytes are not deleted once more with their tombstone": bug(
+    "test/unit/holders.test.ts",
+    "bytes are deleted once more when their tombstone is forgotten, as a write may have landed since",
+    "src/objects/blob-shard/deletion.ts",
+    "if (keys.length > 0) await bucket.delete(keys);",
+    "if (keys.length < 0) await bucket.delete(keys);",
+  ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
     "all buffers together are bounded, but for a larger budget, and for an upload alone",
@@ -258,6 +323,34 @@ const ofUploads: Record<string, TestedBug> = {
 };
 
 const ofPolicies: Record<string, TestedBug> = {
+  "an immutable tag that expired is made with another digest": bug(
+    "test/unit/retention-runs.test.ts",
+    "an immutable tag that expired is made again only with its digest",
+    "src/objects/ledger/retention.ts",
+    "policies.rememberExpired(tx, tag, digest);",
+    "",
+  ),
+  "an immutable tag is restored to something else": bug(
+    "test/api/policies.test.ts",
+    "a tag that became immutable is not restored to what it was before",
+    "src/objects/ledger/deleted-manifests.ts",
+    "const refused = policies.refuseMove(tag, digest);",
+    "const refused = policies.refuseMove(tag, digest) && undefined;",
+  ),
+  "what an immutable tag's index lists is deleted": bug(
+    "test/api/policies.test.ts",
+    "an immutable tag is made once, and nothing that it leads to is deleted",
+    "src/objects/ledger/policies.ts",
+    "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest)",
+    "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest) WHERE false",
+  ),
+  "what an immutable tag leads to is deleted": bug(
+    "test/api/policies.test.ts",
+    "an immutable tag is made once, and nothing that it leads to is deleted",
+    "src/objects/ledger/guarded.ts",
+    "return policies.refuseDeletion(digest) ?? deleted.remove",
+    "return deleted.remove",
+  ),
   "the run that was confirmed goes by other rules": bug(
     "test/unit/retention-runs.test.ts",
     "and is not confirmed by who saw what other rules would remove",

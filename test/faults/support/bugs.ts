@@ -33,18 +33,6 @@ const ofFailures: Bugs = {
     from: "if (!isKnown) this.#keep(tx, mark, now + retryMs, mark.batch.until);",
     to: 'if (!isKnown) tx.write("DELETE FROM outbox WHERE kind = ? AND id = ?", mark.kind, mark.id);',
   },
-  "a write to KV that lands after a delete is never taken back": [
-    {
-      file: "src/objects/ledger/outbox.ts",
-      from: "const mayLandUntil = earlier !== null ? earlier : isDelete ? now + this.#repeatMs : null;",
-      to: "const mayLandUntil = isDelete ? null : earlier;",
-    },
-    {
-      file: "src/objects/ledger/outbox.ts",
-      from: "else if (isDelete) this.#keep(tx, mark, now + this.#repeatMs, now + this.#repeatMs);",
-      to: "",
-    },
-  ],
   "collection ignores that a blob's grace was renewed": {
     file: "src/objects/ledger/unlinking.ts",
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);",
@@ -70,18 +58,6 @@ const ofFailures: Bugs = {
     from: "  registry.cache.forgetBlob(repository, digest);\n",
     to: '  if (digest !== undefined) return failure("BLOB_UNKNOWN", { digest });\n',
   },
-  "a look-up of a tag joins one that began before it": {
-    file: "src/registry/shared-calls.ts",
-    from: `    if (calls.waiting === batch) calls.waiting = undefined;
-    const items = [...batch.items];
-    const answered = call(items);
-`,
-    to: `    const items = [...batch.items];
-    const answered = call(items).finally(() => {
-      if (calls.waiting === batch) calls.waiting = undefined;
-    });
-`,
-  },
   "an isolate goes back to an older place of a tag": {
     file: "src/registry/caches.ts",
     from: "if (known !== undefined && known.sequence >= row.sequence) return known;",
@@ -91,13 +67,6 @@ const ofFailures: Bugs = {
 
 /** Those that need repositories which are deleted as a whole. */
 const ofGenerations: Bugs = {
-  "a restored tag takes the place of one that was pushed since": [
-    {
-      file: "src/objects/ledger/restoring.ts",
-      from: "isThere === 0 && isWhole === 1",
-      to: "isThere >= 0 && isWhole === 1",
-    },
-  ],
   "the replica keeps what a deleted repository had": {
     file: "src/objects/ledger/generations.ts",
     from: 'for (const { kind } of replicatedKinds) this.#markPage(tx, number, kind, "");',
@@ -157,16 +126,6 @@ const ofDelays: Bugs = {
       to: "if (deletion !== undefined) return deletion;",
     },
   ],
-  "bytes are not deleted once more with their tombstone": {
-    file: "src/objects/blob-shard/deletion.ts",
-    from: "if (keys.length > 0) await bucket.delete(keys);",
-    to: "if (keys.length < 0) await bucket.delete(keys);",
-  },
-  "an upload that was given up deletes its bytes once": {
-    file: "src/objects/upload/session.ts",
-    from: "    await deleteGivenUp(this.#row, this.#host.bucket);\n    this.#host.change((tx) => this.#store.delete(tx));",
-    to: "    this.#host.change((tx) => this.#store.delete(tx));",
-  },
   "bytes that nobody holds are given up at once": {
     file: "src/objects/blob-shard/holders.ts",
     from: "due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);",
@@ -176,16 +135,6 @@ const ofDelays: Bugs = {
     file: "src/objects/ledger/blobs.ts",
     from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
     to: "return waiting.open.at(-1) ?? 0;",
-  },
-  "a push is acknowledged for a link however long ago it was made": {
-    file: "src/rpc/commit-blob.ts",
-    from: "if (clock.now() < adoption.leaseUntil) return { ok: true };",
-    to: "if (clock.now() > 0) return { ok: true };",
-  },
-  "a push that is repeated is acknowledged for a blob that was deleted": {
-    file: "src/rpc/commit-blob.ts",
-    from: "  return (await repositoryStub(objects, repository).locateBlob(digest, true)) !== undefined;",
-    to: "  return repositoryStub(objects, repository).locateBlob(digest, true).then(() => true);",
   },
 };
 
@@ -232,30 +181,10 @@ const ofPolicies: Bugs = {
     from: "return policies.refuseMove(tag, undefined) ?? tags.remove",
     to: "return tags.remove",
   },
-  "what an immutable tag leads to is deleted": {
-    file: "src/objects/ledger/guarded.ts",
-    from: "return policies.refuseDeletion(digest) ?? deleted.remove",
-    to: "return deleted.remove",
-  },
-  "what an immutable tag's index lists is deleted": {
-    file: "src/objects/ledger/policies.ts",
-    from: "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest)",
-    to: "UNION SELECT manifest FROM manifest_references JOIN leading USING (digest) WHERE false",
-  },
   "a repository with an immutable tag is deleted": {
     file: "src/objects/ledger/guarded.ts",
     from: "return policies.refuseEnd() ?? { ok: true, ...end() };",
     to: "return { ok: true, ...end() };",
-  },
-  "an immutable tag is restored to something else": {
-    file: "src/objects/ledger/deleted-manifests.ts",
-    from: "const refused = policies.refuseMove(tag, digest);",
-    to: "const refused = policies.refuseMove(tag, digest) && undefined;",
-  },
-  "an immutable tag that expired is made with another digest": {
-    file: "src/objects/ledger/retention.ts",
-    from: "policies.rememberExpired(tx, tag, digest);",
-    to: "",
   },
   "a ledger goes back to an older policy": {
     file: "src/objects/ledger/policies.ts",
