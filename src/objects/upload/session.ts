@@ -174,7 +174,6 @@ export class Session implements Remembered {
   async #append(write: UploadWrite, body: ReadableStream | null, active: ActiveWrite): Promise<Result> {
     const { offset } = this.#row;
     if (offset === 0) this.hash = new RunningHash(write.session.algorithm);
-    if (!this.hash?.covers(offset)) this.hash = undefined;
     this.#active = active;
     try {
       return await appendBody(this.#parts, write, body, this.hash, active);
