@@ -247,6 +247,7 @@ export class DueTable {
         // On one machine, objects call each other without a pause in which the runtime would accept a request. And the
         // platform's clock advances.
         await scheduler.wait(0);
+        if (!this.#isThere()) return false;
       }
       // A job may have made another kind due.
       kinds = this.#kindsDue(jobs);

@@ -112,6 +112,17 @@ test("an alarm that is repeated, as the object died in it, sets the next one bef
   assert.deepEqual(alarms, [30_000]);
 });
 
+test("a run ends where everything is deleted while it lets other calls in", async (t) => {
+  const { due, alarms, sql, addThing, set } = makeDue();
+  addThing("a", 0);
+  set("x", startMs);
+  t.mock.method(scheduler, "wait", async () => {
+    sql.exec("DROP TABLE things; DROP TABLE due");
+  });
+  await due.runAlarm({ thing: async () => {}, other: async () => assert.fail("it is gone") }, first);
+  assert.deepEqual(alarms, []);
+});
+
 test("rows that a job leaves as they are come again later, and those that it made due anew when they are", async () => {
   const { due, alarms, clock, sql, addThing } = makeDue();
   addThing("left", 0);
