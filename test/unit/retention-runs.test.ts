@@ -1,16 +1,20 @@
 /** Retention in a ledger: which tags a run removes, when it waits, and what is left of what it removed. */
 import assert from "node:assert/strict";
 import test, { describe as group } from "node:test";
+import type { Env } from "../../src/bindings.ts";
 import { jobsOf } from "../../src/objects/ledger/feature.ts";
+import { createLedger, makeParts } from "../../src/objects/ledger/parts.ts";
 import { retentionJob } from "../../src/objects/ledger/policies.ts";
 import type { Meta } from "../../src/objects/ledger/repository.ts";
 import { freedWithout, readTagStates } from "../../src/objects/ledger/tag-states.ts";
-import { readRows } from "../../src/objects/sql.ts";
+import { readRows, transaction } from "../../src/objects/sql.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
-import type { Digest } from "../../src/oci/reference.ts";
+import type { Digest, RepositoryName } from "../../src/oci/reference.ts";
+import { policyFor } from "../../src/policy/document.ts";
 import { day, dayOf } from "../../src/units.ts";
 import { describe, imageIndex } from "../support/content.ts";
 import { policedLedger as ledger, origin, tagNamed } from "../support/policed-ledger.ts";
+import { memoryStorage } from "../support/sqlite.ts";
 
 const all = { tags: ["*"] };
 
@@ -526,4 +530,18 @@ test("a trial says what the run does, in the same words", async () => {
   assert.equal(tagNames().length, 10 - going.length);
   await pass(2);
   assert.equal(before - manifestCount(), freed.manifests.objects);
+});
+
+test("a policy that removes tags is adopted in the transaction that makes the ledger", () => {
+  const storage = memoryStorage();
+  const clock = { now: () => 1_700_000_000_000 };
+  const parts = makeParts(storage, {} as Env, clock);
+  transaction(storage, (tx) => {
+    createLedger(tx, parts, "team/app" as RepositoryName);
+    parts.policies.adopt(tx, {
+      version: 1,
+      policy: policyFor([{ repositories: ["**"], remove: all }], "team/app" as RepositoryName),
+    });
+  });
+  assert(parts.due.has(retentionJob));
 });

@@ -96,7 +96,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
 
   /** Deletes the object once there is nothing for it to keep, and the index of names does not have it any more. */
   async #forgetIfOver(): Promise<void> {
-    const { repository, registration, due } = this.parts;
+    const { repository, registration, due, policies } = this.parts;
     if (!this.#isOver) return;
     const hasLeft = await registration.leave();
     if (this.meta !== undefined) due.arm();
@@ -105,6 +105,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     repository.clear();
     due.forget();
     await this.ctx.storage.deleteAll();
+    policies.forget();
   }
 
   /**

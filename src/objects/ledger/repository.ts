@@ -72,17 +72,22 @@ ${DueTable.schema}`,
     this.#events = events;
   }
 
-  /** The name of the repository. The ledger must exist. */
+  /** The name of the repository. The ledger must exist, if only in the transaction that is running. */
   name(): RepositoryName {
-    if (this.meta === undefined) throw new Error("there is no ledger");
-    return this.meta.name;
+    const { name } = this.meta ?? this.#read() ?? {};
+    if (name === undefined) throw new Error("there is no ledger");
+    return name;
   }
 
   /** Reads the record from storage. */
   reload(): void {
-    const { sql } = this.#host;
-    this.meta = hasTable(sql, "meta") ? readMeta(sql) : undefined;
+    this.meta = this.#read();
     this.isCurrent = true;
+  }
+
+  #read(): Meta | undefined {
+    const { sql } = this.#host;
+    return hasTable(sql, "meta") ? readMeta(sql) : undefined;
   }
 
   /** Whether the repository exists, as a running transaction sees it. */
