@@ -8,7 +8,7 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { Page } from "../rpc/api.ts";
 import type { ToldUsage } from "../rpc/search-api.ts";
 import { addFreed, nothingFreed } from "../rpc/tally.ts";
-import type { Amount, Freed, Maintained, RepositoryUsage } from "../rpc/upkeep.ts";
+import { type Amount, type Freed, type Maintained, type RepositoryUsage, sumOf } from "../rpc/upkeep.ts";
 import type { Registry } from "./registry.ts";
 import { eachRepository, eachShard, mapAtOnce, walk } from "./walk.ts";
 
@@ -84,20 +84,14 @@ async function toldUsage(registry: Registry, { last, limit }: PageRequest): Prom
 
 async function totalUsage(registry: Registry): Promise<TotalUsage> {
   const told = await registry.search()?.totalUsage();
-  const { repositories = 0, logical = zero, manifestsAlone = zero } = told ?? {};
+  const { repositories = 0, logical = sumOf(), manifestsAlone = sumOf() } = told ?? {};
   const shards = await mapAtOnce(await registry.listShards(), (name) => registry.shardNamed(name).usage());
   return {
     repositories,
     logical,
     // Repositories share blobs, so blobs are counted by the shards that store them. Manifests are not shared.
-    stored: shards.reduce((sum, { blobs }) => add(sum, blobs), manifestsAlone),
-    leaving: shards.reduce((sum, { leaving }) => add(sum, leaving), zero),
+    stored: sumOf(manifestsAlone, ...shards.map(({ blobs }) => blobs)),
+    leaving: sumOf(...shards.map(({ leaving }) => leaving)),
     isComplete: told?.isComplete === true && told.untold === 0,
   };
-}
-
-const zero: Amount = { objects: 0, bytes: 0 };
-
-function add(one: Amount, other: Amount): Amount {
-  return { objects: one.objects + other.objects, bytes: one.bytes + other.bytes };
 }

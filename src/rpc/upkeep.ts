@@ -121,5 +121,15 @@ export type RepositoryUsage = {
 /** A number of blobs, manifests or both, and their total bytes. */
 export type Amount = { objects: number; bytes: number };
 
+/** Amounts, added up. */
+export function sumOf(...amounts: readonly Amount[]): Amount {
+  const sum = { objects: 0, bytes: 0 };
+  for (const { objects, bytes } of amounts) {
+    sum.objects += objects;
+    sum.bytes += bytes;
+  }
+  return sum;
+}
+
 /** What a shard stores: bytes of digests, and bytes that will be deleted, as far as their size is known. */
 export type ShardUsage = { blobs: Amount; leaving: Amount };

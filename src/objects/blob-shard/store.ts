@@ -2,7 +2,7 @@
  * The rows of a shard: digests, who holds them, and the objects in the bucket that are going to be deleted.
  */
 import type { Digest, RepositoryName } from "../../oci/reference.ts";
-import type { Amount, ShardUsage } from "../../rpc/upkeep.ts";
+import { type Amount, type ShardUsage, sumOf } from "../../rpc/upkeep.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { applySchema, type Schema } from "../schema.ts";
 import {
@@ -297,11 +297,9 @@ export class ShardStore {
     const sum = (table: string) =>
       oneRow<Amount>(this.#sql, `SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}`);
     const unheld = "EXISTS (SELECT 1 FROM due WHERE kind = 'drop' AND id = digest)";
-    const tombstones = sum("stray_keys WHERE state = 'tombstone'");
-    const dropped = sum(`blobs WHERE ${unheld}`);
     return {
       blobs: sum(`blobs WHERE NOT ${unheld}`),
-      leaving: { objects: tombstones.objects + dropped.objects, bytes: tombstones.bytes + dropped.bytes },
+      leaving: sumOf(sum("stray_keys WHERE state = 'tombstone'"), sum(`blobs WHERE ${unheld}`)),
     };
   }
 }

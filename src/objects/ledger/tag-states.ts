@@ -1,7 +1,7 @@
 /** What retention has to know of tags, and what is freed without some of them. */
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { TagState } from "../../policy/retention.ts";
-import type { Amount } from "../../rpc/upkeep.ts";
+import { type Amount, sumOf } from "../../rpc/upkeep.ts";
 import { day } from "../../units.ts";
 import { eachRow, inPieces, readRows } from "../sql.ts";
 
@@ -95,12 +95,5 @@ function blobsOfOnly(sql: SqlStorage, manifests: readonly Digest[]): Digest[] {
 function sizeOf(sql: SqlStorage, table: "manifests" | "blobs", digests: readonly Digest[]): Amount {
   const query = `SELECT count(*) AS objects, coalesce(sum(size), 0) AS bytes FROM ${table}
     WHERE digest IN (SELECT value FROM json_each(?))` as const;
-  const sums = inPieces(digests, (json) => readRows<Amount>(sql, query, json));
-  return sums.reduce(
-    (sum, each) => ({ objects: sum.objects + each.objects, bytes: sum.bytes + each.bytes }),
-    {
-      objects: 0,
-      bytes: 0,
-    },
-  );
+  return sumOf(...inPieces(digests, (json) => readRows<Amount>(sql, query, json)));
 }

@@ -4,7 +4,7 @@
  */
 import type { ContentKind } from "../../oci/manifest-summary.ts";
 import type { RepositorySummary } from "../../rpc/ledger-views.ts";
-import type { Amount, RepositoryUsage } from "../../rpc/upkeep.ts";
+import { type Amount, type RepositoryUsage, sumOf } from "../../rpc/upkeep.ts";
 import { oneRow, readRows } from "../sql.ts";
 
 /** How much of the database one range reads, about, in bytes. */
@@ -49,10 +49,10 @@ function rangesFor(databaseBytes: number): Range[] {
 
 /** The sums over the ranges so far. */
 class Count {
-  readonly #manifests = new Sum();
-  readonly #blobs = new Sum();
-  readonly #references = new Sum();
-  readonly #unreferenced = new Sum();
+  #manifests = sumOf();
+  #blobs = sumOf();
+  #references = sumOf();
+  #unreferenced = sumOf();
   #tags = 0;
   #madeByCosign = 0;
   #last: LastPush = { pushedAtMs: null, pushedBy: null };
@@ -67,12 +67,18 @@ class Count {
         `SELECT count(*) AS objects, coalesce(sum(${column}), 0) AS bytes FROM ${from}`,
         ...range,
       );
-    this.#manifests.add(sum("size", `manifests WHERE ${within("digest")}`));
-    this.#blobs.add(sum("size", `blobs WHERE ${within("digest")}`));
+    this.#manifests = sumOf(this.#manifests, sum("size", `manifests WHERE ${within("digest")}`));
+    this.#blobs = sumOf(this.#blobs, sum("size", `blobs WHERE ${within("digest")}`));
     const ofBlobs = `blobs JOIN manifest_references ON manifest_references.digest = blobs.digest`;
-    this.#references.add(sum("blobs.size", `${ofBlobs} WHERE ${within("blobs.digest")}`));
+    this.#references = sumOf(
+      this.#references,
+      sum("blobs.size", `${ofBlobs} WHERE ${within("blobs.digest")}`),
+    );
     const isReferenced = "EXISTS (SELECT 1 FROM manifest_references WHERE digest = blobs.digest)";
-    this.#unreferenced.add(sum("size", `blobs WHERE ${within("digest")} AND NOT ${isReferenced}`));
+    this.#unreferenced = sumOf(
+      this.#unreferenced,
+      sum("size", `blobs WHERE ${within("digest")} AND NOT ${isReferenced}`),
+    );
     const tags = oneRow<{ count: number; cosigns: number }>(
       sql,
       `SELECT count(*) AS count, coalesce(sum(tag GLOB '${madeByCosign}'), 0) AS cosigns FROM tags
@@ -107,8 +113,8 @@ class Count {
 
   totals(ledgerBytes: number): Totals {
     const [manifests, blobs] = [this.#manifests, this.#blobs];
-    const logical = new Sum().add(manifests).add(this.#references).add(this.#unreferenced).amount;
-    const stored = new Sum().add(manifests).add(blobs).amount;
+    const logical = sumOf(manifests, this.#references, this.#unreferenced);
+    const stored = sumOf(manifests, blobs);
     const { pushedAtMs, pushedBy } = this.#last;
     return {
       usage: {
@@ -128,22 +134,6 @@ class Count {
         platforms: this.#platforms,
       },
     };
-  }
-}
-
-/** Amounts that are added up. */
-class Sum implements Amount {
-  objects = 0;
-  bytes = 0;
-
-  add({ objects, bytes }: Amount): this {
-    this.objects += objects;
-    this.bytes += bytes;
-    return this;
-  }
-
-  get amount(): Amount {
-    return { objects: this.objects, bytes: this.bytes };
   }
 }
 
