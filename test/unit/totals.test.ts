@@ -1,7 +1,7 @@
 /** What a repository holds, as its ledger counts it. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { countTotals } from "../../src/objects/ledger/totals.ts";
+import { countTotals, KeptTotals } from "../../src/objects/ledger/totals.ts";
 import { readRows } from "../../src/objects/sql.ts";
 import { largeLedger, memoryLedger } from "../support/ledger.ts";
 
@@ -47,6 +47,22 @@ test("a large repository is counted range by range, each digest once, and others
     ...{ tags: manifestCount, manifests: manifestCount, logical, stored },
     ...{ pushedAtMs: 7, pushedBy: "ada", kinds: ["chart", "image"], platforms: ["linux/amd64"] },
   });
+});
+
+test("totals are kept, counted once for all who ask, and counted again after a failure", async () => {
+  const { sql } = memoryLedger();
+  const kept = new KeptTotals();
+  const broken = {
+    ...sql,
+    databaseSize: 1,
+    exec: () => assert.fail("the disk cannot be read"),
+  } as SqlStorage;
+  await assert.rejects(kept.of(broken, 1, 0), /cannot be read/);
+  const [one, other] = [kept.of(sql, 1, 0), kept.of(broken, 1, 0)];
+  assert.equal(await one, await other);
+  assert.equal(await kept.of(broken, 1, 59_999), await one);
+  await assert.rejects(kept.of(broken, 2, 0), /cannot be read/);
+  await assert.rejects(kept.of(broken, 1, 60_000), /cannot be read/);
 });
 
 test("a repository without content holds nothing", async () => {

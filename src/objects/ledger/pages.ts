@@ -10,36 +10,23 @@ import type {
   TagsWanted,
 } from "../../rpc/ledger-views.ts";
 import type { ManifestDetails, ManifestEntry, TagEntry } from "../../rpc/manifest-facts.ts";
-import { minute } from "../../units.ts";
 import { findManifest, findTag, listManifests, listTags, listUntagged } from "./listing.ts";
 import { LedgerObject } from "./object.ts";
 import { readReadme } from "./readme.ts";
-import { countTotals, type Totals } from "./totals.ts";
+import { KeptTotals } from "./totals.ts";
 import { findTags, listMoves, viewManifest } from "./views.ts";
-
-/**
- * How long a summary is kept if nothing changes, in milliseconds: it reads through whole tables, and anybody may ask for
- * that of a public repository.
- */
-const summaryKeptMs = minute;
 
 /** The lists of manifests and tags. */
 type Lists = Pick<LedgerApi, "listManifests" | "describeManifest" | "describeTags" | "describeTag">;
 
 /** A ledger as pages see it; see {@link LedgerViews} and {@link LedgerApi} for what each method does. */
 export abstract class LedgerPages extends LedgerObject implements LedgerViews, Lists {
-  #totals: { counting: Promise<Totals>; changes: number; until: number } | undefined;
+  readonly #totals = new KeptTotals();
 
   async summary(): Promise<RepositoryOverview | undefined> {
     if (!this.exists) return undefined;
     const { changes, clock } = this.parts;
-    let known = this.#totals;
-    if (known?.changes !== changes.value || clock.now() >= known.until) {
-      const until = clock.now() + summaryKeptMs;
-      known = { counting: countTotals(this.sql), changes: changes.value, until };
-      this.#totals = known;
-    }
-    const { summary } = await known.counting;
+    const { summary } = await this.#totals.of(this.sql, changes.value, clock.now());
     return { ...summary, readme: readReadme(this.sql) };
   }
 

@@ -5,6 +5,7 @@
 import type { ContentKind } from "../../oci/manifest-summary.ts";
 import type { RepositorySummary } from "../../rpc/ledger-views.ts";
 import { type Amount, type RepositoryUsage, sumOf } from "../../rpc/upkeep.ts";
+import { minute } from "../../units.ts";
 import { oneRow, readRows } from "../sql.ts";
 
 /** How much of the database one range reads, about, in bytes. */
@@ -12,6 +13,9 @@ const rangeBytes = 1024 * 1024;
 
 /** How many ranges there are at most: so many share the first four digits of a hash. */
 const maxRanges = 0x10000;
+
+/** How long totals are kept if nothing changes, in milliseconds. */
+const keptMs = minute;
 
 const maxKinds = 10;
 const maxPlatforms = 50;
@@ -35,6 +39,25 @@ export async function countTotals(sql: SqlStorage): Promise<Totals> {
     count.add(sql, range);
   }
   return count.totals(sql.databaseSize);
+}
+
+/** Totals that are kept: counting reads through whole tables, and anybody may ask for that of a public repository. */
+export class KeptTotals {
+  #kept: { counting: Promise<Totals>; changes: number; until: number } | undefined;
+
+  /** Those after this number of changes, counted a minute ago at most; `now`: in milliseconds since 1970. */
+  async of(sql: SqlStorage, changes: number, now: number): Promise<Totals> {
+    if (this.#kept?.changes !== changes || now >= this.#kept.until)
+      this.#kept = { counting: countTotals(sql), changes, until: now + keptMs };
+    const kept = this.#kept;
+    try {
+      return await kept.counting;
+    } catch (error) {
+      // Who asks next has it counted again.
+      if (this.#kept === kept) this.#kept = undefined;
+      throw error;
+    }
+  }
 }
 
 /** Ranges that have all digests. Hashes are spread evenly; those of SHA-512 are all in the last range. */
