@@ -167,7 +167,8 @@ export function sourceOf(run: Run, step: WriteStep): Certainty {
   const others = anyOf(run.repositories.filter((each) => each !== step.repository).map(has));
   // One of the others may have given the blob up without its shard having heard: then no other is asked.
   const own = has(step.repository) === "yes" ? "maybe" : has(step.repository);
-  return anyOf([others, own]);
+  // A cache may have it, too: what it has is not known exactly.
+  return anyOf([others, own, run.isCacheUsed ? "maybe" : "no"]);
 }
 
 /** What the location itself saw go, or come, it must not be wrong about. */
