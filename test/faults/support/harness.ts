@@ -118,6 +118,7 @@ export type Outcome = {
   faults: number;
   /** The first broken promise, with the seed, and the smallest program that was found to break one. */
   violation?: string;
+  breaking?: Program;
 };
 
 /**
@@ -162,12 +163,13 @@ export async function runPrograms(
   );
   const sum = (field: "programs" | "requests" | "faults") =>
     outcomes.reduce((total, outcome) => total + outcome[field], 0);
-  const violation = outcomes.find((outcome) => outcome.violation !== undefined)?.violation;
+  const { violation, breaking } = outcomes.find((outcome) => outcome.violation !== undefined) ?? {};
   return {
     programs: sum("programs"),
     requests: sum("requests"),
     faults: sum("faults"),
     ...(violation === undefined ? {} : { violation }),
+    ...(breaking === undefined ? {} : { breaking }),
   };
 }
 
@@ -192,8 +194,8 @@ async function runShare(harness: Harness, options: RunOptions): Promise<Outcome>
   });
   if (failed && last === undefined) throw errorInstance;
   if (last !== undefined && shrink) last = await withFewerSteps(harness, last);
-  if (last !== undefined) outcome.violation = describeViolation(seed, outcome.programs, last);
-  return outcome;
+  if (last === undefined) return outcome;
+  return { ...outcome, violation: describeViolation(seed, outcome.programs, last), breaking: last.program };
 }
 
 type Failure = { verdict: Verdict; program: Program };
