@@ -170,6 +170,19 @@ for (const [when, prepare] of Object.entries({
   });
 }
 
+test("bytes whose adoption is delivered a second time stay the content of their digest", async () => {
+  const before = registry.stored.blobKeys();
+  const { bytes, digest } = await pushLayer("twice");
+  const [key] = newKeys(before);
+  const blob = { digest, key, sizeBytes: bytes.byteLength };
+  const again = await call<{ ok: boolean }>("BLOB_SHARDS", shardOf(digest), "adopt", blob, "twice");
+  assert(again.ok);
+  await registry.must(201, "POST", `/v2/mounting/blobs/uploads/?mount=${digest}&from=twice`);
+  await runAlarm("BLOB_SHARDS", shardOf(digest));
+  assert.deepEqual(newKeys(before), [key]);
+  assert.deepEqual((await registry.must(200, "GET", `/v2/twice/blobs/${digest}`)).bytes, bytes);
+});
+
 test("a tombstone that is doomed again is deleted when it was to be, and not adopted", async () => {
   const before = registry.stored.blobKeys();
   const { bytes, digest } = await pushLayer("tomb");

@@ -27,27 +27,27 @@ function usesOf(toldAt: number[], manifests: number): PendingUses {
 }
 
 const cases: Record<string, { toldAt: number[]; manifests: number; keptUntil: number }> = {
-  "for a client whose manifest has not come, for five leases": {
+  "a blob is kept for a client whose manifest has not come, for five leases": {
     toldAt: [1000],
     manifests: 0,
     keptUntil: startMs + 1000 + waitMs,
   },
-  "for the last of several, when the manifest of one has come": {
+  "a blob is kept for the last of several, when the manifest of one has come": {
     toldAt: [1000, 2000],
     manifests: 1,
     keptUntil: startMs + 2000 + waitMs,
   },
-  "for a lease after the last was told, when all manifests have come": {
+  "a blob is kept for a lease after the last was told, when all manifests have come": {
     toldAt: [1000, 2000],
     manifests: 2,
     keptUntil: startMs + 2000 + leaseMs,
   },
-  "no shorter for more manifests than clients": {
+  "a blob is kept no shorter for more manifests than clients": {
     toldAt: [1000],
     manifests: 3,
     keptUntil: startMs + 1000 + leaseMs,
   },
-  "as was written down, where nobody is remembered": {
+  "a blob is kept as was written down, where nobody is remembered": {
     toldAt: [],
     manifests: 1,
     keptUntil: writtenMs + waitMs,
@@ -55,7 +55,7 @@ const cases: Record<string, { toldAt: number[]; manifests: number; keptUntil: nu
 };
 
 for (const [name, { toldAt, manifests, keptUntil }] of Object.entries(cases)) {
-  test(`a blob is kept ${name}`, () => {
+  test(name, () => {
     assert.equal(usesOf(toldAt, manifests).lastUse(blob, writtenMs) + waitMs, keptUntil);
   });
 }

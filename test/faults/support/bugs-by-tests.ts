@@ -12,6 +12,41 @@ function bug(file: string, test: string, changed: string, from: string, to: stri
 }
 
 const ofLinks: Record<string, TestedBug> = {
+  "bytes that nobody holds are given up at once": bug(
+    "test/objects/late-calls.test.ts",
+    "a tombstone that is doomed again is deleted when it was to be, and not adopted",
+    "src/objects/blob-shard/holders.ts",
+    "due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);",
+    "due.set(tx, dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
+  ),
+  "a manifest is restored without its tags": bug(
+    "test/objects/undo.test.ts",
+    "a deleted manifest is gone at once, and comes back whole with its tags, within the grace",
+    "src/objects/ledger/deleted-manifests.ts",
+    "facts, tags: free, origin",
+    "facts, tags: free.slice(0, 0), origin",
+  ),
+  "a deletion forgets who waits for a blob": bug(
+    "test/unit/pending-uses.test.ts",
+    "a blob is kept for the last of several, when the manifest of one has come",
+    "src/objects/ledger/blobs.ts",
+    "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
+    "return waiting.last + this.#leaseMs - this.waitMs;",
+  ),
+  "another client's manifest takes a blob from a push that has yet to be answered": bug(
+    "test/unit/pending-uses.test.ts",
+    "a blob is kept for a lease after the last was told, when all manifests have come",
+    "src/objects/ledger/blobs.ts",
+    "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
+    "return waiting.open.at(-1) ?? 0;",
+  ),
+  "an adoption that is repeated drops its own key": bug(
+    "test/objects/late-calls.test.ts",
+    "bytes whose adoption is delivered a second time stay the content of their digest",
+    "src/objects/blob-shard.ts",
+    "    if (known?.key !== pushed.key) {\n",
+    '    if (known?.key === pushed.key) {\n      writeTombstone(tx, this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
+  ),
   "a push that is repeated is acknowledged for a blob that was deleted": bug(
     "test/unit/commit-blob.test.ts",
     "a blob that is not in the repository any more is not taken for one that a repeated push has made",

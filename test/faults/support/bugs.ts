@@ -38,20 +38,10 @@ const ofFailures: Bugs = {
     from: "else if (keepUntil > clock.now()) blobs.unlinkFrom(tx, digest, keepUntil);",
     to: "",
   },
-  "a deletion forgets who waits for a blob": {
-    file: "src/objects/ledger/blobs.ts",
-    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
-    to: "return waiting.last + this.#leaseMs - this.waitMs;",
-  },
   "who tags a manifest that is there uses up what others wait for": {
     file: "src/objects/ledger/manifests.ts",
     from: "if (!isKnown) this.#blobs.pending.fulfil",
     to: "this.#blobs.pending.fulfil",
-  },
-  "an adoption that is repeated drops its own key": {
-    file: "src/objects/blob-shard.ts",
-    from: "    if (known?.key !== pushed.key) {\n",
-    to: '    if (known?.key === pushed.key) {\n      writeTombstone(tx, this.#parts, pushed, "a duplicate", 0);\n    } else {\n',
   },
   "a key that R2 does not have any more is a 404": {
     file: "src/registry/blobs.ts",
@@ -126,16 +116,6 @@ const ofDelays: Bugs = {
       to: "if (deletion !== undefined) return deletion;",
     },
   ],
-  "bytes that nobody holds are given up at once": {
-    file: "src/objects/blob-shard/holders.ts",
-    from: "due.set(tx, dropJob, digest, clock.now() + settings.deleteDelayMs);",
-    to: "due.set(tx, dropJob, digest, clock.now() + (settings.deleteDelayMs && 0));",
-  },
-  "another client's manifest takes a blob from a push that has yet to be answered": {
-    file: "src/objects/ledger/blobs.ts",
-    from: "return waiting.open.at(-1) ?? waiting.last + this.#leaseMs - this.waitMs;",
-    to: "return waiting.open.at(-1) ?? 0;",
-  },
 };
 
 /** Those that need damaged stores. */
@@ -230,11 +210,6 @@ const ofPolicies: Bugs = {
     file: "src/objects/ledger/deleted-manifests.ts",
     from: "if (ttlMs === undefined || this.#features.untagged.isReached(digest)) continue;",
     to: "if (ttlMs === undefined) continue;",
-  },
-  "a manifest is restored without its tags": {
-    file: "src/objects/ledger/deleted-manifests.ts",
-    from: "facts, tags: free, origin",
-    to: "facts, tags: free.slice(0, 0), origin",
   },
 };
 
