@@ -55,6 +55,8 @@ export class MemoryUpstream {
   troubledAt = Number.NEGATIVE_INFINITY;
   /** How many whole blobs were asked for. */
   blobsSent = 0;
+  /** The blobs of which it failed to send the bytes last time. */
+  readonly #failed = new Set<string>();
 
   constructor(manifests: ManifestContent[], note: (line: string) => void) {
     this.#manifests = manifests;
@@ -71,7 +73,10 @@ export class MemoryUpstream {
     const found = this.#find(url.pathname);
     const armed = found && this.#take(found.kind, method);
     this.#note(`  upstream: ${method} ${url.pathname.slice(0, 40)} from ${offset}: ${armed ?? "well"}`);
-    if (this.#isDown || (armed !== undefined && !harmless.has(armed))) this.troubledAt = Date.now();
+    const isTroubled = this.#isDown || (armed !== undefined && !harmless.has(armed));
+    if (isTroubled) this.troubledAt = Date.now();
+    if (found !== undefined && method === "GET")
+      this.#failed[isTroubled ? "add" : "delete"](found.content.digest);
     if (this.#isDown) return new Response(null, { status: 503 });
     if (armed === "hang") return hangUntil(signal ?? undefined);
     const status = armed === undefined ? undefined : statuses[armed];
@@ -103,6 +108,11 @@ export class MemoryUpstream {
     return moves
       .filter((_, index) => (moves[index + 1]?.at ?? Number.POSITIVE_INFINITY) >= time)
       .map(({ manifest }) => manifest);
+  }
+
+  /** Whether what was asked for last of this content did not come, or not as it should. */
+  hasFailed(digest: string): boolean {
+    return this.#failed.has(digest);
   }
 
   /** Waits until nobody reads from it any more; at most so many milliseconds of the machine's time. */

@@ -44,6 +44,7 @@ type DeletedState = {
   present: Certainty[];
   linked: Certainty[];
   tags: Set<number | null>[];
+  held: Certainty[];
 };
 
 /** How long what is scheduled may differ from what is said, in milliseconds: a request takes a while. */
@@ -389,6 +390,8 @@ export class RepositoryModel {
       // A tag that retention removed meanwhile may be bound to what it was.
       const bound = this.policed.expired(tag).size > 1 ? [null] : [];
       this.policed.moved(tag, at, certainty === "yes" && now.size === 1);
+      const isBack = certainty === "yes" && now.size === 1 && !before.has(null) && bound.length === 0;
+      this.policed.holdRestored(tag, allOf([deleted.held[tag] ?? "no", isBack ? "yes" : "maybe"]));
       this.#setTag(tag, new Set([...values, ...before, ...bound]));
     }
     if (certainty === "maybe") {
@@ -414,6 +417,7 @@ export class RepositoryModel {
       present: this.#present.map(({ present }) => present),
       linked: [...this.#blobs.keys()].map((number) => this.blob(number)),
       tags: this.#tags.map((values) => new Set(values)),
+      held: this.policed.holds,
     };
     // If it did not exist, what was deleted before is still what can be restored.
     const before = isDeleted === "maybe" ? this.#deleted : undefined;
@@ -683,6 +687,7 @@ function eitherOf(one: DeletedState, other: DeletedState): DeletedState {
     present: either(one.present, other.present),
     linked: either(one.linked, other.linked),
     tags: one.tags.map((values, tag) => new Set([...values, ...(other.tags[tag] ?? [])])),
+    held: either(one.held, other.held),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Policy } from "../../../src/policy/document.ts";
 import { isImmutable } from "../../../src/policy/enforcement.ts";
 import { matchesAny } from "../../../src/policy/retention.ts";
 import { parseDuration } from "../../../src/units.ts";
-import type { Certainty } from "./certainty.ts";
+import { anyOf, type Certainty } from "./certainty.ts";
 import { tagCount } from "./program.ts";
 
 /** Where a tag points; `null`: nowhere. */
@@ -84,6 +84,17 @@ export class PolicedTags {
   /** A tag was held, or is not held any more; `maybe`: or not. */
   held(tag: number, isHeld: Certainty): void {
     this.#tag(tag).isHeld = isHeld;
+  }
+
+  /** Which tags are held. */
+  get holds(): Certainty[] {
+    return this.#tags.map(({ isHeld }) => isHeld);
+  }
+
+  /** A tag came back with its repository, and its hold with it if it was held. */
+  holdRestored(tag: number, wasHeld: Certainty): void {
+    const state = this.#tag(tag);
+    state.isHeld = anyOf([state.isHeld, wasHeld]);
   }
 
   /** A run may have been confirmed. */
