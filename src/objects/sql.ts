@@ -21,9 +21,18 @@ export function readRows<T extends Row>(sql: SqlStorage, query: Query, ...bindin
   return sql.exec<T>(query, ...bindings).toArray();
 }
 
-/** The rows of a query, read one by one, before anything else is written. */
-export function eachRow<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): Iterable<T> {
-  return sql.exec<T>(query, ...bindings);
+/**
+ * The rows of a query, read one by one, before anything else is written. A reader that may stop early bounds them by
+ * `LIMIT`, as the rest is read all the same: a statement that stays open keeps all tables from being dropped, and
+ * SQLite's log from being emptied.
+ */
+export function* eachRow<T extends Row>(sql: SqlStorage, query: Query, ...bindings: Binding[]): Iterable<T> {
+  const rows = sql.exec<T>(query, ...bindings);
+  try {
+    yield* rows;
+  } finally {
+    while (rows.next().done !== true);
+  }
 }
 
 /** The first row of a query, if there is one. */

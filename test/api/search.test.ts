@@ -104,9 +104,9 @@ test("what a caller may not see changes no answer", async () => {
 test("repositories below what a pattern matches do not change where a page ends", async () => {
   const before = await registry.must(200, "GET", "/api/v1/search?q=gateway&n=1", { as: developer });
   assert.deepEqual(before.headers.get("Link"), null);
-  const hidden = ["team/inner/api-gateway", "team/inner/gateway"];
+  const hidden = ["team/a/gateway", "team/a/gateway-2", "team/inner/api-gateway", "team/inner/gateway"];
   for (const name of hidden) await registry.as(admin).pushImage(name, "v1");
-  await until("them to be found", async () => (await names({ q: "gateway" })).length === 3);
+  await until("them to be found", async () => (await names({ q: "gateway" })).length === 5);
   for (const [query, found] of [
     ["q=gateway", ["team/api-gateway"]],
     ["q=inner", []],

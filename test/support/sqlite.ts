@@ -54,14 +54,16 @@ export function memoryStorage(): DurableObjectStorage {
 }
 
 function cursorOf(rows: object[], rowsWritten = 0) {
+  const left = rows.values();
   return {
     rowsWritten,
+    next: () => left.next(),
     toArray: () => rows,
     one: () => {
       if (rows.length !== 1) throw new Error(`there are ${rows.length} rows`);
       return rows[0];
     },
-    [Symbol.iterator]: () => rows.values(),
+    [Symbol.iterator]: () => left,
   };
 }
 

@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { DatabaseSync } from "node:sqlite";
 import test from "node:test";
-import { firstRow, hasRow, readRows, type Tx, takeBytes, transaction } from "../../src/objects/sql.ts";
+import {
+  eachRow,
+  firstRow,
+  hasRow,
+  readRows,
+  type Tx,
+  takeBytes,
+  transaction,
+} from "../../src/objects/sql.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const mebibyte = 1024 * 1024;
@@ -70,4 +79,51 @@ test("a statement that writes cannot be run as one that reads", () => {
   const forged: Tx = { sql, write: () => [], writeOne: () => ({}) };
   assert(forged !== undefined && hasRow(sql, `SELECT 1 FROM ${table}`));
   assert.equal(value(), 1);
+});
+
+const three = "SELECT value FROM json_each('[1,2,3]')";
+
+/** Tables whose cursors are as those of an object: nobody can close them, and they end with their last row. */
+function openTables() {
+  const database = new DatabaseSync(":memory:");
+  database.exec("CREATE TABLE dropped (x INTEGER)");
+  const exec = (query: string) => {
+    const rows = database.prepare(query).iterate();
+    return { next: () => rows.next(), [Symbol.iterator]: () => ({ next: () => rows.next() }) };
+  };
+  const sql = { exec } as unknown as SqlStorage;
+  return { sql, drop: () => database.exec("DROP TABLE dropped") };
+}
+
+test("while a statement is open, no table can be dropped", () => {
+  const { sql, drop } = openTables();
+  sql.exec(three).next();
+  assert.throws(drop, /locked/);
+});
+
+test("a reader that stops at the first row leaves no statement open", () => {
+  const { sql, drop } = openTables();
+  for (const row of eachRow(sql, three)) {
+    assert.equal(row.value, 1);
+    break;
+  }
+  drop();
+});
+
+test("a reader that fails at a row leaves no statement open", () => {
+  const { sql, drop } = openTables();
+  const fail = () => {
+    for (const _ of eachRow(sql, three)) throw new Error("no");
+  };
+  assert.throws(fail, /no/);
+  drop();
+});
+
+test("a reader that goes on to the end has all rows", () => {
+  const { sql, drop } = openTables();
+  assert.deepEqual(
+    Array.from(eachRow<{ value: number }>(sql, three), ({ value }) => value),
+    [1, 2, 3],
+  );
+  drop();
 });

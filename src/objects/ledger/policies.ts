@@ -9,7 +9,7 @@ import { type AppliedPolicy, noPolicy, type Policy, policyFor } from "../../poli
 import { isImmutable, placeOf, refusedName, refusedTag } from "../../policy/enforcement.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { parseDuration } from "../../units.ts";
-import { eachRow, firstRow, hasTable, readRows, type Tx } from "../sql.ts";
+import { firstRow, hasTable, readRows, type Tx } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
 /** The job that removes tags (retention.ts). */
@@ -17,6 +17,9 @@ export const retentionJob = "retention";
 
 /** How long jobs go by the policy that was read for them, in milliseconds. */
 const policyKeptMs = 30_000;
+
+/** How many tags are read at a time. */
+const tagsAPage = 1000;
 
 /** The policy of this repository. */
 export class Policies implements Feature {
@@ -209,10 +212,14 @@ export class Policies implements Feature {
   /** Why the repository may not be deleted: it has an immutable tag. Error: `TAG_IMMUTABLE`. */
   refuseEnd(): Failure | undefined {
     if (this.policy.tags?.immutable === undefined) return undefined;
-    const query = "SELECT tag, digest FROM tags ORDER BY tag";
-    for (const { tag, digest } of eachRow<{ tag: Tag; digest: Digest }>(this.#host.sql, query))
-      if (isImmutable(this.policy, tag)) return this.#immutable(tag, digest);
-    return undefined;
+    const query = "SELECT tag, digest FROM tags WHERE tag > ? ORDER BY tag LIMIT ?";
+    for (let last = ""; ; ) {
+      const page = readRows<{ tag: Tag; digest: Digest }>(this.#host.sql, query, last, tagsAPage);
+      const kept = page.find(({ tag }) => isImmutable(this.policy, tag));
+      if (kept !== undefined) return this.#immutable(kept.tag, kept.digest);
+      if (page.length < tagsAPage) return undefined;
+      last = page.at(-1)?.tag ?? "";
+    }
   }
 
   #immutable(tag: Tag, digest: Digest): Failure {

@@ -34,15 +34,16 @@ export function findRepositories(
   const words = wordsOf(query.text);
   const where = all([...matching(words, hasText, seesAll(query)), ...filters(query), visible(query)]);
   const order = orderOf(query.order, words[0]);
-  const found = eachRow<RepositoryRow>(
-    sql,
-    `SELECT name, visibility, description, tags, size AS sizeBytes, pushed_at AS pushedAtMs, pushed_by AS pushedBy,
-       used_day AS usedDay, kinds, platforms, pulls, last_pulled_at AS lastPulledAtMs
-     FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ?`,
-    ...where.values,
-    ...order.values,
-    mostRows(query),
-  );
+  const found = (limit: number) =>
+    eachRow<RepositoryRow>(
+      sql,
+      `SELECT name, visibility, description, tags, size AS sizeBytes, pushed_at AS pushedAtMs, pushed_by AS pushedBy,
+         used_day AS usedDay, kinds, platforms, pulls, last_pulled_at AS lastPulledAtMs
+       FROM repositories WHERE ${where.sql} ORDER BY ${order.sql} LIMIT ?`,
+      ...where.values,
+      ...order.values,
+      limit,
+    );
   const { entries, next } = pageOf(found, query, ({ name, visibility }) => ({ name, visibility }));
   const shown = entries.map(({ kinds, platforms, ...entry }) => {
     return { ...entry, kinds: JSON.parse(kinds), platforms: JSON.parse(platforms) };
@@ -65,13 +66,14 @@ export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery):
     visible(query, "tags.repository"),
     { sql: `tags.${column} >= ? AND tags.${column} < ?`, values: [wanted, `${wanted}\u{10ffff}`] },
   ]);
-  const found = eachRow<FoundTag & { visibility: string }>(
-    sql,
-    `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
-     WHERE ${where.sql} ORDER BY tag, tags.repository LIMIT ?`,
-    ...where.values,
-    mostRows(query),
-  );
+  const found = (limit: number) =>
+    eachRow<FoundTag & { visibility: string }>(
+      sql,
+      `SELECT name AS repository, tag, digest, visibility FROM tags JOIN repositories ON id = tags.repository
+       WHERE ${where.sql} ORDER BY tag, tags.repository LIMIT ?`,
+      ...where.values,
+      limit,
+    );
   const page = pageOf(found, query, ({ repository, visibility }) => ({ name: repository, visibility }));
   return { ...page, entries: page.entries.map(({ visibility: _, ...tag }) => tag) };
 }
@@ -173,36 +175,30 @@ function isReadable(name: RepositoryName, visibility: string, readable: string[]
   return readable.every((patterns) => patterns.some((pattern) => matchesPattern(pattern, name)));
 }
 
-/** How many rows a page needs at most; -1: as many as there are, as some of them may be hidden from the caller. */
-function mostRows({ readable, offset, limit }: SearchQuery): number {
-  return readable.flat().every(isRange) ? offset + limit + 1 : -1;
-}
-
-/** Whether a pattern matches every name in its range. */
-function isRange(pattern: string): boolean {
-  const parent = pattern.replace(/(?:^|\/)\*\*$/, "");
-  return fixedPrefix(parent) === parent;
-}
-
 /**
  * A page of the rows that the caller may see. Only those are counted, so neither the length of a page nor the beginning
- * of the next one says anything about the others.
+ * of the next one says anything about the others. `found`: the first rows, at most `limit` of them, some of which may be
+ * hidden from the caller. If too many are, four times as many are read.
  */
 function pageOf<T>(
-  found: Iterable<T>,
+  found: (limit: number) => Iterable<T>,
   { readable, limit, offset }: SearchQuery,
   facts: (entry: T) => { name: RepositoryName; visibility: string },
 ): SearchPage<T> {
-  const entries: T[] = [];
-  let seen = 0;
-  for (const entry of found) {
-    const { name, visibility } = facts(entry);
-    if (!isReadable(name, visibility, readable)) continue;
-    if (seen++ < offset) continue;
-    if (entries.length === limit) return { entries, next: offset + limit };
-    entries.push(entry);
+  for (let most = offset + limit + 1; ; most *= 4) {
+    const entries: T[] = [];
+    let read = 0;
+    let seen = 0;
+    for (const entry of found(most)) {
+      read++;
+      const { name, visibility } = facts(entry);
+      if (!isReadable(name, visibility, readable)) continue;
+      if (seen++ < offset) continue;
+      if (entries.length === limit) return { entries, next: offset + limit };
+      entries.push(entry);
+    }
+    if (read < most) return { entries, next: undefined };
   }
-  return { entries, next: undefined };
 }
 
 function all(conditions: Condition[]): Condition {
