@@ -188,6 +188,7 @@ export type ReadStep = { repository: number; at: LocationIndex } & (
   | ({ do: "pull tag" } & Omit<TagPull, "repository" | "at">)
   | { do: "pull manifest"; manifest: number }
   | { do: "pull blob"; blob: number }
+  | { do: "leave pull"; blob: number }
   | { do: "ask for blob"; blob: number }
   | { do: "list tags" }
   | { do: "list referrers"; manifest: number }

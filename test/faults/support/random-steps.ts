@@ -137,6 +137,7 @@ export const readStep: fc.Arbitrary<ReadStep> = fc.oneof(
   }),
   fc.record({ do: fc.constant("pull manifest" as const), ...target, manifest }),
   fc.record({ do: fc.constant("pull blob" as const), ...target, blob }),
+  fc.record({ do: fc.constant("leave pull" as const), ...target, blob }),
   fc.record({ do: fc.constant("ask for blob" as const), ...target, blob }),
   fc.record({ do: fc.constant("list tags" as const), ...target }),
   fc.record({ do: fc.constant("list referrers" as const), ...target, manifest }),

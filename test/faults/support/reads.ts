@@ -22,6 +22,8 @@ export async function read(run: Run, step: ReadStep): Promise<void> {
       return pullManifest(run, step.repository, step.manifest, step.at);
     case "pull blob":
       return pullBlob(run, step.repository, step.blob, step.at);
+    case "leave pull":
+      return leavePull(run, step.repository, step.blob, step.at);
     case "ask for blob":
       return askForBlob(run, step.repository, step.blob, step.at);
     case "list tags":
@@ -175,6 +177,23 @@ export async function pullBlob(
         mayBeInReplica(run, repository, { kind: "manifest", digest: manifest.digest }, at, askedAt),
       ));
   run.require(mayBeStale, `${what} is deleted, and is found`);
+}
+
+/** A client that goes away when it has some of a blob: what it has is right, and it costs nobody else anything. */
+async function leavePull(run: Run, repository: number, number: number, at: LocationIndex): Promise<void> {
+  if (run.damage.has(number)) return;
+  const { digest, bytes } = checked(blobs[number], `blob ${number}`);
+  const path = `/v2/${run.name(repository)}/blobs/${digest}`;
+  const { result: reply, faults } = await run.counting(() =>
+    run.clients.send(at, "GET", path, { as: "reader", leaves: true }),
+  );
+  const what = `blob ${number} of repository ${repository}, which a client leaves`;
+  if (reply.status >= 500) return run.requireExcused(reply, faults, what);
+  if (reply.status === 404)
+    return run.require(run.model(repository).blob(number) !== "yes", `${what}, exists`);
+  run.require(reply.status === 200, `${what}, is answered with ${reply.status}`);
+  const begins = Buffer.from(bytes).subarray(0, reply.bytes.byteLength).equals(reply.bytes);
+  run.require(begins, `${what}, has other bytes`);
 }
 
 /** Asks, as a client that pushes does before it uploads; the ledger answers, and keeps the blob for a while. */

@@ -96,6 +96,7 @@ async function runStep(run: Run, step: Step): Promise<void> {
     case "pull tag":
     case "pull manifest":
     case "pull blob":
+    case "leave pull":
     case "ask for blob":
     case "list tags":
     case "list referrers":
