@@ -1,6 +1,6 @@
 /** Random programs. */
 import fc from "fast-check";
-import type { ManifestPlan, Program, Step } from "./program.ts";
+import { type ManifestPlan, mostBehindSeconds, type Program, type Step } from "./program.ts";
 import { damagedBlob, damagedRow, damageStep } from "./random-damage.ts";
 import {
   cancelledClosing,
@@ -8,6 +8,7 @@ import {
   delayedCall,
   lateAnswer,
   lateLink,
+  ledgerClocks,
   letGoStep,
   oldAnswer,
   orphanedLink,
@@ -95,6 +96,7 @@ const kinds: Record<FaultKind, Weighted[]> = {
     { weight: 1, arbitrary: repeatedCall },
     { weight: 2, arbitrary: cancelledClosing },
     { weight: 1, arbitrary: slowMount },
+    { weight: 1, arbitrary: alone(ledgerClocks) },
   ],
   policies: [
     { weight: 2, arbitrary: alone(policyStep) },
@@ -134,8 +136,7 @@ export function programs(maxSteps: number, only: readonly FaultKind[] = faultKin
       graceSeconds: fc.constantFrom(60, 300),
       deleteDelaySeconds: fc.constantFrom(0, 30, 3600),
       scrubsItself: fc.constantFrom(false, false, false, true),
-      // More than a lease leaves for it.
-      ledgersBehindSeconds: fc.constantFrom(0, 0, 30),
+      ledgersBehindSeconds: fc.constantFrom(0, 0, mostBehindSeconds),
       isOneMachine: fc.constantFrom(false, false, true),
     }),
     manifests: fc.array(manifestPlan, { minLength: manifestCount, maxLength: manifestCount }),

@@ -56,6 +56,7 @@ export type Expected = readonly number[];
 /** One repository. */
 export class RepositoryModel {
   readonly #graceMs: number;
+  readonly #driftMs: number;
   readonly #manifests: ManifestContent[];
   /** How many collections that do not wait for the grace are under way, and when the last ended. */
   #endings = 0;
@@ -74,10 +75,15 @@ export class RepositoryModel {
   /** What retention certainly removed tags from, and nobody has restored since. */
   readonly #expiredFrom = new Map<number, number>();
 
-  /** `policies`: which may hold. */
-  constructor(manifests: ManifestContent[], graceMs: number, policies: () => Policy[]) {
+  /** `driftMs`: how far the ledger's clock may jump. `policies`: which may hold. */
+  constructor(
+    manifests: ManifestContent[],
+    { graceMs, driftMs }: { graceMs: number; driftMs: number },
+    policies: () => Policy[],
+  ) {
     this.#graceMs = graceMs;
-    this.policed = new PolicedTags(policies);
+    this.#driftMs = driftMs;
+    this.policed = new PolicedTags(policies, driftMs);
     this.#manifests = manifests;
     this.#present = manifests.map(() => ({ present: "no", goneAt: 0, reachedAt: 0 }));
     this.#blobs = blobs.map((_: Content) => ({
@@ -319,8 +325,9 @@ export class RepositoryModel {
   isRestorable(sentAt: number): Certainty {
     if (this.#deleted === undefined) return "no";
     const { isDeleted, after, before } = this.#deleted;
-    if (sentAt - before > this.#graceMs + slackMs) return "no";
-    const mayBeOver = Date.now() - after > this.#graceMs - slackMs || this.graceMayHaveEndedSince(after);
+    const unsureMs = slackMs + this.#driftMs;
+    if (sentAt - before > this.#graceMs + unsureMs) return "no";
+    const mayBeOver = Date.now() - after > this.#graceMs - unsureMs || this.graceMayHaveEndedSince(after);
     return mayBeOver ? "maybe" : isDeleted;
   }
 
@@ -474,7 +481,7 @@ export class RepositoryModel {
     for (const [number, state] of this.#present.entries()) {
       if (state.present === "yes" && this.#isReached(number)) state.reachedAt = now;
       if (state.present === "no" || !removesUntagged) continue;
-      if (now < state.reachedAt + Math.max(keptMs, this.#graceMs)) continue;
+      if (now < state.reachedAt + Math.max(keptMs, this.#graceMs) - this.#driftMs) continue;
       if (state.present === "yes") this.#keepReferences(number, state.reachedAt);
       state.present = "maybe";
       state.goneAt = now;
@@ -523,7 +530,7 @@ export class RepositoryModel {
     if (present === "yes") return { certainty: "yes", tags: [] };
     const { kind, references } = this.#content(manifest);
     const states = references.map((each) => (kind === "image" ? this.blob(each) : this.manifest(each)));
-    const isKept = deleted !== undefined && Date.now() < deleted.at + this.#graceMs - slackMs;
+    const isKept = deleted !== undefined && Date.now() < deleted.at + this.#graceMs - slackMs - this.#driftMs;
     if (!isKept || this.graceMayHaveEndedSince(deleted.at) || allOf(states) !== "yes" || present !== "no")
       return { certainty: "maybe", tags: [] };
     const tags = deleted.tags.filter(
@@ -573,7 +580,9 @@ export class RepositoryModel {
     state.leasedUntil = Math.max(state.leasedUntil, at + leaseMs);
     // The manifest of somebody else may have used it up while the answer was under way.
     const isUsed = state.usedAt >= at;
-    const promisedUntil = isUsed ? state.leasedUntil : at + Math.min(promiseMs, this.#graceMs);
+    const promisedUntil = isUsed
+      ? state.leasedUntil
+      : at + Math.min(promiseMs, this.#graceMs) - this.#driftMs;
     state.promisedUntil = Math.max(state.promisedUntil, promisedUntil);
     state.keptUntil = Math.max(state.keptUntil, state.promisedUntil);
     this.#keep(state, at, this.#graceMs);
@@ -582,7 +591,7 @@ export class RepositoryModel {
   /** Keeps a blob for a time from what was asked for then, unless a collection that does not wait may have come since. */
   #keep(state: BlobState, at: number, milliseconds: number): void {
     if (this.#endings > 0 || at <= this.#graceEndedAt) return;
-    state.keptUntil = Math.max(state.keptUntil, at + milliseconds);
+    state.keptUntil = Math.max(state.keptUntil, at + milliseconds - this.#driftMs);
   }
 
   #endGrace(): void {

@@ -31,12 +31,15 @@ const nameOf = (tag: number): string => `tag-${tag}`;
 /** The tags of one repository. */
 export class PolicedTags {
   readonly #possible: () => Policy[];
+  readonly #driftMs: number;
   readonly #tags: PolicedTag[];
   /** Whether somebody may have confirmed a run since the repository was founded: nothing is removed before. */
   #isConfirmed = false;
 
-  constructor(possible: () => Policy[]) {
+  /** `driftMs`: how far the ledger's clock may jump. */
+  constructor(possible: () => Policy[], driftMs: number) {
     this.#possible = possible;
+    this.#driftMs = driftMs;
     this.#tags = Array.from({ length: tagCount }, () => ({
       after: 0,
       before: 0,
@@ -153,10 +156,13 @@ export class PolicedTags {
     return !keep.some(({ tags, pushedWithin, newest }) => {
       if (!matchesAny(tags, nameOf(tag))) return false;
       const { after, before } = this.#tag(tag);
-      if (pushedWithin !== undefined) return Date.now() < after + (parseDuration(pushedWithin) ?? 0);
+      if (pushedWithin !== undefined)
+        return Date.now() < after + (parseDuration(pushedWithin) ?? 0) - this.#driftMs;
       const rivals = existing.filter((each) => each !== tag && matchesAny(tags, nameOf(each)));
       // The order of tags that were moved at nearly the same time nobody knows.
-      const newer = rivals.filter((each) => this.#tag(each).before >= Math.min(after, before));
+      const newer = rivals.filter(
+        (each) => this.#tag(each).before >= Math.min(after, before) - this.#driftMs,
+      );
       return newest === undefined || newer.length < newest;
     });
   }
@@ -167,7 +173,7 @@ export class PolicedTags {
       if (!matchesAny(tags, nameOf(tag))) return false;
       if (pushedWithin !== undefined) return false;
       const rivals = existing.filter((each) => each !== tag && matchesAny(tags, nameOf(each)));
-      const newer = rivals.filter((each) => this.#tag(each).after > this.#tag(tag).before);
+      const newer = rivals.filter((each) => this.#tag(each).after > this.#tag(tag).before + this.#driftMs);
       return newest === undefined || newer.length < newest;
     });
   }

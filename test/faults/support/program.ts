@@ -213,6 +213,7 @@ export type PlatformStep =
   | { do: "evict"; of: ObjectGroup }
   | { do: "restart location"; at: LocationIndex }
   | { do: "set lag"; at: LocationIndex; seconds: number }
+  | { do: "set ledger clocks"; behindSeconds: number }
   | { do: "damage blob"; blob: number; how: BlobDamage }
   | { do: "damage row"; repository: number; manifest: number; how: RowDamage }
   | { do: "fault"; fault: Fault }
@@ -254,7 +255,7 @@ export type Program = {
     deleteDelaySeconds: number;
     /** Hourly. */
     scrubsItself: boolean;
-    /** How much the clocks of ledgers are behind all others. */
+    /** How much the clocks of ledgers are behind all others, at first. */
     ledgersBehindSeconds: number;
     /** Without KV, and with sessions that share objects, as on one machine. */
     isOneMachine: boolean;
@@ -265,6 +266,9 @@ export type Program = {
 
 /** What a run came to. `violation` says which promise was broken; `trace` what happened until then. */
 export type Verdict = { violation?: string; trace: string[]; requests: number; faults: number };
+
+/** The most that the clocks of ledgers are behind: more than a lease leaves for it. */
+export const mostBehindSeconds = 30;
 
 export const repositoryCount = 2;
 export const tagCount = 3;

@@ -1,6 +1,14 @@
 /** Random sequences of steps in which calls are under way for long, or come twice, while others overtake them. */
 import fc from "fast-check";
-import { type DelayedCall, delayedCalls, type FaultEffect, type Step, type WriteStep } from "./program.ts";
+import {
+  type DelayedCall,
+  delayedCalls,
+  type FaultEffect,
+  mostBehindSeconds,
+  type PlatformStep,
+  type Step,
+  type WriteStep,
+} from "./program.ts";
 import { at, blob, leaveUploadStep, manifest, pushImageStep, way, written } from "./random-steps.ts";
 
 const runAlarms: Step = { do: "run alarms", of: "all", how: "due" };
@@ -228,6 +236,12 @@ export const cancelledClosing: fc.Arbitrary<Step[]> = fc
     ...after,
     { do: "let go", of: "all" },
   ]);
+
+/** The clocks of ledgers jump, back or ahead. */
+export const ledgerClocks: fc.Arbitrary<PlatformStep> = fc.record({
+  do: fc.constant("set ledger clocks" as const),
+  behindSeconds: fc.constantFrom(0, 10, mostBehindSeconds),
+});
 
 /** A mount, or a push of what is there, whose shard asks or is told late. */
 export const slowMount: fc.Arbitrary<Step[]> = fc

@@ -5,7 +5,13 @@ import { Clients, type Reply } from "./location.ts";
 import { cacheName } from "./memory-upstream.ts";
 import { checked, RepositoryModel } from "./model.ts";
 import { PolicyTimeline } from "./policy-documents.ts";
-import { type FaultTarget, type LocationIndex, type Program, repositoryCount } from "./program.ts";
+import {
+  type FaultTarget,
+  type LocationIndex,
+  mostBehindSeconds,
+  type Program,
+  repositoryCount,
+} from "./program.ts";
 import type { World } from "./world.ts";
 
 /** A promise of the registry was broken. */
@@ -50,10 +56,15 @@ export class Run {
       ofCatalog: fired.some((target) => target.startsWith("CATALOG")),
     }));
     const graceMs = program.settings.graceSeconds * 1000;
+    const driftMs = program.steps.some((step) => step.do === "set ledger clocks")
+      ? mostBehindSeconds * 1000
+      : 0;
     this.#models = Array.from(
       { length: repositoryCount },
       (_, number) =>
-        new RepositoryModel(this.manifests, graceMs, () => this.policies.possible(number, this.name(number))),
+        new RepositoryModel(this.manifests, { graceMs, driftMs }, () =>
+          this.policies.possible(number, this.name(number)),
+        ),
     );
     const names = this.repositories.map((number) => this.name(number));
     this.clients = new Clients(world, [...names, cacheName], waitUntil);

@@ -125,6 +125,9 @@ async function change(run: Run, step: PlatformStep): Promise<void> {
       return run.restart(step.at);
     case "set lag":
       return kv.setLag(step.at, step.seconds * 1000);
+    case "set ledger clocks":
+      run.world.ledgersBehindSeconds = step.behindSeconds;
+      return;
     case "damage blob":
       // What nobody has verified and adopted yet is nobody's loss.
       if (!run.isUnanswered && !run.isCacheUsed) run.damage.damageBlob(run, step.blob, step.how);

@@ -41,7 +41,8 @@ export class World {
   /** The bindings as the objects have them. */
   readonly objectEnv: Env;
   /** What ledgers go by: clocks differ. */
-  readonly ledgerClock: Clock;
+  readonly ledgerClock: Clock = { now: () => virtualNow - this.ledgersBehindSeconds * 1000 };
+  ledgersBehindSeconds: number;
   readonly #locations: [Env, Env];
   readonly #bindings: Omit<Env, "MANIFESTS">;
   readonly #hasReplica: boolean;
@@ -49,7 +50,7 @@ export class World {
   constructor(env: Env, { settings, manifests }: Program) {
     this.manifests = makeManifests(manifests);
     this.upstream = new MemoryUpstream(this.manifests, (line) => this.trace.push(line));
-    this.ledgerClock = { now: () => virtualNow - settings.ledgersBehindSeconds * 1000 };
+    this.ledgersBehindSeconds = settings.ledgersBehindSeconds;
     this.objects = new WorldObjects(this.faults, `world-${++worldCount}`, env);
     // Two shards: digests meet in them, and their batches, as in a registry with many.
     const machine: Machine = { blobShards: 2, uploadPools: settings.isOneMachine ? 2 : 0, nameIndexes: 2 };

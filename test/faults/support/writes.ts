@@ -152,11 +152,14 @@ function isForgiven(run: Run, step: WriteStep, { status }: Reply, course: Course
   return isDeleted || mayBytesBeGone(run, step, begunAt);
 }
 
-/** Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted. */
+/**
+ * Bytes that were lent and not linked are given up, and go after a while; so do those that nobody adopted. What was linked,
+ * and its client has yet to hear of, is collected when its grace is over.
+ */
 function mayBytesBeGone(run: Run, { repository }: { repository: number }, pushedAt: number): boolean {
-  const { deleteDelaySeconds } = run.settings;
+  const { deleteDelaySeconds, graceSeconds } = run.settings;
   const delayMs = run.model(repository).graceMayHaveEndedSince(pushedAt) ? 0 : deleteDelaySeconds * 1000;
-  return Date.now() - pushedAt >= Math.min(leaseMs + delayMs, uploadTtlMs);
+  return Date.now() - pushedAt >= Math.min(leaseMs + delayMs, uploadTtlMs, graceSeconds * 1000);
 }
 
 /** Whether there is what a write mounts, in the repository that it names, or in any. */
