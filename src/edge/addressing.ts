@@ -10,6 +10,9 @@ import type { Settings } from "../settings/settings.ts";
 import { forwardedHosts } from "./auth/authorise.ts";
 import type { Context } from "./context.ts";
 
+/** What a request is about. `namespace`: the value of `?ns=`, if that named an upstream. */
+export type Found = { addressed: Addressed; namespace?: string };
+
 /**
  * The repository that a request to `/v2` is about.
  *
@@ -20,17 +23,17 @@ import type { Context } from "./context.ts";
 export function addressOf(
   { registry: { settings }, request, url }: Pick<Context, "registry" | "request" | "url">,
   name: string,
-): Result<{ addressed: Addressed }> {
+): Result<Found> {
   const repository = parseRepositoryName(name);
   if (repository === undefined) return failure("NAME_INVALID", { name });
   if (settings.upstreams.length === 0) return { ok: true, addressed: { repository } };
   const namespace = url.searchParams.get("ns");
-  const addressed =
-    namespace === null || isOwnName(settings, url, request.headers, namespace)
-      ? addressByName(settings.upstreams, repository)
-      : addressByAlias(settings.upstreams, namespace, repository);
-  if (addressed !== undefined) return { ok: true, addressed };
-  if (namespace === null) return failure("NAME_INVALID", { name });
+  if (namespace === null || isOwnName(settings, url, request.headers, namespace)) {
+    const addressed = addressByName(settings.upstreams, repository);
+    return addressed === undefined ? failure("NAME_INVALID", { name }) : { ok: true, addressed };
+  }
+  const addressed = addressByAlias(settings.upstreams, namespace, repository);
+  if (addressed !== undefined) return { ok: true, addressed, namespace };
   const isRead = request.method === "GET" || request.method === "HEAD";
   return failure(isRead ? "UPSTREAM_UNKNOWN" : "UPSTREAM_READ_ONLY", { ns: namespace.slice(0, 255) });
 }

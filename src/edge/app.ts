@@ -67,14 +67,20 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
   // so other connections waited for seconds and were closed as idle. Waiting here lets workerd poll. Its clock advances
   // only after I/O: a request that was answered from memory took no time, does not starve others, and need not wait.
   if (performance.now() > startedAt) await scheduler.wait(0);
+  const announcedLength = parseContentLength(request.headers.get("Content-Length"));
   const isApi = url?.pathname.startsWith("/api/") === true;
   const failed = isRefusal(answer) ? answer : undefined;
   // When an answer ends, the runtime stops reading the request and resets the connection of a client that is still
-  // sending. Such a client might never see why it was refused.
-  if (failed !== undefined && request.body !== null && !request.body.locked)
-    keepOpenUntil.push(drain(request.body));
+  // sending. Such a client might never see its answer: why it was refused, or what it got for a body that nobody wants.
+  const hasBody = request.body !== null && !request.body.locked && announcedLength !== 0;
+  if (hasBody && (failed !== undefined || !request.bodyUsed)) keepOpenUntil.push(drain(request.body));
   const format = isApi ? "problem" : "oci";
-  const { response, digest, bytesOut } = send(answer, { format, method, requestId, keepOpenUntil });
+  const { response, digest, bytesOut, staysOpen } = send(answer, {
+    format,
+    method,
+    requestId,
+    keepOpenUntil,
+  });
   const record: RequestRecord = {
     requestId,
     method,
@@ -85,7 +91,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     status: response.status,
     error: failed?.error,
     reference: params.reference ?? params.digest ?? digest,
-    bytesIn: bytesIn ?? parseContentLength(request.headers.get("Content-Length")) ?? 0,
+    bytesIn: bytesIn ?? announcedLength ?? 0,
     bytesOut,
     milliseconds: performance.now() - startedAt,
   };
@@ -98,6 +104,7 @@ export async function handle(request: Request, env: Env, waitUntil: WaitUntil): 
     if (registry.space !== undefined) tellStorage(registry, waitUntil);
     tellReserved(registry, waitUntil);
   }
+  if (!staysOpen) await Promise.allSettled(keepOpenUntil);
   return response;
 }
 

@@ -10,6 +10,7 @@ import { apiRoot } from "../contract/operation.ts";
 import { errorCatalogue, failure, isAbsence } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import type { Addressed } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import { addressOf } from "./addressing.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
@@ -25,7 +26,7 @@ import {
 } from "./auth/authorise.ts";
 import { managementChallenge, managementRefusal } from "./auth/management.ts";
 import { accessBySession, isNoJsonChange } from "./auth/session.ts";
-import type { Access, Answer, Context, Refusal, RepositoryContext } from "./context.ts";
+import type { Access, Answer, Context, HeaderMap, Refusal, RepositoryContext } from "./context.ts";
 import { isRefusal } from "./respond.ts";
 import type { ManagementRoute, RepositoryEndpoint, RepositoryRoute, Route } from "./route.ts";
 import { routes } from "./routes.ts";
@@ -101,7 +102,20 @@ async function sessionOf(received: Unauthenticated, route: Route): Promise<Acces
 async function answerForRepository(context: Context, route: RepositoryRoute): Promise<Answer> {
   const found = addressOf(context, context.params.name ?? "");
   if (!found.ok) return found;
-  const { repository, cached } = found.addressed;
+  const answer = await answerAt(context, route, found.addressed);
+  // distribution-spec: Registry Proxying.
+  return found.namespace === undefined ? answer : withHeaders(answer, { "OCI-Namespace": found.namespace });
+}
+
+function withHeaders(answer: Answer, headers: HeaderMap): Answer {
+  return { ...answer, headers: { ...answer.headers, ...headers } };
+}
+
+async function answerAt(
+  context: Context,
+  route: RepositoryRoute,
+  { repository, cached }: Addressed,
+): Promise<Answer> {
   // The log has the canonical name, too.
   context.params.name = repository;
   const endpoint = methodOf(route.methods, context.request.method);

@@ -24,7 +24,7 @@ export function jsonReply(value: unknown, headers: HeaderMap = {}): Reply {
   };
 }
 
-/** The request that is answered. The response stays open until the promises in `keepOpenUntil` have settled. */
+/** The request that is answered. The response is not to end before the promises in `keepOpenUntil` have settled. */
 export type Asked = {
   format: ErrorFormat;
   method: string;
@@ -32,8 +32,16 @@ export type Asked = {
   keepOpenUntil: Promise<unknown>[];
 };
 
-/** A response with what the log needs of it. Reading that from a `Response` takes longer than making one. */
-export type Sent = { response: Response; digest: string | undefined; bytesOut: number };
+/**
+ * A response with what the log needs of it. Reading that from a `Response` takes longer than making one. `staysOpen`: it
+ * may be returned at once, as it ends late enough by itself.
+ */
+export type Sent = {
+  response: Response;
+  digest: string | undefined;
+  bytesOut: number;
+  staysOpen: boolean;
+};
 
 /** Makes the response for an answer. */
 export function respond(answer: Answer, { format, method, requestId, keepOpenUntil }: Asked): Sent {
@@ -48,13 +56,17 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
   if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
   const digest = headers["Docker-Content-Digest"];
+  const isAwaited = keepOpenUntil.length > 0;
   if (method === "HEAD" || body === undefined) {
-    return { response: new Response(null, { status, headers }), digest, bytesOut: 0 };
+    const response = new Response(null, { status, headers });
+    return { response, digest, bytesOut: 0, staysOpen: !isAwaited };
   }
-  const sent = body instanceof Uint8Array && keepOpenUntil.length > 0 ? holdOpen(body, keepOpenUntil) : body;
+  const isHeldOpen = isAwaited && body instanceof Uint8Array;
+  const sent = isHeldOpen ? holdOpen(body, keepOpenUntil) : body;
   const init: ResponseInit =
     reply.isEncoded === true ? { status, headers, encodeBody: "manual" } : { status, headers };
-  return { response: new Response(sent, init), digest, bytesOut: length };
+  const staysOpen = isHeldOpen || !isAwaited;
+  return { response: new Response(sent, init), digest, bytesOut: length, staysOpen };
 }
 
 /** A body that is sent at once, and ends only when the promises have settled. */

@@ -104,7 +104,8 @@ export function receiveWrite(request: Request): UploadWrite {
 /** The object's side of {@link sendWrite}: answers with the result, and how many bytes were received. */
 export function answerWrite(request: Request, result: Result<UploadStatus>, receivedBytes: number): Response {
   const headers = { [resultHeader]: JSON.stringify(result), [receivedHeader]: String(receivedBytes) };
-  if (result.ok || request.body === null) return new Response(null, { headers });
+  // What was received was received to its end. A request that is repeated may send what is there already.
+  if (request.body === null || (result.ok && receivedBytes > 0)) return new Response(null, { headers });
   const { readable, writable } = new IdentityTransformStream();
   void drain(request.body).then(() => writable.close().catch(() => {}));
   return new Response(readable, { headers });

@@ -162,6 +162,22 @@ describe("ns:", () => {
     }
   });
 
+  test("an answer says which namespace it is of, and a refused one too", async () => {
+    const asked: [number, string, string, string | null][] = [
+      [200, "GET", "library/alpine/manifests/v1?ns=docker.io", "docker.io"],
+      [200, "HEAD", `library/alpine/blobs/${digest}?ns=Docker.IO`, "Docker.IO"],
+      [404, "GET", "library/alpine/manifests/none?ns=docker.io", "docker.io"],
+      [405, "POST", "library/alpine/blobs/uploads/?ns=docker.io", "docker.io"],
+      [404, "GET", "library/alpine/manifests/v1?ns=ghcr.io", null],
+      [200, "GET", `hub/library/alpine/manifests/v1?ns=${new URL(registry.url).host}`, null],
+      [200, "GET", "hub/library/alpine/manifests/v1", null],
+    ];
+    for (const [status, method, path, namespace] of asked) {
+      const answer = await registry.must(status, method, `/v2/${path}`, { as: admin });
+      assert.equal(answer.headers.get("OCI-Namespace"), namespace, path);
+    }
+  });
+
   test("a path of the upstream may say it again", async () => {
     await registry.must(200, "GET", "/v2/hub/library/alpine/manifests/v1?ns=docker.io", { as: puller });
   });

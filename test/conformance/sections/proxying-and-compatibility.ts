@@ -12,7 +12,8 @@ export const proxying: Section = {
       id: "proxy",
       quote:
         "A registry MAY operate as a proxy to another registry to delegate functionality or implement additional functionality.",
-      choice: "It does not: what is not here is 404, whatever source host is named.",
+      choice:
+        "Only where `UPSTREAMS` is set ([caching](caching.md)). Otherwise what is not here is 404, whatever source host is named.",
       check: async ({ registry }) => {
         await registry.must(404, "GET", "/v2/library/alpine/manifests/latest?ns=docker.io");
       },
@@ -21,7 +22,8 @@ export const proxying: Section = {
       id: "ns-parameter",
       quote:
         "A proxy registry MAY use the `ns` query parameter to resolve an upstream registry host. A registry MAY choose to ignore the `ns` query parameter.",
-      choice: "Ignored.",
+      choice:
+        "Ignored, but where `UPSTREAMS` is set: there it names an upstream, or this registry, and anything else is 404.",
       check: async ({ registry, image }) => {
         const pulled = await registry.must(200, "GET", `/v2/${library}/manifests/latest?ns=docker.io`);
         assert.deepEqual(pulled.bytes, image.manifest);
@@ -32,7 +34,8 @@ export const proxying: Section = {
       id: "oci-namespace",
       quote:
         "A registry that uses the `ns` query parameter to scope the request SHOULD return the `ns` query parameter value in the `OCI-Namespace` header.",
-      choice: "As it is ignored, there is no such header.",
+      choice:
+        "The header is in all answers of an upstream that was named so. Where `ns` is ignored, there is none.",
       check: async ({ registry }) => {
         const pulled = await registry.must(200, "GET", `/v2/${library}/manifests/latest?ns=docker.io`);
         assert.equal(pulled.headers.get("OCI-Namespace"), null);
