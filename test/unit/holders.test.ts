@@ -79,6 +79,23 @@ for (const [what, answer] of Object.entries({ "has none of the digests": [], "ha
   });
 }
 
+test("a holder whose lease ends just when holders are asked has not reported that it may have left", () => {
+  const { shard, clock } = memoryShard(async () => []);
+  const { leaseMs } = shard.settings;
+  const slotMs = 60 * leaseMs;
+  clock.nowMs = Math.ceil(clock.nowMs / slotMs) * slotMs - leaseMs;
+  const blob = { digest, key: "blobs/1", sizeBytes: 1 };
+  shard.transaction((tx) => {
+    shard.store.setBlob(tx, blob);
+    grantLease(tx, shard, blob, repository);
+  });
+  const found = shard.store.holdersFrom(digest, "", 1, clock.nowMs);
+  assert.deepEqual(
+    Array.from(found, (row) => ({ ...row })),
+    [{ repository, mayHaveLeft: 0 }],
+  );
+});
+
 test("a hold after one that was dropped has a higher number, though the clock went back", () => {
   const shard = lentShard(async () => ({ voided: [] }));
   const { store } = shard;

@@ -20,11 +20,12 @@ import type { ShardStore } from "./store.ts";
 
 /**
  * When to ask a holder whose lease ends at a time. Nearly all have linked by then, and those that did not can wait. So
- * all leases that end within sixty times the length of one are asked about together, by one alarm.
+ * all leases that end within sixty times the length of one are asked about together, by one alarm. It is always later than
+ * the end of the lease: a holder that reports that it may have left is asked exactly then.
  */
 export function askTime({ settings }: ShardParts, leasedUntil: number): number {
   const slotMs = 60 * settings.leaseMs;
-  return Math.ceil(leasedUntil / slotMs) * slotMs;
+  return Math.floor(leasedUntil / slotMs + 1) * slotMs;
 }
 
 /**
