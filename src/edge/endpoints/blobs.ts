@@ -102,6 +102,5 @@ export async function removeBlob(context: RepositoryContext): Promise<Answer> {
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context));
-  if (deleted.ok) return { status: 202, headers: { "Docker-Content-Digest": digest } };
-  return { ...deleted, ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}) };
+  return deleted.ok ? { status: 202, headers: { "Docker-Content-Digest": digest } } : deleted;
 }
