@@ -101,7 +101,7 @@ export class RemoteRepository {
     return {
       digest: parseDigest(response.headers.get("Docker-Content-Digest") ?? ""),
       mediaType: mediaTypeOfHeader(response.headers.get("Content-Type")) ?? imageManifestType,
-      size: parseContentLength(response.headers.get("Content-Length")),
+      size: lengthOf(response),
     };
   }
 
@@ -169,10 +169,7 @@ export class RemoteRepository {
         `${subject}: the registry answers with another range than was asked for`,
       );
     }
-    // What was compressed although it was not to be is decoded by the runtime: the length is that of other bytes.
-    const isEncoded = (response.headers.get("Content-Encoding") ?? "identity") !== "identity";
-    const size = isEncoded ? undefined : parseContentLength(response.headers.get("Content-Length"));
-    return { body: response.body ?? new Blob([]).stream(), size };
+    return { body: response.body ?? new Blob([]).stream(), size: lengthOf(response) };
   }
 
   /** The size of a blob, or -1 where the registry does not say; `undefined` where the repository does not have it. */
@@ -181,7 +178,7 @@ export class RemoteRepository {
     const response = await this.#send(`blobs/${digest}`, [200, 404], `blob ${digest}`, more);
     if (response.status === 404) return await nothing(response);
     await discard(response);
-    return parseContentLength(response.headers.get("Content-Length")) ?? -1;
+    return lengthOf(response) ?? -1;
   }
 
   /**
@@ -293,6 +290,15 @@ function rangeHeader({ offset, length }: BlobRange): string {
 
 function startsAt({ headers }: Response, offset: number): boolean {
   return headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) ?? false;
+}
+
+/**
+ * The length of the content, if the answer says it. What was compressed although it was not to be is decoded by the
+ * runtime: its length is that of other bytes.
+ */
+function lengthOf({ headers }: Response): number | undefined {
+  const isEncoded = (headers.get("Content-Encoding") ?? "identity").toLowerCase() !== "identity";
+  return isEncoded ? undefined : parseContentLength(headers.get("Content-Length"));
 }
 
 async function nothing(response: Response): Promise<undefined> {

@@ -1,5 +1,7 @@
 /** When a request is tried again, and how long to wait before. */
 
+import { hour, second } from "../units.ts";
+
 /** Time and randomness for a client; tests pass their own. Times are milliseconds. */
 export type Timing = {
   now(): number;
@@ -59,11 +61,18 @@ export function pauseAfter(
   return Math.max(askedMs, longest * (0.5 + random() / 2));
 }
 
-/** The pause in a `Retry-After`, in milliseconds; `undefined` if there is none. Source: RFC 9110, section 10.2.3. */
+/** What a `Retry-After` counts for at most, in milliseconds: a cache tells it to its own clients. */
+const longestRetryAfterMs = hour;
+
+/**
+ * The pause in a `Retry-After`, in milliseconds, at most an hour; `undefined` if there is none. Source: RFC 9110, section
+ * 10.2.3.
+ */
 export function retryAfterMs({ headers }: Pick<Response, "headers">): number | undefined {
   const text = headers.get("Retry-After")?.trim() ?? "";
-  if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
   // By the clock of the server that named the time.
-  const wait = Date.parse(text) - Date.parse(headers.get("Date") ?? "");
-  return Number.isFinite(wait) ? Math.max(0, wait) : undefined;
+  const wait = /^\d+$/.test(text)
+    ? Number(text) * second
+    : Date.parse(text) - Date.parse(headers.get("Date") ?? "");
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), longestRetryAfterMs);
 }

@@ -42,6 +42,27 @@ export async function dispatch(
   route: Route | undefined,
   onAccess: (access: Access) => void,
 ): Promise<Answer> {
+  const answer = await answerRoute(unauthenticated, route, onAccess);
+  const isUnsupported = isRefusal(answer) && errorCatalogue[answer.error].status === 405;
+  if (!isUnsupported || route === undefined) return answer;
+  return withHeaders(answer, { Allow: otherMethods(route.methods, unauthenticated.request.method) });
+}
+
+/**
+ * The methods of a route but for the one that was refused (RFC 9110, 15.5.6). Where that leaves none, as for uploads to
+ * what can only be read, those of reading: the runtime sends no header without a value.
+ */
+function otherMethods(methods: object, refused: string): string {
+  const others = Object.keys(methods).filter((name) => name !== refused);
+  const named = others.flatMap((name) => (name === "GET" ? ["GET", "HEAD"] : [name]));
+  return named.join(", ") || "GET, HEAD";
+}
+
+async function answerRoute(
+  unauthenticated: Unauthenticated,
+  route: Route | undefined,
+  onAccess: (access: Access) => void,
+): Promise<Answer> {
   const { registry, request, url, address } = unauthenticated;
   const refusal = refusalByOrigin({
     settings: registry.settings,
@@ -119,7 +140,7 @@ async function answerAt(
   // The log has the canonical name, too.
   context.params.name = repository;
   const endpoint = methodOf(route.methods, context.request.method);
-  if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
+  if (endpoint === undefined) return methodUnsupported(context);
   const { access, request } = context;
   const isContent = route.isContent === true;
   const isExistenceCheckByPusher =
@@ -155,7 +176,7 @@ async function answerAt(
 async function refusePush({ ledger }: Registry, repository: RepositoryName): Promise<Refusal> {
   const info = await ledger(repository).info();
   if (info !== undefined && info.kind !== "cache") return failure("UPSTREAM_RESERVED", { repository });
-  return { ...failure("UPSTREAM_READ_ONLY", { repository }), headers: { Allow: "GET, HEAD, DELETE" } };
+  return failure("UPSTREAM_READ_ONLY", { repository });
 }
 
 /**
@@ -186,7 +207,7 @@ function hasFailed(answer: Answer): boolean {
 
 async function answerManagement(context: Context, route: ManagementRoute): Promise<Answer> {
   const endpoint = methodOf(route.methods, context.request.method);
-  if (endpoint === undefined) return methodUnsupported(route.methods, context.request.method);
+  if (endpoint === undefined) return methodUnsupported(context);
   if (isNoJsonChange(context.access, context.request)) {
     return failure("REQUEST_INVALID", "the Content-Type must be application/json");
   }
@@ -198,15 +219,12 @@ function answerPlainly<C extends Pick<Context, "request">>(
   context: C,
   methods: Partial<Record<string, (context: C) => Promise<Answer>>>,
 ): Promise<Answer> | Answer {
-  const { method } = context.request;
-  const endpoint = methodOf(methods, method);
-  return endpoint === undefined ? methodUnsupported(methods, method) : endpoint(context);
+  const endpoint = methodOf(methods, context.request.method);
+  return endpoint === undefined ? methodUnsupported(context) : endpoint(context);
 }
 
-function methodUnsupported(methods: object, method: string): Answer {
-  const names = Object.keys(methods);
-  const allowed = names.includes("GET") ? ["GET", "HEAD", ...names.filter((name) => name !== "GET")] : names;
-  return { ...failure("METHOD_UNSUPPORTED", { method }), headers: { Allow: allowed.join(", ") } };
+function methodUnsupported({ request: { method } }: Pick<Context, "request">): Refusal {
+  return failure("METHOD_UNSUPPORTED", { method });
 }
 
 /** The route that a path matched, if any, and the parameters of its pattern, percent-decoded. */

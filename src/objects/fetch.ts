@@ -72,13 +72,15 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async statBlob(question: BlobQuestion): Promise<Result<{ sizeBytes: number }>> {
-    const { name, digest } = question;
+    const { name, digest, repository } = question;
     const asked = await askUpstream(this.#host, question, `${name}@${digest}`, "blob", (remote) =>
       remote.statBlob(digest),
     );
     this.#report();
     if (!asked.ok) return failureOf(asked, question, failure("BLOB_UNKNOWN", { digest }));
     if (asked.value >= 0) return { ok: true, sizeBytes: asked.value };
+    const { describedBytes } = await repositoryStub(this.env, repository).blobState(digest);
+    if (describedBytes !== undefined) return { ok: true, sizeBytes: describedBytes };
     return failure("UPSTREAM_INVALID", { upstream: question.upstream });
   }
 

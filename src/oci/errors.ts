@@ -100,6 +100,11 @@ export const errorCatalogue = {
     status: 400,
     message: "n must be a whole number, zero or more, and last a name, or what an earlier page gave",
   },
+  PRECONDITION_FAILED: {
+    code: "UNSUPPORTED",
+    status: 412,
+    message: "what is here is not what the If-Match header names",
+  },
   RANGE_UNSATISFIABLE: {
     code: "SIZE_INVALID",
     status: 416,

@@ -25,6 +25,24 @@ export function isNoneMatchSatisfiedBy(header: string | null, tag: string): bool
   return header.split(",").some((candidate) => candidate.trim().replace(/^W\//, "") === tag);
 }
 
+/** What the conditions of a GET or HEAD come to: it is `not modified` where the client has the content already. */
+export type Condition = "send" | "not modified" | "failed";
+
+/**
+ * Evaluates the conditions of a GET or HEAD for content with this strong entity tag. Source: section 13.2.2; those on
+ * dates are passed over, as no answer has `Last-Modified`.
+ */
+export function conditionOf(headers: Pick<Headers, "get">, tag: string): Condition {
+  const wanted = headers.get("If-Match");
+  if (wanted !== null && !isMatchSatisfiedBy(wanted, tag)) return "failed";
+  return isNoneMatchSatisfiedBy(headers.get("If-None-Match"), tag) ? "not modified" : "send";
+}
+
+/** Whether an `If-Match` header names this entity tag. The comparison is strong, as section 13.1.1 requires. */
+function isMatchSatisfiedBy(header: string, tag: string): boolean {
+  return header.trim() === "*" || header.split(",").some((candidate) => candidate.trim() === tag);
+}
+
 /**
  * Whether a `Range` header applies under this `If-Range` header: always without one, otherwise only with the same
  * strong entity tag (section 13.1.5). A date never matches, as no answer has `Last-Modified`.

@@ -159,10 +159,12 @@ function decideMediaType(manifest: Json, contentType: string | undefined): strin
   if (contentType !== undefined && !isMediaType(contentType)) {
     throw new InvalidManifest(`the Content-Type ${JSON.stringify(contentType)} is not a media type`);
   }
-  if (declared !== undefined && contentType !== undefined && declared !== contentType) {
+  // The case of a Content-Type means nothing (RFC 9110, section 8.3.1).
+  const areSame = declared?.toLowerCase() === contentType?.toLowerCase();
+  if (declared !== undefined && contentType !== undefined && !areSame) {
     throw new InvalidManifest(`mediaType is ${declared}, but the Content-Type is ${contentType}`);
   }
-  const mediaType = contentType ?? declared;
+  const mediaType = declared ?? contentType;
   if (mediaType === undefined)
     throw new InvalidManifest("neither a Content-Type header nor a mediaType field");
   return mediaType;

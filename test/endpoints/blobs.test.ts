@@ -216,6 +216,16 @@ test("If-None-Match saves what the client has", async () => {
   }
 });
 
+test("If-Match refuses what the client does not want", async () => {
+  const digest = await registry.pushBlob("conditions", small);
+  const path = `/v2/conditions/blobs/${digest}`;
+  for (const method of ["GET", "HEAD"]) {
+    await registry.must(200, method, path, { headers: { "If-Match": `"x", "${digest}"` } });
+    for (const wanted of ['"x"', `W/"${digest}"`])
+      await registry.must(412, method, path, { headers: { "If-Match": wanted, Range: "bytes=0-1" } });
+  }
+});
+
 test("a blob is readable only through a repository that has it", async () => {
   const digest = await registry.pushBlob("mine", content());
   await registry.must(200, "GET", `/v2/mine/blobs/${digest}`);

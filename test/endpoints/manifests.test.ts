@@ -182,6 +182,18 @@ test("If-None-Match saves what the client has, by tag and by digest", async () =
   await registry.must(200, "GET", path, { headers: { "If-None-Match": `"${digest}"` } });
 });
 
+test("If-Match refuses what the client does not want, by tag and by digest", async () => {
+  const { digest } = await registry.pushImage("wanted", "latest");
+  for (const reference of ["latest", digest]) {
+    const path = `/v2/wanted/manifests/${reference}`;
+    for (const method of ["GET", "HEAD"]) {
+      await registry.must(200, method, path, { headers: { "If-Match": `"${digest}"` } });
+      await registry.must(412, method, path, { headers: { "If-Match": `"${unknownDigest()}"` } });
+    }
+  }
+  await registry.must(404, "GET", "/v2/wanted/manifests/none", { headers: { "If-Match": "*" } });
+});
+
 test("what is not there is MANIFEST_UNKNOWN, in a repository that exists or not", async () => {
   await registry.pushImage("exists", "latest");
   for (const repository of ["exists", "does-not-exist"]) {

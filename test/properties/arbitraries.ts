@@ -66,6 +66,7 @@ const entityTags = fc.array(entityTag, { minLength: 1, maxLength: 3 }).map((each
 const condition: Arbitrary<Pair> = fc.oneof(
   { arbitrary: fc.tuple(of(["Range", "range"]), range), weight: 3 },
   { arbitrary: fc.tuple(of(["If-None-Match"]), entityTags), weight: 1 },
+  { arbitrary: fc.tuple(of(["If-Match"]), entityTags), weight: 1 },
   { arbitrary: fc.tuple(of(["If-Range"]), entityTag), weight: 1 },
 );
 const header: Arbitrary<Pair> = fc.oneof(

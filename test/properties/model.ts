@@ -4,8 +4,8 @@
  */
 
 import {
+  conditionOf,
   entityTag,
-  isNoneMatchSatisfiedBy,
   isRangeApplicable,
   nextPageLink,
   type PageRequest,
@@ -30,6 +30,7 @@ import { type Prediction, refuse, refuseMethod } from "./prediction.ts";
 import {
   announcedLength,
   headerOf,
+  headersOf,
   isForeign,
   type RepositoryRequest,
   type Resource,
@@ -88,8 +89,9 @@ function getBlob(world: World, request: RepositoryRequest): Prediction {
     "Content-Type": "application/octet-stream",
     "Content-Range": undefined,
   };
-  if (isNoneMatchSatisfiedBy(headerOf(request, "if-none-match"), entityTag(digest)))
-    return { status: 304, headers };
+  const condition = conditionOf(headersOf(request), entityTag(digest));
+  if (condition === "failed") return refuse("PRECONDITION_FAILED");
+  if (condition === "not modified") return { status: 304, headers };
   const size = bytes.byteLength;
   const isRanged =
     request.method === "GET" && isRangeApplicable(headerOf(request, "if-range"), entityTag(digest));
@@ -210,8 +212,11 @@ function getManifest(world: World, request: RepositoryRequest): Prediction {
     "Content-Type": found.facts.mediaType,
     Warning: undefined,
   };
-  const isKnown = isNoneMatchSatisfiedBy(headerOf(request, "if-none-match"), entityTag(found.digest));
-  return isKnown ? { status: 304, headers } : { status: 200, headers, body: found.bytes };
+  const condition = conditionOf(headersOf(request), entityTag(found.digest));
+  if (condition === "failed") return refuse("PRECONDITION_FAILED");
+  return condition === "not modified"
+    ? { status: 304, headers }
+    : { status: 200, headers, body: found.bytes };
 }
 
 function putManifest(world: World, request: RepositoryRequest): Prediction {

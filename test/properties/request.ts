@@ -49,6 +49,11 @@ export function headerOf({ headers }: Pick<RepositoryRequest, "headers">, wanted
   return values.length === 0 ? null : values.join(", ");
 }
 
+/** The headers as {@link headerOf} reads them. */
+export function headersOf(request: Pick<RepositoryRequest, "headers">): { get(name: string): string | null } {
+  return { get: (name) => headerOf(request, name.toLowerCase()) };
+}
+
 /** Whether a browser made the request for another site, which may change nothing. No page is of the registry itself. */
 export function isForeign({ method, headers }: Pick<RepositoryRequest, "method" | "headers">): boolean {
   return !["GET", "HEAD", "OPTIONS"].includes(method) && headerOf({ headers }, "origin") !== null;

@@ -53,6 +53,7 @@ export function checkAnswer(
   else assert.match(length ?? "", /^\d+$/, what);
   if (status === 401)
     assert.match(headers.get("WWW-Authenticate") ?? "", /^(Bearer|Basic|Session) realm="/, what);
+  if (status === 405) assert(!(headers.get("Allow") ?? method).split(", ").includes(method), what);
   if (status === 429) assert.match(headers.get("Retry-After") ?? "", /^\d+$/, what);
   if (path.startsWith("/api/")) checkByContract(method, path, status, new TextDecoder().decode(bytes));
   if (status < 400 || method === "HEAD") return;

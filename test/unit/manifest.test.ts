@@ -66,6 +66,11 @@ test("the type is the Content-Type's, or the manifest's own", () => {
   );
 });
 
+test("a Content-Type in other letters is the same type, and the manifest says how it is written", () => {
+  const contentType = imageManifestType.toUpperCase();
+  assert.equal(factsOf(imageManifest(config, []), contentType).mediaType, imageManifestType);
+});
+
 test("a layer with urls is not needed, as it may be elsewhere", () => {
   const foreign = { ...layer, urls: ["https://elsewhere.example/layer"] };
   const facts = factsOf(imageManifest(config, [foreign]));

@@ -104,6 +104,35 @@ describe("survived:", () => {
     assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
   });
 
+  test("a HEAD whose length is not that of the blob, where a manifest says it", async () => {
+    const { digest, path, ready, bytes } = withBlob(300_000, true);
+    await ready;
+    const compressed: Script = (_, response) => {
+      response.writeHead(200, { "Content-Encoding": "gzip", "Content-Length": 17 });
+      response.end();
+    };
+    const unsaid: Script = (_, response) => {
+      response.writeHead(200, { "Transfer-Encoding": "chunked" });
+      response.end();
+    };
+    for (const run of [compressed, unsaid]) {
+      upstream.script("HEAD", new RegExp(digest), run);
+      assert.equal((await registry.must(200, "HEAD", path)).header("Content-Length"), "300000");
+      upstream.script("HEAD", new RegExp(digest), run);
+      const part = await registry.must(206, "GET", path, { headers: { Range: "bytes=-5" } });
+      assert.deepEqual(part.bytes, bytes.subarray(-5));
+    }
+  });
+
+  test("a HEAD whose length is not that of the blob, where nothing says it", async () => {
+    const { digest, path } = withBlob(300_000);
+    upstream.script("HEAD", new RegExp(digest), (_, response) => {
+      response.writeHead(200, { "Content-Encoding": "gzip", "Content-Length": 17 });
+      response.end();
+    });
+    await registry.must(502, "HEAD", path);
+  });
+
   test("a compression that was not asked for, if what it holds is right", async () => {
     const name = `team/hostile${++count}`;
     const bytes = new TextEncoder().encode("a text that compresses well ".repeat(10_000));

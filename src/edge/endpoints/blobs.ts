@@ -1,13 +1,7 @@
 /** `/v2/<name>/blobs/<digest>`. distribution-spec: Pulling blobs; Deleting Blobs. */
 
 import { failure } from "../../oci/errors.ts";
-import {
-  type ByteRange,
-  entityTag,
-  isNoneMatchSatisfiedBy,
-  isRangeApplicable,
-  parseRange,
-} from "../../oci/http.ts";
+import { type ByteRange, conditionOf, entityTag, isRangeApplicable, parseRange } from "../../oci/http.ts";
 import { type Digest, parseDigest, type RepositoryName } from "../../oci/reference.ts";
 import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -57,9 +51,9 @@ async function serve(
 ): Promise<Answer> {
   const { digest, sizeBytes: size } = location;
   const isHead = request.method === "HEAD";
-  if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
-    return { status: 304, headers };
-  }
+  const condition = conditionOf(request.headers, entityTag(digest));
+  if (condition === "failed") return failure("PRECONDITION_FAILED", { digest });
+  if (condition === "not modified") return { status: 304, headers };
   if (isHead) return { status: 200, headers, contentLength: size };
   const isRanged = isRangeApplicable(request.headers.get("If-Range"), entityTag(digest));
   const range = isRanged ? parseRange(request.headers.get("Range"), size) : "whole";
@@ -102,6 +96,5 @@ export async function removeBlob(context: RepositoryContext): Promise<Answer> {
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
   const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context));
-  if (deleted.ok) return { status: 202, headers: { "Docker-Content-Digest": digest } };
-  return { ...deleted, ...(deleted.error === "BLOB_REFERENCED" ? { headers: { Allow: "GET, HEAD" } } : {}) };
+  return deleted.ok ? { status: 202, headers: { "Docker-Content-Digest": digest } } : deleted;
 }

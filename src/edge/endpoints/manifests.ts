@@ -1,7 +1,7 @@
 /** `/v2/<name>/manifests/<tag or digest>`. distribution-spec: Pulling, Pushing and Deleting Manifests. */
 import { meter } from "../../metrics/meter.ts";
 import { failure, type Result } from "../../oci/errors.ts";
-import { entityTag, isNoneMatchSatisfiedBy, parseContentLength } from "../../oci/http.ts";
+import { conditionOf, entityTag, parseContentLength } from "../../oci/http.ts";
 import { maxManifestBytes } from "../../oci/manifest.ts";
 import { mediaTypeOfHeader } from "../../oci/media-type.ts";
 import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
@@ -95,7 +95,9 @@ async function serveTag(
     ...contentHeaders(digest, stat?.mediaType ?? "", "revalidate"),
     ...(isStale ? { Warning: '110 - "Response is Stale"' } : {}),
   };
-  if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), entityTag(digest))) {
+  const condition = conditionOf(request.headers, entityTag(digest));
+  if (condition === "failed") return failure("PRECONDITION_FAILED", { digest });
+  if (condition === "not modified") {
     noteUse(context, digest, tag);
     return { status: 304, headers };
   }
@@ -124,11 +126,12 @@ async function serve(context: RepositoryContext, digest: Digest, mustBeCurrent: 
 
 /** Serves a manifest that was found by its digest. */
 function serveContent(context: RepositoryContext, found: ManifestContent | ManifestStat): Answer {
-  const headers = contentHeaders(found.digest, found.mediaType, "immutable");
-  noteUse(context, found.digest, undefined);
-  if (isNoneMatchSatisfiedBy(context.request.headers.get("If-None-Match"), entityTag(found.digest))) {
-    return { status: 304, headers };
-  }
+  const { digest, mediaType } = found;
+  const condition = conditionOf(context.request.headers, entityTag(digest));
+  if (condition === "failed") return failure("PRECONDITION_FAILED", { digest });
+  const headers = contentHeaders(digest, mediaType, "immutable");
+  noteUse(context, digest, undefined);
+  if (condition === "not modified") return { status: 304, headers };
   if (!("bytes" in found)) return { status: 200, headers, contentLength: found.sizeBytes };
   notePull(context, found, undefined);
   return { status: 200, headers, body: found.bytes };

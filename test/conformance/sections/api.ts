@@ -12,13 +12,14 @@ export const determiningSupport: Section = {
       quote:
         "Where this specification does not define specific behavior, implementations SHOULD follow the HTTP semantics defined in [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110).",
       choice:
-        "`ETag` with `If-None-Match` and `If-Range`, `Allow` with 405, `Retry-After` with 429 and 503, HEAD as GET. Conditions of PUT and DELETE (`If-Match`) are not evaluated.",
+        "`ETag` with `If-Match`, `If-None-Match` and `If-Range`, `Allow` with 405, `Retry-After` with 429 and 503, HEAD as GET. Conditions of PUT and DELETE are not evaluated.",
       check: async ({ registry, image }) => {
         for (const path of ["manifests/latest", `manifests/${image.digest}`, `blobs/${image.config}`]) {
           const target = `/v2/${library}/${path}`;
           const tag = (await registry.must(200, "GET", target)).header("ETag");
           for (const method of ["GET", "HEAD"]) {
             await registry.must(304, method, target, { headers: { "If-None-Match": tag } });
+            await registry.must(412, method, target, { headers: { "If-Match": '"other"' } });
           }
         }
         const wrong = await registry.must(405, "POST", `/v2/${library}/tags/list`);

@@ -6,6 +6,7 @@ import { text } from "node:stream/consumers";
 import test from "node:test";
 import { basicAuthorization, type Credential } from "../../../src/client/credentials.ts";
 import { RegistryError } from "../../../src/client/errors.ts";
+import { retryAfterMs } from "../../../src/client/retry.ts";
 import { answer, fakeRegistry, type Seen, transportTo } from "./fake-registry.ts";
 
 const password: Credential = { kind: "password", username: "ann", password: "sesame: ü" };
@@ -256,6 +257,24 @@ test("a date in Retry-After is read by the server's own clock", async () => {
   const { transport, timing } = transportTo(registry);
   await transport.send({ method: "GET", target: "v2/x" });
   assert.deepEqual(timing.pauses, [9000]);
+});
+
+const date = "Sun, 01 Jan 2006 00:00:00 GMT";
+const retries: [retryAfter: string, milliseconds: number | undefined][] = [
+  ["7", 7000],
+  ["0", 0],
+  ["soon", undefined],
+  ["99999999999999999999", 3_600_000],
+  ["Sun, 01 Jan 2006 00:00:09 GMT", 9000],
+  ["Sat, 31 Dec 2005 23:59:59 GMT", 0],
+  ["Fri, 31 Dec 9999 23:59:59 GMT", 3_600_000],
+];
+
+test("a Retry-After counts for an hour at most", () => {
+  for (const [retryAfter, milliseconds] of retries) {
+    const headers = new Headers({ "Retry-After": retryAfter, Date: date });
+    assert.equal(retryAfterMs({ headers }), milliseconds, retryAfter);
+  }
 });
 
 test("a signal ends a request, and the answer's body", async () => {
