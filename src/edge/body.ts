@@ -2,9 +2,10 @@
 import type { Clock } from "../clock.ts";
 import type { Rejection, Result } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
+import { mebibyte, minute, second } from "../units.ts";
 
-/** The body, or why it could not be read. */
-export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off">>;
+/** The body, or why it could not be read. `too slow`: others needed its room. */
+export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off" | "too slow">>;
 
 /**
  * Reads a body of at most `maxBytes` into memory. Reading stops as soon as the body is known to be larger.
@@ -14,19 +15,22 @@ export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   length: number | undefined,
   maxBytes: number,
+  room?: BodyRoom,
 ): Promise<WholeBody> {
   if (length !== undefined && length > maxBytes) return { ok: false, reason: "too large" };
-  const pieces: Uint8Array[] = [];
+  const pieces = room?.pieces ?? [];
   let received = 0;
   try {
     for await (const piece of body ?? []) {
       received += piece.byteLength;
       if (received > maxBytes) return { ok: false, reason: "too large" };
+      if (room?.isLost) return { ok: false, reason: "too slow" };
       pieces.push(piece);
     }
   } catch {
     return { ok: false, reason: "broken off" };
   }
+  if (room !== undefined && !room.keep()) return { ok: false, reason: "too slow" };
   const bytes = new Uint8Array(received);
   let filled = 0;
   for (const piece of pieces) {
@@ -37,21 +41,48 @@ export async function readBody(
 }
 
 /** An isolate has 128 MB, and a manifest is held several times for a moment: as bytes, as text, and in the RPC call. */
-const budgetBytes = 24 * 1024 * 1024;
+const budgetBytes = 24 * mebibyte;
+/** How much of it one holder has at most, so that nobody keeps everybody else from pushing. */
+const shareBytes = budgetBytes / 2;
 /** How long a request waits for room, and how often it checks. */
-const maxWaitMs = 10_000;
+const maxWaitMs = 10 * second;
 const pollMs = 50;
-/** After this time a reservation expires: its client may have gone, and the request may never release it. */
-const lostAfterMs = 60_000;
+/** A body that is still not whole after this time loses its room to one that needs it. */
+const slowAfterMs = 5 * second;
+/** After this time a room is taken from its request, which may have ended with its client and never release it. */
+const lostAfterMs = minute;
 
-type Reservation = { bytes: number; lostAt: number };
+/** Memory that is reserved for a body. */
+export class BodyRoom {
+  readonly bytes: number;
+  readonly holder: string | undefined;
+  readonly #clock: Clock;
+  /** When others may take it. */
+  expiresAtMs: number;
+  isLost = false;
+  /** What has come of the body. It is let go with the room. */
+  readonly pieces: Uint8Array[] = [];
+
+  constructor(clock: Clock, bytes: number, holder: string | undefined) {
+    this.#clock = clock;
+    this.bytes = bytes;
+    this.holder = holder;
+    this.expiresAtMs = clock.now() + slowAfterMs;
+  }
+
+  /** Keeps it for the body, which is whole; false if it is lost already. */
+  keep(): boolean {
+    this.expiresAtMs = this.#clock.now() + lostAfterMs;
+    return !this.isLost;
+  }
+}
 
 /** Limits the memory that bodies take in an isolate. */
 export class BodyBudget {
   readonly #clock: Clock;
   readonly #wait: (milliseconds: number) => Promise<unknown>;
-  readonly #reservations = new Set<Reservation>();
-  #bytes = 0;
+  /** The oldest one first. */
+  readonly #rooms = new Set<BodyRoom>();
 
   constructor(clock: Clock, wait = (ms: number) => scheduler.wait(ms)) {
     this.#clock = clock;
@@ -59,33 +90,50 @@ export class BodyBudget {
   }
 
   /**
-   * Reserves room for a body, waiting for it if necessary. Returns its release; `undefined` if there is no room in
-   * time.
+   * Reserves room for a body, waiting for it if necessary; `undefined` if there is none in time. Whoever gets it has to
+   * release it.
+   *
+   * @param holder who has no more than a share of all; without one there is no such bound
    */
-  async reserve(bytes: number): Promise<(() => void) | undefined> {
+  async reserve(bytes: number, holder?: string): Promise<BodyRoom | undefined> {
     const until = this.#clock.now() + maxWaitMs;
     // Each request polls: it must not await a promise of another request, which may end first.
     for (;;) {
-      const release = this.#tryReserve(bytes);
-      if (release !== undefined || this.#clock.now() >= until) return release;
+      const room = this.#tryReserve(bytes, holder);
+      if (room !== undefined || this.#clock.now() >= until) return room;
       await this.#wait(pollMs);
     }
   }
 
-  #tryReserve(bytes: number): (() => void) | undefined {
-    const now = this.#clock.now();
-    if (this.#bytes + bytes > budgetBytes) {
-      for (const each of this.#reservations) if (each.lostAt <= now) this.#release(each);
-    }
-    if (this.#bytes + bytes > budgetBytes) return undefined;
-    const reservation = { bytes, lostAt: now + lostAfterMs };
-    this.#reservations.add(reservation);
-    this.#bytes += bytes;
-    return () => this.#release(reservation);
+  /** Gives a room back. */
+  release(room: BodyRoom): void {
+    this.#rooms.delete(room);
+    room.isLost = true;
+    room.pieces.length = 0;
   }
 
-  #release(reservation: Reservation): void {
-    if (this.#reservations.delete(reservation)) this.#bytes -= reservation.bytes;
+  #tryReserve(bytes: number, holder: string | undefined): BodyRoom | undefined {
+    const isOwn = (room: BodyRoom) => room.holder === holder;
+    const mayHave =
+      this.#makeRoom(budgetBytes - bytes, () => true) &&
+      (holder === undefined || this.#makeRoom(shareBytes - bytes, isOwn));
+    if (!mayHave) return undefined;
+    const room = new BodyRoom(this.#clock, bytes, holder);
+    this.#rooms.add(room);
+    return room;
+  }
+
+  /** Takes rooms that have expired until those that count have at most so many bytes. Returns whether they have. */
+  #makeRoom(mostBytes: number, counts: (room: BodyRoom) => boolean): boolean {
+    const rooms = [...this.#rooms].filter(counts);
+    let taken = rooms.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (const room of rooms) {
+      if (taken <= mostBytes) break;
+      if (room.expiresAtMs > this.#clock.now()) continue;
+      this.release(room);
+      taken -= room.bytes;
+    }
+    return taken <= mostBytes;
   }
 }
 

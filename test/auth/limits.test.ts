@@ -1,10 +1,12 @@
 /** What trying costs those who try, and what checking costs the registry. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { imageManifestType } from "../../src/oci/media-type.ts";
 import { expectError } from "../support/answer.ts";
-import type { Credential } from "../support/client.ts";
+import { authorization, type Credential } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { unknownDigest } from "../support/content.ts";
+import { head, OpenRequest } from "../support/raw.ts";
 
 /** Failed logins a minute, as wrangler.toml has them; and of what is asked in vain fewer, for the sake of time. */
 const maxFailures = 10;
@@ -308,4 +310,22 @@ describe("in steady state", () => {
     const { "CATALOG.signingKeys": asked = 0 } = await registry.takeCalls();
     assert(asked <= 2 + (performance.now() - started) / 1000, `${asked} calls`);
   });
+});
+
+test("manifests that one account sends slowly keep nobody else from pushing", async () => {
+  const slow = Array.from({ length: 12 }, (_, index) => {
+    const request = head("PUT", `/v2/team/app/manifests/slow${index}`, {
+      Authorization: authorization(alice),
+      "Content-Type": imageManifestType,
+      "Content-Length": "4194304",
+    });
+    return new OpenRequest(registry.url, `${request}{`);
+  });
+  try {
+    // Each of them is on its way before this one.
+    await registry.must(200, "GET", "/v2/", { as: alice });
+    await registry.as(admin).pushImage("private/app", "v2");
+  } finally {
+    for (const request of slow) request.cut();
+  }
 });

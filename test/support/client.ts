@@ -210,7 +210,7 @@ export function basic(name: string, password: string): string {
   return `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
 }
 
-function authorization(as: Credential): string {
+export function authorization(as: Credential): string {
   return typeof as === "string" ? `Bearer ${as}` : basic(as.name, as.password);
 }
 

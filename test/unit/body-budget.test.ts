@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BodyBudget } from "../../src/edge/body.ts";
-
-const mebibyte = 1024 * 1024;
+import { BodyBudget, readBody } from "../../src/edge/body.ts";
+import { mebibyte } from "../support/content.ts";
 
 /** A budget whose waits move its clock. `onWait` is called at each. */
 function budgetOf(onWait = () => {}) {
@@ -11,37 +10,88 @@ function budgetOf(onWait = () => {}) {
     clock.time += ms;
     onWait();
   });
-  return { budget, clock };
+  const reserve = async (bytes: number, holder?: string) => {
+    const room = await budget.reserve(bytes, holder);
+    assert(room !== undefined);
+    return room;
+  };
+  return { budget, clock, reserve };
 }
 
 test("bodies get room until the budget is used up, and then wait until some is given back", async () => {
-  const releases: ((() => void) | undefined)[] = [];
   let waits = 0;
-  const { budget } = budgetOf(() => {
+  const { budget, reserve } = budgetOf(() => {
     waits++;
-    if (waits === 3) releases[0]?.();
+    if (waits === 3) budget.release(first);
   });
-  for (let i = 0; i < 6; i++) releases.push(await budget.reserve(4 * mebibyte));
+  const first = await reserve(4 * mebibyte);
+  for (let i = 1; i < 6; i++) await reserve(4 * mebibyte);
   assert.equal(waits, 0);
-  assert(await budget.reserve(4 * mebibyte));
+  await reserve(4 * mebibyte);
   assert.equal(waits, 3);
 });
 
 test("who waits too long is told so; room that was given back twice counts once", async () => {
-  const { budget, clock } = budgetOf();
-  const release = await budget.reserve(24 * mebibyte);
+  const { budget, clock, reserve } = budgetOf();
+  const room = await reserve(24 * mebibyte);
+  room.keep();
   const began = clock.time;
   assert.equal(await budget.reserve(1), undefined);
   assert.equal(clock.time - began, 10_000);
-  release?.();
-  release?.();
-  assert(await budget.reserve(24 * mebibyte));
+  budget.release(room);
+  budget.release(room);
+  (await reserve(24 * mebibyte)).keep();
   assert.equal(await budget.reserve(1), undefined);
 });
 
 test("room of requests that were lost is given to others", async () => {
-  const { budget, clock } = budgetOf();
-  await budget.reserve(24 * mebibyte);
+  const { clock, reserve } = budgetOf();
+  (await reserve(24 * mebibyte)).keep();
   clock.time += 60_000;
-  assert(await budget.reserve(24 * mebibyte));
+  await reserve(24 * mebibyte);
+});
+
+test("a body that is not whole after five seconds loses its room to one that needs it, the oldest first", async () => {
+  const { clock, reserve } = budgetOf();
+  const [oldest, whole, slow] = [
+    await reserve(12 * mebibyte),
+    await reserve(6 * mebibyte),
+    await reserve(6 * mebibyte),
+  ];
+  oldest.pieces.push(new Uint8Array(1000));
+  assert(whole.keep());
+  const began = clock.time;
+  await reserve(6 * mebibyte);
+  assert.equal(clock.time - began, 5000);
+  assert.deepEqual([oldest.isLost, whole.isLost, slow.isLost], [true, false, false]);
+  assert.deepEqual(oldest.pieces, []);
+  assert(!oldest.keep());
+  await reserve(6 * mebibyte);
+  assert(!slow.isLost);
+});
+
+test("a body is read no further once its room is lost", async () => {
+  const { budget, reserve } = budgetOf();
+  for (const losesAfter of ["its first piece", "its last piece"]) {
+    const room = await reserve(1000);
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(new Uint8Array(100));
+        if (room.pieces.length === 1) budget.release(room);
+        if (room.isLost && losesAfter === "its last piece") controller.close();
+      },
+    });
+    assert.deepEqual(await readBody(body, undefined, 1000, room), { ok: false, reason: "too slow" });
+  }
+});
+
+test("one holder has half of it at most", async () => {
+  const { clock, reserve, budget } = budgetOf();
+  const own = [await reserve(6 * mebibyte, "ann"), await reserve(6 * mebibyte, "ann")];
+  for (const room of own) room.keep();
+  assert.equal(await budget.reserve(1, "ann"), undefined);
+  const began = clock.time;
+  await reserve(6 * mebibyte, "bob");
+  await reserve(6 * mebibyte);
+  assert.equal(clock.time, began);
 });

@@ -18,7 +18,7 @@ import {
 } from "../../registry/manifests.ts";
 import { fetchManifest, resolveCachedTag } from "../../registry/upstreams/manifests.ts";
 import type { ManifestStat } from "../../rpc/api.ts";
-import { bodyBudgetOf, readBody } from "../body.ts";
+import { type BodyRoom, bodyBudgetOf, readBody } from "../body.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 import { contentHeaders, isRefusal } from "../respond.ts";
 import { cachedPull } from "./upstream-blobs.ts";
@@ -165,7 +165,7 @@ function notePull(
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */
 export async function putManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, registry, params, url } = context;
+  const { request, registry, params, url, access } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return parsed;
   const { digest, tag } = parsed.reference;
@@ -173,24 +173,35 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   if (tags === undefined) return failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") });
   const length = parseContentLength(request.headers.get("Content-Length"));
   if (length !== undefined && length > maxManifestBytes) return failure("MANIFEST_TOO_LARGE");
-  const release = await bodyBudgetOf(registry).reserve(length ?? maxManifestBytes);
-  if (release === undefined) return failure("UNAVAILABLE");
+  const budget = bodyBudgetOf(registry);
+  // In an open registry all callers have one name.
+  const holder = access.credential === "open" ? undefined : access.account;
+  const room = await budget.reserve(length ?? maxManifestBytes, holder);
+  if (room === undefined) return failure("UNAVAILABLE");
   try {
-    return await readAndStoreManifest(context, digest, tags, length);
+    return await readAndStoreManifest(context, digest, tags, length, room);
   } finally {
-    release();
+    budget.release(room);
   }
 }
+
+/** The errors of manifests that could not be read. */
+const whyUnread = {
+  "too large": "MANIFEST_TOO_LARGE",
+  "broken off": "SIZE_INVALID",
+  "too slow": "UNAVAILABLE",
+} as const;
 
 async function readAndStoreManifest(
   context: RepositoryContext,
   digest: Digest | undefined,
   tags: Tag[],
   length: number | undefined,
+  room: BodyRoom,
 ): Promise<Answer> {
   const { request, registry, repository } = context;
-  const body = await readBody(request.body, length, maxManifestBytes);
-  if (!body.ok) return body.reason === "too large" ? failure("MANIFEST_TOO_LARGE") : failure("SIZE_INVALID");
+  const body = await readBody(request.body, length, maxManifestBytes, room);
+  if (!body.ok) return failure(whyUnread[body.reason]);
   context.reportBodySize(body.bytes.byteLength);
   const pushed = await pushManifest(registry, {
     repository,
