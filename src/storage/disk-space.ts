@@ -12,7 +12,7 @@ import type { Clock } from "../clock.ts";
 import { systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import { settingsOf } from "../settings/settings.ts";
-import { mebibyte } from "../units.ts";
+import { gibibyte, mebibyte } from "../units.ts";
 import { BucketFailed } from "./bucket.ts";
 import { openFsyncService } from "./fsync.ts";
 
@@ -39,8 +39,11 @@ export interface Claim {
   release(): void;
 }
 
-/** A reservation for a body: how much of it is left, and when the body last received bytes. */
-type SetAside = { leftBytes: number; heardAtMs: number };
+/**
+ * A reservation for a body: how much of it is still to come, how much of that is set aside, and when the body last
+ * received bytes.
+ */
+type SetAside = { leftBytes: number; asideBytes: number; heardAtMs: number };
 
 /** An isolate's account of its disk. `writtenBytes` and `looks` (measurements) count from the isolate's start. */
 export type DiskAccount = {
@@ -48,7 +51,7 @@ export type DiskAccount = {
   looks: number;
   writtenBytes: number;
   setAside: Set<SetAside>;
-  /** Their sum. */
+  /** The sum of what they have set aside. */
   declaredBytes: number;
   isLow: boolean;
   /** Whether it was reported as low. */
@@ -82,6 +85,12 @@ const longestMs = 30_000;
  * write, its work ends at once, and the reservations of its bodies are never released.
  */
 const lostAfterMs = 5 * 60_000;
+
+/**
+ * How much is set aside for a body at most. The length that a client announces costs it nothing: if all of it were set
+ * aside, one request that sends nothing could have all other pushes refused.
+ */
+const mostAsideBytes = gibibyte;
 
 /** The default reserve: 256 MiB or a hundredth of the volume, but at most a tenth. */
 export function usualReserve(totalBytes: number): number {
@@ -120,21 +129,21 @@ export class DiskSpace {
   async claim(bytes: number): Promise<Claim> {
     const account = this.#account;
     if (!(await this.hasRoom(bytes)) || this.#room(bytes) <= 0) throw new DiskFull();
-    const aside = { leftBytes: bytes, heardAtMs: this.#clock.now() };
+    const aside = { leftBytes: bytes, asideBytes: 0, heardAtMs: this.#clock.now() };
     account.setAside.add(aside);
-    account.declaredBytes += bytes;
+    this.#setAside(aside, bytes);
     return {
       take: async (taken) => {
         aside.heardAtMs = this.#clock.now();
         const declared = Math.min(aside.leftBytes, taken);
-        aside.leftBytes -= declared;
-        account.declaredBytes -= declared;
+        this.#setAside(aside, aside.leftBytes - declared);
         account.writtenBytes += declared;
         const more = taken - declared;
         await this.#refresh(more);
-        // A body with a reservation may use some of the reserve, as databases and other programs have written
+        // A body for which all is set aside may use some of the reserve, as databases and other programs have written
         // meanwhile.
-        const least = more > 0 ? 0 : -this.#reserve() / 2;
+        const isReserved = more === 0 && bytes <= mostAsideBytes;
+        const least = isReserved ? -this.#reserve() / 2 : 0;
         if (this.#room(more) < least) throw new DiskFull();
         account.writtenBytes += more;
       },
@@ -142,10 +151,16 @@ export class DiskSpace {
     };
   }
 
+  #setAside(aside: SetAside, leftBytes: number): void {
+    const asideBytes = Math.min(leftBytes, mostAsideBytes);
+    this.#account.declaredBytes += asideBytes - aside.asideBytes;
+    aside.asideBytes = asideBytes;
+    aside.leftBytes = leftBytes;
+  }
+
   #release(aside: SetAside): void {
     this.#account.setAside.delete(aside);
-    this.#account.declaredBytes -= aside.leftBytes;
-    aside.leftBytes = 0;
+    this.#setAside(aside, 0);
   }
 
   /** Whether a full disk explains the failure of a push: the error says so, or so little is left that it is likely. */

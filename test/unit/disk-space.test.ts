@@ -93,6 +93,24 @@ test("a body that was announced ends where others have used half of the reserve 
   await assert.rejects(claim.take(mebibyte), DiskFull);
 });
 
+test("a body has no more set aside than the gibibyte that it sends next", async () => {
+  const { disk, space } = diskOf(101 * gibibyte, gibibyte);
+  assert.equal(await space.hasRoom(101 * gibibyte), false);
+  const claim = await space.claim(99 * gibibyte);
+  assert.equal(await space.hasRoom(99 * gibibyte), false);
+  assert(await space.hasRoom(98 * gibibyte));
+  await claim.take(50 * gibibyte);
+  disk.freeBytes -= 50 * gibibyte;
+  assert(await space.hasRoom(48 * gibibyte));
+  assert.equal(await space.hasRoom(49 * gibibyte), false);
+  // Others have used what was not set aside: none of the reserve is for the rest of it.
+  disk.freeBytes = 1.9 * gibibyte;
+  disk.now += 60_000;
+  await assert.rejects(claim.take(mebibyte), DiskFull);
+  claim.release();
+  assert(await space.hasRoom(0.8 * gibibyte));
+});
+
 test("what was set aside for a body that is never heard of again is free after a while", async () => {
   const { disk, space } = diskOf(2 * gibibyte, gibibyte);
   const [lost, slow] = [await space.claim(400 * mebibyte), await space.claim(400 * mebibyte)];
