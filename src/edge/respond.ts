@@ -5,6 +5,7 @@
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { commonHeaders, entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Digest } from "../oci/reference.ts";
+import { kibibyte } from "../units.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 
 /** The format of errors: that of distribution-spec, or problem details (RFC 9457). */
@@ -62,19 +63,27 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
     return { response, digest, bytesOut: 0, staysOpen: !isAwaited };
   }
   const isHeldOpen = isAwaited && body instanceof Uint8Array;
-  const sent = isHeldOpen ? holdOpen(body, keepOpenUntil) : body;
+  const isLarge = body instanceof Uint8Array && body.byteLength > largeBytes;
+  const sent = isHeldOpen || isLarge ? sendInPieces(body, keepOpenUntil) : body;
   const init: ResponseInit =
     reply.isEncoded === true ? { status, headers, encodeBody: "manual" } : { status, headers };
   const staysOpen = isHeldOpen || !isAwaited;
   return { response: new Response(sent, init), digest, bytesOut: length, staysOpen };
 }
 
-/** A body that is sent at once, and ends only when the promises have settled. */
-function holdOpen(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): ReadableStream {
+/**
+ * Larger bodies are sent in pieces of this size. Of a body that is given as a whole the runtime makes a copy, which it
+ * holds for as long as its client takes to read; clients that read nothing would fill the memory with copies.
+ */
+const largeBytes = 256 * kibibyte;
+
+/** A body that is sent as fast as its client reads it, and ends only when the promises have settled. */
+function sendInPieces(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): ReadableStream {
   const { readable, writable } = new FixedLengthStream(bytes.byteLength);
   const send = async () => {
     const writer = writable.getWriter();
-    await writer.write(bytes);
+    for (let at = 0; at < bytes.byteLength; at += largeBytes)
+      await writer.write(bytes.subarray(at, at + largeBytes));
     await Promise.allSettled(keepOpenUntil);
     await writer.close();
   };

@@ -13,14 +13,19 @@ import type { BlobLocation, ManifestRow, Replica, TagRow } from "../storage/repl
  */
 export class ByteLru<V> {
   readonly #maxBytes: number;
+  readonly #maxValueBytes: number;
   readonly #sizeOf: (value: V) => number;
   readonly #entries = new Map<string, V>();
   #bytes = 0;
 
-  /** `maxBytes` bounds the sum of `sizeOf` over the entries; a value larger than an eighth of it is not kept. */
-  constructor(maxBytes: number, sizeOf: (value: V) => number) {
+  /**
+   * `maxBytes` bounds the sum of `sizeOf` over the entries; a value larger than `maxValueBytes`, an eighth of it unless
+   * told, is not kept.
+   */
+  constructor(maxBytes: number, sizeOf: (value: V) => number, maxValueBytes = maxBytes / 8) {
     this.#maxBytes = maxBytes;
     this.#sizeOf = sizeOf;
+    this.#maxValueBytes = maxValueBytes;
   }
 
   get isEmpty(): boolean {
@@ -39,7 +44,7 @@ export class ByteLru<V> {
   set(key: string, value: V): void {
     this.delete(key);
     const size = this.#sizeOf(value);
-    if (size > this.#maxBytes / 8) return;
+    if (size > this.#maxValueBytes) return;
     this.#entries.set(key, value);
     this.#bytes += size;
     for (const oldest of this.#entries.keys()) {
@@ -115,7 +120,12 @@ export class IsolateCache {
   readonly #links: ExpiringLru<BlobLocation>;
   readonly #mediaTypes: ExpiringLru<string>;
   readonly #deletions: ExpiringLru<true>;
-  readonly #manifests = new ByteLru<Uint8Array>(manifestCacheBytes, (bytes) => bytes.byteLength + 200);
+  // The largest one is kept too: to read it takes as long as a thousand answers.
+  readonly #manifests = new ByteLru<Uint8Array>(
+    manifestCacheBytes,
+    (bytes) => bytes.byteLength + 200,
+    manifestCacheBytes / 3,
+  );
   readonly #smallBlobs = new ByteLru<Uint8Array>(configCacheBytes, (bytes) => bytes.byteLength + 200);
 
   constructor(clock: Clock) {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { maxManifestBytes } from "../../src/oci/manifest.ts";
 import { type Digest, parseDigest, type RepositoryName } from "../../src/oci/reference.ts";
 import { IsolateCache } from "../../src/registry/caches.ts";
 import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
@@ -27,6 +28,15 @@ test("a repository's blobs are remembered for 30 seconds, and for it alone", () 
   assert.equal(cache.blob("b", digest), undefined);
   advance(30_000);
   assert.equal(cache.blob("a", digest), undefined);
+});
+
+test("manifests are remembered up to the largest there are", () => {
+  const { cache } = cacheWithClock();
+  for (const size of [1000, maxManifestBytes]) {
+    const manifest = { ...row(), bytes: content(size) };
+    cache.setManifest("a", digestOf(manifest.bytes), manifest);
+    assert(cache.manifest("a", digestOf(manifest.bytes))?.bytes === manifest.bytes, String(size));
+  }
 });
 
 test("a manifest brings where its blobs are", () => {
