@@ -21,6 +21,7 @@ import {
 import {
   type CommitRequest,
   type DiskFile,
+  type FileRange,
   filesOf,
   indexName,
   type OpenedFiles,
@@ -31,6 +32,7 @@ import {
   wholePath,
   wholePaths,
 } from "./disk-files.ts";
+import { DiskService } from "./disk-service.ts";
 import type { Claim, DiskSpace } from "./disk-space.ts";
 import type { FsyncService } from "./fsync.ts";
 import { readPieces } from "./streams.ts";
@@ -40,7 +42,7 @@ const filesAtOnce = 16;
 
 /** The bucket on files. */
 export class DiskBucket implements Bucket {
-  readonly #files: Fetcher;
+  readonly #files: DiskService;
   readonly #fsync: FsyncService;
   readonly #space: DiskSpace | undefined;
 
@@ -50,15 +52,15 @@ export class DiskBucket implements Bucket {
    * `space`: the disk space, if it is watched.
    */
   constructor(files: Fetcher, fsync: FsyncService, space?: DiskSpace) {
-    this.#files = files;
+    this.#files = new DiskService(files);
     this.#fsync = fsync;
     this.#space = space;
   }
 
   async sizeOf(key: string): Promise<number | undefined> {
     for (const path of wholePaths(key)) {
-      const response = await this.#ask("HEAD", path);
-      if (response !== undefined) return Number(response.headers.get("Content-Length"));
+      const sizeBytes = await this.#files.sizeOf(path);
+      if (sizeBytes !== undefined) return sizeBytes;
     }
     const files = await this.#readIndex(key);
     return files !== undefined && (await this.#haveTheirSizes(key, files)) ? sumOf(files) : undefined;
@@ -66,10 +68,9 @@ export class DiskBucket implements Bucket {
 
   async #haveTheirSizes(key: string, files: DiskFile[]): Promise<boolean> {
     for (let start = 0; start < files.length; start += filesAtOnce) {
-      const asked = files.slice(start, start + filesAtOnce).map(async ({ name, sizeBytes }) => {
-        const response = await this.#ask("HEAD", `${key}/${name}`);
-        return response?.headers.get("Content-Length") === String(sizeBytes);
-      });
+      const asked = files
+        .slice(start, start + filesAtOnce)
+        .map(({ name, sizeBytes }) => this.#files.has(`${key}/${name}`, sizeBytes));
       const answers = await Promise.all(asked);
       if (answers.includes(false)) return false;
     }
@@ -81,39 +82,43 @@ export class DiskBucket implements Bucket {
     if (opened === undefined || opened.others.length === 0) return opened?.begun;
     const { readable, writable } = new FixedLengthStream(range?.length ?? stored.sizeBytes);
     // The reader drives this. It ends when the reader disconnects; if a part is missing, the stream breaks.
-    const filled = this.#join(stored.key, opened, writable).then(() => writable.close());
+    const filled = this.#join(opened, writable).then(() => writable.close());
     filled.catch((error) => writable.abort(error).catch(() => {}));
     return readable;
   }
 
   async pipe(stored: StoredBytes, range: ByteRange, to: WritableStream): Promise<boolean> {
     const opened = await this.#open(stored, range);
-    if (opened !== undefined) await this.#join(stored.key, opened, to);
+    if (opened !== undefined) await this.#join(opened, to);
     return opened !== undefined;
   }
 
   /** Opens what is under a key, or a range of it: the first of its files, and which ones follow. */
-  async #open(
-    { key, sizeBytes }: StoredBytes,
-    range: ByteRange | undefined,
-  ): Promise<OpenedFiles | undefined> {
+  async #open(stored: StoredBytes, range: ByteRange | undefined): Promise<OpenedFiles | undefined> {
+    const { key, sizeBytes } = stored;
     for (const path of wholePaths(key)) {
-      const body = await this.#openFile(path, sizeBytes, range);
+      const body = await this.#files.open(path, sizeBytes, range);
       if (body !== undefined) return { begun: body, others: [] };
     }
-    const files = await this.#readIndex(key);
-    if (files === undefined || sumOf(files) !== sizeBytes) return undefined;
-    const [first, ...others] = sliceFiles(files, range);
+    const files = await this.#readParts(stored, range);
+    if (files === undefined) return undefined;
+    const [first, ...others] = files;
     if (first === undefined) return { begun: new Blob([]).stream(), others };
-    const begun = await this.#openFile(`${key}/${first.name}`, first.sizeBytes, first.range);
+    const begun = await this.#files.open(first.path, first.sizeBytes, first.range);
     return begun && { begun, others };
   }
 
-  async #join(key: string, { begun, others }: OpenedFiles, writable: WritableStream): Promise<void> {
+  /** The parts of a key that have a range of its bytes, from its index; `undefined` if they are not of this size. */
+  async #readParts({ key, sizeBytes }: StoredBytes, range?: ByteRange): Promise<FileRange[] | undefined> {
+    const files = await this.#readIndex(key);
+    return files !== undefined && sumOf(files) === sizeBytes ? sliceFiles(key, files, range) : undefined;
+  }
+
+  async #join({ begun, others }: OpenedFiles, writable: WritableStream): Promise<void> {
     await begun.pipeTo(writable, { preventClose: true });
-    for (const slice of others) {
-      const body = await this.#openFile(`${key}/${slice.name}`, slice.sizeBytes, slice.range);
-      if (body === undefined) throw new BucketFailed(`${key}/${slice.name} is missing or damaged`);
+    for (const { path, sizeBytes, range } of others) {
+      const body = await this.#files.open(path, sizeBytes, range);
+      if (body === undefined) throw new BucketFailed(`${path} is missing or damaged`);
       await body.pipeTo(writable, { preventClose: true });
     }
   }
@@ -124,7 +129,7 @@ export class DiskBucket implements Bucket {
     if (bytes instanceof Uint8Array) {
       hash.update(bytes);
       if (hash.digest("hex") !== hexOf(digest)) return "mismatch";
-      await this.#put(`${key}/${wholeName}`, bytes);
+      await this.#files.put(`${key}/${wholeName}`, bytes);
     } else {
       await this.#streamWhole(key, bytes, hash);
       if (hash.digest("hex") !== hexOf(digest)) {
@@ -175,7 +180,7 @@ export class DiskBucket implements Bucket {
         throw error;
       }
     };
-    const put = this.#put(path, readable).catch(async (error) => {
+    const put = this.#files.put(path, readable).catch(async (error) => {
       // The disk service may have read nothing of the body, and nobody else will.
       await writer.abort(error).catch(() => {});
       throw error;
@@ -208,7 +213,7 @@ export class DiskBucket implements Bucket {
     const { readable, writable } = new IdentityTransformStream();
     const writer = writable.getWriter();
     let sizeBytes = 0;
-    const put = this.#put(path, readable);
+    const put = this.#files.put(path, readable);
     // A failure is reported by the next write or by the end.
     put.catch((error) => writer.abort(error).catch(() => {}));
     return {
@@ -226,36 +231,36 @@ export class DiskBucket implements Bucket {
       abort: async () => {
         await writer.abort().catch(() => {});
         await put.catch(() => {});
-        await this.#ask("DELETE", path).catch(() => {});
+        await this.#files.delete(path).catch(() => {});
       },
     };
   }
 
   async readParts(key: string, parts: StoredPart[], range: ByteRange) {
-    const [slice] = sliceFiles(filesOf(parts), range);
-    const body = slice && (await this.#openFile(`${key}/${slice.name}`, slice.sizeBytes, slice.range));
-    return body && { body, length: slice.range.length };
+    const [first] = sliceFiles(key, filesOf(parts), range);
+    const body = first && (await this.#files.open(first.path, first.sizeBytes, first.range));
+    return body && { body, length: first.range.length };
   }
 
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {
     const files = filesOf(parts);
     if (!(await this.#commit({ folder: key, files, isAll: false }))) return "unknown";
     const list = new TextEncoder().encode(JSON.stringify(files));
-    await this.#put(`${key}/${indexName}`, list);
+    await this.#files.put(`${key}/${indexName}`, list);
     const all = [...files, { name: indexName, sizeBytes: list.byteLength }];
     await this.#mustCommit({ folder: key, files: all, isAll: true });
     return "completed";
   }
 
   async abortMultipart({ key }: MultipartUpload): Promise<void> {
-    if ((await this.#ask("HEAD", `${key}/${indexName}`)) === undefined) await this.delete([key]);
+    if ((await this.#files.sizeOf(`${key}/${indexName}`)) === undefined) await this.delete([key]);
   }
 
   async delete(keys: string[]): Promise<void> {
     const failures: unknown[] = [];
     const paths = keys.flatMap((key) => [wholePath(key), key]);
     // A key that cannot be deleted must not prevent the deletion of others.
-    for (const path of paths) await this.#ask("DELETE", path).catch((error) => failures.push(error));
+    for (const path of paths) await this.#files.delete(path).catch((error) => failures.push(error));
     if (failures.length > 0) throw failures[0];
   }
 
@@ -267,40 +272,8 @@ export class DiskBucket implements Bucket {
 
   /** The files in the index of a key; `undefined` if there is none, or it is damaged. */
   async #readIndex(key: string): Promise<DiskFile[] | undefined> {
-    const response = await this.#ask("GET", `${key}/${indexName}`);
-    const text = await response?.text().catch((error) => fail("GET", error));
+    const text = await this.#files.readText(`${key}/${indexName}`);
     return text === undefined ? undefined : parseFiles(text);
-  }
-
-  /** A file, or a range of it; `undefined` if there is no file of this size. */
-  async #openFile(
-    path: string,
-    sizeBytes: number,
-    range: ByteRange | undefined,
-  ): Promise<ReadableStream | undefined> {
-    const headers: Record<string, string> =
-      range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` };
-    const response = await this.#ask("GET", path, { headers });
-    if (response === undefined || response.body === null) return undefined;
-    const total =
-      response.headers.get("Content-Range")?.split("/")[1] ?? response.headers.get("Content-Length");
-    if (Number(total) === sizeBytes) return response.body;
-    await response.body.cancel();
-    return undefined;
-  }
-
-  async #put(path: string, body: ReadableStream | Uint8Array): Promise<void> {
-    if ((await this.#ask("PUT", path, { body })) === undefined) fail("PUT", "404");
-  }
-
-  /** Calls the disk service. `undefined`: there is no such file or folder, or no such range of it. */
-  async #ask(method: string, path: string, init: RequestInit = {}): Promise<Response | undefined> {
-    const response = await this.#files
-      .fetch(`https://disk/${path}`, { ...init, method })
-      .catch((error) => fail(method, error));
-    if (response.ok) return response;
-    await response.body?.cancel();
-    return response.status === 404 || response.status === 416 ? undefined : fail(method, response.status);
   }
 
   async #commit(request: CommitRequest): Promise<boolean> {

@@ -62,11 +62,11 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** A file of which a range is to be read. */
-export type FileSlice = DiskFile & { range: ByteRange };
+/** A range of a file that has bytes of a key. `path`: below the folder of all files; `sizeBytes`: of the file. */
+export type FileRange = { path: string; sizeBytes: number; range: ByteRange };
 
 /** Files that are being read: the bytes of the first, and those that follow. */
-export type OpenedFiles = { begun: ReadableStream; others: FileSlice[] };
+export type OpenedFiles = { begun: ReadableStream; others: FileRange[] };
 
 /** The files of parts, which their etags describe. */
 export function filesOf(parts: readonly { etag: string }[]): DiskFile[] {
@@ -97,18 +97,22 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-/** The files that contain a range of the total bytes, in order, with the part of each; empty parts are left out. */
+/** The parts of a key that contain a range of the total bytes, in order, with the range of each; no range is empty. */
 export function sliceFiles(
+  key: string,
   files: readonly DiskFile[],
   range: ByteRange = { offset: 0, length: Number.POSITIVE_INFINITY },
-): FileSlice[] {
-  const slices = [];
+): FileRange[] {
+  const slices: FileRange[] = [];
   const end = range.offset + range.length;
   let start = 0;
   for (const { name, sizeBytes } of files) {
     const from = Math.max(range.offset, start);
     const to = Math.min(end, start + sizeBytes);
-    if (from < to) slices.push({ name, sizeBytes, range: { offset: from - start, length: to - from } });
+    if (from < to) {
+      const range = { offset: from - start, length: to - from };
+      slices.push({ path: `${key}/${name}`, sizeBytes, range });
+    }
     start += sizeBytes;
   }
   return slices;
