@@ -1,6 +1,7 @@
 /**
  * What an endpoint is called with, and what it returns.
  */
+import type { filesHeader } from "../machine.ts";
 import type { Failure } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { Grant, Verb } from "../oci/grant.ts";
@@ -8,6 +9,7 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { Cached } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { WaitUntil } from "../registry/shared-calls.ts";
+import type { FileRange } from "../storage/disk-files.ts";
 
 /** How the caller authenticated. */
 export type Credential = "none" | "open" | "password" | "session" | "bearer" | "scraper";
@@ -61,11 +63,15 @@ export type RepositoryContext = Context & { repository: RepositoryName; cached?:
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;
 
-/** An answer that is not an error. `contentLength` is needed if the body is a stream, or is omitted for HEAD. */
+/**
+ * An answer that is not an error. `contentLength` is needed if the body is a stream or in files, or is omitted for HEAD.
+ */
 export type Reply = {
   status: number;
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
+  /** The files that have the body; only for a request with {@link filesHeader}. */
+  files?: FileRange[];
   contentLength?: number;
   /** Whether the body is encoded already, as `Content-Encoding` says. */
   isEncoded?: true;

@@ -2,6 +2,7 @@
  * The one place that makes a `Response` of an answer: of a reply, or of an error from the catalogue.
  */
 
+import { filesHeader } from "../machine.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { commonHeaders, entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Digest } from "../oci/reference.ts";
@@ -53,9 +54,15 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   headers["X-Request-Id"] = requestId;
   // A proxy that compresses an answer, as the platform's edge does, removes the `Content-Length` that clients rely on.
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
-  const body = typeof reply.body === "string" ? new TextEncoder().encode(reply.body) : reply.body;
-  const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
+  const said = reply.files === undefined ? reply.body : JSON.stringify(reply.files);
+  const body = typeof said === "string" ? new TextEncoder().encode(said) : said;
+  const bodyBytes = body instanceof Uint8Array ? body.byteLength : 0;
+  const length = reply.contentLength ?? bodyBytes;
   if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
+  if (reply.files !== undefined) {
+    headers[filesHeader] = String(length);
+    headers["Content-Length"] = String(bodyBytes);
+  }
   const digest = headers["Docker-Content-Digest"];
   const isAwaited = keepOpenUntil.length > 0;
   if (method === "HEAD" || body === undefined) {

@@ -117,6 +117,7 @@ async function serve(flags: Flags, prepared: Prepared, readProgram: RunOptions["
     host: addressOf(flags.host),
     port: flags.port,
     upstream: channels.worker,
+    files: layout.folders.files,
     secret: channels.secret,
     trustForwarded: vars.TRUST_FORWARDED === "yes",
     warn: (message) => write(message),

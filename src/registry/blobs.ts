@@ -9,8 +9,10 @@ import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
 import { algorithmOf, type Digest, digestOfContent, type RepositoryName } from "../oci/reference.ts";
 import { type Bucket, BucketFailed } from "../storage/bucket.ts";
+import type { FileRange } from "../storage/disk-files.ts";
 import { type RangePiece, readRanges } from "../storage/read-ranges.ts";
 import type { BlobLocation } from "../storage/replica.ts";
+import { kibibyte } from "../units.ts";
 import { smallBlobBytes } from "./caches.ts";
 import type { Registry } from "./registry.ts";
 
@@ -64,6 +66,27 @@ export async function readBlob(
   const whole = await readSmallBlob(registry, repository, location);
   if (!whole.ok || range === undefined) return whole;
   return { ok: true, body: whole.body.subarray(range.offset, range.offset + range.length) };
+}
+
+/** From how many bytes on files are named instead of read: to open them elsewhere takes a moment, too. */
+const leastNamedBytes = 512 * kibibyte;
+
+/**
+ * Finds the files that have a blob, or a range of it. `undefined` where {@link readBlob} is to be used instead: the bytes
+ * are few, or not in files of this machine. Errors: those of {@link readBlob}.
+ */
+export async function findBlobFiles(
+  registry: Registry,
+  repository: RepositoryName,
+  location: BlobLocation,
+  range: ByteRange | undefined,
+): Promise<Result<{ files: FileRange[] }> | undefined> {
+  const { bucket } = registry;
+  if (bucket.findFiles === undefined || (range?.length ?? location.sizeBytes) < leastNamedBytes)
+    return undefined;
+  const findFiles = bucket.findFiles.bind(bucket);
+  const found = await readAnywhere(registry, repository, location, (each) => findFiles(each, range));
+  return found.ok ? { ok: true, files: found.body } : found;
 }
 
 /**

@@ -7,6 +7,7 @@
 
 import type { ByteRange } from "../oci/http.ts";
 import { algorithmOf, type Digest, hexOf } from "../oci/reference.ts";
+import type { FileRange } from "./disk-files.ts";
 import { BodyBroke } from "./streams.ts";
 
 /** A stored part of a multipart upload. */
@@ -83,6 +84,11 @@ export interface Bucket {
    * isolate. False if no object of that size is stored there.
    */
   pipe(stored: StoredBytes, range: ByteRange, to: WritableStream<Uint8Array>): Promise<boolean>;
+  /**
+   * The files that have the bytes under a key, or a range of them, in order; `undefined` if no object of that size is
+   * stored there. Stores without this method are not on the disk of this machine.
+   */
+  findFiles?(stored: StoredBytes, range?: ByteRange): Promise<FileRange[] | undefined>;
   /**
    * Stores bytes, which the store verifies against their digest. `mismatch`: the bytes have another digest, and nothing
    * was stored.

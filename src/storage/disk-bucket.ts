@@ -93,6 +93,18 @@ export class DiskBucket implements Bucket {
     return opened !== undefined;
   }
 
+  async findFiles(stored: StoredBytes, range?: ByteRange): Promise<FileRange[] | undefined> {
+    const { key, sizeBytes } = stored;
+    for (const path of wholePaths(key)) {
+      if (await this.#files.has(path, sizeBytes))
+        return [{ path, sizeBytes, range: range ?? { offset: 0, length: sizeBytes } }];
+    }
+    const files = await this.#readParts(stored, range);
+    const first = files?.[0];
+    const isThere = first === undefined || (await this.#files.has(first.path, first.sizeBytes));
+    return isThere ? files : undefined;
+  }
+
   /** Opens what is under a key, or a range of it: the first of its files, and which ones follow. */
   async #open(stored: StoredBytes, range: ByteRange | undefined): Promise<OpenedFiles | undefined> {
     const { key, sizeBytes } = stored;

@@ -54,6 +54,28 @@ export function parseCommitRequest(text: string): CommitRequest | undefined {
   return Array.isArray(files) && files.every(isFile) ? { folder, files, isAll } : undefined;
 }
 
+/** Reads a list of {@link FileRange}; `undefined` if it is invalid, for example if a path is not of bytes of a key. */
+export function parseFileRanges(text: string): FileRange[] | undefined {
+  const ranges = parseJson(text);
+  return Array.isArray(ranges) && ranges.every(isFileRange) ? ranges : undefined;
+}
+
+function isFileRange(value: unknown): value is FileRange {
+  const { path, sizeBytes, range }: Partial<Record<keyof FileRange, unknown>> = Object(value);
+  const { offset, length }: Partial<Record<keyof ByteRange, unknown>> = Object(range);
+  if (typeof path !== "string" || !isBytesPath(path)) return false;
+  return isSize(sizeBytes) && isSize(offset) && isSize(length) && offset + length <= sizeBytes;
+}
+
+/** Whether this is the path of a file that has bytes of a key: a whole, or a part. */
+function isBytesPath(path: string): boolean {
+  const [, folder, id, name] = /^(blobs|wholes)\/([^/]+)(?:\/([^/]+))?$/.exec(path) ?? [];
+  if (!isBlobKey(`blobs/${id}`)) return false;
+  return folder === wholesFolder
+    ? name === undefined
+    : name !== undefined && (name === wholeName || isPartName(name));
+}
+
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { expectError } from "../support/answer.ts";
+import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { content, digestOf, mebibyte, rangeParts, unknownDigest } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
 
@@ -28,6 +29,29 @@ for (const [what, size] of Object.entries(sizes)) {
     });
   }
 }
+
+test("only blobs in files of this machine are answered by naming these, to who takes files", async () => {
+  const bytes = content(mebibyte);
+  const path = `/v2/files/blobs/${await registry.pushBlob("files", bytes)}`;
+  const {
+    headers,
+    bytes: got,
+    text,
+  } = await registry.must(200, "GET", path, { headers: { "Stowage-Files": "yes" } });
+  if (bucketUnderTest.kind === "r2") {
+    assert.equal(headers.get("Stowage-Files"), null);
+    assert.deepEqual(got, bytes);
+  } else {
+    assert.equal(headers.get("Stowage-Files"), String(mebibyte));
+    assert.match(
+      text,
+      /^\[\{"path":"wholes\/[^"]+","sizeBytes":1048576,"range":\{"offset":0,"length":1048576\}\}\]$/,
+    );
+  }
+  const head = await registry.must(200, "HEAD", path, { headers: { "Stowage-Files": "yes" } });
+  assert.equal(head.headers.get("Stowage-Files"), null);
+  assert.equal(head.header("Content-Length"), String(mebibyte));
+});
 
 test("HEAD says exactly what GET says", async () => {
   const digest = await registry.pushBlob("head", content());

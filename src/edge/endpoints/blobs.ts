@@ -1,9 +1,10 @@
 /** `/v2/<name>/blobs/<digest>`. distribution-spec: Pulling blobs; Deleting Blobs. */
 
+import { filesHeader } from "../../machine.ts";
 import { failure } from "../../oci/errors.ts";
 import { type ByteRange, conditionOf, entityTag, isRangeApplicable, parseRange } from "../../oci/http.ts";
 import { type Digest, parseDigest, type RepositoryName } from "../../oci/reference.ts";
-import { deleteBlob, findBlob, readBlob, readBlobRanges } from "../../registry/blobs.ts";
+import { deleteBlob, findBlob, findBlobFiles, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
@@ -66,13 +67,17 @@ async function serve(
   if (range !== "whole" && range.length > 1)
     return pullRanges(registry, repository, location, range, headers);
   const [only] = range === "whole" ? [] : range;
-  const read = await readBlob(registry, repository, location, only);
+  const inFiles = request.headers.has(filesHeader)
+    ? await findBlobFiles(registry, repository, location, only)
+    : undefined;
+  const read = inFiles ?? (await readBlob(registry, repository, location, only));
   if (!read.ok) return read;
-  if (only === undefined) return { status: 200, headers, body: read.body, contentLength: size };
+  const { ok: _, ...content } = read;
+  if (only === undefined) return { status: 200, headers, ...content, contentLength: size };
   return {
     status: 206,
     headers: { ...headers, "Content-Range": contentRange(only, size) },
-    body: read.body,
+    ...content,
     contentLength: only.length,
   };
 }

@@ -3,6 +3,7 @@
  *
  * Source: RFC 9112, 4, 6.3, 7.1.
  */
+import { filesHeader } from "../../machine.ts";
 
 /** The head of an answer: its headers as name, value, name, value, without those about the connection. */
 export interface AnswerHead {
@@ -11,6 +12,8 @@ export interface AnswerHead {
   headers: string[];
   /** Bytes in the body; `undefined` if only its end shows the length. */
   length: number | undefined;
+  /** How many bytes there are in the files that the body names; `undefined` if the body is for the client. */
+  filesLength: number | undefined;
 }
 
 /** Receives an answer in order. A piece of a body is valid until the next one arrives, unless it `lasts`. */
@@ -148,6 +151,7 @@ function parseHead(text: string): { head: AnswerHead; isChunked: boolean; isLast
   if (!(status >= 100)) throw new AnswerError("an answer without a status");
   const headers: string[] = [];
   let length: number | undefined;
+  let filesLength: number | undefined;
   let isChunked = false;
   let isLast = false;
   for (const line of lines) {
@@ -166,12 +170,16 @@ function parseHead(text: string): { head: AnswerHead; isChunked: boolean; isLast
         break;
       case "content-length":
         length = Number(value);
-        headers.push(name, value);
+        break;
+      case filesHeader.toLowerCase():
+        filesLength = Number(value);
         break;
       default:
         headers.push(name, value);
     }
   }
+  const sent = filesLength ?? length;
+  if (sent !== undefined) headers.push("Content-Length", String(sent));
   const reason = statusLine.slice("HTTP/1.1 200 ".length);
-  return { head: { status, reason, headers, length }, isChunked, isLast };
+  return { head: { status, reason, headers, length, filesLength }, isChunked, isLast };
 }

@@ -2,7 +2,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { ProxiedRequest, type ProxyContext } from "./proxied-request.ts";
+import type { ProxyContext } from "./context.ts";
+import { ProxiedRequest } from "./proxied-request.ts";
 import { endWith, refusalText, tlsHandshake, whyMalformed, wrongProtocol } from "./refusals.ts";
 
 interface Waiting {

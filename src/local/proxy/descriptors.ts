@@ -33,7 +33,7 @@ function shellLimit(): string | undefined {
 
 /**
  * Each connection may need another one to workerd, and that a third one to the fsync service, while workerd, under the same
- * limit, has both and a file open. Of a low limit, half is left for the rest.
+ * limit, has both and a file open; or it needs a file. Of a low limit, half is left for the rest.
  */
 export function connectionCap(limit: number | undefined = descriptorLimit()): number {
   if (limit === undefined) return mostConnections;

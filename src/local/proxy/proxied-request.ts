@@ -1,22 +1,12 @@
 /** One request on its way to workerd, and its answer on the way back. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerHead } from "./answer-parser.ts";
-import type { ProxyLimits } from "./limits.ts";
+import type { ProxyContext } from "./context.ts";
+import { FileSender } from "./file-sender.ts";
 import { type Refusal, refusal, unavailable } from "./refusals.ts";
 import { requestHead } from "./request-head.ts";
 import { StallDetector, type Wait } from "./stall-detector.ts";
-import type { Connection, Exchange, Upstream } from "./upstream.ts";
-
-/** Shared by all requests of a reverse proxy. */
-export interface ProxyContext {
-  upstream: Upstream;
-  limits: ProxyLimits;
-  trustForwarded: boolean;
-  /** The secret that shows workerd that a request is from here; `undefined` if no other program can send one. */
-  secret: string | undefined;
-  /** Whether clients are to close their connections. */
-  isStopping: boolean;
-}
+import type { Connection, Exchange } from "./upstream.ts";
 
 /** A body is held until its client may send it, sent on, or read and dropped once it is known to be refused. */
 type BodyState = "held" | "sent on" | "drained" | "complete";
@@ -33,6 +23,9 @@ export class ProxiedRequest implements Exchange {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   readonly #method: string;
+  /** The folder of the files that the answer may name, and what sends them. */
+  #files: string | undefined;
+  #sender: FileSender | undefined;
   #connection: Connection | undefined;
   #text = "";
   #isChunked = false;
@@ -55,11 +48,12 @@ export class ProxiedRequest implements Exchange {
     this.#request = request;
     this.#response = response;
     this.#method = request.method ?? "";
+    this.#files = this.#method === "GET" ? context.files : undefined;
   }
 
   /** Sends it on, or refuses it. `isExpecting`: the client waits for `100 Continue` before it sends the body. */
   start(isExpecting: boolean): void {
-    const head = requestHead(this.#request, this.#context);
+    const head = requestHead(this.#request, this.#context, this.#files !== undefined);
     if (!head.ok) {
       this.#cut(refusal(head.status, head.reason, true));
       return;
@@ -91,6 +85,7 @@ export class ProxiedRequest implements Exchange {
     this.#connection = undefined;
     this.#body = "complete";
     this.#isAnswered = true;
+    this.#sender?.stop();
   }
 
   /** The client has stopped sending. It may be waiting for its answer. */
@@ -107,11 +102,17 @@ export class ProxiedRequest implements Exchange {
 
   onHead(head: AnswerHead): void {
     this.#head = head;
+    if (head.filesLength !== undefined)
+      this.#sender = new FileSender(this.#files, head.filesLength, this.#response, this.#stalls);
     // An answer before the body's end: the Worker wants no more of it.
     if (this.#body !== "complete") this.#drain();
   }
 
   onBody(piece: Buffer, lasts: boolean): void {
+    if (this.#sender !== undefined) {
+      this.#sender.take(piece);
+      return;
+    }
     const response = this.#response;
     if (!response.headersSent) {
       this.#writeHead();
@@ -143,7 +144,7 @@ export class ProxiedRequest implements Exchange {
   }
 
   onPause(): void {
-    if (this.#response.headersSent || this.#head === undefined) return;
+    if (this.#response.headersSent || this.#head === undefined || this.#sender !== undefined) return;
     this.#writeHead();
     this.#response.flushHeaders();
   }
@@ -155,6 +156,10 @@ export class ProxiedRequest implements Exchange {
     if (this.#isPassedOn) connection?.finish();
     else connection?.destroy();
     if (this.#isAnswered) return;
+    if (this.#sender !== undefined) {
+      void this.#sendFiles(this.#sender);
+      return;
+    }
     if (!this.#response.headersSent) this.#writeHead();
     this.#finish();
   }
@@ -185,12 +190,33 @@ export class ProxiedRequest implements Exchange {
     if (this.#body === "drained") return "drain";
     // While the Worker reads nothing, the client cannot be blamed for being slow.
     if (this.#body === "sent on" && !this.#isBlocked) return "body";
-    return this.#isUnread ? "answer" : "workerd";
+    return this.#isUnread || this.#sender?.isUnread === true ? "answer" : "workerd";
   }
 
   #send(isNew: boolean): void {
     this.#connection = this.#context.upstream.take(isNew);
     this.#connection.begin(this.#text, this.#method, this);
+  }
+
+  async #sendFiles(sender: FileSender): Promise<void> {
+    const isSent = await sender.send(() => this.#writeHead());
+    if (this.#isAnswered) return;
+    if (isSent) this.#finish();
+    else if (this.#response.headersSent) this.#request.socket.destroy();
+    else this.#askForBytes();
+  }
+
+  /** Asks the Worker again, which then looks for the bytes itself: a file that it named may have been deleted since. */
+  #askForBytes(): void {
+    const mayAsk = this.#files !== undefined;
+    this.#files = undefined;
+    this.#sender = undefined;
+    this.#head = undefined;
+    const head = requestHead(this.#request, this.#context, false);
+    if (mayAsk && head.ok && head.framing === "none") {
+      this.#text = head.text;
+      this.#send(false);
+    } else this.#refuse(refusal(503, unavailable));
   }
 
   #continue(): void {
@@ -285,6 +311,7 @@ export class ProxiedRequest implements Exchange {
   }
 
   #abandon(): void {
+    this.#sender?.stop();
     this.#connection?.destroy();
     this.#connection = undefined;
   }

@@ -3,14 +3,15 @@
  * requests on to workerd over connections that are reused. No other program can reach workerd itself.
  *
  * It does what workerd does not do: TLS, deadlines, `Expect: 100-continue`, HTTP/1.0, the client's address, and
- * refusing everything that HTTP forbids.
+ * refusing everything that HTTP forbids. And it sends the files that answers name: large blobs do not pass workerd.
  */
 import { once } from "node:events";
 import type { Channel } from "../channels.ts";
 import { serveClients } from "./clients.ts";
+import type { ProxyContext } from "./context.ts";
 import { defaultLimits, type ProxyLimits } from "./limits.ts";
 import { createListener, type ProxyIdentity } from "./listener.ts";
-import type { ProxiedRequest, ProxyContext } from "./proxied-request.ts";
+import type { ProxiedRequest } from "./proxied-request.ts";
 import { Upstream } from "./upstream.ts";
 
 /** The address of the reverse proxy, and of the workerd behind it. */
@@ -24,6 +25,8 @@ export interface ProxyOptions {
   upstream: Channel;
   /** The secret that each request to workerd carries, where other programs could reach workerd. */
   secret?: string | undefined;
+  /** The folder of the files that answers of workerd may name; without, they have all bytes. */
+  files?: string | undefined;
   /** Whether the last entry of `X-Forwarded-For` is the client's address. */
   trustForwarded?: boolean;
   /** Receives a sentence for the operator; at most once a minute. */
@@ -53,10 +56,10 @@ const flushPollMs = 10;
 
 /** Starts listening. Rejects with the system's error if that is impossible. */
 export async function startProxy(options: ProxyOptions): Promise<ReverseProxy> {
-  const { identity, host, port, secret, trustForwarded = false, warn = () => {} } = options;
+  const { identity, host, port, files, secret, trustForwarded = false, warn = () => {} } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const upstream = new Upstream(options.upstream);
-  const context: ProxyContext = { upstream, limits, trustForwarded, secret, isStopping: false };
+  const context: ProxyContext = { upstream, limits, trustForwarded, files, secret, isStopping: false };
   const { server, renew } = createListener(identity, limits, warn);
   const requests = serveClients(server, context);
   server.listen({ host, port, exclusive: true });

@@ -5,7 +5,7 @@
  * Sources: RFC 9110, 7.2, 7.6.1, 9.3.7, 10.1.1; RFC 9112, 3.2, 6.1.
  */
 import type { IncomingMessage } from "node:http";
-import { secretHeader } from "../../machine.ts";
+import { filesHeader, secretHeader } from "../../machine.ts";
 import { parseOrigin } from "../../oci/address.ts";
 import type { Rejection, Result } from "../../oci/errors.ts";
 import { clientAddress } from "./client-address.ts";
@@ -45,12 +45,21 @@ const dropped = new Set([
   "http2-settings",
   addressHeader.toLowerCase(),
   secretHeader.toLowerCase(),
+  filesHeader.toLowerCase(),
 ]);
 
 const refused = (status: RefusedHead, reason: string): RequestHead => ({ ok: false, status, reason });
 
-/** Checks a head that Node's parser has let through, and writes it for workerd. */
-export function requestHead(request: IncomingMessage, { trustForwarded, secret }: HeadOptions): RequestHead {
+/**
+ * Checks a head that Node's parser has let through, and writes it for workerd.
+ *
+ * @param takesFiles whether the answer may name files
+ */
+export function requestHead(
+  request: IncomingMessage,
+  { trustForwarded, secret }: HeadOptions,
+  takesFiles: boolean,
+): RequestHead {
   const { rawHeaders, httpVersion, method = "" } = request;
   if (httpVersion !== "1.1" && httpVersion !== "1.0")
     return refused(505, "the version of HTTP is not supported");
@@ -104,6 +113,7 @@ export function requestHead(request: IncomingMessage, { trustForwarded, secret }
         : "";
   const address = clientAddress(request.socket.remoteAddress, trustForwarded ? forwardedFor : undefined);
   if (secret !== undefined) fields += `${secretHeader}: ${secret}\r\n`;
+  if (takesFiles) fields += `${filesHeader}: yes\r\n`;
   const text = `${method} ${target.path} HTTP/1.1\r\nHost: ${host}\r\n${body}${addressHeader}: ${address}\r\n${fields}\r\n`;
   return { ok: true, text, framing, path: target.path };
 }

@@ -59,6 +59,7 @@ export async function startUpstream(t: TestContext, onData: (passed: Passed) => 
 /** What a reverse proxy is started with; see fixture-proxy.ts. */
 export interface FixtureOptions {
   upstream: { path: string };
+  files?: string;
   trustForwarded?: boolean;
   limits?: Partial<ProxyLimits>;
   tls?: { certFile: string; keyFile: string };

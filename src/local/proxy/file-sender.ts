@@ -1,0 +1,155 @@
+/**
+ * Sends what an answer of the Worker names: ranges of files that have the bytes of a blob. So large blobs do not pass
+ * through workerd.
+ */
+import { type FileHandle, open } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
+import { join } from "node:path";
+import { type FileRange, parseFileRanges } from "../../storage/disk-files.ts";
+import { kibibyte, mebibyte } from "../../units.ts";
+import type { StallDetector } from "./stall-detector.ts";
+
+/** The size of a read. Smaller ones take longer in all; larger ones do not fit into a processor's cache. */
+const readBytes = 512 * kibibyte;
+/** The total memory for such reads. Beyond it, they have the small size. */
+const mostBufferBytes = 64 * mebibyte;
+const smallReadBytes = 64 * kibibyte;
+/** How many buffers are kept for the next answers. */
+const mostSpare = 8;
+
+const spareBuffers: Buffer[] = [];
+let bufferBytes = 0;
+
+/** A file is missing, or is not as the Worker saw it. */
+class FileChanged extends Error {}
+
+/** Sends the files of one answer. */
+export class FileSender {
+  readonly #directory: string | undefined;
+  readonly #length: number;
+  readonly #response: ServerResponse;
+  readonly #stalls: StallDetector;
+  #list = "";
+  #isStopped = false;
+  #onTaken = () => {};
+  /** Whether it waits for the client to read. */
+  isUnread = false;
+
+  /**
+   * @param directory the folder of all files; `undefined` if none may be named
+   * @param length how many bytes the client is to get
+   */
+  constructor(
+    directory: string | undefined,
+    length: number,
+    response: ServerResponse,
+    stalls: StallDetector,
+  ) {
+    this.#directory = directory;
+    this.#length = length;
+    this.#response = response;
+    this.#stalls = stalls;
+  }
+
+  /** Takes a piece of the list of files. */
+  take(piece: Buffer): void {
+    this.#list += piece.toString("latin1");
+  }
+
+  /**
+   * Sends all of them, once the list has come. Never throws.
+   *
+   * @param writeHead called when there are bytes to send
+   * @returns false if some could not be read or the client has gone; then the head and some bytes may have been sent
+   */
+  async send(writeHead: () => void): Promise<boolean> {
+    try {
+      for await (const piece of this.#read()) {
+        if (this.#isStopped) return false;
+        if (!this.#response.headersSent) writeHead();
+        await this.#write(piece);
+      }
+      return !this.#isStopped;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Sends nothing more. To be called when the client has gone, or gets another answer. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#onTaken();
+  }
+
+  #read(): AsyncGenerator<Buffer> {
+    const ranges = parseFileRanges(this.#list);
+    const sum = ranges?.reduce((total, { range }) => total + range.length, 0);
+    if (this.#directory === undefined || ranges === undefined || sum !== this.#length)
+      throw new FileChanged("this list of files was not asked for");
+    return readRanges(this.#directory, ranges);
+  }
+
+  /** Resolves when the kernel has taken the piece, or the client has gone. */
+  #write(piece: Buffer): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onTaken = resolve;
+    this.#response.write(piece, () => {
+      this.#stalls.sent += piece.byteLength;
+      this.isUnread = false;
+      resolve();
+    });
+    this.isUnread = this.#response.writableLength > 0;
+    return promise;
+  }
+}
+
+/**
+ * The bytes of ranges, one after the other. A piece is valid until the next one is requested. Each file is opened when
+ * it is its turn, and closed when the iteration ends, however it does.
+ */
+async function* readRanges(directory: string, ranges: FileRange[]): AsyncGenerator<Buffer> {
+  const buffer = takeBuffer();
+  try {
+    for (const range of ranges) yield* readRange(directory, range, buffer);
+  } finally {
+    giveBuffer(buffer);
+  }
+}
+
+async function* readRange(
+  directory: string,
+  { path, sizeBytes, range }: FileRange,
+  buffer: Buffer,
+): AsyncGenerator<Buffer> {
+  const file = await open(join(directory, path));
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size !== sizeBytes) throw new FileChanged(`${path} has another size`);
+    const end = range.offset + range.length;
+    for (let at = range.offset; at < end; ) {
+      const sizeRead = await readInto(buffer, file, at, end);
+      yield buffer.subarray(0, sizeRead);
+      at += sizeRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function readInto(buffer: Buffer, file: FileHandle, at: number, end: number): Promise<number> {
+  const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.byteLength, end - at), at);
+  if (bytesRead === 0) throw new FileChanged("the file ended before its length");
+  return bytesRead;
+}
+
+function takeBuffer(): Buffer {
+  const isSmall = bufferBytes + readBytes > mostBufferBytes;
+  const buffer = spareBuffers.pop() ?? Buffer.allocUnsafeSlow(isSmall ? smallReadBytes : readBytes);
+  bufferBytes += buffer.byteLength;
+  return buffer;
+}
+
+function giveBuffer(buffer: Buffer): void {
+  bufferBytes -= buffer.byteLength;
+  if (buffer.byteLength === readBytes && spareBuffers.length < mostSpare) spareBuffers.push(buffer);
+}
