@@ -3,6 +3,7 @@ import type { Clock } from "../clock.ts";
 import type { Rejection, Result } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
 import { mebibyte, minute, second } from "../units.ts";
+import type { Room } from "./context.ts";
 
 /** The body, or why it could not be read. `too slow`: others needed its room. */
 export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off" | "too slow">>;
@@ -41,33 +42,43 @@ export async function readBody(
 }
 
 /** An isolate has 128 MB, and a manifest is held several times for a moment: as bytes, as text, and in the RPC call. */
-const budgetBytes = 24 * mebibyte;
-/** How much of it one holder has at most, so that nobody keeps everybody else from pushing. */
-const shareBytes = budgetBytes / 2;
-/** How long a request waits for room, and how often it checks. */
+const bodiesBytes = 24 * mebibyte;
+/** How much of all room one holder has at most, so that nobody keeps everybody else waiting. */
+const share = 1 / 2;
+/** How long a request waits for room, and how often it checks unless told. */
 const maxWaitMs = 10 * second;
-const pollMs = 50;
+const usualPollMs = 50;
 /** A body that is still not whole after this time loses its room to one that needs it. */
 const slowAfterMs = 5 * second;
 /** After this time a room is taken from its request, which may have ended with its client and never release it. */
 const lostAfterMs = minute;
 
 /** Memory that is reserved for a body. */
-export class BodyRoom {
+export class BodyRoom implements Room {
   readonly bytes: number;
   readonly holder: string | undefined;
   readonly #clock: Clock;
+  readonly #giveBack: (room: BodyRoom) => void;
   /** When others may take it. */
   expiresAtMs: number;
   isLost = false;
   /** What has come of the body. It is let go with the room. */
   readonly pieces: Uint8Array[] = [];
 
-  constructor(clock: Clock, bytes: number, holder: string | undefined) {
+  constructor(clock: Clock, bytes: number, holder: string | undefined, giveBack: (room: BodyRoom) => void) {
     this.#clock = clock;
     this.bytes = bytes;
     this.holder = holder;
+    this.#giveBack = giveBack;
     this.expiresAtMs = clock.now() + slowAfterMs;
+  }
+
+  noteProgress(): void {
+    this.expiresAtMs = this.#clock.now() + slowAfterMs;
+  }
+
+  release(): void {
+    this.#giveBack(this);
   }
 
   /** Keeps it for the body, which is whole; false if it is lost already. */
@@ -77,16 +88,23 @@ export class BodyRoom {
   }
 }
 
+/** Other bounds than those of bodies that are received. */
+type BudgetOptions = { wait?: (milliseconds: number) => Promise<unknown>; bytes?: number; pollMs?: number };
+
 /** Limits the memory that bodies take in an isolate. */
 export class BodyBudget {
   readonly #clock: Clock;
   readonly #wait: (milliseconds: number) => Promise<unknown>;
+  readonly #bytes: number;
+  readonly #pollMs: number;
   /** The oldest one first. */
   readonly #rooms = new Set<BodyRoom>();
 
-  constructor(clock: Clock, wait = (ms: number) => scheduler.wait(ms)) {
+  constructor(clock: Clock, { wait, bytes = bodiesBytes, pollMs = usualPollMs }: BudgetOptions = {}) {
     this.#clock = clock;
-    this.#wait = wait;
+    this.#wait = wait ?? ((milliseconds) => scheduler.wait(milliseconds));
+    this.#bytes = bytes;
+    this.#pollMs = pollMs;
   }
 
   /**
@@ -101,12 +119,11 @@ export class BodyBudget {
     for (;;) {
       const room = this.#tryReserve(bytes, holder);
       if (room !== undefined || this.#clock.now() >= until) return room;
-      await this.#wait(pollMs);
+      await this.#wait(this.#pollMs);
     }
   }
 
-  /** Gives a room back. */
-  release(room: BodyRoom): void {
+  #release(room: BodyRoom): void {
     this.#rooms.delete(room);
     room.isLost = true;
     room.pieces.length = 0;
@@ -115,10 +132,10 @@ export class BodyBudget {
   #tryReserve(bytes: number, holder: string | undefined): BodyRoom | undefined {
     const isOwn = (room: BodyRoom) => room.holder === holder;
     const mayHave =
-      this.#makeRoom(budgetBytes - bytes, () => true) &&
-      (holder === undefined || this.#makeRoom(shareBytes - bytes, isOwn));
+      this.#makeRoom(this.#bytes - bytes, () => true) &&
+      (holder === undefined || this.#makeRoom(this.#bytes * share - bytes, isOwn));
     if (!mayHave) return undefined;
-    const room = new BodyRoom(this.#clock, bytes, holder);
+    const room = new BodyRoom(this.#clock, bytes, holder, (each) => this.#release(each));
     this.#rooms.add(room);
     return room;
   }
@@ -130,7 +147,7 @@ export class BodyBudget {
     for (const room of rooms) {
       if (taken <= mostBytes) break;
       if (room.expiresAtMs > this.#clock.now()) continue;
-      this.release(room);
+      this.#release(room);
       taken -= room.bytes;
     }
     return taken <= mostBytes;

@@ -63,6 +63,9 @@ export type RepositoryContext = Context & { repository: RepositoryName; cached?:
 /** Headers by name. */
 export type HeaderMap = Record<string, string>;
 
+/** Memory that is reserved for an answer, until it is released. `isLost`: others have it, and the answer is to end. */
+export type Room = { readonly isLost: boolean; noteProgress(): void; release(): void };
+
 /**
  * An answer that is not an error. `contentLength` is needed if the body is a stream or in files, or is omitted for HEAD.
  */
@@ -75,6 +78,8 @@ export type Reply = {
   contentLength?: number;
   /** Whether the body is encoded already, as `Content-Encoding` says. */
   isEncoded?: true;
+  /** The memory of a body that is large; whoever sends it releases that. */
+  room?: Room;
 };
 
 /** An error, with the headers that go with it. */

@@ -13,6 +13,7 @@ import type { RepositoryName } from "../oci/reference.ts";
 import type { Addressed } from "../oci/upstream.ts";
 import type { Registry } from "../registry/registry.ts";
 import { addressOf } from "./addressing.ts";
+import { answerInRoom } from "./answer-room.ts";
 import { type AuditEvent, audit } from "./auth/audit.ts";
 import { authCacheOf, authenticate, checkConfigured } from "./auth/authenticate.ts";
 import {
@@ -104,7 +105,8 @@ async function answerRoute(
     case "registry": {
       const isAdmitted = route.scope === undefined ? access.credential !== "none" : access.mayList;
       if (!isAdmitted) return challenge(context, route.scope === undefined ? [] : [route.scope]);
-      return answerPlainly(context, route.methods);
+      const answer = async () => answerPlainly(context, route.methods);
+      return route.scope === undefined ? answer() : answerInRoom(context, answer);
     }
     case "repository":
       return answerForRepository(context, route);
@@ -155,7 +157,8 @@ async function answerAt(
   };
   let answer: Answer;
   try {
-    answer = await answerUnlessDiskFull(endpoint, { ...context, repository, cached });
+    const answerIt = () => answerUnlessDiskFull(endpoint, { ...context, repository, cached });
+    answer = endpoint.isList === true ? await answerInRoom(context, answerIt) : await answerIt();
   } catch (error) {
     // The change may have been made all the same.
     record({ outcome: "failed", detail: String(error).slice(0, 200), kind: "use" });
@@ -212,7 +215,9 @@ async function answerManagement(context: Context, route: ManagementRoute): Promi
     return failure("REQUEST_INVALID", "the Content-Type must be application/json");
   }
   const refusal = await managementRefusal(context, route.name, endpoint.access);
-  return refusal ?? endpoint.answer(context);
+  if (refusal !== undefined) return refusal;
+  const isRead = context.request.method === "GET" || context.request.method === "HEAD";
+  return isRead ? answerInRoom(context, () => endpoint.answer(context)) : endpoint.answer(context);
 }
 
 function answerPlainly<C extends Pick<Context, "request">>(

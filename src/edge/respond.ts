@@ -2,12 +2,13 @@
  * The one place that makes a `Response` of an answer: of a reply, or of an error from the catalogue.
  */
 
+import { systemClock } from "../clock.ts";
 import { filesHeader } from "../machine.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { commonHeaders, entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Digest } from "../oci/reference.ts";
-import { kibibyte } from "../units.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
+import { largeBytes, PieceSender } from "./piece-sender.ts";
 
 /** The format of errors: that of distribution-spec, or problem details (RFC 9457). */
 export type ErrorFormat = "oci" | "problem";
@@ -45,6 +46,9 @@ export type Sent = {
   staysOpen: boolean;
 };
 
+/** Of this isolate. */
+const sender = new PieceSender(systemClock);
+
 /** Makes the response for an answer. */
 export function respond(answer: Answer, { format, method, requestId, keepOpenUntil }: Asked): Sent {
   const reply = isRefusal(answer) ? errorReply(answer, format, requestId) : answer;
@@ -66,37 +70,17 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   const digest = headers["Docker-Content-Digest"];
   const isAwaited = keepOpenUntil.length > 0;
   if (method === "HEAD" || body === undefined) {
+    reply.room?.release();
     const response = new Response(null, { status, headers });
     return { response, digest, bytesOut: 0, staysOpen: !isAwaited };
   }
   const isHeldOpen = isAwaited && body instanceof Uint8Array;
   const isLarge = body instanceof Uint8Array && body.byteLength > largeBytes;
-  const sent = isHeldOpen || isLarge ? sendInPieces(body, keepOpenUntil) : body;
+  const sent = isHeldOpen || isLarge ? sender.send(body, keepOpenUntil, reply.room) : body;
   const init: ResponseInit =
     reply.isEncoded === true ? { status, headers, encodeBody: "manual" } : { status, headers };
   const staysOpen = isHeldOpen || !isAwaited;
   return { response: new Response(sent, init), digest, bytesOut: length, staysOpen };
-}
-
-/**
- * Larger bodies are sent in pieces of this size. Of a body that is given as a whole the runtime makes a copy, which it
- * holds for as long as its client takes to read; clients that read nothing would fill the memory with copies.
- */
-const largeBytes = 256 * kibibyte;
-
-/** A body that is sent as fast as its client reads it, and ends only when the promises have settled. */
-function sendInPieces(bytes: Uint8Array, keepOpenUntil: Promise<unknown>[]): ReadableStream {
-  const { readable, writable } = new FixedLengthStream(bytes.byteLength);
-  const send = async () => {
-    const writer = writable.getWriter();
-    for (let at = 0; at < bytes.byteLength; at += largeBytes)
-      await writer.write(bytes.subarray(at, at + largeBytes));
-    await Promise.allSettled(keepOpenUntil);
-    await writer.close();
-  };
-  // The client may have disconnected.
-  send().catch(() => {});
-  return readable;
 }
 
 function errorReply(refusal: Refusal, format: ErrorFormat, requestId: string): Reply {

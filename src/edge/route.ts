@@ -55,6 +55,8 @@ export type RepositoryEndpoint = {
   needs: Verb;
   /** Whether it stores something, and so is refused while the disk is full. */
   needsDiskSpace?: true;
+  /** Whether its answer is a list, which may be large. */
+  isList?: true;
   answer: (context: RepositoryContext) => Promise<Answer>;
 };
 

@@ -6,10 +6,11 @@ import { mebibyte } from "../support/content.ts";
 /** A budget whose waits move its clock. `onWait` is called at each. */
 function budgetOf(onWait = () => {}) {
   const clock = { time: 1_000_000, now: () => clock.time };
-  const budget = new BodyBudget(clock, async (ms) => {
+  const wait = async (ms: number) => {
     clock.time += ms;
     onWait();
-  });
+  };
+  const budget = new BodyBudget(clock, { wait });
   const reserve = async (bytes: number, holder?: string) => {
     const room = await budget.reserve(bytes, holder);
     assert(room !== undefined);
@@ -20,9 +21,9 @@ function budgetOf(onWait = () => {}) {
 
 test("bodies get room until the budget is used up, and then wait until some is given back", async () => {
   let waits = 0;
-  const { budget, reserve } = budgetOf(() => {
+  const { reserve } = budgetOf(() => {
     waits++;
-    if (waits === 3) budget.release(first);
+    if (waits === 3) first.release();
   });
   const first = await reserve(4 * mebibyte);
   for (let i = 1; i < 6; i++) await reserve(4 * mebibyte);
@@ -38,8 +39,8 @@ test("who waits too long is told so; room that was given back twice counts once"
   const began = clock.time;
   assert.equal(await budget.reserve(1), undefined);
   assert.equal(clock.time - began, 10_000);
-  budget.release(room);
-  budget.release(room);
+  room.release();
+  room.release();
   (await reserve(24 * mebibyte)).keep();
   assert.equal(await budget.reserve(1), undefined);
 });
@@ -71,13 +72,13 @@ test("a body that is not whole after five seconds loses its room to one that nee
 });
 
 test("a body is read no further once its room is lost", async () => {
-  const { budget, reserve } = budgetOf();
+  const { reserve } = budgetOf();
   for (const losesAfter of ["its first piece", "its last piece"]) {
     const room = await reserve(1000);
     const body = new ReadableStream<Uint8Array>({
       pull(controller) {
         controller.enqueue(new Uint8Array(100));
-        if (room.pieces.length === 1) budget.release(room);
+        if (room.pieces.length === 1) room.release();
         if (room.isLost && losesAfter === "its last piece") controller.close();
       },
     });

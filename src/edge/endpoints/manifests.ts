@@ -173,15 +173,14 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   if (tags === undefined) return failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") });
   const length = parseContentLength(request.headers.get("Content-Length"));
   if (length !== undefined && length > maxManifestBytes) return failure("MANIFEST_TOO_LARGE");
-  const budget = bodyBudgetOf(registry);
   // In an open registry all callers have one name.
   const holder = access.credential === "open" ? undefined : access.account;
-  const room = await budget.reserve(length ?? maxManifestBytes, holder);
+  const room = await bodyBudgetOf(registry).reserve(length ?? maxManifestBytes, holder);
   if (room === undefined) return failure("UNAVAILABLE");
   try {
     return await readAndStoreManifest(context, digest, tags, length, room);
   } finally {
-    budget.release(room);
+    room.release();
   }
 }
 

@@ -1,0 +1,67 @@
+/**
+ * Memory for answers that may be large: lists. While one is made it is there several times, as rows, as text and as
+ * bytes, and then for as long as its client reads. A thousand at once would be more than an isolate has.
+ */
+import { failure } from "../oci/errors.ts";
+import { ExpiringLru } from "../registry/caches.ts";
+import type { Registry } from "../registry/registry.ts";
+import { kibibyte, mebibyte, minute } from "../units.ts";
+import { networkName } from "./auth/limits.ts";
+import { BodyBudget } from "./body.ts";
+import type { Answer, Context } from "./context.ts";
+import { largeBytes } from "./piece-sender.ts";
+import { isRefusal } from "./respond.ts";
+
+/** What all of them have together, and each as long as it is not known to be small. */
+const budgetBytes = 64 * mebibyte;
+const answerBytes = 4 * mebibyte;
+/** They take milliseconds. */
+const pollMs = 5;
+/** An answer of this size at most needs no room when the same caller asks the same again, for so long. */
+const smallBytes = 64 * kibibyte;
+const smallMs = minute;
+/** A longer question is not remembered, in characters. */
+const maxKeyLength = 400;
+
+type AnswerRooms = { budget: BodyBudget; small: ExpiringLru<true> };
+
+const known = new WeakMap<Registry, AnswerRooms>();
+
+function roomsOf(registry: Registry): AnswerRooms {
+  const { clock } = registry;
+  const rooms = known.get(registry) ?? {
+    budget: new BodyBudget(clock, { bytes: budgetBytes, pollMs }),
+    small: new ExpiringLru<true>(clock, mebibyte, () => 2 * maxKeyLength + 200),
+  };
+  known.set(registry, rooms);
+  return rooms;
+}
+
+/** Has an answer made once there is memory for it. Error: `UNAVAILABLE`, if there is none in time. */
+export async function answerInRoom(context: Context, makeAnswer: () => Promise<Answer>): Promise<Answer> {
+  const { registry, url, access, address } = context;
+  const { budget, small } = roomsOf(registry);
+  const key = `${access.account} ${url.pathname}${url.search}`;
+  if (small.has(key)) return makeAnswer();
+  // In an open registry all callers have one name; those without a credential have none.
+  const { credential, account } = access;
+  const holder = credential === "open" ? undefined : credential === "none" ? networkName(address) : account;
+  const room = await budget.reserve(answerBytes, holder);
+  if (room === undefined) return failure("UNAVAILABLE");
+  let isHandedOver = false;
+  try {
+    const answer = await makeAnswer();
+    const sizeBytes = isRefusal(answer) ? 0 : sizeOf(answer.body);
+    if (sizeBytes <= smallBytes && key.length <= maxKeyLength) small.set(key, true, smallMs);
+    isHandedOver = sizeBytes > largeBytes;
+    return isHandedOver && !isRefusal(answer) ? { ...answer, room } : answer;
+  } finally {
+    if (!isHandedOver) room.release();
+  }
+}
+
+/** About how large a body is; that of a stream is not known, and takes no memory. */
+function sizeOf(body: ReadableStream | Uint8Array | string | undefined): number {
+  if (typeof body === "string") return body.length;
+  return body instanceof Uint8Array ? body.byteLength : 0;
+}
