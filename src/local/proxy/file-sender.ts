@@ -32,6 +32,8 @@ export class FileSender {
   #list = "";
   #isStopped = false;
   #onTaken = () => {};
+  /** Whether the kernel has taken all pieces so far. Until then, their buffer is not to be used for anything else. */
+  #hasTakenAll = true;
   /** Whether it waits for the client to read. */
   isUnread = false;
 
@@ -86,14 +88,16 @@ export class FileSender {
     const sum = ranges?.reduce((total, { range }) => total + range.length, 0);
     if (this.#directory === undefined || ranges === undefined || sum !== this.#length)
       throw new FileChanged("this list of files was not asked for");
-    return readRanges(this.#directory, ranges);
+    return readRanges(this.#directory, ranges, () => this.#hasTakenAll);
   }
 
   /** Resolves when the kernel has taken the piece, or the client has gone. */
   #write(piece: Buffer): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onTaken = resolve;
+    this.#hasTakenAll = false;
     this.#response.write(piece, () => {
+      this.#hasTakenAll = true;
       this.#stalls.sent += piece.byteLength;
       this.isUnread = false;
       resolve();
@@ -104,15 +108,19 @@ export class FileSender {
 }
 
 /**
- * The bytes of ranges, one after the other. A piece is valid until the next one is requested. Each file is opened when
- * it is its turn, and closed when the iteration ends, however it does.
+ * The bytes of ranges, one after the other. A piece is valid until the next one is requested; the last one for as long as
+ * `isFree` says no. Each file is opened when it is its turn, and closed when the iteration ends, however it does.
  */
-async function* readRanges(directory: string, ranges: FileRange[]): AsyncGenerator<Buffer> {
+async function* readRanges(
+  directory: string,
+  ranges: FileRange[],
+  isFree: () => boolean,
+): AsyncGenerator<Buffer> {
   const buffer = takeBuffer();
   try {
     for (const range of ranges) yield* readRange(directory, range, buffer);
   } finally {
-    giveBuffer(buffer);
+    giveBuffer(buffer, isFree());
   }
 }
 
@@ -149,7 +157,7 @@ function takeBuffer(): Buffer {
   return buffer;
 }
 
-function giveBuffer(buffer: Buffer): void {
+function giveBuffer(buffer: Buffer, isFree: boolean): void {
   bufferBytes -= buffer.byteLength;
-  if (buffer.byteLength === readBytes && spareBuffers.length < mostSpare) spareBuffers.push(buffer);
+  if (isFree && buffer.byteLength === readBytes && spareBuffers.length < mostSpare) spareBuffers.push(buffer);
 }
