@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { AnswerHead } from "./answer-parser.ts";
 import type { ProxyContext } from "./context.ts";
 import { FileSender } from "./file-sender.ts";
-import { type Refusal, refusal, unavailable } from "./refusals.ts";
+import { knownMethods, type Refusal, refusal, unavailable } from "./refusals.ts";
 import { requestHead } from "./request-head.ts";
 import { StallDetector, type Wait } from "./stall-detector.ts";
 import type { Connection, Exchange } from "./upstream.ts";
@@ -15,7 +15,6 @@ type BodyState = "held" | "sent on" | "drained" | "complete";
 const smallBytes = 16 * 1024;
 /** Methods that may be repeated, whatever the outcome of the first try. */
 const safeMethods = new Set(["GET", "HEAD", "OPTIONS"]);
-const allMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
 /** A request, from its head to the end of its answer. */
 export class ProxiedRequest implements Exchange {
@@ -62,7 +61,7 @@ export class ProxiedRequest implements Exchange {
     else this.#body = isExpecting ? "held" : "sent on";
     this.#isChunked = head.framing === "chunked";
     if (head.path === "*") {
-      this.#refuse({ status: 204, headers: ["Allow", allMethods], body: "" });
+      this.#refuse({ status: 204, headers: ["Allow", knownMethods], body: "" });
       return;
     }
     this.#text = head.text;

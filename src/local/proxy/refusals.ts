@@ -10,6 +10,9 @@ export interface Refusal {
   body: string;
 }
 
+/** The methods that there are at all. */
+export const knownMethods = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /** An error in the form of distribution-spec. `isLast`: the connection is closed after it. */
 export function refusal(status: number, message: string, isLast = false): Refusal {
   const isPassing = status === 503;
@@ -18,6 +21,7 @@ export function refusal(status: number, message: string, isLast = false): Refusa
   const headers = ["Content-Type", "application/json", "Content-Length", String(Buffer.byteLength(body))];
   headers.push("Cache-Control", "no-store", ...Object.entries(commonHeaders).flat());
   if (isPassing) headers.push("Retry-After", "1");
+  if (status === 405) headers.push("Allow", knownMethods);
   if (isLast) headers.push("Connection", "close");
   return { status, headers, body };
 }

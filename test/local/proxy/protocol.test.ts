@@ -151,6 +151,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
         const answer = await talk(port, bytes, untilClosed);
         assert.equal(statusOf(answer), status, `${what}: ${answer}`);
         assert.match(answer, /\r\nConnection: close\r\n/i, what);
+        assert.equal(/\r\nAllow: GET, /.test(answer), status === 405, what);
         const { errors } = JSON.parse(answer.slice(answer.indexOf("\r\n\r\n")));
         assert.equal(typeof errors[0].message, "string");
         assert.equal(answer.split("HTTP/1.1").length, 2, `${what}: one answer`);
