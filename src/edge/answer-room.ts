@@ -5,7 +5,7 @@
 import { failure } from "../oci/errors.ts";
 import { ExpiringLru } from "../registry/caches.ts";
 import type { Registry } from "../registry/registry.ts";
-import { kibibyte, mebibyte, minute } from "../units.ts";
+import { mebibyte, minute } from "../units.ts";
 import { networkName } from "./auth/limits.ts";
 import { BodyBudget } from "./body.ts";
 import type { Answer, Context } from "./context.ts";
@@ -17,8 +17,7 @@ const budgetBytes = 64 * mebibyte;
 const answerBytes = 4 * mebibyte;
 /** They take milliseconds. */
 const pollMs = 5;
-/** An answer of this size at most needs no room when the same caller asks the same again, for so long. */
-const smallBytes = 64 * kibibyte;
+/** How long a caller who asks again for what was small needs no room. */
 const smallMs = minute;
 /** A longer question is not remembered, in characters. */
 const maxKeyLength = 400;
@@ -52,7 +51,7 @@ export async function answerInRoom(context: Context, makeAnswer: () => Promise<A
   try {
     const answer = await makeAnswer();
     const sizeBytes = isRefusal(answer) ? 0 : sizeOf(answer.body);
-    if (sizeBytes <= smallBytes && key.length <= maxKeyLength) small.set(key, true, smallMs);
+    if (sizeBytes <= largeBytes && key.length <= maxKeyLength) small.set(key, true, smallMs);
     isHandedOver = sizeBytes > largeBytes;
     return isHandedOver && !isRefusal(answer) ? { ...answer, room } : answer;
   } finally {

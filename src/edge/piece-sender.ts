@@ -8,7 +8,7 @@ import type { Room } from "./context.ts";
  * Larger bodies are sent in pieces of this size. Of a body that is given as a whole the runtime makes a copy, which it
  * holds for as long as its client takes to read.
  */
-export const largeBytes = 256 * kibibyte;
+export const largeBytes = 64 * kibibyte;
 
 /** What all bodies on their way may hold before those are given up whose clients read nothing: an isolate has 128 MB. */
 const mostHeldBytes = 64 * mebibyte;

@@ -19,6 +19,7 @@ const policy = [
 
 const known = new Map(files.map((file) => [file.name, file]));
 const decoded = new Map<string, Uint8Array>();
+const unzipped = new Map<string, Uint8Array>();
 
 /** Whether a browser asks for a page, and there is one. */
 export function wantsPage(request: Request): boolean {
@@ -60,8 +61,7 @@ async function serve(request: Request, file: InterfaceFile, headers: HeaderMap):
   if (isNoneMatchSatisfiedBy(request.headers.get("If-None-Match"), etag)) {
     return { status: 304, headers: described };
   }
-  const gzipped = contentOf(file);
-  const body = isGzipped ? gzipped : await unzip(gzipped);
+  const body = isGzipped ? contentOf(file) : await plainContentOf(file);
   const all: HeaderMap = { ...described, "Content-Type": contentType };
   if (!isGzipped) return { status: 200, headers: all, body };
   return { status: 200, headers: { ...all, "Content-Encoding": "gzip" }, body, isEncoded: true };
@@ -75,6 +75,13 @@ function acceptsGzip(header: string | null): boolean {
 function contentOf({ name, gzipped }: InterfaceFile): Uint8Array {
   const content = decoded.get(name) ?? new Uint8Array(Buffer.from(gzipped, "base64"));
   decoded.set(name, content);
+  return content;
+}
+
+/** The bytes for the few clients that take no gzip: kept, as those may read slowly. */
+async function plainContentOf(file: InterfaceFile): Promise<Uint8Array> {
+  const content = unzipped.get(file.name) ?? (await unzip(contentOf(file)));
+  unzipped.set(file.name, content);
   return content;
 }
 
