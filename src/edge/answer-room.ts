@@ -6,8 +6,7 @@ import { failure } from "../oci/errors.ts";
 import { ExpiringLru } from "../registry/caches.ts";
 import type { Registry } from "../registry/registry.ts";
 import { mebibyte, minute } from "../units.ts";
-import { networkName } from "./auth/limits.ts";
-import { BodyBudget } from "./body.ts";
+import { BodyBudget, holderOf } from "./body.ts";
 import type { Answer, Context } from "./context.ts";
 import { largeBytes } from "./piece-sender.ts";
 import { isRefusal } from "./respond.ts";
@@ -38,14 +37,11 @@ function roomsOf(registry: Registry): AnswerRooms {
 
 /** Has an answer made once there is memory for it. Error: `UNAVAILABLE`, if there is none in time. */
 export async function answerInRoom(context: Context, makeAnswer: () => Promise<Answer>): Promise<Answer> {
-  const { registry, url, access, address } = context;
+  const { registry, url, access } = context;
   const { budget, small } = roomsOf(registry);
   const key = `${access.account} ${url.pathname}${url.search}`;
   if (small.has(key)) return makeAnswer();
-  // In an open registry all callers have one name; those without a credential have none.
-  const { credential, account } = access;
-  const holder = credential === "open" ? undefined : credential === "none" ? networkName(address) : account;
-  const room = await budget.reserve(answerBytes, holder);
+  const room = await budget.reserve(answerBytes, holderOf(context));
   if (room === undefined) return failure("UNAVAILABLE");
   let isHandedOver = false;
   try {

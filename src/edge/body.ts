@@ -1,9 +1,11 @@
 /** Reads whole bodies into memory, within a bound per body and one per isolate. */
 import type { Clock } from "../clock.ts";
-import type { Rejection, Result } from "../oci/errors.ts";
+import { type Failure, failure, type Rejection, type Result } from "../oci/errors.ts";
+import { parseContentLength } from "../oci/http.ts";
 import type { Registry } from "../registry/registry.ts";
 import { mebibyte, minute, second } from "../units.ts";
-import type { Room } from "./context.ts";
+import { networkName } from "./auth/limits.ts";
+import type { Context, Room } from "./context.ts";
 
 /** The body, or why it could not be read. `too slow`: others needed its room. */
 export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off" | "too slow">>;
@@ -43,6 +45,8 @@ export async function readBody(
 
 /** An isolate has 128 MB, and a manifest is held several times for a moment: as bytes, as text, and in the RPC call. */
 const bodiesBytes = 24 * mebibyte;
+/** The same of forms and of the JSON of the management API. */
+const formsBytes = 16 * mebibyte;
 /** How much of all room one holder has at most, so that nobody keeps everybody else waiting. */
 const share = 1 / 2;
 /** How long a request waits for room, and how often it checks unless told. */
@@ -154,11 +158,49 @@ export class BodyBudget {
   }
 }
 
-const budgets = new WeakMap<Registry, BodyBudget>();
+type Budgets = { manifests: BodyBudget; forms: BodyBudget };
 
-/** The budget of this isolate. */
-export function bodyBudgetOf(registry: Registry): BodyBudget {
-  const known = budgets.get(registry) ?? new BodyBudget(registry.clock);
+const budgets = new WeakMap<Registry, Budgets>();
+
+/** The budgets of this isolate: of manifests, and of all that is read by {@link readForm}. */
+export function bodyBudgetsOf(registry: Registry): Budgets {
+  const { clock } = registry;
+  const known = budgets.get(registry) ?? {
+    manifests: new BodyBudget(clock),
+    forms: new BodyBudget(clock, { bytes: formsBytes }),
+  };
   budgets.set(registry, known);
   return known;
+}
+
+/**
+ * By whom room is counted: by the account, or without one by the network. `undefined`, without a bound, in an open
+ * registry, where all callers have one name.
+ */
+export function holderOf({ access, address }: Pick<Context, "access" | "address">): string | undefined {
+  if (access.credential === "open") return undefined;
+  return access.credential === "none" ? networkName(address) : access.account;
+}
+
+/** Reads a form, or the JSON of the management API, of at most `maxBytes`. Everybody may send some of them. */
+export async function readForm(
+  context: Pick<Context, "registry" | "request" | "access" | "address">,
+  maxBytes: number,
+): Promise<WholeBody> {
+  const { registry, request } = context;
+  const length = parseContentLength(request.headers.get("Content-Length"));
+  if (length !== undefined && length > maxBytes) return { ok: false, reason: "too large" };
+  if (request.body === null) return { ok: true, bytes: new Uint8Array() };
+  const room = await bodyBudgetsOf(registry).forms.reserve(length ?? maxBytes, holderOf(context));
+  if (room === undefined) return { ok: false, reason: "too slow" };
+  try {
+    return await readBody(request.body, length, maxBytes, room);
+  } finally {
+    room.release();
+  }
+}
+
+/** The error of a form that could not be read. */
+export function unreadForm(reason: Extract<WholeBody, { ok: false }>["reason"]): Failure {
+  return reason === "too slow" ? failure("UNAVAILABLE") : failure("REQUEST_INVALID", `the body is ${reason}`);
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BodyBudget, readBody } from "../../src/edge/body.ts";
+import { BodyBudget, readBody, readForm } from "../../src/edge/body.ts";
+import type { Context } from "../../src/edge/context.ts";
 import { mebibyte } from "../support/content.ts";
 
 /** A budget whose waits move its clock. `onWait` is called at each. */
@@ -95,4 +96,29 @@ test("one holder has half of it at most", async () => {
   await reserve(6 * mebibyte, "bob");
   await reserve(6 * mebibyte);
   assert.equal(clock.time, began);
+});
+
+test("forms that one network sends slowly take no more than their share, and keep no other waiting", async () => {
+  const clock = { time: 1_000_000, now: () => clock.time };
+  const wait = async (ms: number) => {
+    clock.time += ms;
+  };
+  Object.assign(globalThis, { scheduler: { wait } });
+  const registry = { clock };
+  const send = (address: string, body: ReadableStream<Uint8Array>) => {
+    const request = { headers: new Headers(), body };
+    const access = { account: "anonymous", credential: "none" };
+    return readForm({ registry, request, access, address } as unknown as Context, 64 * 1024);
+  };
+  const whole = () => new Blob(["grant_type=password"]).stream();
+  const slow: ReadableStreamDefaultController<Uint8Array>[] = [];
+  const oldest = send("192.0.2.1", new ReadableStream({ start: (each) => void slow.push(each) }));
+  for (let count = 1; count < 128; count++) void send("192.0.2.1", new ReadableStream());
+  const began = clock.time;
+  assert((await send("192.0.2.2", whole())).ok);
+  assert.equal(clock.time, began);
+  assert((await send("192.0.2.1", whole())).ok);
+  assert.equal(clock.time - began, 5000);
+  slow[0]?.enqueue(new Uint8Array(1));
+  assert.deepEqual(await oldest, { ok: false, reason: "too slow" });
 });

@@ -18,7 +18,7 @@ import {
 } from "../../registry/manifests.ts";
 import { fetchManifest, resolveCachedTag } from "../../registry/upstreams/manifests.ts";
 import type { ManifestStat } from "../../rpc/api.ts";
-import { type BodyRoom, bodyBudgetOf, readBody } from "../body.ts";
+import { type BodyRoom, bodyBudgetsOf, holderOf, readBody } from "../body.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
 import { contentHeaders, isRefusal } from "../respond.ts";
 import { cachedPull } from "./upstream-blobs.ts";
@@ -165,7 +165,7 @@ function notePull(
 
 /** Stores a manifest under a tag, or under its digest and the tags of the query. */
 export async function putManifest(context: RepositoryContext): Promise<Answer> {
-  const { request, registry, params, url, access } = context;
+  const { request, registry, params, url } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return parsed;
   const { digest, tag } = parsed.reference;
@@ -173,9 +173,8 @@ export async function putManifest(context: RepositoryContext): Promise<Answer> {
   if (tags === undefined) return failure("TAG_INVALID", { tags: url.searchParams.getAll("tag") });
   const length = parseContentLength(request.headers.get("Content-Length"));
   if (length !== undefined && length > maxManifestBytes) return failure("MANIFEST_TOO_LARGE");
-  // In an open registry all callers have one name.
-  const holder = access.credential === "open" ? undefined : access.account;
-  const room = await bodyBudgetOf(registry).reserve(length ?? maxManifestBytes, holder);
+  const { manifests } = bodyBudgetsOf(registry);
+  const room = await manifests.reserve(length ?? maxManifestBytes, holderOf(context));
   if (room === undefined) return failure("UNAVAILABLE");
   try {
     return await readAndStoreManifest(context, digest, tags, length, room);

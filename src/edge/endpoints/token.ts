@@ -5,7 +5,6 @@
  * Authentication" (POST). Requesting too much is no error: the token grants the part of the request that is allowed.
  */
 import { failure, type Result } from "../../oci/errors.ts";
-import { parseContentLength } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
 import { type AccessEntry, formatScope, includesCatalog, parseScopes, verbsOf } from "../../oci/scope.ts";
 import { canonicalName } from "../../oci/upstream.ts";
@@ -28,7 +27,7 @@ import {
 } from "../auth/authorise.ts";
 import { isFederated, type Principal, reload } from "../auth/principal.ts";
 import { issueAccessToken, issueRefreshToken, verifyRefreshToken } from "../auth/tokens.ts";
-import { readBody } from "../body.ts";
+import { readForm, unreadForm } from "../body.ts";
 import type { Answer, Context } from "../context.ts";
 import { jsonReply } from "../respond.ts";
 
@@ -47,10 +46,8 @@ export async function getToken(context: Context): Promise<Answer> {
 
 /** Issues a token for a password or a refresh token, by OAuth2. */
 export async function postToken(context: Context): Promise<Answer> {
-  const { request } = context;
-  const length = parseContentLength(request.headers.get("Content-Length"));
-  const body = await readBody(request.body, length, maxFormBytes);
-  if (!body.ok) return failure("REQUEST_INVALID", `the body is ${body.reason}`);
+  const body = await readForm(context, maxFormBytes);
+  if (!body.ok) return unreadForm(body.reason);
   const form = new URLSearchParams(new TextDecoder().decode(body.bytes));
   const wantsRefresh = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {

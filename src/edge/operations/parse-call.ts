@@ -4,9 +4,9 @@ import type { Operation, Paging } from "../../contract/operation.ts";
 import { type ParameterName, parameters } from "../../contract/parameters.ts";
 import type { Refused } from "../../contract/schemas.ts";
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
-import { parseContentLength, parsePage } from "../../oci/http.ts";
+import { parsePage } from "../../oci/http.ts";
 import type { RepositoryName } from "../../oci/reference.ts";
-import { readBody } from "../body.ts";
+import { readForm, unreadForm } from "../body.ts";
 import type { Context } from "../context.ts";
 
 const maxJsonBytes = 256 * 1024;
@@ -80,11 +80,10 @@ function parsePaging({ searchParams }: URL, { most, last }: Paging): Result<{ pa
 }
 
 /** Reads the body that an operation takes, if it takes one: a JSON object. */
-async function parseBody({ request }: Context, operation: Operation): Promise<Result<{ value: unknown }>> {
+async function parseBody(context: Context, operation: Operation): Promise<Result<{ value: unknown }>> {
   if (!("body" in operation) || operation.body === undefined) return { ok: true, value: undefined };
-  const length = parseContentLength(request.headers.get("Content-Length"));
-  const read = await readBody(request.body, length, maxJsonBytes);
-  if (!read.ok) return failure("REQUEST_INVALID", `the body is ${read.reason}`);
+  const read = await readForm(context, maxJsonBytes);
+  if (!read.ok) return unreadForm(read.reason);
   const json = operation.isBodyOptional && read.bytes.byteLength === 0 ? {} : parseJson(read.bytes);
   if (json === undefined) return failure("REQUEST_INVALID", "the body is not JSON");
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
