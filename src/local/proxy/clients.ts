@@ -10,6 +10,7 @@ interface Waiting {
   incoming: IncomingMessage;
   request: ProxiedRequest;
   isExpecting: boolean;
+  headBytes: number;
 }
 
 interface Client {
@@ -17,6 +18,11 @@ interface Client {
   waiting: Waiting[];
   /** Sent after the last answer, if something that is not a request followed. */
   closingText: string | undefined;
+}
+
+/** About how large the head of a request is, in bytes. */
+function headBytesOf({ url = "", rawHeaders }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, each) => sum + each.length, url.length);
 }
 
 /** Passes on what the server reads. Returns the requests in flight. */
@@ -53,10 +59,17 @@ export function serveClients(server: Server, context: ProxyContext): ReadonlySet
     });
     // The last answer has been sent: requests that follow are not answered.
     if (!socket.writable) return;
-    const waiting = { incoming, request, isExpecting };
+    const waiting = { incoming, request, isExpecting, headBytes: headBytesOf(incoming) };
     if (client.current === undefined) start(client, waiting);
-    else if (client.waiting.length < context.limits.pipelined) client.waiting.push(waiting);
+    else if (mayWait(client, waiting)) client.waiting.push(waiting);
     else socket.destroy();
+  };
+
+  const mayWait = ({ waiting }: Client, { headBytes }: Waiting) => {
+    const { pipelined, headerBytes } = context.limits;
+    // All of them have no more memory than one request may have.
+    const heldBytes = waiting.reduce((sum, each) => sum + each.headBytes, headBytes);
+    return waiting.length < pipelined && heldBytes <= headerBytes;
   };
 
   server.on("request", accept(false));

@@ -230,6 +230,22 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert.equal(passed.length, 1);
     });
 
+    test("requests that are sent ahead have the memory of one", async (t) => {
+      const { path } = await startUpstream(t, () => {});
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      const large = get("/ahead", `X: ${"x".repeat(15_000)}`);
+      assert.equal(await talk(port, get("/first") + large.repeat(3), untilClosed), "");
+    });
+
+    test("sixteen small requests may be sent ahead", async (t) => {
+      const { path } = await startUpstream(t, (one) => {
+        setImmediate(() => setImmediate(() => answerAll(one)));
+      });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      const isWhole = (text: string) => text.split("answer").length === 18;
+      await talk(port, get("/first") + get("/ahead").repeat(16), isWhole);
+    });
+
     test("what is no request spoils no answer to those that came before it", async (t) => {
       const part = "PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
       for (const broken of ["hello\r\n\r\n", part]) {
