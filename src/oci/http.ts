@@ -20,9 +20,13 @@ export function entityTag(digest: string): string {
  * section 13.1.2 requires.
  */
 export function isNoneMatchSatisfiedBy(header: string | null, tag: string): boolean {
-  if (header === null) return false;
-  if (header.trim() === "*") return true;
-  return header.split(",").some((candidate) => candidate.trim().replace(/^W\//, "") === tag);
+  return header !== null && isListed(header, (candidate) => candidate.replace(/^W\//, "") === tag);
+}
+
+/** Whether a list of entity tags has one that matches. `*` matches alone; elements may be empty (section 5.6.1.2). */
+function isListed(header: string, matches: (candidate: string) => boolean): boolean {
+  const candidates = header.split(",").flatMap((each) => each.trim() || []);
+  return candidates.some(matches) || (candidates.length === 1 && candidates[0] === "*");
 }
 
 /** What the conditions of a GET or HEAD come to: it is `not modified` where the client has the content already. */
@@ -40,7 +44,7 @@ export function conditionOf(headers: Pick<Headers, "get">, tag: string): Conditi
 
 /** Whether an `If-Match` header names this entity tag. The comparison is strong, as section 13.1.1 requires. */
 function isMatchSatisfiedBy(header: string, tag: string): boolean {
-  return header.trim() === "*" || header.split(",").some((candidate) => candidate.trim() === tag);
+  return isListed(header, (candidate) => candidate === tag);
 }
 
 /**
