@@ -438,6 +438,38 @@ const ofPolicies: Record<string, TestedBug> = {
 };
 
 const ofUpstreams: Record<string, TestedBug> = {
+  "a manifest of an upstream is not verified": {
+    file: "test/upstreams/hostile.test.ts",
+    test: "by its digest, of other bytes",
+    changes: [
+      change(
+        "src/client/repository.ts",
+        "if (named === undefined || named === digest) return { digest, mediaType, bytes };",
+        "if (digest !== undefined) return { digest: named ?? digest, mediaType, bytes };",
+      ),
+      change(
+        "src/objects/fetch/manifests.ts",
+        "if (digestOfContent(bytes, algorithmOf(digest)) !== digest)",
+        "if (digestOfContent(bytes, algorithmOf(digest)) === undefined)",
+      ),
+    ],
+  },
+  "a small blob of an upstream is not verified": bug(
+    "test/upstreams/hostile.test.ts",
+    "of another digest",
+    "src/objects/fetch/stored-blob.ts",
+    "const written = await bucket.write(key, rest.slice(), digest);",
+    `const { createHash } = await import("node:crypto");
+      const own = \`sha256:\${createHash("sha256").update(rest).digest("hex")}\` as typeof digest;
+      const written = await bucket.write(key, rest.slice(), own);`,
+  ),
+  "the last bytes of a fetch are let go before they are verified": bug(
+    "test/upstreams/hostile.test.ts",
+    "of too few bytes, in chunks",
+    "src/objects/fetch/blob.ts",
+    "const heldBackBytes = 64 * kibibyte;",
+    "const heldBackBytes = 0;",
+  ),
   "an answer about a tag undoes what was done meanwhile": bug(
     "test/upstreams/freshness.test.ts",
     "a tag that was deleted by hand during a question is not brought back by its answer",
