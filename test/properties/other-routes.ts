@@ -107,7 +107,11 @@ export function predictOther(request: OtherRequest): Prediction | undefined {
     case "GET base":
       return { status: 200, body: {} };
     case "GET catalog":
-    case "GET repositories":
+    case "GET repositories": {
+      // What begins so is a cursor, and none that the registry has made.
+      const isInvalid = page === undefined || page.last.startsWith("~");
+      return isInvalid ? refuse("PAGE_INVALID") : { status: 200 };
+    }
     case "GET accounts":
       return page === undefined ? refuse("PAGE_INVALID") : { status: 200 };
     case "POST explain":
