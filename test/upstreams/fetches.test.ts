@@ -10,9 +10,10 @@ import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
-const { registry, advance, collect, crashFetch, runAlarm, bufferPeak } = await startTimedRegistry({
-  vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
-});
+const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, holdNext, call } =
+  await startTimedRegistry({
+    vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
+  });
 
 let count = 0;
 
@@ -113,6 +114,20 @@ test("or by its alarm", async () => {
   await runAlarm("FETCHES", subject);
   await until("the blob", () => isLinked(path));
   await assertKept(path, digest);
+});
+
+test("the shard of a digest knows of the bytes that are fetched for it before they are stored", async () => {
+  const { path, digest } = newBlob(1000);
+  const before = registry.stored.blobKeys();
+  const adoption = await holdNext("shard.adopt", "before");
+  const pull = registry.must(200, "GET", path);
+  await adoption.hasCome();
+  const keys = registry.stored.blobKeys().filter((key) => !before.includes(key));
+  const shard = digest.slice("sha256:".length).slice(0, 2);
+  assert.equal(keys.length, 1);
+  assert.deepEqual(await call("BLOB_SHARDS", shard, "unknownKeys", keys), []);
+  await adoption.letGo();
+  await pull;
 });
 
 test("a client that joins late gets all of it, from one fetch", async () => {

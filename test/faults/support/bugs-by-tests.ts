@@ -438,6 +438,20 @@ const ofPolicies: Record<string, TestedBug> = {
 };
 
 const ofUpstreams: Record<string, TestedBug> = {
+  "a key is written for a fetch whose deletion is not scheduled": bug(
+    "test/upstreams/fetches.test.ts",
+    "the shard of a digest knows of the bytes that are fetched for it before they are stored",
+    "src/objects/fetch/stored-blob.ts",
+    "await scheduleDeletion(env, digest, key, now + settings.uploadTtlMs);",
+    "",
+  ),
+  "a fetch that its object forgot is never resumed": bug(
+    "test/upstreams/fetches.test.ts",
+    "or by its alarm",
+    "src/objects/fetch.ts",
+    "if (question !== undefined && !this.#fetches.has(id)) this.#start(id, question);",
+    "",
+  ),
   "a manifest of an upstream is not verified": {
     file: "test/upstreams/hostile.test.ts",
     test: "by its digest, of other bytes",

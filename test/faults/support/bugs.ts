@@ -225,16 +225,6 @@ const ofUpstreams: Bugs = {
     from: "await this.stored.discard().catch(",
     to: "await Promise.resolve().catch(",
   },
-  "a key is written for a fetch whose deletion is not scheduled": {
-    file: "src/objects/fetch/stored-blob.ts",
-    from: "await scheduleDeletion(env, digest, key, now + settings.uploadTtlMs);",
-    to: "",
-  },
-  "a fetch that its object forgot is never resumed": {
-    file: "src/objects/fetch.ts",
-    from: "if (question !== undefined && !this.#fetches.has(id)) this.#start(id, question);",
-    to: "",
-  },
   "the rest is appended to the wrong place after a reset": {
     file: "src/objects/fetch/pieces.ts",
     from: "return whole && { ...whole, skip: offset };",
