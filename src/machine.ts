@@ -66,8 +66,8 @@ export const secretHeader = "Stowage-Channel-Secret";
 
 /**
  * In which the reverse proxy says in a request that it sends files itself; and the Worker in its answer, that the body is
- * a list of files (`FileRange` of storage/disk-files.ts, in JSON), and how many bytes of them the client is to get. nginx
- * calls this `X-Accel-Redirect`, others `X-Sendfile`. Neither clients nor upstreams can send it: the reverse proxy drops
+ * a list of files (`FileRange` of storage/disk-files.ts), and how many bytes of them the client is to get. nginx calls
+ * this `X-Accel-Redirect`, others `X-Sendfile`. Neither clients nor upstreams can send it: the reverse proxy drops
  * it from requests, and the Worker copies no header of an upstream's.
  */
 export const filesHeader = "Stowage-Files";

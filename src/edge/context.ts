@@ -73,8 +73,8 @@ export type Reply = {
   status: number;
   headers?: HeaderMap;
   body?: ReadableStream | Uint8Array | string;
-  /** The files that have the body; only for a request with {@link filesHeader}. */
-  files?: FileRange[];
+  /** The files that have the body, or a stream of their list; only for a request with {@link filesHeader}. */
+  files?: FileRange[] | ReadableStream;
   contentLength?: number;
   /** Whether the body is encoded already, as `Content-Encoding` says. */
   isEncoded?: true;

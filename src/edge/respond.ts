@@ -7,6 +7,7 @@ import { filesHeader } from "../machine.ts";
 import { errorCatalogue, type Failure } from "../oci/errors.ts";
 import { commonHeaders, entityTag, nextPageLink, type PageRequest } from "../oci/http.ts";
 import type { Digest } from "../oci/reference.ts";
+import { writeFileRanges } from "../storage/disk-files.ts";
 import type { Answer, HeaderMap, Refusal, Reply } from "./context.ts";
 import { largeBytes, PieceSender } from "./piece-sender.ts";
 
@@ -58,15 +59,12 @@ export function respond(answer: Answer, { format, method, requestId, keepOpenUnt
   headers["X-Request-Id"] = requestId;
   // A proxy that compresses an answer, as the platform's edge does, removes the `Content-Length` that clients rely on.
   headers["Cache-Control"] = `${headers["Cache-Control"] ?? "no-store"}, no-transform`;
-  const said = reply.files === undefined ? reply.body : JSON.stringify(reply.files);
+  const said = Array.isArray(reply.files) ? writeFileRanges(reply.files) : (reply.files ?? reply.body);
   const body = typeof said === "string" ? new TextEncoder().encode(said) : said;
-  const bodyBytes = body instanceof Uint8Array ? body.byteLength : 0;
-  const length = reply.contentLength ?? bodyBytes;
-  if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
-  if (reply.files !== undefined) {
-    headers[filesHeader] = String(length);
-    headers["Content-Length"] = String(bodyBytes);
-  }
+  const length = reply.contentLength ?? (body instanceof Uint8Array ? body.byteLength : 0);
+  // The list of files has a length of its own, or none.
+  if (reply.files !== undefined) headers[filesHeader] = String(length);
+  else if (status !== 204 && status !== 304) headers["Content-Length"] = String(length);
   const digest = headers["Docker-Content-Digest"];
   const isAwaited = keepOpenUntil.length > 0;
   if (method === "HEAD" || body === undefined) {

@@ -82,7 +82,7 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   }
 
   async adopt(
-    { segments, ...pushed }: VerifiedBytes,
+    { segments, mayBeRead = false, ...pushed }: VerifiedBytes,
     repository: RepositoryName,
     isListed?: boolean,
   ): Promise<AdoptionOutcome> {
@@ -102,7 +102,10 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
           rejected.set(candidate.key, rejection);
           return undefined;
         }
-        if (candidate.key !== pushed.key) return this.#leaseKnown(tx, candidate, pushed, repository);
+        if (candidate.key !== pushed.key) {
+          this.#drop(tx, pushed, mayBeRead);
+          return grantLease(tx, this.#parts, candidate, repository);
+        }
         if (segments !== undefined) this.#parts.store.setSegments(tx, pushed.key, segments);
         return this.#take(tx, pushed, repository, rejected);
       });
@@ -135,13 +138,12 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
     return store.blob(digest)?.key === key ? store.fault(digest) : undefined;
   }
 
-  /**
-   * Gives a lease on the bytes that the digest already has. The pushed bytes have no holder, and are deleted at once.
-   */
-  #leaseKnown(tx: Tx, known: BlobLocation, pushed: BlobLocation, repository: RepositoryName): Adoption {
-    const isLeaving = isTombstone(this.#parts.store.scheduledDeletion(pushed.key));
-    if (!isLeaving) writeTombstone(tx, this.#parts, pushed, "the digest had bytes already", 0);
-    return grantLease(tx, this.#parts, known, repository);
+  /** Deletes pushed bytes that the digest does not need: they have no holder. At once, unless they may be read. */
+  #drop(tx: Tx, pushed: BlobLocation, mayBeRead: boolean): void {
+    const { store, settings } = this.#parts;
+    if (isTombstone(store.scheduledDeletion(pushed.key))) return;
+    const delayMs = mayBeRead ? settings.deleteDelayMs : 0;
+    writeTombstone(tx, this.#parts, pushed, "the digest had bytes already", delayMs);
   }
 
   /** Makes bytes the content of their digest, and replaces those that it had. */

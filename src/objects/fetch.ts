@@ -99,8 +99,10 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
 
   async #answerLive(fetch: BlobFetch, question: BlobQuestion): Promise<Response> {
     const served = await serveFetch(this.#host, fetch, question);
-    if (served.isLive)
-      return answerQuestion({ ok: true, how: "live", sizeBytes: served.sizeBytes }, served.body);
+    if ("body" in served) {
+      const { how, sizeBytes, body } = served;
+      return answerQuestion({ ok: true, how, sizeBytes }, body);
+    }
     const { ending } = served;
     if (!ending.ok) return answerQuestion(ending);
     const { location } = ending;
@@ -125,9 +127,10 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
         const known = await linkKnown(this.#host, question, state.born);
         if (known !== undefined) return known;
         const { born, describedBytes: sizeBytes } = state;
+        const { takesFiles: _, ...asked } = question;
         return (
           this.#fetches.get(id) ??
-          this.#start(id, { ...question, born, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
+          this.#start(id, { ...asked, born, ...(sizeBytes === undefined ? {} : { sizeBytes }) })
         );
       }))
     );

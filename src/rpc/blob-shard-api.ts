@@ -20,9 +20,10 @@ export type NumberedLease = { digest: Digest; lease: number };
 
 /**
  * Verified bytes to adopt. `segments`: the hashes of their segments in their order, by the algorithm of the digest; left
- * out if there is one segment, or nobody hashed them.
+ * out if there is one segment, or nobody hashed them. `mayBeRead`: clients know where they are; if the digest has bytes
+ * already, these are kept for `DELETE_DELAY`.
  */
-export type VerifiedBytes = BlobLocation & { segments?: Uint8Array };
+export type VerifiedBytes = BlobLocation & { segments?: Uint8Array; mayBeRead?: boolean };
 
 /**
  * The outcome of adopting bytes. `tombstoned`: the key will be deleted; `missing`: the bucket does not have it;

@@ -19,8 +19,11 @@ export type Question = {
   origin: Origin;
 };
 
-/** A request for a blob. `range`: only this part of it, as it comes from the upstream. */
-export type BlobQuestion = Question & { digest: Digest; range?: string };
+/**
+ * A request for a blob. `range`: only this part of it, as it comes from the upstream. `takesFiles`: the answer may be the
+ * files that have the bytes.
+ */
+export type BlobQuestion = Question & { digest: Digest; range?: string; takesFiles?: boolean };
 
 /** What is known of a pulled tag or manifest, for the metrics. */
 export type PullOutcome = "hit" | "miss" | "revalidated" | "stale";
@@ -41,12 +44,13 @@ export type ManifestAnswer = Result<{ content: FetchedContent | "ordinary" }>;
 /**
  * How a blob comes. `linked`: the repository has it (now), at this location if it was just linked, or is an ordinary one:
  * it is read as any other. `live`: the
- * bytes follow; the last of them only once all have their digest, and else the stream breaks. `partial`: a part follows,
- * as the upstream sends it, which is not verified. `sizeBytes`: of the whole blob.
+ * bytes follow; the last of them only once all have their digest, and else the stream breaks. `files`: the same, but what
+ * follows is the list of the files that have the bytes (`writeFileRanges`). `partial`: a part follows, as the upstream
+ * sends it, which is not verified. `sizeBytes`: of the whole blob.
  */
 export type BlobAnswer = Result<
   | { how: "linked"; location?: BlobLocation }
-  | { how: "live"; sizeBytes: number }
+  | { how: "live" | "files"; sizeBytes: number }
   | { how: "partial"; sizeBytes: number; range: ByteRange }
 >;
 

@@ -106,6 +106,8 @@ export interface Bucket {
    * are not there. Stores without this method show them only after that.
    */
   readParts?(key: string, parts: StoredPart[], range: ByteRange): Promise<StoredPiece | undefined>;
+  /** The files of such a range, as of {@link Bucket.findFiles}. */
+  filesOfParts?(key: string, parts: StoredPart[], range: ByteRange): FileRange[];
   /**
    * Assembles the parts. `unknown`: the upload is not open, because it was aborted or completed before; completing the
    * same parts again may also return `completed`.

@@ -249,9 +249,13 @@ export class DiskBucket implements Bucket {
   }
 
   async readParts(key: string, parts: StoredPart[], range: ByteRange) {
-    const [first] = sliceFiles(key, filesOf(parts), range);
+    const [first] = this.filesOfParts(key, parts, range);
     const body = first && (await this.#files.open(first.path, first.sizeBytes, first.range));
     return body && { body, length: first.range.length };
+  }
+
+  filesOfParts(key: string, parts: StoredPart[], range: ByteRange): FileRange[] {
+    return sliceFiles(key, filesOf(parts), range);
   }
 
   async completeMultipart({ key }: MultipartUpload, parts: StoredPart[]): Promise<"completed" | "unknown"> {

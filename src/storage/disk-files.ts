@@ -54,10 +54,15 @@ export function parseCommitRequest(text: string): CommitRequest | undefined {
   return Array.isArray(files) && files.every(isFile) ? { folder, files, isAll } : undefined;
 }
 
-/** Reads a list of {@link FileRange}; `undefined` if it is invalid, for example if a path is not of bytes of a key. */
-export function parseFileRanges(text: string): FileRange[] | undefined {
-  const ranges = parseJson(text);
-  return Array.isArray(ranges) && ranges.every(isFileRange) ? ranges : undefined;
+/** Writes ranges down, for {@link parseFileRange}: a line each. */
+export function writeFileRanges(ranges: readonly FileRange[]): Uint8Array {
+  return new TextEncoder().encode(ranges.map((range) => `${JSON.stringify(range)}\n`).join(""));
+}
+
+/** Reads a line of {@link writeFileRanges}; `undefined` if it is invalid, for example if its path has no bytes of a key. */
+export function parseFileRange(line: string): FileRange | undefined {
+  const range = parseJson(line);
+  return isFileRange(range) ? range : undefined;
 }
 
 function isFileRange(value: unknown): value is FileRange {

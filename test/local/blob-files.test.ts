@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync, truncateSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
 import test, { type TestContext } from "node:test";
 import { Client } from "../support/client.ts";
 import { content, digestOf, mebibyte } from "../support/content.ts";
@@ -139,6 +140,41 @@ for (const runtime of Object.keys(runtimes) as (keyof typeof runtimes)[]) {
         await assert.rejects(client.send("GET", blobOf(parted)), { code: "ECONNRESET" });
       },
     );
+
+    await t.test("come from an upstream to all who wait, join late or read slowly", async () => {
+      const bytes = content(64 * mebibyte);
+      upstream.addBlob("cold", bytes);
+      const path = blobOf(bytes, "up/cold");
+      const slow = httpRequest(client.url + path, { agent: false }).end();
+      const [unread] = (await once(slow, "response")) as [IncomingMessage];
+      const answers = await Promise.all([1, 2, 3].map(() => client.must(200, "GET", path)));
+      for (const answer of answers) {
+        assert.equal(digestOf(answer.bytes), digestOf(bytes));
+        assert.equal(answer.header("Content-Length"), String(bytes.byteLength));
+      }
+      assert.equal(digestOf(await buffer(unread)), digestOf(bytes));
+      assert.equal(upstream.count("GET", new RegExp(digestOf(bytes))), 1);
+    });
+
+    await t.test("break off before their end if what comes has another digest", async () => {
+      const bytes = content(64 * mebibyte);
+      upstream.addBlob("wrong", bytes);
+      const wrong = Uint8Array.from(bytes);
+      wrong.fill(0, 1000, 1010);
+      upstream.script("GET", new RegExp(digestOf(bytes)), (seen, response) =>
+        upstream.sendBlob(seen, response, wrong),
+      );
+      const asked = httpRequest(client.url + blobOf(bytes, "up/wrong"), { agent: false }).end();
+      const [response] = (await once(asked, "response")) as [IncomingMessage];
+      let received = 0;
+      await assert.rejects(
+        (async () => {
+          for await (const piece of response) received += piece.length;
+        })(),
+        /aborted/,
+      );
+      assert(received <= bytes.byteLength - 64 * 1024, `${received} bytes came`);
+    });
 
     await t.test("come only to who may have them, whatever headers clients and upstreams send", async () => {
       const secret = content(2 * mebibyte);

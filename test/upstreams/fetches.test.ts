@@ -1,19 +1,27 @@
 /** Fetches of blobs that are cut short, joined late, or read slowly. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
-import test, { afterEach } from "node:test";
+import { join } from "node:path";
+import test, { after, afterEach } from "node:test";
+import type { FileRange } from "../../src/storage/disk-files.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
+import { fetchOnce } from "../support/client.ts";
 import { digestOf, mebibyte } from "../support/content.ts";
 import { until } from "../support/registry.ts";
+import { makeData, removeData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
+const dataDirectory = makeData();
 const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, holdNext, call } =
   await startTimedRegistry({
+    dataDirectory,
     vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
   });
+after(() => removeData(dataDirectory));
 
 let count = 0;
 
@@ -268,6 +276,47 @@ if (bucketUnderTest.kind === "disk") {
     upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, wrong));
     await assert.rejects(read(await open(path)), /aborted|ECONNRESET/);
     assert.equal(await isLinked(path), false);
+  });
+
+  test("whoever takes files gets the names of those that are stored, and all bytes where they come slowly", async () => {
+    const { path, digest, bytes } = newBlob(96 * mebibyte);
+    const slow = newBlob(2 * mebibyte);
+    const takesFiles = { headers: { "Stowage-Files": "yes" } };
+    // So the fetch's own bytes are not needed in the end.
+    await registry.pushBlob("private/files", bytes);
+    const most = 80 * mebibyte;
+    const rest = Promise.withResolvers<void>();
+    upstream.script("GET", new RegExp(digest), async (_, response) => {
+      response.writeHead(200, { "Content-Length": bytes.byteLength });
+      response.write(bytes.subarray(0, most));
+      await rest.promise;
+      response.end(bytes.subarray(most));
+    });
+    const first = await open(path);
+    await read(first, 32 * mebibyte, false);
+    const asked = fetchOnce(registry.url + path, takesFiles);
+    rest.resolve();
+    const [answer] = await Promise.all([asked, read(first)]);
+    assert.equal(answer.status, 200);
+    const { headers } = answer;
+    const came = Buffer.from(await answer.arrayBuffer());
+    const length = headers.get("Stowage-Files");
+    // The machine may be too slow for them to come fast.
+    if (length === null) assert.equal(digestOf(came), digest);
+    else {
+      assert.equal(length, String(bytes.byteLength));
+      await runAlarm("BLOB_SHARDS", digest.slice("sha256:".length, "sha256:".length + 2));
+      const lines: string[] = came.toString().trimEnd().split("\n");
+      const ranges = lines.map((line) => JSON.parse(line) as FileRange);
+      const parts = ranges.map(({ path, range }) =>
+        readFileSync(join(dataDirectory, "files", path)).subarray(range.offset, range.offset + range.length),
+      );
+      assert.equal(digestOf(Buffer.concat(parts)), digest);
+    }
+    upstream.pace = { bytes: mebibyte / 4, ms: 50 };
+    const sent = await registry.must(200, "GET", slow.path, takesFiles);
+    assert.equal(sent.headers.get("Stowage-Files"), null);
+    assert.equal(digestOf(sent.bytes), slow.digest);
   });
 
   test("a late client is not kept waiting for the end", async () => {

@@ -1,4 +1,5 @@
 /** Serves a blob that is not here from the upstream of its repository. */
+import { filesHeader } from "../../machine.ts";
 import { entityTag, isRangeApplicable } from "../../oci/http.ts";
 import type { Digest } from "../../oci/reference.ts";
 import type { Cached } from "../../oci/upstream.ts";
@@ -34,7 +35,8 @@ export async function pullFromUpstream(
   }
   const isRanged = isRangeApplicable(request.headers.get("If-Range"), entityTag(digest));
   const range = isRanged ? (request.headers.get("Range") ?? undefined) : undefined;
-  const opened = await openUpstreamBlob(registry, pull, digest, range);
+  const takesFiles = request.headers.has(filesHeader);
+  const opened = await openUpstreamBlob(registry, pull, digest, { range, takesFiles });
   if (!opened.ok) return opened;
   const { blob } = opened;
   if (blob === "linked" || "key" in blob) return blob;
@@ -45,6 +47,7 @@ export async function pullFromUpstream(
     return { status: 206, headers: partial, body, contentLength: length };
   }
   const { sizeBytes, body } = blob;
+  if (blob.how === "files") return { status: 200, headers, files: body, contentLength: sizeBytes };
   // On one machine the length survives the answer of the object, and another stream would take a third of the work.
   const isOneMachine = registry.space !== undefined;
   const sent = isOneMachine ? body : body.pipeThrough(new FixedLengthStream(sizeBytes));

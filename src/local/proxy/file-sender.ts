@@ -5,7 +5,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
-import { type FileRange, parseFileRanges } from "../../storage/disk-files.ts";
+import { type FileRange, parseFileRange } from "../../storage/disk-files.ts";
 import { kibibyte, mebibyte } from "../../units.ts";
 import type { StallDetector } from "./stall-detector.ts";
 
@@ -29,8 +29,12 @@ export class FileSender {
   readonly #length: number;
   readonly #response: ServerResponse;
   readonly #stalls: StallDetector;
-  #list = "";
+  /** Lines of the list that were not read yet, and the beginning of the next one. */
+  readonly #lines: string[] = [];
+  #text = "";
+  #isListed = false;
   #isStopped = false;
+  #onListed = () => {};
   #onTaken = () => {};
   /** Whether the kernel has taken all pieces so far. Until then, their buffer is not to be used for anything else. */
   #hasTakenAll = true;
@@ -55,18 +59,28 @@ export class FileSender {
 
   /** Takes a piece of the list of files. */
   take(piece: Buffer): void {
-    this.#list += piece.toString("latin1");
+    const lines = (this.#text + piece.toString("latin1")).split("\n");
+    this.#text = lines.pop() ?? "";
+    this.#lines.push(...lines);
+    this.#onListed();
+  }
+
+  /** To be called when the list has come to its end. */
+  end(): void {
+    this.#isListed = true;
+    this.#onListed();
   }
 
   /**
-   * Sends all of them, once the list has come. Never throws.
+   * Sends the files as the list comes. Never throws.
    *
    * @param writeHead called when there are bytes to send
    * @returns false if some could not be read or the client has gone; then the head and some bytes may have been sent
    */
   async send(writeHead: () => void): Promise<boolean> {
     try {
-      for await (const piece of this.#read()) {
+      const isFree = () => this.#hasTakenAll;
+      for await (const piece of readRanges(this.#directory, this.#ranges(), isFree)) {
         if (this.#isStopped) return false;
         if (!this.#response.headersSent) writeHead();
         await this.#write(piece);
@@ -81,14 +95,30 @@ export class FileSender {
   stop(): void {
     this.#isStopped = true;
     this.#onTaken();
+    this.#onListed();
   }
 
-  #read(): AsyncGenerator<Buffer> {
-    const ranges = parseFileRanges(this.#list);
-    const sum = ranges?.reduce((total, { range }) => total + range.length, 0);
-    if (this.#directory === undefined || ranges === undefined || sum !== this.#length)
-      throw new FileChanged("this list of files was not asked for");
-    return readRanges(this.#directory, ranges, () => this.#hasTakenAll);
+  /** The ranges, as their list comes; throws unless it is as long as was said. */
+  async *#ranges(): AsyncGenerator<FileRange> {
+    let missingBytes = this.#length;
+    while (!this.#isStopped) {
+      const line = this.#lines.shift();
+      if (line !== undefined) {
+        const range = parseFileRange(line);
+        missingBytes -= range?.range.length ?? 0;
+        if (range === undefined || missingBytes < 0) break;
+        yield range;
+      } else if (this.#isListed) break;
+      else await this.#more();
+    }
+    if (missingBytes !== 0) throw new FileChanged("the list of files is not as it was announced");
+  }
+
+  /** Resolves when more of the list has come, or nothing more is needed. */
+  #more(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onListed = resolve;
+    return promise;
   }
 
   /** Resolves when the kernel has taken the piece, or the client has gone. */
@@ -112,13 +142,14 @@ export class FileSender {
  * `isFree` says no. Each file is opened when it is its turn, and closed when the iteration ends, however it does.
  */
 async function* readRanges(
-  directory: string,
-  ranges: FileRange[],
+  directory: string | undefined,
+  ranges: AsyncIterable<FileRange>,
   isFree: () => boolean,
 ): AsyncGenerator<Buffer> {
+  if (directory === undefined) throw new FileChanged("no file was to be named");
   const buffer = takeBuffer();
   try {
-    for (const range of ranges) yield* readRange(directory, range, buffer);
+    for await (const range of ranges) yield* readRange(directory, range, buffer);
   } finally {
     giveBuffer(buffer, isFree());
   }

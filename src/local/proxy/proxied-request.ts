@@ -101,8 +101,7 @@ export class ProxiedRequest implements Exchange {
 
   onHead(head: AnswerHead): void {
     this.#head = head;
-    if (head.filesLength !== undefined)
-      this.#sender = new FileSender(this.#files, head.filesLength, this.#response, this.#stalls);
+    if (head.filesLength !== undefined) void this.#sendFiles(head.filesLength);
     // An answer before the body's end: the Worker wants no more of it.
     if (this.#body !== "complete") this.#drain();
   }
@@ -156,7 +155,7 @@ export class ProxiedRequest implements Exchange {
     else connection?.destroy();
     if (this.#isAnswered) return;
     if (this.#sender !== undefined) {
-      void this.#sendFiles(this.#sender);
+      this.#sender.end();
       return;
     }
     if (!this.#response.headersSent) this.#writeHead();
@@ -197,8 +196,9 @@ export class ProxiedRequest implements Exchange {
     this.#connection.begin(this.#text, this.#method, this);
   }
 
-  async #sendFiles(sender: FileSender): Promise<void> {
-    const isSent = await sender.send(() => this.#writeHead());
+  async #sendFiles(length: number): Promise<void> {
+    this.#sender = new FileSender(this.#files, length, this.#response, this.#stalls);
+    const isSent = await this.#sender.send(() => this.#writeHead());
     if (this.#isAnswered) return;
     if (isSent) this.#finish();
     else if (this.#response.headersSent) this.#request.socket.destroy();
@@ -207,6 +207,7 @@ export class ProxiedRequest implements Exchange {
 
   /** Asks the Worker again, which then looks for the bytes itself: a file that it named may have been deleted since. */
   #askForBytes(): void {
+    this.#abandon();
     const mayAsk = this.#files !== undefined;
     this.#files = undefined;
     this.#sender = undefined;

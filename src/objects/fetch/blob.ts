@@ -36,6 +36,10 @@ const leaderMs = 4;
 /** From this on, a part is full after two seconds at most. */
 const fastBytesPerSecond = 32 * mebibyte;
 
+/** How long the first part is waited for: at first, when few bytes say nothing of their speed, and if they come fast. */
+const leastFirstPartMs = 150;
+const mostFirstPartMs = 400;
+
 /** How long a fetch goes on that nobody waits for, if it is not past half. */
 const aloneMs = minute;
 
@@ -112,7 +116,17 @@ export class BlobFetch {
    */
   get isFast(): boolean {
     const { isReadable, storedBytes } = this.stored;
-    return isReadable && storedBytes > 0 && this.#receiver.bytesPerSecond >= fastBytesPerSecond;
+    return isReadable && storedBytes > 0 && this.#comesFast;
+  }
+
+  /** How long it is worth to wait for the first part, in milliseconds: {@link isFast} is known only then. */
+  get firstPartMs(): number {
+    if (!this.stored.isReadable || this.stored.storedBytes > 0) return 0;
+    return this.#comesFast ? mostFirstPartMs : leastFirstPartMs;
+  }
+
+  get #comesFast(): boolean {
+    return this.#receiver.bytesPerSecond >= fastBytesPerSecond;
   }
 
   /** The first offset whose bytes are in memory; those before are stored. */

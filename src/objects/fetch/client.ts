@@ -1,5 +1,6 @@
 /** A client of a fetch, and the stream that it reads. */
 import { meter } from "../../metrics/meter.ts";
+import { type FileRange, writeFileRanges } from "../../storage/disk-files.ts";
 import type { RunningHash } from "../running-hash.ts";
 import type { BlobFetch, Reader } from "./blob.ts";
 
@@ -58,6 +59,17 @@ export class FetchClient {
     if (!(await pipe(this.#writable))) return false;
     this.#note(sizeBytes);
     return true;
+  }
+
+  /** Gives it the names of files instead of so many bytes. */
+  async name(sizeBytes: number, files: readonly FileRange[]): Promise<void> {
+    const writer = this.#writable.getWriter();
+    try {
+      await writer.write(writeFileRanges(files));
+    } finally {
+      writer.releaseLock();
+    }
+    this.#note(sizeBytes);
   }
 
   async end(): Promise<void> {

@@ -3,6 +3,7 @@
  * stored, and at the end from where the bytes were adopted.
  */
 import { meter } from "../../metrics/meter.ts";
+import type { ByteRange } from "../../oci/http.ts";
 import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import type { BlobQuestion } from "../../rpc/fetch-channel.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
@@ -39,10 +40,13 @@ class FetchBroke extends Error {
   override name = "FetchBroke";
 }
 
-/** What a client gets: a stream of all bytes, which breaks where the fetch fails; or how the fetch has ended. */
+/**
+ * What a client gets: a stream of all bytes, or the list of files that have them, which breaks where the fetch fails; or
+ * how the fetch has ended.
+ */
 export type Served =
-  | { isLive: true; sizeBytes: number; body: ReadableStream<Uint8Array> }
-  | { isLive: false; ending: Ending };
+  | { how: "live" | "files"; sizeBytes: number; body: ReadableStream<Uint8Array> }
+  | { ending: Ending };
 
 /**
  * Serves a fetch to one client, once there are bytes to give: so what fails at once has a status of its own. Without a
@@ -50,40 +54,68 @@ export type Served =
  * a chunked answer that breaks off as if it were whole.
  */
 export async function serveFetch(host: FetchHost, fetch: BlobFetch, question: BlobQuestion): Promise<Served> {
+  const { takesFiles = false, upstream } = question;
   const reader = { offset: 0, isLive: fetch.liveReaders().length < mostLive };
   fetch.readers.add(reader);
+  const begunMs = performance.now();
   try {
     for (;;) {
       const { ending, sizeBytes } = fetch;
-      if (ending !== undefined) return { isLive: false, ending };
-      if (reader.isLive && fetch.released > 0 && sizeBytes !== undefined) {
-        const { readable, writable } = new FixedLengthStream(sizeBytes);
-        const client = new FetchClient(fetch, reader, writable, question.upstream);
-        host.waitUntil(give(host, fetch, client, question));
-        return { isLive: true, sizeBytes, body: readable };
+      if (ending !== undefined) return { ending };
+      const leftMs = takesFiles ? begunMs + fetch.firstPartMs - performance.now() : 0;
+      if (reader.isLive && fetch.released > 0 && sizeBytes !== undefined && leftMs <= 0) {
+        const how = takesFiles && fetch.isFast ? "files" : "live";
+        const { readable, writable } =
+          how === "files" ? new IdentityTransformStream() : new FixedLengthStream(sizeBytes);
+        const client = new FetchClient(fetch, reader, writable, upstream);
+        const giving =
+          how === "files" ? giveFiles(host, fetch, client) : giveBytes(host, fetch, client, question);
+        host.waitUntil(endAfter(client, giving));
+        return { how, sizeBytes, body: readable };
       }
-      await fetch.arrived.wait(lookEveryMs);
+      await fetch.arrived.wait(leftMs > 0 ? leftMs : lookEveryMs);
     }
   } finally {
     if (fetch.ending !== undefined) fetch.noteGone(reader);
   }
 }
 
-async function give(
-  host: FetchHost,
-  fetch: BlobFetch,
-  client: FetchClient,
-  question: BlobQuestion,
-): Promise<void> {
+async function endAfter(client: FetchClient, giving: Promise<void>): Promise<void> {
   try {
-    const ending = await giveLive(host, fetch, client, question);
-    if (!ending.ok) throw new FetchBroke(ending.error);
-    await giveRest(host, client, ending.location);
+    await giving;
     await client.end();
   } catch (error) {
     // The client has gone, or must see that this is not all.
     await client.abort(error);
   }
+}
+
+async function giveBytes(
+  host: FetchHost,
+  fetch: BlobFetch,
+  client: FetchClient,
+  question: BlobQuestion,
+): Promise<void> {
+  const ending = await giveLive(host, fetch, client, question);
+  if (!ending.ok) throw new FetchBroke(ending.error);
+  await giveRest(host, client, ending.location);
+}
+
+/** Gives the files of what is stored, and at the end those of what was adopted; they are read at the client's pace. */
+async function giveFiles({ bucket }: FetchHost, fetch: BlobFetch, client: FetchClient): Promise<void> {
+  const upTo = (end: number): ByteRange => ({ offset: client.offset, length: end - client.offset });
+  while (fetch.ending === undefined) {
+    const range = upTo(fetch.readableBytes);
+    const files = range.length > 0 ? fetch.stored.filesOf(range) : undefined;
+    if (files === undefined) await fetch.grown.wait(lookEveryMs);
+    else await client.name(range.length, files);
+  }
+  const { ending } = fetch;
+  if (!ending.ok) throw new FetchBroke(ending.error);
+  const rest = upTo(ending.location.sizeBytes);
+  const files = await bucket.findFiles?.(ending.location, rest);
+  if (files === undefined) throw new FetchBroke("what was adopted is gone");
+  await client.name(rest.length, files);
 }
 
 /** Gives bytes while the fetch is under way; returns how it ended. */

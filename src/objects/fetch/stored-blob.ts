@@ -9,6 +9,7 @@ import { algorithmOf, type Digest } from "../../oci/reference.ts";
 import { commitFetched } from "../../rpc/commit-blob.ts";
 import { scheduleDeletion } from "../../rpc/founding.ts";
 import type { MultipartUpload, OpenPart, StoredPiece } from "../../storage/bucket.ts";
+import type { FileRange } from "../../storage/disk-files.ts";
 import { newBlobKey } from "../../storage/keys.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
 import type { RunningHash } from "../running-hash.ts";
@@ -33,6 +34,8 @@ export class StoredBlob {
   readonly #store: UploadStore;
   readonly #parts: UploadParts;
   #storedBytes = 0;
+  /** Whether clients know the files. */
+  #mayBeRead = false;
 
   constructor(host: FetchHost, id: string, digest: Digest) {
     this.#host = host;
@@ -151,6 +154,13 @@ export class StoredBlob {
     return bucket.readParts(this.#store.read().key, this.#store.parts(), range);
   }
 
+  /** The files of stored bytes, for clients that read them in their own time; `undefined` where parts are in none, or nothing is stored any more. */
+  filesOf(range: ByteRange): FileRange[] | undefined {
+    if (!this.#store.exists()) return undefined;
+    this.#mayBeRead = true;
+    return this.#host.bucket.filesOfParts?.(this.#store.read().key, this.#store.parts(), range);
+  }
+
   /**
    * Stores what is left, verifies all of it, and gives it to the repository. Returns where the bytes are: they may have
    * been here already, under another key. Error: `DIGEST_INVALID`.
@@ -177,7 +187,7 @@ export class StoredBlob {
       if (!assembled.ok) return assembled;
       change((tx) => this.#store.setState(tx, "finishing", digest));
     }
-    const blob = { digest, key, sizeBytes };
+    const blob = { digest, key, sizeBytes, mayBeRead: this.#mayBeRead };
     const { env, clock } = this.#host;
     const committer = { objects: env, clock };
     const committed = await commitFetched(

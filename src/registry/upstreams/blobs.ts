@@ -14,8 +14,9 @@ export type UpstreamBlob = Exclude<Extract<BlobAnswer, { ok: true }>, { how: "li
 };
 
 /**
- * Opens a blob that the ledger does not have, or with `range` a part of it. Errors: `BLOB_UNKNOWN`, which the upstream
- * decides; `UPSTREAM_UNREACHABLE`, `UPSTREAM_LIMITED`, `UPSTREAM_INVALID`; `RANGE_UNSATISFIABLE`; `TOOMANYREQUESTS`.
+ * Opens a blob that the ledger does not have, or with `range` a part of it. `takesFiles`: what follows may be the list of
+ * the files that have the bytes. Errors: `BLOB_UNKNOWN`, which the upstream decides; `UPSTREAM_UNREACHABLE`,
+ * `UPSTREAM_LIMITED`, `UPSTREAM_INVALID`; `RANGE_UNSATISFIABLE`; `TOOMANYREQUESTS`.
  *
  * @returns `linked` if the ledger has it now: it is to be read as any other; or where it is, if it was just linked
  */
@@ -23,12 +24,12 @@ export async function openUpstreamBlob(
   registry: Registry,
   pull: CachedPull,
   digest: Digest,
-  range: string | undefined,
+  { range, takesFiles }: { range: string | undefined; takesFiles: boolean },
 ): Promise<Result<{ blob: UpstreamBlob | BlobLocation | "linked" }>> {
   const refused = refusalOf(pull, digest);
   if (refused !== undefined) return refused;
   const stub = fetchStub(registry.objects, `${pull.repository}@${digest}`);
-  const question = { ...questionOf(pull), digest, ...(range === undefined ? {} : { range }) };
+  const question = { ...questionOf(pull), digest, takesFiles, ...(range === undefined ? {} : { range }) };
   const { answer, body } = await openBlob(stub, question);
   if (!answer.ok) return answer;
   countPull(pull.cached.upstream.id, "miss");

@@ -28,11 +28,14 @@ const fromWorkerd = "the bytes from workerd";
 
 /** An answer that names files. `length`: of all bytes, if it is not that of the ranges. */
 function naming(list: unknown, length?: number): string {
-  const body = typeof list === "string" ? list : JSON.stringify(list);
-  const sum = Array.isArray(list) ? list.reduce((total, { range }) => total + range.length, 0) : 0;
+  const ranges = Array.isArray(list) ? list : [];
+  const body = typeof list === "string" ? list : ranges.map((range) => `${JSON.stringify(range)}\n`).join("");
+  const sum = ranges.reduce((total, { range }) => total + range.length, 0);
   const headers = ['ETag: "a"', `Stowage-Files: ${length ?? sum}`, `Content-Length: ${body.length}`];
   return `HTTP/1.1 200 OK\r\n${headers.join("\r\n")}\r\n\r\n${body}`;
 }
+
+const chunk = (text: string) => `${text.length.toString(16)}\r\n${text}\r\n`;
 
 /** How many heads a connection has passed on. */
 const headsOf = ({ text }: Passed) => text.split("\r\n\r\n").length - 1;
@@ -120,7 +123,9 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       write(files, `blobs/${id}/index`, "hello");
       writeFileSync(join(dirname(files), id), "hello");
       const wrong: [unknown, number?][] = [
-        ["not JSON", 5],
+        ["not JSON\n", 5],
+        [`${JSON.stringify([range])}\n`, 5],
+        [JSON.stringify(range), 5],
         [[{ ...range, path: `../${id}` }]],
         [[{ ...range, path: `wholes/../../${id}` }]],
         [[{ ...range, path: join(files, path) }]],
@@ -131,7 +136,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
         [[{ ...range, sizeBytes: 6 }]],
         [[{ ...range, range: { offset: 1, length: 5 } }]],
         [[{ ...range, range: { offset: -1, length: 5 } }]],
-        [[range], 6],
+        [[range], 4],
       ];
       for (const [each, said] of wrong) {
         [list, length] = [each, said];
@@ -141,6 +146,52 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
         assert.equal(heads.length, before + 2);
         assert.doesNotMatch(heads.at(-1) ?? "", /stowage-files/i);
       }
+    });
+
+    test("files are sent as their list comes, and a list that is cut short breaks the answer off", async (t) => {
+      const files = join(temporaryDirectory(t), "files");
+      const [first, second] = [
+        write(files, newWhole(), "hello")(0, 5),
+        write(files, newWhole(), "world")(0, 5),
+      ];
+      const { path, passed } = await startUpstream(t, ({ socket }) => {
+        socket.write("HTTP/1.1 200 OK\r\nStowage-Files: 10\r\nTransfer-Encoding: chunked\r\n\r\n");
+        socket.write(chunk(`${JSON.stringify(first)}\n${JSON.stringify(second).slice(0, 30)}`));
+      });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, files });
+      const rests = [
+        { rest: chunk(`${JSON.stringify(second).slice(30)}\n`) + chunk(""), isAll: true },
+        // workerd ends an answer that breaks off as if it were whole.
+        { rest: chunk(""), isAll: false },
+        { rest: chunk(`\n${JSON.stringify(first)}\n${JSON.stringify(second)}\n`) + chunk(""), isAll: false },
+        { rest: undefined, isAll: false },
+      ];
+      for (const { rest, isAll } of rests) {
+        const client = new RawClient(port);
+        client.write(get("1.1", "Connection: close"));
+        await until("the first file", () => client.text.endsWith("\r\n\r\nhello"));
+        assert.match(client.text, /\r\nContent-Length: 10\r\n/);
+        const workerd = passed.at(-1)?.socket;
+        if (rest === undefined) workerd?.destroy();
+        else workerd?.write(rest);
+        await until("the end", () => client.isClosed);
+        assert.equal(client.text.endsWith("helloworld"), isAll, client.text);
+      }
+    });
+
+    test("workerd sees that the client of a list that grows has left", async (t) => {
+      const files = join(temporaryDirectory(t), "files");
+      const range = write(files, newWhole(), "hello")(0, 5);
+      const { path, passed } = await startUpstream(t, ({ socket }) => {
+        socket.write("HTTP/1.1 200 OK\r\nStowage-Files: 10\r\nTransfer-Encoding: chunked\r\n\r\n");
+        socket.write(chunk(`${JSON.stringify(range)}\n`));
+      });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, files });
+      const client = new RawClient(port);
+      client.write(get());
+      await until("the first file", () => client.text.endsWith("hello"));
+      client.socket.resetAndDestroy();
+      await until("the end", () => passed[0]?.socket.destroyed);
     });
 
     test("a file that is gone, or shorter, once bytes were sent breaks the connection off", async (t) => {
