@@ -118,6 +118,7 @@ export type Outcome = {
   faults: number;
   /** The first broken promise, with the seed, and the smallest program that was found to break one. */
   violation?: string;
+  /** That program. */
   breaking?: Program;
 };
 

@@ -75,8 +75,10 @@ export class MemoryUpstream {
     this.#note(`  upstream: ${method} ${url.pathname.slice(0, 40)} from ${offset}: ${armed ?? "well"}`);
     const isTroubled = this.#isDown || (armed !== undefined && !harmless.has(armed));
     if (isTroubled) this.troubledAt = Date.now();
-    if (found !== undefined && method === "GET")
-      this.#failed[isTroubled ? "add" : "delete"](found.content.digest);
+    if (found !== undefined && method === "GET") {
+      if (isTroubled) this.#failed.add(found.content.digest);
+      else this.#failed.delete(found.content.digest);
+    }
     if (this.#isDown) return new Response(null, { status: 503 });
     if (armed === "hang") return hangUntil(signal ?? undefined);
     const status = armed === undefined ? undefined : statuses[armed];
