@@ -32,13 +32,13 @@ for (const [name, cost] of table) {
     const isShown = cost.route !== "token" && cost.route !== "jwks";
     for (const isolate of ["cold", "warm"] as const) {
       const request = await requests[name as OperationName](world);
-      const { calls, rowsWritten } = await world.spend(isolate === "cold", request);
+      const { calls, rowsWritten, writings } = await world.spend(isolate === "cold", request);
       assert.deepEqual(apart(calls, ...(isShown ? ["CATALOG.signingKeys"] : [])), cost[isolate], isolate);
       const isReporting = ["CATALOG.addCounts", "LEDGERS.recordUses"].some(
         (call) => calls[call] !== undefined,
       );
       if (!isReporting) {
-        assert(rowsWritten <= cost.rowsWritten, `${rowsWritten} rows are written, ${isolate}`);
+        assert(rowsWritten <= cost.rowsWritten, `written, ${isolate}: ${JSON.stringify(writings)}`);
       }
     }
   });

@@ -1,6 +1,8 @@
+import type { WorkerOptions } from "miniflare";
 import type { Calls } from "../support/call-counter.ts";
 import { Client, fetchOnce, type PushedImage } from "../support/client.ts";
 import { content, mebibyte } from "../support/content.ts";
+import { workerOptions } from "../support/miniflare/options.ts";
 import { startRegistry } from "../support/registry.ts";
 import type { Writing } from "./sql-meter.ts";
 
@@ -41,12 +43,26 @@ export type World = {
   statements(): Promise<{ owner: string; text: string; plan: string[] }[]>;
 };
 
+/**
+ * The objects, which stay in memory. Locally one leaves it after ten idle seconds, and as alarms do nothing here, it
+ * would then set the one again that has gone off: a row that is not of the request that woke it.
+ */
+async function lastingObjects(): Promise<WorkerOptions["durableObjects"]> {
+  const { durableObjects = {} } = await workerOptions({ script: "" });
+  const lasting = Object.entries<string | object>(durableObjects).map(([name, designator]) => {
+    const object = typeof designator === "string" ? { className: designator } : designator;
+    return [name, { ...object, unsafePreventEviction: true }];
+  });
+  return Object.fromEntries(lasting);
+}
+
 /** Starts it. It ends after the tests of the file. */
 export async function startWorld(vars: Record<string, string> = {}): Promise<World> {
   const { url } = await startRegistry({
     entry: "test/costs/entry.ts",
     // That ledgers ask who listens is counted by itself.
     vars: { ADMIN_PASSWORD: password, TOKEN_TTL: "1h", EVENT_QUIET: "60s", ...vars },
+    miniflare: { durableObjects: await lastingObjects() },
   });
   const control = async <T>(name: string) =>
     (await fetchOnce(`${url}/_test/${name}`))
