@@ -6,8 +6,9 @@ import { failure } from "../oci/errors.ts";
 import { ExpiringLru } from "../registry/caches.ts";
 import type { Registry } from "../registry/registry.ts";
 import { mebibyte, minute } from "../units.ts";
-import { BodyBudget, holderOf } from "./body.ts";
+import { holderOf } from "./body.ts";
 import type { Answer, Context } from "./context.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import { largeBytes } from "./piece-sender.ts";
 import { isRefusal } from "./respond.ts";
 
@@ -21,14 +22,14 @@ const smallMs = minute;
 /** A longer question is not remembered, in characters. */
 const maxKeyLength = 400;
 
-type AnswerRooms = { budget: BodyBudget; small: ExpiringLru<true> };
+type AnswerRooms = { budget: MemoryBudget; small: ExpiringLru<true> };
 
 const known = new WeakMap<Registry, AnswerRooms>();
 
 function roomsOf(registry: Registry): AnswerRooms {
   const { clock } = registry;
   const rooms = known.get(registry) ?? {
-    budget: new BodyBudget(clock, { bytes: budgetBytes, pollMs }),
+    budget: new MemoryBudget(clock, { bytes: budgetBytes, pollMs }),
     small: new ExpiringLru<true>(clock, mebibyte, () => 2 * maxKeyLength + 200),
   };
   known.set(registry, rooms);

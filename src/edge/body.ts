@@ -1,11 +1,11 @@
 /** Reads whole bodies into memory, within a bound per body and one per isolate. */
-import type { Clock } from "../clock.ts";
 import { type Failure, failure, type Rejection, type Result } from "../oci/errors.ts";
 import { parseContentLength } from "../oci/http.ts";
 import type { Registry } from "../registry/registry.ts";
-import { mebibyte, minute, second } from "../units.ts";
+import { mebibyte } from "../units.ts";
 import { networkName } from "./auth/limits.ts";
-import type { Context, Room } from "./context.ts";
+import type { Context } from "./context.ts";
+import { MemoryBudget, type ReservedRoom } from "./memory-budget.ts";
 
 /** The body, or why it could not be read. `too slow`: others needed its room. */
 export type WholeBody = Result<{ bytes: Uint8Array }, Rejection<"too large" | "broken off" | "too slow">>;
@@ -18,7 +18,7 @@ export async function readBody(
   body: ReadableStream<Uint8Array> | null,
   length: number | undefined,
   maxBytes: number,
-  room?: BodyRoom,
+  room?: ReservedRoom,
 ): Promise<WholeBody> {
   if (length !== undefined && length > maxBytes) return { ok: false, reason: "too large" };
   const pieces = room?.pieces ?? [];
@@ -44,121 +44,11 @@ export async function readBody(
 }
 
 /** An isolate has 128 MB, and a manifest is held several times for a moment: as bytes, as text, and in the RPC call. */
-const bodiesBytes = 24 * mebibyte;
+const manifestsBytes = 24 * mebibyte;
 /** The same of forms and of the JSON of the management API. */
 const formsBytes = 16 * mebibyte;
-/** How much of all room one holder has at most, so that nobody keeps everybody else waiting. */
-const share = 1 / 2;
-/** How long a request waits for room, and how often it checks unless told. */
-const maxWaitMs = 10 * second;
-const usualPollMs = 50;
-/** A body that is still not whole after this time loses its room to one that needs it. */
-const slowAfterMs = 5 * second;
-/** After this time a room is taken from its request, which may have ended with its client and never release it. */
-const lostAfterMs = minute;
 
-/** Memory that is reserved for a body. */
-export class BodyRoom implements Room {
-  readonly bytes: number;
-  readonly holder: string | undefined;
-  readonly #clock: Clock;
-  readonly #giveBack: (room: BodyRoom) => void;
-  /** When others may take it. */
-  expiresAtMs: number;
-  isLost = false;
-  /** What has come of the body. It is let go with the room. */
-  readonly pieces: Uint8Array[] = [];
-
-  constructor(clock: Clock, bytes: number, holder: string | undefined, giveBack: (room: BodyRoom) => void) {
-    this.#clock = clock;
-    this.bytes = bytes;
-    this.holder = holder;
-    this.#giveBack = giveBack;
-    this.expiresAtMs = clock.now() + slowAfterMs;
-  }
-
-  noteProgress(): void {
-    this.expiresAtMs = this.#clock.now() + slowAfterMs;
-  }
-
-  release(): void {
-    this.#giveBack(this);
-  }
-
-  /** Keeps it for the body, which is whole; false if it is lost already. */
-  keep(): boolean {
-    this.expiresAtMs = this.#clock.now() + lostAfterMs;
-    return !this.isLost;
-  }
-}
-
-/** Other bounds than those of bodies that are received. */
-type BudgetOptions = { wait?: (milliseconds: number) => Promise<unknown>; bytes?: number; pollMs?: number };
-
-/** Limits the memory that bodies take in an isolate. */
-export class BodyBudget {
-  readonly #clock: Clock;
-  readonly #wait: (milliseconds: number) => Promise<unknown>;
-  readonly #bytes: number;
-  readonly #pollMs: number;
-  /** The oldest one first. */
-  readonly #rooms = new Set<BodyRoom>();
-
-  constructor(clock: Clock, { wait, bytes = bodiesBytes, pollMs = usualPollMs }: BudgetOptions = {}) {
-    this.#clock = clock;
-    this.#wait = wait ?? ((milliseconds) => scheduler.wait(milliseconds));
-    this.#bytes = bytes;
-    this.#pollMs = pollMs;
-  }
-
-  /**
-   * Reserves room for a body, waiting for it if necessary; `undefined` if there is none in time. Whoever gets it has to
-   * release it.
-   *
-   * @param holder who has no more than a share of all; without one there is no such bound
-   */
-  async reserve(bytes: number, holder?: string): Promise<BodyRoom | undefined> {
-    const until = this.#clock.now() + maxWaitMs;
-    // Each request polls: it must not await a promise of another request, which may end first.
-    for (;;) {
-      const room = this.#tryReserve(bytes, holder);
-      if (room !== undefined || this.#clock.now() >= until) return room;
-      await this.#wait(this.#pollMs);
-    }
-  }
-
-  #release(room: BodyRoom): void {
-    this.#rooms.delete(room);
-    room.isLost = true;
-    room.pieces.length = 0;
-  }
-
-  #tryReserve(bytes: number, holder: string | undefined): BodyRoom | undefined {
-    const isOwn = (room: BodyRoom) => room.holder === holder;
-    const mayHave =
-      this.#makeRoom(this.#bytes - bytes, () => true) &&
-      (holder === undefined || this.#makeRoom(this.#bytes * share - bytes, isOwn));
-    if (!mayHave) return undefined;
-    const room = new BodyRoom(this.#clock, bytes, holder, (each) => this.#release(each));
-    this.#rooms.add(room);
-    return room;
-  }
-
-  /** Takes rooms that have expired until those that count have at most so many bytes. Returns whether they have. */
-  #makeRoom(mostBytes: number, counts: (room: BodyRoom) => boolean): boolean {
-    const rooms = [...this.#rooms].filter(counts);
-    let taken = rooms.reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const room of rooms) {
-      if (taken <= mostBytes) break;
-      if (room.expiresAtMs > this.#clock.now()) continue;
-      this.#release(room);
-      taken -= room.bytes;
-    }
-    return taken <= mostBytes;
-  }
-}
-
-type Budgets = { manifests: BodyBudget; forms: BodyBudget };
+type Budgets = { manifests: MemoryBudget; forms: MemoryBudget };
 
 const budgets = new WeakMap<Registry, Budgets>();
 
@@ -166,8 +56,8 @@ const budgets = new WeakMap<Registry, Budgets>();
 export function bodyBudgetsOf(registry: Registry): Budgets {
   const { clock } = registry;
   const known = budgets.get(registry) ?? {
-    manifests: new BodyBudget(clock),
-    forms: new BodyBudget(clock, { bytes: formsBytes }),
+    manifests: new MemoryBudget(clock, { bytes: manifestsBytes }),
+    forms: new MemoryBudget(clock, { bytes: formsBytes }),
   };
   budgets.set(registry, known);
   return known;

@@ -4,7 +4,6 @@
  *
  * Each object fetches one thing, or on one machine several: so concurrent questions about it are one question.
  */
-
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
@@ -20,8 +19,8 @@ export type Question = {
 };
 
 /**
- * A request for a blob. `range`: only this part of it, as it comes from the upstream. `takesFiles`: the answer may be the
- * files that have the bytes.
+ * A request for a blob. `range`: only this part of it, as it comes from the upstream. `takesFiles`: the answer may be
+ * the files that have the bytes.
  */
 export type BlobQuestion = Question & { digest: Digest; range?: string; takesFiles?: boolean };
 

@@ -18,8 +18,9 @@ import {
 } from "../../registry/manifests.ts";
 import { fetchManifest, resolveCachedTag } from "../../registry/upstreams/manifests.ts";
 import type { ManifestStat } from "../../rpc/api.ts";
-import { type BodyRoom, bodyBudgetsOf, holderOf, readBody } from "../body.ts";
+import { bodyBudgetsOf, holderOf, readBody } from "../body.ts";
 import { type Answer, eventOrigin, type HeaderMap, type RepositoryContext } from "../context.ts";
+import type { ReservedRoom } from "../memory-budget.ts";
 import { contentHeaders, isRefusal } from "../respond.ts";
 import { cachedPull } from "./upstream-blobs.ts";
 
@@ -195,7 +196,7 @@ async function readAndStoreManifest(
   digest: Digest | undefined,
   tags: Tag[],
   length: number | undefined,
-  room: BodyRoom,
+  room: ReservedRoom,
 ): Promise<Answer> {
   const { request, registry, repository } = context;
   const body = await readBody(request.body, length, maxManifestBytes, room);

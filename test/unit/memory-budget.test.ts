@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BodyBudget, readBody, readForm } from "../../src/edge/body.ts";
+import { readBody, readForm } from "../../src/edge/body.ts";
 import type { Context } from "../../src/edge/context.ts";
+import { MemoryBudget } from "../../src/edge/memory-budget.ts";
 import { mebibyte } from "../support/content.ts";
 
 /** A budget whose waits move its clock. `onWait` is called at each. */
@@ -11,7 +12,7 @@ function budgetOf(onWait = () => {}) {
     clock.time += ms;
     onWait();
   };
-  const budget = new BodyBudget(clock, { wait });
+  const budget = new MemoryBudget(clock, { bytes: 24 * mebibyte, wait });
   const reserve = async (bytes: number, holder?: string) => {
     const room = await budget.reserve(bytes, holder);
     assert(room !== undefined);
