@@ -12,6 +12,29 @@ function bug(file: string, test: string, changed: string, from: string, to: stri
 }
 
 const ofLinks: Record<string, TestedBug> = {
+  "a deletion that is scheduled late kills what was adopted": {
+    file: "test/objects/late-calls.test.ts",
+    test: "a doom that comes when its key was adopted takes nothing away that is in use",
+    changes: [
+      change(
+        "src/objects/blob-shard.ts",
+        "if (store.isContent(key) || isTombstone(store.scheduledDeletion(key))) return;",
+        "",
+      ),
+      change(
+        "src/objects/blob-shard/deletion.ts",
+        "if (deletion === undefined || !store.isContent(key)) return deletion;",
+        "if (deletion !== undefined) return deletion;",
+      ),
+    ],
+  },
+  "a link is made on a lease of which the ledger said no": bug(
+    "test/objects/late-calls.test.ts",
+    "on a lease of which a ledger said no it links nothing, whatever the time",
+    "src/objects/ledger.ts",
+    "now >= adoption.leaseUntil || leases.isVoid(adoption)",
+    "now >= adoption.leaseUntil",
+  ),
   "bytes that nobody holds are given up at once": bug(
     "test/objects/late-calls.test.ts",
     "a tombstone that is doomed again is deleted when it was to be, and not adopted",
@@ -238,6 +261,13 @@ const ofAlarms: Record<string, TestedBug> = {
 };
 
 const ofReplica: Record<string, TestedBug> = {
+  "small blobs are kept unhashed": bug(
+    "test/objects/damage.test.ts",
+    "small bytes that are not their digest's are not kept, and mark the digest at once",
+    "src/registry/blobs.ts",
+    "digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined",
+    "bytes",
+  ),
   "a write to KV that lands after a delete is never taken back": {
     file: "test/unit/outbox.test.ts",
     test: "a delete is repeated once, as a write that was given up may land after it",

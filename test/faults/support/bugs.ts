@@ -81,17 +81,14 @@ const ofGenerations: Bugs = {
   ],
 };
 
-/** A ledger's "no" is no promise any more. */
-const linksOnVoidLeases: Replacement = {
-  file: "src/objects/ledger.ts",
-  from: "now >= adoption.leaseUntil || leases.isVoid(adoption)",
-  to: "now >= adoption.leaseUntil",
-};
-
 /** Those that need calls which come late, or twice. */
 const ofDelays: Bugs = {
   "a ledger's no is believed that was asked for while a lease ran": [
-    linksOnVoidLeases,
+    {
+      file: "src/objects/ledger.ts",
+      from: "now >= adoption.leaseUntil || leases.isVoid(adoption)",
+      to: "now >= adoption.leaseUntil",
+    },
     {
       file: "src/objects/blob-shard/holders.ts",
       from: "Math.max(clock.now(), holder.leasedUntil)",
@@ -101,19 +98,6 @@ const ofDelays: Bugs = {
       file: "src/objects/blob-shard/holders.ts",
       from: "if (holder.leasedUntil <= clock.now()) return",
       to: "return",
-    },
-  ],
-  "a link is made on a lease of which the ledger said no": linksOnVoidLeases,
-  "a deletion that is scheduled late kills what was adopted": [
-    {
-      file: "src/objects/blob-shard.ts",
-      from: "if (store.isContent(key) || isTombstone(store.scheduledDeletion(key))) return;",
-      to: "",
-    },
-    {
-      file: "src/objects/blob-shard/deletion.ts",
-      from: "if (deletion === undefined || !store.isContent(key)) return deletion;",
-      to: "if (deletion !== undefined) return deletion;",
     },
   ],
 };
@@ -137,11 +121,6 @@ const ofDamage: Bugs = {
       to: "undefined",
     },
   ],
-  "small blobs are kept unhashed": {
-    file: "src/registry/blobs.ts",
-    from: "digestOfContent(bytes, algorithmOf(location.digest)) === location.digest ? bytes : undefined",
-    to: "bytes",
-  },
   "rows of the replica are believed unhashed": {
     file: "src/storage/replica.ts",
     from: "digestOfContent(row.bytes, algorithmOf(digest)) === digest ? row : undefined",
