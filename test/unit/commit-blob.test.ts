@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { registryItself } from "../../src/oci/event.ts";
 import { type Digest, digestOfContent, type RepositoryName } from "../../src/oci/reference.ts";
-import { commitBlob, isStillLinked } from "../../src/rpc/commit-blob.ts";
+import { commitBlob, commitFetched, isStillLinked } from "../../src/rpc/commit-blob.ts";
 import { type ObjectBindings, Unreachable } from "../../src/rpc/stubs.ts";
 import { content } from "../support/content.ts";
 
@@ -37,7 +37,7 @@ function objectsThatTake(...times: number[]) {
   } as unknown as ObjectBindings;
   const commit = () =>
     commitBlob({ objects, clock }, repository, { digest, key: "blobs/1", sizeBytes: 1 }, "1", registryItself);
-  return { objects, calls, commit };
+  return { objects, clock, calls, commit };
 }
 
 test("a link counts for a push only while its lease runs; later, the blob is adopted and linked again", async () => {
@@ -50,4 +50,13 @@ test("a link counts for a push only while its lease runs; later, the blob is ado
 
 test("a blob that is not in the repository any more is not taken for one that a repeated push has made", async () => {
   assert.equal(await isStillLinked(objectsThatTake().objects, repository, digest), false);
+});
+
+test("what was fetched is read from the key that the shard has for its digest", async () => {
+  const { objects, clock } = objectsThatTake();
+  const fetched = { digest, key: "blobs/2", sizeBytes: 1 };
+  assert.deepEqual(await commitFetched({ objects, clock }, repository, fetched, 1, registryItself), {
+    location: { digest, key: "blobs/1", sizeBytes: 1 },
+    isLinked: true,
+  });
 });

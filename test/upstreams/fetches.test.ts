@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import test, { after, afterEach } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import type { FileRange } from "../../src/storage/disk-files.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { fetchOnce } from "../support/client.ts";
@@ -163,6 +164,19 @@ test("fifty clients at once, of which some wait for the end, cause one fetch", a
   upstream.pace = { bytes: mebibyte / 4, ms: 5 };
   const all = await Promise.all(Array.from({ length: 50 }, () => registry.must(200, "GET", path)));
   for (const { bytes } of all) assert.equal(digestOf(bytes), digest);
+  assert.equal(upstream.count("GET", /blobs/), 1);
+});
+
+test("clients that come while a fetch begins wait for that one", async () => {
+  const { path, digest } = newBlob(1000);
+  const held = await holdNext("repository.blobState", "before");
+  const first = registry.must(200, "GET", path);
+  await held.hasCome();
+  const second = registry.must(200, "GET", path);
+  await delay(200);
+  assert.equal(upstream.count("GET", /blobs/), 0);
+  await held.letGo();
+  for (const { bytes } of await Promise.all([first, second])) assert.equal(digestOf(bytes), digest);
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
 

@@ -468,6 +468,36 @@ const ofPolicies: Record<string, TestedBug> = {
 };
 
 const ofUpstreams: Record<string, TestedBug> = {
+  "the rest is appended to the wrong place after a reset": bug(
+    "test/upstreams/hostile.test.ts",
+    "a reset in the middle, by an upstream that has no ranges",
+    "src/objects/fetch/pieces.ts",
+    "return whole && { ...whole, skip: offset };",
+    "return whole && { ...whole, skip: 0 * offset };",
+  ),
+  "each client fetches for itself": {
+    file: "test/upstreams/fetches.test.ts",
+    test: "clients that come while a fetch begins wait for that one",
+    changes: [
+      change(
+        "src/objects/fetch.ts",
+        "(this.#questions.get(id) as Promise<T> | undefined) ?? ask();",
+        "ask();",
+      ),
+      change(
+        "src/objects/fetch.ts",
+        "          this.#fetches.get(id) ??\n          this.#start(",
+        "          this.#start(",
+      ),
+    ],
+  },
+  "bytes are read from the key that adoption did not take": bug(
+    "test/unit/commit-blob.test.ts",
+    "what was fetched is read from the key that the shard has for its digest",
+    "src/rpc/commit-blob.ts",
+    "    location = adopted;",
+    "    location = { ...adopted, key };",
+  ),
   "a key is written for a fetch whose deletion is not scheduled": bug(
     "test/upstreams/fetches.test.ts",
     "the shard of a digest knows of the bytes that are fetched for it before they are stored",

@@ -204,16 +204,6 @@ const ofUpstreams: Bugs = {
     from: "await this.stored.discard().catch(",
     to: "await Promise.resolve().catch(",
   },
-  "the rest is appended to the wrong place after a reset": {
-    file: "src/objects/fetch/pieces.ts",
-    from: "return whole && { ...whole, skip: offset };",
-    to: "return whole && { ...whole, skip: 0 * offset };",
-  },
-  "bytes are read from the key that adoption did not take": {
-    file: "src/rpc/commit-blob.ts",
-    from: "    location = adopted;",
-    to: "    location = { ...adopted, key };",
-  },
   "a tag is never compared with that of the upstream again": {
     file: "src/registry/upstreams/manifests.ts",
     from: "registry.clock.now() - known.checkedAtMs < upstream.tagTtlMs;",
@@ -224,18 +214,6 @@ const ofUpstreams: Bugs = {
     from: "if (known === undefined || upstream === undefined) return failureOf(no, question, absent);",
     to: "if (known !== undefined || upstream === undefined) return failureOf(no, question, absent);",
   },
-  "each client fetches for itself": [
-    {
-      file: "src/objects/fetch.ts",
-      from: "(this.#questions.get(id) as Promise<T> | undefined) ?? ask();",
-      to: "ask();",
-    },
-    {
-      file: "src/objects/fetch.ts",
-      from: "          this.#fetches.get(id) ??\n          this.#start(",
-      to: "          this.#start(",
-    },
-  ],
 };
 
 /** Bugs by the kind of faults that they need. */
