@@ -197,7 +197,7 @@ export class DueTable {
   ): Promise<boolean> {
     const end = performance.now() + mostMs;
     const leftMs = () => end - performance.now();
-    const running = this.#inTurn(async () => leftMs() <= 0 || this.#runAlone(jobs, budgetMs, leftMs));
+    const running = this.#inTurn(() => this.#runAlone(jobs, budgetMs, leftMs));
     const isLeft = await withTimeout(running, mostMs, true);
     this.#armIfThere();
     return isLeft;

@@ -27,7 +27,7 @@ function makeDue(setTo: number | null = null) {
     sql.exec("INSERT INTO things (name, due_at) VALUES (?, ?)", name, startMs + at);
   const set = (id: string, at: number) => transaction(storage, (tx) => due.set(tx, "other", id, at));
   const clear = (id: string) => transaction(storage, (tx) => due.clear(tx, "other", id));
-  return { due, alarms, clock, sql, addThing, set, clear };
+  return { due, alarms, clock, storage, sql, addThing, set, clear };
 }
 
 const first: AlarmInvocationInfo = { isRetry: false, retryCount: 0, scheduledTime: startMs };
@@ -72,12 +72,22 @@ test("what a request makes due before it is known which alarm is set is not forg
   assert.deepEqual(alarms, [5000]);
 });
 
+test("an object that cannot find out which alarm is set sets one as usual", async () => {
+  const { due, alarms, storage, addThing } = makeDue();
+  storage.getAlarm = () => Promise.reject(new Error("the storage is out of reach"));
+  await assert.rejects(due.wake());
+  addThing("a", 5000);
+  due.arm();
+  assert.deepEqual(alarms, [5000]);
+});
+
 test("an alarm that runs sets the next one once, when it ends", async () => {
   const { due, alarms, clock, sql, addThing, set } = makeDue();
   addThing("a", 0);
   addThing("b", 8000);
   clock.nowMs += 1;
   const seen: string[] = [];
+  const setMeanwhile: number[] = [];
   const jobs = {
     thing: async (rows: { id: string }[]) => {
       seen.push(...rows.map(({ id }) => id));
@@ -85,11 +95,11 @@ test("an alarm that runs sets the next one once, when it ends", async () => {
       // Somebody else's request comes in between.
       set("x", startMs + 6000);
       due.arm();
-      assert.deepEqual(alarms, []);
+      setMeanwhile.push(...alarms);
     },
   };
   await due.runAlarm(jobs, first);
-  assert.deepEqual([seen, alarms], [["a"], [6000]]);
+  assert.deepEqual([seen, setMeanwhile, alarms], [["a"], [], [6000]]);
 });
 
 test("an alarm after which nothing is due sets none", async () => {
@@ -110,6 +120,56 @@ test("an alarm that is repeated, as the object died in it, sets the next one bef
   await due.runAlarm({ thing: job }, repeated);
   assert.deepEqual(seen, [[30_000]]);
   assert.deepEqual(alarms, [30_000]);
+});
+
+test("an alarm that cannot set the next one fails, and keeps neither another run nor other alarms from it", async () => {
+  const { due, alarms, storage, sql, addThing } = makeDue();
+  addThing("a", 0);
+  const { setAlarm } = storage;
+  storage.setAlarm = () => Promise.reject(new Error("the storage is out of reach"));
+  await assert.rejects(due.runAlarm({}, repeated));
+  storage.setAlarm = setAlarm;
+  await due.run({ thing: async () => void sql.exec("UPDATE things SET due_at = ?", startMs + 5000) });
+  assert.deepEqual(alarms, [5000]);
+});
+
+test("a job works for its budget, and the rest of its rows waits until others had their turn", async () => {
+  const { due, clock, sql, addThing, set } = makeDue();
+  for (let index = 0; index < 250; index++) addThing(`a${index}`, 0);
+  set("x", startMs);
+  const counts: [kind: string, rows: number][] = [];
+  const jobs = {
+    thing: async (rows: { id: string }[]) => {
+      counts.push(["thing", rows.length]);
+      clock.nowMs += 600;
+      for (const { id } of rows) sql.exec("DELETE FROM things WHERE name = ?", id);
+    },
+    other: async (rows: { id: string }[]) => {
+      counts.push(["other", rows.length]);
+      sql.exec("DELETE FROM due");
+    },
+  };
+  assert.equal(await due.run(jobs, 1000), true);
+  assert.deepEqual(counts, [
+    ["thing", 100],
+    ["thing", 100],
+    ["other", 1],
+  ]);
+});
+
+test("a run that is asked for begins nothing once its time is over", async (t) => {
+  let nowMs = 0;
+  t.mock.method(performance, "now", () => nowMs);
+  const { due, sql, addThing } = makeDue();
+  for (let index = 0; index < 150; index++) addThing(`a${index}`, 0);
+  const counts: number[] = [];
+  const work = async (rows: { id: string }[]) => {
+    counts.push(rows.length);
+    nowMs += 1000;
+    for (const { id } of rows) sql.exec("DELETE FROM things WHERE name = ?", id);
+  };
+  assert.equal(await due.run({ thing: work }, 10_000, 1000), true);
+  assert.deepEqual(counts, [100]);
 });
 
 test("a run ends where everything is deleted while it lets other calls in", async (t) => {
@@ -205,9 +265,12 @@ async function hasSeen(seen: string[], expected: string[]): Promise<void> {
 test("a run that is asked for answers in time, whatever its jobs or an alarm do, and says that there is more", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const mostMs = 60_000;
+  let nowMs = 0;
+  t.mock.method(performance, "now", () => nowMs);
   /** The answer of a run of which something takes for ever. */
   const answerInTime = async (running: Promise<boolean>) => {
     for (let turn = 0; turn < 50; turn++) await null;
+    nowMs += mostMs;
     t.mock.timers.tick(mostMs);
     return await running;
   };
@@ -229,8 +292,12 @@ test("a run that is asked for answers in time, whatever its jobs or an alarm do,
   add("a", 0);
   const { promise, resolve } = Promise.withResolvers<void>();
   const alarm = busy.runAlarm({ thing: () => promise }, first);
-  const waiting = busy.run({ thing: async () => assert.fail("it waits for its turn") }, 1000, mostMs);
+  const whenItsTurnCame: string[] = [];
+  const waiting = busy.run({ thing: async () => void whenItsTurnCame.push("a") }, 1000, mostMs);
   assert.equal(await answerInTime(waiting), true);
   resolve();
   await alarm;
+  // Its turn comes too late.
+  assert.equal(await busy.run({ other: async () => {} }, 1000, mostMs), false);
+  assert.deepEqual(whenItsTurnCame, []);
 });

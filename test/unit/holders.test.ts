@@ -4,10 +4,11 @@ import type { Env } from "../../src/bindings.ts";
 import {
   deleteTombstoned,
   dropJob,
+  dropUnheld,
   forgetTombstones,
   writeTombstone,
 } from "../../src/objects/blob-shard/deletion.ts";
-import { askHolders, grantLease } from "../../src/objects/blob-shard/holders.ts";
+import { askHolders, askUnasked, grantLease } from "../../src/objects/blob-shard/holders.ts";
 import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
 import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { DueTable } from "../../src/objects/due.ts";
@@ -43,14 +44,16 @@ function memoryShard(holds: () => Promise<unknown>, bucket: Partial<Bucket> = {}
   return { shard, clock };
 }
 
+const blob = { digest, key: "blobs/1", sizeBytes: 1 };
+
+const lend = (shard: ShardParts, holder = repository) =>
+  shard.transaction((tx) => grantLease(tx, shard, blob, holder));
+
 /** A shard that has lent a digest to a repository, whose ledger answers so; its lease is over. */
 function lentShard(holds: () => Promise<unknown>): ShardParts {
   const { shard, clock } = memoryShard(holds);
-  const blob = { digest, key: "blobs/1", sizeBytes: 1 };
-  shard.transaction((tx) => {
-    shard.store.setBlob(tx, blob);
-    grantLease(tx, shard, blob, repository);
-  });
+  shard.transaction((tx) => shard.store.setBlob(tx, blob));
+  lend(shard);
   clock.nowMs += 2 * shard.settings.leaseMs;
   return shard;
 }
@@ -84,11 +87,8 @@ test("a holder whose lease ends just when holders are asked has not reported tha
   const { leaseMs } = shard.settings;
   const slotMs = 60 * leaseMs;
   clock.nowMs = Math.ceil(clock.nowMs / slotMs) * slotMs - leaseMs;
-  const blob = { digest, key: "blobs/1", sizeBytes: 1 };
-  shard.transaction((tx) => {
-    shard.store.setBlob(tx, blob);
-    grantLease(tx, shard, blob, repository);
-  });
+  shard.transaction((tx) => shard.store.setBlob(tx, blob));
+  lend(shard);
   const found = shard.store.holdersFrom(digest, "", 1, clock.nowMs);
   assert.deepEqual(
     Array.from(found, (row) => ({ ...row })),
@@ -99,11 +99,54 @@ test("a holder whose lease ends just when holders are asked has not reported tha
 test("a hold after one that was dropped has a higher number, though the clock went back", () => {
   const shard = lentShard(async () => ({ voided: [] }));
   const { store } = shard;
-  const hold = (now: number) =>
-    shard.transaction((tx) => store.hold(tx, digest, repository, { leasedUntil: now, askAt: null }, now));
-  const first = hold(shard.clock.now());
-  shard.transaction((tx) => store.dropHolder(tx, digest, repository));
-  assert(hold(shard.clock.now() - 60_000) > first);
+  const hold = (now: number, holder = repository) =>
+    shard.transaction((tx) => store.hold(tx, digest, holder, { leasedUntil: now, askAt: null }, now));
+  const drop = (holder: string) => shard.transaction((tx) => store.dropHolder(tx, digest, holder));
+  const other = "team/other" as RepositoryName;
+  const earlier = hold(shard.clock.now() - 60_000, other);
+  const last = hold(shard.clock.now());
+  assert(earlier < last);
+  drop(repository);
+  drop(other);
+  assert(hold(shard.clock.now() - 60_000) > last);
+});
+
+test("two leases of one millisecond have numbers of their own", () => {
+  const { shard } = memoryShard(async () => ({ voided: [] }));
+  const { lease } = lend(shard);
+  assert(lend(shard).lease > lease);
+});
+
+test("a repository is told that its lease ends before it is asked, as its clock may be another", () => {
+  const { shard, clock } = memoryShard(async () => ({ voided: [] }));
+  const { leaseUntil } = lend(shard);
+  const leasedUntil = shard.store.leasedUntil(clock.nowMs);
+  assert(leaseUntil > clock.nowMs && leaseUntil < leasedUntil, `${leaseUntil} and ${leasedUntil}`);
+  assert.equal(shard.store.leasedUntil(leasedUntil), 0);
+});
+
+test("a digest that others hold is not given up when one says no", async () => {
+  const shard = lentShard(async () => ({ voided: [digest] }));
+  lend(shard, "team/other" as RepositoryName);
+  await askAll(shard);
+  assert.equal(shard.due.at(dropJob, digest), undefined);
+});
+
+test("a digest that is held again is not given up, whatever was due", async () => {
+  const shard = lentShard(async () => ({ voided: [digest] }));
+  await askAll(shard);
+  lend(shard);
+  assert.equal(shard.due.at(dropJob, digest), undefined);
+  shard.transaction((tx) => dropUnheld(tx, shard, [{ id: digest, at: 0 }]));
+  assert.equal(shard.store.blob(digest)?.key, blob.key);
+});
+
+test("a holder that will be asked anyway is none that a scrub has to have asked", () => {
+  const shard = lentShard(async () => ({ voided: [] }));
+  const ask = () => shard.transaction((tx) => askUnasked(tx, shard, digest, repository));
+  assert.equal(ask(), false);
+  shard.transaction((tx) => shard.store.askHolder(tx, digest, repository, null));
+  assert.equal(ask(), true);
 });
 
 test("bytes are deleted once more when their tombstone is forgotten, as a write may have landed since", async () => {
