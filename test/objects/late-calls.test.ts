@@ -187,6 +187,72 @@ test("bytes whose adoption is delivered a second time stay the content of their 
   assert.deepEqual((await registry.must(200, "GET", `/v2/twice/blobs/${digest}`)).bytes, bytes);
 });
 
+test("of two pushes of a digest at once, the one that is adopted last takes no bytes away from the other", async () => {
+  const before = registry.stored.blobKeys();
+  const bytes = content();
+  const looking = await holdNext("head", "after");
+  const pushing = registry.pushBlob("at-once/slow", bytes);
+  await looking.hasCome();
+  const digest = await registry.pushBlob("at-once/fast", bytes);
+  await looking.letGo();
+  await pushing;
+  await advance(2 * hourMs);
+  await collect(["at-once/slow", "at-once/fast"], [digest]);
+  const keys = newKeys(before);
+  assert.equal(keys.length, 1);
+  for (const name of ["at-once/slow", "at-once/fast"]) {
+    const linked = await call<{ key: string }>("LEDGERS", name, "locateBlob", digest, false);
+    assert.deepEqual([linked.key], keys, name);
+  }
+});
+
+test("an adoption that is delivered again deletes nothing that is deleted already", async () => {
+  const { bytes, digest } = await pushLayer("spare");
+  const other = "blobs/00000000-0000-4000-8000-000000000000";
+  const blob = { digest, key: other, sizeBytes: bytes.byteLength };
+  const adopt = () => call("BLOB_SHARDS", shardOf(digest), "adopt", blob, "spare");
+  const leaving = async () => {
+    const usage = await call<{ leaving: object }>("BLOB_SHARDS", shardOf(digest), "usage");
+    return usage.leaving;
+  };
+  await adopt();
+  assert.deepEqual(await leaving(), { objects: 1, bytes: bytes.byteLength });
+  await collect([], [digest]);
+  await adopt();
+  assert.deepEqual(await leaving(), { objects: 0, bytes: 0 });
+});
+
+test("bytes that are not stored, or not all of them, are not adopted", async () => {
+  const before = registry.stored.blobKeys();
+  const { bytes, digest } = await pushLayer("stored");
+  const [key] = newKeys(before);
+  const other = digestOf(content());
+  const sizeBytes = bytes.byteLength;
+  for (const blob of [
+    { digest: other, key: "blobs/00000000-0000-4000-8000-000000000001", sizeBytes },
+    { digest: other, key, sizeBytes: sizeBytes + 1 },
+  ]) {
+    const adopted = await call("BLOB_SHARDS", shardOf(other), "adopt", blob, "stored");
+    assert.deepEqual(adopted, { ok: false, reason: "missing" });
+  }
+  assert.equal(await call("BLOB_SHARDS", shardOf(other), "locate", other), null);
+  assert.deepEqual((await registry.must(200, "GET", `/v2/stored/blobs/${digest}`)).bytes, bytes);
+});
+
+test("bytes that a push replaces, as nobody held them, stay for a while for who still reads them", async () => {
+  const before = registry.stored.blobKeys();
+  const { bytes, digest } = await pushLayer("replaced");
+  await registry.must(202, "DELETE", `/v2/replaced/blobs/${digest}`);
+  await advance(2 * minuteMs);
+  await collect(["replaced"], [digest]);
+  await registry.pushBlob("replaced", bytes);
+  await collect(["replaced"], [digest]);
+  assert.equal(newKeys(before).length, 2);
+  await advance(2 * hourMs);
+  await collect(["replaced"], [digest]);
+  assert.equal(newKeys(before).length, 1);
+});
+
 test("a tombstone that is doomed again is deleted when it was to be, and not adopted", async () => {
   const before = registry.stored.blobKeys();
   const { bytes, digest } = await pushLayer("tomb");
