@@ -175,12 +175,10 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   async lease(digest: Digest, repository: RepositoryName): Promise<Adoption | undefined> {
     const known = await this.locate(digest);
     if (known === undefined || (await conditionOf(this.#parts, known)) !== "good") return undefined;
-    return this.#change((tx) => {
-      const isCurrent = this.#parts.store.blob(digest)?.key === known.key;
-      return isCurrent && this.#rejectionOf(known) === undefined
-        ? grantLease(tx, this.#parts, known, repository)
-        : undefined;
-    });
+    // If the digest was given up or replaced meanwhile, these bytes are a tombstone.
+    return this.#change((tx) =>
+      this.#rejectionOf(known) === undefined ? grantLease(tx, this.#parts, known, repository) : undefined,
+    );
   }
 
   async locate(digest: Digest): Promise<BlobLocation | undefined> {

@@ -193,12 +193,12 @@ test("bytes that R2 lost are 503, never 404, and come back with the next push an
   await deleteDuplicates([], digest);
   const [key = ""] = await newKeys(before);
   await (await registry.bucket()).delete(key);
+  assert.equal((await registry.send("POST", `/v2/lost/mount/blobs/uploads/?mount=${digest}`)).status, 202);
   for (const name of ["lost", "lost/too"]) {
     const answer = await registry.get(`/v2/${name}/blobs/${digest}`);
     expectError(answer, 503, "UNAVAILABLE");
     assert.equal(answer.header("Retry-After"), "1");
   }
-  assert.equal((await registry.send("POST", `/v2/lost/mount/blobs/uploads/?mount=${digest}`)).status, 202);
   await registry.pushBlob("lost/healer", bytes);
   for (const name of ["lost", "lost/too", "lost/healer"]) {
     assert.deepEqual((await registry.must(200, "GET", `/v2/${name}/blobs/${digest}`)).bytes, bytes);

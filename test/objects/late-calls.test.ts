@@ -253,6 +253,21 @@ test("bytes that a push replaces, as nobody held them, stay for a while for who 
   assert.equal(newKeys(before).length, 1);
 });
 
+test("a mount that takes long lends no bytes that were given up meanwhile", async () => {
+  const { digest } = await pushLayer("leaving");
+  const looking = await holdNext("head", "after");
+  const mounting = registry.send("POST", `/v2/late-mount/blobs/uploads/?mount=${digest}&from=leaving`);
+  await looking.hasCome();
+  await registry.must(202, "DELETE", `/v2/leaving/blobs/${digest}`);
+  for (let round = 0; round < 2; round++) {
+    await advance(2 * hourMs);
+    await collect(["leaving"], [digest]);
+  }
+  await looking.letGo();
+  assert.equal((await mounting).status, 202);
+  await registry.must(404, "HEAD", `/v2/late-mount/blobs/${digest}`);
+});
+
 test("a tombstone that is doomed again is deleted when it was to be, and not adopted", async () => {
   const before = registry.stored.blobKeys();
   const { bytes, digest } = await pushLayer("tomb");

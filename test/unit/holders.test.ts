@@ -5,11 +5,13 @@ import {
   deleteTombstoned,
   dropJob,
   dropUnheld,
+  endDelays,
   forgetTombstones,
   writeTombstone,
 } from "../../src/objects/blob-shard/deletion.ts";
 import { askHolders, askUnasked, grantLease } from "../../src/objects/blob-shard/holders.ts";
 import type { ShardParts } from "../../src/objects/blob-shard/parts.ts";
+import { shardColumns } from "../../src/objects/blob-shard/schema.ts";
 import { ShardStore } from "../../src/objects/blob-shard/store.ts";
 import { DueTable } from "../../src/objects/due.ts";
 import { transaction } from "../../src/objects/sql.ts";
@@ -34,7 +36,7 @@ function memoryShard(holds: () => Promise<unknown>, bucket: Partial<Bucket> = {}
     clock,
     settings: parseSettings({} as Env),
     bucket: bucket as Bucket,
-    due: new DueTable(storage, clock),
+    due: new DueTable(storage, clock, shardColumns),
     store,
     tally: new Tally(),
     since: 0,
@@ -162,4 +164,25 @@ test("bytes are deleted once more when their tombstone is forgotten, as a write 
   await forgetTombstones(shard, [{ id: key, at: 0 }]);
   assert.deepEqual(deleted, [[key], [key]]);
   assert.equal(shard.store.scheduledDeletion(key), undefined);
+});
+
+test("a collection without grace ends uploads that an earlier process of one machine left, and no others", () => {
+  for (const [bindings, ended] of [
+    [{ BLOB_FSYNC: {} }, ["blobs/before"]],
+    // Of uploads to R2 nobody knows who has begun them.
+    [{}, []],
+  ] as const) {
+    const { shard, clock } = memoryShard(async () => ({ voided: [] }));
+    const own = { ...shard, env: { ...shard.env, ...bindings } as unknown as Env, since: clock.nowMs };
+    const begun = { "blobs/before": clock.nowMs - 1, "blobs/since": clock.nowMs };
+    clock.nowMs += 1000;
+    const deletion = { digest, state: "doomed", reason: "cut short", sizeBytes: null } as const;
+    own.transaction((tx) => {
+      for (const [key, at] of Object.entries(begun))
+        own.store.scheduleDeletion(tx, key, { ...deletion, dueAt: at + own.settings.uploadTtlMs });
+      assert.equal(endDelays(tx, own, 100), ended.length);
+    });
+    const due = Object.keys(begun).filter((key) => own.store.scheduledDeletion(key)?.dueAt === clock.nowMs);
+    assert.deepEqual(due, ended);
+  }
 });

@@ -231,6 +231,27 @@ const ofLinks: Record<string, TestedBug> = {
     'discard("no repository holds it", deleteDelayMs)',
     'discard("no repository holds it", 0)',
   ),
+  "bytes are lent that were given up meanwhile": bug(
+    "test/objects/late-calls.test.ts",
+    "a mount that takes long lends no bytes that were given up meanwhile",
+    "src/objects/blob-shard.ts",
+    "this.#rejectionOf(known) === undefined ? grantLease",
+    "known !== undefined ? grantLease",
+  ),
+  "bytes are lent that are lost": bug(
+    "test/objects/blobs.test.ts",
+    "bytes that R2 lost are 503, never 404, and come back with the next push anywhere",
+    "src/objects/blob-shard.ts",
+    'known === undefined || (await conditionOf(this.#parts, known)) !== "good"',
+    "known === undefined",
+  ),
+  "bytes that are held are replaced by each push": bug(
+    "test/objects/late-calls.test.ts",
+    "of two pushes of a digest at once, the one that is adopted last takes no bytes away from the other",
+    "src/objects/blob-shard.ts",
+    "(isHeld ? [known, pushed] : [pushed, known])",
+    "(isHeld ? [pushed, known] : [pushed, known])",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
@@ -468,6 +489,20 @@ const ofUploads: Record<string, TestedBug> = {
     "src/objects/blob-shard/deletion.ts",
     "if (keys.length > 0) await bucket.delete(keys);",
     "if (keys.length < 0) await bucket.delete(keys);",
+  ),
+  "a collection ends uploads that are in progress": bug(
+    "test/unit/holders.test.ts",
+    "a collection without grace ends uploads that an earlier process of one machine left, and no others",
+    "src/objects/blob-shard/deletion.ts",
+    "since + settings.uploadTtlMs - 1",
+    "since + settings.uploadTtlMs",
+  ),
+  "a collection ends uploads to R2": bug(
+    "test/unit/holders.test.ts",
+    "a collection without grace ends uploads that an earlier process of one machine left, and no others",
+    "src/objects/blob-shard/deletion.ts",
+    "env.BLOB_FSYNC === undefined ? 0 : due",
+    "env.BLOB_FSYNC === null ? 0 : due",
   ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
