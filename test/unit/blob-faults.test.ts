@@ -3,9 +3,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { deleteTombstoned, writeTombstone } from "../../src/objects/blob-shard/deletion.ts";
-import { examine, readAgain, readAgainJob } from "../../src/objects/blob-shard/faults.ts";
+import { conditionOf, examine, readAgain, readAgainJob } from "../../src/objects/blob-shard/faults.ts";
+import { grantLease } from "../../src/objects/blob-shard/holders.ts";
 import { makeShardParts } from "../../src/objects/blob-shard/parts.ts";
-import { type Digest, digestOfContent } from "../../src/oci/reference.ts";
+import { scrubDigests } from "../../src/objects/blob-shard/scrub.ts";
+import { segmentBytes } from "../../src/objects/running-hash.ts";
+import { scheduleScrub } from "../../src/objects/scrub/schedule.ts";
+import { type Digest, digestOfContent, type RepositoryName } from "../../src/oci/reference.ts";
+import { scrubJob } from "../../src/rpc/scrub-report.ts";
+import "../support/byte-streams.ts";
 import { content } from "../support/content.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
@@ -14,9 +20,14 @@ const blob = { digest, key: "blobs/old", sizeBytes: 1 };
 const hourMs = 3_600_000;
 
 /** A shard with one blob. Of its bucket, one other key can be read, and `sizeOf` is what tests say of the blob. */
-function shardOf(sizeOf: (key: string) => Promise<number | undefined>, sizeBytes = blob.sizeBytes) {
+function shardOf(
+  sizeOf: (key: string) => Promise<number | undefined>,
+  sizeBytes = blob.sizeBytes,
+  ledger: object = {},
+) {
   const clock = { nowMs: 1_700_000_000_000, now: () => clock.nowMs };
-  const parts = makeShardParts(memoryStorage(), {} as Env, clock);
+  const env = { LEDGERS: { getByName: () => ledger } } as unknown as Env;
+  const parts = makeShardParts(memoryStorage(), env, clock);
   const deleted: string[] = [];
   const bucket = {
     ...parts.bucket,
@@ -107,4 +118,59 @@ test("one run reads so many bytes again, and leaves the rest to the next one", a
     [digest, other, gone].map((each) => shard.due.at(readAgainJob, each)),
     [undefined, 0, undefined],
   );
+});
+
+test("bytes about which there is a doubt are lent only once all of them were read", async () => {
+  const { shard } = shardOf(async () => blob.sizeBytes);
+  shard.bucket.read = async () => undefined as never;
+  assert.equal(await conditionOf(shard, blob), "good");
+  shard.transaction((tx) => shard.store.addReadFailure(tx, blob.key, 0));
+  assert.equal(await conditionOf(shard, blob), "wrong");
+});
+
+test("a scrub tells a ledger of another location only if good bytes are there, and still are", async () => {
+  for (const [sizeBytes, isReplaced, expected] of [
+    [0, false, [blob.key]],
+    [0, true, []],
+    [1, false, []],
+  ] as const) {
+    const relocated: string[] = [];
+    const ledger = {
+      locateBlob: async () => {
+        if (isReplaced) shard.transaction((tx) => shard.store.setBlob(tx, { ...empty, key: "blobs/new" }));
+        return { ...empty, key: "blobs/before" };
+      },
+      relocateBlob: async ({ key }: { key: string }) => void relocated.push(key),
+    };
+    const empty = { digest: digestOfContent(new Uint8Array(), "sha256"), key: blob.key, sizeBytes: 0 };
+    const { shard } = shardOf(async () => sizeBytes, 0, ledger);
+    shard.bucket.read = async () => new Blob([]).stream();
+    shard.transaction((tx) => {
+      shard.store.deleteBlob(tx, digest);
+      shard.store.setBlob(tx, empty);
+      grantLease(tx, shard, empty, "team/app" as RepositoryName);
+    });
+    await scrubDigests(shard, "");
+    assert.deepEqual(relocated, expected);
+  }
+});
+
+test("a step of a scrub ends with the blob that reaches its bytes", async () => {
+  const { shard } = shardOf(async () => 0, segmentBytes);
+  const other: Digest = digestOfContent(content(), "sha256");
+  shard.transaction((tx) => shard.store.setBlob(tx, { ...blob, digest: other, sizeBytes: segmentBytes }));
+  const [first] = [digest, other].sort();
+  const { report, next } = await scrubDigests(shard, "");
+  assert.deepEqual([report.checked.blobs, next], [1, first]);
+});
+
+test("a scrub that is due is not put off by what comes in between", () => {
+  const { shard, clock } = shardOf(unreadable);
+  const schedule = () => shard.transaction((tx) => scheduleScrub(tx, shard));
+  schedule();
+  const at = shard.due.at(scrubJob, "");
+  assert.notEqual(at, undefined);
+  clock.nowMs += hourMs;
+  schedule();
+  assert.equal(shard.due.at(scrubJob, ""), at);
 });

@@ -9,14 +9,8 @@ import { scrubDigests } from "../../src/objects/blob-shard/scrub.ts";
 import { RunningHash, segmentBytes } from "../../src/objects/running-hash.ts";
 import type { ByteRange } from "../../src/oci/http.ts";
 import type { Bucket, StoredBytes } from "../../src/storage/bucket.ts";
+import "../support/byte-streams.ts";
 import { memoryStorage } from "../support/sqlite.ts";
-
-// As in a Worker.
-Object.assign(ReadableStreamBYOBReader.prototype, {
-  readAtLeast(this: ReadableStreamBYOBReader, _: number, view: Uint8Array) {
-    return this.read(view);
-  },
-});
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
 
