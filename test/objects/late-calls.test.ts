@@ -268,6 +268,14 @@ test("a mount that takes long lends no bytes that were given up meanwhile", asyn
   await registry.must(404, "HEAD", `/v2/late-mount/blobs/${digest}`);
 });
 
+test("word of another location links nothing that the repository has unlinked", async () => {
+  const { bytes, digest } = await pushLayer("moved");
+  await registry.must(202, "DELETE", `/v2/moved/blobs/${digest}`);
+  const location = { digest, key: "blobs/elsewhere", sizeBytes: bytes.byteLength };
+  await call("LEDGERS", "moved", "relocateBlob", location);
+  assert.equal(await call("LEDGERS", "moved", "locateBlob", digest, false), null);
+});
+
 test("a tombstone that is doomed again is deleted when it was to be, and not adopted", async () => {
   const before = registry.stored.blobKeys();
   const { bytes, digest } = await pushLayer("tomb");

@@ -336,6 +336,13 @@ const ofLinks: Record<string, TestedBug> = {
     "everyMs !== undefined && !due.has(scrubJob)",
     "everyMs !== undefined",
   ),
+  "word of another location links what was unlinked": bug(
+    "test/objects/late-calls.test.ts",
+    "word of another location links nothing that the repository has unlinked",
+    "src/objects/ledger.ts",
+    "if (known !== undefined) blobs.link(tx, location, known.renewedAtMs);",
+    "blobs.link(tx, location, known?.renewedAtMs ?? this.parts.clock.now());",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
