@@ -114,13 +114,16 @@ export class NameIndex extends DurableObject<Env> implements NameIndexApi {
    * was at work until a moment ago: then the list is read once more later, as it may have founded more.
    */
   async #readPage(part: number, after: string): Promise<void> {
+    const id = `${part} ${after}`;
+    const dueAt = this.#due.at(fillJob, id);
     const { names, more, settledAtMs } = await catalogStub(this.env).repositoryNames(after, namesAPage);
     this.#change((tx) => {
       this.#addAll(
         tx,
         names.filter(({ name }) => nameIndexPartOf(this.env, name) === part),
       );
-      this.#due.clear(tx, fillJob, `${part} ${after}`);
+      // What is due since then was asked for after this page was read.
+      if (this.#due.at(fillJob, id) === dueAt) this.#due.clear(tx, fillJob, id);
       const now = this.#clock.now();
       const last = names.at(-1)?.name;
       if (more && last !== undefined) this.#readLater(tx, part, last, now);
