@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
+import { Outbox } from "../../src/objects/ledger/outbox.ts";
 import { hasRow } from "../../src/objects/sql.ts";
 import type { Digest, RepositoryName, Tag } from "../../src/oci/reference.ts";
+import type { ReplicaKey } from "../../src/storage/replica.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
 test("where there is no replica, nothing is written for it", async () => {
@@ -18,6 +20,11 @@ test("where there is no replica, nothing is written for it", async () => {
   assert(!due.has("outbox"));
 });
 
+/** Lets everything that can go on do so. */
+async function getOn(): Promise<void> {
+  for (let turn = 0; turn < 100; turn++) await null;
+}
+
 /** A ledger with a replica whose writes a test sees, and may hold. */
 function replicated(
   put: (key: string) => Promise<void>,
@@ -28,6 +35,150 @@ function replicated(
 }
 
 const name = "team/app" as RepositoryName;
+
+const latest = { kind: "tag", tag: "latest" as Tag } as const;
+
+/** A ledger whose writes to KV wait until they are let go, or fail: for as long as a test likes. */
+function holding({ mock }: TestContext) {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const begun: string[] = [];
+  const waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const ledger = replicated((key) => {
+    begun.push(key);
+    return new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+  });
+  ledger.outbox.readValue = (key) =>
+    key.kind === "tag" ? { kind: "tag", row: { digest: "sha256:a" as Digest, sequence: 1 } } : undefined;
+  return {
+    ...ledger,
+    /** The keys of the writes that were begun. */
+    begun,
+    /** Marks a row in a transaction of its own, and begins to write it. */
+    push: (key: ReplicaKey = latest) => {
+      const { claimed } = ledger.change((tx) =>
+        ledger.outbox.claimAfter(tx, () => ledger.outbox.mark(tx, key)),
+      );
+      return ledger.outbox.flush(name, claimed);
+    },
+    letGo: () => waiting.shift()?.resolve(),
+    /** Never lets go what was begun. */
+    die: () => void waiting.splice(0),
+    lose: () => waiting.shift()?.reject(new Error("KV is out of reach")),
+    isDone: () => !hasRow(ledger.sql, "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM flights"),
+  };
+}
+
+test("a row that changes while it is written is written again afterwards, and not at the same time", async (t) => {
+  const { push, begun, letGo, isDone } = holding(t);
+  const first = push();
+  const second = push();
+  await getOn();
+  assert.equal(begun.length, 1);
+  letGo();
+  await getOn();
+  assert.equal(begun.length, 2);
+  // It is a row of the outbox by now.
+  const third = push();
+  await getOn();
+  assert.equal(begun.length, 2);
+  letGo();
+  await getOn();
+  assert.equal(begun.length, 3);
+  letGo();
+  await Promise.all([first, second, third]);
+  assert(isDone());
+});
+
+test("rows that are being written keep no others from it", async (t) => {
+  const { outbox, change, begun, letGo } = holding(t);
+  const tags = (from: number, to: number) =>
+    `WITH RECURSIVE n(i) AS (SELECT ${from} UNION ALL SELECT i + 1 FROM n WHERE i < ${to}) SELECT 't' || i AS id FROM n`;
+  change((tx) => outbox.markAll(tx, "tag", tags(1, 6)));
+  const flushing = [outbox.flush(name)];
+  await getOn();
+  change((tx) => outbox.markAll(tx, "tag", tags(7, 7)));
+  flushing.push(outbox.flush(name));
+  await getOn();
+  assert.equal(begun.at(-1), "tag/team/app:t7");
+  for (let index = 0; index < 7; index++) letGo();
+  await Promise.all(flushing);
+  assert.equal(begun.length, 7);
+});
+
+test("a write that failed may land later, so the one after it is repeated once it cannot any more", async (t) => {
+  const { push, outbox, due, clock, begun, letGo, lose, isDone } = holding(t);
+  const pushing = push();
+  await getOn();
+  lose();
+  await pushing;
+  const lostAt = clock.nowMs;
+  for (const expected of [2, 3]) {
+    assert(!isDone());
+    clock.nowMs = due.at("outbox", "") ?? 0;
+    const flushing = outbox.flush(name);
+    await getOn();
+    assert.equal(begun.length, expected);
+    letGo();
+    await flushing;
+  }
+  assert(clock.nowMs > lostAt + 5000);
+  assert(isDone());
+});
+
+test("what an object was writing when it died is written by its next life, and once more", async (t) => {
+  for (const isInTable of [false, true]) {
+    t.mock.timers.reset();
+    const ledger = holding(t);
+    const { push, outbox, change, clock, begun, die, letGo, due, isDone } = ledger;
+    if (isInTable) {
+      change((tx) => outbox.markAll(tx, "tag", "SELECT 'latest' AS id"));
+      void outbox.flush(name);
+    } else void push();
+    await getOn();
+    assert.equal(begun.length, 1);
+    die();
+    const next = new Outbox(ledger);
+    next.readValue = outbox.readValue;
+    clock.nowMs += 30_000;
+    await next.jobs.flight.run([{ id: "1", at: 0 }]);
+    for (const expected of [2, 3]) {
+      assert(!isDone());
+      const flushing = next.flush(name);
+      await getOn();
+      assert.equal(begun.length, expected, String(isInTable));
+      letGo();
+      await flushing;
+      clock.nowMs = due.at("outbox", "") ?? clock.nowMs;
+    }
+    assert(isDone());
+  }
+});
+
+test("a batch that is under way is not taken for one whose object died", async (t) => {
+  const { push, outbox, clock, begun, letGo, isDone } = holding(t);
+  const pushing = push();
+  await getOn();
+  clock.nowMs += 30_000;
+  await outbox.jobs.flight.run([{ id: "1", at: 0 }]);
+  letGo();
+  await pushing;
+  assert.equal(begun.length, 1);
+  assert(isDone());
+});
+
+test("a batch has no more rows than can be written before any may land late, each once", async (t) => {
+  const { outbox, change, sql } = holding(t);
+  const { claimed } = change((tx) =>
+    outbox.claimAfter(tx, () => {
+      for (let index = 0; index < 30; index++) outbox.mark(tx, { kind: "tag", tag: `t${index}` as Tag });
+      outbox.markAll(tx, "tag", "SELECT 't0' AS id");
+    }),
+  );
+  const [{ keys = "" } = {}] = sql.exec<{ keys: string }>("SELECT keys FROM flights").toArray();
+  assert.equal(JSON.parse(keys).length, 23);
+  const names = claimed.map(({ id }) => id);
+  assert.equal(new Set(names).size, names.length);
+});
 
 test("one flush writes no more than KV takes of one invocation; the alarm goes on", async () => {
   let operations = 0;

@@ -47,6 +47,11 @@ const cases: Record<string, { toldAt: number[]; manifests: number; keptUntil: nu
     manifests: 3,
     keptUntil: startMs + 1000 + leaseMs,
   },
+  "a blob is kept for as many clients as are remembered, and not for one that came before those": {
+    toldAt: Array.from({ length: 9 }, () => 1000),
+    manifests: 8,
+    keptUntil: startMs + 1000 + leaseMs,
+  },
   "a blob is kept as was written down, where nobody is remembered": {
     toldAt: [],
     manifests: 1,
