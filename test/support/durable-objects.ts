@@ -26,6 +26,7 @@ export function memoryContext() {
     getAlarm: async () => null,
     setAlarm: async () => {},
     deleteAlarm: async () => {},
+    sync: async () => {},
   });
   const ctx = { storage, waitUntil: (work: Promise<unknown>) => void pending.push(work) };
   return {
