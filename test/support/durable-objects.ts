@@ -22,11 +22,16 @@ registerHooks({
 /** What an object without a runtime is constructed with, and what it leaves to be done after its answers. */
 export function memoryContext() {
   const pending: Promise<unknown>[] = [];
-  const storage: DurableObjectStorage = Object.assign(memoryStorage(), {
+  const memory = memoryStorage();
+  const storage: DurableObjectStorage = Object.assign(memory, {
     getAlarm: async () => null,
     setAlarm: async () => {},
     deleteAlarm: async () => {},
     sync: async () => {},
+    deleteAll: async () => {
+      const tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+      for (const { name } of memory.sql.exec(tables).toArray()) memory.sql.exec(`DROP TABLE ${name}`);
+    },
   });
   const ctx = { storage, waitUntil: (work: Promise<unknown>) => void pending.push(work) };
   return {
