@@ -230,7 +230,8 @@ export class DiskSpace {
     try {
       const volume = await this.#measure();
       // If two measurements overlap, the one that was started later is used.
-      if ((account.measured?.look ?? 0) < look) account.measured = { ...volume, atMs, look, writtenBytes };
+      if ((account.measured?.look ?? 0) > look) return;
+      account.measured = { ...volume, atMs, look, writtenBytes };
       this.#noteState(volume.freeBytes);
     } catch (error) {
       log("warn", "disk not measured", { error: String(error) });

@@ -56,6 +56,33 @@ test("what was written since the last look is taken off, and where that decides,
   assert.equal(await space.hasRoom(60 * gibibyte), false);
 });
 
+test("what a body of unknown length has written is taken off as well", async () => {
+  const { disk, space } = diskOf(100 * gibibyte, gibibyte);
+  const claim = await space.claim(0);
+  await claim.take(60 * gibibyte);
+  claim.release();
+  assert.equal(disk.looks, 1);
+  // By what is known there is no room, so the disk is looked at.
+  assert(await space.hasRoom(50 * gibibyte));
+  assert.equal(disk.looks, 2);
+});
+
+test("of two looks at once the one that began later says how much is free", async () => {
+  const answers: ((freeBytes: number) => void)[] = [];
+  const measure = async () => {
+    const freeBytes = await new Promise<number>((resolve) => answers.push(resolve));
+    return { freeBytes, totalBytes: 100 * gibibyte };
+  };
+  const space = new DiskSpace(measure, gibibyte, { now: () => 1_000_000 }, emptyAccount());
+  const looks = [space.explains(new Error("a push failed")), space.explains(new Error("another failed"))];
+  answers[1]?.(2 * mebibyte);
+  await looks[1];
+  answers[0]?.(50 * gibibyte);
+  await looks[0];
+  const { freeBytes, isLow } = space.takeNews() ?? {};
+  assert.deepEqual([freeBytes, isLow], [2 * mebibyte, true]);
+});
+
 test("of bodies that race for the last bytes as many are taken as there is room for", async () => {
   const { space } = diskOf(2 * gibibyte, gibibyte);
   const claims = await Promise.allSettled(Array.from({ length: 10 }, () => space.claim(300 * mebibyte)));

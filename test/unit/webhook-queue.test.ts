@@ -206,6 +206,7 @@ test("a webhook that is deleted leaves no events, and a registry has no more tha
   await list.removeWebhook(webhook.id);
   await settle();
   assert.equal(storage.sql.exec("SELECT count(*) AS count FROM outgoing").one().count, 0);
+  setAnswer(async () => {});
   const added: boolean[] = [];
   for (let index = 0; index < 101; index++)
     added.push(await list.addWebhook({ ...webhook, id: `hook-${index}` }));
