@@ -105,7 +105,10 @@ export class ExpiringLru<V> {
 /** How long a location or media type is used without asking again, in milliseconds. */
 const linkTtlMs = 30_000;
 
-/** How long the replica is not asked about content that was deleted through this isolate: it may still have the row. */
+/**
+ * How long the replica is not asked about content that was deleted through this isolate: it may still have the row. What
+ * was read before the deletion and is kept after it is not used until then, and has expired by then.
+ */
 const deletionTtlMs = 150_000;
 
 const linkCacheBytes = 8 * 1024 * 1024;
@@ -141,7 +144,6 @@ export class IsolateCache {
   }
 
   setBlob(repository: string, location: BlobLocation): void {
-    if (this.wasDeleted(repository, location.digest)) return;
     this.#links.set(`${repository}@${location.digest}`, location, linkTtlMs);
   }
 
@@ -159,7 +161,6 @@ export class IsolateCache {
 
   /** Stores a manifest and the locations of its blobs. */
   setManifest(repository: string, digest: string, row: ManifestRow): void {
-    if (this.wasDeleted(repository, digest)) return;
     this.#mediaTypes.set(`${repository}@${digest}`, row.mediaType, linkTtlMs);
     this.#manifests.set(digest, row.bytes);
     for (const location of row.plan) this.setBlob(repository, location);

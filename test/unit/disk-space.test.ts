@@ -83,6 +83,19 @@ test("of two looks at once the one that began later says how much is free", asyn
   assert.deepEqual([freeBytes, isLow], [2 * mebibyte, true]);
 });
 
+test("a full disk explains a failure, and a quarter of the reserve is for what is essential", async () => {
+  for (const [freeBytes, isExplained, isDire] of [
+    [2 * gibibyte, false, false],
+    [gibibyte, true, false],
+    [256 * mebibyte, true, false],
+    [256 * mebibyte - 1, true, true],
+  ] as const) {
+    const { space } = diskOf(freeBytes, gibibyte);
+    assert.equal(await space.explains(new Error("a push failed")), isExplained, String(freeBytes));
+    assert.equal(await space.isDire(), isDire, String(freeBytes));
+  }
+});
+
 test("of bodies that race for the last bytes as many are taken as there is room for", async () => {
   const { space } = diskOf(2 * gibibyte, gibibyte);
   const claims = await Promise.allSettled(Array.from({ length: 10 }, () => space.claim(300 * mebibyte)));

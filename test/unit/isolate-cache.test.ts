@@ -61,6 +61,8 @@ test("what was deleted here is not remembered again from a replica that lags", (
   assert(!cache.wasDeleted("b", "m"));
   advance(150_000);
   assert(!cache.wasDeleted("a", "m"));
+  assert.equal(cache.manifest("a", "m"), undefined);
+  assert.equal(cache.blob("a", digest), undefined);
 });
 
 test("what was pushed again is remembered again", () => {

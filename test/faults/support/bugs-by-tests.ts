@@ -865,6 +865,20 @@ const ofReplica: Record<string, TestedBug> = {
     "    this.#inFlight.delete(textOf(mark));\n",
     "",
   ),
+  "an isolate gives a manifest that was deleted through it": bug(
+    "test/unit/isolate-cache.test.ts",
+    "what was deleted here is not remembered again from a replica that lags",
+    "src/registry/caches.ts",
+    "    if (this.wasDeleted(repository, digest)) return undefined;\n    const mediaType",
+    "    const mediaType",
+  ),
+  "an isolate gives a blob that was deleted through it": bug(
+    "test/unit/isolate-cache.test.ts",
+    "what was deleted here is not remembered again from a replica that lags",
+    "src/registry/caches.ts",
+    "    if (this.wasDeleted(repository, digest)) return undefined;\n    return this.#links",
+    "    return this.#links",
+  ),
   "one flush writes more than KV takes": bug(
     "test/unit/outbox.test.ts",
     "one flush writes no more than KV takes of one invocation; the alarm goes on",
@@ -937,6 +951,20 @@ const ofUploads: Record<string, TestedBug> = {
     "src/storage/disk-space.ts",
     "if ((account.measured?.look ?? 0) > look) return;",
     "",
+  ),
+  "every failed push is one of a full disk": bug(
+    "test/unit/disk-space.test.ts",
+    "a full disk explains a failure, and a quarter of the reserve is for what is essential",
+    "src/storage/disk-space.ts",
+    "return measured !== undefined && (this.#room(0) <= 0 || measured.freeBytes < mebibyte);",
+    "return measured !== undefined;",
+  ),
+  "what is not essential fills the disk": bug(
+    "test/unit/disk-space.test.ts",
+    "a full disk explains a failure, and a quarter of the reserve is for what is essential",
+    "src/storage/disk-space.ts",
+    "measured.freeBytes < this.#reserve() / 4",
+    "measured.freeBytes < 0",
   ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
