@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { failure } from "../../src/oci/errors.ts";
 import { maxManifestBytes } from "../../src/oci/manifest.ts";
 import { type Digest, parseDigest, type RepositoryName } from "../../src/oci/reference.ts";
+import { findBlob } from "../../src/registry/blobs.ts";
 import { IsolateCache } from "../../src/registry/caches.ts";
+import { readManifestContent } from "../../src/registry/manifests.ts";
+import type { Registry } from "../../src/registry/registry.ts";
 import { type BlobLocation, Replica } from "../../src/storage/replica.ts";
 import { content, digestOf, unknownDigest } from "../support/content.ts";
 
@@ -63,6 +67,30 @@ test("what was deleted here is not remembered again from a replica that lags", (
   assert(!cache.wasDeleted("a", "m"));
   assert.equal(cache.manifest("a", "m"), undefined);
   assert.equal(cache.blob("a", digest), undefined);
+});
+
+test("what was not there to be deleted may have been a moment before, and what could not be deleted is there", () => {
+  const { cache } = cacheWithClock();
+  cache.noteDeletionResult("a", "m", failure("MANIFEST_UNKNOWN"));
+  cache.noteDeletionResult("a", digest, failure("BLOB_REFERENCED"));
+  assert.deepEqual([cache.wasDeleted("a", "m"), cache.wasDeleted("a", digest)], [true, false]);
+});
+
+test("the replica is not asked about what was deleted here a moment ago", async () => {
+  const { cache } = cacheWithClock();
+  const manifest = row();
+  const replica = { blob: async () => location, manifest: async () => manifest };
+  const ledger = { locateBlob: async () => undefined, manifest: async () => undefined };
+  const registry = { cache, replica, ledger: () => ledger } as unknown as Registry;
+  const name = "a" as RepositoryName;
+  const found = async () => [
+    (await findBlob(registry, name, digest, false)).ok,
+    (await readManifestContent(registry, name, digest)).ok,
+  ];
+  cache.noteDeletion(name, digest);
+  assert.deepEqual(await found(), [false, false]);
+  cache.notePush(name, digest);
+  assert.deepEqual(await found(), [true, true]);
 });
 
 test("what was pushed again is remembered again", () => {

@@ -51,6 +51,14 @@ test("few referrers are all shown, each with its own", () => {
   assert.deepEqual([referrers.length, count(referrers)], [3, 9]);
 });
 
+test("what refers to a referrer is shown to a depth of three", () => {
+  const { push, view } = ledger();
+  let last = push(manifest());
+  const image = last;
+  for (let depth = 0; depth < 5; depth++) last = push(about(last));
+  assert.equal(count(view(image).referrers), 3);
+});
+
 test("of many referrers that have many themselves, few are shown", () => {
   const { push, view } = ledger();
   const image = push(manifest());

@@ -457,6 +457,16 @@ group("a run waits to be confirmed", () => {
     assert.equal(waiting.length, told + 1, "whoever lists it is told that it is over");
   });
 
+  test("and looks again each day whether it still has to, until there is nothing to remove", async () => {
+    const { image, pass, put, policies, clock, runs, waiting } = ledger({ remove: all });
+    for (const tag of many(11)) image(tag);
+    await pass(1);
+    assert(runs.waiting !== undefined && (policies.nextRunAtMs ?? 0) > clock.nowMs);
+    put({});
+    await pass(1);
+    assert.deepEqual([runs.waiting, waiting.at(-1)], [undefined, undefined]);
+  });
+
   test("not if it would remove ten, or a tenth", async () => {
     const few = ledger({ remove: all });
     for (const tag of many(10)) few.image(tag);

@@ -1,0 +1,136 @@
+/** What a ledger forgets or removes by itself, when, and what it does not. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import type { Env } from "../../src/bindings.ts";
+import { jobsOf } from "../../src/objects/ledger/feature.ts";
+import { registryItself } from "../../src/oci/event.ts";
+import { readStoredManifest } from "../../src/oci/manifest.ts";
+import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
+import { type Digest, digestOfContent, type RepositoryName, type Tag } from "../../src/oci/reference.ts";
+import { configType, content, describe, imageIndex, imageManifest } from "../support/content.ts";
+import { memoryLedger } from "../support/ledger.ts";
+import { policedLedger } from "../support/policed-ledger.ts";
+
+const repository = "team/app" as RepositoryName;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
+const digest: Digest = digestOfContent(content(), "sha256");
+
+/** A ledger to push to without blobs, and how its jobs are run. */
+function newLedger(vars: Record<string, string> = {}) {
+  const ledger = memoryLedger(vars as Partial<Env>);
+  const push = (bytes: Uint8Array, mediaType = imageManifestType): Digest => {
+    const put = {
+      repository,
+      digest: digestOfContent(bytes, "sha256"),
+      bytes,
+      tags: [],
+      origin: registryItself,
+    };
+    const facts = readStoredManifest(bytes, mediaType);
+    ledger.change((tx) => ledger.manifests.store(tx, { ...put, facts, sparse: true }));
+    return put.digest;
+  };
+  const run = (kind: string, id = "") => jobsOf(ledger.features)[kind]?.([{ id, at: 0 }]);
+  return { ...ledger, push, run };
+}
+
+const image = () => imageManifest(describe(content(), configType), []);
+
+test("without a grace a deleted manifest is gone at once", () => {
+  for (const [grace, error] of [
+    ["0s", "MANIFEST_UNKNOWN"],
+    ["1d", undefined],
+  ] as const) {
+    const { push, change, deleted } = newLedger({ GC_GRACE: grace, SPARSE_MANIFESTS: "accept" });
+    const manifest = push(image());
+    change((tx) => deleted.remove(tx, manifest, registryItself));
+    const restored = change((tx) => deleted.restore(tx, manifest, registryItself));
+    assert.equal(restored.ok ? undefined : restored.error, error);
+  }
+});
+
+test("a manifest that is pushed again keeps its bytes when the grace of its deletion is over", async () => {
+  const { push, change, deleted, manifests, run } = newLedger();
+  const bytes = image();
+  const manifest = push(bytes);
+  change((tx) => deleted.remove(tx, manifest, registryItself));
+  push(bytes);
+  await run("purge", manifest);
+  assert.deepEqual(manifests.read(manifest)?.bytes, bytes);
+});
+
+test("what only a deleted index listed is removed in its time, and what another lists is not", () => {
+  const { push, change, deleted, due } = newLedger({ UNTAGGED_TTL: "1d" });
+  const [one, both] = [image(), image()];
+  for (const bytes of [one, both]) push(bytes);
+  const listing = (...listed: Uint8Array[]) =>
+    push(imageIndex(listed.map((each) => describe(each, imageManifestType))), imageIndexType);
+  const index = listing(one, both);
+  listing(both);
+  change((tx) => {
+    for (const bytes of [one, both]) due.clear(tx, "untagged", digestOfContent(bytes, "sha256"));
+    deleted.remove(tx, index, registryItself);
+  });
+  const isDue = (bytes: Uint8Array) => due.at("untagged", digestOfContent(bytes, "sha256")) !== undefined;
+  assert.deepEqual([isDue(one), isDue(both)], [true, false]);
+});
+
+test("nothing is removed as untagged by a policy that holds no more, though the ledger was not told", async () => {
+  for (const isHeld of [true, false]) {
+    const remove = { tags: ["none"], untaggedAfter: "2d" };
+    const { push, document, features, manifestCount, clock } = policedLedger({ remove });
+    const id = push(image(), imageManifestType);
+    if (!isHeld) document.current = { version: 9, rules: [], putAtMs: clock.nowMs, putBy: "admin" };
+    clock.nowMs += 3 * dayMs;
+    await jobsOf(features).untagged?.([{ id, at: 0 }]);
+    assert.equal(manifestCount(), isHeld ? 0 : 1);
+  }
+});
+
+test("a lease that was said no to is void, with all before it, for longer than any lease is valid", async () => {
+  const { leases, change, clock, due, run } = newLedger();
+  change((tx) => leases.add(tx, [{ digest, lease: 7 }]));
+  assert.equal(due.at("forget-leases", ""), clock.nowMs + hourMs);
+  // A question that comes late.
+  change((tx) => leases.add(tx, [{ digest, lease: 5 }]));
+  const void_ = () => [6, 7, 8].map((lease) => leases.isVoid({ digest, lease }));
+  assert.deepEqual(void_(), [true, true, false]);
+  clock.nowMs += hourMs - 1;
+  await run("forget-leases");
+  assert.deepEqual(void_(), [true, true, false]);
+  assert(due.has("forget-leases"));
+  clock.nowMs += 1;
+  await run("forget-leases");
+  assert.deepEqual(void_(), [false, false, false]);
+  assert(!due.has("forget-leases"));
+});
+
+test("an upload session that has ended is forgotten when no client can come back to it", async () => {
+  const { sessions, change, clock, due, settings, run } = newLedger();
+  change((tx) => sessions.close(tx, "a", null));
+  assert.equal(due.at("forget-sessions", ""), clock.nowMs + settings.uploadTtlMs);
+  clock.nowMs += settings.uploadTtlMs - 1;
+  await run("forget-sessions");
+  assert.equal(sessions.state("a").state, "cancelled");
+  clock.nowMs += 1;
+  await run("forget-sessions");
+  assert.equal(sessions.state("a").state, "open");
+});
+
+test("moves of a tag are forgotten when they are old, and not before", async () => {
+  const { tags, change, clock, due, settings, run } = newLedger({ TAG_HISTORY_DAYS: "2" });
+  const tag = "latest" as Tag;
+  change((tx) => tags.move(tx, tag, digest, registryItself));
+  assert.equal(due.at("forget-history", ""), clock.nowMs + settings.tagHistoryMs);
+  clock.nowMs += dayMs;
+  change((tx) => tags.move(tx, tag, undefined, registryItself));
+  const kept = () => tags.history(tag, Number.MAX_SAFE_INTEGER, 9).entries.length;
+  clock.nowMs += dayMs;
+  await run("forget-history");
+  assert.equal(kept(), 2);
+  clock.nowMs += 1;
+  await run("forget-history");
+  assert.equal(kept(), 1);
+  assert(due.has("forget-history"));
+});
