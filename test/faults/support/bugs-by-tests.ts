@@ -1207,6 +1207,27 @@ const ofPolicies: Record<string, TestedBug> = {
     "      runs.end(tx);\n      this.stopWaiting(tx);\n      return undefined;",
     "      runs.end(tx);\n      return undefined;",
   ),
+  "policies that come late take the place of newer ones": bug(
+    "test/unit/policy-cache.test.ts",
+    "an answer that comes late does not take the place of a newer one",
+    "src/registry/policy-cache.ts",
+    "if ((policies?.version ?? 0) > (this.#policies?.version ?? 0)) this",
+    "this",
+  ),
+  "a write goes through of whose policies nothing is known": bug(
+    "test/unit/policy-cache.test.ts",
+    "what an isolate never read lets nothing through; what it did will do while the catalog is out of reach",
+    "src/registry/policy-cache.ts",
+    "if (!(error instanceof Unreachable) || !this.#isRead) throw error;",
+    "if (!(error instanceof Unreachable)) throw error;",
+  ),
+  "each write asks a catalog that is out of reach": bug(
+    "test/unit/policy-cache.test.ts",
+    "what an isolate never read lets nothing through; what it did will do while the catalog is out of reach",
+    "src/registry/policy-cache.ts",
+    "      this.#nextReadAt = this.#clock.now() + againMs;\n",
+    "",
+  ),
   "a cached repository is under rules": bug(
     "test/unit/cached-policies.test.ts",
     "a cached repository is under no rule: its upstream decides",
