@@ -266,6 +266,43 @@ test("a full ledger restores a repository without needing its space twice", asyn
   assert(whole > 0.7 && full < 0.3);
 });
 
+test("where there is no room for both, a blob is moved only once no manifest that is left needs it", async () => {
+  const ledger = largeLedger(manifestCount, { LEDGER_LIMIT: "1MiB" });
+  const { sql, change, restoring } = ledger;
+  await deleted(ledger);
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  const left = countIn(sql, "deleted_1_manifests");
+  assert(left > 0 && left < manifestCount);
+  const lacking = `deleted_1_manifest_references WHERE digest NOT IN (SELECT digest FROM deleted_1_blobs)`;
+  assert.equal(countIn(sql, lacking), 0);
+});
+
+test("a blob that the next repository has stays as it is when it is restored as well", async () => {
+  const ledger = largeLedger(200, { MANIFESTS: {} as KVNamespace });
+  const { sql, change, restoring } = ledger;
+  const [one] = readRows<{ digest: string }>(sql, "SELECT digest FROM blobs ORDER BY digest LIMIT 1");
+  assert(one !== undefined);
+  await deleted(ledger);
+  const add =
+    "INSERT INTO blobs (digest, key, size, renewed_at, replicated) VALUES (?, 'blobs/now', 1, 1, 1)";
+  change((tx) => tx.write(add, one.digest));
+  const blob = () => ({ ...readRows(sql, "SELECT * FROM blobs WHERE digest = ?", one.digest)[0] });
+  const before = blob();
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  await runBatches(ledger, "restore-generation");
+  assert.deepEqual(blob(), { ...before, unlink_at: null });
+});
+
+test("a generation of an earlier release is removed, which had fewer tables", async () => {
+  const ledger = largeLedger(200, { MANIFESTS: {} as KVNamespace, GC_GRACE: "0s" } as Partial<Env>);
+  const { sql, change } = ledger;
+  await deleted(ledger);
+  change((tx) => tx.write("DROP TABLE deleted_1_readme"));
+  await runBatches(ledger, "unreplicate");
+  await runBatches(ledger, "remove-generation");
+  assert(!hasTable(sql, "deleted_1_manifests"));
+});
+
 test("the search index is told of all tags after a deletion, though the next generation comes before that", async () => {
   const ledger = makeLedger({ SEARCH: {} as NonNullable<Env["SEARCH"]> });
   const { change, due, tags } = ledger;

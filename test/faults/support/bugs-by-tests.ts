@@ -427,6 +427,27 @@ const ofLinks: Record<string, TestedBug> = {
     "now - settings.tagHistoryMs, forgetBatch",
     "now, forgetBatch",
   ),
+  "a blob is moved that manifests of its generation need": bug(
+    "test/unit/generations.test.ts",
+    "where there is no room for both, a blob is moved only once no manifest that is left needs it",
+    "src/objects/ledger/restoring.ts",
+    ") AND NOT EXISTS (",
+    ") OR NOT EXISTS (",
+  ),
+  "a blob of the next repository becomes that of the one before": bug(
+    "test/unit/generations.test.ts",
+    "a blob that the next repository has stays as it is when it is restored as well",
+    "src/objects/ledger/restoring.ts",
+    "digests.filter((digest) => !known.has(digest))",
+    "digests.filter((digest) => known.size >= 0 || digest)",
+  ),
+  "a generation of an earlier release is never removed": bug(
+    "test/unit/generations.test.ts",
+    "a generation of an earlier release is removed, which had fewer tables",
+    "src/objects/ledger/generations.ts",
+    "if (!hasTable(tx.sql, aside)) continue;",
+    "",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
