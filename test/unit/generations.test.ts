@@ -293,6 +293,20 @@ test("a blob that the next repository has stays as it is when it is restored as 
   assert.deepEqual(blob(), { ...before, unlink_at: null });
 });
 
+test("a restored blob that nothing references is unlinked after another grace", async () => {
+  const ledger = largeLedger(200, { MANIFESTS: {} as KVNamespace });
+  const { sql, change, restoring, clock, settings } = ledger;
+  const blob = "SELECT unlink_at AS at, replicated FROM blobs WHERE digest = 'sha256:f'";
+  const add = `INSERT INTO blobs (digest, key, size, renewed_at, unlink_at, replicated)
+    VALUES ('sha256:f', 'blobs/f', 1, 1, 2, 0)`;
+  change((tx) => tx.write(add));
+  await deleted(ledger);
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  await runBatches(ledger, "restore-generation");
+  const at = clock.nowMs + settings.gcGraceMs;
+  assert.deepEqual({ ...readRows(sql, blob)[0] }, { at, replicated: 0 });
+});
+
 test("a generation of an earlier release is removed, which had fewer tables", async () => {
   const ledger = largeLedger(200, { MANIFESTS: {} as KVNamespace, GC_GRACE: "0s" } as Partial<Env>);
   const { sql, change } = ledger;

@@ -60,6 +60,18 @@ test("a manifest that is pushed again keeps its bytes when the grace of its dele
   assert.deepEqual(manifests.read(manifest)?.bytes, bytes);
 });
 
+test("a manifest that is pushed without a tag is removed in its time, and one that refers to another is not", () => {
+  const { push, due } = newLedger({ UNTAGGED_TTL: "1d" });
+  const bytes = image();
+  const untagged = push(bytes);
+  const subject = describe(bytes, imageManifestType);
+  const referrer = push(imageManifest(describe(content(), configType), [], { subject }));
+  assert.deepEqual(
+    [untagged, referrer].map((each) => due.at("untagged", each) !== undefined),
+    [true, false],
+  );
+});
+
 test("what only a deleted index listed is removed in its time, and what another lists is not", () => {
   const { push, change, deleted, due } = newLedger({ UNTAGGED_TTL: "1d" });
   const [one, both] = [image(), image()];

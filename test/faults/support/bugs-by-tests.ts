@@ -448,6 +448,27 @@ const ofLinks: Record<string, TestedBug> = {
     "if (!hasTable(tx.sql, aside)) continue;",
     "",
   ),
+  "a restored blob that nothing references stays for ever": bug(
+    "test/unit/generations.test.ts",
+    "a restored blob that nothing references is unlinked after another grace",
+    "src/objects/ledger/restoring.ts",
+    "SET unlink_at = ?, replicated = 0",
+    "SET unlink_at = nullif(?, unlink_at) * NULL, replicated = 0",
+  ),
+  "a manifest that is pushed without a tag stays for ever": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "a manifest that is pushed without a tag is removed in its time, and one that refers to another is not",
+    "src/objects/ledger/manifests.ts",
+    "if (tags.length === 0) this.#untagged.removeLater(tx, [digest]);",
+    "",
+  ),
+  "a manifest that refers to another is removed as untagged": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "a manifest that is pushed without a tag is removed in its time, and one that refers to another is not",
+    "src/objects/ledger/untagged.ts",
+    "WHERE manifests.digest = ? LIMIT 1`;",
+    "WHERE manifests.digest = ? AND false LIMIT 1`;",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
