@@ -8,6 +8,7 @@ import { readStoredManifest } from "../../src/oci/manifest.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { type Digest, digestOfContent, type RepositoryName, type Tag } from "../../src/oci/reference.ts";
 import { configType, content, describe, imageIndex, imageManifest } from "../support/content.ts";
+import { namespaceOf } from "../support/durable-objects.ts";
 import { memoryLedger } from "../support/ledger.ts";
 import { policedLedger } from "../support/policed-ledger.ts";
 
@@ -73,7 +74,7 @@ test("a manifest that is pushed without a tag is removed in its time, and one th
 });
 
 test("what only a deleted index listed is removed in its time, and what another lists is not", () => {
-  const { push, change, deleted, due } = newLedger({ UNTAGGED_TTL: "1d" });
+  const { push, change, deleted, due, clock, settings } = newLedger({ UNTAGGED_TTL: "1d", GC_GRACE: "3d" });
   const [one, both] = [image(), image()];
   for (const bytes of [one, both]) push(bytes);
   const listing = (...listed: Uint8Array[]) =>
@@ -84,8 +85,9 @@ test("what only a deleted index listed is removed in its time, and what another 
     for (const bytes of [one, both]) due.clear(tx, "untagged", digestOfContent(bytes, "sha256"));
     deleted.remove(tx, index, registryItself);
   });
-  const isDue = (bytes: Uint8Array) => due.at("untagged", digestOfContent(bytes, "sha256")) !== undefined;
-  assert.deepEqual([isDue(one), isDue(both)], [true, false]);
+  const dueAt = (bytes: Uint8Array) => due.at("untagged", digestOfContent(bytes, "sha256"));
+  // Not while the index can be restored.
+  assert.deepEqual([dueAt(one), dueAt(both)], [clock.nowMs + settings.gcGraceMs, undefined]);
 });
 
 test("nothing is removed as untagged by a policy that holds no more, though the ledger was not told", async () => {
@@ -98,6 +100,27 @@ test("nothing is removed as untagged by a policy that holds no more, though the 
     await jobsOf(features).untagged?.([{ id, at: 0 }]);
     assert.equal(manifestCount(), isHeld ? 0 : 1);
   }
+});
+
+test("a shard is told of blobs that were given up until it has heard of them", async () => {
+  const heard: Digest[][] = [];
+  let release = (): Promise<void> => Promise.reject(new Error("out of reach"));
+  const shard = {
+    release: async (_: string, digests: Digest[]) => {
+      await release();
+      heard.push(digests);
+    },
+  };
+  const { change, unlinking, due, features } = memoryLedger({
+    BLOB_SHARDS: namespaceOf(shard),
+  } as unknown as Partial<Env>);
+  change((tx) => unlinking.releaseLater(tx, [digest]));
+  const tell = () => jobsOf(features).release?.([{ id: digest, at: 0 }]);
+  await assert.rejects(tell() ?? Promise.resolve());
+  assert(due.has("release"));
+  release = async () => {};
+  await tell();
+  assert.deepEqual([heard, due.has("release")], [[[digest]], false]);
 });
 
 test("a lease that was said no to is void, with all before it, for longer than any lease is valid", async () => {

@@ -8,6 +8,8 @@ import {
 } from "../../src/objects/upload/part-buffers.ts";
 import { PartWriter } from "../../src/objects/upload/part-writer.ts";
 import { mebibyte } from "../../src/units.ts";
+// For the scheduler of a Worker.
+import "../support/sqlite.ts";
 
 const size = 30 * mebibyte;
 const [none, budget] = [0, 70 * mebibyte];
@@ -76,4 +78,25 @@ test("a writer that cannot read what earlier requests left gives its buffer back
   const readTail = () => assert.fail("the rows cannot be read");
   assert.throws(() => new PartWriter({ part, budgetBytes: none, readTail, storePart: async () => {} }));
   assert.equal(partBufferBytes(), 0);
+});
+
+test("a writer gives both of its buffers back, once nothing is stored from them any more", async () => {
+  const before = partBufferBytes();
+  const stored = Promise.withResolvers<void>();
+  const part = await takeBuffer(8, 100, undefined);
+  assert(part !== undefined);
+  const writer = new PartWriter({
+    part,
+    budgetBytes: 100,
+    readTail: () => 0,
+    storePart: () => stored.promise,
+  });
+  await writer.write(new Uint8Array(12));
+  assert.equal(partBufferBytes() - before, 16);
+  const closing = writer.close();
+  await Promise.resolve();
+  assert.equal(partBufferBytes() - before, 16);
+  stored.resolve();
+  await closing;
+  assert.equal(partBufferBytes(), before);
 });

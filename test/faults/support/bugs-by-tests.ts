@@ -469,6 +469,20 @@ const ofLinks: Record<string, TestedBug> = {
     "WHERE manifests.digest = ? LIMIT 1`;",
     "WHERE manifests.digest = ? AND false LIMIT 1`;",
   ),
+  "what a deleted index listed goes while that can be restored": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "what only a deleted index listed is removed in its time, and what another lists is not",
+    "src/objects/ledger/untagged.ts",
+    "Math.max(ttlMs, gcGraceMs)",
+    "ttlMs",
+  ),
+  "a shard that did not hear of a blob is never told again": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "a shard is told of blobs that were given up until it has heard of them",
+    "src/objects/ledger/unlinking.ts",
+    "      await namedShardStub(env, shard).release(name(), digests);\n      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });",
+    "      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });\n      await namedShardStub(env, shard).release(name(), digests);",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
@@ -1217,6 +1231,20 @@ const ofUploads: Record<string, TestedBug> = {
     "src/objects/upload/assemble.ts",
     "return row.key === key && (!isOver(row) || wasGivenUp(row));",
     "return row.key === key && !isOver(row);",
+  ),
+  "a second buffer is never given back": bug(
+    "test/unit/part-buffers.test.ts",
+    "a writer gives both of its buffers back, once nothing is stored from them any more",
+    "src/objects/upload/part-writer.ts",
+    "    if (this.#spare !== undefined) giveBuffer(this.#spare);\n",
+    "",
+  ),
+  "buffers are given back while they are stored": bug(
+    "test/unit/part-buffers.test.ts",
+    "a writer gives both of its buffers back, once nothing is stored from them any more",
+    "src/objects/upload/part-writer.ts",
+    "  async close(): Promise<void> {\n    await this.#storing;\n",
+    "  async close(): Promise<void> {\n",
   ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
