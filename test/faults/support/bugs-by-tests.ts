@@ -874,6 +874,13 @@ const ofAlarms: Record<string, TestedBug> = {
     '    tx.write("DELETE FROM outgoing WHERE webhook = ?", id);\n',
     "",
   ),
+  "an object that has gone never sets an alarm again": bug(
+    "test/unit/ledger-object.test.ts",
+    "an object that has gone in a collection sets its alarm anew when there is something to do again",
+    "src/objects/ledger/object.ts",
+    "    due.forget();\n    await this.ctx",
+    "    await this.ctx",
+  ),
   "an object that wakes sets no alarm": bug(
     "test/unit/due.test.ts",
     "what a request makes due before it is known which alarm is set is not forgotten",
@@ -1245,6 +1252,20 @@ const ofUploads: Record<string, TestedBug> = {
     "src/objects/upload/part-writer.ts",
     "  async close(): Promise<void> {\n    await this.#storing;\n",
     "  async close(): Promise<void> {\n",
+  ),
+  "two requests write to an upload at once": bug(
+    "test/unit/write-lock.test.ts",
+    "of two that waited for the same write, one writes",
+    "src/objects/upload/write-lock.ts",
+    '    if (this.#held !== undefined) return failure("BLOB_UPLOAD_BUSY");\n',
+    "",
+  ),
+  "a write that failed keeps the upload for ever": bug(
+    "test/unit/write-lock.test.ts",
+    "one request writes at a time, and one that fails lets the next one write",
+    "src/objects/upload/write-lock.ts",
+    "const running = work().finally(() => {\n      this.#held = undefined;\n    });",
+    "const running = work().then((done) => {\n      this.#held = undefined;\n      return done;\n    });",
   ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
