@@ -9,7 +9,7 @@ import { type MemoryLedger, memoryLedger } from "../support/ledger.ts";
 /** A ledger, and what its index was asked. `fails`: the index does not answer. */
 function newLedger() {
   const asked: [method: string, ...args: unknown[]][] = [];
-  const index = { fails: false };
+  const index = { fails: false, meanwhile: () => {} };
   const stub = new Proxy(
     {},
     {
@@ -20,6 +20,7 @@ function newLedger() {
   const answer = async (method: string, args: unknown[]) => {
     if (index.fails) throw new Error("unreachable");
     asked.push([method, ...args]);
+    index.meanwhile();
   };
   const env = { NAME_INDEX: { getByName: () => stub } } as unknown as Partial<Env>;
   return { ledger: memoryLedger(env), asked, index };
@@ -108,6 +109,29 @@ test("a repository that becomes private is hidden under its last number, and one
     ["add", [{ name: "team/app", isPublic: true }]],
     "an earlier Worker told nothing",
   );
+});
+
+test("a repository that changes while the index is told tells it again", async () => {
+  const { ledger, asked, index } = newLedger();
+  const { repository, clock } = ledger;
+  found(ledger, clock.nowMs);
+  const change = (visibility: "public" | "private") => {
+    ledger.change((tx) => repository.write(tx, "visibility", visibility));
+    repository.reload();
+    ledger.registration.catchUp();
+  };
+  change("public");
+  index.meanwhile = () => change("private");
+  await tell(ledger);
+  assert(isDue(ledger, "tell-index"));
+  index.meanwhile = () => {};
+  await tell(ledger);
+  assert.deepEqual(
+    asked.map(([method]) => method),
+    ["add", "hide"],
+    "it does not stay public in the index",
+  );
+  assert(!isDue(ledger, "tell-index"));
 });
 
 test("a repository under the name of one that was public is hidden", async () => {

@@ -111,8 +111,10 @@ export class Registration implements Feature {
     else if (isBehind) await nameIndexStub(env, name).hide(name, registration ?? 0);
     transaction(storage, (tx) => {
       const hasChanged = JSON.stringify(this.#repository.meta) !== JSON.stringify(told);
+      // What the index was told, it knows, whatever has changed meanwhile.
+      if (isBehind) this.#noteTold(tx, told);
       if (hasChanged) this.#tellLater(tx);
-      else this.#noteTold(tx, told, isBehind);
+      else this.#host.due.clear(tx, tellJob, "");
     });
     if (!this.#repository.isCurrent) this.#repository.reload();
   }
@@ -126,9 +128,7 @@ export class Registration implements Feature {
     return (await nameIndexStub(this.#host.env, name).add([{ name, isPublic }])) > 0;
   }
 
-  #noteTold(tx: Tx, told: Meta, isBehind: boolean): void {
-    this.#host.due.clear(tx, tellJob, "");
-    if (!isBehind) return;
+  #noteTold(tx: Tx, told: Meta): void {
     this.note(tx, told.registration ?? 0);
     this.#repository.write(tx, "listed-as-public", told.visibility === "public" ? "yes" : "no");
   }

@@ -682,6 +682,20 @@ const ofNames: Record<string, TestedBug> = {
     "newest === undefined || newest + signingMs < this.#clock.now()",
     "newest === undefined",
   ),
+  "a change while the index is told is never told": bug(
+    "test/unit/registration.test.ts",
+    "a repository that changes while the index is told tells it again",
+    "src/objects/ledger/registration.ts",
+    "if (hasChanged) this.#tellLater(tx);\n      else this",
+    "if (hasChanged && isBehind === undefined) this.#tellLater(tx);\n      else this",
+  ),
+  "a repository stays public in the index that became private while it was told": bug(
+    "test/unit/registration.test.ts",
+    "a repository that changes while the index is told tells it again",
+    "src/objects/ledger/registration.ts",
+    "if (isBehind) this.#noteTold(tx, told);",
+    "if (isBehind && !hasChanged) this.#noteTold(tx, told);",
+  ),
   "a registration has the number of an earlier one": bug(
     "test/unit/name-index.test.ts",
     "each registration has a higher number than the one before, and at least the clock's",
