@@ -1281,6 +1281,27 @@ const ofUploads: Record<string, TestedBug> = {
     "const running = work().finally(() => {\n      this.#held = undefined;\n    });",
     "const running = work().then((done) => {\n      this.#held = undefined;\n      return done;\n    });",
   ),
+  "a part that is missing is left out": bug(
+    "test/unit/disk-bucket.test.ts",
+    "a part that is missing or cut short breaks the read that has begun, and the key has no size",
+    "src/storage/disk-bucket.ts",
+    "if (body === undefined) throw new BucketFailed(",
+    "if (body === undefined) continue;\n      if (body === null) throw new BucketFailed(",
+  ),
+  "a key has a size whose part is missing": bug(
+    "test/unit/disk-bucket.test.ts",
+    "a part that is missing or cut short breaks the read that has begun, and the key has no size",
+    "src/storage/disk-bucket.ts",
+    "if (answers.includes(false)) return false;",
+    "",
+  ),
+  "a file of another size is read": bug(
+    "test/unit/disk-bucket.test.ts",
+    "a part that is missing or cut short breaks the read that has begun, and the key has no size",
+    "src/storage/disk-service.ts",
+    "if (Number(total) === sizeBytes) return response.body;",
+    "if (Number(total) >= 0) return response.body;",
+  ),
   "buffers are given without a bound": bug(
     "test/unit/part-buffers.test.ts",
     "all buffers together are bounded, but for a larger budget, and for an upload alone",
