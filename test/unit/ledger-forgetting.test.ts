@@ -73,6 +73,21 @@ test("a manifest that is pushed without a tag is removed in its time, and one th
   );
 });
 
+test("a blob goes in its time that a manifest names no more, as it was pushed again with another type", () => {
+  const { push, change, blobs, manifests, sql, clock, settings } = newLedger();
+  const config = content();
+  const blob = { digest: digestOfContent(config, "sha256"), key: "blobs/1", sizeBytes: config.byteLength };
+  change((tx) => blobs.write(tx, blob, clock.nowMs));
+  const bytes = imageManifest(describe(config, configType), []);
+  const manifest = push(bytes);
+  const unlinkAt = () => sql.exec("SELECT unlink_at AS at FROM blobs").one().at;
+  assert.equal(unlinkAt(), null);
+  const facts = { mediaType: "application/vnd.example", references: [] };
+  const put = { repository, digest: manifest, bytes, facts, tags: [], origin: registryItself, sparse: true };
+  change((tx) => manifests.store(tx, put));
+  assert.equal(unlinkAt(), clock.nowMs + settings.gcGraceMs);
+});
+
 test("what only a deleted index listed is removed in its time, and what another lists is not", () => {
   const { push, change, deleted, due, clock, settings } = newLedger({ UNTAGGED_TTL: "1d", GC_GRACE: "3d" });
   const [one, both] = [image(), image()];

@@ -483,6 +483,13 @@ const ofLinks: Record<string, TestedBug> = {
     "      await namedShardStub(env, shard).release(name(), digests);\n      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });",
     "      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });\n      await namedShardStub(env, shard).release(name(), digests);",
   ),
+  "a blob stays for ever that a manifest names no more": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "a blob goes in its time that a manifest names no more, as it was pushed again with another type",
+    "src/objects/ledger/manifests.ts",
+    "if (referencedBefore.length > 0) this.#blobs.releaseUnnamed(tx, referencedBefore);",
+    "",
+  ),
   "a session that was cancelled is linked all the same": bug(
     "test/unit/closed-sessions.test.ts",
     "a session that is cancelled takes no digest",
