@@ -1,10 +1,11 @@
 /** A blob of several segments, on the disk of one machine: pushed in chunks, scrubbed, and damaged. */
 import assert from "node:assert/strict";
-import { closeSync, globSync, openSync, statSync, writeSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, globSync, openSync, readFileSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import type { Machine } from "../../src/machine.ts";
 import { segmentBytes } from "../../src/objects/running-hash.ts";
+import { indexName, parseFiles } from "../../src/storage/disk-files.ts";
 import { content } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
 import { rowsIn } from "../support/sqlite.ts";
@@ -31,15 +32,11 @@ test("a push hashes the segments of a large blob, and a scrub says which is dama
   const { checked, problems } = await scrub(registry);
   assert.deepEqual(problems, []);
   assert(checked.bytes >= bytes.byteLength);
-  // The last part is the smallest, and has the last bytes.
-  const files = globSync(join(dataDirectory, "files/blobs/**/*"))
-    .map((path) => ({ path, stat: statSync(path) }))
-    .filter(({ stat }) => stat.isFile() && stat.size > 10_000)
-    .toSorted((one, other) => one.stat.size - other.stat.size);
-  const [last] = files;
+  const [index = ""] = globSync(join(dataDirectory, "files/blobs/**", indexName));
+  const last = parseFiles(readFileSync(index, "utf8"))?.at(-1);
   assert(last !== undefined);
-  const file = openSync(last.path, "r+");
-  writeSync(file, "damaged", last.stat.size - 10);
+  const file = openSync(join(dirname(index), last.name), "r+");
+  writeSync(file, "damaged", last.sizeBytes - 10);
   closeSync(file);
   const found = (await scrub(registry)).problems.filter(({ what }) => what === "blob bytes");
   assert.deepEqual(
