@@ -53,8 +53,8 @@ export class MemoryUpstream {
   #open = 0;
   /** When it last failed in a way that clients may feel, on the programs' clock. */
   troubledAt = Number.NEGATIVE_INFINITY;
-  /** How many whole blobs were asked for. */
-  blobsSent = 0;
+  /** How often each blob was asked for as a whole. */
+  readonly #sent = new Map<string, number>();
   /** The blobs of which it failed to send the bytes last time. */
   readonly #failed = new Set<string>();
 
@@ -84,7 +84,8 @@ export class MemoryUpstream {
     const status = armed === undefined ? undefined : statuses[armed];
     if (found === undefined || status !== undefined) return new Response(null, { status: status ?? 404 });
     if (armed === "no HEAD") return new Response(null, { status: 405 });
-    if (found.kind === "blobs" && method === "GET" && offset === 0) this.blobsSent++;
+    if (found.kind === "blobs" && method === "GET" && offset === 0)
+      this.#sent.set(found.content.digest, this.timesSent(found.content.digest) + 1);
     return this.#answer({ ...found, method, offset, signal: signal ?? undefined }, armed);
   };
 
@@ -115,6 +116,11 @@ export class MemoryUpstream {
   /** Whether what was asked for last of this content did not come, or not as it should. */
   hasFailed(digest: string): boolean {
     return this.#failed.has(digest);
+  }
+
+  /** How often a blob was asked for as a whole. */
+  timesSent(digest: string): number {
+    return this.#sent.get(digest) ?? 0;
   }
 
   /** Waits until nobody reads from it any more; at most so many milliseconds of the machine's time. */
