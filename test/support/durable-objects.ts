@@ -43,8 +43,3 @@ export function memoryContext() {
     },
   };
 }
-
-/** A namespace whose objects all are this one. */
-export function namespaceOf(object: object): { getByName: () => object } {
-  return { getByName: () => object };
-}

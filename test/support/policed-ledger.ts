@@ -11,6 +11,7 @@ import { type Policy, policyFor, type Rule, type StoredPolicies } from "../../sr
 import { day } from "../../src/units.ts";
 import { configType, content, describe, imageManifest, layerType } from "./content.ts";
 import { memoryLedger } from "./ledger.ts";
+import { namespaceOf } from "./namespace.ts";
 
 const repository = "team/app" as RepositoryName;
 export const origin = { ...registryItself, actor: "builder" };
@@ -23,7 +24,7 @@ function catalogWith(document: { current: StoredPolicies | undefined }) {
     policies: async () => document.current,
     putWaitingRun: async (_: string, run: unknown) => void waiting.push(run),
   };
-  return { waiting, env: { CATALOG: { getByName: () => object } } as unknown as Env };
+  return { waiting, env: { CATALOG: namespaceOf(object) } as unknown as Env };
 }
 
 /** A ledger with a policy of one rule, and ways to push, to let days pass, and to run what is due. */

@@ -13,6 +13,7 @@ import { type Digest, digestOfContent, type RepositoryName } from "../../src/oci
 import { scrubJob } from "../../src/rpc/scrub-report.ts";
 import "../support/byte-streams.ts";
 import { content } from "../support/content.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const digest: Digest = digestOfContent(content(), "sha256");
@@ -26,7 +27,7 @@ function shardOf(
   ledger: object = {},
 ) {
   const clock = { nowMs: 1_700_000_000_000, now: () => clock.nowMs };
-  const env = { LEDGERS: { getByName: () => ledger } } as unknown as Env;
+  const env = { LEDGERS: namespaceOf(ledger) } as unknown as Env;
   const parts = makeShardParts(memoryStorage(), env, clock);
   const deleted: string[] = [];
   const bucket = {

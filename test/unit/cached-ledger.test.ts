@@ -16,7 +16,8 @@ import {
   layerType,
   mebibyte,
 } from "../support/content.ts";
-import { memoryContext, namespaceOf } from "../support/durable-objects.ts";
+import { memoryContext } from "../support/durable-objects.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const { Ledger } = await import("../../src/objects/ledger.ts");
 

@@ -6,6 +6,7 @@ import { type Digest, digestOfContent, type RepositoryName } from "../../src/oci
 import { commitBlob, commitFetched, isStillLinked } from "../../src/rpc/commit-blob.ts";
 import { type ObjectBindings, Unreachable } from "../../src/rpc/stubs.ts";
 import { content } from "../support/content.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const repository = "team/app" as RepositoryName;
 const digest: Digest = digestOfContent(content(), "sha256");
@@ -32,8 +33,8 @@ function objectsThatTake(...times: number[]) {
     locateBlob: async () => undefined,
   };
   const objects = {
-    BLOB_SHARDS: { getByName: () => shard },
-    LEDGERS: { getByName: () => ledger },
+    BLOB_SHARDS: namespaceOf(shard),
+    LEDGERS: namespaceOf(ledger),
   } as unknown as ObjectBindings;
   const commit = () =>
     commitBlob({ objects, clock }, repository, { digest, key: "blobs/1", sizeBytes: 1 }, "1", registryItself);

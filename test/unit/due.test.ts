@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { type DueColumn, DueTable } from "../../src/objects/due.ts";
 import { transaction } from "../../src/objects/sql.ts";
+import { getOn } from "../support/get-on.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const startMs = 1_700_000_000_000;
@@ -256,9 +257,9 @@ test("a job that never ends holds up no other, and is run again only once it has
   assert.deepEqual(seen, ["stuck", "x", "stuck"]);
 });
 
-/** Lets everything that can go on do so. */
+/** Asserts what was seen, once everything has gone on that can. */
 async function hasSeen(seen: string[], expected: string[]): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await null;
+  await getOn();
   assert.deepEqual(seen, expected);
 }
 
@@ -269,7 +270,7 @@ test("a run that is asked for answers in time, whatever its jobs or an alarm do,
   t.mock.method(performance, "now", () => nowMs);
   /** The answer of a run of which something takes for ever. */
   const answerInTime = async (running: Promise<boolean>) => {
-    for (let turn = 0; turn < 50; turn++) await null;
+    await getOn();
     nowMs += mostMs;
     t.mock.timers.tick(mostMs);
     return await running;

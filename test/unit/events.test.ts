@@ -7,6 +7,7 @@ import { hasRow } from "../../src/objects/sql.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import type { Attention } from "../../src/rpc/webhooks-api.ts";
 import { memoryLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 /** A ledger's events, before somebody who answers so; what was handed over is counted. */
 function makeLog(answer: () => Promise<Attention>) {
@@ -17,7 +18,7 @@ function makeLog(answer: () => Promise<Attention>) {
       return answer();
     },
   };
-  const WEBHOOKS = { getByName: () => webhooks } as unknown as Env["WEBHOOKS"];
+  const WEBHOOKS = namespaceOf(webhooks) as unknown as Env["WEBHOOKS"];
   const { events: log, clock, due, sql, change } = memoryLedger({ WEBHOOKS });
   const record = () => change((tx) => log.record(tx, "blob.push", registryItself, {}));
   const isEmpty = () => !hasRow(sql, "SELECT 1 FROM events");

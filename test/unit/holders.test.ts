@@ -20,6 +20,7 @@ import { Tally } from "../../src/rpc/tally.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import type { Bucket } from "../../src/storage/bucket.ts";
 import { content } from "../support/content.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const repository = "team/app" as RepositoryName;
@@ -29,7 +30,7 @@ const digest: Digest = digestOfContent(content(), "sha256");
 function memoryShard(holds: () => Promise<unknown>, bucket: Partial<Bucket> = {}) {
   const storage = memoryStorage();
   const clock = { nowMs: 1_700_000_000_000, now: () => clock.nowMs };
-  const env = { LEDGERS: { getByName: () => ({ holds }) } } as unknown as Env;
+  const env = { LEDGERS: namespaceOf({ holds }) } as unknown as Env;
   const store = new ShardStore(storage);
   const shard: ShardParts = {
     env,

@@ -8,8 +8,8 @@ import { readStoredManifest } from "../../src/oci/manifest.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { type Digest, digestOfContent, type RepositoryName, type Tag } from "../../src/oci/reference.ts";
 import { configType, content, describe, imageIndex, imageManifest } from "../support/content.ts";
-import { namespaceOf } from "../support/durable-objects.ts";
 import { memoryLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { policedLedger } from "../support/policed-ledger.ts";
 
 const repository = "team/app" as RepositoryName;

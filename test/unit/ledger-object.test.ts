@@ -4,7 +4,8 @@ import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import { type Digest, digestOfContent, type RepositoryName } from "../../src/oci/reference.ts";
 import { content } from "../support/content.ts";
-import { memoryContext, namespaceOf } from "../support/durable-objects.ts";
+import { memoryContext } from "../support/durable-objects.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const { Ledger } = await import("../../src/objects/ledger.ts");
 

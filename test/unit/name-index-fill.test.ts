@@ -3,18 +3,15 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
 import type { RepositoryName } from "../../src/oci/reference.ts";
-import { memoryContext, namespaceOf } from "../support/durable-objects.ts";
+import { memoryContext } from "../support/durable-objects.ts";
+import { getOn } from "../support/get-on.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const { NameIndex } = await import("../../src/objects/name-index.ts");
 
 const nameOf = (index: number) => `team/${String(index).padStart(4, "0")}` as RepositoryName;
 const machine = JSON.stringify({ blobShards: 1, uploadPools: 1, nameIndexes: 1 });
 const absent = "team/none" as RepositoryName;
-
-/** Lets everything that can go on do so. */
-async function getOn(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await null;
-}
 
 /** The only part of an index, and a catalog that lists so many repositories, once a call of it may go on. */
 function indexOf(count: number) {

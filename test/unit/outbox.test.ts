@@ -4,6 +4,7 @@ import { Outbox } from "../../src/objects/ledger/outbox.ts";
 import { hasRow } from "../../src/objects/sql.ts";
 import type { Digest, RepositoryName, Tag } from "../../src/oci/reference.ts";
 import type { ReplicaKey } from "../../src/storage/replica.ts";
+import { getOn } from "../support/get-on.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
 test("where there is no replica, nothing is written for it", async () => {
@@ -19,11 +20,6 @@ test("where there is no replica, nothing is written for it", async () => {
   assert(!hasRow(sql, "SELECT 1 FROM outbox UNION ALL SELECT 1 FROM flights"));
   assert(!due.has("outbox"));
 });
-
-/** Lets everything that can go on do so. */
-async function getOn(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await null;
-}
 
 /** A ledger with a replica whose writes a test sees, and may hold. */
 function replicated(
@@ -290,7 +286,7 @@ test("a write that KV never answers is given up, and repeated", async (t) => {
     outbox.claimAfter(tx, () => outbox.mark(tx, { kind: "tag", tag: "latest" as Tag })),
   );
   const flushed = outbox.flush(name, claimed);
-  for (let turn = 0; turn < 50; turn++) await null;
+  await getOn();
   t.mock.timers.tick(30_000);
   await flushed;
   assert.equal(due.at("outbox", ""), clock.nowMs + 5000);

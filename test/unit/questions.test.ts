@@ -4,6 +4,7 @@ import type { Env } from "../../src/bindings.ts";
 import { anonymous, mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
 import type { RepositoryName } from "../../src/oci/reference.ts";
 import { registryOf } from "../../src/registry/registry.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 test("of one caller's questions only so many are under way, and each that ends makes room for another", async () => {
   let asked = 0;
@@ -15,8 +16,8 @@ test("of one caller's questions only so many are under way, and each that ends m
     });
   };
   const env = {
-    LEDGERS: { getByName: () => ({ info }) },
-    NAME_INDEX: { getByName: () => ({ mayBePublic: async () => true }) },
+    LEDGERS: namespaceOf({ info }),
+    NAME_INDEX: namespaceOf({ mayBePublic: async () => true }),
   } as unknown as Env;
   const registry = registryOf(env);
   const ask = (name: string, address: string) =>

@@ -5,6 +5,7 @@ import type { Env } from "../../src/bindings.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import { minute } from "../../src/units.ts";
 import { type MemoryLedger, memoryLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 /** A ledger, and what its index was asked. `fails`: the index does not answer. */
 function newLedger() {
@@ -22,7 +23,7 @@ function newLedger() {
     asked.push([method, ...args]);
     index.meanwhile();
   };
-  const env = { NAME_INDEX: { getByName: () => stub } } as unknown as Partial<Env>;
+  const env = { NAME_INDEX: namespaceOf(stub) } as unknown as Partial<Env>;
   return { ledger: memoryLedger(env), asked, index };
 }
 

@@ -8,6 +8,7 @@ import { registryItself } from "../../src/oci/event.ts";
 import type { Digest, Tag } from "../../src/oci/reference.ts";
 import { day } from "../../src/units.ts";
 import { memoryLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 /** Counts the rows that are written from now on, as the platform bills them: those of indexes, too. */
 function countRows(sql: SqlStorage): { take: () => number } {
@@ -49,7 +50,7 @@ async function removeMost(tagCount: number): Promise<{ rows: number; millisecond
   const policy = { version: 1, policy: { ...sections, from: { keep: 0, remove: 0 } } };
   const catalog = { policies: async () => undefined, putWaitingRun: async () => {} };
   const { change, sql, clock, ...parts } = memoryLedger({
-    CATALOG: { getByName: () => catalog },
+    CATALOG: namespaceOf(catalog),
   } as unknown as Env);
   change((tx) => parts.repository.found(tx, registryItself));
   parts.repository.reload();

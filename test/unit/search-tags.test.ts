@@ -12,6 +12,7 @@ import { registryItself } from "../../src/oci/event.ts";
 import type { Digest, RepositoryName, Tag } from "../../src/oci/reference.ts";
 import type { SearchEntry, TagChange } from "../../src/rpc/search-api.ts";
 import { largeLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const [app, other] = ["team/app", "team/other"] as RepositoryName[] as [RepositoryName, RepositoryName];
@@ -143,7 +144,7 @@ function announcing(tagCount: number, onCall: (call: string, count: number) => v
     remove: async (name: RepositoryName, version: number) =>
       setAside((tx) => store.remove(tx, name, version)),
   };
-  const SEARCH = { getByName: () => stub } as unknown as NonNullable<Env["SEARCH"]>;
+  const SEARCH = namespaceOf(stub) as unknown as NonNullable<Env["SEARCH"]>;
   const ledger = largeLedger(tagCount, { SEARCH });
   const announce = async () => {
     const kind = "announce-to-search";

@@ -15,6 +15,8 @@ import {
 } from "../../src/rpc/stubs.ts";
 import type { Webhook } from "../../src/rpc/webhooks-api.ts";
 import { content, unknownDigest } from "../support/content.ts";
+import { getOn } from "../support/get-on.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 /** Objects whose first call fails in this way, after it has done what it was asked for; and what they were asked. */
 function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
@@ -25,7 +27,7 @@ function failingOnce(trouble: { retryable?: boolean; overloaded?: boolean }) {
     return false;
   };
   const stub = new Proxy({}, { get: (_, method) => answer(String(method)) });
-  const namespace = { getByName: () => stub };
+  const namespace = namespaceOf(stub);
   const env = { CATALOG: namespace, LEDGERS: namespace, WEBHOOKS: namespace } as unknown as Env;
   return {
     catalog: catalogStub(env),
@@ -147,10 +149,10 @@ test("a call that is never answered is given up, and what it comes to later does
   });
   let asked = 0;
   const stub = new Proxy({}, { get: () => () => ++asked && pending });
-  const env = { CATALOG: { getByName: () => stub } } as unknown as Env;
+  const env = { CATALOG: namespaceOf(stub) } as unknown as Env;
   const call = catalogStub(env).account("somebody");
   const outcome = assert.rejects(call, { name: "Unreachable", message: /no answer within 120 s/ });
-  for (let turn = 0; turn < 50; turn++) await null;
+  await getOn();
   t.mock.timers.tick(120_000);
   await outcome;
   assert(isDisposed);

@@ -14,7 +14,7 @@ import { parseSettings } from "../../src/settings/settings.ts";
 import type { Bucket, StoredPart } from "../../src/storage/bucket.ts";
 import "../support/byte-streams.ts";
 import { content, mebibyte } from "../support/content.ts";
-import { namespaceOf } from "../support/durable-objects.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const id = "11111111-1111-4111-8111-111111111111";

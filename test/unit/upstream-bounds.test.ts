@@ -5,6 +5,7 @@ import { hasBounds, keepBounds, missingBytes } from "../../src/objects/upstream/
 import type { Upstream } from "../../src/oci/upstream.ts";
 import type { ObjectBindings } from "../../src/rpc/stubs.ts";
 import { day } from "../../src/units.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const today = 100;
 
@@ -21,7 +22,7 @@ function cachesUsedOn(days: Record<string, number>) {
   });
   const entries = Object.keys(days).map((name) => ({ name, kind: "cache" }));
   const catalog = { listRepositories: async () => ({ entries, more: false }) };
-  const env = { LEDGERS: { getByName: ledger }, CATALOG: { getByName: () => catalog } };
+  const env = { LEDGERS: { getByName: ledger }, CATALOG: namespaceOf(catalog) };
   return { env: env as unknown as ObjectBindings, kept: () => [...kept.keys()] };
 }
 

@@ -6,7 +6,9 @@ import { hasRow, hasTable } from "../../src/objects/sql.ts";
 import { sendEvent } from "../../src/objects/webhook-queue/send.ts";
 import { type RegistryEvent, registryItself } from "../../src/oci/event.ts";
 import type { Webhook, WebhookChange } from "../../src/rpc/webhooks-api.ts";
-import { memoryContext, namespaceOf } from "../support/durable-objects.ts";
+import { memoryContext } from "../support/durable-objects.ts";
+import { getOn } from "../support/get-on.ts";
+import { namespaceOf } from "../support/namespace.ts";
 
 const { WebhookQueue } = await import("../../src/objects/webhook-queue.ts");
 const { Webhooks } = await import("../../src/objects/webhooks.ts");
@@ -33,11 +35,6 @@ const eventOf = (id: string, repository = "team/app"): RegistryEvent => ({
   target: { tag: "latest" },
   origin: { ...registryItself, url: "", host: "", instance: "" },
 });
-
-/** Lets everything that can go on do so. */
-async function getOn(): Promise<void> {
-  for (let turn = 0; turn < 100; turn++) await null;
-}
 
 /** A queue whose listener answers once it may; `sent` has the repositories of the events that were begun. */
 function newQueue() {

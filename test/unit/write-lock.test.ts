@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { WriteLock } from "../../src/objects/upload/write-lock.ts";
-
-/** Lets everything that can go on do so. */
-async function getOn(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await null;
-}
+import { getOn } from "../support/get-on.ts";
 
 test("one request writes at a time, and one that fails lets the next one write", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
