@@ -1,4 +1,4 @@
-/** The groups in which `npm test` runs the test files. */
+/** The groups in which `npm test` runs the test files, and how those end. */
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,4 +22,14 @@ test("npm test runs every test file once, but for those that need other programs
   });
   const groups = globSync("groups/*.ts", { cwd: testFolder });
   assert.deepEqual(groups.flatMap(filesOf).toSorted(), all.toSorted());
+});
+
+test("what tests begin ends in order, whatever fails: by support/ends.ts alone", () => {
+  // Windows of a browser are closed after each test that opened one, and nothing hangs on their order.
+  const exempt = ["support/ends.ts", "browser/support/browser.ts"];
+  const hooks = /\bt\.after\(|^import [^;]*\bafter\b[^;]* from "node:test"/m;
+  const breaking = globSync("**/*.ts", { cwd: testFolder, exclude: exempt }).filter((file) =>
+    hooks.test(readFileSync(join(testFolder, file), "utf8")),
+  );
+  assert.deepEqual(breaking, []);
 });

@@ -12,6 +12,7 @@ import {
   digestOf,
   imageManifest,
 } from "../support/content.ts";
+import { afterTest } from "../support/ends.ts";
 import { startIssuer } from "./support/issuer.ts";
 
 const hourMs = 3_600_000;
@@ -177,7 +178,7 @@ describe("is not continued once its account", () => {
   }
 
   test("was made anew in the millisecond in which it was deleted, with the same password", async (t) => {
-    t.after(() => registry.advance(0));
+    afterTest(t, () => registry.advance(0));
     await registry.holdClock();
     const name = "at-once";
     const json = { password: "a password that stays", grants };

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import type { Credential } from "../support/client.ts";
 import { admin, type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
+import { afterTest } from "../support/ends.ts";
 
 const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
@@ -139,7 +140,7 @@ describe("what was issued for a password stays ended", () => {
   for (const [index, [what, change]] of cases.entries()) {
     test(what, async (t) => {
       const name = `ended-${index}`;
-      t.after(() => registry.advance(0));
+      afterTest(t, () => registry.advance(0));
       const login = await registry.account(name, grants);
       const issued = await registry.as(login).askToken(["registry:catalog:*"], "&offline_token=true");
       await registry.holdClock();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { after } from "node:test";
+import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { call } from "../cli/command-line.ts";
 import type { Credential, PushedImage } from "../support/client.ts";
@@ -17,6 +17,7 @@ import {
   imageManifest,
   layerType,
 } from "../support/content.ts";
+import { after } from "../support/ends.ts";
 import { until } from "../support/registry.ts";
 
 const registry = await startClosedRegistry();

@@ -8,6 +8,7 @@ import { Writable } from "node:stream";
 import test from "node:test";
 import { Layers } from "../../src/cli/layers.ts";
 import { reasonOf } from "../../src/client/exchange.ts";
+import { afterTest } from "../support/ends.ts";
 import { assertRefused, call } from "./command-line.ts";
 
 type Handler = (url: URL, response: ServerResponse, authorization: string | undefined) => void;
@@ -18,7 +19,7 @@ async function serverOf(t: test.TestContext, handler: Handler): Promise<string> 
     handler(new URL(request.url ?? "", "http://localhost"), response, request.headers.authorization);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => {
+  afterTest(t, () => {
     server.close();
     server.closeAllConnections();
   });
@@ -51,7 +52,7 @@ test("lists are read to their last page, under a path as well, and no further th
 
 test("an export writes nowhere but below its directory, whatever the registry calls its repositories", async (t) => {
   const directory = mkdtempSync(join(tmpdir(), "stowage-export-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  afterTest(t, () => rmSync(directory, { recursive: true, force: true }));
   const url = await serverOf(t, ({ pathname }, response) => {
     const isList = pathname === "/api/v1/repositories";
     const repositories = [{ name: "../outside", visibility: "private", description: "" }];

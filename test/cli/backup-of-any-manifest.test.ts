@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test, { after } from "node:test";
+import test from "node:test";
 import { content, digestOf, encode } from "../support/content.ts";
 import { earlierData } from "../support/earlier-data.ts";
+import { after } from "../support/ends.ts";
 import { startRegistry } from "../support/registry.ts";
 import { call } from "./command-line.ts";
 

@@ -3,11 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
-import test, { after } from "node:test";
+import test from "node:test";
 import { Progress } from "../../src/cli/progress.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
+import { after } from "../support/ends.ts";
 import { startRegistry, until } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 

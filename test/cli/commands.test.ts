@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { runtimes, temporaryDirectory } from "../local/program.ts";
 import { fetchOnce } from "../support/client.ts";
+import { after } from "../support/ends.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { assertRefused, call } from "./command-line.ts";
 

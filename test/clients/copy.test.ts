@@ -11,6 +11,7 @@ import { temporaryDirectory, until } from "../local/program.ts";
 import { openLine } from "../support/bounded-line.ts";
 import { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
+import { afterTest } from "../support/ends.ts";
 import { startDistribution } from "./support/distribution.ts";
 import { writeImage } from "./support/oci-layout.ts";
 import { hasPrograms } from "./support/programs.ts";
@@ -24,7 +25,7 @@ async function start(t: TestContext): Promise<{ directory: string; ours: string;
   const data = join(directory, "data");
   await mkdir(data, { mode: 0o700 });
   const server = await startServer(t, { data, port: await freePort() });
-  t.after(() => server.stop());
+  afterTest(t, () => server.stop());
   return { directory, ours: server.url, theirs: await startDistribution(t, join(directory, "distribution")) };
 }
 
@@ -102,7 +103,7 @@ for (const destination of ["distribution", "Stowage"]) {
     const layout = await writeImage(join(directory, "in"), "v1", sizes);
     await copy(`oci:${layout.directory}:v1`, at(from, "team/app:v1"));
     const line = await openLine({ to });
-    t.after(() => line.close());
+    afterTest(t, () => line.close());
     const target = at(line.url, "team/app:v1");
     const child = spawn(process.execPath, ["src/cli/main.ts", "copy", at(from, "team/app:v1"), target], {
       env: { ...process.env, ...environment },

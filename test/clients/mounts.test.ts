@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { temporaryDirectory } from "../local/program.ts";
+import { afterTest } from "../support/ends.ts";
 import { type ClosedServer, type Credential, startClosedServer } from "./support/closed-server.ts";
 import { containerdPrograms, importLayout, startContainerd } from "./support/containerd.ts";
 import { buildImage, dockerPrograms, startDocker } from "./support/docker.ts";
@@ -60,7 +61,7 @@ const byPodman: PushTwice = async ({ t, as, first, second }) => {
   // It makes the path a part of an image's name, which knows no spaces and no capital letters.
   const directory = join(tmpdir(), `stowage-mounts-${process.pid}`);
   await mkdir(directory);
-  t.after(() => rm(directory, { recursive: true, force: true }));
+  afterTest(t, () => rm(directory, { recursive: true, force: true }));
   const storage = ["--root", join(directory, "root"), "--runroot", join(directory, "run")];
   const podman = (...args: string[]) => run("podman", [...storage, "--storage-driver", "vfs", ...args]);
   const layout = await writeImage(join(directory, "image"), "v1", layers);

@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import test from "node:test";
 import { startProxy } from "../../src/local/proxy/proxy.ts";
 import { temporaryDirectory } from "../local/program.ts";
+import { afterTest } from "../support/ends.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { buildImage, dockerPrograms, imageId, removeImages, startDocker } from "./support/docker.ts";
 import { hasPrograms } from "./support/programs.ts";
@@ -26,7 +27,7 @@ test("docker pushes while the ledger refuses blobs for a while, by its own retri
     port: 0,
     upstream: { host: "127.0.0.1", port: upstreamPort },
   });
-  t.after(() => proxy.stopListening());
+  afterTest(t, () => proxy.stopListening());
   const docker = await startDocker(t);
   const name = `127.0.0.1:${proxy.port}/overload/image`;
   await buildImage(t, docker, name, [100_000, 50_000]);

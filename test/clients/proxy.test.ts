@@ -10,6 +10,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { temporaryDirectory, until } from "../local/program.ts";
 import { platformBytes } from "../support/bounded-line.ts";
+import { afterTest } from "../support/ends.ts";
 import { buildkitPrograms, startBuildkit } from "./support/buildkit.ts";
 import { containerdPrograms, importLayout, startContainerd } from "./support/containerd.ts";
 import { Content } from "./support/content.ts";
@@ -32,7 +33,7 @@ async function start(t: TestContext): Promise<ProxiedRegistry & { directory: str
   await mkdir(data, { mode: 0o700 });
 
   const server = await startServer(t, { data, port: await freePort() });
-  t.after(() => server.stop());
+  afterTest(t, () => server.stop());
   return { ...(await startProxied(t, server.url)), directory, serverHost: server.host };
 }
 
@@ -101,7 +102,7 @@ test("podman", async (t) => {
   // It takes a path for the name of an image, which has neither spaces nor capitals.
   const directory = join(tmpdir(), `stowage-podman-${process.pid}`);
   await mkdir(directory);
-  t.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+  afterTest(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   const storage = ["--root", join(directory, "root"), "--runroot", join(directory, "run")];
   const podman = (...args: string[]) => run("podman", [...storage, "--storage-driver", "vfs", ...args]);
   const layout = await writeImage(join(directory, "in"), "podman", layerBytes);

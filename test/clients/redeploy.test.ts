@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import test, { type TestContext } from "node:test";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { temporaryDirectory, until } from "../local/program.ts";
+import { endAfterTest } from "../support/ends.ts";
 import { buildImage, dockerPrograms, startDocker } from "./support/docker.ts";
 import { writeIndex } from "./support/oci-layout.ts";
 import { hasPrograms, run } from "./support/programs.ts";
@@ -31,7 +32,7 @@ async function startListener(t: TestContext, registry: string): Promise<Listener
     env: { ...process.env, WEBHOOK_SECRET: secret, REGISTRY: registry, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],
   });
-  t.after(() => child.kill("SIGKILL"));
+  endAfterTest(t, child);
   const [line] = (await once(createInterface(child.stdout), "line")) as [string];
   const [address] = /[\d.]+:\d+$/.exec(line) ?? [];
   assert(address !== undefined, line);

@@ -1,5 +1,6 @@
 /** Calls between objects, and to the bucket, that arrive late or twice. */
-import { after, test } from "node:test";
+import { test } from "node:test";
+import { after } from "../support/ends.ts";
 import {
   advance,
   fault,

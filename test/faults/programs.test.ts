@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
+import { test } from "node:test";
+import { after } from "../support/ends.ts";
 import {
   advance,
   fault,

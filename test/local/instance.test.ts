@@ -4,6 +4,7 @@ import { createServer } from "node:http";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import test from "node:test";
+import { afterTest } from "../support/ends.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { until } from "./program.ts";
 
@@ -33,7 +34,7 @@ test("events do not get to a private address, also where a name leads there", as
     response.end();
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => server.close());
+  afterTest(t, () => server.close());
   const address = server.address();
   const port = typeof address === "object" ? address?.port : undefined;
   // What the runtime says of a connection that it does not make is expected here.

@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
-import { isAlive, signal } from "../../src/local/processes.ts";
+import { hasEnded, isAlive, signal } from "../../src/local/processes.ts";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
+import { afterTest, type Owner } from "../support/ends.ts";
 
 const bin = join(projectDirectory, "node_modules", ".bin");
 const deadlineMs = 60_000;
@@ -52,9 +53,9 @@ export async function until<T>(
 }
 
 /** A folder that is removed after the test. Its name has a space, which nothing should mind. */
-export function temporaryDirectory(t: Pick<TestContext, "after">): string {
+export function temporaryDirectory(t: Owner): string {
   const directory = mkdtempSync(join(tmpdir(), "stowage test-"));
-  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
+  afterTest(t, () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   return directory;
 }
 
@@ -96,10 +97,11 @@ export function startProgram(
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     program.stderr += text;
   });
-  t.after(() => {
+  afterTest(t, async () => {
     if (program.pid > 1) signal(-program.pid, "SIGKILL");
     const workerd = data === undefined ? undefined : recordedWorkerd(data);
     if (workerd !== undefined && isAlive(workerd)) signal(workerd, "SIGKILL");
+    for (const pid of [program.pid, workerd ?? 0]) await hasEnded(pid, deadlineMs);
   });
   return program;
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test, { type TestContext } from "node:test";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
+import { endAfterTest } from "../support/ends.ts";
 import { temporaryDirectory } from "./program.ts";
 
 const secret = "between the registry and the listener";
@@ -21,7 +22,7 @@ async function startListener(t: TestContext, env: Record<string, string>) {
     env: { PATH: process.env.PATH, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  t.after(() => child.kill("SIGKILL"));
+  endAfterTest(t, child);
   return { child, lines: createInterface(child.stdout)[Symbol.asyncIterator]() };
 }
 

@@ -9,6 +9,7 @@ import { isAlive, signal } from "../../src/local/processes.ts";
 import { workerdPid } from "../../src/local/workerd/process.ts";
 import { compileProgram } from "../../src/local/workerd/program.ts";
 import { startRuntime } from "../../src/local/workerd/runtime.ts";
+import { afterTest } from "../support/ends.ts";
 import { temporaryDirectory, until } from "./program.ts";
 
 const skip = process.platform !== "linux";
@@ -24,7 +25,7 @@ test("a workerd that is started again and never listens keeps no server from sto
   chmodSync(join(bin, "setpriv"), 0o755);
   const { folders } = prepareLayout(data);
   const channels = await openChannels(data);
-  t.after(await serveFsync(folders.files, channels, () => {}));
+  afterTest(t, await serveFsync(folders.files, channels, () => {}));
   const options = {
     program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
     dataDirectory: data,
@@ -43,7 +44,7 @@ test("a workerd that is started again and never listens keeps no server from sto
   const pid = await until("another start", () =>
     existsSync(started) ? Number(readFileSync(started, "utf8")) : 0,
   );
-  t.after(() => signal(pid, "SIGKILL"));
+  afterTest(t, () => signal(pid, "SIGKILL"));
   await runtime.stop(60_000);
   assert(!isAlive(pid));
   assert.deepEqual(failures, []);
@@ -55,7 +56,7 @@ test("a workerd that hangs is ended and started again", {
   const data = temporaryDirectory(t);
   const { folders } = prepareLayout(data);
   const channels = await openChannels(data);
-  t.after(await serveFsync(folders.files, channels, () => {}));
+  afterTest(t, await serveFsync(folders.files, channels, () => {}));
   const restarts: string[] = [];
   const options = {
     program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
@@ -70,7 +71,7 @@ test("a workerd that hangs is ended and started again", {
     { onRestart: (reason) => restarts.push(reason), onFailure: (reason) => restarts.push(reason) },
     { everyMs: 50, mostSilent: 40 },
   );
-  t.after(() => runtime.stop(0));
+  afterTest(t, () => runtime.stop(0));
   const first = workerdPid(data);
   signal(first ?? 0, "SIGSTOP");
   await until("another start", () => restarts.length > 0);

@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { isAlive, signal } from "../../src/local/processes.ts";
+import { afterTest } from "../support/ends.ts";
 import {
   type Program,
   ready,
@@ -169,7 +170,7 @@ test("what keeps the server from starting is said in one line", async (t) => {
   const start = (...flags: string[]) => startProgram(t, [...runtimes.node, main, ...flags], { data });
   const occupied = createServer().listen(0, "127.0.0.1");
   await once(occupied, "listening");
-  t.after(() => occupied.close());
+  afterTest(t, () => occupied.close());
   const address = occupied.address();
   const port = typeof address === "object" ? String(address?.port) : "";
 

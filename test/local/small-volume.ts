@@ -13,6 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { afterTest } from "../support/ends.ts";
 
 /** Whether this process runs in a namespace that {@link mayMount} made. */
 const inNamespace = "STOWAGE_TEST_IN_NAMESPACE";
@@ -45,7 +46,7 @@ export class SmallVolume {
     this.path = mkdtempSync(join(tmpdir(), "stowage test-"));
     this.#filler = join(this.path, "somebody-elses-file");
     execFileSync("mount", ["-t", "tmpfs", "-o", `size=${sizeMiB}m`, "tmpfs", this.path]);
-    t.after(() => {
+    afterTest(t, () => {
       // What was killed a moment ago may have files open.
       execFileSync("umount", ["--lazy", this.path]);
       rmdirSync(this.path);

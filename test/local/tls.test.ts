@@ -9,6 +9,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { signal } from "../../src/local/processes.ts";
 import { startProxy } from "../../src/local/proxy/proxy.ts";
 import { readTlsFiles } from "../../src/local/tls-files.ts";
+import { afterTest } from "../support/ends.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 import {
@@ -60,7 +61,7 @@ for (const [name, runtime] of Object.entries(runtimes)) {
     assert.equal((JSON.parse(await get(`${url}/json`)) as { text: string }).text.length, 5000);
 
     const idle = new Agent({ ca, keepAlive: true });
-    t.after(() => idle.destroy());
+    afterTest(t, () => idle.destroy());
     await get(`${url}/json`, { agent: idle });
     const upload = httpsRequest(`${url}/upload`, { ca, method: "PUT", headers: { "Content-Length": 2000 } });
     const uploaded = once(upload, "response") as Promise<[IncomingMessage]>;
@@ -104,7 +105,7 @@ async function proxyOf(t: test.TestContext, onData: (passed: Passed) => void) {
   const { path, passed } = await startUpstream(t, onData);
   const identity = readTlsFiles({ certFile, keyFile });
   const proxy = await startProxy({ identity, host: "127.0.0.1", port: 0, upstream: { path } });
-  t.after(() => proxy.stopListening());
+  afterTest(t, () => proxy.stopListening());
   return { proxy, port: proxy.port, passed };
 }
 
@@ -133,7 +134,7 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
 test("a new certificate counts for new connections, and those there are go on", async (t) => {
   const { proxy, port } = await proxyOf(t, answerAll);
   const agent = new Agent({ ca, keepAlive: true, maxSockets: 1 });
-  t.after(() => agent.destroy());
+  afterTest(t, () => agent.destroy());
   const host = { host: "127.0.0.1", port, agent };
   const fingerprint = async (options: RequestOptions) => {
     const response = await responseTo(`https://127.0.0.1:${port}/`, options);
@@ -211,7 +212,7 @@ test("SIGHUP has the certificate read again, and one that cannot be used leaves 
   };
   const before = await serialNumber();
   const kept = new Agent({ keepAlive: true, rejectUnauthorized: false });
-  t.after(() => kept.destroy());
+  afterTest(t, () => kept.destroy());
   await get(`https://127.0.0.1:${port}/json`, { agent: kept });
 
   copyFileSync(fixture("renewed.crt"), cert);

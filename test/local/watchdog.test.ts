@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import test from "node:test";
 import { watch } from "../../src/local/workerd/watchdog.ts";
+import { afterTest, endAfterTest } from "../support/ends.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { until } from "./program.ts";
 
@@ -20,10 +21,10 @@ test("only a workerd that stops answering hangs, however late it is", async (t) 
     if (isAnswering) setTimeout(answer, asked % 2 === 0 ? 0 : 5 * times.everyMs);
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => server.close());
+  afterTest(t, () => server.close());
   const { port } = server.address() as AddressInfo;
   const ended = new AbortController();
-  t.after(() => ended.abort());
+  afterTest(t, () => ended.abort());
   const hangs: string[] = [];
   watch({ host: "127.0.0.1", port }, times, ended.signal, (words) => hangs.push(words));
   await until("many questions", () => asked > 2 * times.mostSilent);
@@ -41,10 +42,10 @@ test("a workerd that accepts no connection hangs, whatever keeps connecting to i
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
   })`;
   const hanging = spawn(process.execPath, ["-e", listen], { stdio: ["ignore", "pipe", "inherit"] });
-  t.after(() => hanging.kill("SIGKILL"));
+  endAfterTest(t, hanging);
   await once(hanging.stdout, "data");
   const waiting: Socket[] = [];
-  t.after(() => waiting.forEach((socket) => void socket.destroy()));
+  afterTest(t, () => waiting.forEach((socket) => void socket.destroy()));
   let isFull = false;
   while (!isFull) {
     const socket = connect({ path });
@@ -54,7 +55,7 @@ test("a workerd that accepts no connection hangs, whatever keeps connecting to i
     });
   }
   const ended = new AbortController();
-  t.after(() => ended.abort());
+  afterTest(t, () => ended.abort());
   const hangs: string[] = [];
   watch({ path }, times, ended.signal, (words) => hangs.push(words));
   await until("that it hangs", () => hangs.length > 0);

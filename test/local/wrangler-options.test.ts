@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { readWranglerOptions } from "../../src/local/workerd/wrangler-options.ts";
+import { afterTest } from "../support/ends.ts";
 import { temporaryDirectory } from "./program.ts";
 
 test("what wrangler made of wrangler.toml is kept, and is the same when it is read again", async (t) => {
@@ -23,7 +24,7 @@ test("what wrangler made of wrangler.toml is kept, and is the same when it is re
 test("a secret in the environment is not kept", async (t) => {
   const cache = join(temporaryDirectory(t), "cache");
   process.env.ADMIN_PASSWORD = "a secret of the environment";
-  t.after(() => delete process.env.ADMIN_PASSWORD);
+  afterTest(t, () => delete process.env.ADMIN_PASSWORD);
   const asked = await readWranglerOptions(cache);
   assert(!JSON.stringify(asked).includes(process.env.ADMIN_PASSWORD));
 });

@@ -10,6 +10,7 @@ import { buildImage, type Docker, dockerPrograms, imageId, startDocker } from ".
 import { hasPrograms, run } from "../clients/support/programs.ts";
 import { freePort } from "../clients/support/server.ts";
 import { temporaryDirectory } from "../local/program.ts";
+import { afterTest } from "../support/ends.ts";
 import { imageArchive } from "./support/artefacts.ts";
 import { caddyImage, makeCaddyImage } from "./support/base-image.ts";
 
@@ -63,7 +64,7 @@ class Deployment {
 `,
     );
     // What is left when a test fails.
-    t.after(() => this.compose(["compose.yaml"], "down", "--volumes").catch(() => {}));
+    afterTest(t, () => this.compose(["compose.yaml"], "down", "--volumes").catch(() => {}));
   }
 
   write(name: string, text: string): void {

@@ -23,6 +23,7 @@ import { freePort } from "../clients/support/server.ts";
 import { ready, startProgram } from "../local/program.ts";
 import { Client } from "../support/client.ts";
 import { content } from "../support/content.ts";
+import { afterTest } from "../support/ends.ts";
 import { artefact } from "./support/artefacts.ts";
 import { debianArchive } from "./support/base-image.ts";
 import { type Root, unpackRoot } from "./support/root.ts";
@@ -34,7 +35,7 @@ const sources = join(projectDirectory, "deploy", "debian");
 /** A package made of another one: unpacked, changed, and packed again. */
 function repack(t: TestContext, file: string, change: (tree: string) => void): string {
   const folder = mkdtempSync(join(tmpdir(), "stowage-package-"));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  afterTest(t, () => rmSync(folder, { recursive: true, force: true }));
   const tree = join(folder, "tree");
   execFileSync("dpkg-deb", ["--raw-extract", file, tree]);
   change(tree);

@@ -9,6 +9,7 @@ import { type Docker, dockerPrograms, imageId, startDocker } from "../clients/su
 import { hasPrograms } from "../clients/support/programs.ts";
 import { freePort } from "../clients/support/server.ts";
 import { until } from "../local/program.ts";
+import { afterTest } from "../support/ends.ts";
 import { imageArchive } from "./support/artefacts.ts";
 import { confined } from "./support/confined.ts";
 
@@ -159,7 +160,7 @@ test("the image", async (t) => {
 
   await t.test("takes a volume as Kubernetes prepares it: of root, open to the pod's group", async (t) => {
     const volume = mkdtempSync(join(tmpdir(), "stowage-volume-"));
-    t.after(() => rmSync(volume, { recursive: true, force: true }));
+    afterTest(t, () => rmSync(volume, { recursive: true, force: true }));
     chownSync(volume, 0, 65532);
     chmodSync(volume, 0o2775);
     await start(docker, "claimed", port, volume);

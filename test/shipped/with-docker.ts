@@ -10,19 +10,13 @@ import { type Architecture, architectures, ownArchitecture } from "../../scripts
 import { startDocker } from "../clients/support/docker.ts";
 import { baseFlags, makeBaseImages } from "./support/base-image.ts";
 
-const cleanups: (() => unknown)[] = [];
-const after = (work?: unknown) => {
-  if (typeof work === "function") cleanups.unshift(() => work());
-};
-try {
-  const docker = await startDocker({ after });
-  const words = process.argv.slice(2);
-  const all = Object.keys(architectures) as Architecture[];
-  await makeBaseImages({ after }, docker, words.includes("{bases}") ? all : [ownArchitecture()]);
-  const [file = "", ...args] = words.flatMap((word) => (/^{bases?}$/.test(word) ? baseFlags : [word]));
-  const child = spawn(file, args, { env: { ...process.env, ...docker.env }, stdio: "inherit" });
-  const [code] = await once(child, "exit");
-  process.exitCode = code ?? 1;
-} finally {
-  for (const cleanup of cleanups) await cleanup();
-}
+await using ends = new AsyncDisposableStack();
+const owner = { after: (end: () => Promise<void>) => ends.defer(end) };
+const docker = await startDocker(owner);
+const words = process.argv.slice(2);
+const all = Object.keys(architectures) as Architecture[];
+await makeBaseImages(owner, docker, words.includes("{bases}") ? all : [ownArchitecture()]);
+const [file = "", ...args] = words.flatMap((word) => (/^{bases?}$/.test(word) ? baseFlags : [word]));
+const child = spawn(file, args, { env: { ...process.env, ...docker.env }, stdio: "inherit" });
+const [code] = await once(child, "exit");
+process.exitCode = code ?? 1;

@@ -1,16 +1,16 @@
 /** A registry of its own for a test file: the built Worker in Miniflare, with a data directory of its own. */
 import assert from "node:assert/strict";
 import { Writable } from "node:stream";
-import { after } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Machine } from "../../src/machine.ts";
 import { parseDigest } from "../../src/oci/reference.ts";
 import { shardOf, uploadObjectOf } from "../../src/rpc/stubs.ts";
 import { bucketUnderTest } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
+import { after } from "./ends.ts";
 import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
-import { makeData, removeData } from "./temporary.ts";
+import { temporaryData } from "./temporary.ts";
 
 type ObjectClass = "Repository" | "Upload" | "Blobs" | "Catalog" | "NameIndex" | "Webhooks" | "WebhookQueue";
 
@@ -137,7 +137,7 @@ export async function startRegistryAs<R extends TestRegistry>(
   options: InstanceOptions,
 ): Promise<R> {
   const output: Output = { stdout: [], stderr: [] };
-  const { bucket = "r2", machine, dataDirectory = makeData() } = options;
+  const { bucket = "r2", machine, dataDirectory = temporaryData() } = options;
   const instance = await startInstance({
     stdout: keepIn(output.stdout),
     stderr: keepIn(output.stderr),
@@ -146,7 +146,6 @@ export async function startRegistryAs<R extends TestRegistry>(
   });
   const registry = make({ instance, output, stored: storedIn(dataDirectory, bucket), machine });
   after(() => registry.end());
-  if (options.dataDirectory === undefined) after(() => removeData(dataDirectory));
   outputs.push(output);
   return registry;
 }

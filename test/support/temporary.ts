@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
+import { after } from "./ends.ts";
 
 const memory = "/dev/shm";
 const neededBytes = 1024 ** 3;
@@ -24,17 +24,7 @@ export const dataRoot = process.env.TMPDIR === undefined && hasRoom(memory) ? me
 
 /** An empty data directory, which is removed after the tests of the file. */
 export function temporaryData(): string {
-  const directory = makeData();
-  after(() => removeData(directory));
+  const directory = mkdtempSync(join(dataRoot, "stowage-test-"));
+  after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   return directory;
-}
-
-/** An empty data directory, for who removes it. */
-export function makeData(): string {
-  return mkdtempSync(join(dataRoot, "stowage-test-"));
-}
-
-/** Removes a data directory. */
-export function removeData(directory: string): void {
-  rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
 }

@@ -2,6 +2,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "node:test";
+import { beginFile } from "./ends.ts";
 
 /** The folder of all tests. */
 export const testFolder = join(import.meta.dirname, "..");
@@ -16,6 +17,7 @@ export const inOtherProcesses = ["**/*on-disk.test.ts", "**/*on-one-machine.test
 export async function runTogether(patterns: string[], exclude: string[] = inOtherProcesses): Promise<void> {
   for (const file of globSync(patterns, { cwd: testFolder, exclude }).toSorted()) {
     await suite(file, async () => {
+      beginFile();
       await import(join(testFolder, file));
     });
   }

@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after } from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, encode, imageManifest, layerType } from "./content.ts";
+import { after } from "./ends.ts";
 
 /** A request as the upstream saw it. */
 export type Seen = { method: string; path: string; headers: IncomingMessage["headers"] };

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { type LogFormat, type LogLevel, log, setLogFormat } from "../../src/log.ts";
+import { afterTest } from "../support/ends.ts";
 
 type Written = { to: "log" | "warn" | "error"; line: string };
 
@@ -16,7 +17,7 @@ function written(
     t.mock.method(console, to, (line: string) => lines.push({ to, line }));
   }
   setLogFormat(format);
-  t.after(() => setLogFormat("json"));
+  afterTest(t, () => setLogFormat("json"));
   log(level, event, facts);
   return lines;
 }

@@ -4,25 +4,24 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
-import test, { after, afterEach } from "node:test";
+import test, { afterEach } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import type { FileRange } from "../../src/storage/disk-files.ts";
 import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { fetchOnce } from "../support/client.ts";
 import { digestOf, mebibyte } from "../support/content.ts";
 import { until } from "../support/registry.ts";
-import { makeData, removeData } from "../support/temporary.ts";
+import { temporaryData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
-const dataDirectory = makeData();
+const dataDirectory = temporaryData();
 const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, holdNext, call } =
   await startTimedRegistry({
     dataDirectory,
     vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
   });
-after(() => removeData(dataDirectory));
 
 let count = 0;
 

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { after } from "../../support/ends.ts";
 
 type Key = { kid: string; alg: string; privateKey: CryptoKey; publicJwk: object };
 

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import test from "node:test";
 import { runtimes } from "../../local/program.ts";
+import { endAfterTest } from "../../support/ends.ts";
 import { startRegistry } from "../../support/registry.ts";
 import { answer, fakeRegistry } from "../../unit/client/fake-registry.ts";
 import { assertRefused, call } from "../command-line.ts";
@@ -90,7 +91,7 @@ for (const [runtime, [program = "", ...flags]] of Object.entries(runtimes)) {
       env: { ...process.env, ...none },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    t.after(() => child.kill("SIGKILL"));
+    endAfterTest(t, child);
     const [line] = await once(createInterface({ input: child.stderr }), "line");
     const [, host = ""] = /(127\.0\.0\.1:\d+) stands for/.exec(line) ?? [];
     assert.equal((await send(host, "GET", "/v2/")).status, 200, line);

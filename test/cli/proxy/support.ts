@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from "node:http";
 import { Writable } from "node:stream";
 import { buffer } from "node:stream/consumers";
-import { after } from "node:test";
 import { Layers } from "../../../src/cli/layers.ts";
 import { Addresses } from "../../../src/cli/proxy/addresses.ts";
 import { ChunkBuffers } from "../../../src/cli/proxy/buffers.ts";
@@ -13,6 +12,7 @@ import { listen } from "../../../src/cli/proxy/server.ts";
 import type { Credential } from "../../../src/client/credentials.ts";
 import { systemFetch } from "../../../src/client/node.ts";
 import { Transport } from "../../../src/client/transport.ts";
+import { after } from "../../support/ends.ts";
 import { TestTiming } from "../../unit/client/fake-registry.ts";
 
 /** What a proxy is started with. */

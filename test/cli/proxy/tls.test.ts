@@ -6,8 +6,9 @@ import { createServer, request as httpsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import test, { after } from "node:test";
+import test from "node:test";
 import { runtimes } from "../../local/program.ts";
+import { after, endAfterTest } from "../../support/ends.ts";
 import { assertRefused, call } from "../command-line.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "local", "tls");
@@ -49,7 +50,7 @@ for (const [runtime, [program = "", ...flags]] of Object.entries(runtimes)) {
       env: { ...process.env, ...none },
       stdio: ["ignore", "ignore", "pipe"],
     });
-    t.after(() => child.kill("SIGKILL"));
+    endAfterTest(t, child);
     const [line] = await once(createInterface({ input: child.stderr }), "line");
     const [, listening] = /0\.0\.0\.0:(\d+) stands for/.exec(line) ?? [];
     assert(listening !== undefined, line);

@@ -5,8 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { hasEnded, isAlive, signal } from "../../../src/local/processes.ts";
+import { isAlive } from "../../../src/local/processes.ts";
 import { until } from "../../local/program.ts";
+import { afterTest, endAfterTest } from "../../support/ends.ts";
 import { type Output, run } from "./programs.ts";
 
 const stopMs = 10_000;
@@ -27,6 +28,7 @@ export async function startBuildkit(
   env: Record<string, string> = {},
 ): Promise<Buildctl> {
   const directory = await mkdtemp(join(tmpdir(), "buildkit-"));
+  afterTest(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   const address = `unix://${join(directory, "buildkitd.sock")}`;
   const config = join(directory, "buildkitd.toml");
   await writeFile(
@@ -45,11 +47,7 @@ export async function startBuildkit(
   );
   const child = spawn("buildkitd", flags, { stdio: ["ignore", log, log] });
   const pid = child.pid ?? 0;
-  t.after(async () => {
-    signal(pid, "SIGTERM");
-    if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
-    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  });
+  endAfterTest(t, child, stopMs);
   const buildctl: Buildctl = (...args) => run("buildctl", ["--addr", address, ...args], { env });
   await until("the BuildKit daemon", async () => {
     if (!isAlive(pid)) throw new Error(`buildkitd ended:\n${await readFile(logFile, "utf8")}`);

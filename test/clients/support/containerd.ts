@@ -5,8 +5,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { hasEnded, isAlive, signal } from "../../../src/local/processes.ts";
+import { isAlive } from "../../../src/local/processes.ts";
 import { until } from "../../local/program.ts";
+import { afterTest, endAfterTest } from "../../support/ends.ts";
 import type { Layout } from "./oci-layout.ts";
 import { type Output, run } from "./programs.ts";
 
@@ -21,6 +22,7 @@ export const containerdPrograms = ["root", "containerd", "ctr", "tar"];
 /** Starts a daemon, which ends after the test; returns its client. */
 export async function startContainerd(t: TestContext): Promise<Ctr> {
   const directory = await mkdtemp(join(tmpdir(), "containerd-"));
+  afterTest(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   const address = join(directory, "containerd.sock");
   const config = join(directory, "config.toml");
   // Only what stores and unpacks images.
@@ -30,14 +32,10 @@ export async function startContainerd(t: TestContext): Promise<Ctr> {
   const flags = ["--config", config, "--root", join(directory, "root"), "--state", join(directory, "state")];
   const child = spawn("containerd", [...flags, "--address", address], { stdio: ["ignore", log, log] });
   const pid = child.pid ?? 0;
+  endAfterTest(t, child, stopMs);
   // A client whose daemon has gone would try for minutes.
   const clients = new AbortController();
-  t.after(async () => {
-    clients.abort();
-    signal(pid, "SIGTERM");
-    if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
-    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  });
+  afterTest(t, () => clients.abort());
   const ctr: Ctr = (...args) =>
     run("ctr", ["--address", address, "--namespace", "test", ...args], { signal: clients.signal });
   await until("containerd", async () => {

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { until } from "../../local/program.ts";
+import { endAfterTest } from "../../support/ends.ts";
 import { freePort } from "./server.ts";
 import type { TokenService } from "./token-server.ts";
 
@@ -25,7 +26,7 @@ export async function startDistribution(
   ];
   await writeFile(config, `${lines.join("\n")}\n`);
   const child = spawn("registry", ["serve", config], { stdio: "ignore" });
-  t.after(() => child.kill("SIGKILL"));
+  endAfterTest(t, child);
   const url = `http://127.0.0.1:${port}`;
   const isUp = (response?: Response) =>
     response?.ok === true || (tokens !== undefined && response?.status === 401);

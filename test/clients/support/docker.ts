@@ -6,8 +6,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
-import { hasEnded, isAlive, signal } from "../../../src/local/processes.ts";
+import { isAlive } from "../../../src/local/processes.ts";
 import { temporaryDirectory, until } from "../../local/program.ts";
+import { afterTest, endAfterTest, type Owner } from "../../support/ends.ts";
 import { Content } from "./content.ts";
 import { type Output, type RunOptions, run } from "./programs.ts";
 
@@ -26,9 +27,14 @@ export type Docker = {
 export const dockerPrograms = ["root", "docker", "dockerd"];
 
 /** Starts a daemon; it ends, and what it stored is removed, after the test. */
-export async function startDocker(t: Pick<TestContext, "after">): Promise<Docker> {
+export async function startDocker(t: Owner): Promise<Docker> {
   // A socket's path has little room, and dockerd minds spaces.
   const directory = await mkdtemp(join(tmpdir(), "dockerd-"));
+  afterTest(t, async () => {
+    // It leaves the network of containers mounted, if there were any.
+    await run("umount", [join(directory, "exec", "netns", "default")]).catch(() => {});
+    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  });
   const socket = `unix://${join(directory, "docker.sock")}`;
   const logFile = join(directory, "log");
   const log = openSync(logFile, "w");
@@ -37,13 +43,7 @@ export async function startDocker(t: Pick<TestContext, "after">): Promise<Docker
   flags.push(`--default-address-pool=base=${pool},size=24`);
   const child = spawn("dockerd", flags, { stdio: ["ignore", log, log] });
   const pid = child.pid ?? 0;
-  t.after(async () => {
-    signal(pid, "SIGTERM");
-    if (!(await hasEnded(pid, stopMs))) signal(pid, "SIGKILL");
-    // It leaves the network of containers mounted, if there were any.
-    await run("umount", [join(directory, "exec", "netns", "default")]).catch(() => {});
-    await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-  });
+  endAfterTest(t, child, stopMs);
   const env = { DOCKER_BUILDKIT: "0", DOCKER_CONFIG: join(directory, "config"), DOCKER_HOST: socket };
   const docker = Object.assign(
     (args: readonly string[], options?: Pick<RunOptions, "input" | "signal">) =>

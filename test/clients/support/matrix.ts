@@ -9,6 +9,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
+import { afterTest } from "../../support/ends.ts";
 import { type ClosedServer, type Credential, startClosedServer } from "./closed-server.ts";
 import { type Layout, writeImage } from "./oci-layout.ts";
 import { hasPrograms, type Output, run } from "./programs.ts";
@@ -159,6 +160,6 @@ export async function startClient(t: TestContext, client: Client): Promise<Clien
   // Some clients make the folder's path a part of an image's name, which knows no spaces and no capital letters.
   const directory = join(tmpdir(), `stowage-${client.name}-${process.pid}`);
   await mkdir(directory);
-  t.after(() => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
+  afterTest(t, () => rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 }));
   return new ClientRun(t, client, { server, as, version, directory });
 }

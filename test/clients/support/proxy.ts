@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import type { TestContext } from "node:test";
 import { projectDirectory } from "../../../src/local/workerd/bundle.ts";
 import { type BoundedLine, openLine } from "../../support/bounded-line.ts";
+import { afterTest, endAfterTest } from "../../support/ends.ts";
 
 /** A proxy, and the line behind it. */
 export interface ProxiedRegistry {
@@ -23,12 +24,12 @@ export async function startProxied(
   input = "",
 ): Promise<ProxiedRegistry> {
   const line = await openLine({ to: registry });
-  t.after(() => line.close());
+  afterTest(t, () => line.close());
   const main = join(projectDirectory, "src", "cli", "main.ts");
   const args = [main, "proxy", "--to", line.url, "--listen", "127.0.0.1:0", ...flags];
   const env = { ...process.env, DOCKER_CONFIG: join(projectDirectory, "no-such-directory") };
   const child = spawn(process.execPath, args, { env, stdio: ["pipe", "ignore", "pipe"] });
-  t.after(() => child.kill("SIGKILL"));
+  endAfterTest(t, child);
   child.stdin.end(input);
   const [first] = await once(createInterface({ input: child.stderr }), "line");
   const [, host] = /(127\.0\.0\.1:\d+) stands for/.exec(first) ?? [];

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import type { TestContext } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
+import { afterTest } from "../../support/ends.ts";
 
 const pauseMs = 50;
 
@@ -45,7 +46,7 @@ export async function startSlowLine(t: TestContext, host: string, bytesPerSecond
     passSlowly(client, server, bytesPerSecond).catch(() => {});
   }).listen(0, "127.0.0.1");
   await once(line, "listening");
-  t.after(() => {
+  afterTest(t, () => {
     line.close();
     for (const socket of sockets) socket.destroy();
   });

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
+import { afterTest } from "../../support/ends.ts";
 
 /** What distribution is told of a token service. */
 export interface TokenService {
@@ -60,7 +61,7 @@ export async function startTokenServer(
     response.end(JSON.stringify(token === undefined ? {} : { token, expires_in: 300 }));
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => {
+  afterTest(t, () => {
     server.close();
     server.closeAllConnections();
   });

@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import type { ProxyLimits } from "../../../src/local/proxy/limits.ts";
+import { afterTest } from "../../support/ends.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "../program.ts";
 
 export { runtimes } from "../program.ts";
@@ -49,7 +50,7 @@ export async function startUpstream(t: TestContext, onData: (passed: Passed) => 
     });
   }).listen(path);
   await once(server, "listening");
-  t.after(() => {
+  afterTest(t, () => {
     server.close();
     for (const { socket } of passed) socket.destroy();
   });

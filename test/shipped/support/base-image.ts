@@ -4,11 +4,11 @@ import { existsSync } from "node:fs";
 import { cp, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { type Architecture, ownArchitecture } from "../../../scripts/release/tree.ts";
 import type { Docker } from "../../clients/support/docker.ts";
 import { run } from "../../clients/support/programs.ts";
 import { temporaryDirectory } from "../../local/program.ts";
+import type { Owner } from "../../support/ends.ts";
 
 /** The images, by the arguments that the Dockerfile takes. */
 const baseImages = { BASE: "debian-of-packages:{architecture}", BUILD_BASE: "node-of-packages" };
@@ -59,11 +59,7 @@ export async function debianArchive(architecture: Architecture = ownArchitecture
 }
 
 /** Makes the images that the registry's image is built on: Debian for these architectures, and Node for this machine's. */
-export async function makeBaseImages(
-  t: Pick<TestContext, "after">,
-  docker: Docker,
-  of: readonly Architecture[],
-): Promise<void> {
+export async function makeBaseImages(t: Owner, docker: Docker, of: readonly Architecture[]): Promise<void> {
   for (const architecture of of)
     await docker(["import", await debianArchive(architecture), debianImage(architecture)]);
   const directory = join(temporaryDirectory(t), "node");
@@ -80,7 +76,7 @@ export async function makeBaseImages(
 export const caddyImage = "caddy-of-packages";
 
 /** Makes it. */
-export async function makeCaddyImage(t: Pick<TestContext, "after">, docker: Docker): Promise<void> {
+export async function makeCaddyImage(t: Owner, docker: Docker): Promise<void> {
   const directory = join(temporaryDirectory(t), "caddy");
   await mkdir(directory);
   const { stdout: file } = await run("sh", ["-c", 'realpath "$(command -v caddy)"']);

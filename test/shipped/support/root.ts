@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { run } from "../../clients/support/programs.ts";
+import { afterTest } from "../../support/ends.ts";
 
 /** The devices that there are, by their minor numbers (major 1). */
 const devices = { null: "3", zero: "5", full: "7", random: "8", urandom: "9" };
@@ -28,7 +29,7 @@ export function unpackRoot(t: TestContext, ...archives: readonly string[]): Root
   const at = (path: string) => join(directory, path);
   const mounted: string[] = [];
   // In this order: what is mounted must not be removed.
-  t.after(() => {
+  afterTest(t, () => {
     for (const folder of mounted) execFileSync("umount", [folder]);
     rmSync(directory, { recursive: true, force: true });
   });

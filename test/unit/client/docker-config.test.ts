@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
-import test, { after } from "node:test";
+import test from "node:test";
 import { DockerConfigError, dockerCredential } from "../../../src/client/docker-config.ts";
+import { after } from "../../support/ends.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "docker-config-"));
 after(() => rmSync(directory, { recursive: true, force: true }));

@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { after } from "node:test";
 import type { Timing } from "../../../src/client/retry.ts";
 import { Transport, type TransportOptions } from "../../../src/client/transport.ts";
+import { after } from "../../support/ends.ts";
 
 /** A request as the server saw its headers. */
 export type Seen = {

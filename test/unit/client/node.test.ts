@@ -7,6 +7,7 @@ import test, { type TestContext } from "node:test";
 import { exchange, mayPass } from "../../../src/client/exchange.ts";
 import { systemFetch } from "../../../src/client/node.ts";
 import { content } from "../../support/content.ts";
+import { afterTest } from "../../support/ends.ts";
 
 const fetch = systemFetch();
 const body = content(3_000_000);
@@ -14,8 +15,8 @@ const body = content(3_000_000);
 async function serve(t: TestContext, listener: RequestListener): Promise<URL> {
   const server = createServer(listener).listen(0, "127.0.0.1");
   await once(server, "listening");
-  t.after(() => server.closeAllConnections());
-  t.after(() => server.close());
+  afterTest(t, () => server.closeAllConnections());
+  afterTest(t, () => server.close());
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/upload?state=1`);
 }
 
