@@ -26,7 +26,7 @@ test("npm test runs every test file once, but for those that need other programs
 
 test("what tests begin ends in order, whatever fails: by support/ends.ts alone", () => {
   // Windows of a browser are closed after each test that opened one, and nothing hangs on their order.
-  const exempt = ["support/ends.ts", "browser/support/browser.ts"];
+  const exempt = ["support/ends.ts", "support/ends-of-files.ts", "browser/support/browser.ts"];
   const hooks = /\bt\.after\(|^import [^;]*\bafter\b[^;]* from "node:test"/m;
   const breaking = globSync("**/*.ts", { cwd: testFolder, exclude: exempt }).filter((file) =>
     hooks.test(readFileSync(join(testFolder, file), "utf8")),

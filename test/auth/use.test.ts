@@ -17,7 +17,7 @@ import {
   imageManifest,
   layerType,
 } from "../support/content.ts";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import { until } from "../support/registry.ts";
 
 const registry = await startClosedRegistry();

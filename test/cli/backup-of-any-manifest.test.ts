@@ -6,7 +6,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { content, digestOf, encode } from "../support/content.ts";
 import { earlierData } from "../support/earlier-data.ts";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import { startRegistry } from "../support/registry.ts";
 import { call } from "./command-line.ts";
 

@@ -8,7 +8,7 @@ import { Progress } from "../../src/cli/progress.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import { startRegistry, until } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
 

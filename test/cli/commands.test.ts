@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { projectDirectory } from "../../src/local/workerd/bundle.ts";
 import { runtimes, temporaryDirectory } from "../local/program.ts";
 import { fetchOnce } from "../support/client.ts";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import { startInstance } from "../support/miniflare/instance.ts";
 import { assertRefused, call } from "./command-line.ts";
 

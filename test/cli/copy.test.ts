@@ -7,7 +7,7 @@ import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, encode, imageIndex } from "../support/content.ts";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import { startRegistry } from "../support/registry.ts";
 import { tarOf } from "../support/tar.ts";
 import { answer, fakeRegistry } from "../unit/client/fake-registry.ts";

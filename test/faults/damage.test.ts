@@ -1,7 +1,7 @@
 /** Stores that lose or change what they keep: no wrong bytes are served, and what is good is neither lost nor kept from. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import {
   advance,
   fault,

@@ -1,6 +1,6 @@
 /** Calls between objects, and to the bucket, that arrive late or twice. */
 import { test } from "node:test";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import {
   advance,
   fault,

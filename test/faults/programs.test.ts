@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { after } from "../support/ends.ts";
+import { after } from "../support/ends-of-files.ts";
 import {
   advance,
   fault,

@@ -1,11 +1,10 @@
 /**
- * What ends after tests. It ends in the opposite order of its beginning, so that a folder is removed once nothing
+ * What ends after a test. It ends in the opposite order of its beginning, so that a folder is removed once nothing
  * writes to it any more, and all of it ends though some of that fails. The runner's own hooks run in the order of their
  * registration, and none after one that failed: a program that was left running kept its file from ever ending.
  */
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { after as afterSuite } from "node:test";
 
 /** What something ends with: a test's context. */
 export type Owner = { after(end: () => Promise<void>): void };
@@ -13,16 +12,11 @@ export type Owner = { after(end: () => Promise<void>): void };
 type End = () => unknown;
 
 /** What ends together. */
-class Ends {
+export class Ends {
   readonly #stack = new AsyncDisposableStack();
 
   constructor(owner: Owner) {
     owner.after(() => this.#stack.disposeAsync());
-  }
-
-  /** Whether it has ended, or does. */
-  get isOver(): boolean {
-    return this.#stack.disposed;
   }
 
   add(end: End): void {
@@ -32,27 +26,13 @@ class Ends {
   }
 }
 
-/** The suite that is being declared, or the test that runs. */
-const suite: Owner = { after: afterSuite };
 const ofTests = new WeakMap<Owner, Ends>();
-let ofFile: Ends | undefined;
 
 /** Ends something after a test. */
 export function afterTest(t: Owner, end: End): void {
   const ends = ofTests.get(t) ?? new Ends(t);
   ofTests.set(t, ends);
   ends.add(end);
-}
-
-/** Ends something after the tests of the file; what begins in a test and is the first, after that test. */
-export function after(end: End): void {
-  if (ofFile === undefined || ofFile.isOver) ofFile = new Ends(suite);
-  ofFile.add(end);
-}
-
-/** Begins a file that is a suite, where several share a process. To be called in that suite. */
-export function beginFile(): void {
-  ofFile = new Ends(suite);
 }
 
 /**

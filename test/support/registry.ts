@@ -7,7 +7,7 @@ import { parseDigest } from "../../src/oci/reference.ts";
 import { shardOf, uploadObjectOf } from "../../src/rpc/stubs.ts";
 import { bucketUnderTest } from "./bucket-under-test.ts";
 import { Client, deadlineMs } from "./client.ts";
-import { after } from "./ends.ts";
+import { after } from "./ends-of-files.ts";
 import { type Instance, type InstanceOptions, startInstance } from "./miniflare/instance.ts";
 import { type Stored, storedIn } from "./stored.ts";
 import { temporaryData } from "./temporary.ts";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import { after } from "./ends.ts";
+import { after } from "./ends-of-files.ts";
 
 /** What the listener was sent. */
 export type Received = { path: string; headers: IncomingHttpHeaders; body: string };

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "./ends.ts";
+import { after } from "./ends-of-files.ts";
 
 const memory = "/dev/shm";
 const neededBytes = 1024 ** 3;

@@ -2,7 +2,7 @@
 import { globSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "node:test";
-import { beginFile } from "./ends.ts";
+import { beginFile } from "./ends-of-files.ts";
 
 /** The folder of all tests. */
 export const testFolder = join(import.meta.dirname, "..");

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { configType, content, describe, digestOf, encode, imageManifest, layerType } from "./content.ts";
-import { after } from "./ends.ts";
+import { after } from "./ends-of-files.ts";
 
 /** A request as the upstream saw it. */
 export type Seen = { method: string; path: string; headers: IncomingMessage["headers"] };

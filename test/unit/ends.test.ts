@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import test, { suite } from "node:test";
-import { after, afterTest, beginFile, endAfterTest, type Owner } from "../support/ends.ts";
+import { afterTest, endAfterTest, type Owner } from "../support/ends.ts";
+import { after, beginFile } from "../support/ends-of-files.ts";
 
 /** A test, and what ends it. */
 function owner(): { t: Owner; end: () => Promise<void> } {

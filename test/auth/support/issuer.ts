@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
-import { after } from "../../support/ends.ts";
+import { after } from "../../support/ends-of-files.ts";
 
 type Key = { kid: string; alg: string; privateKey: CryptoKey; publicJwk: object };
 

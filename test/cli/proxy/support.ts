@@ -12,7 +12,7 @@ import { listen } from "../../../src/cli/proxy/server.ts";
 import type { Credential } from "../../../src/client/credentials.ts";
 import { systemFetch } from "../../../src/client/node.ts";
 import { Transport } from "../../../src/client/transport.ts";
-import { after } from "../../support/ends.ts";
+import { after } from "../../support/ends-of-files.ts";
 import { TestTiming } from "../../unit/client/fake-registry.ts";
 
 /** What a proxy is started with. */

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import test from "node:test";
 import { runtimes } from "../../local/program.ts";
-import { after, endAfterTest } from "../../support/ends.ts";
+import { endAfterTest } from "../../support/ends.ts";
+import { after } from "../../support/ends-of-files.ts";
 import { assertRefused, call } from "../command-line.ts";
 
 const folder = join(import.meta.dirname, "..", "..", "local", "tls");

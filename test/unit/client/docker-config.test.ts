@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import test from "node:test";
 import { DockerConfigError, dockerCredential } from "../../../src/client/docker-config.ts";
-import { after } from "../../support/ends.ts";
+import { after } from "../../support/ends-of-files.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "docker-config-"));
 after(() => rmSync(directory, { recursive: true, force: true }));

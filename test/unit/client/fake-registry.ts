@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import type { Timing } from "../../../src/client/retry.ts";
 import { Transport, type TransportOptions } from "../../../src/client/transport.ts";
-import { after } from "../../support/ends.ts";
+import { after } from "../../support/ends-of-files.ts";
 
 /** A request as the server saw its headers. */
 export type Seen = {
