@@ -24,7 +24,10 @@ export function memoryLedger(env: Partial<Env> = {}): MemoryLedger {
 
 const referencesOfEach = 5;
 
-/** A ledger of so many manifests, each with a tag and blobs, half of them shared with the next one. */
+/**
+ * A ledger of so many manifests, each with a tag and blobs, half of them shared with the next one. It has rows in every
+ * table whose rows come back when a deletion is undone.
+ */
 export function largeLedger(manifestCount: number, env: Partial<Env>): MemoryLedger {
   const ledger = memoryLedger(env);
   const { change, repository, clock } = ledger;
@@ -48,6 +51,8 @@ export function largeLedger(manifestCount: number, env: Partial<Env>): MemoryLed
       SELECT 'tag-' || n, ${digest("n * 7919")}, ${clock.nowMs} + n, 1 FROM numbers`);
     tx.write(`INSERT INTO tag_history (sequence, tag, to_digest, at, actor)
       SELECT sequence, tag, digest, 1, 'ci' FROM tags`);
+    tx.write("INSERT INTO held_tags (tag, at, actor, reason) SELECT tag, 1, 'ci', 'a release' FROM tags");
+    tx.write("INSERT INTO readme (id, text) VALUES (1, 'What it is.')");
   });
   repository.reload();
   return ledger;

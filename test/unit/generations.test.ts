@@ -138,8 +138,11 @@ test("a ledger whose database is large gives up what was deleted first, and says
 test("a large repository is restored in batches", async (t) => {
   const ledger = makeLedger();
   const { sql, change, restoring, clock, repository } = ledger;
-  const tables = contentTables(ledger.features).map(([table]) => table);
+  const content = contentTables(ledger.features);
+  const tables = content.map(([table]) => table);
   const before = tables.map((table) => countIn(sql, table));
+  const unfilled = content.filter(([, { comesBack }], index) => comesBack !== "never" && before[index] === 0);
+  assert.deepEqual(unfilled, [], "largeLedger() fills each table whose rows come back");
   await deleted(ledger);
   await runBatches(ledger, "unreplicate");
   const first = await measured(sql, () => change((tx) => restoring.begin(tx, 1, false, registryItself)));

@@ -20,7 +20,7 @@ type BlobRow = { digest: Digest; key: string; size: number; renewed_at: number; 
 
 /** The links, and the pending uses of them. */
 export class Blobs implements Feature {
-  readonly tables = { blobs: { key: ["digest"] } } as const;
+  readonly tables = { blobs: { key: ["digest"], comesBack: "by itself" } } as const;
 
   readonly steps = {
     1: `

@@ -46,7 +46,7 @@ type Features = {
 
 /** The state of the cached content. */
 export class CachedContent implements Feature {
-  readonly tables = { cached_tags: { key: ["tag"] } } as const;
+  readonly tables = { cached_tags: { key: ["tag"], comesBack: "never" } } as const;
 
   readonly steps = {
     12: `

@@ -44,8 +44,8 @@ type Features = {
 /** The deletion of manifests, and their restoration. */
 export class DeletedManifests implements Feature {
   readonly tables = {
-    deleted_manifests: { key: ["digest"] },
-    deleted_tags: { key: ["digest", "tag"] },
+    deleted_manifests: { key: ["digest"], comesBack: "never" },
+    deleted_tags: { key: ["digest", "tag"], comesBack: "never" },
   } as const;
 
   readonly steps = {

@@ -41,15 +41,24 @@ export type LedgerHost = {
  * A table of content. At a deletion of the repository it is set aside, and an empty one takes its place: so whatever
  * reads and writes the table knows nothing but the current generation (generations.ts).
  *
- * `key`: its primary key. `of`: what its first column names, if its rows come back with that when a deletion is undone;
- * rows of other tables do by statements of their own (restoring.ts). `rowsAtOnce`: how many rows may be deleted at a time, if they are large. Later releases may add columns to such a
- * table, but not rename or drop them.
+ * `key`: its primary key. `comesBack`: when its rows do, if the deletion is undone. `rowsAtOnce`: how many rows may be
+ * deleted at a time, if they are large. Later releases may add columns to such a table, but not rename or drop them.
  */
 export type Content = {
   key: readonly [string, ...string[]];
-  of?: "manifest";
+  comesBack: ComesBack;
   rowsAtOnce?: number;
 };
+
+/**
+ * When the rows of a table come back, if the deletion of a repository is undone (restoring.ts).
+ *
+ * - `with its manifest`, `with its tag`: the first column of its key names one, and that is restored.
+ * - `at the end`: all of them at once, of which there are few.
+ * - `by itself`: statements of restoring.ts bring them back.
+ * - `never`: they tell of what happened to the repository that is gone, or are found again.
+ */
+export type ComesBack = "with its manifest" | "with its tag" | "at the end" | "by itself" | "never";
 
 /**
  * What happens to a table when the repository is deleted, besides {@link Content}. The same words stand for what happens
@@ -95,11 +104,16 @@ export function columnsOf(features: readonly Feature[]): Record<string, DueColum
   );
 }
 
-/** The tables of content by their names. */
-export function contentTables(features: readonly Feature[]): [table: string, content: Content][] {
+/** The tables of content by their names, or those of them whose rows come back in this way. */
+export function contentTables(
+  features: readonly Feature[],
+  comesBack?: ComesBack,
+): [table: string, content: Content][] {
   return features.flatMap(({ tables }) =>
     Object.entries(tables).flatMap(([table, fate]): [string, Content][] =>
-      typeof fate === "string" ? [] : [[table, fate]],
+      typeof fate === "string" || (comesBack !== undefined && fate.comesBack !== comesBack)
+        ? []
+        : [[table, fate]],
     ),
   );
 }

@@ -8,7 +8,7 @@ import type { Tags } from "./tags.ts";
 
 /** The tags that are held. */
 export class HeldTags implements Feature {
-  readonly tables = { held_tags: { key: ["tag"] } } as const;
+  readonly tables = { held_tags: { key: ["tag"], comesBack: "with its tag" } } as const;
 
   readonly steps = {
     12: `

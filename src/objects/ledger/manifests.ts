@@ -27,9 +27,9 @@ const addManifest = `INSERT INTO manifests
 /** The manifests. */
 export class Manifests implements Feature {
   readonly tables = {
-    manifests: { key: ["digest"], of: "manifest" },
-    manifest_bytes: { key: ["digest", "part"], of: "manifest", rowsAtOnce: 64 },
-    manifest_references: { key: ["manifest", "digest"], of: "manifest" },
+    manifests: { key: ["digest"], comesBack: "with its manifest" },
+    manifest_bytes: { key: ["digest", "part"], comesBack: "with its manifest", rowsAtOnce: 64 },
+    manifest_references: { key: ["manifest", "digest"], comesBack: "with its manifest" },
   } as const;
 
   readonly steps = {

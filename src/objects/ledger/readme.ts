@@ -4,7 +4,7 @@ import type { Feature } from "./feature.ts";
 
 /** The README. */
 export class Readme implements Feature {
-  readonly tables = { readme: { key: ["id"] } } as const;
+  readonly tables = { readme: { key: ["id"], comesBack: "at the end" } } as const;
 
   readonly steps = {
     // Where an earlier release deletes the repository, the README stays, and is that of the next one of its name.

@@ -12,7 +12,14 @@ import { hasTable, oneRow, readRows, type Tx, takeBytes, transaction } from "../
 import type { Blobs } from "./blobs.ts";
 import { isFull } from "./capacity.ts";
 import { factsJob } from "./facts.ts";
-import { asideName, contentTables, type Feature, type LedgerHost, schemaOf } from "./feature.ts";
+import {
+  asideName,
+  type ComesBack,
+  contentTables,
+  type Feature,
+  type LedgerHost,
+  schemaOf,
+} from "./feature.ts";
 import type { Generation, Generations } from "./generations.ts";
 import { forgetDeletion } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
@@ -136,9 +143,7 @@ export class Restoring implements Feature {
   #finish(tx: Tx, { number, schema }: Generation): void {
     this.#host.announceSoon(tx, true);
     const { due, clock } = this.#host;
-    // A generation of an earlier release has no such table.
-    if (hasTable(this.#host.sql, asideName("readme", number)))
-      copy(tx, "readme", number, "id IN (SELECT value FROM json_each(?))", "[1]");
+    for (const [table] of contentTables(this.#all(), "at the end")) copy(tx, table, number);
     this.#features.generations.restored(tx, number);
     const used = "SELECT max(used_day) AS day FROM manifests";
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
@@ -168,8 +173,7 @@ export class Restoring implements Feature {
     const digests = batch.filter(({ isThere }) => isThere === 0).map(({ digest }) => digest);
     for (const digest of digests) forgetDeletion(tx, digest);
     const json = JSON.stringify(digests);
-    for (const [table, { key, of }] of contentTables(this.#all()))
-      if (of === "manifest") copy(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, json);
+    this.#copyWith(tx, "with its manifest", number, json);
     const isNamed = `digest IN (${namedBy})`;
     copy(tx, "blobs", number, isNamed, json);
     const referenced = readRows<{ digest: Digest }>(tx.sql, namedBy, json).map(({ digest }) => digest);
@@ -181,15 +185,20 @@ export class Restoring implements Feature {
     return found.length < batchRows && batch.length === found.length ? undefined : batch.at(-1)?.digest;
   }
 
+  /** Copies what belongs to manifests or tags, whose names are in `json`. */
+  #copyWith(tx: Tx, comesBack: ComesBack, number: number, json: string): void {
+    for (const [table, { key }] of contentTables(this.#all(), comesBack))
+      copy(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, json);
+  }
+
   /**
    * Removes from the generation what is in the current content now, where there is no room for both: manifests, and the
    * blobs that no other manifest of the generation needs. If the repository is deleted before all is restored, these are
    * in the newer of the two generations.
    */
   #drop(tx: Tx, number: number, digests: string): void {
-    for (const [table, { key, of }] of contentTables(this.#all()))
-      if (of === "manifest")
-        drop(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, digests);
+    for (const [table, { key }] of contentTables(this.#all(), "with its manifest"))
+      drop(tx, table, number, `${key[0]} IN (SELECT value FROM json_each(?))`, digests);
     const isLeft = `SELECT 1 FROM ${asideName("manifest_references", number)} AS other
       WHERE other.digest = ${asideName("blobs", number)}.digest`;
     drop(tx, "blobs", number, `digest IN (${namedBy}) AND NOT EXISTS (${isLeft})`, digests);
@@ -233,9 +242,7 @@ export class Restoring implements Feature {
     const keepUse = `UPDATE tags SET used_day = (${usedBefore}) WHERE tag IN (SELECT value FROM json_each(?))`;
     const json = JSON.stringify(back.map(({ tag }) => tag));
     if (columnsIn(tx, aside).includes("used_day")) tx.write(keepUse, json);
-    // A generation of an earlier release has no such table.
-    if (hasTable(tx.sql, asideName("held_tags", number)))
-      copy(tx, "held_tags", number, "tag IN (SELECT value FROM json_each(?))", json);
+    this.#copyWith(tx, "with its tag", number, json);
     return found.length < batchRows ? undefined : found.at(-1)?.tag;
   }
 
@@ -263,13 +270,15 @@ function drop(tx: Tx, table: string, generation: number, condition: string, json
 }
 
 /** Copies those rows of a table that was set aside which the current one does not have. */
-function copy(tx: Tx, table: string, generation: number, condition: string, json: string): void {
+function copy(tx: Tx, table: string, generation: number, condition = "TRUE", ...json: string[]): void {
   const aside = asideName(table, generation);
+  // A generation of an earlier release has not all the tables.
+  if (!hasTable(tx.sql, aside)) return;
   const columns = columnsIn(tx, aside).join(", ");
   if (columns === "") return;
   tx.write(
     `INSERT OR IGNORE INTO ${table} (${columns}) SELECT ${columns} FROM ${aside} WHERE ${condition}`,
-    json,
+    ...json,
   );
 }
 

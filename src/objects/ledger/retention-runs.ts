@@ -10,7 +10,10 @@ type Record = { accepted: string | null; waiting: string | null };
 
 /** The records. */
 export class RetentionRuns implements Feature {
-  readonly tables = { retention: { key: ["id"] }, retention_runs: { key: ["number"] } } as const;
+  readonly tables = {
+    retention: { key: ["id"], comesBack: "never" },
+    retention_runs: { key: ["number"], comesBack: "never" },
+  } as const;
 
   readonly steps = {
     12: `

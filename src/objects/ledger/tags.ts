@@ -35,7 +35,10 @@ type Move = { tag: Tag; from: Digest | undefined; to: Digest | undefined };
 
 /** The tags. */
 export class Tags implements Feature {
-  readonly tables = { tags: { key: ["tag"] }, tag_history: { key: ["sequence"] } } as const;
+  readonly tables = {
+    tags: { key: ["tag"], comesBack: "by itself" },
+    tag_history: { key: ["sequence"], comesBack: "by itself" },
+  } as const;
 
   readonly steps = {
     1: `
