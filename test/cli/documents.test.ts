@@ -25,19 +25,53 @@ function wordsOf(line: string): string[] {
   return all;
 }
 
+type Call = { line: string; words: string[] };
+
+const block = /^( *)```\w*\n([\s\S]*?)^\1```$/gm;
+
 /** What follows a command in the blocks of code of a page, as words, each time that it is called. */
-function callsOf(page: string, command: string): { line: string; words: string[] }[] {
-  const blocks = readFileSync(join(root, page), "utf8").matchAll(/^( *)```\w*\n([\s\S]*?)^\1```$/gm);
-  return [...blocks]
-    .flatMap(([, , block = ""]) => block.replaceAll(/\\\n\s*/g, "").split("\n"))
+function callsOf(page: string, command: string): Call[] {
+  return [...readFileSync(join(root, page), "utf8").matchAll(block)]
+    .flatMap(([, , code = ""]) => code.replaceAll(/\\\n\s*/g, "").split("\n"))
     .filter((line) => line.includes(command))
     .map((line) => ({ line, words: wordsOf(line.slice(line.indexOf(command) + command.length)) }));
 }
 
+/** The calls of `stowage` that begin a line of code. The line that says that the server is ready is none. */
+function callsInCode(page: string): Call[] {
+  return callsOf(page, "stowage ").filter(({ line }) => /^ *(\$ )?stowage (?!\S+ is ready)/.test(line));
+}
+
+/** Those in sentences. */
+function callsInText(page: string): Call[] {
+  const text = readFileSync(join(root, page), "utf8").replaceAll(block, "");
+  return Array.from(text.matchAll(/`stowage ([^`]+)`/g), ([line, call = ""]) => ({
+    line,
+    words: wordsOf(call),
+  }));
+}
+
 test("the command line takes what the pages call it with", () => {
-  const calls = pages.flatMap((page) => callsOf(page, "npm run -s stowage -- "));
-  assert(calls.length > 20);
+  const calls = pages.flatMap((page) => [...callsOf(page, "npm run -s stowage -- "), ...callsInCode(page)]);
+  assert(calls.length > 40);
   for (const { line, words } of calls) assert.doesNotThrow(() => parse(words), line);
+});
+
+/** What is wrong with a call; a sentence leaves arguments out. */
+function complaintOf(words: string[]): string {
+  try {
+    parse(words);
+    return "";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+test("the command line has the commands that the pages speak of", () => {
+  const calls = pages.flatMap(callsInText);
+  assert(calls.length > 40);
+  for (const { line, words } of calls)
+    assert.match(complaintOf(words), /^$| takes .* --help says more$/, line);
 });
 
 test("the local server takes the flags that the pages give it", () => {
