@@ -24,6 +24,13 @@ type HistogramName = {
   [N in FamilyName]: (typeof families)[N]["type"] extends "histogram" ? N : never;
 }[FamilyName];
 
+/** What is counted: other families are asked where their values are. */
+type CounterName = {
+  [N in FamilyName]: (typeof families)[N] extends { type: "counter"; keptBy: "isolate" | "catalog" }
+    ? N
+    : never;
+}[FamilyName];
+
 type MutableDistribution = { -readonly [K in keyof Distribution]: Distribution[K] } & { counts: number[] };
 
 function keyOf(family: string, labels: readonly string[]): string {
@@ -97,7 +104,7 @@ export class Meter {
   #reportedAt = 0;
 
   /** Adds to a counter. */
-  add<N extends FamilyName>(family: N, labels: LabelValues<N>, by = 1): void {
+  add<N extends CounterName>(family: N, labels: LabelValues<N>, by = 1): void {
     const values: readonly string[] = labels;
     const { keptBy, isRare }: Family = families[family];
     const series = keptBy === "isolate" ? this.#kept : this.#toReport;

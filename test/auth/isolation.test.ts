@@ -2,6 +2,9 @@
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { decodeJwt } from "jose";
+import { fillPath } from "../../src/contract/address.ts";
+import { contract } from "../../src/contract/contract.ts";
+import type { Resource } from "../../src/contract/operation.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import { essence, expectError } from "../support/answer.ts";
 import type { Credential, RequestOptions } from "../support/client.ts";
@@ -284,22 +287,37 @@ test("callers without a credential learn no names of accounts from a public repo
   }
 });
 
+/** The paths below a repository that whoever may pull it reads: whoever at all, or by a grant. */
+function readsOf(byGrant: boolean): string[] {
+  const root = "/repositories/{name}";
+  return Object.values<Resource>(contract)
+    .flatMap((resource) => Object.entries(resource))
+    .filter(([path, { GET }]) => {
+      const access = path.startsWith(root) ? GET?.access : undefined;
+      if (typeof access !== "object" || access.repository !== "pull") return false;
+      return "byGrant" in access === byGrant;
+    })
+    .map(([path]) => path.slice(root.length));
+}
+
 test("who may pull only because a repository is public sees its tags, and nothing of what was before", async () => {
   const own = "/api/v1/repositories/shown/service";
   const client = registry.as(admin);
-  await client.pushImage("shown/service", "v1");
+  const { digest, config } = await client.pushImage("shown/service", "v1");
   await client.pushImage("shown/service", "v2");
   await client.must(202, "DELETE", "/v2/shown/service/manifests/v2");
   await client.must(200, "PUT", `${own}/tags/v1/hold`, { json: { reason: "of a customer" } });
   await registry.setVisibility("shown/service", "public");
   const outsider = await registry.account("outsider", [{ repository: "else/**", verbs: ["pull"] }]);
   const member = await registry.account("member", [{ repository: "shown/*", verbs: ["pull"] }]);
-  const seen = ["", "/tags", "/tags/v1", "/references/v1", "/policy"];
-  const hidden = ["/history", "/tags/v1/history", "/tags/v2/history", "/untagged", "/manifests"];
+  const pathOf = (path: string) =>
+    fillPath(path, { tag: "v1", reference: "v1", digest: path.startsWith("/blobs/") ? config : digest });
+  const [seen, hidden] = [readsOf(false).map(pathOf), readsOf(true).map(pathOf)];
+  assert(seen.length > 5 && hidden.length > 3);
   for (const path of seen) {
     for (const as of [undefined, outsider, member]) await registry.must(200, "GET", own + path, { as });
   }
-  for (const path of hidden) {
+  for (const path of [...hidden, "/tags/v2/history"]) {
     await registry.must(200, "GET", own + path, { as: member });
     await registry.must(401, "GET", own + path);
     const absent = await registry.must(403, "GET", `/api/v1/repositories/shown/absent${path}`, {
