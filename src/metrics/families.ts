@@ -6,8 +6,8 @@
 /**
  * A family of series. `keptBy`: where its values are kept. Nobody: they are constant; the isolate: its own counts,
  * which end with it; the catalog: the totals of all isolates' reports; the queues of webhooks, the object that
- * finds repositories, or the disk of one machine: they are asked. `isRare`: reported as soon as it is counted, as the isolate of an object that was woken by
- * its alarm may end right after.
+ * finds repositories, or the disk of one machine: they are asked. `isRare`: reported as soon as it is counted, as the
+ * isolate of an object that was woken by its alarm may end right after.
  */
 export type Family = {
   type: "counter" | "gauge" | "histogram";
