@@ -49,6 +49,12 @@ const farFuture = Number.MAX_SAFE_INTEGER;
  */
 const lostMs = 300_000;
 
+/** The kinds of jobs that the table has, by one look-up in its index for each. */
+const withKinds = `WITH RECURSIVE kinds(kind) AS (
+    SELECT min(kind) FROM due
+    UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
+  )`;
+
 /** The table `due(kind, id, at)` of an object, rows of other tables that are due, and the alarm. */
 export class DueTable {
   readonly #storage: DurableObjectStorage;
@@ -164,20 +170,12 @@ export class DueTable {
 
   /** When the first row of any kind is due. */
   #earliest(): number | undefined {
-    const ofColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
-    const times = [this.#earliestInTable(), ...ofColumns].filter((at) => at !== undefined);
+    const query = `${withKinds}
+      SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds` as const;
+    const inTable = this.#hasTable() ? firstRow<{ at: number | null }>(this.#sql, query)?.at : null;
+    const inColumns = Object.keys(this.#columns).map((kind) => this.#dueRows(kind, farFuture, 1)[0]?.at);
+    const times = [inTable ?? undefined, ...inColumns].filter((at) => at !== undefined);
     return times.length === 0 ? undefined : Math.min(...times);
-  }
-
-  #earliestInTable(): number | undefined {
-    if (!this.#hasTable()) return undefined;
-    // One look-up in the index for each kind.
-    const earliest = `WITH RECURSIVE kinds(kind) AS (
-        SELECT min(kind) FROM due
-        UNION ALL SELECT (SELECT min(kind) FROM due WHERE kind > kinds.kind) FROM kinds WHERE kind IS NOT NULL
-      )
-      SELECT min((SELECT min(at) FROM due WHERE due.kind = kinds.kind)) AS at FROM kinds`;
-    return firstRow<{ at: number | null }>(this.#sql, earliest)?.at ?? undefined;
   }
 
   /** Whether there is a job of this kind, no matter when it is due. */
@@ -259,10 +257,15 @@ export class DueTable {
     if (this.#isThere()) this.arm();
   }
 
-  /** The kinds of jobs of which something is due: most alarms are about one kind, and an object may have a dozen. */
+  /** The kinds of jobs of which something is due: most alarms are about one kind, and an object may have dozens. */
   #kindsDue(jobs: Record<string, DueJob>): Set<string> {
     const now = this.#clock.now();
-    return new Set(Object.keys(jobs).filter((kind) => this.#dueRows(kind, now, 1).length > 0));
+    const query = `${withKinds}
+      SELECT kind FROM kinds WHERE EXISTS (SELECT 1 FROM due WHERE due.kind = kinds.kind AND at <= ?)` as const;
+    const inTable = this.#hasTable() ? readRows<{ kind: string }>(this.#sql, query, now) : [];
+    const inColumns = Object.keys(this.#columns).filter((kind) => this.#dueRows(kind, now, 1).length > 0);
+    const kinds = [...inTable.map(({ kind }) => kind), ...inColumns];
+    return new Set(kinds.filter((kind) => Object.hasOwn(jobs, kind)));
   }
 
   async #attempt(kind: string, job: DueJob, given: DueRow[], mostMs: number): Promise<void> {
