@@ -1,7 +1,10 @@
 /**
  * The types of settings: durations, sizes, numbers, words and texts. Each describes the values that it accepts.
  */
+import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
 import type { Rejection, Result } from "../oci/errors.ts";
+import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
+import { parseUpstreams, type Upstream } from "../oci/upstream.ts";
 import { formatDuration, formatSize, parseDuration, parseSize } from "../units.ts";
 
 /** A parsed text, or a rejection. `reason`: what is wrong, if {@link SettingType.expects} would not help. */
@@ -102,7 +105,7 @@ export function secretText(minLength: number): SettingType<string> {
 }
 
 /** A type from a parser that returns `undefined` for texts that it does not accept. */
-export function parsedBy<T>(
+function parsedBy<T>(
   parse: (text: string) => T | undefined,
   expects: string,
   range: string,
@@ -129,3 +132,34 @@ function within(min: number, max: number, parse: (text: string) => number | unde
     return value !== undefined && value >= min && value <= max ? accept(value) : refused;
   };
 }
+
+/** Token services of others. */
+export const issuers: SettingType<TrustedIssuer[]> = {
+  parse: (json) => {
+    const parsed = parseIssuers(json);
+    return parsed.ok ? { ok: true, value: parsed.issuers } : parsed;
+  },
+  expects: "a JSON array of issuers as docs/access.md describes them",
+  range: "JSON",
+};
+
+/** Other registries. */
+export const upstreams: SettingType<Upstream[]> = {
+  parse: parseUpstreams,
+  expects: "a JSON array of upstreams as docs/caching.md describes them",
+  range: "JSON",
+};
+
+/** A scheme and a host, without a slash at the end. */
+export const origin = parsedBy(
+  (url) => parseOrigin(url.replace(/\/$/, ""))?.origin,
+  "an http or https URL of a host alone, such as https://registry.example.com",
+  "a URL without a path",
+);
+
+/** Names and addresses of hosts. */
+export const hosts = parsedBy(
+  parseHosts,
+  `at most ${maxHosts} host names or addresses, separated by commas, without ports; IPv6 in brackets`,
+  `at most ${maxHosts} names or addresses`,
+);

@@ -4,20 +4,20 @@
  * All else is derived from it: types, errors for wrong values, the README's table (`npm run settings:document`).
  */
 
-import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
-import { parseIssuers, type TrustedIssuer } from "../oci/issuer.ts";
-import { parseUpstreams, type Upstream } from "../oci/upstream.ts";
 import { day, gibibyte, hour, mebibyte, minute, second } from "../units.ts";
 import {
   duration,
+  hosts,
+  issuers,
   oneOf,
   optional,
+  origin,
   orWord,
-  parsedBy,
   type SettingType,
   secretText,
   size,
   text,
+  upstreams,
   wholeNumber,
   yesOrNo,
 } from "./formats.ts";
@@ -28,33 +28,6 @@ export const minPasswordLength = 12;
 /** The largest `TOKEN_TTL` and `REFRESH_TTL`: no token of the registry lives longer. */
 export const maxTokenTtlMs = hour;
 export const maxRefreshTtlMs = 365 * day;
-
-const issuers: SettingType<TrustedIssuer[]> = {
-  parse: (json) => {
-    const parsed = parseIssuers(json);
-    return parsed.ok ? { ok: true, value: parsed.issuers } : parsed;
-  },
-  expects: "a JSON array of issuers as docs/access.md describes them",
-  range: "JSON",
-};
-
-const upstreams: SettingType<Upstream[]> = {
-  parse: parseUpstreams,
-  expects: "a JSON array of upstreams as docs/caching.md describes them",
-  range: "JSON",
-};
-
-const origin = parsedBy(
-  (url) => parseOrigin(url.replace(/\/$/, ""))?.origin,
-  "an http or https URL of a host alone, such as https://registry.example.com",
-  "a URL without a path",
-);
-
-const hosts = parsedBy(
-  parseHosts,
-  `at most ${maxHosts} host names or addresses, separated by commas, without ports; IPv6 in brackets`,
-  `at most ${maxHosts} names or addresses`,
-);
 
 /** A setting: its variable, its default as a text, its type, and its description in Markdown. */
 export type Setting<N extends string, T> = {
