@@ -105,11 +105,7 @@ export function secretText(minLength: number): SettingType<string> {
 }
 
 /** A type from a parser that returns `undefined` for texts that it does not accept. */
-function parsedBy<T>(
-  parse: (text: string) => T | undefined,
-  expects: string,
-  range: string,
-): SettingType<T> {
+function parsedBy<T>(parse: (text: string) => T | undefined, expects: string, range: string): SettingType<T> {
   return {
     parse: (text) => {
       const value = parse(text);
