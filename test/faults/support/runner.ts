@@ -11,8 +11,11 @@ import { useUpstream } from "./upstream-pulls.ts";
 import { advanceClock, type World } from "./world.ts";
 import { leaveUpload, write } from "./writes.ts";
 
-/** How long a program may take, in milliseconds of the machine's time. Most take less than a tenth of a second. */
+/** How long a program may go without a call of a binding, in milliseconds of the machine's time, which may be busy. */
 const patienceMs = 60_000;
+
+/** How often that long it may take in all. Most programs take a third of a second. */
+const mostPatience = 10;
 
 /** Runs a program in its world, to the end or to the first broken promise. */
 export async function runProgram(
@@ -23,9 +26,7 @@ export async function runProgram(
   const run = new Run(world, program, waitUntil);
   let violation: string | undefined;
   const running = new AbortController();
-  const losesPatience = scheduler.wait(patienceMs, { signal: running.signal }).then(() => {
-    throw new Violation("something does not end");
-  });
+  const losesPatience = losePatience(world, running.signal);
   try {
     await Promise.race([runSteps(run, program), losesPatience]);
   } catch (error) {
@@ -41,6 +42,16 @@ export async function runProgram(
     requests: run.clients.requests,
     faults: faults.fired.length,
   };
+}
+
+/** Throws when a program does nothing any more, or goes on for ever. */
+async function losePatience({ faults }: World, signal: AbortSignal): Promise<never> {
+  let activity = -1;
+  for (let waited = 0; waited < mostPatience && faults.activity !== activity; waited++) {
+    activity = faults.activity;
+    await scheduler.wait(patienceMs, { signal });
+  }
+  throw new Violation("something does not end");
 }
 
 async function runSteps(run: Run, { steps }: Program): Promise<void> {
