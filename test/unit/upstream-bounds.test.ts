@@ -48,6 +48,50 @@ for (const [what, settings, lackingBytes, kept] of cases)
     assert.deepEqual(caches.kept(), kept);
   });
 
+test("an index that stays for an image that was used since does not keep the bounds from ending", async () => {
+  const asked: number[] = [];
+  const ledger = {
+    cacheUsage: async () => ({ bytes: 10, oldestDay: 97 }),
+    evict: async (beforeDay: number) => {
+      assert(asked.push(beforeDay) <= 4, "it is asked again and again");
+      return { manifests: 0, blobs: 0, bytes: 0, more: false };
+    },
+  };
+  const entries = [{ name: "up/a", kind: "cache" }];
+  const catalog = { listRepositories: async () => ({ entries, more: false }) };
+  const env = { LEDGERS: namespaceOf(ledger), CATALOG: namespaceOf(catalog) } as unknown as ObjectBindings;
+  await keepBounds(env, today * day, upstream({ maxBytes: 1 }), 0);
+  assert.deepEqual(asked, [98, 99, 100]);
+});
+
+test("only cached repositories below the id of the upstream give up content", async () => {
+  const asked: string[] = [];
+  const ledger = (name: string) => ({
+    evict: async () => {
+      asked.push(name);
+      return { manifests: 0, blobs: 0, bytes: 0, more: false };
+    },
+  });
+  const pages = [
+    [
+      { name: "up/a", kind: "cache" },
+      { name: "up/pushed", kind: "ordinary" },
+    ],
+    [
+      { name: "up/b", kind: "cache" },
+      { name: "other/up/c", kind: "cache" },
+    ],
+    [{ name: "other/up/d", kind: "cache" }],
+  ];
+  const catalog = {
+    listRepositories: async () => ({ entries: pages.shift() ?? [], more: pages.length > 0 }),
+  };
+  const env = { LEDGERS: { getByName: ledger }, CATALOG: namespaceOf(catalog) };
+  await keepBounds(env as unknown as ObjectBindings, today * day, upstream({ keepForMs: day }), 0);
+  assert.deepEqual(asked, ["up/a", "up/b"]);
+  assert.equal(pages.length, 1);
+});
+
 test("a disk lacks what is missing until it is no longer low", () => {
   const disk = { freeBytes: 110, totalBytes: 1000, reserveBytes: 100 };
   assert.equal(missingBytes({ ...disk, isLow: true }), 40);

@@ -62,10 +62,10 @@ export async function keepBounds(
     for (const [name, usage] of usages) {
       if (usage.oldestDay === null || usage.oldestDay > oldest) continue;
       bytes -= await evict(env, id, name, oldest + 1);
-      usages.set(name, (await repositoryStub(env, name).cacheUsage()) ?? { bytes: 0, oldestDay: null });
-      // What is kept by an index that was used since is not old.
-      const left = usages.get(name);
-      if (left?.oldestDay === oldest) usages.set(name, { ...left, oldestDay: oldest + 1 });
+      const left = (await repositoryStub(env, name).cacheUsage()) ?? { bytes: 0, oldestDay: null };
+      // What is older and still there is an index of which an image was used since.
+      const oldestDay = left.oldestDay === null ? null : Math.max(left.oldestDay, oldest + 1);
+      usages.set(name, { ...left, oldestDay });
     }
   }
 }

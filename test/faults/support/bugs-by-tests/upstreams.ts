@@ -176,4 +176,18 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "this.#host.isSparse() ? [] : manifests.missing(references)",
     'this.#host.settings.sparseManifests === "accept" ? [] : manifests.missing(references)',
   ),
+  "an index that stays makes the bounds go on for ever": bug(
+    "test/unit/upstream-bounds.test.ts",
+    "an index that stays for an image that was used since does not keep the bounds from ending",
+    "src/objects/upstream/bounds.ts",
+    "left.oldestDay === null ? null : Math.max(left.oldestDay, oldest + 1);",
+    "left.oldestDay === oldest ? oldest + 1 : left.oldestDay;",
+  ),
+  "an eviction reaches what is not of the upstream": bug(
+    "test/unit/upstream-bounds.test.ts",
+    "only cached repositories below the id of the upstream give up content",
+    "src/objects/upstream/bounds.ts",
+    'name.startsWith(prefix) && kind === "cache"',
+    'kind === "cache"',
+  ),
 };
