@@ -8,6 +8,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { log } from "../log.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import { parseRange } from "../oci/http.ts";
+import type { BlobState } from "../rpc/cache-api.ts";
 import {
   answerQuestion,
   type BlobAnswer,
@@ -72,14 +73,23 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
   // ── Blobs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async statBlob(question: BlobQuestion): Promise<Result<{ sizeBytes: number }>> {
-    const { name, digest, repository } = question;
+    const { digest, repository } = question;
+    const state = await repositoryStub(this.env, repository).blobState(digest);
+    if (state.isOrdinary) return failure("BLOB_UNKNOWN", { digest });
+    return this.#askSize(question, state);
+  }
+
+  async #askSize(
+    question: BlobQuestion,
+    { describedBytes }: BlobState,
+  ): Promise<Result<{ sizeBytes: number }>> {
+    const { name, digest } = question;
     const asked = await askUpstream(this.#host, question, `${name}@${digest}`, "blob", (remote) =>
       remote.statBlob(digest),
     );
     this.#report();
     if (!asked.ok) return failureOf(asked, question, failure("BLOB_UNKNOWN", { digest }));
     if (asked.value >= 0) return { ok: true, sizeBytes: asked.value };
-    const { describedBytes } = await repositoryStub(this.env, repository).blobState(digest);
     if (describedBytes !== undefined) return { ok: true, sizeBytes: describedBytes };
     return failure("UPSTREAM_INVALID", { upstream: question.upstream });
   }
@@ -152,7 +162,7 @@ export class Fetch extends DurableObject<Env> implements FetchApi {
     const { name, digest } = question;
     const state = await repositoryStub(this.env, question.repository).blobState(digest);
     if (state.isOrdinary || state.isLinked) return answerQuestion({ ok: true, how: "linked" });
-    const stat = await this.statBlob(question);
+    const stat = await this.#askSize(question, state);
     if (!stat.ok) return answerQuestion(stat);
     const { sizeBytes } = stat;
     const parsed = parseRange(range, sizeBytes);

@@ -57,7 +57,7 @@ export type BlobAnswer = Result<
 export interface FetchApi {
   /** Streams a blob; see {@link openBlob}. */
   fetch(request: Request): Promise<Response>;
-  /** The size of a blob that the upstream has in this repository. */
+  /** The size of a blob that the upstream has in this repository; `BLOB_UNKNOWN` if that was pushed. */
   statBlob(question: BlobQuestion): Promise<Result<{ sizeBytes: number }>>;
   tag(question: Question & { tag: Tag }): Promise<ManifestAnswer>;
   manifest(question: Question & { digest: Digest }): Promise<ManifestAnswer>;

@@ -231,7 +231,13 @@ test("repositories that were pushed before stay as they are, and take no more pu
   const answer = await registry.must(200, "GET", `/v2/${name}/manifests/v1`, { as: admin });
   assert.equal(digestOf(answer.bytes), pushed.digest);
   await registry.must(404, "GET", `/v2/${name}/manifests/v2`, { as: admin });
-  await registry.must(404, "GET", `/v2/${name}/blobs/${digestOf(content())}`, { as: admin });
+  // The upstream has what was not pushed.
+  const theirs = content(5000);
+  upstream.addBlob("team/app", theirs);
+  const blob = `/v2/${name}/blobs/${digestOf(theirs)}`;
+  for (const headers of [{}, { Range: "bytes=0-9" }])
+    await registry.must(404, "GET", blob, { as: admin, headers });
+  await registry.must(404, "HEAD", blob, { as: admin });
   await registry.must(409, "POST", `/v2/${name}/blobs/uploads/`, { as: admin });
   assert.equal(upstream.seen.length, 0);
   const checked = await registry.must(200, "GET", "/api/v1/upstreams/later", { as: admin });

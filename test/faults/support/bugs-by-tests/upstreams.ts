@@ -190,4 +190,18 @@ export const ofUpstreams: Record<string, TestedBug> = {
     'name.startsWith(prefix) && kind === "cache"',
     'kind === "cache"',
   ),
+  "a HEAD asks an upstream for what was pushed under its id": bug(
+    "test/upstreams/access.test.ts",
+    "repositories that were pushed before stay as they are, and take no more pushes",
+    "src/objects/fetch.ts",
+    'if (state.isOrdinary) return failure("BLOB_UNKNOWN", { digest });',
+    "",
+  ),
+  "a part is asked of an upstream for what was pushed under its id": bug(
+    "test/upstreams/access.test.ts",
+    "repositories that were pushed before stay as they are, and take no more pushes",
+    "src/objects/fetch.ts",
+    "if (state.isOrdinary || state.isLinked) return answerQuestion(",
+    "if (state.isLinked) return answerQuestion(",
+  ),
 };
