@@ -28,6 +28,14 @@ test("an upstream is left alone after three failures in a row, for longer with e
   assert.equal(health.refusal("a:2"), undefined);
 });
 
+test("an upstream that fails on and on is asked every minute", () => {
+  const { clock, health } = withClock();
+  for (let failures = 0; failures < 2000; failures++) health.note({ outcome: "down" });
+  assert.equal(health.refusal("a:1")?.retryAfterMs, 60_000);
+  clock.nowMs += 60_000;
+  assert.equal(health.refusal("a:1"), undefined);
+});
+
 test("failures that are not in a row are tolerated", () => {
   const { health } = withClock();
   for (let round = 0; round < 10; round++) {
@@ -63,6 +71,31 @@ test("an upstream that is asked too often is left alone as long as it says, at m
   assert.equal(health.refusal("a:1"), undefined);
   health.note({ outcome: "limited", retryAfterMs: 86_400_000 });
   assert.equal(health.refusal("a:1")?.retryAfterMs, 3_600_000);
+});
+
+test("or half a minute, if it does not say how long", () => {
+  const { health } = withClock();
+  health.note({ outcome: "limited" });
+  assert.equal(health.refusal("a:1")?.retryAfterMs, 30_000);
+});
+
+test("what was absent again is so for a minute from then on", () => {
+  const { clock, health } = withClock();
+  health.note({ outcome: "absent", reference: "a:1" });
+  clock.nowMs += 30_000;
+  health.note({ outcome: "absent", reference: "a:1" });
+  clock.nowMs += 30_000;
+  assert.equal(health.refusal("a:1")?.reason, "absent");
+});
+
+test("references are forgotten once they may be asked for again", () => {
+  const { clock, health } = withClock();
+  for (const reference of ["a:1", "a:2"]) health.note({ outcome: "absent", reference });
+  clock.nowMs += 30_000;
+  health.note({ outcome: "absent", reference: "a:1" });
+  clock.nowMs += 30_000;
+  health.note({ outcome: "absent", reference: "a:3" });
+  assert.equal(health.state().absent, 2);
 });
 
 test("places are leased: one that is not heard of is free again", () => {

@@ -59,8 +59,7 @@ export class UpstreamHealth {
     if (outcome === "down") {
       this.#failures++;
       const times = this.#failures - toleratedFailures;
-      if (times >= 0)
-        this.#downUntilMs = now + Math.min(longestPauseMs, firstPauseMs * 2 ** Math.min(times, 10));
+      if (times >= 0) this.#downUntilMs = now + Math.min(longestPauseMs, firstPauseMs * 2 ** times);
       return;
     }
     this.#failures = 0;
