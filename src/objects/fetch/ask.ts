@@ -84,7 +84,7 @@ export async function askUpstream<T>(
   return asked;
 }
 
-/** Whether the upstream may be asked; without an answer of its object, it is asked without a credential. */
+/** Whether the upstream may be asked, and with what. Throws Unreachable if its object does not say. */
 async function admit(
   state: UpstreamApi,
   id: string,
