@@ -55,6 +55,8 @@ test("a token service is at the registry's host or domain, or named by the setti
     ["https://quay.io", "https://auth.example.io/token", false],
     ["https://example.co.uk", "https://stranger.co.uk/token", false],
     ["https://example.com.au", "https://stranger.com.au/token", false],
+    ["https://1.2.3.4", "https://5.2.3.4/token", false],
+    ["https://1.2.3.4:5000", "https://1.2.3.4/token", true],
   ];
   for (const [url, realm, isTrusted] of cases)
     assert.equal(isTrustedRealm(new URL(realm), upstream({ url })), isTrusted, `${url} and ${realm}`);

@@ -206,6 +206,28 @@ test("of a public upstream everybody pulls what its patterns allow", async () =>
   );
 });
 
+test("what is cached of a private upstream is not linked for another one that claims its digest", async () => {
+  const bytes = content(5000);
+  const secret = digestOf(bytes);
+  for (const name of ["library/secret", "team/claims"]) upstream.addBlob(name, bytes);
+  await registry.must(200, "GET", `/v2/hub/library/secret/blobs/${secret}`, { as: puller });
+  upstream.forget();
+  const token = await registry.bearer("repository:open/team/claims:pull");
+  await registry.must(200, "GET", `/v2/open/team/claims/blobs/${secret}`, { as: token });
+  assert.equal(upstream.count("GET", /blobs/), 1);
+});
+
+test("what is cached of a public upstream is linked for others that have it", async () => {
+  const bytes = content(5000);
+  const shared = digestOf(bytes);
+  for (const name of ["library/shared", "team/shared"]) upstream.addBlob(name, bytes);
+  const token = await registry.bearer("repository:open/team/shared:pull");
+  await registry.must(200, "GET", `/v2/open/team/shared/blobs/${shared}`, { as: token });
+  upstream.forget();
+  await registry.must(200, "GET", `/v2/hub/library/shared/blobs/${shared}`, { as: puller });
+  assert.deepEqual([upstream.count("HEAD", /blobs/), upstream.count("GET", /blobs/)], [1, 0]);
+});
+
 test("who may pull a cache is not set on the repository, but what it is for", async () => {
   const path = "/api/v1/repositories/open/team/app";
   await registry.must(405, "PATCH", path, { as: admin, json: { visibility: "private" } });

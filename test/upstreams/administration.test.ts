@@ -1,7 +1,8 @@
 /** What administrators see and do about upstreams, and the bounds of what is cached. */
 import assert from "node:assert/strict";
 import test from "node:test";
-import { digestOf, mebibyte } from "../support/content.ts";
+import { content, digestOf, mebibyte } from "../support/content.ts";
+import { until } from "../support/registry.ts";
 import { startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
@@ -24,7 +25,13 @@ const get = async <T>(path: string) =>
 const post = async <T>(path: string, json: object = {}) =>
   (await registry.must(200, "POST", `/api/v1/upstreams${path}`, { json })).json<T>();
 
-type Details = { state: string; cached: number; reserved: string[]; lastFailure?: { detail: string } };
+type Details = {
+  state: string;
+  fetches: number;
+  cached: number;
+  reserved: string[];
+  lastFailure?: { detail: string };
+};
 type Evicted = { manifests: number; blobs: number; bytes: number };
 
 let count = 0;
@@ -79,6 +86,28 @@ test("a check asks although the upstream failed, and ends that it is left alone"
   });
   assert.deepEqual([missing.reachable, missing.detail], [false, "status 404"]);
 });
+
+test("a fetch has a place among those of its upstream until it has ended", async () => {
+  const { path, letGo } = heldBlob();
+  const pull = registry.must(200, "GET", path);
+  await until("the fetch", async () => (await get<Details>("/up")).fetches === 1);
+  letGo();
+  await pull;
+  await until("its end", async () => (await get<Details>("/up")).fetches === 0);
+});
+
+/** A blob that the upstream sends when it is let go. */
+function heldBlob() {
+  const name = `team/app${++count}`;
+  const bytes = content(1000);
+  const digest = upstream.addBlob(name, bytes);
+  const held = Promise.withResolvers<void>();
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    await held.promise;
+    end(response, 200, {}, bytes);
+  });
+  return { path: `/v2/up/${name}/blobs/${digest}`, letGo: held.resolve };
+}
 
 test("an eviction by hand removes what one repository, or all, have", async () => {
   const [one, other] = [await pulled(upstream, "up"), await pulled(upstream, "up")];

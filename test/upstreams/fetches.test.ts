@@ -17,7 +17,7 @@ import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
 const dataDirectory = temporaryData();
-const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, holdNext, call } =
+const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, failNext, holdNext, call } =
   await startTimedRegistry({
     dataDirectory,
     vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
@@ -79,17 +79,62 @@ afterEach(() => {
   upstream.unscript();
 });
 
-test("a fetch whose only client has gone after half goes on to its end", async () => {
-  const { path, digest } = newBlob(16 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 10 };
-  const client = await open(path);
-  await read(client, 10 * mebibyte);
-  client.destroy();
-  await until("the blob", async () => {
-    const { status } = await registry.send("GET", path, { headers: { Range: "bytes=0-0" } });
-    return status === 206 && upstream.count("GET", /blobs/) > 0 && (await isLinked(path));
+/**
+ * Has the upstream send the first bytes of a blob, and then, with each step, a piece; from an offset on all the rest. A
+ * minute passes with each step.
+ */
+function sendInSteps(bytes: Uint8Array, firstBytes: number, restFrom: number) {
+  let sent = 0;
+  let isClosed = false;
+  let response: Parameters<typeof end>[0] | undefined;
+  const send = (upTo: number) => {
+    response?.write(bytes.subarray(sent, upTo));
+    sent = upTo;
+  };
+  upstream.script("GET", new RegExp(digestOf(bytes)), (_, opened) => {
+    response = opened;
+    opened.on("close", () => {
+      isClosed = true;
+    });
+    opened.writeHead(200, { "Content-Length": bytes.byteLength });
+    send(firstBytes);
   });
+  return {
+    step: async () => {
+      if (sent < restFrom) send(sent + mebibyte / 4);
+      else if (sent < bytes.byteLength) send(bytes.byteLength);
+      await advance(61_000);
+    },
+    isClosed: () => isClosed,
+    sentBytes: () => sent,
+  };
+}
+
+test("a fetch whose only client has gone after half goes on to its end", async () => {
+  const { path, digest, bytes } = newBlob(16 * mebibyte);
+  const sending = sendInSteps(bytes, 9 * mebibyte, 15 * mebibyte);
+  const client = await open(path);
+  await read(client, 8 * mebibyte);
+  await until("the end of the connection", async () => {
+    await sending.step();
+    return sending.isClosed();
+  });
+  await until("the blob", () => isLinked(path));
+  assert.equal(upstream.count("GET", /blobs/), 1);
   await assertKept(path, digest);
+});
+
+test("one whose client has gone before half ends after a minute", async () => {
+  const { path, bytes } = newBlob(24 * mebibyte);
+  const sending = sendInSteps(bytes, 2 * mebibyte, 11 * mebibyte);
+  const client = await open(path);
+  await read(client, mebibyte);
+  await until("the end of the connection", async () => {
+    await sending.step();
+    return sending.isClosed();
+  });
+  assert(sending.sentBytes() < 11 * mebibyte, `${sending.sentBytes()} bytes`);
+  await registry.must(200, "GET", path);
 });
 
 /** Whether a part comes from here, not from the upstream. */
@@ -119,6 +164,7 @@ test("or by its alarm", async () => {
   await read(await open(path), 14 * mebibyte);
   await crashFetch(subject);
   upstream.pace = undefined;
+  await advance(10_000);
   await runAlarm("FETCHES", subject);
   await until("the blob", () => isLinked(path));
   await assertKept(path, digest);
@@ -221,6 +267,20 @@ test("a blob that another repository of the upstream has is linked, after the up
   await registry.must(404, "GET", `/v2/up/team/without/blobs/${digest}`);
 });
 
+test("or fetched, if the upstream has no HEAD", async () => {
+  const { bytes, digest, path } = newBlob(6 * mebibyte);
+  await registry.must(200, "GET", path);
+  const name = `team/fetch${++count}`;
+  upstream.addBlob(name, bytes);
+  upstream.script("HEAD", new RegExp(digest), (_, response) => end(response, 405));
+  upstream.forget();
+  await registry.must(200, "GET", `/v2/up/${name}/blobs/${digest}`);
+  assert.deepEqual(
+    upstream.seen.map(({ method }) => method),
+    ["HEAD", "GET"],
+  );
+});
+
 test("what was pushed here is fetched, whatever the upstream says of its digest", async () => {
   const { bytes, digest, path } = newBlob(3000);
   await registry.pushBlob("private/app", bytes);
@@ -251,6 +311,21 @@ if (bucketUnderTest.kind === "r2") {
     assert.equal(digestOf(Buffer.concat([begun, await rest])), digest);
     assert.equal(upstream.count("GET", /blobs/), 3);
     await assertKept(path, digest);
+  });
+
+  test("what it missed breaks off: it waits for the end, and gets all of it once", async () => {
+    const { bytes, path, digest } = newBlob(64 * mebibyte);
+    const { rest, begun } = await partlyPulled(path);
+    upstream.script("GET", new RegExp(digest), (_, response) => {
+      response.writeHead(200, { "Content-Length": bytes.byteLength });
+      response.write(bytes.subarray(0, 4 * mebibyte), () => response.destroy());
+    });
+    const late = await open(path);
+    const missed = await read(late, mebibyte, false);
+    upstream.pace = undefined;
+    assert.equal(digestOf(Buffer.concat([missed, await read(late)])), digest);
+    assert.equal(digestOf(Buffer.concat([begun, await rest])), digest);
+    assert.equal(upstream.count("GET", /blobs/), 2);
   });
 
   test("its connection breaks if that was something else", async () => {
@@ -359,4 +434,79 @@ test("a blob that was collected is fetched again, also by an isolate that knows 
   }
   assert.deepEqual((await registry.must(200, "GET", path)).bytes, bytes);
   assert.equal(upstream.count("GET", /blobs/), 2);
+});
+
+test("an alarm leaves a fetch alone that is under way", async () => {
+  const { path, digest, subject, bytes } = newBlob(24 * mebibyte);
+  const rest = Promise.withResolvers<void>();
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.writeHead(200, { "Content-Length": bytes.byteLength });
+    response.write(bytes.subarray(0, 14 * mebibyte));
+    await rest.promise;
+    response.end(bytes.subarray(14 * mebibyte));
+  });
+  const client = await open(path);
+  const begun = await read(client, 13 * mebibyte, false);
+  await advance(10_000);
+  await runAlarm("FETCHES", subject);
+  // What the alarm had begun would ask before this.
+  await registry.must(206, "GET", path, { headers: { Range: "bytes=0-0" } });
+  const resumed = upstream.seen.filter(({ headers }) => /^bytes=[1-9]/.test(headers.range ?? ""));
+  assert.deepEqual(resumed, []);
+  rest.resolve();
+  assert.equal(digestOf(Buffer.concat([begun, await read(client)])), digest);
+});
+
+test("a client that asks while an alarm resumes the fetch waits for that", async () => {
+  const { path, digest, subject } = newBlob(24 * mebibyte);
+  upstream.pace = { bytes: mebibyte, ms: 20 };
+  await read(await open(path), 14 * mebibyte);
+  await crashFetch(subject);
+  upstream.forget();
+  const held = await holdNext("repository.blobState", "before");
+  const pull = registry.must(200, "GET", path);
+  await held.hasCome();
+  await advance(10_000);
+  await runAlarm("FETCHES", subject);
+  await until("the rest to be asked for", () => upstream.count("GET", /blobs/) === 1);
+  await held.letGo();
+  assert.equal(digestOf((await pull).bytes), digest);
+  assert.equal(upstream.count("GET", /blobs/), 1);
+});
+
+test("what is stored as a whole needs no upstream any more when its object ends before it is verified", async () => {
+  const { path, digest, subject } = newBlob(12 * mebibyte);
+  const held = await holdNext("complete", "before");
+  const client = await open(path);
+  await held.hasCome();
+  await crashFetch(subject);
+  await held.letGo();
+  await assert.rejects(read(client));
+  upstream.script("GET", /blobs/, (_, response) => end(response, 404), 100);
+  await advance(10_000);
+  await runAlarm("FETCHES", subject);
+  await until("the blob", () => isLinked(path));
+  assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
+});
+
+test("verified bytes that the shard cannot adopt now are adopted by the alarm, and deleted by nobody meanwhile", async () => {
+  const { path, digest, subject } = newBlob(12 * mebibyte);
+  await failNext("shard.adopt", "before");
+  await assert.rejects(read(await open(path)), /aborted|ECONNRESET/);
+  upstream.script("GET", /blobs/, (_, response) => end(response, 404), 100);
+  await advance(10_000);
+  await runAlarm("FETCHES", subject);
+  await until("the blob", () => isLinked(path));
+  assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
+});
+
+test("the parts of a fetch that fails are given up", async () => {
+  const { path, bytes, digest } = newBlob(12 * mebibyte);
+  const wrong = changed(bytes, 1000);
+  upstream.script("GET", new RegExp(digest), (_, response) => end(response, 200, {}, wrong));
+  const abort = await holdNext("abort", "before");
+  const pull = open(path).then((client) => read(client));
+  await abort.hasCome();
+  await abort.letGo();
+  await assert.rejects(pull, /aborted|ECONNRESET/);
 });

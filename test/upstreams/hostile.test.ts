@@ -245,6 +245,25 @@ describe("refused, with nothing stored: a blob", () => {
   }
 });
 
+test("a connection that breaks off is opened again twenty times at most", async () => {
+  const { bytes, path, script, name, digest } = withBlob(8 * mebibyte);
+  const pieceBytes = 128 * 1024;
+  script(({ headers }, response) => {
+    const from = Number(/^bytes=(\d+)-/.exec(headers.range ?? "")?.[1] ?? 0);
+    const last = bytes.byteLength - 1;
+    response.writeHead(from === 0 ? 200 : 206, {
+      "Content-Length": bytes.byteLength - from,
+      "Content-Range": `bytes ${from}-${last}/${bytes.byteLength}`,
+    });
+    response.write(bytes.subarray(from, from + pieceBytes), () => response.destroy());
+  }, 100);
+  upstream.forget();
+  assert.equal(await refusedPull(path), "broken");
+  const asked = upstream.count("GET", /blobs/);
+  assert(asked > 3 && asked <= 20, `${asked} times`);
+  await assertNothingOf(name, digest);
+});
+
 describe("refused, with nothing stored: a manifest", () => {
   const json = { "Content-Type": imageManifestType };
   const cases: [what: string, status: number, script: Script][] = [

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { digestOf, mebibyte, unknownDigest } from "../support/content.ts";
-import { startRegistry } from "../support/registry.ts";
+import { startRegistry, until } from "../support/registry.ts";
 import { ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
@@ -90,6 +90,31 @@ test("a part of a blob that is not here is passed through", async () => {
   const end = await registry.send("GET", path, { headers: { Range: "bytes=-100" } });
   assert.deepEqual(end.bytes, layer.subarray(-100));
   await registry.must(416, "GET", path, { headers: { Range: "bytes=300000-" } });
+});
+
+test("of a blob that is not here, several parts are answered with all of it", async () => {
+  const image = upstream.addImage("team/ranges", [300_000], "v1");
+  const [layer = new Uint8Array()] = image.layers;
+  const path = `/v2/up/team/ranges/blobs/${digestOf(layer)}`;
+  const answer = await registry.must(200, "GET", path, { headers: { Range: "bytes=0-9,100-109" } });
+  assert.deepEqual(answer.bytes, layer);
+});
+
+test("a part that is most of a blob brings all of it here", async () => {
+  const image = upstream.addImage("team/most", [300_000], "v1");
+  const [layer = new Uint8Array()] = image.layers;
+  const digest = digestOf(layer);
+  const path = `/v2/up/team/most/blobs/${digest}`;
+  const part = await registry.must(206, "GET", path, { headers: { Range: "bytes=1000-200999" } });
+  assert.deepEqual(part.bytes, layer.subarray(1000, 201_000));
+  await until("the fetch of all", () => upstream.count("GET", new RegExp(digest)) === 2);
+  await until("the blob", async () => {
+    upstream.forget();
+    await registry.must(206, "GET", path, { headers: { Range: "bytes=0-0" } });
+    return upstream.seen.length === 0;
+  });
+  upstream.remove("team/most", digest);
+  assert.deepEqual((await registry.must(200, "GET", path)).bytes, layer);
 });
 
 test("many clients at once cause one fetch", async () => {
