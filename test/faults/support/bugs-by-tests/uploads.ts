@@ -1,4 +1,4 @@
-/** Bugs of uploads: sessions, buffers and parts. */
+/** Bugs of uploads: sessions, buffers and parts; and of what reads stored bytes. */
 import { bug, type TestedBug } from "./tested-bug.ts";
 
 export const ofUploads: Record<string, TestedBug> = {
@@ -260,5 +260,40 @@ export const ofUploads: Record<string, TestedBug> = {
     "src/objects/upload/session.ts",
     "const isNext = this.#store.exists() && offset === this.#row.offset;",
     "const isNext = false && offset === this.#row.offset;",
+  ),
+  "ranges that are asked for backwards are read together": bug(
+    "test/unit/read-ranges.test.ts",
+    "ranges come in the order asked, those that are close by one read",
+    "src/storage/read-ranges.ts",
+    "last === undefined || gap < 0 ||",
+    "last === undefined ||",
+  ),
+  "all that is between two ranges is read": bug(
+    "test/unit/read-ranges.test.ts",
+    "ranges that are 64 KiB apart are read for themselves",
+    "src/storage/read-ranges.ts",
+    " || gap >= mergedGapBytes)",
+    ")",
+  ),
+  "parts of which the bytes are missing end well": bug(
+    "test/unit/read-ranges.test.ts",
+    "bytes that are missing, or end too early, break the answer off",
+    "src/storage/read-ranges.ts",
+    'if (body === undefined) throw new BucketFailed("read: what is stored changed meanwhile");',
+    "if (body === undefined) return;",
+  ),
+  "parts of which the bytes end too early end well": bug(
+    "test/unit/read-ranges.test.ts",
+    "bytes that are missing, or end too early, break the answer off",
+    "src/storage/read-ranges.ts",
+    '  if (current < ranges.length) throw new BucketFailed("read: the bytes ended before their length");\n',
+    "",
+  ),
+  "reads of ranges stay open when their client leaves": bug(
+    "test/unit/read-ranges.test.ts",
+    "whoever stops leaves no read open",
+    "src/storage/read-ranges.ts",
+    "    for (const opened of open) opened.then((body) => body?.cancel()).catch(() => {});\n",
+    "    open.length = 0;\n",
   ),
 };
