@@ -58,8 +58,13 @@ function remote(kind: "r2" | "disk") {
     list: (cursor: string | undefined, limit: number) =>
       call<StoredPage>("list", { limit, ...(cursor === undefined ? {} : { cursor }) }),
     delete: (keys: string[]) => call<undefined>("delete", { keys }),
-    read: async (key: string, range?: ByteRange) => {
-      const response = await send("read", { key, ...(range === undefined ? {} : { range }) });
+    /** `sizeBytes`: the size that is expected; that which it has, if it is left out. */
+    read: async (key: string, range?: ByteRange, sizeBytes?: number) => {
+      const response = await send("read", {
+        key,
+        ...(range === undefined ? {} : { range }),
+        ...(sizeBytes === undefined ? {} : { sizeBytes }),
+      });
       if (response.status === 404) return undefined;
       assert.equal(response.status, 200, "the answer");
       const bytes = new Uint8Array(await response.arrayBuffer());
@@ -142,6 +147,20 @@ const promises: Record<string, (bucket: Remote) => Promise<void>> = {
         const read = await bucket.read(key, { offset, length });
         assert.deepEqual(read, bytes.slice(offset, offset + length), `${length} bytes at ${offset}`);
       }
+    }
+  },
+  "what has another size than is expected is not read": async (bucket) => {
+    const bytes = content(partBytes + 100);
+    const [put, parts] = [newKey(), newKey()];
+    await bucket.write(put, bytes);
+    const stored = await storeParts(bucket, parts, bytes, [partBytes]);
+    await bucket.completeMultipart(stored.upload, stored.parts);
+    for (const key of [put, parts]) {
+      for (const expected of [bytes.byteLength - 1, bytes.byteLength + 1]) {
+        assert.equal(await bucket.read(key, undefined, expected), undefined);
+        assert.equal(await bucket.read(key, { offset: 10, length: 10 }, expected), undefined);
+      }
+      assert.deepEqual(await bucket.read(key, undefined, bytes.byteLength), bytes);
     }
   },
   "what was not completed is not there": async (bucket) => {
@@ -234,6 +253,14 @@ test("disk: a part that is given up leaves no file", async () => {
   await disk.writePart(upload, 1, content());
   await disk.abortPart(upload, content(mebibyte));
   assert.equal(readdirSync(folderOf(key)).length, 1);
+});
+
+test("disk: what is put at once and breaks off, or has another digest, leaves no file", async () => {
+  const bytes = content(mebibyte);
+  const [broken, wrong] = [newKey(), newKey()];
+  await assert.rejects(disk.writeStream(broken, bytes, digestOf(bytes), 2 * mebibyte), /BucketFailed/);
+  assert.equal(await disk.writeStream(wrong, bytes, unknownDigest()), "mismatch");
+  for (const key of [broken, wrong]) assert.equal(existsSync(folderOf(key)), false);
 });
 
 test("disk: completing deletes what was broken off, also what the disk service hides", async () => {

@@ -91,8 +91,12 @@ export default {
       kind === "disk" ? new DiskBucket(env.BLOB_FILES, env.BLOB_FSYNC) : new R2BlobBucket(env.BLOBS);
     try {
       if (method !== "read") return Response.json({ result: await call(bucket, method, request) });
-      const { key = "", range }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");
-      const sizeBytes = (await bucket.sizeOf(key)) ?? 0;
+      const {
+        key = "",
+        range,
+        sizeBytes: expected,
+      }: BucketCall = JSON.parse(request.headers.get("call") ?? "{}");
+      const sizeBytes = expected ?? (await bucket.sizeOf(key)) ?? 0;
       const body = await bucket.read({ key, sizeBytes }, range);
       return new Response(body ?? null, { status: body === undefined ? 404 : 200 });
     } catch (error) {

@@ -49,3 +49,12 @@ test("a part that is missing or cut short breaks the read that has begun, and th
     assert.equal(await bucket.sizeOf(key), undefined);
   }
 });
+
+test("parts that have another size together than is expected are not read", async () => {
+  const bucket = bucketOf("abcd", "efgh");
+  for (const sizeBytes of [7, 9])
+    assert.equal(
+      await bucket.pipe({ key, sizeBytes }, { offset: 0, length: 7 }, new WritableStream()),
+      false,
+    );
+});

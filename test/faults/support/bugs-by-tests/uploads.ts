@@ -296,4 +296,32 @@ export const ofUploads: Record<string, TestedBug> = {
     "    for (const opened of open) opened.then((body) => body?.cancel()).catch(() => {});\n",
     "    open.length = 0;\n",
   ),
+  "what is put at once and breaks off leaves a file": bug(
+    "test/objects/bucket.test.ts",
+    "disk: what is put at once and breaks off, or has another digest, leaves no file",
+    "src/storage/disk-bucket.ts",
+    "      await this.delete([key]).catch(() => {});\n      throw error;",
+    "      throw error;",
+  ),
+  "parts of another size are read": bug(
+    "test/unit/disk-bucket.test.ts",
+    "parts that have another size together than is expected are not read",
+    "src/storage/disk-bucket.ts",
+    "files !== undefined && sumOf(files) === sizeBytes ? sliceFiles",
+    "files !== undefined ? sliceFiles",
+  ),
+  "an object of another size is read from R2": bug(
+    "test/unit/r2-bucket.test.ts",
+    "an object of another size is not read, and its body is given up",
+    "src/storage/bucket.ts",
+    "if (object.size === sizeBytes) return object.body;",
+    "if (object.size >= 0) return object.body;",
+  ),
+  "a range that is not there is a failure of R2": bug(
+    "test/unit/r2-bucket.test.ts",
+    "a range that R2 says is not there is not there, and any other error is a failure",
+    "src/storage/bucket.ts",
+    "this.#r2.get(key, options), r2Errors.invalidRange)",
+    "this.#r2.get(key, options))",
+  ),
 };
