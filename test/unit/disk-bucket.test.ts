@@ -58,3 +58,15 @@ test("parts that have another size together than is expected are not read", asyn
       false,
     );
 });
+
+test("an index that names what is no part is damaged", async () => {
+  for (const name of ["index", "../33333333-3333-4333-8333-333333333333", "whole"]) {
+    const text = JSON.stringify([{ name, sizeBytes: 4 }]);
+    const service = {
+      fetch: async (url: string) =>
+        url.endsWith("/index") ? new Response(text) : new Response(null, { status: 404 }),
+    };
+    const bucket = new DiskBucket(service as unknown as Fetcher, { fetch: () => assert.fail() });
+    assert.equal(await bucket.findFiles({ key, sizeBytes: 4 }, { offset: 0, length: 0 }), undefined);
+  }
+});

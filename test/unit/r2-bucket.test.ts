@@ -32,3 +32,14 @@ test("a range that R2 says is not there is not there, and any other error is a f
   const failing = bucketOf(new Error("get: internal error (10001)"));
   await assert.rejects(failing.bucket.pipe(stored, range, new WritableStream()), BucketFailed);
 });
+
+test("an upload that R2 does not know is aborted, and not completed", async () => {
+  const fail = async () => {
+    throw new Error("the specified multipart upload does not exist (10024)");
+  };
+  const r2 = { resumeMultipartUpload: () => ({ abort: fail, complete: fail }) };
+  const bucket = new R2BlobBucket(r2 as unknown as R2Bucket);
+  const upload = { key: "blobs/1", uploadId: "1" };
+  await bucket.abortMultipart(upload);
+  assert.equal(await bucket.completeMultipart(upload, []), "unknown");
+});

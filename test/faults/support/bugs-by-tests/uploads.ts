@@ -324,4 +324,18 @@ export const ofUploads: Record<string, TestedBug> = {
     "this.#r2.get(key, options), r2Errors.invalidRange)",
     "this.#r2.get(key, options))",
   ),
+  "an index of parts names any file": bug(
+    "test/unit/disk-bucket.test.ts",
+    "an index that names what is no part is damaged",
+    "src/storage/disk-files.ts",
+    "return Array.isArray(files) && files.every(isPart) ? files : undefined;",
+    "return Array.isArray(files) ? files : undefined;",
+  ),
+  "parts that R2 has given up cannot be given up again": bug(
+    "test/unit/r2-bucket.test.ts",
+    "an upload that R2 does not know is aborted, and not completed",
+    "src/storage/bucket.ts",
+    "this.#resume(upload).abort(), r2Errors.noSuchUpload)",
+    "this.#resume(upload).abort())",
+  ),
 };
