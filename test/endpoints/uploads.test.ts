@@ -3,7 +3,7 @@ import test from "node:test";
 import type { DigestAlgorithm } from "../../src/oci/reference.ts";
 import { content, digestOf, mebibyte, streamOf } from "../support/content.ts";
 import { startRegistry } from "../support/registry.ts";
-import { closeSession, uploadWays, type Way } from "../support/upload-ways.ts";
+import { chunkRange, closeSession, uploadWays, type Way } from "../support/upload-ways.ts";
 
 const registry = await startRegistry();
 const uuid = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/;
@@ -68,6 +68,22 @@ test("each chunk is answered with where the upload stands, and so is GET", async
     const status = await registry.must(204, "GET", location);
     assert.equal(status.header("Range"), `0-${size - 1}`);
     assert.equal(status.header("Docker-Upload-UUID"), patched.header("Docker-Upload-UUID"));
+  }
+});
+
+test("the last chunk may come with the closing PUT, to either location, with its offset or to the newest without", async () => {
+  const bytes = content(1000);
+  const digest = digestOf(bytes);
+  const rest = bytes.slice(600);
+  for (const how of ["newest, with", "newest, without", "first, with"]) {
+    const first = await registry.openUpload("last/chunk");
+    const newest = await registry.patch(first, bytes.slice(0, 600), chunkRange(0, 600));
+    const headers = how.endsWith("without") ? {} : chunkRange(600, 1000);
+    const location = how.startsWith("first") ? first : newest;
+    assert.equal(
+      await closeSession(registry, location, digest, rest, headers),
+      `/v2/last/chunk/blobs/${digest}`,
+    );
   }
 });
 

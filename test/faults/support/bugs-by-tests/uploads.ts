@@ -338,4 +338,18 @@ export const ofUploads: Record<string, TestedBug> = {
     "this.#resume(upload).abort(), r2Errors.noSuchUpload)",
     "this.#resume(upload).abort())",
   ),
+  "the last chunk is taken for the blob": bug(
+    "test/endpoints/uploads.test.ts",
+    "the last chunk may come with the closing PUT, to either location, with its offset or to the newest without",
+    "src/registry/uploads.ts",
+    "if (session.started || body.length",
+    "if (body.length",
+  ),
+  "a chunk with an offset is taken for the blob": bug(
+    "test/endpoints/uploads.test.ts",
+    "the last chunk may come with the closing PUT, to either location, with its offset or to the newest without",
+    "src/registry/uploads.ts",
+    "return (body.offset ?? 0) === 0 && (body",
+    "return (body",
+  ),
 };
