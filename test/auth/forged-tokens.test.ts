@@ -138,6 +138,7 @@ describe("forged tokens open nothing, wherever they are shown", () => {
         ["POST", "/v2/team/app/blobs/uploads/"],
         ["GET", "/v2/team/app/blobs/uploads/x"],
         ["GET", "/api/v1/accounts"],
+        ["GET", "/metrics"],
       ] as const) {
         const answer = await registry.send(method, target, { headers });
         assert.equal(answer.status, 401, `${method} ${target}: ${answer.text}`);

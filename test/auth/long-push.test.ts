@@ -263,11 +263,24 @@ describe("of a token that the registry's key signed and the registry did not iss
     await registry.must(200, "GET", "/v2/", { as });
   });
 
+  test("one that was issued by a clock a little ahead is taken", async () => {
+    const { as } = await altered({ iat: 5, nbf: 5, exp: 305 });
+    await registry.must(200, "GET", "/v2/", { as });
+  });
+
   const refused: [string, object][] = [
     ["one that lives longer than any setting allows", { exp: 3601 }],
     ["one that lives for years", { exp: 4e8 }],
     ["one that is long, and ended just now", { iat: -4e8, nbf: -4e8, exp: 1 }],
     ["one that is issued in years to come", { iat: 4e8, exp: 4e8 + 300 }],
+    ["one that is issued in six minutes", { iat: 360, exp: 660 }],
+    ["one that counts in years to come", { nbf: 4e8 }],
+    ["one that never ends", { exp: undefined }],
+    ["one that says not when it was issued", { iat: undefined }],
+    ["one that says not from when it counts", { nbf: undefined }],
+    ["one of nobody", { sub: undefined }],
+    ["one of another issuer", { iss: "another.example" }],
+    ["one for another service", { aud: "another.example" }],
   ];
   for (const [what, change] of refused) {
     test(`${what} is refused, before its end and after`, async () => {

@@ -1,6 +1,7 @@
 /** Bugs on purpose that need no random program: a test of this name must fail. */
 
 import { ofAlarms } from "./bugs-by-tests/alarms.ts";
+import { ofEdge } from "./bugs-by-tests/edge.ts";
 import { ofLinks } from "./bugs-by-tests/links.ts";
 import { ofNames } from "./bugs-by-tests/names.ts";
 import { ofPolicies } from "./bugs-by-tests/policies.ts";
@@ -20,4 +21,5 @@ export const bugsByTests: Record<string, TestedBug> = {
   ...ofUploads,
   ...ofPolicies,
   ...ofUpstreams,
+  ...ofEdge,
 };

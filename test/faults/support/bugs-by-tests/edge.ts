@@ -1,0 +1,78 @@
+/** Bugs of authentication and authorisation, and of what is done with each request. */
+import { bug, type TestedBug } from "./tested-bug.ts";
+
+const tokens = "src/edge/auth/tokens.ts";
+const signedByUs = "of a token that the registry's key signed and the registry did not issue";
+
+export const ofEdge: Record<string, TestedBug> = {
+  "a token of another issuer under our key is taken": bug(
+    "test/auth/long-push.test.ts",
+    signedByUs,
+    tokens,
+    "        issuer: settings.service,\n",
+    "",
+  ),
+  "a token for another service under our key is taken": bug(
+    "test/auth/long-push.test.ts",
+    signedByUs,
+    tokens,
+    "        audience: settings.service,\n",
+    "",
+  ),
+  "a token without an end is good for ever": bug(
+    "test/auth/long-push.test.ts",
+    signedByUs,
+    tokens,
+    '["sub", "exp", "nbf", "iat"]',
+    '["sub", "nbf", "iat"]',
+  ),
+  "a token that lives for years is taken": bug(
+    "test/auth/long-push.test.ts",
+    signedByUs,
+    tokens,
+    " && (exp - iat) * 1000 <= maxLifeMs",
+    "",
+  ),
+  "a token of a clock that is a little ahead is refused": bug(
+    "test/auth/long-push.test.ts",
+    signedByUs,
+    tokens,
+    "        clockTolerance: clockToleranceSeconds,\n",
+    "",
+  ),
+  "a token is called invalid because the catalog is away": bug(
+    "test/unit/key-ring.test.ts",
+    "a known key needs no catalog, and a token is not called invalid because the catalog is away",
+    tokens,
+    "    if (error instanceof errors.JOSEError) return undefined;\n    throw error;",
+    "    return undefined;",
+  ),
+  "a key that another isolate made stays unknown": bug(
+    "test/unit/key-ring.test.ts",
+    "a key that another isolate made is known within a second, and is what is signed with within minutes",
+    tokens,
+    "const askAgainMs = 1_000;",
+    "const askAgainMs = 100_000;",
+  ),
+  "each unknown key is looked for in the catalog": bug(
+    "test/unit/key-ring.test.ts",
+    "unknown keys are looked for once a second",
+    tokens,
+    "const askAgainMs = 1_000;",
+    "const askAgainMs = 0;",
+  ),
+  "any token reads the metrics where none is set for that": bug(
+    "test/auth/forged-tokens.test.ts",
+    "forged tokens open nothing, wherever they are shown",
+    "src/edge/auth/authenticate.ts",
+    "metricsToken !== undefined && passwords.isSame(value, metricsToken)",
+    "passwords.isSame(value, metricsToken ?? value)",
+  ),
+  "the token of another issuer is remembered beyond its end": bug(
+    "test/auth/federated-identities.test.ts",
+    "is taken no longer than it lasts",
+    "src/edge/auth/authenticate.ts",
+    "Math.min(principal.endsAtMs ?? 0, clock.now() + settings.tokenTtlMs)",
+    "clock.now() + settings.tokenTtlMs",
+  ),
+};
