@@ -88,6 +88,14 @@ test("a bearer token says that a name is registered, which saves its holder the 
   assert.deepEqual(calls, { "LEDGERS.resolveTags": 1 });
 });
 
+test("a bearer token for a name that does not exist causes no call to its ledger", async () => {
+  const name = `made/${crypto.randomUUID()}`;
+  const token = await registry.as(admin).bearer(`repository:${name}:pull`);
+  const path = `/v2/${name}/manifests/v1`;
+  const calls = await callsOf(() => registry.must(404, "GET", path, { as: token }));
+  assert.deepEqual(calls, { "NAME_INDEX.has": 1 });
+});
+
 test("without its index a registry says that it cannot answer, and not that there is nothing", async () => {
   await registry.deployWith("ACCESS", "closed");
   for (const [call, as] of [

@@ -6,7 +6,7 @@ import type { Registry } from "../../src/registry/registry.ts";
 import type { NewAuditEntry } from "../../src/rpc/api.ts";
 
 /** A book, what the catalog was told in each call, and pauses that end when they are told to. */
-function makeBook() {
+function makeBook(space?: { isDire(): Promise<boolean> }) {
   let now = 1_000_000;
   let calls: NewAuditEntry[][] = [];
   let isReachable = true;
@@ -18,7 +18,7 @@ function makeBook() {
       calls.push(structuredClone(entries));
     },
   };
-  const registry = { clock: { now: () => now }, catalog: () => catalog } as unknown as Registry;
+  const registry = { clock: { now: () => now }, catalog: () => catalog, space } as unknown as Registry;
   const book = new AuditQueue(registry, () => new Promise<void>((resolve) => pauses.push(resolve)));
   return {
     book,
@@ -134,4 +134,18 @@ test("a catalog out of reach fails nothing", async () => {
   reach(true);
   add(refusal("mallory", "b"));
   assert.deepEqual(summary(take()), [["mallory b 1"]]);
+});
+
+test("when the disk is as good as full, only what administrators did is still told", async () => {
+  let isDire = true;
+  const { add, take, pass, told } = makeBook({ isDire: async () => isDire });
+  const use: NewAuditEntry = { ...change, kind: "use", actor: "alice" };
+  add(refusal("mallory", "a"), use, change);
+  await pass();
+  await Promise.all(told);
+  assert.deepEqual(summary(take()), [["admin alice 1"]]);
+  isDire = false;
+  add(use);
+  await Promise.all(told);
+  assert.deepEqual(summary(take()), [["alice alice 1"]]);
 });

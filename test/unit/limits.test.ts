@@ -22,6 +22,14 @@ test("where the platform does not count, memory does: by key, for a minute", asy
   assert.deepEqual([limit.isReached("a"), await limit.count("a")], [false, false]);
 });
 
+test("where the platform fails to count, nobody is refused", async () => {
+  const limit = async () => {
+    throw new Error("out of reach");
+  };
+  const failures = new FailureLimit({ LOGIN_FAILURES: { limit } }, "LOGIN_FAILURES", clockAt(0));
+  assert.deepEqual([await failures.count("a"), failures.isReached("a")], [false, false]);
+});
+
 test("what memory holds is bounded: the keys that were not counted for longest are forgotten", async () => {
   const limit = new MemoryLimit(1, clockAt(0));
   for (const key of ["old", "kept"]) await limit.limit({ key });

@@ -132,3 +132,27 @@ test("first tries and new passwords have places when those of everybody are take
   );
   assert.equal(throttle.acquireForNewPassword("192.0.2.2"), undefined);
 });
+
+test("an account that found no place still has its first try", () => {
+  const { throttle } = makeThrottle();
+  const places = Array.from({ length: 32 }, () => throttle.acquireForNewPassword("192.0.2.1"));
+  assert.equal(throttle.acquireForFirstAttempt("192.0.2.1", "alice"), undefined);
+  places[0]?.release();
+  assert.notEqual(throttle.acquireForFirstAttempt("192.0.2.1", "alice"), undefined);
+});
+
+test("a refusal waits for what is left of 200 ms, also where the clock was put back", async (t) => {
+  const waited: number[] = [];
+  const given = Reflect.get(globalThis, "scheduler");
+  t.after(() => Object.assign(globalThis, { scheduler: given }));
+  Object.assign(globalThis, { scheduler: { wait: async (ms: number) => waited.push(ms) } });
+  const { throttle, advance } = makeThrottle();
+  const arrivedAt = advance(0);
+  await throttle.waitBeforeRefusal(arrivedAt);
+  await throttle.waitBeforeRefusal(arrivedAt + minute);
+  advance(150);
+  await throttle.waitBeforeRefusal(arrivedAt);
+  advance(50);
+  await throttle.waitBeforeRefusal(arrivedAt);
+  assert.deepEqual(waited, [200, 200, 50]);
+});
