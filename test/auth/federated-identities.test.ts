@@ -242,6 +242,10 @@ describe("an issuer's keys", () => {
     ["is down", "down"],
     ["does not answer", "silent", true],
     ["fails", (response) => response.writeHead(500).end("{}")],
+    [
+      "fails, and sends keys",
+      (response) => response.writeHead(404).end(JSON.stringify({ keys: [pinnedKey.publicJwk] })),
+    ],
     ["sends elsewhere", (response) => response.writeHead(302, { Location: ci.jwksUrl }).end()],
     ["sends no JSON", (response) => response.end("<html>")],
     ["sends a list", (response) => response.end("[]")],

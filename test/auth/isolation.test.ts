@@ -333,3 +333,34 @@ test("who may pull only because a repository is public sees its tags, and nothin
   assert.deepEqual(await heldFor(member), [true, true, true]);
   for (const as of [undefined, outsider]) assert.deepEqual(await heldFor(as), [true, false, false]);
 });
+
+test("that everybody may pull from a repository lets nobody change it", async () => {
+  const name = "shown/library";
+  const { digest, config } = await registry.as(admin).pushImage(name, "v1");
+  await registry.setVisibility(name, "public");
+  const outsider = await registry.account("passer-by", [{ repository: "else/**", verbs: ["pull", "push"] }]);
+  const scope = `repository:${name}:pull,push,delete`;
+  const changes: [method: string, path: string][] = [
+    ["POST", `/v2/${name}/blobs/uploads/`],
+    ["PUT", `/v2/${name}/manifests/v2`],
+    ["DELETE", `/v2/${name}/manifests/v1`],
+    ["DELETE", `/v2/${name}/manifests/${digest}`],
+    ["DELETE", `/v2/${name}/blobs/${config}`],
+    ["PATCH", `/api/v1/repositories/${name}`],
+    ["DELETE", `/api/v1/repositories/${name}/tags/v1`],
+    ["DELETE", `/api/v1/repositories/${name}`],
+  ];
+  const callers = [
+    undefined,
+    outsider,
+    await registry.bearer(scope),
+    await registry.as(outsider).bearer(scope),
+  ];
+  for (const as of callers) {
+    await registry.must(200, "GET", `/v2/${name}/manifests/v1`, { as });
+    for (const [method, path] of changes) {
+      const { status, text } = await registry.send(method, path, { as, json: {} });
+      assert([401, 403].includes(status), `${method} ${path}: ${status} ${text}`);
+    }
+  }
+});

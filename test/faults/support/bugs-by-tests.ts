@@ -5,6 +5,7 @@ import { ofEdge } from "./bugs-by-tests/edge.ts";
 import { ofLinks } from "./bugs-by-tests/links.ts";
 import { ofNames } from "./bugs-by-tests/names.ts";
 import { ofPolicies } from "./bugs-by-tests/policies.ts";
+import { ofProxy } from "./bugs-by-tests/proxy.ts";
 import { ofReplica } from "./bugs-by-tests/replica.ts";
 import { ofShards } from "./bugs-by-tests/shards.ts";
 import type { TestedBug } from "./bugs-by-tests/tested-bug.ts";
@@ -22,4 +23,5 @@ export const bugsByTests: Record<string, TestedBug> = {
   ...ofPolicies,
   ...ofUpstreams,
   ...ofEdge,
+  ...ofProxy,
 };

@@ -16,6 +16,7 @@ const copied = [
   "package-lock.json",
   "tsconfig.json",
   "wrangler.toml",
+  "deno.json",
 ];
 
 /** How long a test may take, in milliseconds: a bug may make it wait for ever. */

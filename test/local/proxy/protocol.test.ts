@@ -61,6 +61,11 @@ const refusals: [what: string, bytes: string, status: number][] = [
     post(["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
     400,
   ],
+  [
+    "another encoding, in a header of its own",
+    post(["Transfer-Encoding: gzip", "Transfer-Encoding: chunked"], `0\r\n\r\n${smuggled}`),
+    501,
+  ],
   ["an unknown encoding", post(["Transfer-Encoding: xchunked"], `0\r\n\r\n${smuggled}`), 501],
   ["chunks in HTTP/1.0", "POST /v2/ HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400],
   ["an expectation that is none", post(["Expect: x", "Content-Length: 99999"], "hello"), 417],
@@ -120,6 +125,11 @@ const passedOn: [what: string, bytes: string, text: string][] = [
       "X-Kept: b",
     ),
     "GET / HTTP/1.1\r\nHost: localhost\r\nHX-Kept: a\r\nX-Kept: b\r\n",
+  ],
+  [
+    "what only the reverse proxy may say is left out, in whatever case a client says it",
+    get("/", "stowage-client-ADDRESS: 192.0.2.1", "STOWAGE-CHANNEL-SECRET: x", "stowage-files: yes"),
+    "GET / HTTP/1.1\r\nHost: localhost\r\nH",
   ],
   [
     "chunks are cut anew, their extensions and trailers are left out",

@@ -110,4 +110,25 @@ export const ofEdge: Record<string, TestedBug> = {
     'isDire ? all.filter(({ kind }) => kind === "administration") : all',
     "all",
   ),
+  "an issuer's answer that it failed is taken for its keys": bug(
+    "test/auth/federated-identities.test.ts",
+    "serve on, whatever the issuer does when it is asked again",
+    "src/edge/auth/federated.ts",
+    "if (response.status !== 200) {",
+    "if (response.status >= 500) {",
+  ),
+  "a token of an issuer whose clock is a little ahead is refused": bug(
+    "test/auth/forged-tokens.test.ts",
+    "one of a clock that is a little ahead is taken",
+    "src/edge/auth/federated.ts",
+    "        clockTolerance: clockToleranceSeconds,\n",
+    "",
+  ),
+  "everybody may change what everybody may pull": bug(
+    "test/auth/isolation.test.ts",
+    "that everybody may pull from a repository lets nobody change it",
+    "src/edge/auth/authorise.ts",
+    'if (verb === "pull" && !byGrant',
+    "if (!byGrant",
+  ),
 };
