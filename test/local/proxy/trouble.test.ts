@@ -67,6 +67,38 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert(answer.length < 60_000);
     });
 
+    test("what is no answer of HTTP is 503 before its head, and breaks the connection off after it", async (t) => {
+      const large = "1".repeat(70_000);
+      const chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+      const answers: [what: string, bytes: string, status: number][] = [
+        ["no status", "HTTP/1.1 abc\r\n\r\n", 503],
+        ["a head that does not end", `HTTP/1.1 200 OK\r\nX: ${large}`, 503],
+        ["a body whose end nothing shows", "HTTP/1.1 200 OK\r\n\r\nbody", 503],
+        ["a chunk without a size", `${chunked}2\r\nhe\r\nno size\r\n0\r\n\r\n`, 200],
+        ["a size that does not end", `${chunked}2\r\nhe\r\n${large}`, 200],
+      ];
+      let [, bytes] = answers[0] ?? ["", ""];
+      const { path } = await startUpstream(t, ({ socket }) => socket.write(bytes));
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      for (const [what, sent, status] of answers) {
+        bytes = sent;
+        const answer = await talk(port, get, status === 503 ? undefined : untilClosed);
+        assert.equal(statusOf(answer), status, what);
+        assert(!answer.endsWith("0\r\n\r\n"), what);
+      }
+    });
+
+    test("an interim answer is not passed on, and a connection with more than an answer serves no other", async (t) => {
+      const { path, passed } = await startUpstream(t, ({ socket }) =>
+        socket.write(`HTTP/1.1 103 Early Hints\r\n\r\n${ok("first")}${ok("second")}`),
+      );
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      for (const count of [1, 2]) {
+        assert.match(await talk(port, get), /^HTTP\/1\.1 200 .*first$/s);
+        assert.equal(passed.length, count);
+      }
+    });
+
     test("beyond the connections that there may be it is 503, until one of them ends", async (t) => {
       const { path } = await startUpstream(t, answerAll);
       const limits = { connections: 3 };

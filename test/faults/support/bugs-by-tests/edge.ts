@@ -131,4 +131,25 @@ export const ofEdge: Record<string, TestedBug> = {
     'if (verb === "pull" && !byGrant',
     "if (!byGrant",
   ),
+  "one caller has any number of visibilities looked up at once": bug(
+    "test/unit/guesses.test.ts",
+    "of one caller no more than 32 look-ups are in flight, and those of others go on",
+    "src/edge/auth/authorise.ts",
+    " || asking >= maxLookups) return false",
+    ") return false",
+  ),
+  "who missed too often has more looked up": bug(
+    "test/unit/guesses.test.ts",
+    "who missed too often has nothing looked up: an account by its name, others by their network",
+    "src/edge/auth/authorise.ts",
+    "misses.isReached(who) || asking >= maxLookups",
+    "asking >= maxLookups",
+  ),
+  "the guesses of an account are those of its network": bug(
+    "test/unit/guesses.test.ts",
+    "who missed too often has nothing looked up: an account by its name, others by their network",
+    "src/edge/auth/authorise.ts",
+    "  // A look-up in flight",
+    "  if (!isAnonymous(access)) return mayEverybodyPull({ ...caller, access: anonymous }, repository);\n  // A look-up in flight",
+  ),
 };

@@ -1,0 +1,72 @@
+/** Callers who ask for repositories that are neither public nor theirs. */
+import assert from "node:assert/strict";
+import test from "node:test";
+import { anonymous, mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
+import type { Access } from "../../src/edge/context.ts";
+import type { RepositoryName } from "../../src/oci/reference.ts";
+import type { Registry } from "../../src/registry/registry.ts";
+
+/** A registry without anything public, whose index answers when it is told to. `refused`: keys that missed too often. */
+function makeRegistry(refused: string[] = []) {
+  let calls = 0;
+  let answered: Promise<void> = Promise.resolve();
+  const part = {
+    mayBePublic: async () => {
+      calls++;
+      await answered;
+      return false;
+    },
+  };
+  const limit = async ({ key }: { key: string }) => ({ success: !refused.includes(key) });
+  const registry = {
+    clock: { now: () => 1_000_000 },
+    rateLimits: { ANONYMOUS_MISSES: { limit } },
+    settings: { upstreams: [] },
+    visibilities: new Map(),
+    objects: { NAME_INDEX: { getByName: () => part } },
+  } as unknown as Registry;
+  const ask = (account?: string, number = 0) => {
+    const access: Access =
+      account === undefined ? anonymous : { ...anonymous, account, credential: "password" };
+    return mayEverybodyPull({ registry, access, address: "192.0.2.1" }, `guess/r${number}` as RepositoryName);
+  };
+  return {
+    ask,
+    calls: () => calls,
+    hold: () => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      answered = promise;
+      return resolve;
+    },
+  };
+}
+
+test("of one caller no more than 32 look-ups are in flight, and those of others go on", async () => {
+  const { ask, calls, hold } = makeRegistry();
+  const release = hold();
+  const asked = Array.from({ length: 40 }, (_, number) => ask("mallory", number));
+  assert.deepEqual(await Promise.all(asked.slice(32)), Array(8).fill(false));
+  assert.equal(calls(), 32);
+  const others = [ask("alice"), ask()];
+  assert.equal(calls(), 34);
+  release();
+  await Promise.all([...asked, ...others]);
+  await ask("mallory");
+  assert.equal(calls(), 35);
+});
+
+test("who missed too often has nothing looked up: an account by its name, others by their network", async () => {
+  for (const [guesser, other, key] of [
+    ["mallory", "alice", "account mallory"],
+    ["mallory", undefined, "account mallory"],
+    [undefined, "alice", "192.0.2.1"],
+  ] as const) {
+    const { ask, calls } = makeRegistry([key]);
+    await ask(guesser);
+    await ask(guesser);
+    assert.equal(calls(), 1, key);
+    await ask(other);
+    await ask(other);
+    assert.equal(calls(), 3, key);
+  }
+});
