@@ -225,9 +225,11 @@ test("a cookie that was changed or cut is nothing", async () => {
   const { cookie } = await newSession("forged");
   const [payload = "", signature = ""] = cookie.slice(cookie.indexOf("=") + 1).split(".");
   const claims = JSON.parse(Buffer.from(payload, "base64url").toString());
-  const forged = Buffer.from(JSON.stringify({ ...claims, account: "admin" })).toString("base64url");
+  const encoded = (changed: object) =>
+    Buffer.from(JSON.stringify({ ...claims, ...changed })).toString("base64url");
   const values = [
-    `${forged}.${signature}`,
+    `${encoded({ account: "admin" })}.${signature}`,
+    `${encoded({ endsAtMs: claims.endsAtMs + 1 })}.${signature}`,
     payload,
     `${payload}.`,
     `${payload}.${signature.slice(1)}`,
@@ -298,4 +300,14 @@ test("callers without a credential see public repositories, and nothing of other
     json: { visibility: "private" },
   });
   assert.equal(change.status, 401);
+});
+
+test("a session ends after twelve hours, whatever a browser keeps", async () => {
+  const own = await startClosedRegistry();
+  const json = { account: admin.name, password: admin.password };
+  const signedIn = await own.must(200, "POST", "/api/v1/session", { json, headers: ownPage });
+  const headers = { ...ownPage, Cookie: cookieOf(signedIn) };
+  await own.must(200, "GET", "/api/v1/accounts", { headers });
+  await own.advance(12 * 3_600_000);
+  await own.must(401, "GET", "/api/v1/accounts", { headers });
 });

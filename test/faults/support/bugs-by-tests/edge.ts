@@ -131,13 +131,6 @@ export const ofEdge: Record<string, TestedBug> = {
     'if (verb === "pull" && !byGrant',
     "if (!byGrant",
   ),
-  "one caller has any number of visibilities looked up at once": bug(
-    "test/unit/guesses.test.ts",
-    "of one caller no more than 32 look-ups are in flight, and those of others go on",
-    "src/edge/auth/authorise.ts",
-    " || asking >= maxLookups) return false",
-    ") return false",
-  ),
   "who missed too often has more looked up": bug(
     "test/unit/guesses.test.ts",
     "who missed too often has nothing looked up: an account by its name, others by their network",
@@ -151,5 +144,19 @@ export const ofEdge: Record<string, TestedBug> = {
     "src/edge/auth/authorise.ts",
     "  // A look-up in flight",
     "  if (!isAnonymous(access)) return mayEverybodyPull({ ...caller, access: anonymous }, repository);\n  // A look-up in flight",
+  ),
+  "the signature of a session is not compared": bug(
+    "test/auth/sessions.test.ts",
+    "a cookie that was changed or cut is nothing",
+    "src/edge/auth/session.ts",
+    "given.length !== wanted.length || !timingSafeEqual(given, wanted)",
+    "given.length !== wanted.length",
+  ),
+  "a session lasts as long as the browser keeps it": bug(
+    "test/auth/sessions.test.ts",
+    "a session ends after twelve hours, whatever a browser keeps",
+    "src/edge/auth/session.ts",
+    " || session.endsAtMs <= registry.clock.now()",
+    "",
   ),
 };
