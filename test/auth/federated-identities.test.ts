@@ -53,6 +53,13 @@ const issuers = [
     repositories: ["pinned/*"],
     acceptAccess: true,
   },
+  {
+    issuer: "https://pinned.example:8443",
+    audience,
+    keys: [pinnedKey.publicJwk],
+    repositories: ["pinned/*"],
+    acceptAccess: true,
+  },
 ];
 const registry = await startClosedRegistry({ TOKEN_ISSUERS: JSON.stringify(issuers) });
 const owned = { repository_owner: "acme", repository: "acme/app", ref: "refs/heads/main" };
@@ -219,6 +226,18 @@ describe("a token that says itself what it grants", () => {
     assert.equal((await registry.send("GET", "/v2/pinned/app/tags/list", { as: token })).status, 404);
     const other = await service.sign(claims);
     assert.equal((await registry.send("GET", "/v2/pinned/app/tags/list", { as: other })).status, 401);
+  });
+
+  test("is refused if its subject would be named as one of another issuer", async () => {
+    const pinned = [{ type: "repository", name: "pinned/app", actions: ["pull"] }];
+    const shared = { access: pinned, exp: Date.now() / 1000 + 3600 };
+    const statusOf = async (iss: string, sub: string) => {
+      const token = await service.sign({ ...shared, iss, sub }, { key: pinnedKey });
+      return (await registry.send("GET", "/v2/pinned/app/tags/list", { as: token })).status;
+    };
+    assert.equal(await statusOf("https://pinned.example:8443", "robot"), 404);
+    assert.equal(await statusOf("https://pinned.example", "8443:robot"), 401);
+    assert.equal(await statusOf("https://pinned.example", "8444:robot"), 404);
   });
 });
 

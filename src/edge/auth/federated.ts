@@ -71,6 +71,9 @@ export class FederatedIdentities {
       payload === undefined || payload === "invalid"
         ? undefined
         : toIdentity(issuer, payload, this.#registry.clock.now());
+    // "https://a" with the subject "8443:x" has the name of the subject "x" of "https://a:8443".
+    if (identity !== undefined && this.#issuerOfAccount(identity.principal.account) !== issuer)
+      return failure("TOKEN_INVALID");
     return identity === undefined ? failure("TOKEN_INVALID") : { ok: true, identity };
   }
 
@@ -79,9 +82,15 @@ export class FederatedIdentities {
    * if its issuer is no longer trusted.
    */
   reload(account: string): Principal {
-    const { issuers } = this.#registry.settings;
-    const own = issuers.filter(({ issuer }) => account.startsWith(federatedAccount(issuer, "")));
-    return { account, grantSets: [own.flatMap(ceilingOf)], version: "" };
+    const issuer = this.#issuerOfAccount(account);
+    return { account, grantSets: [issuer === undefined ? [] : ceilingOf(issuer)], version: "" };
+  }
+
+  /** The issuer in the name of an account; where the names of several begin it, the longest. */
+  #issuerOfAccount(account: string): TrustedIssuer | undefined {
+    return this.#registry.settings.issuers
+      .filter(({ issuer }) => account.startsWith(federatedAccount(issuer, "")))
+      .toSorted((one, other) => other.issuer.length - one.issuer.length)[0];
   }
 
   /**

@@ -117,6 +117,13 @@ export const ofEdge: Record<string, TestedBug> = {
     "if (response.status !== 200) {",
     "if (response.status >= 500) {",
   ),
+  "a subject of one issuer has the name of one of another": bug(
+    "test/auth/federated-identities.test.ts",
+    "is refused if its subject would be named as one of another issuer",
+    "src/edge/auth/federated.ts",
+    "other.issuer.length - one.issuer.length",
+    "one.issuer.length - other.issuer.length",
+  ),
   "a token of an issuer whose clock is a little ahead is refused": bug(
     "test/auth/forged-tokens.test.ts",
     "one of a clock that is a little ahead is taken",
