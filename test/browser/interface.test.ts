@@ -114,7 +114,8 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     const texts = [];
     for (const name of ["team/shop", "team/none"]) {
       const { page, context } = await signedOut();
-      await page.goto(`/r/${name}`);
+      // Each of its requests is refused, one after the other.
+      await page.goto(`/r/${name}`, { waitUntil: "networkidle" });
       await page.getByRole("alert").first().waitFor();
       texts.push((await page.locator("main").innerText()).replaceAll(/shop|none|[0-9a-f-]{36}/g, ""));
       await context.close();

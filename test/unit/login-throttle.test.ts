@@ -3,6 +3,7 @@ import test from "node:test";
 import { LoginThrottle } from "../../src/edge/auth/login-throttle.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { NameFilter } from "../../src/rpc/name-filter.ts";
+import { afterTest } from "../support/ends.ts";
 
 const minute = 60_000;
 
@@ -144,7 +145,7 @@ test("an account that found no place still has its first try", () => {
 test("a refusal waits for what is left of 200 ms, also where the clock was put back", async (t) => {
   const waited: number[] = [];
   const given = Reflect.get(globalThis, "scheduler");
-  t.after(() => Object.assign(globalThis, { scheduler: given }));
+  afterTest(t, () => Object.assign(globalThis, { scheduler: given }));
   Object.assign(globalThis, { scheduler: { wait: async (ms: number) => waited.push(ms) } });
   const { throttle, advance } = makeThrottle();
   const arrivedAt = advance(0);

@@ -441,9 +441,13 @@ test("an alarm leaves a fetch alone that is under way", async () => {
   const rest = Promise.withResolvers<void>();
   upstream.script("GET", new RegExp(digest), async (_, response) => {
     response.writeHead(200, { "Content-Length": bytes.byteLength });
-    response.write(bytes.subarray(0, 14 * mebibyte));
+    let sent = 14 * mebibyte;
+    response.write(bytes.subarray(0, sent));
+    // An upstream that sends nothing for seconds is given up.
+    const trickle = setInterval(() => response.write(bytes.subarray(sent, ++sent)), 200);
     await rest.promise;
-    response.end(bytes.subarray(14 * mebibyte));
+    clearInterval(trickle);
+    response.end(bytes.subarray(sent));
   });
   const client = await open(path);
   const begun = await read(client, 13 * mebibyte, false);
