@@ -218,20 +218,6 @@ export const ofUpstreams: Record<string, TestedBug> = {
     'if (!asked.ok && asked.outcome === "invalid") return undefined;',
     "",
   ),
-  "a fetch that nobody waits for goes on": bug(
-    "test/upstreams/fetches.test.ts",
-    "one whose client has gone before half ends after a minute",
-    "src/objects/fetch/blob.ts",
-    "    this.#endIfAlone(recent.end);\n",
-    "",
-  ),
-  "a fetch that is nearly done ends with its last client": bug(
-    "test/upstreams/fetches.test.ts",
-    "a fetch whose only client has gone after half goes on to its end",
-    "src/objects/fetch/blob.ts",
-    "if (!isPastHalf && this.#host",
-    "if (this.#host",
-  ),
   "bytes that were fetched and verified are discarded when the shard cannot adopt them": bug(
     "test/upstreams/fetches.test.ts",
     "verified bytes that the shard cannot adopt now are adopted by the alarm, and deleted by nobody meanwhile",
@@ -245,13 +231,6 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "src/objects/fetch/stored-blob.ts",
     '      change((tx) => this.#store.setState(tx, "finishing", digest));\n',
     "",
-  ),
-  "an alarm begins a fetch again that is under way": bug(
-    "test/upstreams/fetches.test.ts",
-    "an alarm leaves a fetch alone that is under way",
-    "src/objects/fetch.ts",
-    "if (question !== undefined && !this.#fetches.has(id)) this.#start(id, question);",
-    "if (question !== undefined) this.#start(id, question);",
   ),
   "a client begins a fetch again that an alarm has resumed": bug(
     "test/upstreams/fetches.test.ts",
