@@ -35,7 +35,10 @@ test("it says which release it is, whatever else is said", async () => {
 const noSuch = "http://127.0.0.1:9/";
 
 const wrong: [args: string[], message: RegExp, environment?: Record<string, string>][] = [
-  [[], /a command is needed; there are serve, settings, health, account, .*, and --help$/m],
+  [
+    [],
+    /a command is needed; there are serve, settings, health, account, token, repo, tag, manifest, policy, search, webhook, explain, audit, keys, gc, usage, scrub, .*, and --help$/m,
+  ],
   [["acount"], /there is no command "acount"; /],
   [["account"], /: account needs one of list, show, create, set, delete$/m],
   [["account", "remove"], /there is no account "remove"; account needs /],
