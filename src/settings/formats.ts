@@ -1,5 +1,6 @@
 /**
- * The types of settings: durations, sizes, numbers, words and texts. Each describes the values that it accepts.
+ * The types of settings: durations, sizes, numbers, words and texts, and what has a form of its own. Each describes the
+ * values that it accepts.
  */
 import { maxHosts, parseHosts, parseOrigin } from "../oci/address.ts";
 import type { Rejection, Result } from "../oci/errors.ts";

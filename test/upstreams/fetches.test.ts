@@ -408,30 +408,31 @@ test("a client that asks while an alarm resumes the fetch waits for that", async
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
 
-test("what is stored as a whole needs no upstream any more when its object ends before it is verified", async () => {
-  const { path, digest, subject } = newBlob(12 * mebibyte);
-  const held = await holdNext("complete", "before");
-  const client = await open(path);
-  await held.hasCome();
-  await crashFetch(subject);
-  await held.letGo();
-  await assert.rejects(read(client));
+/** Asserts that the alarm of a fetch brings the blob here, although the upstream has it no more. */
+async function assertBroughtByAlarm({ path, digest, subject }: ReturnType<typeof newBlob>): Promise<void> {
   upstream.script("GET", /blobs/, (_, response) => end(response, 404), 100);
   await advance(10_000);
   await runAlarm("FETCHES", subject);
   await until("the blob", () => isLinked(path));
   assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
+}
+
+test("what is stored as a whole needs no upstream any more when its object ends before it is verified", async () => {
+  const blob = newBlob(12 * mebibyte);
+  const held = await holdNext("complete", "before");
+  const client = await open(blob.path);
+  await held.hasCome();
+  await crashFetch(blob.subject);
+  await held.letGo();
+  await assert.rejects(read(client));
+  await assertBroughtByAlarm(blob);
 });
 
 test("verified bytes that the shard cannot adopt now are adopted by the alarm, and deleted by nobody meanwhile", async () => {
-  const { path, digest, subject } = newBlob(12 * mebibyte);
+  const blob = newBlob(12 * mebibyte);
   await failNext("shard.adopt", "before");
-  await assert.rejects(read(await open(path)), /aborted|ECONNRESET/);
-  upstream.script("GET", /blobs/, (_, response) => end(response, 404), 100);
-  await advance(10_000);
-  await runAlarm("FETCHES", subject);
-  await until("the blob", () => isLinked(path));
-  assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
+  await assert.rejects(read(await open(blob.path)), /aborted|ECONNRESET/);
+  await assertBroughtByAlarm(blob);
 });
 
 test("the parts of a fetch that fails are given up", async () => {

@@ -72,9 +72,9 @@ export class FederatedIdentities {
         ? undefined
         : toIdentity(issuer, payload, this.#registry.clock.now());
     // "https://a" with the subject "8443:x" has the name of the subject "x" of "https://a:8443".
-    if (identity !== undefined && this.#issuerOfAccount(identity.principal.account) !== issuer)
+    if (identity === undefined || this.#issuerOfAccount(identity.principal.account) !== issuer)
       return failure("TOKEN_INVALID");
-    return identity === undefined ? failure("TOKEN_INVALID") : { ok: true, identity };
+    return { ok: true, identity };
   }
 
   /**
