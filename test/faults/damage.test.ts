@@ -14,10 +14,10 @@ import {
   smallBlob,
   writer,
 } from "./support/cases.ts";
-import { startHarness } from "./support/harness.ts";
+import { buildHarness, startHarness } from "./support/harness.ts";
 import type { BlobDamage, Program, RowDamage, Step } from "./support/program.ts";
 
-const harness = await startHarness();
+const harness = await startHarness(await buildHarness());
 after(() => harness[Symbol.asyncDispose]());
 
 const scrub: Step = { do: "scrub" };

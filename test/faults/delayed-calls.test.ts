@@ -14,10 +14,10 @@ import {
   smallBlob,
   writer,
 } from "./support/cases.ts";
-import { startHarness } from "./support/harness.ts";
+import { buildHarness, startHarness } from "./support/harness.ts";
 import type { Program, PushWay, Step, WriteStep } from "./support/program.ts";
 
-const harness = await startHarness();
+const harness = await startHarness(await buildHarness());
 after(() => harness[Symbol.asyncDispose]());
 
 type Case = { steps: Step[]; settings?: Partial<Program["settings"]> };

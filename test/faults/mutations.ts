@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { bugs } from "./support/bugs.ts";
 import { bugsByTests } from "./support/bugs-by-tests.ts";
 import { type FaultKind, faultKinds } from "./support/generate.ts";
-import { newSeed, runPrograms, startHarness } from "./support/harness.ts";
+import { buildHarness, newSeed, runPrograms, startHarness } from "./support/harness.ts";
 import { MutatedCopy } from "./support/mutated-copy.ts";
 import type { Program } from "./support/program.ts";
 import type { Replacement } from "./support/replacing.ts";
@@ -65,7 +65,7 @@ async function foundByPrograms(kind: FaultKind, changes: Replacement[]): Promise
   const found: string[] = [];
   for (const seed of seeds) {
     // Objects of the programs before would keep memory.
-    await using harness = await startHarness(changes);
+    await using harness = await startHarness(await buildHarness(changes));
     const options = { seed, count: maxPrograms, maxSteps, only: [kind], shrink: false };
     const { programs, breaking } = await runPrograms([harness], options);
     if (breaking === undefined) found.push("NOTHING");
@@ -76,6 +76,6 @@ async function foundByPrograms(kind: FaultKind, changes: Replacement[]): Promise
 
 /** Whether a program breaks no promise without a bug. */
 async function isKept(program: Program): Promise<boolean> {
-  await using harness = await startHarness();
+  await using harness = await startHarness(await buildHarness());
   return (await harness.run(program)).violation === undefined;
 }

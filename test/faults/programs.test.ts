@@ -13,11 +13,12 @@ import {
   smallBlob,
   writer,
 } from "./support/cases.ts";
-import { parseFaultKinds, runPrograms, startHarness } from "./support/harness.ts";
+import { buildHarness, parseFaultKinds, runPrograms, startHarness } from "./support/harness.ts";
 import type { Fault, Step } from "./support/program.ts";
 
 /** A processor each. */
-const harnesses = await Promise.all([startHarness(), startHarness()]);
+const script = await buildHarness();
+const harnesses = await Promise.all([startHarness(script), startHarness(script)]);
 after(() => Promise.all(harnesses.map((harness) => harness[Symbol.asyncDispose]())));
 
 /**

@@ -73,15 +73,15 @@ const lastWordsLength = 2_000;
 /** Where a system keeps files in memory. Objects write to disk otherwise, which takes half the time. */
 const memoryDirectory = "/dev/shm";
 
-/** Starts one; `bugs` are replacements in the registry's sources. */
-export async function startHarness(bugs: Replacement[] = []): Promise<Harness> {
+/** Builds what harnesses run; `bugs` are replacements in the registry's sources. */
+export function buildHarness(bugs: Replacement[] = []): Promise<string> {
   const entry = join(import.meta.dirname, "entry.ts");
-  const script = await buildWorker({
-    entry,
-    plugins: [
-      replacing([smallParts, outcomesAtOnce, soonAsked, noPause, confirmsAll, ...impatient, ...bugs]),
-    ],
-  });
+  const always = [smallParts, outcomesAtOnce, soonAsked, noPause, confirmsAll, ...impatient];
+  return buildWorker({ entry, plugins: [replacing([...always, ...bugs])] });
+}
+
+/** Starts one, with a text of {@link buildHarness}. */
+export async function startHarness(script: string): Promise<Harness> {
   // An object that is evicted says so on stderr; what the registry itself logs is in the trace.
   let lastWords = "";
   const stderr = new Writable({
