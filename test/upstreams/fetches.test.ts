@@ -23,6 +23,9 @@ const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, failNext, 
     vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
   });
 
+/** The least that an upstream has to send in `UPSTREAM_TIMEOUT`. */
+const pieceBytes = 64 * 1024;
+
 let count = 0;
 
 function newBlob(sizeBytes: number) {
@@ -90,6 +93,33 @@ test("a fetch whose only client has gone after half goes on to its end", async (
     return status === 206 && upstream.count("GET", /blobs/) > 0 && (await isLinked(path));
   });
   await assertKept(path, digest);
+});
+
+test("one that nobody waits for ends after a minute", async () => {
+  const { path, digest, bytes } = newBlob(48 * mebibyte);
+  let sent = 2 * mebibyte;
+  let isClosed = false;
+  let response: Parameters<typeof end>[0] | undefined;
+  upstream.script("GET", new RegExp(digest), (_, opened) => {
+    response = opened;
+    opened.on("close", () => {
+      isClosed = true;
+    });
+    opened.writeHead(200, { "Content-Length": bytes.byteLength });
+    opened.write(bytes.subarray(0, sent));
+  });
+  await read(await open(path), mebibyte);
+  // When the registry sees that its client has gone cannot be told: a minute passes with each piece from then on.
+  await until("the end of the connection", async () => {
+    assert(sent < bytes.byteLength / 2, "the fetch goes on");
+    response?.write(bytes.subarray(sent, sent + pieceBytes));
+    sent += pieceBytes;
+    await advance(61_000);
+    await delay(50);
+    return isClosed;
+  });
+  upstream.unscript();
+  assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
 });
 
 /** Whether a part comes from here, not from the upstream. */
@@ -389,6 +419,35 @@ test("a blob that was collected is fetched again, also by an isolate that knows 
   }
   assert.deepEqual((await registry.must(200, "GET", path)).bytes, bytes);
   assert.equal(upstream.count("GET", /blobs/), 2);
+});
+
+test("an alarm leaves a fetch alone that is under way", async () => {
+  const { path, digest, subject, bytes } = newBlob(24 * mebibyte);
+  const rest = Promise.withResolvers<void>();
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.writeHead(200, { "Content-Length": bytes.byteLength });
+    let sent = 14 * mebibyte;
+    response.write(bytes.subarray(0, sent));
+    // An upstream that sends less in seconds is given up.
+    const trickle = setInterval(() => {
+      if (response.closed) clearInterval(trickle);
+      if (sent < 23 * mebibyte) response.write(bytes.subarray(sent, sent + pieceBytes));
+      sent += pieceBytes;
+    }, 100);
+    await rest.promise;
+    clearInterval(trickle);
+    response.end(bytes.subarray(Math.min(sent, 23 * mebibyte)));
+  });
+  const client = await open(path);
+  const begun = await read(client, 13 * mebibyte, false);
+  await advance(10_000);
+  await runAlarm("FETCHES", subject);
+  // What the alarm had begun would ask before this.
+  await registry.must(206, "GET", path, { headers: { Range: "bytes=0-0" } });
+  const resumed = upstream.seen.filter(({ headers }) => /^bytes=[1-9]/.test(headers.range ?? ""));
+  assert.deepEqual(resumed, []);
+  rest.resolve();
+  assert.equal(digestOf(Buffer.concat([begun, await read(client)])), digest);
 });
 
 test("a client that asks while an alarm resumes the fetch waits for that", async () => {

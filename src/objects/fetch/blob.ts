@@ -11,7 +11,7 @@ import { type Failure, failure } from "../../oci/errors.ts";
 import { algorithmOf } from "../../oci/reference.ts";
 import { type Claim, DiskFull } from "../../storage/disk-space.ts";
 import type { BlobLocation } from "../../storage/replica.ts";
-import { kibibyte, mebibyte, minute } from "../../units.ts";
+import { kibibyte, mebibyte } from "../../units.ts";
 import { RunningHash } from "../running-hash.ts";
 import type { BodyWriter } from "../upload/append.ts";
 import { takeBuffer } from "../upload/part-buffers.ts";
@@ -19,6 +19,7 @@ import { Bell } from "./bell.ts";
 import { GivenUp } from "./given-up.ts";
 import type { FetchHost } from "./host.ts";
 import { FetchPlace } from "./place.ts";
+import { Readers } from "./readers.ts";
 import { Receiver } from "./receiver.ts";
 import { type HeldBytes, pieceBytes, RecentBytes } from "./recent.ts";
 import type { StoredQuestion } from "./store.ts";
@@ -40,12 +41,6 @@ const fastBytesPerSecond = 32 * mebibyte;
 const leastFirstPartMs = 150;
 const mostFirstPartMs = 400;
 
-/** How long a fetch goes on that nobody waits for, if it is not past half. */
-const aloneMs = minute;
-
-/** A client of a fetch: the offset of the next byte that it needs; `isLive`: it reads along. */
-export type Reader = { offset: number; isLive: boolean };
-
 /** How it ended: where the bytes are; or why there are none, for the client. */
 export type Ending = { ok: true; location: BlobLocation; isLinked: boolean } | Failure;
 
@@ -60,8 +55,7 @@ export class BlobFetch {
   readonly arrived = new Bell();
   /** Rings when bytes were stored, and at the end. */
   readonly grown = new Bell();
-  /** Clients that wait for it. */
-  readonly readers = new Set<Reader>();
+  readonly readers: Readers;
   readonly stored: StoredBlob;
   /** How often a client that joined late has asked the upstream for what it missed. */
   catchUps = 0;
@@ -69,19 +63,17 @@ export class BlobFetch {
   readonly #question: StoredQuestion;
   readonly #place: FetchPlace;
   readonly #receiver: Receiver;
-  readonly #moved = new Bell();
   #recent: RecentBytes | undefined;
   /** What cuts the bytes into parts and stores them. */
   #writer: BodyWriter | undefined;
   #hash: RunningHash | undefined;
   #claim: Claim | undefined;
-  #aloneSinceMs: number;
   #ending: Ending | undefined;
 
   constructor(host: FetchHost, id: string, question: StoredQuestion) {
     this.#host = host;
     this.#question = question;
-    this.#aloneSinceMs = host.clock.now();
+    this.readers = new Readers(host.clock);
     this.#place = new FetchPlace(host, question.upstream, id);
     this.stored = new StoredBlob(host, id, question.digest);
     this.#receiver = new Receiver(host, question, {
@@ -142,23 +134,6 @@ export class BlobFetch {
   /** Released bytes from an offset on; `undefined` if they are not in memory. */
   read(offset: number): HeldBytes | undefined {
     return this.#recent?.read(offset, this.released);
-  }
-
-  /** The clients that read along. */
-  liveReaders(): Reader[] {
-    return [...this.readers].filter(({ isLive }) => isLive);
-  }
-
-  /** To be called when a reader has moved on. */
-  noteMoved(): void {
-    this.#moved.ring();
-  }
-
-  /** To be called when a reader has gone. */
-  noteGone(reader: Reader): void {
-    this.readers.delete(reader);
-    this.#aloneSinceMs = this.#host.clock.now();
-    this.#moved.ring();
   }
 
   get #end(): number {
@@ -241,7 +216,8 @@ export class BlobFetch {
     meter.add("stowage_upstream_bytes_total", [this.#question.upstream, "fetched"], bytes.byteLength);
     if (this.isFast) recent.skip(bytes.byteLength);
     else await this.#keepInMemory(recent, bytes);
-    this.#endIfAlone(recent.end);
+    if (this.readers.isAbandoned(recent.end, this.#receiver.sizeBytes))
+      throw new GivenUp(failure("UNAVAILABLE"), "nobody waits for it");
     this.#place.keep();
   }
 
@@ -258,18 +234,10 @@ export class BlobFetch {
     if (this.stored.isReadable) return;
     const deadline = performance.now() + leaderMs;
     for (;;) {
-      const live = this.liveReaders();
+      const live = this.readers.live();
       const left = deadline - performance.now();
       if (live.length === 0 || left <= 0 || live.some(({ offset }) => offset >= recent.nextFrom)) return;
-      await this.#moved.wait(left);
+      await this.readers.moved.wait(left);
     }
-  }
-
-  #endIfAlone(end: number): void {
-    if (this.readers.size > 0) return;
-    const { sizeBytes } = this.#receiver;
-    const isPastHalf = sizeBytes !== undefined && end >= sizeBytes / 2;
-    if (!isPastHalf && this.#host.clock.now() - this.#aloneSinceMs > aloneMs)
-      throw new GivenUp(failure("UNAVAILABLE"), "nobody waits for it");
   }
 }

@@ -2,7 +2,8 @@
 import { meter } from "../../metrics/meter.ts";
 import { type FileRange, writeFileRanges } from "../../storage/disk-files.ts";
 import type { RunningHash } from "../running-hash.ts";
-import type { BlobFetch, Reader } from "./blob.ts";
+import type { BlobFetch } from "./blob.ts";
+import type { Reader } from "./readers.ts";
 
 /** The client. Exactly one of {@link end} and {@link abort} must be called in the end. */
 export class FetchClient {
@@ -74,18 +75,18 @@ export class FetchClient {
 
   async end(): Promise<void> {
     await this.#writable.close();
-    this.#fetch.noteGone(this.#reader);
+    this.#fetch.readers.leave(this.#reader);
   }
 
   /** Breaks its connection, if it still has one. Never throws. */
   async abort(reason: unknown): Promise<void> {
     await this.#writable.abort(reason).catch(() => {});
-    this.#fetch.noteGone(this.#reader);
+    this.#fetch.readers.leave(this.#reader);
   }
 
   #note(sizeBytes: number): void {
     this.#reader.offset += sizeBytes;
     meter.add("stowage_upstream_bytes_total", [this.#upstream, "served"], sizeBytes);
-    this.#fetch.noteMoved();
+    this.#fetch.readers.moved.ring();
   }
 }

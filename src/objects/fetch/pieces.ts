@@ -35,8 +35,8 @@ export async function openFrom(
 /**
  * The pieces of a body, each valid until the next one is requested. When the caller stops, the body is cancelled.
  *
- * @param silenceMs how long nothing may come
- * @throws BodyBroke if the body breaks off, or nothing comes
+ * @param silenceMs how long the least bytes of a read, or the rest, may take
+ * @throws BodyBroke if the body breaks off, or less comes in that time
  */
 export async function* piecesAsTheyCome(
   body: ReadableStream<Uint8Array>,

@@ -16,9 +16,6 @@ import { FetchClient } from "./client.ts";
 import type { FetchHost } from "./host.ts";
 import { openFrom, piecesAsTheyCome } from "./pieces.ts";
 
-/** How many clients read along; more wait for the end, and read what was adopted, which does not pass the object. */
-const mostLive = 16;
-
 /**
  * From how many bytes on what is stored is read, although it is in memory as well: that takes a third of the work, or
  * less.
@@ -55,8 +52,7 @@ export type Served =
  */
 export async function serveFetch(host: FetchHost, fetch: BlobFetch, question: BlobQuestion): Promise<Served> {
   const { takesFiles = false, upstream } = question;
-  const reader = { offset: 0, isLive: fetch.liveReaders().length < mostLive };
-  fetch.readers.add(reader);
+  const reader = fetch.readers.join();
   const begunMs = performance.now();
   try {
     for (;;) {
@@ -76,7 +72,7 @@ export async function serveFetch(host: FetchHost, fetch: BlobFetch, question: Bl
       await fetch.arrived.wait(leftMs > 0 ? leftMs : lookEveryMs);
     }
   } finally {
-    if (fetch.ending !== undefined) fetch.noteGone(reader);
+    if (fetch.ending !== undefined) fetch.readers.leave(reader);
   }
 }
 

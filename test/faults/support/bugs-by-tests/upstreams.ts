@@ -218,6 +218,34 @@ export const ofUpstreams: Record<string, TestedBug> = {
     'if (!asked.ok && asked.outcome === "invalid") return undefined;',
     "",
   ),
+  "a fetch that nobody waits for goes on": bug(
+    "test/upstreams/fetches.test.ts",
+    "one that nobody waits for ends after a minute",
+    "src/objects/fetch/blob.ts",
+    "if (this.readers.isAbandoned(recent.end, this.#receiver.sizeBytes))",
+    "if (this.readers.isAbandoned(recent.end, recent.end))",
+  ),
+  "a fetch that nobody waits for ends at once": bug(
+    "test/unit/fetch-readers.test.ts",
+    "a fetch is given up a minute after its last client has gone",
+    "src/objects/fetch/readers.ts",
+    "    this.#aloneSinceMs = this.#clock.now();\n    this.moved",
+    "    this.moved",
+  ),
+  "a fetch that is nearly done ends with its last client": bug(
+    "test/unit/fetch-readers.test.ts",
+    "but not past half",
+    "src/objects/fetch/readers.ts",
+    "return !isPastHalf && this.#clock",
+    "return this.#clock",
+  ),
+  "all clients of a fetch read along": bug(
+    "test/unit/fetch-readers.test.ts",
+    "sixteen clients read along, and those that come when some have gone",
+    "src/objects/fetch/readers.ts",
+    "this.live().length < mostLive",
+    "true",
+  ),
   "bytes that were fetched and verified are discarded when the shard cannot adopt them": bug(
     "test/upstreams/fetches.test.ts",
     "verified bytes that the shard cannot adopt now are adopted by the alarm, and deleted by nobody meanwhile",
@@ -231,6 +259,13 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "src/objects/fetch/stored-blob.ts",
     '      change((tx) => this.#store.setState(tx, "finishing", digest));\n',
     "",
+  ),
+  "an alarm begins a fetch again that is under way": bug(
+    "test/upstreams/fetches.test.ts",
+    "an alarm leaves a fetch alone that is under way",
+    "src/objects/fetch.ts",
+    "if (question !== undefined && !this.#fetches.has(id)) this.#start(id, question);",
+    "if (question !== undefined) this.#start(id, question);",
   ),
   "a client begins a fetch again that an alarm has resumed": bug(
     "test/upstreams/fetches.test.ts",
