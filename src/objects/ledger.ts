@@ -7,6 +7,7 @@
 
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { AppliedPolicy } from "../policy/document.ts";
 import type {
@@ -120,9 +121,9 @@ export class Ledger extends CachedLedger implements LedgerApi {
     });
   }
 
-  async deleteBlob(digest: Digest, origin: Origin): Promise<Result> {
+  async deleteBlob(digest: Digest, origin: Origin, precondition?: Precondition): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.unlinking.remove(tx, digest, origin));
+    return this.change(undefined, (tx) => this.parts.unlinking.remove(tx, digest, origin, precondition));
   }
 
   async holds(repository: RepositoryName, leases: NumberedLease[]): Promise<{ voided: string[] }> {
@@ -185,14 +186,22 @@ export class Ledger extends CachedLedger implements LedgerApi {
     return tags.map((tag) => resolved.get(tag) ?? null);
   }
 
-  async deleteManifest(digest: Digest, origin: Origin, policy: Sent): Promise<Result<{ tags: Tag[] }>> {
+  async deleteManifest(
+    digest: Digest,
+    origin: Origin,
+    policy: Sent,
+    precondition?: Precondition,
+  ): Promise<Result<{ tags: Tag[] }>> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.guarded.removeManifest(tx, digest, origin, policy));
+    const { guarded } = this.parts;
+    return this.change(undefined, (tx) => guarded.removeManifest(tx, digest, origin, policy, precondition));
   }
 
-  async deleteTag(tag: Tag, origin: Origin, policy: Sent): Promise<Result> {
+  async deleteTag(tag: Tag, origin: Origin, policy: Sent, precondition?: Precondition): Promise<Result> {
     if (!this.exists) return failure("NAME_UNKNOWN");
-    return this.change(undefined, (tx) => this.parts.guarded.removeTag(tx, tag, origin, policy));
+    return this.change(undefined, (tx) =>
+      this.parts.guarded.removeTag(tx, tag, origin, policy, precondition),
+    );
   }
 
   async listTags(last: string, limit: number): Promise<Result<{ page: Page<string> }>> {

@@ -103,7 +103,7 @@ export const errorCatalogue = {
   PRECONDITION_FAILED: {
     code: "UNSUPPORTED",
     status: 412,
-    message: "what is here is not what the If-Match header names",
+    message: "what is here is not what If-Match or If-None-Match demands",
   },
   RANGE_UNSATISFIABLE: {
     code: "SIZE_INVALID",

@@ -43,7 +43,7 @@ export function conditionOf(headers: Pick<Headers, "get">, tag: string): Conditi
 }
 
 /** Whether an `If-Match` header names this entity tag. The comparison is strong, as section 13.1.1 requires. */
-function isMatchSatisfiedBy(header: string, tag: string): boolean {
+export function isMatchSatisfiedBy(header: string, tag: string): boolean {
   return isListed(header, (candidate) => candidate === tag);
 }
 

@@ -7,6 +7,7 @@ import { meter } from "../metrics/meter.ts";
 import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ByteRange } from "../oci/http.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import { algorithmOf, type Digest, digestOfContent, type RepositoryName } from "../oci/reference.ts";
 import { type Bucket, BucketFailed } from "../storage/bucket.ts";
 import type { FileRange } from "../storage/disk-files.ts";
@@ -187,8 +188,9 @@ export async function deleteBlob(
   repository: RepositoryName,
   digest: Digest,
   origin: Origin,
+  precondition: Precondition | undefined,
 ): Promise<Result> {
-  const deleted = await registry.ledger(repository).deleteBlob(digest, origin);
+  const deleted = await registry.ledger(repository).deleteBlob(digest, origin, precondition);
   registry.cache.noteDeletionResult(repository, digest, deleted);
   return deleted;
 }

@@ -8,6 +8,7 @@ import { failure, type Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { PageRequest } from "../oci/http.ts";
 import { readManifest } from "../oci/manifest.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import {
   type AnyDigest,
   algorithmOf,
@@ -18,6 +19,7 @@ import {
 } from "../oci/reference.ts";
 import type { ManifestStat, Page, Referrer, ResolvedTag } from "../rpc/api.ts";
 import { putManifest } from "../rpc/founding.ts";
+import type { NewManifest } from "../rpc/ledger-writes.ts";
 import { Unreachable } from "../rpc/stubs.ts";
 import type { ManifestRow } from "../storage/replica.ts";
 import type { Registry } from "./registry.ts";
@@ -120,19 +122,20 @@ export type ManifestPush = {
   bytes: Uint8Array;
   contentType: string | undefined;
   origin: Origin;
+  precondition?: NewManifest["precondition"];
 };
 
 /**
  * Stores a manifest, if its digest is right and all of its references exist.
  *
  * Errors: `DIGEST_INVALID`, `MANIFEST_INVALID`, `MANIFEST_BLOB_UNKNOWN` with all missing references in the detail,
- * `NAME_REFUSED`, `TAG_REFUSED`, `TAG_IMMUTABLE`.
+ * `NAME_REFUSED`, `TAG_REFUSED`, `TAG_IMMUTABLE`, `PRECONDITION_FAILED`.
  */
 export async function pushManifest(
   registry: Registry,
   push: ManifestPush,
 ): Promise<Result<{ digest: Digest; subject: AnyDigest | undefined }>> {
-  const { repository, bytes, tags, origin } = push;
+  const { repository, bytes, tags, origin, precondition } = push;
   const computed = digestOfContent(bytes, push.digest === undefined ? "sha256" : algorithmOf(push.digest));
   if (push.digest !== undefined && push.digest !== computed) {
     return failure("DIGEST_INVALID", { digest: push.digest, computed });
@@ -142,35 +145,40 @@ export async function pushManifest(
   const { facts } = reading;
   const sparse = registry.settings.sparseManifests === "accept";
   const policy = await registry.policies.of(repository);
-  const put = { repository, digest: computed, bytes, facts, tags, origin, sparse, policy };
+  const put = { repository, digest: computed, bytes, facts, tags, origin, sparse, policy, precondition };
   const stored = await putManifest(registry.objects, put);
   if (!stored.ok) return stored;
   registry.cache.notePush(repository, computed);
   return { ok: true, digest: computed, subject: facts.subject };
 }
 
-/** Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */
+/**
+ * Deletes a manifest with the tags that point at it. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `TAG_IMMUTABLE`,
+ * `PRECONDITION_FAILED`.
+ */
 export async function deleteManifest(
   registry: Registry,
   repository: RepositoryName,
   digest: Digest,
   origin: Origin,
+  precondition: Precondition | undefined,
 ): Promise<Result> {
-  const deleted = await registry
-    .ledger(repository)
-    .deleteManifest(digest, origin, await registry.policies.of(repository));
+  const policy = await registry.policies.of(repository);
+  const deleted = await registry.ledger(repository).deleteManifest(digest, origin, policy, precondition);
   registry.cache.noteDeletionResult(repository, digest, deleted);
   return deleted;
 }
 
-/** Deletes a tag but not its manifest. Errors: `MANIFEST_UNKNOWN`, `NAME_UNKNOWN`, `TAG_IMMUTABLE`. */
+/** Deletes a tag but not its manifest. Errors as of {@link deleteManifest}. */
 export async function deleteTag(
   registry: Registry,
   repository: RepositoryName,
   tag: Tag,
   origin: Origin,
+  precondition: Precondition | undefined,
 ): Promise<Result> {
-  return registry.ledger(repository).deleteTag(tag, origin, await registry.policies.of(repository));
+  const policy = await registry.policies.of(repository);
+  return registry.ledger(repository).deleteTag(tag, origin, policy, precondition);
 }
 
 /** A page of a repository's tags. Error: `NAME_UNKNOWN`. */

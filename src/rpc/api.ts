@@ -13,6 +13,7 @@ import type { Report, Sample } from "../metrics/meter.ts";
 import type { AuditKind, AuditOutcome } from "../oci/audit.ts";
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import type { AnyDigest, Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { BlobLocation, ManifestRow, ReplicaKey, TagRow } from "../storage/replica.ts";
 import type { Account, AccountPut, PasswordHash, SigningKey, TokenPut, TokenRecord } from "./accounts.ts";
@@ -61,7 +62,7 @@ export interface LedgerApi extends Maintained, Undoing, LedgerViews, Policed, Ca
   relocateBlob(location: BlobLocation): Promise<void>;
   /** Rewrites the replica's rows about a linked blob, or the row of a manifest, because one of them is wrong. */
   repairReplica(key: ReplicaKey): Promise<void>;
-  deleteBlob(digest: Digest, origin: Origin): Promise<Result>;
+  deleteBlob(digest: Digest, origin: Origin, precondition?: Precondition): Promise<Result>;
   /**
    * Called by shards before they drop this repository as a holder of digests. Digests that are not linked here, nor
    * were when the repository was deleted, are `voided`: they will never be linked on the lease that is asked about, or

@@ -5,6 +5,7 @@
 import type { Failure, Rejection, Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
 import type { ManifestFacts } from "../oci/manifest-fields.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { AppliedPolicy } from "../policy/document.ts";
 import type { Adoption } from "./blob-shard-api.ts";
@@ -52,6 +53,8 @@ export type NewManifest = Omit<FoundingWrite, "registration"> & {
   policy?: AppliedPolicy | undefined;
   /** Whether it came from an upstream. */
   isFetched?: true;
+  /** What is demanded of what `tag` points at, or, without one, of the manifest itself. */
+  precondition?: (Precondition & { tag: Tag | undefined }) | undefined;
 };
 
 /** A request to store a manifest. */

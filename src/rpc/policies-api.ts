@@ -1,6 +1,7 @@
 /** The calls of a ledger and of the catalog that are about policies. */
 import type { Result } from "../oci/errors.ts";
 import type { Origin } from "../oci/event.ts";
+import type { Precondition } from "../oci/preconditions.ts";
 import type { Digest, RepositoryName, Tag } from "../oci/reference.ts";
 import type { AppliedPolicy, Policy, Rules, StoredPolicies } from "../policy/document.ts";
 import type { Verdict } from "../policy/retention.ts";
@@ -54,14 +55,20 @@ export type PolicyReport = {
 
 /** Changes that policies may refuse, each with what they say of the repository, and what else is about policies. */
 export interface Policed {
-  /** Error: `TAG_IMMUTABLE`. */
+  /** Errors: `TAG_IMMUTABLE`, `PRECONDITION_FAILED`. */
   deleteManifest(
     digest: Digest,
     origin: Origin,
     policy: AppliedPolicy | undefined,
+    precondition?: Precondition,
   ): Promise<Result<{ tags: string[] }>>;
-  /** Error: `TAG_IMMUTABLE`. */
-  deleteTag(tag: Tag, origin: Origin, policy: AppliedPolicy | undefined): Promise<Result>;
+  /** Errors: `TAG_IMMUTABLE`, `PRECONDITION_FAILED`. */
+  deleteTag(
+    tag: Tag,
+    origin: Origin,
+    policy: AppliedPolicy | undefined,
+    precondition?: Precondition,
+  ): Promise<Result>;
   /**
    * Deletes the repository with all its contents, which can be restored for a while. The next push founds another one.
    * Error: `TAG_IMMUTABLE`.

@@ -130,6 +130,17 @@ test("a manifest whose blobs are missing leaves no name and no table, where ther
   assert.equal(ledgersWithTables(), before);
 });
 
+test("nor does a manifest that is to replace another", async () => {
+  const before = ledgersWithTables();
+  const refused = await registry.send("PUT", "/v2/refused/swap/manifests/v1", {
+    headers: { "Content-Type": imageIndexType, "If-Match": "*" },
+    body: imageIndex([]),
+  });
+  expectError(refused, 412, "UNSUPPORTED");
+  assert.equal(await isRegistered("refused/swap"), false);
+  assert.equal(ledgersWithTables(), before);
+});
+
 test("a blob that is linked too late leaves no table, where there was no ledger", async () => {
   const before = ledgersWithTables();
   const adoption = { digest: unknownDigest(), key: "blobs/x", sizeBytes: 1, lease: 1, leaseUntil: 1 };

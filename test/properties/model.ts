@@ -111,13 +111,15 @@ function getBlob(world: World, request: RepositoryRequest): Prediction {
   };
 }
 
-function deleteBlob(world: World, { name, reference }: RepositoryRequest): Prediction {
+function deleteBlob(world: World, request: RepositoryRequest): Prediction {
+  const { name, reference } = request;
   const digest = parseDigest(reference);
   if (digest === undefined) return refuse("DIGEST_INVALID");
   const repository = world.repositories.get(name);
   if (repository === undefined) return refuse("NAME_UNKNOWN");
   if (!repository.blobs.has(digest)) return refuse("BLOB_UNKNOWN");
   if (world.isReferenced(name, digest)) return refuse("BLOB_REFERENCED", { Allow: "GET, HEAD" });
+  if (!isMet(request, digest)) return refuse("PRECONDITION_FAILED");
   repository.blobs.delete(digest);
   return { status: 202, headers: { "Docker-Content-Digest": digest } };
 }
@@ -231,6 +233,8 @@ function putManifest(world: World, request: RepositoryRequest): Prediction {
   if (digest !== undefined && digest !== computed) return refuse("DIGEST_INVALID");
   const manifest = toManifest(bytes, mediaTypeOfHeader(headerOf(request, "content-type")));
   if (manifest === undefined) return refuse("MANIFEST_INVALID");
+  const current = world.manifest(request.name, digest ?? request.reference)?.digest;
+  if (!isMet(request, current)) return refuse("PRECONDITION_FAILED");
   if (world.missing(request.name, manifest).length > 0) return refuse("MANIFEST_BLOB_UNKNOWN");
   world.addManifest(request.name, computed, manifest, tags);
   return {
@@ -249,11 +253,21 @@ function deleteManifest(world: World, request: RepositoryRequest): Prediction {
   if ("refusal" in reference) return reference.refusal;
   const repository = world.repositories.get(request.name);
   if (repository === undefined) return refuse("NAME_UNKNOWN");
-  if ("tag" in reference)
-    return repository.tags.delete(reference.tag) ? { status: 202 } : refuse("MANIFEST_UNKNOWN");
-  if (!repository.manifests.delete(reference.digest)) return refuse("MANIFEST_UNKNOWN");
-  for (const [tag, digest] of repository.tags) if (digest === reference.digest) repository.tags.delete(tag);
+  const found = world.manifest(request.name, request.reference);
+  if (found === undefined) return refuse("MANIFEST_UNKNOWN");
+  if (!isMet(request, found.digest)) return refuse("PRECONDITION_FAILED");
+  if ("tag" in reference) repository.tags.delete(reference.tag);
+  else {
+    repository.manifests.delete(found.digest);
+    for (const [tag, digest] of repository.tags) if (digest === found.digest) repository.tags.delete(tag);
+  }
   return { status: 202 };
+}
+
+/** Whether what is here, if anything, may be changed: RFC 9110, sections 13.1.1 and 13.1.2. */
+function isMet(request: RepositoryRequest, current: string | undefined): boolean {
+  if (current === undefined) return headerOf(request, "if-match") === null;
+  return conditionOf(headersOf(request), entityTag(current)) === "send";
 }
 
 // ── Lists ──────────────────────────────────────────────────────────────────────────────────────────────────────

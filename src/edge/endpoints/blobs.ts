@@ -3,6 +3,7 @@
 import { filesHeader } from "../../machine.ts";
 import { failure } from "../../oci/errors.ts";
 import { type ByteRange, conditionOf, entityTag, isRangeApplicable, parseRange } from "../../oci/http.ts";
+import { preconditionOf } from "../../oci/preconditions.ts";
 import { type Digest, parseDigest, type RepositoryName } from "../../oci/reference.ts";
 import { deleteBlob, findBlob, findBlobFiles, readBlob, readBlobRanges } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
@@ -97,9 +98,10 @@ async function pullRanges(
 
 /** Unlinks a blob. */
 export async function removeBlob(context: RepositoryContext): Promise<Answer> {
-  const { registry, repository, params } = context;
+  const { request, registry, repository, params } = context;
   const digest = parseDigest(params.digest ?? "");
   if (digest === undefined) return failure("DIGEST_INVALID", { digest: params.digest });
-  const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context));
+  const precondition = preconditionOf(request.headers);
+  const deleted = await deleteBlob(registry, repository, digest, eventOrigin(context), precondition);
   return deleted.ok ? { status: 202, headers: { "Docker-Content-Digest": digest } } : deleted;
 }

@@ -4,6 +4,7 @@ import { failure, type Result } from "../../oci/errors.ts";
 import { conditionOf, entityTag, parseContentLength } from "../../oci/http.ts";
 import { maxManifestBytes } from "../../oci/manifest.ts";
 import { mediaTypeOfHeader } from "../../oci/media-type.ts";
+import { preconditionOf } from "../../oci/preconditions.ts";
 import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
 import type { Cached } from "../../oci/upstream.ts";
 import {
@@ -202,10 +203,14 @@ async function readAndStoreManifest(
   const body = await readBody(request.body, length, maxManifestBytes, room);
   if (!body.ok) return failure(whyUnread[body.reason]);
   context.reportBodySize(body.bytes.byteLength);
+  const precondition = preconditionOf(request.headers);
   const pushed = await pushManifest(registry, {
     repository,
     digest,
     tags,
+    ...(precondition && {
+      precondition: { ...precondition, tag: digest === undefined ? tags[0] : undefined },
+    }),
     bytes: body.bytes,
     contentType: mediaTypeOfHeader(request.headers.get("Content-Type")),
     origin: eventOrigin(context),
@@ -229,14 +234,15 @@ function parseTags(texts: string[]): Tag[] | undefined {
 
 /** Deletes a tag alone, or a manifest with its tags. */
 export async function removeManifest(context: RepositoryContext): Promise<Answer> {
-  const { registry, repository, params } = context;
+  const { request, registry, repository, params } = context;
   const parsed = parseReference(params.reference);
   if (!parsed.ok) return parsed;
   const { digest, tag } = parsed.reference;
   const origin = eventOrigin(context);
+  const precondition = preconditionOf(request.headers);
   const deleted =
     tag === undefined
-      ? await deleteManifest(registry, repository, digest, origin)
-      : await deleteTag(registry, repository, tag, origin);
+      ? await deleteManifest(registry, repository, digest, origin, precondition)
+      : await deleteTag(registry, repository, tag, origin, precondition);
   return deleted.ok ? { status: 202 } : deleted;
 }

@@ -1,6 +1,7 @@
 /** Changes that clients ask for, as far as the policies allow them. Each keeps the policy that came with it. */
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Origin } from "../../oci/event.ts";
+import { type Precondition, refuseChange } from "../../oci/preconditions.ts";
 import type { Digest, Tag } from "../../oci/reference.ts";
 import type { AppliedPolicy } from "../../policy/document.ts";
 import type { ManifestPut } from "../../rpc/ledger-writes.ts";
@@ -16,7 +17,11 @@ type Features = { policies: Policies; manifests: Manifests; tags: Tags; deleted:
 /** The policy that a request came with, where there are any. */
 type Sent = AppliedPolicy | undefined;
 
-/** The changes. Each is refused with `TAG_IMMUTABLE` if a tag must stay as it is, besides the errors that it names. */
+/**
+ * The changes. Each is refused with `TAG_IMMUTABLE` if a tag must stay as it is, and with `PRECONDITION_FAILED` if what
+ * is here is not what the client demands, besides the errors that it names. What would be refused without a precondition
+ * is refused as without (RFC 9110, section 13.2.1).
+ */
 export class GuardedChanges {
   readonly #features: Features;
 
@@ -28,25 +33,50 @@ export class GuardedChanges {
   store(tx: Tx, put: ManifestPut, onAccepted: () => void): Result {
     const { policies, manifests, tags } = this.#features;
     policies.adopt(tx, put.policy);
-    const refused = policies.refusePush(put.tags, put.digest);
+    const refused =
+      policies.refusePush(put.tags, put.digest) ??
+      (put.precondition && refuseChange(put.precondition, this.#currentOf(put)));
     if (refused !== undefined) return refused;
     const stored = manifests.store(tx, put, onAccepted);
     if (stored.ok && policies.applied.version > 0) for (const tag of put.tags) tags.renewPush(tx, tag);
     return stored;
   }
 
+  /** What the precondition of a push is about: what its tag points at, or the manifest. */
+  #currentOf({ precondition, digest }: ManifestPut): Digest | undefined {
+    const { manifests, tags } = this.#features;
+    const tag = precondition?.tag;
+    return tag === undefined ? manifests.stat(digest)?.digest : tags.read(tag)?.digest;
+  }
+
   /** Deletes a manifest with its tags. Error: `MANIFEST_UNKNOWN`. */
-  removeManifest(tx: Tx, digest: Digest, origin: Origin, sent: Sent): Result<{ tags: Tag[] }> {
-    const { policies, deleted } = this.#features;
+  removeManifest(
+    tx: Tx,
+    digest: Digest,
+    origin: Origin,
+    sent: Sent,
+    precondition?: Precondition,
+  ): Result<{ tags: Tag[] }> {
+    const { policies, manifests, deleted } = this.#features;
     policies.adopt(tx, sent);
-    return policies.refuseDeletion(digest) ?? deleted.remove(tx, digest, origin);
+    const current = manifests.stat(digest)?.digest;
+    return (
+      policies.refuseDeletion(digest) ??
+      (current && refuseChange(precondition, current)) ??
+      deleted.remove(tx, digest, origin)
+    );
   }
 
   /** Deletes a tag. Error: `MANIFEST_UNKNOWN`. */
-  removeTag(tx: Tx, tag: Tag, origin: Origin, sent: Sent): Result {
+  removeTag(tx: Tx, tag: Tag, origin: Origin, sent: Sent, precondition?: Precondition): Result {
     const { policies, tags } = this.#features;
     policies.adopt(tx, sent);
-    return policies.refuseMove(tag, undefined) ?? tags.remove(tx, tag, origin);
+    const current = tags.read(tag)?.digest;
+    return (
+      policies.refuseMove(tag, undefined) ??
+      (current && refuseChange(precondition, current)) ??
+      tags.remove(tx, tag, origin)
+    );
   }
 
   /** Deletes the repository, by `end`. */

@@ -5,6 +5,7 @@
 import { type Failure, failure, type Result } from "../../oci/errors.ts";
 import { describeReferences } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/manifest-fields.ts";
+import { refuseChange } from "../../oci/preconditions.ts";
 import type { AnyDigest, Digest } from "../../oci/reference.ts";
 import type { ManifestStat } from "../../rpc/api.ts";
 import type { NewManifest } from "../../rpc/ledger-writes.ts";
@@ -253,7 +254,9 @@ function missingFailure(digests: AnyDigest[]): Failure {
 }
 
 /** Why a ledger that has nothing yet refuses a manifest. Error: `MANIFEST_BLOB_UNKNOWN`. */
-export function refusalByNewLedger({ facts, sparse }: NewManifest): Failure | undefined {
+export function refusalByNewLedger({ facts, sparse, precondition }: NewManifest): Failure | undefined {
+  const refused = refuseChange(precondition, undefined);
+  if (refused !== undefined) return refused;
   const required = sparse ? [] : facts.references.filter((reference) => reference.required !== undefined);
   if (required.length === 0) return undefined;
   return missingFailure([...new Set(required.map(({ digest }) => digest))]);

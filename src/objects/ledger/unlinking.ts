@@ -6,6 +6,7 @@
 
 import { failure, type Result } from "../../oci/errors.ts";
 import { type Origin, registryItself } from "../../oci/event.ts";
+import { type Precondition, refuseChange } from "../../oci/preconditions.ts";
 import type { Digest } from "../../oci/reference.ts";
 import { namedShardStub, shardOf } from "../../rpc/stubs.ts";
 import { logDeletion } from "../../rpc/tally.ts";
@@ -59,10 +60,10 @@ export class Unlinking implements Feature {
   }
 
   /**
-   * Unlinks a blob that no manifest references. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`; `UNAVAILABLE` while there
-   * are manifests whose references are not all known.
+   * Unlinks a blob that no manifest references. Errors: `BLOB_UNKNOWN`, `BLOB_REFERENCED`,
+   * `PRECONDITION_FAILED`; `UNAVAILABLE` while there are manifests whose references are not all known.
    */
-  remove(tx: Tx, digest: Digest, origin: Origin): Result {
+  remove(tx: Tx, digest: Digest, origin: Origin, precondition?: Precondition): Result {
     const { due, name } = this.#host;
     if (this.#blobs.read(digest) === undefined) return failure("BLOB_UNKNOWN", { digest });
     if (this.#blobs.isNamed(digest)) {
@@ -70,6 +71,8 @@ export class Unlinking implements Feature {
       return failure("BLOB_REFERENCED", { digest, manifests });
     }
     if (hasUnread(due)) return failure("UNAVAILABLE");
+    const refused = refuseChange(precondition, digest);
+    if (refused !== undefined) return refused;
     this.#unlink(tx, digest, origin);
     logDeletion({ what: "blob", reason: "asked for", repository: name(), digest, actor: origin.actor });
     return { ok: true };

@@ -12,7 +12,7 @@ export const determiningSupport: Section = {
       quote:
         "Where this specification does not define specific behavior, implementations SHOULD follow the HTTP semantics defined in [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110).",
       choice:
-        "`ETag` with `If-Match`, `If-None-Match` and `If-Range`, `Allow` with 405, `Retry-After` with 429 and 503, HEAD as GET. Conditions of PUT and DELETE are not evaluated.",
+        "`ETag` with `If-Match`, `If-None-Match` and `If-Range`, `Allow` with 405, `Retry-After` with 429 and 503, HEAD as GET. `If-Match` and `If-None-Match` of PUT and DELETE are evaluated for manifests and tags, and of DELETE for blobs; an upload has no entity tag.",
       check: async ({ registry, image }) => {
         for (const path of ["manifests/latest", `manifests/${image.digest}`, `blobs/${image.config}`]) {
           const target = `/v2/${library}/${path}`;
@@ -21,6 +21,10 @@ export const determiningSupport: Section = {
             await registry.must(304, method, target, { headers: { "If-None-Match": tag } });
             await registry.must(412, method, target, { headers: { "If-Match": '"other"' } });
           }
+        }
+        for (const path of ["manifests/latest", `manifests/${image.digest}`]) {
+          const headers = { "If-Match": '"other"' };
+          await registry.must(412, "DELETE", `/v2/${library}/${path}`, { headers });
         }
         const wrong = await registry.must(405, "POST", `/v2/${library}/tags/list`);
         assert.equal(wrong.header("Allow"), "GET, HEAD");

@@ -205,4 +205,11 @@ export const ofNames: Record<string, TestedBug> = {
     "max(last + 1, ?)",
     "max(last, ?)",
   ),
+  "a name is registered for a manifest that is to replace another": bug(
+    "test/objects/names.test.ts",
+    "nor does a manifest that is to replace another",
+    "src/objects/ledger/manifests.ts",
+    "  if (refused !== undefined) return refused;\n  const required",
+    "  const required",
+  ),
 };
