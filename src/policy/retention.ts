@@ -73,13 +73,13 @@ export type Moment = { nowMs: number; noticeMs: number };
  */
 export function decide(tags: readonly TagState[], policy: Policy, moment: Moment): Verdict[] {
   const { remove, keep = [] } = policy;
-  if (remove === undefined) return tags.map(({ tag }) => ({ tag, stays: true, why: "not listed" }));
   const lines = keep.map((line) => keptBy(line, tags, moment));
   return tags.map((state): Verdict => {
     const { tag } = state;
+    if (state.isHeld === true) return { tag, stays: true, why: "held" };
+    if (remove === undefined) return { tag, stays: true, why: "not listed" };
     if (!matchesAny(remove.tags, tag))
       return { tag, stays: true, why: isClientsOwn(tag) ? "client's own" : "not listed" };
-    if (state.isHeld === true) return { tag, stays: true, why: "held" };
     const ends = lines.map((line) => line.get(tag));
     const last = Math.max(state.pushedAtMs, ...ends.filter((end) => end !== undefined));
     const line = ends.findIndex((end) => end !== undefined && end > moment.nowMs);

@@ -241,6 +241,14 @@ describe("a verdict says by which line a tag stays, and since when none keeps it
     });
   });
 
+  test("that it is held, before all else, also where nothing would remove it", () => {
+    const held = { tag: "a", stays: true, why: "held" };
+    const tags = [tag("a", 9, { isHeld: true })];
+    assert.deepEqual(verdictOf("a", tags, [{ tags: ["*"] }]), held);
+    assert.deepEqual(verdictOf("a", tags, [], ["b"]), held);
+    assert.deepEqual(decide(tags, { from: {} }, moment), [held]);
+  });
+
   test("until when lines keep it, unless one does for ever", () => {
     const lines: KeepLine[] = [
       { tags: ["*"], pushedWithin: "20ms" },
