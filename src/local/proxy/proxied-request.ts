@@ -34,7 +34,7 @@ export class ProxiedRequest implements Exchange {
   #continueTimer: NodeJS.Timeout | undefined;
   #isReading = false;
   #isBlocked = false;
-  #isRepeated = false;
+  #isRepeatable = false;
   #head: AnswerHead | undefined;
   #isAnswered = false;
   readonly #stalls: StallDetector;
@@ -57,6 +57,7 @@ export class ProxiedRequest implements Exchange {
       this.#cut(refusal(head.status, head.reason, true));
       return;
     }
+    this.#isRepeatable = head.framing === "none" && safeMethods.has(this.#method);
     if (head.framing === "none") this.#isPassedOn = true;
     else this.#body = isExpecting ? "held" : "sent on";
     this.#isChunked = head.framing === "chunked";
@@ -169,11 +170,9 @@ export class ProxiedRequest implements Exchange {
       this.#request.socket.destroy();
       return;
     }
-    const mayRepeat = isUntouched && !this.#isRepeated && this.#text !== "" && safeMethods.has(this.#method);
-    if (mayRepeat && this.#stalls.received === 0 && this.#body === "complete") {
-      this.#isRepeated = true;
-      this.#send(true);
-    } else this.#refuse(refusal(503, unavailable));
+    // Once more at most: a new connection is not a reused one.
+    if (isUntouched && this.#isRepeatable) this.#send(true);
+    else this.#refuse(refusal(503, unavailable));
   }
 
   /** Ends it if its client is too slow. `now`: milliseconds since some time. */

@@ -20,6 +20,9 @@ import {
 } from "./support.ts";
 
 const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const remove = "DELETE / HTTP/1.1\r\nHost: a\r\n\r\n";
+/** Its end would have to be sent again as well. */
+const emptyBody = "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
 const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx";
 
 for (const runtime of Object.keys(runtimes) as Runtime[]) {
@@ -45,8 +48,11 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert.equal(statusOf(await talk(port, get)), 200);
       assert.equal(statusOf(await talk(port, get)), 200);
       assert.equal(passed.length, 2);
-      assert.equal(statusOf(await talk(port, post)), 503);
-      assert.equal(passed.length, 2);
+      for (const [count, bytes] of [post, remove, emptyBody].entries()) {
+        assert.equal(statusOf(await talk(port, bytes)), 503);
+        assert.equal(passed.length, 2 + count);
+        assert.equal(statusOf(await talk(port, get)), 200);
+      }
     });
 
     test("a request on a new connection that breaks is not repeated", async (t) => {

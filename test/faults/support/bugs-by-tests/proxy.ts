@@ -81,4 +81,18 @@ export const ofProxy: Record<string, TestedBug> = {
     '      if (size === undefined) throw new AnswerError("a chunk without a size");\n      this.#left = Number.parseInt(size, 16);',
     '      this.#left = Number.parseInt(size ?? "0", 16);',
   ),
+  "a deletion is sent to workerd twice": bug(
+    "test/local/proxy/trouble.test.ts",
+    "a request that workerd never saw goes to a new connection, unless that could do it twice",
+    "src/local/proxy/proxied-request.ts",
+    'head.framing === "none" && safeMethods.has(this.#method)',
+    'head.framing === "none"',
+  ),
+  "a request is repeated without its body": bug(
+    "test/local/proxy/trouble.test.ts",
+    "a request that workerd never saw goes to a new connection, unless that could do it twice",
+    "src/local/proxy/proxied-request.ts",
+    'head.framing === "none" && safeMethods.has(this.#method)',
+    "safeMethods.has(this.#method)",
+  ),
 };
