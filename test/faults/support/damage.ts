@@ -10,7 +10,7 @@ import { checked } from "./model.ts";
 import type { BlobDamage, LocationIndex, RowDamage } from "./program.ts";
 import type { Run } from "./run.ts";
 
-/** Blobs up to this size are compared with their digest before they are served: registry/isolate-cache.ts. */
+/** Blobs up to this size are compared with their digest before they are served: registry/caches.ts. */
 const comparedBytes = 64 * 1024;
 
 /** What is damaged in the world of one run. */

@@ -10,7 +10,7 @@ import type { FaultTarget, LocationIndex, ReadStep } from "./program.ts";
 import { tagCount } from "./program.ts";
 import type { Run } from "./run.ts";
 
-/** How long an isolate takes a repository's word for what it links, in milliseconds: registry/isolate-cache.ts. */
+/** How long an isolate takes a repository's word for what it links, in milliseconds: registry/caches.ts. */
 const isolateTtlMs = 30_000;
 
 /** Sends a read and checks what comes back. */
