@@ -2,7 +2,8 @@
  * The interfaces of the objects for each other and for the Worker. Arguments and results are plain data, as they cross
  * RPC.
  *
- * No method awaits another object, except those of `Upload` and of {@link Maintained}, which only the Worker calls.
+ * A method that one object calls in another awaits no further object. Methods that do, such as those of `Upload` and of
+ * {@link Maintained}, only the Worker calls.
  *
  * A call whose answer was lost may have been carried out. Beside each interface is a list of those methods that may
  * then be called again: a second call changes nothing that the first did not change, undoes nothing that somebody else
