@@ -59,8 +59,11 @@ export class Search extends DurableObject<Env> implements SearchApi {
     await this.#due.runAlarm(jobs, invocation);
   }
 
-  async put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void> {
-    this.#change((tx) => this.#dropLater(tx, this.#store.put(tx, entry, tags, isWhole)));
+  async put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<boolean> {
+    return this.#change((tx) => {
+      this.#dropLater(tx, this.#store.put(tx, entry, tags, isWhole));
+      return this.#store.isLatest(entry);
+    });
   }
 
   async putTags(name: RepositoryName, version: number, tags: TagChange[]): Promise<boolean> {

@@ -76,8 +76,11 @@ export type SearchPage<T> = { entries: T[]; next: number | undefined };
 
 /** The object that finds repositories. All that it has is derived from the ledgers and the catalog. */
 export interface SearchApi {
-  /** Replaces what is known of a repository; `isWhole`: the tags that are not named do not exist. */
-  put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<void>;
+  /**
+   * Replaces what is known of a repository; `isWhole`: the tags that are not named do not exist. Returns whether that
+   * was done, or had been: it is not where something newer is known. An earlier release does not say it.
+   */
+  put(entry: SearchEntry, tags: TagChange[], isWhole: boolean): Promise<boolean | undefined>;
   /**
    * Adds to the tags of a repository whose announcement does not fit in one call. Returns whether that announcement, of
    * this version, is the latest.

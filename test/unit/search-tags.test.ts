@@ -125,22 +125,28 @@ test("a part of an announcement is only taken as long as the announcement is the
 });
 
 /** A ledger with so many tags whose announcements arrive in a store; `onCall` is told of each call before it arrives. */
-function announcing(tagCount: number, onCall: (call: string, count: number) => void = () => {}) {
+function announcing(tagCount: number, onCall: (call: string, count: number) => unknown = () => {}) {
   const search = makeSearch();
   const { store, change, setAside } = search;
   const calls: number[] = [];
+  const versions: number[] = [];
   const stub = {
     put: async (entry: SearchEntry, tags: TagChange[], isWhole: boolean) => {
       calls.push(tags.length);
-      onCall("put", calls.length);
+      versions.push(entry.version);
+      await onCall("put", calls.length);
       setAside((tx) => store.put(tx, entry, tags, isWhole));
+      return store.isLatest(entry);
     },
     putTags: async (name: RepositoryName, version: number, tags: TagChange[]) => {
       calls.push(tags.length);
-      onCall("putTags", calls.length);
+      await onCall("putTags", calls.length);
       return change((tx) => store.putTags(tx, name, version, tags));
     },
-    putInfo: async (info: SearchEntry, version: number) => change((tx) => store.putInfo(tx, info, version)),
+    putInfo: async (info: SearchEntry, version: number) => {
+      versions.push(version);
+      change((tx) => store.putInfo(tx, info, version));
+    },
     remove: async (name: RepositoryName, version: number) =>
       setAside((tx) => store.remove(tx, name, version)),
   };
@@ -159,7 +165,7 @@ function announcing(tagCount: number, onCall: (call: string, count: number) => v
     readRows<{ tag: Tag; digest: Digest }>(ledger.sql, "SELECT tag, digest FROM tags ORDER BY tag");
   const move = (tag: string, digest: string) =>
     ledger.change((tx) => ledger.tags.move(tx, tag as Tag, digest as Digest, registryItself));
-  return { ...search, ledger, announce, told, own, move };
+  return { ...search, ledger, announce, told, own, move, versions };
 }
 
 test("all tags are announced at most a thousand at a time, and what moves meanwhile afterwards", async () => {
@@ -195,4 +201,30 @@ test("an announcement in several calls begins again if a newer one came in betwe
   made.ledger.change((tx) => made.ledger.search.wholly(tx));
   const { isDue } = await made.announce();
   assert(isDue);
+});
+
+test("an announcement that a newer one overtakes is made again, with all that it told", async () => {
+  let isOvertaken = false;
+  const made = announcing(10, (call) => {
+    if (call !== "put" || isOvertaken) return undefined;
+    isOvertaken = true;
+    return made.ledger.search.now();
+  });
+  const { announce, told, own } = made;
+  made.ledger.change((tx) => made.ledger.search.wholly(tx));
+  assert.equal((await announce()).isDue, true);
+  assert.deepEqual(told(), []);
+  assert.equal((await announce()).isDue, false);
+  assert.deepEqual(told(), own());
+});
+
+test("an announcement that is made while another is under way is the newer one", async () => {
+  const made = announcing(10, async (call) => {
+    if (call === "put") await made.ledger.search.now();
+  });
+  made.ledger.change((tx) => made.ledger.search.wholly(tx));
+  await made.announce();
+  const [first = 0, second = 0, ...more] = made.versions;
+  assert.deepEqual(more, []);
+  assert(second > first, `${second} is not after ${first}`);
 });

@@ -84,9 +84,9 @@ export class SearchAnnouncements implements Feature {
     const search = searchStub(env);
     if (meta === undefined || search === undefined) return;
     const { name, visibility, description } = meta;
-    const { version } = transaction(storage, (tx) => {
+    const version = transaction(storage, (tx) => {
       this.soon(tx);
-      return this.#remember(tx, this.#announced()?.sequence ?? 0);
+      return this.#nextVersion(tx);
     });
     // The alarm announces it again if this fails.
     await search.putInfo({ name, visibility, description }, version).catch(() => {});
@@ -105,7 +105,7 @@ export class SearchAnnouncements implements Feature {
     // It was deleted meanwhile, and is announced again.
     if (meta === undefined) return;
     const before = this.#announced();
-    const version = this.#nextVersion(before);
+    const version = transaction(storage, (tx) => this.#nextVersion(tx));
     if (!meta.isFounded) {
       await search.remove(meta.name, version);
       transaction(storage, (tx) => this.#finish(tx, { version, sequence: 0 }, done));
@@ -126,12 +126,12 @@ export class SearchAnnouncements implements Feature {
       usage,
     };
     let page = isWhole ? this.#tagsAfter("") : this.#movesAfter(before.sequence, sequence);
-    await search.put(entry, page.changes, isWhole);
+    // Where something newer was announced, or all is forgotten there, it is done again, from the beginning.
+    if ((await search.put(entry, page.changes, isWhole)) === false) return;
     while (page.next !== undefined) {
       // As between two jobs (due.ts).
       await scheduler.wait(0);
       page = page.next();
-      // Something newer was announced, or all is forgotten there: it is done again, from the beginning.
       if (!(await search.putTags(name, version, page.changes))) return;
     }
     transaction(storage, (tx) => this.#finish(tx, { version, sequence }, done));
@@ -141,24 +141,25 @@ export class SearchAnnouncements implements Feature {
     return firstRow<Announced>(this.#host.sql, "SELECT version, sequence FROM search_announced");
   }
 
-  #nextVersion(before: Announced | undefined): number {
-    return Math.max(this.#host.clock.now(), (before?.version ?? 0) + 1);
+  /** Takes the next version, which no other announcement has, one that is under way included. */
+  #nextVersion(tx: Tx): number {
+    const before = this.#announced();
+    const version = Math.max(this.#host.clock.now(), (before?.version ?? 0) + 1);
+    this.#remember(tx, { version, sequence: before?.sequence ?? 0 });
+    return version;
   }
 
-  /** Takes the next version. */
-  #remember(tx: Tx, sequence: number): Announced {
-    const next = { version: this.#nextVersion(this.#announced()), sequence };
-    this.#finish(tx, next, undefined);
-    return next;
-  }
-
-  /** Remembers what was announced, and removes what was due when that began. */
-  #finish(tx: Tx, { version, sequence }: Announced, done: (number | undefined)[] | undefined): void {
-    // Who may see it may have been announced meanwhile, with a newer version.
+  #remember(tx: Tx, { version, sequence }: Announced): void {
     const remember = `INSERT INTO search_announced (id, version, sequence) VALUES (1, ?, ?)
       ON CONFLICT DO UPDATE SET version = max(version, excluded.version), sequence = excluded.sequence`;
     tx.write(remember, version, sequence);
-    if (done !== undefined) this.#clear(tx, done);
+  }
+
+  /** Remembers what was announced, and removes what was due when that began. */
+  #finish(tx: Tx, announced: Announced, done: (number | undefined)[]): void {
+    // Who may see it may have been announced meanwhile, with a newer version.
+    this.#remember(tx, announced);
+    this.#clear(tx, done);
   }
 
   #clear(tx: Tx, done: (number | undefined)[]): void {

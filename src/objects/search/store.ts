@@ -67,6 +67,11 @@ export class SearchStore {
     return isLeft ? id : undefined;
   }
 
+  /** Whether this is what was announced last. */
+  isLatest({ name, version }: Pick<SearchEntry, "name" | "version">): boolean {
+    return this.#find(name)?.version === version;
+  }
+
   /** Adds to the tags of a repository. Returns `false`, and does nothing, unless its last announcement has this version. */
   putTags(tx: Tx, name: RepositoryName, version: number, tags: TagChange[]): boolean {
     const known = this.#find(name);

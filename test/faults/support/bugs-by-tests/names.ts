@@ -212,4 +212,18 @@ export const ofNames: Record<string, TestedBug> = {
     "  if (refused !== undefined) return refused;\n  const required",
     "  const required",
   ),
+  "what a repository announces is lost where it says who may see it meanwhile": bug(
+    "test/unit/search-tags.test.ts",
+    "an announcement that a newer one overtakes is made again, with all that it told",
+    "src/objects/ledger/search.ts",
+    "if ((await search.put(entry, page.changes, isWhole)) === false) return;",
+    "await search.put(entry, page.changes, isWhole);",
+  ),
+  "two announcements have the same version": bug(
+    "test/unit/search-tags.test.ts",
+    "an announcement that is made while another is under way is the newer one",
+    "src/objects/ledger/search.ts",
+    "    this.#remember(tx, { version, sequence: before?.sequence ?? 0 });\n",
+    "",
+  ),
 };
