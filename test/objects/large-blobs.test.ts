@@ -1,4 +1,4 @@
-/** A blob of several segments, on the disk of one machine: pushed in chunks, scrubbed, and damaged. */
+/** A blob of several segments, on the disk of one machine: pushed in chunks or fetched, scrubbed, and damaged. */
 import assert from "node:assert/strict";
 import { closeSync, globSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -6,15 +6,18 @@ import test from "node:test";
 import type { Machine } from "../../src/machine.ts";
 import { segmentBytes } from "../../src/objects/running-hash.ts";
 import { indexName, parseFiles } from "../../src/storage/disk-files.ts";
-import { content } from "../support/content.ts";
-import { startRegistry } from "../support/registry.ts";
+import { content, digestOf } from "../support/content.ts";
+import { startRegistry, until } from "../support/registry.ts";
 import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { scrub } from "../support/upkeep.ts";
+import { ScriptedUpstream } from "../support/upstream.ts";
 
 const machine: Machine = { blobShards: 1, uploadPools: 4, nameIndexes: 1 };
 const dataDirectory = temporaryData();
-const registry = await startRegistry({ dataDirectory, bucket: "disk", machine });
+const upstream = await ScriptedUpstream.start();
+const vars = { UPSTREAMS: upstream.settings() };
+const registry = await startRegistry({ dataDirectory, bucket: "disk", machine, vars });
 
 /** How many rows the shard has of hashes of segments, and of how many bytes each. */
 function segmentRows(): number[] {
@@ -43,4 +46,13 @@ test("a push hashes the segments of a large blob, and a scrub says which is dama
     found.map((problem) => [problem.digest, problem.detail]),
     [[digest, `of its bytes, those from ${segmentBytes} to ${bytes.byteLength - 1} are others`]],
   );
+});
+
+test("a fetch hashes them as well", async () => {
+  const before = segmentRows().length;
+  const { layers } = upstream.addImage("large", [segmentBytes + 1], "v1");
+  const [bytes = new Uint8Array()] = layers;
+  const pulled = await registry.must(200, "GET", `/v2/up/large/blobs/${digestOf(bytes)}`);
+  assert.equal(digestOf(pulled.bytes), digestOf(bytes));
+  await until("the hashes of its segments", () => segmentRows().length === before + 1);
 });

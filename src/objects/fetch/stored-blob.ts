@@ -176,6 +176,7 @@ export class StoredBlob {
     const digest = this.#digest;
     const { key, uploadId, state, offset } = this.#store.read();
     let sizeBytes = offset;
+    let segments: Uint8Array | undefined;
     if (uploadId === null) {
       sizeBytes = rest.byteLength;
       const written = await bucket.write(key, rest.slice(), digest);
@@ -185,9 +186,10 @@ export class StoredBlob {
       sizeBytes = this.#store.read().offset;
       const assembled = await assemble(this.#parts, digest, hash);
       if (!assembled.ok) return assembled;
+      segments = assembled.segments;
       change((tx) => this.#store.setState(tx, "finishing", digest));
     }
-    const blob = { digest, key, sizeBytes, mayBeRead: this.#mayBeRead };
+    const blob = { digest, key, sizeBytes, mayBeRead: this.#mayBeRead, ...(segments && { segments }) };
     const { env, clock } = this.#host;
     const committer = { objects: env, clock };
     const committed = await commitFetched(

@@ -386,4 +386,11 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "if (labels.length < 2 || /^\\d+$/.test(top)) return false;",
     "if (labels.length < 2) return false;",
   ),
+  "a fetch keeps no hashes of segments": bug(
+    "test/objects/large-blobs.test.ts",
+    "a fetch hashes them as well",
+    "src/objects/fetch/stored-blob.ts",
+    "      segments = assembled.segments;\n",
+    "",
+  ),
 };
