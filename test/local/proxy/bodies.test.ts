@@ -74,6 +74,21 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       assert.doesNotMatch(text, /expect/i);
     });
 
+    test("what follows the body of who was refused so is not served", async (t) => {
+      const { path, passed } = await startUpstream(t, ({ socket }) => socket.write(unauthorized));
+      const { port } = await startFrontProcess(t, runtime, {
+        upstream: { path },
+        limits: { continueMs: 5000 },
+      });
+      const client = new RawClient(port);
+      client.write(put(5, expecting));
+      await until("the answer", () => client.text.endsWith("\r\n\r\nno"));
+      client.write("helloDELETE /v2/a HTTP/1.1\r\nHost: a\r\n\r\n");
+      await until("the end", () => client.isClosed);
+      assert.equal(passed.length, 1);
+      assert.equal(client.text.split("HTTP/1.1").length, 2);
+    });
+
     test("an answer without a body arrives while that of the request is awaited", async (t) => {
       const { path } = await startUpstream(t, ({ socket }) => socket.write(ok("", "404 Not Found")));
       const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
@@ -90,7 +105,8 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
         if (one.text.startsWith("GET")) answerAll(one);
         else one.socket.write(unauthorized);
       });
-      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      const limits = { drainBytes: mebibyte };
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
       const client = new RawClient(port);
       client.write(put(mebibyte));
       client.write(Buffer.alloc(1000));
@@ -204,6 +220,25 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       client.write(put(1024 * mebibyte));
       const taken = await pour(client.socket, 64 * mebibyte);
       assert(taken < mostHeld, `${taken} bytes are held`);
+      client.socket.destroy();
+    });
+
+    test("and the client is not too slow then", async (t) => {
+      let isReading = false;
+      const { path, passed } = await startUpstream(t, ({ socket }) => {
+        if (!isReading) socket.pause();
+      });
+      const limits = { silenceMs: 300, sweepMs: 50 };
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path }, limits });
+      const client = new RawClient(port);
+      client.write(put(1024 * mebibyte));
+      // It is held up for two seconds.
+      await pour(client.socket, 64 * mebibyte);
+      assert.equal(client.text, "");
+      assert.equal(client.isClosed, false);
+      isReading = true;
+      passed[0]?.socket.resume();
+      assert.equal(await pour(client.socket, mostHeld), mostHeld);
       client.socket.destroy();
     });
   });

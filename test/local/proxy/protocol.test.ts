@@ -256,6 +256,12 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       await talk(port, get("/first") + get("/ahead").repeat(16), isWhole);
     });
 
+    test("and no more", async (t) => {
+      const { path } = await startUpstream(t, () => {});
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      assert.equal(await talk(port, get("/first") + get("/ahead").repeat(17), untilClosed), "");
+    });
+
     test("what is no request spoils no answer to those that came before it", async (t) => {
       const part = "PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n";
       for (const broken of ["hello\r\n\r\n", part]) {

@@ -5,6 +5,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import test, { describe } from "node:test";
 import { connectionCap } from "../../../src/local/proxy/descriptors.ts";
+import { startProxy } from "../../../src/local/proxy/proxy.ts";
+import { afterTest } from "../../support/ends.ts";
 import { temporaryDirectory, until } from "../program.ts";
 import {
   answerAll,
@@ -167,6 +169,14 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     }
   });
 }
+
+test("requests that were answered are not waited for at the end", async (t) => {
+  const { path } = await startUpstream(t, answerAll);
+  const proxy = await startProxy({ identity: undefined, host: "127.0.0.1", port: 0, upstream: { path } });
+  afterTest(t, () => proxy.stopListening());
+  assert.equal(statusOf(await talk(proxy.port, get)), 200);
+  assert.equal(await proxy.flush(5_000), true);
+});
 
 test("the cap on connections leaves room for workerd's and for files", () => {
   const caps = [64, 256, 1024, 4096, 1_048_576].map(connectionCap);

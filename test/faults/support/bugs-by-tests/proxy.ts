@@ -95,4 +95,32 @@ export const ofProxy: Record<string, TestedBug> = {
     'head.framing === "none" && safeMethods.has(this.#method)',
     "safeMethods.has(this.#method)",
   ),
+  "a client may send any number of requests ahead": bug(
+    "test/local/proxy/protocol.test.ts",
+    "and no more",
+    "src/local/proxy/clients.ts",
+    "waiting.length < pipelined && heldBytes <= headerBytes",
+    "heldBytes <= headerBytes",
+  ),
+  "requests are kept that were answered": bug(
+    "test/local/proxy/trouble.test.ts",
+    "requests that were answered are not waited for at the end",
+    "src/local/proxy/clients.ts",
+    "      inFlight.delete(request);\n",
+    "",
+  ),
+  "a client that workerd keeps waiting is too slow": bug(
+    "test/local/proxy/bodies.test.ts",
+    "and the client is not too slow then",
+    "src/local/proxy/proxied-request.ts",
+    'this.#body === "sent on" && !this.#isBlocked',
+    'this.#body === "sent on"',
+  ),
+  "a refused body counts twice": bug(
+    "test/local/proxy/bodies.test.ts",
+    "a refused body is read for a while, and then the connection serves again",
+    "src/local/proxy/proxied-request.ts",
+    "    if (this.#isReading) return;\n",
+    "",
+  ),
 };
