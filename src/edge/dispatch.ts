@@ -97,7 +97,7 @@ async function answerRoute(
     const header = bearerChallenge(settings, url, request.headers, [], error);
     return { ...authenticated, headers: { "WWW-Authenticate": header } };
   }
-  const bySession = await sessionOf(unauthenticated, route);
+  const bySession = await sessionOf(unauthenticated);
   const access = bySession ?? authenticated.access;
   onAccess(access);
   const context: Context = { ...unauthenticated, access };
@@ -116,9 +116,9 @@ async function answerRoute(
 }
 
 /** The access of a browser that is signed in. Its cookie counts for operations of the management API alone. */
-async function sessionOf(received: Unauthenticated, route: Route): Promise<Access | undefined> {
+async function sessionOf(received: Unauthenticated): Promise<Access | undefined> {
   const { request, url } = received;
-  const isOperation = route.of === "management" && url.pathname.startsWith(`${apiRoot}/`);
+  const isOperation = url.pathname.startsWith(`${apiRoot}/`);
   return isOperation && !request.headers.has("Authorization") ? accessBySession(received) : undefined;
 }
 

@@ -111,7 +111,7 @@ async function sign(registry: Registry, session: Session): Promise<string> {
 }
 
 async function verify(registry: Registry, value: string): Promise<Session | undefined> {
-  const [payload = "", signature = "", ...more] = value.slice(0, 2000).split(".");
+  const [payload = "", signature = "", ...more] = value.split(".");
   if (more.length > 0) return undefined;
   const wanted = await signatureOf(registry, payload);
   const given = Buffer.from(signature, "base64url");
