@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import test, { describe } from "node:test";
 import { decodeJwt, exportJWK, generateKeyPair } from "jose";
-import { expectError } from "../support/answer.ts";
+import { expectError, expectProblem } from "../support/answer.ts";
 import { admin, type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
 import { until } from "../support/registry.ts";
 import { type Behaviour, type Issuer, makeKey, startIssuer } from "./support/issuer.ts";
@@ -155,6 +155,14 @@ describe("a token of continuous integration is exchanged for what its claims com
     for (const name of ["OIDC", "admin", "", "someone", `oidc:${ci.url}:someone`]) {
       assert.equal((await registry.send("GET", "/token", { as: { name, password } })).status, 401);
     }
+  });
+
+  test("and signs no browser in, which would need an account", async () => {
+    const json = { account: "oidc", password: await ci.sign(owned) };
+    const headers = { "Sec-Fetch-Site": "same-origin" };
+    const refused = await registry.send("POST", "/api/v1/session", { json, headers });
+    expectProblem(refused, 403, "DENIED");
+    assert.equal(refused.headers.get("Set-Cookie"), null);
   });
 
   test("and ours ends no later than it", async () => {

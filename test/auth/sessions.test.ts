@@ -2,11 +2,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { apiRoot } from "../../src/contract/operation.ts";
-import type { Answer } from "../support/answer.ts";
+import { type Answer, expectProblem } from "../support/answer.ts";
 import type { RequestOptions } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { unknownDigest } from "../support/content.ts";
 import { operations } from "../support/contract.ts";
+import { afterTest } from "../support/ends.ts";
 
 const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
@@ -69,6 +70,50 @@ test("the cookie is for this host alone, cannot be read by scripts, and lasts tw
   const plain = (await signIn("attributes", password)).headers.get("Set-Cookie") ?? "";
   assert.match(plain, /^stowage=[^;]+; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict$/);
   registry.secrets.add(plain.slice("stowage=".length, plain.indexOf(";")));
+});
+
+test("a cookie that was set over https is for https alone, and plain http has one on this machine alone", async () => {
+  const proxied = await startClosedRegistry({ TRUST_FORWARDED: "yes" });
+  const json = { account: admin.name, password: admin.password };
+  const by = (scheme: string, host: string) => ({
+    ...ownPage,
+    "X-Forwarded-Proto": scheme,
+    "X-Forwarded-Host": host,
+  });
+  const https = by("https", "images.example");
+  const signedIn = await proxied.must(200, "POST", "/api/v1/session", { json, headers: https });
+  const Cookie = cookieOf(signedIn);
+  proxied.secrets.add(Cookie);
+  assert.match(
+    signedIn.header("Set-Cookie"),
+    /^__Host-stowage=[^;]+; Path=\/; Max-Age=43200; HttpOnly; SameSite=Strict; Secure$/,
+  );
+  const read = (headers: Record<string, string>, status: number) =>
+    proxied.must(status, "GET", "/api/v1/accounts", { headers: { ...headers, Cookie } });
+  await read(https, 200);
+  await read(by("http", "localhost"), 401);
+  for (const host of ["images.example", "192.0.2.1", "localhost.images.example"]) {
+    const refused = await proxied.send("POST", "/api/v1/session", { json, headers: by("http", host) });
+    expectProblem(refused, 403, "CONNECTION_INSECURE");
+    assert.equal(refused.headers.get("Set-Cookie"), null, host);
+  }
+  const here = await proxied.must(200, "POST", "/api/v1/session", { json, headers: by("http", "localhost") });
+  proxied.secrets.add(cookieOf(here));
+});
+
+test("who shows a credential besides a cookie acts by the credential", async () => {
+  const { cookie } = await newSession("both");
+  const other = await registry.account("other", []);
+  for (const [as, account] of [
+    [undefined, "both"],
+    [other, "other"],
+    [admin, "admin"],
+  ] as const) {
+    const shown = await browse(cookie, "GET", "/api/v1/session", { as });
+    assert.equal(shown.json<{ account: string }>().account, account);
+  }
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app", { as: other })).status, 403);
+  assert.equal((await browse(cookie, "GET", "/api/v1/session", { as: "x.y.z" })).status, 401);
 });
 
 test("a cookie on /v2, /token and /metrics does nothing", async () => {
@@ -233,6 +278,7 @@ test("a cookie that was changed or cut is nothing", async () => {
     payload,
     `${payload}.`,
     `${payload}.${signature.slice(1)}`,
+    `${payload}.${signature}.x`,
     ".",
     "",
   ];
@@ -253,6 +299,22 @@ test("a generated token signs in as itself: its session ends with it and manages
   const json = { current: secret, password: "the next password" };
   assert.equal((await browse(cookie, "PUT", "/api/v1/account/password", { json })).status, 403);
   await registry.must(204, "DELETE", `/api/v1/accounts/holder/tokens/${id}`, { as: admin });
+  assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 401);
+});
+
+test("a session of a generated token says that it ends no later than that", async (t) => {
+  afterTest(t, () => registry.advance(0));
+  await registry.account("brief", grants);
+  await registry.holdClock();
+  const { secret } = await registry.generateToken("brief", { expiresInSeconds: 60 });
+  const signedIn = await signIn("brief", secret);
+  const cookie = cookieOf(signedIn);
+  assert.match(signedIn.header("Set-Cookie"), /; Max-Age=60;/);
+  const list = await registry.must(200, "GET", "/api/v1/accounts/brief/tokens", { as: admin });
+  const [token] = list.json<{ tokens: { expiresAt: string }[] }>().tokens;
+  const { endsAt } = (await browse(cookie, "GET", "/api/v1/session")).json<{ endsAt: string }>();
+  assert.equal(endsAt, token?.expiresAt);
+  await registry.advance(60_000);
   assert.equal((await browse(cookie, "GET", "/api/v1/repositories/team/app")).status, 401);
 });
 

@@ -2,6 +2,7 @@
 import { bug, type TestedBug } from "./tested-bug.ts";
 
 const tokens = "src/edge/auth/tokens.ts";
+const session = "src/edge/auth/session.ts";
 const signedByUs = "of a token that the registry's key signed and the registry did not issue";
 
 export const ofEdge: Record<string, TestedBug> = {
@@ -155,15 +156,71 @@ export const ofEdge: Record<string, TestedBug> = {
   "the signature of a session is not compared": bug(
     "test/auth/sessions.test.ts",
     "a cookie that was changed or cut is nothing",
-    "src/edge/auth/session.ts",
+    session,
     "given.length !== wanted.length || !timingSafeEqual(given, wanted)",
     "given.length !== wanted.length",
   ),
   "a session lasts as long as the browser keeps it": bug(
     "test/auth/sessions.test.ts",
     "a session ends after twelve hours, whatever a browser keeps",
-    "src/edge/auth/session.ts",
+    session,
     " || session.endsAtMs <= registry.clock.now()",
+    "",
+  ),
+  "browsers are given a session over plain http": bug(
+    "test/auth/sessions.test.ts",
+    "a cookie that was set over https is for https alone, and plain http has one on this machine alone",
+    session,
+    'isLoopbackHost(origin.hostname) ? { name: "stowage", isSecure: false } : undefined',
+    '{ name: "stowage", isSecure: false }',
+  ),
+  "the cookie of https has no prefix": bug(
+    "test/auth/sessions.test.ts",
+    "a cookie that was set over https is for https alone, and plain http has one on this machine alone",
+    session,
+    'name: "__Host-stowage"',
+    'name: "stowage"',
+  ),
+  "a session says that it outlasts its generated token": bug(
+    "test/auth/sessions.test.ts",
+    "a session of a generated token says that it ends no later than that",
+    session,
+    "    registry.clock.now() + sessionTtlMs,\n    principal.endsAtMs ?? Number.POSITIVE_INFINITY,\n",
+    "    registry.clock.now() + sessionTtlMs,\n",
+  ),
+  "an identity of another issuer signs in": bug(
+    "test/auth/federated-identities.test.ts",
+    "and signs no browser in, which would need an account",
+    session,
+    '  if (isFederated(account)) return failure("DENIED", "sign in with an account of this registry");\n',
+    "",
+  ),
+  "what is behind the signature of a session is not looked at": bug(
+    "test/auth/sessions.test.ts",
+    "a cookie that was changed or cut is nothing",
+    session,
+    "  if (more.length > 0) return undefined;\n",
+    "",
+  ),
+  "any signature under the secret of sessions is that of a browser": bug(
+    "test/unit/browser-sessions.test.ts",
+    "what was signed for something else with the same secret is no session",
+    session,
+    "browser session\\n",
+    "",
+  ),
+  "a type that begins as JSON does is JSON": bug(
+    "test/unit/browser-sessions.test.ts",
+    "a change by a session is of JSON, and of nothing that begins alike",
+    session,
+    "/^application\\/json(?:\\s*;|$)/i",
+    "/^application\\/json/i",
+  ),
+  "a cookie counts for more than the password beside it": bug(
+    "test/auth/sessions.test.ts",
+    "who shows a credential besides a cookie acts by the credential",
+    "src/edge/dispatch.ts",
+    ' && !request.headers.has("Authorization")',
     "",
   ),
 };
