@@ -86,6 +86,15 @@ describe("refusals", () => {
     assert(lines.length > 0 && lines.every((line) => line.length < 4000));
   });
 
+  test("of pulls are not in it", async () => {
+    await registry.must(403, "GET", "/v2/team/hidden/manifests/v1", { as: mallory });
+    await registry.must(403, "DELETE", "/v2/team/hidden/manifests/v1", { as: mallory });
+    const found = async () =>
+      (await list("kind=refusal")).map(lineOf).filter((line) => line.includes("team/hidden"));
+    await until("the deletion", async () => (await found()).length > 0);
+    assert.deepEqual(await found(), ["mallory delete team/hidden denied"]);
+  });
+
   test("of callers who showed nothing are not in it", async () => {
     const before = (await list()).length;
     await registry.must(401, "GET", "/api/v1/audit");

@@ -1,7 +1,7 @@
 /** How clients learn where to get a token, and that they may do without. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
-import { expectError } from "../support/answer.ts";
+import { essence, expectError } from "../support/answer.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
 import { exchange, head } from "../support/raw.ts";
 
@@ -71,6 +71,13 @@ describe("a challenge names", () => {
       `realm="http://a/token",${service},scope="repository:team/app:pull,push repository:shared/base:pull"`,
     ],
     [
+      "no source of what is not mounted",
+      "POST",
+      "/v2/team/app/blobs/uploads/?from=shared/base",
+      { Host: "a" },
+      `realm="http://a/token",${service},scope="repository:team/app:pull,push"`,
+    ],
+    [
       "the name as it is, however it was written",
       "GET",
       "/v2/team%2Fapp/manifests/v1",
@@ -112,6 +119,18 @@ describe("a challenge names", () => {
     const answer = await registry.send("GET", "/v2/", { as: "x.y.z" });
     const expected = `Bearer realm="${registry.url}/token",service="stowage",error="invalid_token"`;
     assert.equal(answer.header("WWW-Authenticate"), expected);
+  });
+
+  test("no error of a token that is nobody's, as if there were none", async () => {
+    const path = "/v2/team/app/manifests/v1";
+    const [bare, nobodys] = [
+      await registry.send("GET", path),
+      await registry.send("GET", path, { as: await registry.bearer("repository:open/app:pull") }),
+    ];
+    expectError(nobodys, 401, "UNAUTHORIZED");
+    assert.deepEqual(essence(nobodys), essence(bare));
+    const expected = `Bearer realm="${registry.url}/token",service="stowage",scope="repository:team/app:pull"`;
+    assert.equal(nobodys.header("WWW-Authenticate"), expected);
   });
 
   const forwarded: [Record<string, string>, string][] = [

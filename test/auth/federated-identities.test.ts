@@ -208,6 +208,13 @@ describe("a token that says itself what it grants", () => {
     assert.deepEqual(listed.json(), { repositories: ["served/app"] });
   });
 
+  test("is looked up nowhere for a list, as it has no account here", async () => {
+    const as = await service.sign({ access: [{ type: "registry", name: "catalog", actions: ["*"] }] });
+    await registry.takeCalls();
+    await registry.must(200, "GET", "/v2/_catalog", { as });
+    assert.deepEqual(Object.keys(await registry.takeCalls()), ["CATALOG.listRepositories"]);
+  });
+
   test("is taken no longer than it lasts", async () => {
     // Much sooner than TOKEN_TTL, for which it would be remembered otherwise.
     const token = await service.sign({ access, exp: Math.floor(Date.now() / 1000) + 100 });

@@ -231,6 +231,14 @@ describe("anonymous callers that ask in vain", () => {
     assert.deepEqual(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size, 1);
   });
 
+  test("are refused alike by the management API, also of what is known to be public", async () => {
+    await guess(() => `/v2/open/app/blobs/${unknownDigest()}`, "203.0.113.32");
+    await registry.must(200, "GET", "/api/v1/repositories/open/app", { headers: from("203.0.113.33") });
+    for (const name of ["open/app", "private/app", "missing/app"]) {
+      await registry.must(401, "GET", `/api/v1/repositories/${name}`, { headers: from("203.0.113.32") });
+    }
+  });
+
   test("hinder neither other addresses nor those who log in", async () => {
     await registry.must(200, "GET", "/v2/open/app/manifests/v1", { headers: from("203.0.113.30") });
     const headers = from("203.0.113.22");
@@ -285,6 +293,22 @@ describe("in steady state", () => {
     await registry.takeCalls();
     for (let i = 0; i < 20; i++) await registry.must(200, "GET", "/v2/", { as: alice });
     assert.deepEqual(await registry.takeCalls(), { "CATALOG.account": 20 });
+  });
+
+  test("a list costs a look-up of the account of a bearer token, once a minute", async () => {
+    const scope = "registry:catalog:*";
+    const [own, nobodys] = [await registry.as(alice).bearer(scope), await registry.bearer(scope)];
+    for (const [as, expected] of [
+      [own, 1],
+      [own, 0],
+      [nobodys, 0],
+      [alice, 1],
+    ] as const) {
+      await registry.takeCalls();
+      await registry.must(200, "GET", "/v2/_catalog", { as });
+      const { "CATALOG.account": asked = 0 } = await registry.takeCalls();
+      assert.equal(asked, expected);
+    }
   });
 
   test("a refused or forged token costs none either", async () => {

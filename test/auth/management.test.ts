@@ -10,6 +10,8 @@ import { unknownDigest } from "../support/content.ts";
 const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
 const alice = await registry.account("alice", grants);
+await registry.as(admin).pushImage("open/app", "v1");
+await registry.setVisibility("open/app", "public");
 
 const api = (method: string, path: string, options: RequestOptions = {}) =>
   registry.send(method, `/api/v1${path}`, { as: admin, ...options });
@@ -38,6 +40,9 @@ describe("who may use it", () => {
     ["GET", "/repositories/other/app/tags/v1/history"],
     ["POST", "/repositories/other/app/tags/v1/restore"],
     ["POST", `/repositories/other/app/manifests/${unknownDigest()}/restore`],
+    // Everybody may pull this one, which is not enough for these.
+    ["PATCH", "/repositories/open/app", { visibility: "private" }],
+    ["GET", "/repositories/open/app/history"],
   ];
   const send = (method: string, path: string, json: unknown, as: Credential | undefined) =>
     api(method, path, json === undefined ? { as } : { as, json });
@@ -59,6 +64,13 @@ describe("who may use it", () => {
         assert.equal(refused.header("WWW-Authenticate"), 'Basic realm="stowage", charset="UTF-8"');
       }
     }
+  });
+
+  test("no account for itself, where it would be more or end", async () => {
+    const json = { grants: [{ repository: "**", verbs: ["pull"] }] };
+    expectProblem(await send("PUT", "/accounts/alice", json, alice), 403, "DENIED");
+    expectProblem(await send("DELETE", "/accounts/alice", undefined, alice), 403, "DENIED");
+    assert.equal((await api("GET", "/accounts/alice", { as: alice })).status, 200);
   });
 
   test("an account for its own tokens, which are no wider than the account", async () => {

@@ -1,9 +1,11 @@
 /** What was taken back: at once where somebody logs in, and everywhere once the tokens that are out have ended. */
 import assert from "node:assert/strict";
 import test, { describe } from "node:test";
+import { decodeJwt } from "jose";
 import type { Credential } from "../support/client.ts";
 import { admin, type ClosedRegistry, startClosedRegistry } from "../support/closed-registry.ts";
 import { afterTest } from "../support/ends.ts";
+import { makeKey } from "./support/issuer.ts";
 
 const registry = await startClosedRegistry();
 const grants = [{ repository: "team/**", verbs: ["pull" as const, "push" as const] }];
@@ -34,6 +36,11 @@ async function holder(name: string, by: "password" | "token"): Promise<Holder> {
 
 const put = (name: string, json: object) =>
   registry.must(200, "PUT", `/api/v1/accounts/${name}`, { as: admin, json: { grants, ...json } });
+
+async function list(as: Credential): Promise<string[]> {
+  const answer = await registry.must(200, "GET", "/v2/_catalog", { as });
+  return answer.json<{ repositories: string[] }>().repositories;
+}
 
 const taken: [string, "password" | "token", (holder: Holder) => Promise<unknown>][] = [
   ["a disabled account, by password", "password", ({ name }) => put(name, { disabled: true })],
@@ -89,12 +96,18 @@ describe("opens nothing from then on", () => {
   }
 });
 
-test("a token that has run out opens nothing", async () => {
+test("a token that has run out opens nothing", async (t) => {
+  afterTest(t, () => registry.advance(0));
   const login = await registry.account("brief", grants);
+  await registry.holdClock();
   const { secret } = await registry.generateToken("brief", { expiresInSeconds: 60 });
   const as = { name: "brief", password: secret };
   const issued = await registry.as(as).askToken(["repository:team/app:push"], "&offline_token=true");
   assert(issued.expires_in <= 60);
+  for (const token of [issued.token, issued.refresh_token ?? ""]) {
+    const { iat = 0, exp = 0 } = decodeJwt(token);
+    assert.equal(exp - iat, 60);
+  }
   await registry.advance(60_000);
   for (const shown of [as, secret, issued.token]) await registry.must(401, "GET", "/v2/", { as: shown });
   assert.equal((await refresh(issued.refresh_token ?? "")).status, 401);
@@ -152,9 +165,6 @@ describe("what was issued for a password stays ended", () => {
 
   test("so that it lists nothing of an account that was made anew", async () => {
     await registry.as(admin).pushImage("team/listed", "v1");
-    const lists = async (as: Credential) =>
-      (await registry.must(200, "GET", "/v2/_catalog", { as })).json<{ repositories: string[] }>()
-        .repositories;
     const first = await registry.as(await registry.account("lister", [])).bearer("registry:catalog:*");
     await remove("lister");
     const second = await registry.as(await registry.account("lister", grants)).bearer("registry:catalog:*");
@@ -162,7 +172,7 @@ describe("what was issued for a password stays ended", () => {
       [second, true],
       [first, false],
     ] as const) {
-      assert.equal((await lists(as)).includes("team/listed"), isShown);
+      assert.equal((await list(as)).includes("team/listed"), isShown);
     }
   });
 });
@@ -196,6 +206,64 @@ test("a narrowed grant narrows its tokens, which were wider", async () => {
   await registry.must(403, "GET", "/api/v1/accounts", { as });
   await put("wide", { grants: [] });
   await registry.must(403, "POST", "/v2/team/app/blobs/uploads/", { as });
+});
+
+describe("lists of repositories", () => {
+  test("have what was taken back for a minute, by the tokens that are out", async () => {
+    await registry.as(admin).pushImage("team/kept", "v1");
+    const as = await registry.as(await registry.account("reader", grants)).bearer("registry:catalog:*");
+    assert((await list(as)).includes("team/kept"));
+    await put("reader", { grants: [] });
+    await registry.advance(60_000);
+    assert.deepEqual(await list(as), []);
+  });
+
+  test("have by a token of an earlier release what its generated token may, not another of the account", async () => {
+    await registry.as(admin).pushImage("team/kept", "v1");
+    await registry.account("earlier", grants);
+    for (const [repository, isShown] of [
+      ["team/**", true],
+      ["team/none", false],
+    ] as const) {
+      const json = { grants: [{ repository, verbs: ["pull"] }] };
+      const { secret } = await registry.generateToken("earlier", json);
+      const issued = await registry.as({ name: "earlier", password: secret }).bearer("registry:catalog:*");
+      const as = await registry.signAsRegistry({ ...decodeJwt(issued), ver: undefined });
+      assert.equal((await list(as)).includes("team/kept"), isShown);
+    }
+  });
+});
+
+test("what was issued for a generated token is nobody else's", async () => {
+  const [one, other] = [await holder("one", "token"), await holder("another", "password")];
+  const claims = decodeJwt(one.refreshToken);
+  for (const [sub, status] of [
+    [one.name, 200],
+    [other.name, 401],
+    ["admin", 401],
+  ] as const) {
+    const token = await registry.signAsRegistry({ ...claims, sub }, "rt+jwt");
+    assert.equal((await refresh(token)).status, status, sub);
+  }
+});
+
+test("where no ADMIN_PASSWORD is set any more nobody is admin, by a password or what was issued before", async () => {
+  const { publicJwk } = await makeKey();
+  const issuer = { issuer: "https://issuer.example", audience: "registry.example", keys: [publicJwk] };
+  const issuers = [{ ...issuer, repositories: ["team/**"], acceptAccess: true }];
+  const own = await startClosedRegistry({ TOKEN_ISSUERS: JSON.stringify(issuers) }, { hasAdmin: false });
+  const { secret } = await own.generateToken("admin");
+  const { refresh_token: token = "" } = await own.as(admin).askToken([], "&offline_token=true");
+  const byToken = { name: "admin", password: secret };
+  await own.must(200, "GET", "/v2/", { as: byToken });
+  await own.deployWith("ADMIN_PASSWORD", "");
+  for (const as of [admin, byToken, secret, { name: "admin", password: "" }]) {
+    for (const path of ["/v2/", "/api/v1/accounts"]) await own.must(401, "GET", path, { as });
+  }
+  assert.equal((await refresh(token, own)).status, 401);
+  await own.deployWith("ADMIN_PASSWORD", admin.password);
+  for (const as of [admin, byToken, secret]) await own.must(200, "GET", "/v2/", { as });
+  assert.equal((await refresh(token, own)).status, 200);
 });
 
 test("a repository made private again is closed to nobody's tokens once they have ended", async () => {

@@ -119,6 +119,7 @@ describe("/token", () => {
         { type: "repository", name: "shared/a/b", actions: ["pull"] },
       ],
     ],
+    ["another type", ["artifact:team/app:pull", "registry:team/app:pull"], []],
     ["the list", ["registry:catalog:*"], [{ type: "registry", name: "catalog", actions: ["*"] }]],
     [
       "a plugin",

@@ -5,6 +5,7 @@ import { anonymous, mayEverybodyPull } from "../../src/edge/auth/authorise.ts";
 import type { Access } from "../../src/edge/context.ts";
 import type { RepositoryName } from "../../src/oci/reference.ts";
 import type { Registry } from "../../src/registry/registry.ts";
+import { afterTest } from "../support/ends.ts";
 
 /** A registry without anything public, whose index answers when it is told to. `refused`: keys that missed too often. */
 function makeRegistry(refused: string[] = []) {
@@ -41,9 +42,10 @@ function makeRegistry(refused: string[] = []) {
   };
 }
 
-test("of one caller no more than 32 look-ups are in flight, and those of others go on", async () => {
+test("of one caller no more than 32 look-ups are in flight, and those of others go on", async (t) => {
   const { ask, calls, hold } = makeRegistry();
   const release = hold();
+  afterTest(t, release);
   const asked = Array.from({ length: 40 }, (_, number) => ask("mallory", number));
   assert.equal(calls(), 32);
   assert.deepEqual(await Promise.all(asked.slice(32)), Array(8).fill(false));
