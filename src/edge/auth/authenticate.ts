@@ -235,10 +235,8 @@ async function continueUpload(cache: AuthCache, claims: TokenClaims): Promise<Re
     ? { ok: true, principal: cache.federated.reload(claims.account) }
     : await reload(registry, claims.account, claims.tokenId, claims.version);
   if (!reloaded.ok) return reloaded;
-  const today = accessOf(reloaded.principal, "bearer");
-  const may: Access["may"] = (verb, repository) =>
-    granted.may(verb, repository) && today.may(verb, repository);
-  const grantSets = [...granted.grantSets, ...today.grantSets];
+  const both = [...granted.grantSets, ...reloaded.principal.grantSets];
+  const { may, grantSets } = accessByGrants(granted.account, "bearer", both);
   return { ok: true, access: { ...granted, may, grantSets } };
 }
 
