@@ -86,6 +86,15 @@ describe("refusals", () => {
     assert(lines.length > 0 && lines.every((line) => line.length < 4000));
   });
 
+  test("are from an address, which is cut, as a proxy may pass on what a client says", async () => {
+    const headers = { "CF-Connecting-IP": "x".repeat(1000) };
+    await registry.must(403, "GET", "/api/v1/upstreams", { as: mallory, headers });
+    const find = async () =>
+      (await list("kind=refusal")).find((entry) => lineOf(entry) === "mallory GET upstreams * denied");
+    await until("the refusal", async () => (await find()) !== undefined);
+    assert.equal((await find())?.address, "x".repeat(64));
+  });
+
   test("of pulls are not in it", async () => {
     await registry.must(403, "GET", "/v2/team/hidden/manifests/v1", { as: mallory });
     await registry.must(403, "DELETE", "/v2/team/hidden/manifests/v1", { as: mallory });

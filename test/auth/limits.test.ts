@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import test, { describe } from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import { expectError } from "../support/answer.ts";
-import { authorization, type Credential } from "../support/client.ts";
+import { authorization, Client, type Credential } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
-import { unknownDigest } from "../support/content.ts";
+import { streamOf, unknownDigest } from "../support/content.ts";
 import { head, OpenRequest } from "../support/raw.ts";
 
 /** Failed logins a minute, as wrangler.toml has them; and of what is asked in vain fewer, for the sake of time. */
@@ -334,6 +334,15 @@ describe("in steady state", () => {
     const { "CATALOG.signingKeys": asked = 0 } = await registry.takeCalls();
     assert(asked <= 2 + (performance.now() - started) / 1000, `${asked} calls`);
   });
+});
+
+test("manifests that are stored leave their room to the next ones, also those of which nobody says how large they are", async () => {
+  // Room for the largest is kept for each, and one account has that of three.
+  const headers = { Authorization: authorization(alice), "Content-Type": imageManifestType };
+  for (let count = 0; count < 4; count++) {
+    const body = streamOf(image.manifest);
+    await new Client(registry.url).must(201, "PUT", "/v2/team/app/manifests/v1", { headers, body });
+  }
 });
 
 test("manifests that one account sends slowly keep nobody else from pushing", async () => {

@@ -159,6 +159,13 @@ describe("an open registry", () => {
   }
 });
 
+test("a name that is none is repeated in the refusal, cut", async () => {
+  const headers = { Host: "localhost", "X-Forwarded-Host": "$".repeat(5000) };
+  const answer = await ask(named.url, "GET", "/v2/", headers);
+  assert.equal(answer.status, 421);
+  assert(answer.text.includes(`"${"$".repeat(100)}"`), answer.text);
+});
+
 test("a registry with credentials answers under every name", async () => {
   for (const host of [...loopback, ...strangers]) {
     assert.equal((await ask(closed.url, "GET", "/v2/", { Host: host, ...authorization })).status, 200);

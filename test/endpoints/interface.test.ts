@@ -42,6 +42,10 @@ test("the files that the page names are served as they are, gzipped or not, and 
     assert.equal(Buffer.from(zipped.bytes).toString("base64"), built.gzipped, path);
     assert.equal(gunzipSync(zipped.bytes).toString(), plain.text, path);
     assert.match(plain.headers.get("Cache-Control") ?? "", /^public, max-age=31536000, immutable/);
+    assert.equal(
+      plain.headers.get("Content-Security-Policy"),
+      "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    );
     assert.notEqual(zipped.headers.get("ETag"), plain.headers.get("ETag"));
   }
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import { AuditQueue } from "../../src/edge/auth/audit.ts";
+import { AuditQueue, audit } from "../../src/edge/auth/audit.ts";
+import { anonymous } from "../../src/edge/auth/authorise.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import type { NewAuditEntry } from "../../src/rpc/api.ts";
 
@@ -148,4 +149,26 @@ test("when the disk is as good as full, only what administrators did is still to
   add(use);
   await Promise.all(told);
   assert.deepEqual(summary(take()), [["alice alice 1"]]);
+});
+
+test("each text of an entry is cut, whoever chose it", async (t) => {
+  t.mock.method(console, "log", () => {});
+  const told: NewAuditEntry[] = [];
+  const catalog = { audit: async (entries: NewAuditEntry[]) => told.push(...entries) };
+  const registry = { clock: { now: () => 0 }, catalog: () => catalog } as unknown as Registry;
+  const long = "x".repeat(5000);
+  const context = {
+    registry,
+    access: { ...anonymous, account: long },
+    address: "192.0.2.1",
+    requestId: "",
+    waitUntil: () => {},
+  };
+  audit(context, { action: long, target: long, outcome: "done", detail: long });
+  await setImmediate();
+  const [{ actor, action, target, detail = "" } = { actor: "", action: "", target: "" }] = told;
+  assert.deepEqual(
+    [actor, action, target, detail].map(({ length }) => length),
+    [600, 100, 400, 1000],
+  );
 });

@@ -68,6 +68,32 @@ test("unknown keys are looked for once a second", async () => {
   assert.equal(calls(), 2);
 });
 
+test("a token lasts until its end, and as long as the credential it was issued for, in whole seconds", async () => {
+  const { registry, ring, advance } = await makeRing();
+  const isExpired = async (token: string) => {
+    const verified = await verifyAccessToken(registry, ring, token);
+    return verified.ok && verified.claims.isExpired;
+  };
+  const whole = await issueAccessToken(registry, ring, undefined, []);
+  assert.equal(whole.expiresInSeconds, 30 * 60);
+  advance(30 * minute - 1);
+  assert.equal(await isExpired(whole.token), false);
+  advance(1);
+  assert.equal(await isExpired(whole.token), true);
+  const holder = { account: "alice", grantSets: [[]], version: "1" };
+  for (const [left, seconds] of [
+    [second / 2, 1],
+    [1.5 * second, 1],
+    [20 * second, 20],
+    [31 * minute, 30 * 60],
+  ] as const) {
+    const principal = { ...holder, endsAtMs: registry.clock.now() + left };
+    const issued = await issueAccessToken(registry, ring, principal, []);
+    // A client that reads 0 takes it for the default.
+    assert.equal(issued.expiresInSeconds, seconds);
+  }
+});
+
 test("a known key needs no catalog, and a token is not called invalid because the catalog is away", async () => {
   const { registry, ring, advance, reach } = await makeRing();
   const { token } = await issueAccessToken(registry, ring, undefined, []);

@@ -7,7 +7,7 @@ import { imageManifestType } from "../../src/oci/media-type.ts";
 import { call } from "../cli/command-line.ts";
 import type { Credential } from "../support/client.ts";
 import { admin, startClosedRegistry } from "../support/closed-registry.ts";
-import { content, digestOf } from "../support/content.ts";
+import { content, digestOf, unknownDigest } from "../support/content.ts";
 import { until } from "../support/registry.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
@@ -128,6 +128,9 @@ test("callers without a right get nothing before and after it is cached, and cau
 test("a challenge has the canonical name, and its token is for that", async () => {
   const answer = await registry.must(401, "GET", "/v2/alpine/manifests/v1?ns=docker.io");
   assert.match(answer.header("WWW-Authenticate"), /scope="repository:hub\/library\/alpine:pull"/);
+  const mount = `/v2/other/app/blobs/uploads/?mount=${digest}&from=hub/alpine`;
+  const refused = await registry.must(401, "POST", mount);
+  assert.match(refused.header("WWW-Authenticate"), / repository:hub\/library\/alpine:pull"/);
   const token = await registry.as(puller).bearer("repository:hub/alpine:pull");
   await registry.must(200, "GET", "/v2/alpine/manifests/v1?ns=docker.io", { as: token });
   await registry.must(401, "GET", "/v2/hub/library/busybox/manifests/v1", { as: token });
@@ -188,6 +191,25 @@ test("what is not here is never looked for elsewhere", async () => {
   upstream.addImage("team/mine", [10], "v1");
   await registry.must(404, "GET", "/v2/team/mine/manifests/v1", { as: admin });
   assert.equal(upstream.seen.length, 0);
+});
+
+test("who asks for much that an upstream does not have has it asked no more for a while, and nobody else", async () => {
+  const maxMisses = 5;
+  const own = await startClosedRegistry({ UPSTREAMS }, { maxMisses });
+  const grants = [{ repository: "hub/**", verbs: ["pull" as const] }];
+  const [guesser, other] = [await own.account("guesser", grants), await own.account("other", grants)];
+  const statusFor = async (as: Credential) =>
+    (await own.send("GET", `/v2/hub/library/alpine/blobs/${unknownDigest()}`, { as })).status;
+  const statuses: number[] = [];
+  // Twice as many where a minute ends meanwhile.
+  while (statuses.at(-1) !== 429 && statuses.length < 2 * maxMisses + 2) {
+    statuses.push(await statusFor(guesser));
+  }
+  assert(statuses.length > maxMisses && statuses.at(-1) === 429, statuses.join());
+  upstream.forget();
+  assert.equal(await statusFor(guesser), 429);
+  assert.equal(upstream.seen.length, 0);
+  assert.equal(await statusFor(other), 404);
 });
 
 test("of a public upstream everybody pulls what its patterns allow", async () => {
