@@ -136,6 +136,18 @@ test("a challenge has the canonical name, and its token is for that", async () =
   await registry.must(401, "GET", "/v2/hub/library/busybox/manifests/v1", { as: token });
 });
 
+test("the management API knows a cache by each form of its name", async () => {
+  const everybodys = { ...hub, visibility: "public", repositories: ["library/*"] };
+  const own = await startClosedRegistry({ UPSTREAMS: JSON.stringify([everybodys]) });
+  await own.must(200, "GET", "/v2/hub/alpine/manifests/v1");
+  for (const as of [undefined, admin]) {
+    for (const name of ["hub/alpine", "hub/library/alpine"]) {
+      const shown = await own.must(200, "GET", `/api/v1/repositories/${name}`, { as });
+      assert.equal(shown.json<{ name: string }>().name, "hub/library/alpine");
+    }
+  }
+});
+
 describe("ns:", () => {
   test("an alias is the upstream, never what was pushed here under the same name", async () => {
     const own = await registry.as(admin).pushImage("library/alpine", "v1");

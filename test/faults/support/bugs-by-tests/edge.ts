@@ -512,4 +512,18 @@ export const ofEdge: Record<string, TestedBug> = {
     "[...granted.grantSets, ...reloaded.principal.grantSets]",
     "granted.grantSets",
   ),
+  "an operation is about a name as it was written": bug(
+    "test/upstreams/access.test.ts",
+    "the management API knows a cache by each form of its name",
+    "src/edge/auth/management.ts",
+    "  context.params.name = repository;\n",
+    "",
+  ),
+  "what is public is read under the name as it was written": bug(
+    "test/upstreams/access.test.ts",
+    "the management API knows a cache by each form of its name",
+    "src/edge/auth/management.ts",
+    'if (typeof rule === "object") return repositoryRefusal(context, rule);',
+    'if (typeof rule === "object")\n    return (await isOfPublic(context, rule)) ? undefined : repositoryRefusal(context, rule);',
+  ),
 };
