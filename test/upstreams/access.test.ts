@@ -148,6 +148,18 @@ test("the management API knows a cache by each form of its name", async () => {
   }
 });
 
+test("whether a cached blob is here is asked of no ledger again, also for those who may push", async () => {
+  const path = `/v2/hub/library/alpine/blobs/${digest}`;
+  const askedFor = async (as: Credential) => {
+    await registry.takeCalls();
+    await registry.must(200, "HEAD", path, { as });
+    return Object.keys(await registry.takeCalls()).filter((call) => call.startsWith("LEDGERS."));
+  };
+  await registry.must(200, "GET", path, { as: puller });
+  await until("it to be here", async () => (await askedFor(puller)).length === 0);
+  assert.deepEqual(await askedFor(admin), []);
+});
+
 describe("ns:", () => {
   test("an alias is the upstream, never what was pushed here under the same name", async () => {
     const own = await registry.as(admin).pushImage("library/alpine", "v1");

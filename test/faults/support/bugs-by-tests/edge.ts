@@ -526,4 +526,11 @@ export const ofEdge: Record<string, TestedBug> = {
     'if (typeof rule === "object") return repositoryRefusal(context, rule);',
     'if (typeof rule === "object")\n    return (await isOfPublic(context, rule)) ? undefined : repositoryRefusal(context, rule);',
   ),
+  "a ledger is asked for what nobody can push": bug(
+    "test/upstreams/access.test.ts",
+    "whether a cached blob is here is asked of no ledger again, also for those who may push",
+    "src/edge/endpoints/blobs.ts",
+    "cached === undefined && context.request.method",
+    "context.request.method",
+  ),
 };
