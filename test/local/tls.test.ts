@@ -15,6 +15,7 @@ import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, unt
 import {
   answerAll,
   type Passed,
+  RawClient,
   type Runtime,
   startFrontProcess,
   startUpstream,
@@ -130,6 +131,20 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
     assert.equal(passed.length, 0);
   });
 }
+
+test("who begins no handshake, or does not go on with it, is cut off", async (t) => {
+  const { path } = await startUpstream(t, answerAll);
+  const more = { tls: { certFile, keyFile }, limits: { headersMs: 500, sweepMs: 100 } };
+  const handshake = 0x16;
+  for (const runtime of Object.keys(runtimes) as Runtime[]) {
+    const { port } = await startFrontProcess(t, runtime, { upstream: { path }, ...more });
+    for (const begun of [[], [handshake]]) {
+      const client = new RawClient(port);
+      client.write(Uint8Array.from(begun));
+      await until("the end", () => client.isClosed);
+    }
+  }
+});
 
 test("a new certificate counts for new connections, and those there are go on", async (t) => {
   const { proxy, port } = await proxyOf(t, answerAll);

@@ -163,7 +163,7 @@ async function* readRange(
   const file = await open(join(directory, path));
   try {
     const stats = await file.stat();
-    if (!stats.isFile() || stats.size !== sizeBytes) throw new FileChanged(`${path} has another size`);
+    if (stats.size !== sizeBytes) throw new FileChanged(`${path} has another size`);
     const end = range.offset + range.length;
     for (let at = range.offset; at < end; ) {
       const sizeRead = await readInto(buffer, file, at, end);

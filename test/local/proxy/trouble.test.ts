@@ -114,9 +114,12 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       const waiting = [1, 2, 3].map(() => new RawClient(port));
       for (const { socket } of waiting) await once(socket, "connect");
       await until("a refusal", async () => statusOf(await talk(port, get, untilClosed)) === 503);
-      await until("the warning", () => program.stderr === "there are 3 connections, and no more are taken\n");
+      const warning = "there are 3 connections, and no more are taken\n";
+      await until("the warning", () => program.stderr === warning);
+      assert.equal(statusOf(await talk(port, get, untilClosed)), 503);
       waiting.pop()?.socket.destroy();
       await until("an answer", async () => statusOf(await talk(port, get)) === 200);
+      assert.equal(program.stderr, warning, "it is said once in a minute");
       for (const { socket } of waiting) socket.destroy();
     });
 
