@@ -9,6 +9,7 @@ import { afterTest } from "../support/ends.ts";
 
 /** A registry without anything public, whose index answers when it is told to. `refused`: keys that missed too often. */
 function makeRegistry(refused: string[] = []) {
+  const clock = { nowMs: 1_000_000, now: () => clock.nowMs };
   let calls = 0;
   let answered: Promise<void> = Promise.resolve();
   const part = {
@@ -20,7 +21,7 @@ function makeRegistry(refused: string[] = []) {
   };
   const limit = async ({ key }: { key: string }) => ({ success: !refused.includes(key) });
   const registry = {
-    clock: { now: () => 1_000_000 },
+    clock,
     rateLimits: { ANONYMOUS_MISSES: { limit } },
     settings: { upstreams: [] },
     visibilities: new Map(),
@@ -33,6 +34,7 @@ function makeRegistry(refused: string[] = []) {
   };
   return {
     ask,
+    clock,
     calls: () => calls,
     hold: () => {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -55,6 +57,37 @@ test("of one caller no more than 32 look-ups are in flight, and those of others 
   await Promise.all([...asked, ...others]);
   await ask("mallory");
   assert.equal(calls(), 35);
+});
+
+test("look-ups of clients that have left count for ten seconds, and no longer than that", async (t) => {
+  const { ask, calls, clock, hold } = makeRegistry();
+  const release = hold();
+  afterTest(t, release);
+  const left = Array.from({ length: 32 }, (_, number) => ask("alice", number));
+  clock.nowMs += 9_999;
+  assert.equal(await ask("alice"), false);
+  assert.equal(calls(), 32);
+  clock.nowMs += 1;
+  const asked = ask("alice");
+  assert.equal(calls(), 33);
+  release();
+  await Promise.all([...left, asked]);
+  // What ended at last is not counted twice.
+  const release2 = hold();
+  afterTest(t, release2);
+  const again = Array.from({ length: 33 }, (_, number) => ask("alice", 100 + number));
+  assert.equal(calls(), 65);
+  release2();
+  await Promise.all(again);
+});
+
+test("nor if the clock is set back", async (t) => {
+  const { ask, calls, clock, hold } = makeRegistry();
+  afterTest(t, hold());
+  for (let number = 0; number < 32; number++) void ask("alice", number);
+  clock.nowMs -= 3_600_000;
+  void ask("alice", 32);
+  assert.equal(calls(), 33);
 });
 
 test("who missed too often has nothing looked up: an account by its name, others by their network", async () => {

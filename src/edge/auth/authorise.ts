@@ -19,6 +19,7 @@ import { isPublic, knownVisibility } from "../../registry/repositories.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access, Context, Credential, Refusal } from "../context.ts";
 import { audit } from "./audit.ts";
+import { InFlight } from "./in-flight.ts";
 import { FailureLimit, networkName } from "./limits.ts";
 import { isFederated, reload } from "./principal.ts";
 
@@ -76,8 +77,8 @@ export async function refusalFor(
 type AuthorisationCache = {
   /** Counts requests for content that does not exist. */
   misses: FailureLimit;
-  /** How many visibility look-ups are in flight, by caller. */
-  visibilityLookups: Map<string, number>;
+  /** Visibility look-ups, by caller. */
+  visibilityLookups: InFlight;
   /** The full access of accounts, for lists. */
   subjects: ExpiringLru<CachedAccess>;
 };
@@ -92,7 +93,7 @@ function cacheOf(registry: Registry): AuthorisationCache {
   if (known !== undefined) return known;
   const cache: AuthorisationCache = {
     misses: new FailureLimit(registry.rateLimits, "ANONYMOUS_MISSES", registry.clock),
-    visibilityLookups: new Map(),
+    visibilityLookups: new InFlight(registry.clock, maxLookups),
     subjects: new ExpiringLru(registry.clock, 1024 * 1024, ({ bytes }) => bytes),
   };
   caches.set(registry, cache);
@@ -144,17 +145,14 @@ export async function mayEverybodyPull(caller: Caller, repository: RepositoryNam
   // Accounts that guess names are limited, too.
   const who = isAnonymous(access) ? networkName(address) : `account ${access.account}`;
   // A look-up in flight may turn out to be a miss, and is counted only afterwards.
-  const asking = visibilityLookups.get(who) ?? 0;
-  if (misses.isReached(who) || asking >= maxLookups) return false;
-  visibilityLookups.set(who, asking + 1);
+  const end = misses.isReached(who) ? undefined : visibilityLookups.begin(who);
+  if (end === undefined) return false;
   try {
     const answer = await isPublic(registry, repository);
     if (!answer) await misses.count(who);
     return answer;
   } finally {
-    const left = (visibilityLookups.get(who) ?? 1) - 1;
-    if (left === 0) visibilityLookups.delete(who);
-    else visibilityLookups.set(who, left);
+    end();
   }
 }
 

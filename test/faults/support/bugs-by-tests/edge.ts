@@ -354,8 +354,15 @@ export const ofEdge: Record<string, TestedBug> = {
   "look-ups in flight are not counted": bug(
     "test/unit/guesses.test.ts",
     "of one caller no more than 32 look-ups are in flight, and those of others go on",
-    authorise,
-    "  visibilityLookups.set(who, asking + 1);\n",
+    "src/edge/auth/in-flight.ts",
+    "    this.#counts.set(key, count + 1);\n",
+    "",
+  ),
+  "look-ups of clients that have left count for ever": bug(
+    "test/unit/guesses.test.ts",
+    "look-ups of clients that have left count for ten seconds, and no longer than that",
+    "src/edge/auth/in-flight.ts",
+    "    this.#endLost(now);\n",
     "",
   ),
   "manifests that are stored keep their room": bug(
