@@ -59,7 +59,7 @@ function mayImport({ from, to }: Import): boolean {
   if (user === "installed" || from === "cli/main.ts") return used === "cli" || used === "local";
   if (from === "cli/commands/serve.ts" && to === "local/flags.ts") return true;
   if (user === "local") return !["worker.ts", "cli", "installed", "ui"].includes(used);
-  if (used === "version.ts" || used === "units.ts") return true;
+  if (["version.ts", "units.ts", "timeout.ts"].includes(used)) return true;
   if (user === "contract") return used === "oci" || used === "policy";
   if (user === "client" || user === "policy") return used === "oci";
   if (user === "cli") return ["oci", "policy", "contract", "client", "settings"].includes(used);

@@ -1,4 +1,5 @@
 /** One request and its answer, and the error if there is none. */
+import { answerWithin } from "../timeout.ts";
 import { RegistryError } from "./errors.ts";
 
 /** Sends requests: the runtime's `fetch`, or one that a caller prepared (see node.ts). */
@@ -56,16 +57,20 @@ export async function discard({ body }: Response): Promise<void> {
   await body?.cancel().catch(() => {});
 }
 
+/** How long an answer that is read as a whole may stand still, and take in all. */
+const silenceMs = 30_000;
+const wholeMs = 5 * 60_000;
+
 /**
  * Reads a whole answer of at most `maxBytes`.
  *
- * @throws RegistryError of the kind `foreign` when there are more, and `broken` when they break off
+ * @throws RegistryError of the kind `foreign` when there are more, and `broken` when they break off or take too long
  */
 export async function readWhole(response: Response, maxBytes: number): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const piece of response.body ?? []) {
+    for await (const piece of piecesInTime(response.body)) {
       length += piece.byteLength;
       if (length > maxBytes) break;
       pieces.push(piece);
@@ -81,6 +86,23 @@ export async function readWhole(response: Response, maxBytes: number): Promise<U
     offset += piece.byteLength;
   }
   return whole;
+}
+
+/** The pieces of a body. Who asks is not kept waiting: others may wait for the same answer. */
+async function* piecesInTime(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+  if (body === null) return;
+  const reader = body.getReader();
+  const deadline = performance.now() + wholeMs;
+  try {
+    for (;;) {
+      const leftMs = Math.min(silenceMs, deadline - performance.now());
+      const { done, value } = await answerWithin(leftMs, reader.read());
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
 }
 
 const brokenOff = "the connection was broken off";

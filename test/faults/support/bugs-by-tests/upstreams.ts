@@ -393,4 +393,18 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "      segments = assembled.segments;\n",
     "",
   ),
+  "a token service that says nothing more keeps everybody waiting": bug(
+    "test/unit/client/exchange.test.ts",
+    "a token that does not come is asked for again by the next request",
+    "src/client/exchange.ts",
+    "await answerWithin(leftMs, reader.read())",
+    "await reader.read()",
+  ),
+  "an answer may trickle for ever": bug(
+    "test/unit/client/exchange.test.ts",
+    "and one that trickles after five minutes",
+    "src/client/exchange.ts",
+    "Math.min(silenceMs, deadline - performance.now())",
+    "silenceMs",
+  ),
 };
