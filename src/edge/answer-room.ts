@@ -8,6 +8,7 @@ import type { Registry } from "../registry/registry.ts";
 import { mebibyte, minute } from "../units.ts";
 import { holderOf } from "./body.ts";
 import type { Answer, Context } from "./context.ts";
+import { InFlight } from "./in-flight.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { largeBytes } from "./piece-sender.ts";
 import { isRefusal } from "./respond.ts";
@@ -17,12 +18,13 @@ const budgetBytes = 64 * mebibyte;
 const answerBytes = 4 * mebibyte;
 /** They take milliseconds. */
 const pollMs = 5;
-/** How long a caller who asks again for what was small needs no room. */
+/** How long a caller who asks again for what was small needs no room while it is made; so many at once do not. */
 const smallMs = minute;
+const mostSmall = 16;
 /** A longer question is not remembered, in characters. */
 const maxKeyLength = 400;
 
-type AnswerRooms = { budget: MemoryBudget; small: ExpiringLru<true> };
+type AnswerRooms = { budget: MemoryBudget; small: ExpiringLru<true>; likelySmall: InFlight };
 
 const known = new WeakMap<Registry, AnswerRooms>();
 
@@ -31,6 +33,7 @@ function roomsOf(registry: Registry): AnswerRooms {
   const rooms = known.get(registry) ?? {
     budget: new MemoryBudget(clock, { bytes: budgetBytes, pollMs }),
     small: new ExpiringLru<true>(clock, mebibyte, () => 2 * maxKeyLength + 200),
+    likelySmall: new InFlight(clock, mostSmall),
   };
   known.set(registry, rooms);
   return rooms;
@@ -39,20 +42,25 @@ function roomsOf(registry: Registry): AnswerRooms {
 /** Has an answer made once there is memory for it. Error: `UNAVAILABLE`, if there is none in time. */
 export async function answerInRoom(context: Context, makeAnswer: () => Promise<Answer>): Promise<Answer> {
   const { registry, url, access } = context;
-  const { budget, small } = roomsOf(registry);
+  const { budget, small, likelySmall } = roomsOf(registry);
   const key = `${access.account} ${url.pathname}${url.search}`;
-  if (small.has(key)) return makeAnswer();
-  const room = await budget.reserve(answerBytes, holderOf(context));
-  if (room === undefined) return failure("UNAVAILABLE");
-  let isHandedOver = false;
+  const end = small.has(key) ? likelySmall.begin("") : undefined;
+  const reserve = () => budget.reserve(answerBytes, holderOf(context));
+  let room = end === undefined ? await reserve() : undefined;
   try {
+    if (end === undefined && room === undefined) return failure("UNAVAILABLE");
     const answer = await makeAnswer();
-    const sizeBytes = isRefusal(answer) ? 0 : sizeOf(answer.body);
-    if (sizeBytes <= largeBytes && key.length <= maxKeyLength) small.set(key, true, smallMs);
-    isHandedOver = sizeBytes > largeBytes;
-    return isHandedOver && !isRefusal(answer) ? { ...answer, room } : answer;
+    if (isRefusal(answer) || sizeOf(answer.body) <= largeBytes) {
+      if (key.length <= maxKeyLength) small.set(key, true, smallMs);
+      return answer;
+    }
+    small.delete(key);
+    const handedOver = room ?? (await reserve());
+    room = undefined;
+    return handedOver === undefined ? failure("UNAVAILABLE") : { ...answer, room: handedOver };
   } finally {
-    if (!isHandedOver) room.release();
+    room?.release();
+    end?.();
   }
 }
 

@@ -51,15 +51,47 @@ test("a caller has eight answers made at once; another one does not wait for the
   assert.equal(clock.time - began, 5000);
 });
 
+const small: Answer = { status: 200, body: "{}" };
+
 test("an answer that was small a moment ago needs no room, as long as the same caller asks the same", async () => {
   const { ask, clock } = answers();
-  await ask("/tags?n=1", async () => ({ status: 200, body: "{}" }));
+  await ask("/tags?n=1", async () => small);
   for (let count = 0; count < 8; count++) void ask(`/${count}`, never);
   const began = clock.time;
-  await ask("/tags?n=1", async () => large);
+  await ask("/tags?n=1", async () => small);
   assert.equal(clock.time, began);
   await ask("/tags?n=2", async () => large);
   assert.equal(clock.time - began, 5000);
+});
+
+test("unless it has become large: it waits for room then, and is not known to be small any more", async () => {
+  const { ask, clock } = answers();
+  await ask("/tags", async () => small);
+  for (let count = 0; count < 8; count++) void ask(`/${count}`, never);
+  const began = clock.time;
+  const grown = await ask("/tags", async () => large);
+  assert.equal(clock.time - began, 5000);
+  assert("room" in grown && grown.room !== undefined);
+  for (let count = 8; count < 16; count++) void ask(`/${count}`, never);
+  let isMade = false;
+  const next = ask("/tags", async () => {
+    isMade = true;
+    return small;
+  });
+  assert.equal(isMade, false);
+  await next;
+});
+
+test("of what was small no more than sixteen are made at once without room", async () => {
+  const { ask } = answers();
+  for (let count = 0; count < 24; count++) await ask(`/tags?n=${count}`, async () => small);
+  let made = 0;
+  const make = () => {
+    made++;
+    return never();
+  };
+  for (let count = 0; count < 24; count++) void ask(`/tags?n=${count}`, make);
+  assert.equal(made, 16);
 });
 
 test("who has no credential is known by the network", async () => {

@@ -18,8 +18,8 @@ import type { Registry } from "../../registry/registry.ts";
 import { isPublic, knownVisibility } from "../../registry/repositories.ts";
 import type { Settings } from "../../settings/settings.ts";
 import type { Access, Context, Credential, Refusal } from "../context.ts";
+import { InFlight } from "../in-flight.ts";
 import { audit } from "./audit.ts";
-import { InFlight } from "./in-flight.ts";
 import { FailureLimit, networkName } from "./limits.ts";
 import { isFederated, reload } from "./principal.ts";
 

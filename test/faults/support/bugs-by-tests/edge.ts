@@ -354,14 +354,14 @@ export const ofEdge: Record<string, TestedBug> = {
   "look-ups in flight are not counted": bug(
     "test/unit/guesses.test.ts",
     "of one caller no more than 32 look-ups are in flight, and those of others go on",
-    "src/edge/auth/in-flight.ts",
+    "src/edge/in-flight.ts",
     "    this.#counts.set(key, count + 1);\n",
     "",
   ),
   "look-ups of clients that have left count for ever": bug(
     "test/unit/guesses.test.ts",
     "look-ups of clients that have left count for ten seconds, and no longer than that",
-    "src/edge/auth/in-flight.ts",
+    "src/edge/in-flight.ts",
     "    this.#endLost(now);\n",
     "",
   ),
@@ -539,5 +539,26 @@ export const ofEdge: Record<string, TestedBug> = {
     "src/edge/endpoints/blobs.ts",
     "cached === undefined && context.request.method",
     "context.request.method",
+  ),
+  "a list that was small a moment ago takes any memory": bug(
+    "test/unit/answer-room.test.ts",
+    "unless it has become large: it waits for room then, and is not known to be small any more",
+    "src/edge/answer-room.ts",
+    '    const handedOver = room ?? (await reserve());\n    room = undefined;\n    return handedOver === undefined ? failure("UNAVAILABLE") : { ...answer, room: handedOver };',
+    "    const handedOver = room;\n    room = undefined;\n    return handedOver === undefined ? answer : { ...answer, room: handedOver };",
+  ),
+  "a list stays small that has become large": bug(
+    "test/unit/answer-room.test.ts",
+    "unless it has become large: it waits for room then, and is not known to be small any more",
+    "src/edge/answer-room.ts",
+    "    small.delete(key);\n",
+    "",
+  ),
+  "any number of lists that were small are made at once": bug(
+    "test/unit/answer-room.test.ts",
+    "of what was small no more than sixteen are made at once without room",
+    "src/edge/in-flight.ts",
+    "    if (count >= this.#most) return undefined;\n",
+    "",
   ),
 };

@@ -1,5 +1,5 @@
 /** Work that is under way at the same time, by who asked for it. */
-import type { Clock } from "../../clock.ts";
+import type { Clock } from "../clock.ts";
 
 /**
  * How long work counts that nobody says the end of, in milliseconds: a request whose client has gone ends in the middle
