@@ -1,5 +1,5 @@
 /** Finding repositories and tags. */
-import type { Result } from "../oci/errors.ts";
+import { failure, type Result } from "../oci/errors.ts";
 import type { ContentKind } from "../oci/manifest-summary.ts";
 import type { RepositoryName } from "../oci/reference.ts";
 import type { Visibility } from "../rpc/api.ts";
@@ -29,6 +29,9 @@ export type Readable = { patterns: string[][]; mayPull: (name: RepositoryName) =
 /** How many tags are shown beside repositories. */
 const maxTagsBeside = 20;
 
+/** How far pages go, in entries: the ones before are read for each. Who finds more asks for something narrower. */
+const maxOffset = 100_000;
+
 /**
  * A page of repositories, or of tags, and for the first page of repositories the tags that the text names as well.
  * Error: `PAGE_INVALID`.
@@ -38,10 +41,11 @@ export async function search(registry: Registry, wanted: Wanted, readable: Reada
   if (object === undefined) return searchCatalog(registry, wanted, readable);
   const { type, last, limit, ...rest } = wanted;
   const offset = /^\d{1,9}$/.test(last) ? Number(last) : 0;
+  if (offset > maxOffset) return failure("PAGE_INVALID");
   const query: SearchQuery = { ...rest, readable: readable.patterns, offset, limit };
   if (type === "tag") {
     const { entries, next } = await object.findTags(query);
-    return { ok: true, repositories: [], tags: entries, next: next?.toString() };
+    return { ok: true, repositories: [], tags: entries, next: placeOf(next) };
   }
   const showsTags = wanted.text.includes(":") && offset === 0 && type === undefined;
   const [repositories, tags] = await Promise.all([
@@ -52,8 +56,13 @@ export async function search(registry: Registry, wanted: Wanted, readable: Reada
     ok: true,
     repositories: repositories.entries,
     tags: tags?.entries ?? [],
-    next: repositories.next?.toString(),
+    next: placeOf(repositories.next),
   };
+}
+
+/** Where the next page begins; `undefined` after the last one that there may be. */
+function placeOf(next: number | undefined): string | undefined {
+  return next === undefined || next > maxOffset ? undefined : String(next);
 }
 
 /** Without an object that finds them, repositories are found in the list of the catalog. */

@@ -177,6 +177,17 @@ test("pages go on where the last one ended", async () => {
   assert.deepEqual(seen, await names({ sort: "name", n: "200" }));
 });
 
+test("no page is so far that all before it would have to be read", async () => {
+  for (const type of ["repository", "tag"]) {
+    for (const [last, status] of [
+      ["100000", 200],
+      ["100001", 400],
+      ["999999999", 400],
+    ] as const)
+      await registry.as(admin).must(status, "GET", `/api/v1/search?q=1&type=${type}&last=${last}`);
+  }
+});
+
 test("everything can be read again, and is the same", async () => {
   await until("all to be announced", async () => {
     return (await find({ sort: "name" }, admin)).repositories.every(({ tags }) => tags > 0);

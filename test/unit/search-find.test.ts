@@ -49,6 +49,13 @@ function filled(count: number, hasText: boolean) {
 const indexed = filled(2000, true);
 const plain = filled(2000, false);
 
+test("a zero separates words", () => {
+  const expected = indexed({ text: "team1 mailer", order: "name" });
+  assert(expected.length > 0);
+  for (const found of [indexed, plain])
+    assert.deepEqual(found({ text: "team1\0mailer\0", order: "name" }), expected);
+});
+
 test("without an index of texts the same is found", () => {
   for (const text of [
     "",

@@ -124,6 +124,26 @@ test("a part of an announcement is only taken as long as the announcement is the
   assert.deepEqual(found("v"), []);
 });
 
+test("what was removed is not listed again by who has not heard of that", () => {
+  const { store, sql, change, setAside } = makeSearch();
+  const listed = { ...entryOf(app, 0), pulls: 3, lastPulledAtMs: 5 };
+  setAside((tx) => store.put(tx, entryOf(app, 1), numbered(1, 1), true));
+  setAside((tx) => store.remove(tx, app, 2));
+  change((tx) => store.list(tx, listed));
+  const names = () =>
+    readRows<{ name: string }>(sql, "SELECT name FROM repositories").map(({ name }) => name);
+  assert.deepEqual(names(), []);
+  change((tx) => store.list(tx, { ...listed, name: other }));
+  assert.deepEqual(names(), [other]);
+  setAside((tx) => store.put(tx, entryOf(app, 3), numbered(1, 1), true));
+  change((tx) => store.list(tx, listed));
+  assert.deepEqual(names().toSorted(), [app, other]);
+  assert.equal(
+    oneRow<{ pulls: number }>(sql, "SELECT pulls FROM repositories WHERE name = 'team/app'").pulls,
+    3,
+  );
+});
+
 /** A ledger with so many tags whose announcements arrive in a store; `onCall` is told of each call before it arrives. */
 function announcing(tagCount: number, onCall: (call: string, count: number) => unknown = () => {}) {
   const search = makeSearch();

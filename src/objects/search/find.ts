@@ -78,9 +78,9 @@ export function findTags(sql: SqlStorage, hasText: boolean, query: SearchQuery):
   return { ...page, entries: page.entries.map(({ visibility: _, ...tag }) => tag) };
 }
 
-/** The words of a text, in lower case. */
+/** The words of a text, in lower case. For the index of texts, a zero would end it. */
 function wordsOf(text: string): string[] {
-  return text.toLowerCase().split(/\s+/).filter(Boolean).slice(0, maxWords);
+  return text.toLowerCase().replaceAll("\0", " ").split(/\s+/).filter(Boolean).slice(0, maxWords);
 }
 
 /** The conditions for words: all long ones are one question to the index of texts. */

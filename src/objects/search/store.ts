@@ -96,10 +96,13 @@ export class SearchStore {
     );
   }
 
-  /** Lists a repository that its ledger has not announced yet, as the catalog knows it. */
+  /**
+   * Lists a repository that its ledger has not announced yet, as the catalog knows it. One that was removed is not: the
+   * catalog may not know that yet, and if it was founded again, it announces itself.
+   */
   list(tx: Tx, { name, visibility, description, pulls, lastPulledAtMs }: ListedRepository): void {
     const known = this.#find(name);
-    if (known === undefined) {
+    if (known === undefined && this.#removedAt(name) === 0) {
       this.#write(tx, name, description, known, () =>
         tx.write(
           "UPDATE repositories SET visibility = ?, description = ? WHERE name = ?",

@@ -226,4 +226,25 @@ export const ofNames: Record<string, TestedBug> = {
     "    this.#remember(tx, { version, sequence: before?.sequence ?? 0 });\n",
     "",
   ),
+  "a repository that was removed is found again": bug(
+    "test/unit/search-tags.test.ts",
+    "what was removed is not listed again by who has not heard of that",
+    "src/objects/search/store.ts",
+    "known === undefined && this.#removedAt(name) === 0",
+    "known === undefined",
+  ),
+  "a zero in a search ends the question in the middle": bug(
+    "test/unit/search-find.test.ts",
+    "a zero separates words",
+    "src/objects/search/find.ts",
+    '.replaceAll("\\0", " ")',
+    "",
+  ),
+  "a page of the search may be anywhere": bug(
+    "test/api/search.test.ts",
+    "no page is so far that all before it would have to be read",
+    "src/registry/search.ts",
+    '  if (offset > maxOffset) return failure("PAGE_INVALID");\n',
+    "",
+  ),
 };
