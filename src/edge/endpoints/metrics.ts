@@ -11,8 +11,11 @@ const build: Sample = { family: "stowage_build_info", labels: [version], value: 
  * The release and the metrics of the objects. On one machine, where one isolate answers every request, also the counts
  * of requests. Deployed, there are many isolates, and the counts of any one of them would mean nothing.
  */
-export async function metrics({ registry }: Context): Promise<Answer> {
-  await registry.reportCounts();
+export async function metrics({ registry, waitUntil }: Context): Promise<Answer> {
+  const reporting = registry.reportCounts();
+  // If the scraper leaves, what was taken for the report is still sent, or taken back.
+  waitUntil(reporting);
+  await reporting;
   const kept = await Promise.all([
     registry.catalog().counts(),
     countWebhooks(registry),

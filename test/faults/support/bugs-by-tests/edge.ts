@@ -561,4 +561,11 @@ export const ofEdge: Record<string, TestedBug> = {
     "    if (count >= this.#most) return undefined;\n",
     "",
   ),
+  "counts are lost with a scraper that leaves": bug(
+    "test/unit/metrics-endpoint.test.ts",
+    "the report that a scraper asks for goes on without it",
+    "src/edge/endpoints/metrics.ts",
+    "  waitUntil(reporting);\n",
+    "",
+  ),
 };
