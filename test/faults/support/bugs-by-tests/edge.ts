@@ -145,8 +145,8 @@ export const ofEdge: Record<string, TestedBug> = {
     "test/unit/guesses.test.ts",
     "who missed too often has nothing looked up: an account by its name, others by their network",
     authorise,
-    "misses.isReached(who) || asking >= maxLookups",
-    "asking >= maxLookups",
+    "misses.isReached(who) ? undefined : visibilityLookups",
+    "visibilityLookups",
   ),
   "the guesses of an account are those of its network": bug(
     "test/unit/guesses.test.ts",
