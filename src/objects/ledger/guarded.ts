@@ -19,8 +19,8 @@ type Sent = AppliedPolicy | undefined;
 
 /**
  * The changes. Each is refused with `TAG_IMMUTABLE` if a tag must stay as it is, and with `PRECONDITION_FAILED` if what
- * is here is not what the client demands, besides the errors that it names. What would be refused without a precondition
- * is refused as without (RFC 9110, section 13.2.1).
+ * is here is not what the client demands, besides the errors that it names. What is refused before its content matters
+ * is refused as without a precondition (RFC 9110, section 13.2.1).
  */
 export class GuardedChanges {
   readonly #features: Features;
