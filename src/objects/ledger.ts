@@ -219,6 +219,8 @@ export class Ledger extends CachedLedger implements LedgerApi {
     this.parts.uses.record(uses, day);
     if (repository.isCurrent) return;
     repository.reload();
+    // For the announcement to the search, which is scheduled with the day.
+    this.parts.due.arm();
     // If the catalog does not learn of it, it does on the next day of use.
     this.ctx.waitUntil(repository.announce().catch(() => {}));
   }

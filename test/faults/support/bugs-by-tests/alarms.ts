@@ -198,4 +198,11 @@ export const ofAlarms: Record<string, TestedBug> = {
     "      this.#isWaking = false;\n    }\n    this.#armIfThere();",
     "      this.#isWaking = false;\n    }",
   ),
+  "a day of use is announced to the search with the next alarm, whenever that is": bug(
+    "test/unit/ledger-announcing.test.ts",
+    "the first use on a day has the alarm set that announces it to the search, and further ones nothing",
+    "src/objects/ledger.ts",
+    "    // For the announcement to the search, which is scheduled with the day.\n    this.parts.due.arm();\n",
+    "",
+  ),
 };
