@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { scheduler } from "node:timers/promises";
 import type { Env } from "../../src/bindings.ts";
+import { readRows } from "../../src/objects/sql.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import { readStoredManifest } from "../../src/oci/manifest.ts";
 import { imageManifestType } from "../../src/oci/media-type.ts";
@@ -52,7 +53,7 @@ async function ledgerAtRest() {
   await ledger.alarm();
   await settle();
   for (const each of [alarms, searched, listed]) each.length = 0;
-  return { ledger, clock, settle, digest, alarms, searched, listed };
+  return { ledger, clock, sql: storage.sql, settle, digest, alarms, searched, listed };
 }
 
 test("the first use on a day has the alarm set that announces it to the search, and further ones nothing", async () => {
@@ -73,4 +74,21 @@ test("the first use on a day has the alarm set that announces it to the search, 
   await ledger.recordUses([{ digest }], dayOf(clock.nowMs));
   await settle();
   assert.deepEqual(alarms, []);
+});
+
+test("the platform that a config says is announced to the search, once", async () => {
+  const { ledger, clock, sql, settle, digest, alarms, searched } = await ledgerAtRest();
+  const facts = [{ manifest: digest, platforms: ["linux/arm64"], createdAtMs: 5 }];
+  for (let look = 0; look < 2; look++) {
+    await ledger.addConfigFacts(facts);
+    await settle();
+    clock.nowMs += 2_000;
+    await ledger.alarm();
+  }
+  assert.deepEqual(
+    searched.map(({ platforms }) => platforms),
+    [["linux/arm64"]],
+  );
+  assert(alarms.includes(clock.nowMs - 2_000), JSON.stringify(alarms));
+  assert.deepEqual(readRows(sql, "SELECT kind FROM due WHERE kind LIKE 'announce%'"), []);
 });

@@ -20,7 +20,8 @@ const batchRows = 100;
 const fill = `UPDATE manifests SET ${factColumns.map((column) => `${column} = ?`).join(", ")},
   used_day = coalesce(used_day, ?) WHERE digest = ? AND kind IS NULL`;
 
-const addConfig = "UPDATE manifests SET platforms = ?, created_at = coalesce(?, created_at) WHERE digest = ?";
+const addConfig = `UPDATE manifests SET platforms = ?1, created_at = coalesce(?2, created_at)
+  WHERE digest = ?3 AND platforms IS NOT ?1 RETURNING digest`;
 
 /** The facts about manifests. */
 export class Facts implements Feature {
@@ -74,10 +75,11 @@ export class Facts implements Feature {
     }
   }
 
-  /** Adds what the configs of images say. */
+  /** Adds what the configs of images say, where it is new. The search finds images by their platforms. */
   addConfigs(tx: Tx, facts: readonly ConfigFacts[]): void {
-    for (const { manifest, platforms, createdAtMs } of facts) {
-      tx.write(addConfig, JSON.stringify(platforms), createdAtMs ?? null, manifest);
-    }
+    const added = facts.flatMap(({ manifest, platforms, createdAtMs }) =>
+      tx.write(addConfig, JSON.stringify(platforms), createdAtMs ?? null, manifest),
+    );
+    if (added.length > 0) this.#host.announceSoon(tx);
   }
 }

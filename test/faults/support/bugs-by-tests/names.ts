@@ -226,6 +226,20 @@ export const ofNames: Record<string, TestedBug> = {
     "    this.#remember(tx, { version, sequence: before?.sequence ?? 0 });\n",
     "",
   ),
+  "the search does not learn the platform that a config says": bug(
+    "test/unit/ledger-announcing.test.ts",
+    "the platform that a config says is announced to the search, once",
+    "src/objects/ledger/facts.ts",
+    "    if (added.length > 0) this.#host.announceSoon(tx);\n",
+    "",
+  ),
+  "a platform that is known is announced to the search again": bug(
+    "test/unit/ledger-announcing.test.ts",
+    "the platform that a config says is announced to the search, once",
+    "src/objects/ledger/facts.ts",
+    "digest = ?3 AND platforms IS NOT ?1",
+    "digest = ?3",
+  ),
   "a repository that was removed is found again": bug(
     "test/unit/search-tags.test.ts",
     "what was removed is not listed again by who has not heard of that",
