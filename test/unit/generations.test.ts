@@ -9,6 +9,7 @@ import { hasTable, oneRow, readRows, transaction } from "../../src/objects/sql.t
 import { registryItself } from "../../src/oci/event.ts";
 import type { RepositoryName } from "../../src/oci/reference.ts";
 import { largeLedger, memoryLedger } from "../support/ledger.ts";
+import { namespaceOf } from "../support/namespace.ts";
 import { memoryStorage } from "../support/sqlite.ts";
 
 const dayMs = 24 * 3_600_000;
@@ -159,6 +160,22 @@ test("a large repository is restored in batches", async (t) => {
   await runBatches(ledger, "remove-generation");
   assert.equal(countIn(sql, "generations"), 0);
   assert(!ledger.due.has("release"), "no shard is told that a blob is gone");
+});
+
+test("the day of use that comes back with a large repository is known, and the catalog is told of it", async () => {
+  const told: (number | undefined)[] = [];
+  const putRepository = async (_: object, usedDay?: number) => void told.push(usedDay);
+  const ledger = makeLedger({ CATALOG: namespaceOf({ putRepository }) } as unknown as Partial<Env>);
+  const { change, restoring, repository } = ledger;
+  change((tx) => tx.write("UPDATE manifests SET used_day = 19000"));
+  await deleted(ledger);
+  change((tx) => restoring.begin(tx, 1, false, registryItself));
+  repository.reload();
+  await repository.announce();
+  await runBatches(ledger, "restore-generation");
+  assert.equal(repository.meta?.usedDay, 19000);
+  await runBatches(ledger, "announce");
+  assert.deepEqual(told, [undefined, 19000]);
 });
 
 test("a tag that was pushed since stays as it is when the repository is restored", async () => {

@@ -139,11 +139,12 @@ ${DueTable.schema}`,
     this.announceLater(tx);
   }
 
-  /** Records the day of a use. */
-  noteUse(tx: Tx, day: number): void {
-    if ((this.meta?.usedDay ?? 0) >= day) return;
+  /** Records the day of a use. Returns whether it is later than that of the last one. */
+  noteUse(tx: Tx, day: number): boolean {
+    if ((this.meta?.usedDay ?? 0) >= day) return false;
     this.write(tx, "used-day", String(day));
     this.#host.announceSoon(tx);
+    return true;
   }
 
   /** Records that the repository is deleted: what is pushed from now on is of the next generation. */

@@ -64,7 +64,12 @@ export class Restoring implements Feature {
   readonly jobs = {
     [restoreJob]: {
       atDeletion: "cleared",
-      run: jobOn<Place>(async (due) => transaction(this.#host.storage, (tx) => this.#continue(tx, due))),
+      run: jobOn<Place>(async (due) => {
+        const { repository } = this.#features;
+        transaction(this.#host.storage, (tx) => this.#continue(tx, due));
+        // The day of use came back.
+        if (!repository.isCurrent) repository.reload();
+      }),
     },
   } as const;
 
@@ -147,7 +152,8 @@ export class Restoring implements Feature {
     this.#features.generations.restored(tx, number);
     const used = "SELECT max(used_day) AS day FROM manifests";
     const { day } = oneRow<{ day: number | null }>(tx.sql, used);
-    if (day !== null) this.#features.repository.noteUse(tx, day);
+    const { repository } = this.#features;
+    if (day !== null && repository.noteUse(tx, day)) repository.announceLater(tx);
     if (schema === schemaOf(this.#all()).length) return;
     // Some references may not be known; until they are, nothing is unlinked, as was the case until now.
     for (const job of [rereadJob, factsJob]) due.set(tx, job, "", clock.now());

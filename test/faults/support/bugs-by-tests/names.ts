@@ -261,4 +261,18 @@ export const ofNames: Record<string, TestedBug> = {
     '  if (offset > maxOffset) return failure("PAGE_INVALID");\n',
     "",
   ),
+  "a day of use that comes back is forgotten until the ledger is opened again": bug(
+    "test/unit/generations.test.ts",
+    "the day of use that comes back with a large repository is known, and the catalog is told of it",
+    "src/objects/ledger/restoring.ts",
+    "        if (!repository.isCurrent) repository.reload();\n",
+    "",
+  ),
+  "the catalog is not told of a day of use that comes back": bug(
+    "test/unit/generations.test.ts",
+    "the day of use that comes back with a large repository is known, and the catalog is told of it",
+    "src/objects/ledger/restoring.ts",
+    "if (day !== null && repository.noteUse(tx, day)) repository.announceLater(tx);",
+    "if (day !== null) repository.noteUse(tx, day);",
+  ),
 };
