@@ -54,7 +54,10 @@ export class BlobShard extends DurableObject<Env> implements BlobShardApi {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.#parts = makeShardParts(ctx.storage, env, clock);
-    if (this.#exists) void this.#parts.due.wake();
+    if (!this.#exists) return;
+    // The setting may have been another.
+    this.#parts.transaction((tx) => scheduleScrub(tx, this.#parts));
+    void this.#parts.due.wake();
   }
 
   get #exists(): boolean {

@@ -12,6 +12,7 @@ import { reportIfDue } from "../../rpc/report-counts.ts";
 import { type Collected, type CollectHow, endedAtOnce } from "../../rpc/upkeep.ts";
 import type { DueJob, DueTable } from "../due.ts";
 import { applySchema } from "../schema.ts";
+import { scheduleScrub } from "../scrub/schedule.ts";
 import { hasTable, Refused, type Tx, transaction, transactionUnlessRefused } from "../sql.ts";
 import { awaitsAny, jobsOf, schemaOf } from "./feature.ts";
 import { createLedger, type LedgerParts, makeParts } from "./parts.ts";
@@ -24,11 +25,19 @@ export abstract class LedgerObject extends DurableObject<Env> {
   constructor(ctx: DurableObjectState, env: Env, clock: Clock = systemClock) {
     super(ctx, env);
     this.parts = makeParts(ctx.storage, env, clock);
-    const { features, repository, registration, due } = this.parts;
-    // An earlier release may have written the tables.
-    if (hasTable(this.sql, "meta")) transaction(ctx.storage, (tx) => applySchema(tx, schemaOf(features)));
+    const { features, repository, registration, untagged, due } = this.parts;
+    if (hasTable(this.sql, "meta")) {
+      transaction(ctx.storage, (tx) => {
+        // An earlier release may have written the tables, and settings may have been others.
+        applySchema(tx, schemaOf(features));
+        if (repository.isFoundedIn(tx.sql)) scheduleScrub(tx, this.parts);
+      });
+    }
     repository.reload();
-    if (repository.meta !== undefined) void due.wake();
+    if (repository.meta !== undefined) {
+      untagged.scanIfNew(repository);
+      void due.wake();
+    }
     registration.catchUp();
   }
 

@@ -13,7 +13,10 @@ type Scrubbed = {
   settings: Pick<Settings, "scrubEveryMs">;
 };
 
-/** Schedules the scrub, unless it is scheduled or turned off. */
+/**
+ * Schedules the scrub, unless it is scheduled or turned off. To be called when there is first something to scrub; and
+ * when the object is constructed, as the scrub may have been turned on since, or be new to this release.
+ */
 export function scheduleScrub(tx: Tx, { due, clock, settings }: Omit<Scrubbed, "storage">): void {
   const everyMs = settings.scrubEveryMs;
   if (everyMs !== undefined && !due.has(scrubJob)) due.set(tx, scrubJob, "", clock.now() + everyMs);

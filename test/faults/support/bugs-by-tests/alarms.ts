@@ -205,4 +205,32 @@ export const ofAlarms: Record<string, TestedBug> = {
     "    // For the announcement to the search, which is scheduled with the day.\n    this.parts.due.arm();\n",
     "",
   ),
+  "a ledger that there was is never scrubbed where the scrub was turned off": bug(
+    "test/unit/changed-settings.test.ts",
+    "a ledger is scrubbed once SCRUB_EVERY is turned on, whatever it is called for",
+    "src/objects/ledger/object.ts",
+    "        if (repository.isFoundedIn(tx.sql)) scheduleScrub(tx, this.parts);\n",
+    "",
+  ),
+  "a ledger without a repository is scrubbed for ever": bug(
+    "test/unit/changed-settings.test.ts",
+    "a ledger whose repository was deleted is not scrubbed",
+    "src/objects/ledger/object.ts",
+    "if (repository.isFoundedIn(tx.sql)) scheduleScrub",
+    "scheduleScrub",
+  ),
+  "a shard that there was is never scrubbed where the scrub was turned off": bug(
+    "test/unit/changed-settings.test.ts",
+    "a shard is scrubbed once SCRUB_EVERY is turned on, whatever it is called for",
+    "src/objects/blob-shard.ts",
+    "    this.#parts.transaction((tx) => scheduleScrub(tx, this.#parts));\n",
+    "",
+  ),
+  "UNTAGGED_TTL reaches a repository with its next alarm, whenever that is": bug(
+    "test/unit/changed-settings.test.ts",
+    "what nothing reaches goes once UNTAGGED_TTL is set, whatever its repository is called for",
+    "src/objects/ledger/object.ts",
+    "      untagged.scanIfNew(repository);\n",
+    "",
+  ),
 };
