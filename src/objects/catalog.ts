@@ -18,6 +18,7 @@ import { type Stores, scrubStores } from "../rpc/scrub-stores.ts";
 import { openBucket } from "../storage/open-bucket.ts";
 import { openReplica } from "../storage/replica.ts";
 import { second } from "../units.ts";
+import { Announcements } from "./catalog/announcements.ts";
 import { armingJob, runArming, scheduleArming } from "./catalog/arming.ts";
 import { CatalogCredentials } from "./catalog/credentials.ts";
 import { KnownObjects } from "./catalog/known-objects.ts";
@@ -36,6 +37,7 @@ const maxPulledRepositories = 1000;
 /** The catalog; see {@link CatalogApi} for what each method does. */
 export class Catalog extends CatalogCredentials implements CatalogApi {
   readonly #repositories: RepositoryList;
+  readonly #announcements: Announcements;
   readonly #metrics: Metrics;
   readonly #policies: Policies;
   readonly #objects: KnownObjects;
@@ -48,6 +50,7 @@ export class Catalog extends CatalogCredentials implements CatalogApi {
     const { storage } = ctx;
     const { settings } = this;
     this.#repositories = new RepositoryList(storage.sql);
+    this.#announcements = new Announcements(storage.sql);
     this.#metrics = new Metrics(storage.sql);
     this.#policies = new Policies(storage.sql);
     this.#objects = new KnownObjects(storage.sql);
@@ -83,15 +86,24 @@ export class Catalog extends CatalogCredentials implements CatalogApi {
     info: RepositoryInfo,
     usedDay: number | undefined,
     keepsDeleted: boolean,
-  ): Promise<void> {
-    this.change((tx) => {
+    version?: number,
+  ): Promise<number | undefined> {
+    return this.change((tx) => {
+      const later = this.#announcements.note(tx, info.name, version, undefined);
+      if (later !== undefined) return later;
       this.#repositories.put(tx, info, usedDay);
       this.#repositories.noteDeleted(tx, info.name, keepsDeleted);
     });
   }
 
-  async removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void> {
-    this.change((tx) => {
+  async removeRepository(
+    repository: RepositoryName,
+    keepsDeleted: boolean,
+    version?: number,
+  ): Promise<number | undefined> {
+    return this.change((tx) => {
+      const later = this.#announcements.note(tx, repository, version, this.clock.now());
+      if (later !== undefined) return later;
       this.#repositories.remove(tx, repository);
       this.#policies.putWaiting(tx, repository, undefined);
       this.#repositories.noteDeleted(tx, repository, keepsDeleted);

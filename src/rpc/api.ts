@@ -207,9 +207,23 @@ export type Backlog = { replica: number; events: number };
 export interface CatalogApi extends PolicyStore {
   /** The secret that signs upload sessions; created on first use. */
   sessionSecret(): Promise<Uint8Array>;
-  /** Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name. */
-  putRepository(info: RepositoryInfo, usedDay: number | undefined, keepsDeleted: boolean): Promise<void>;
-  removeRepository(repository: RepositoryName, keepsDeleted: boolean): Promise<void>;
+  /**
+   * Lists a repository. `keepsDeleted`: its ledger has content that was deleted with a repository of this name.
+   * `version`: rises with each change of what the ledger says, but for that of `usedDay`; a ledger of an earlier release
+   * has none. If a later version is known, the call is late and changes nothing, and the answer is that version.
+   */
+  putRepository(
+    info: RepositoryInfo,
+    usedDay: number | undefined,
+    keepsDeleted: boolean,
+    version?: number,
+  ): Promise<number | undefined>;
+  /** Takes a repository off the list. `version` and the answer are those of `putRepository`. */
+  removeRepository(
+    repository: RepositoryName,
+    keepsDeleted: boolean,
+    version?: number,
+  ): Promise<number | undefined>;
   /** A page of the names after `last` of repositories, and of those that were deleted and are kept for a while. */
   listLedgers(last: string, limit: number): Promise<Page<RepositoryName>>;
   /** A page of repositories after `last` whose name or description contains `query`. */

@@ -1,5 +1,6 @@
 import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
+import { announcements } from "./announcements.ts";
 import { knownObjects } from "./known-objects.ts";
 import { laterData } from "./later-data-list.ts";
 
@@ -150,4 +151,5 @@ export const catalogSchema: Schema = [
   policies,
   kinds,
   { compatible: laterData },
+  { compatible: announcements },
 ];

@@ -5,7 +5,7 @@ import type { RepositoryChange, RepositoryInfo } from "../../rpc/api.ts";
 import { catalogStub } from "../../rpc/stubs.ts";
 import { DueTable } from "../due.ts";
 import { scheduleScrub } from "../scrub/schedule.ts";
-import { hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
+import { firstRow, hasRow, hasTable, readRows, type Tx, transaction } from "../sql.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 
@@ -43,6 +43,8 @@ type MetaKey =
   | "used-day"
   | "registration"
   | "listed-as-public"
+  /** The version of what the catalog is told, which only grows. */
+  | "announcement"
   /** Only of a cached repository: when it was created. */
   | "cache-born";
 
@@ -159,10 +161,22 @@ ${DueTable.schema}`,
     this.#host.announceSoon(tx, true);
   }
 
-  /** Schedules the announcement, as something in it has changed. */
-  announceLater(tx: Tx): void {
+  /**
+   * Schedules the announcement, as something in it has changed. It has a later version than all before it, and than
+   * `known`.
+   */
+  announceLater(tx: Tx, known = 0): void {
+    const { due, clock } = this.#host;
     this.#host.announceSoon(tx);
-    this.#host.due.set(tx, announceJob, "", this.#host.clock.now());
+    const version = Math.max(clock.now(), this.#version(tx.sql) + 1, known + 1);
+    tx.write("INSERT OR REPLACE INTO meta (key, value) VALUES ('announcement', ?)", String(version));
+    due.set(tx, announceJob, "", clock.now());
+  }
+
+  /** The version of what the catalog is told now; 0: nothing has changed since there are versions. */
+  #version(sql: SqlStorage): number {
+    const query = "SELECT value FROM meta WHERE key = 'announcement'";
+    return Number(firstRow<{ value: string }>(sql, query)?.value ?? 0);
   }
 
   /** Announces to the catalog how to list the repository. If that changes meanwhile, it is announced again. */
@@ -177,11 +191,17 @@ ${DueTable.schema}`,
     const told = this.#announcement();
     if (told === undefined) return;
     const { env, storage, due } = this.#host;
-    const { isFounded, generation: _, usedDay, keepsDeleted, ...info } = told;
+    const { isFounded, generation: _, usedDay, keepsDeleted, version, ...info } = told;
     const catalog = catalogStub(env);
-    await (isFounded
-      ? catalog.putRepository(info, usedDay, keepsDeleted)
-      : catalog.removeRepository(info.name, keepsDeleted));
+    const later = await (isFounded
+      ? catalog.putRepository(info, usedDay, keepsDeleted, version)
+      : catalog.removeRepository(info.name, keepsDeleted, version));
+    if (later !== undefined && this.meta !== undefined) {
+      // This object was put back to an earlier state, or founded anew under a clock that was.
+      transaction(storage, (tx) => this.announceLater(tx, later));
+      due.arm();
+      return;
+    }
     if (JSON.stringify(this.#announcement()) !== JSON.stringify(told)) return;
     transaction(storage, (tx) => due.clear(tx, announceJob, ""));
   }
@@ -192,7 +212,8 @@ ${DueTable.schema}`,
     const { name, visibility, description, isFounded, generation, usedDay, kind } = this.meta;
     const keepsDeleted = hasRow(this.#host.sql, "SELECT 1 FROM generations WHERE number > 0 LIMIT 1");
     const info = { name, visibility, description, ...(kind && { kind }) };
-    return { ...info, isFounded, generation, usedDay, keepsDeleted };
+    const version = this.#version(this.#host.sql);
+    return { ...info, isFounded, generation, usedDay, keepsDeleted, version };
   }
 }
 
