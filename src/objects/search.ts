@@ -27,6 +27,7 @@ import { findRepositories, findTags } from "./search/find.ts";
 import { createTextIndex, dropTagsJob, rebuildJob, searchSchema } from "./search/schema.ts";
 import { SearchStore } from "./search/store.ts";
 import { type Tx, transaction } from "./sql.ts";
+import { idOfOne, nameOfOne, tellLedgers, type Untold } from "./tell-ledgers.ts";
 
 /** How many repositories are read again at a time. */
 const rebuildBatch = 50;
@@ -124,17 +125,43 @@ export class Search extends DurableObject<Env> implements SearchApi {
     }
   }
 
-  /** Lists the next repositories as the catalog has them, and has their ledgers announce themselves. */
   async #readAgain(rows: DueRow[]): Promise<void> {
-    for (const { id: after } of rows) {
-      const { entries, more } = await catalogStub(this.env).listRepositories("", after, rebuildBatch);
-      await Promise.all(entries.map(({ name }) => repositoryStub(this.env, name).announceAll()));
-      transaction(this.ctx.storage, (tx) => {
-        for (const entry of entries) this.#store.list(tx, entry);
-        this.#due.clear(tx, rebuildJob, after);
-        const last = entries.at(-1);
-        if (more && last !== undefined) this.#due.set(tx, rebuildJob, last.name, this.#clock.now());
-      });
+    await Promise.all(
+      rows.map((row) => {
+        const only = nameOfOne(row.id);
+        return only === undefined ? this.#readNextAgain(row.id) : this.#readOneAgain(row.id, only);
+      }),
+    );
+  }
+
+  /** Lists the next repositories as the catalog has them, and has their ledgers announce themselves. */
+  async #readNextAgain(after: string): Promise<void> {
+    const { entries, more } = await catalogStub(this.env).listRepositories("", after, rebuildBatch);
+    const untold = await this.#announce(entries.map(({ name }) => name));
+    transaction(this.ctx.storage, (tx) => {
+      for (const entry of entries) this.#store.list(tx, entry);
+      this.#due.clear(tx, rebuildJob, after);
+      this.#tellLater(tx, untold);
+      const last = entries.at(-1);
+      if (more && last !== undefined) this.#due.set(tx, rebuildJob, last.name, this.#clock.now());
+    });
+  }
+
+  async #readOneAgain(row: string, name: RepositoryName): Promise<void> {
+    const untold = await this.#announce([name]);
+    transaction(this.ctx.storage, (tx) => {
+      this.#due.clear(tx, rebuildJob, row);
+      this.#tellLater(tx, untold);
+    });
+  }
+
+  #announce(names: RepositoryName[]): Promise<Untold[]> {
+    return tellLedgers(names, (name) => repositoryStub(this.env, name).announceAll());
+  }
+
+  #tellLater(tx: Tx, untold: Untold[]): void {
+    for (const { name, againInMs } of untold) {
+      this.#due.set(tx, rebuildJob, idOfOne(name), this.#clock.now() + againInMs);
     }
   }
 }

@@ -3,6 +3,7 @@
  */
 import { failure, type Result } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/reference.ts";
+import { HasLaterData } from "../rpc/stubs.ts";
 import type { Registry } from "./registry.ts";
 
 /** One phase of such work. A step does the part after `after` (`""` at first), and returns where the next continues. */
@@ -52,10 +53,15 @@ const maxVisits = 5;
 /** The result of one object, and whether it has more to do. */
 type Visit<N> = (name: N) => Promise<{ more: boolean } | undefined>;
 
+/** Visits objects. Those with data of a later release are passed over: they have told the log and the catalog. */
 async function visitAll<N>(names: N[], visit: Visit<N>): Promise<void> {
   await mapAtOnce(names, async (name) => {
-    for (let visits = 0; visits < maxVisits; visits++) {
-      if ((await visit(name))?.more !== true) return;
+    try {
+      for (let visits = 0; visits < maxVisits; visits++) {
+        if ((await visit(name))?.more !== true) return;
+      }
+    } catch (error) {
+      if (!(error instanceof HasLaterData)) throw error;
     }
   });
 }

@@ -31,8 +31,8 @@ const objectsAtOnce = 16;
 
 /**
  * Checks a page of the bucket's keys. A key is deleted if it is older than the grace and no shard or open upload knows
- * it. Uploads are asked before shards, as keys pass from uploads to shards. Keys are never reused, so a key that is
- * unknown now stays unknown.
+ * it; not if one of them cannot be asked. Uploads are asked before shards, as keys pass from uploads to shards. Keys are
+ * never reused, so a key that is unknown now stays unknown.
  */
 export async function scrubBucket(
   { objects, bucket, settings }: Stores,
@@ -51,7 +51,7 @@ export async function scrubBucket(
   for (let start = 0; start < shards.length && unknown.length > 0; start += objectsAtOnce) {
     const names = shards.slice(start, start + objectsAtOnce);
     const asked = unknown;
-    const answers = await Promise.all(names.map((name) => namedShardStub(objects, name).unknownKeys(asked)));
+    const answers = await Promise.all(names.map((name) => unknownOf(objects, name, asked, report)));
     unknown = asked.filter((key) => answers.every((answer) => answer.includes(key)));
   }
   if (unknown.length > 0) await bucket.delete(unknown);
@@ -64,6 +64,21 @@ export async function scrubBucket(
     });
   }
   return { report, next: page.cursor };
+}
+
+/** The keys that a shard does not know. A shard that cannot be asked may know all of them. */
+async function unknownOf(
+  objects: ObjectBindings,
+  shard: string,
+  keys: string[],
+  report: ScrubReport,
+): Promise<string[]> {
+  return namedShardStub(objects, shard)
+    .unknownKeys(keys)
+    .catch((error) => {
+      report.unchecked.push({ what: `shard ${shard}`, detail: `${keys.length} keys: ${error}` });
+      return [];
+    });
 }
 
 /** The keys that no upload owns. Keys of an upload that cannot be asked are left out. */

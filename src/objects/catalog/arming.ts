@@ -2,14 +2,18 @@
  * The walk over the list of repositories after a new policy document: ledgers from which its rules remove tags are told,
  * so that they begin, also those that nobody pushes to. Ledgers that have begun ask for the document themselves.
  */
-import { type AppliedPolicy, policyFor, type StoredPolicies } from "../../policy/document.ts";
+import { policyFor, type StoredPolicies } from "../../policy/document.ts";
 import { type ObjectBindings, repositoryStub } from "../../rpc/stubs.ts";
 import type { DueRow, DueTable } from "../due.ts";
 import { type TransactionalStorage, type Tx, transaction } from "../sql.ts";
+import { idOfOne, nameOfOne, tellLedgers } from "../tell-ledgers.ts";
 import type { Policies } from "./policies.ts";
 import type { RepositoryList } from "./repository-list.ts";
 
-/** The job of the walk; its id is the version of the document, and the repository after which it goes on. */
+/**
+ * The job of the walk. Its id is the version of the document, and the repository after which it goes on; or one whose
+ * ledger was not reached, with a mark (`idOfOne`).
+ */
 export const armingJob = "arm-retention";
 
 const batch = 100;
@@ -27,28 +31,38 @@ export function scheduleArming(tx: Tx, due: DueTable, { version }: StoredPolicie
   due.set(tx, armingJob, `${version} `, now);
 }
 
-/** Does the next batches. If a ledger cannot be reached, its batch is repeated. */
-export async function runArming(
+/** Tells the next ledgers, and those again that were not reached. */
+export async function runArming(walked: Walked, rows: DueRow[], now: number): Promise<void> {
+  await Promise.all(rows.map((row) => runRow(walked, row, now)));
+}
+
+async function runRow(
   { env, storage, due, policies, repositories }: Walked,
-  rows: DueRow[],
+  row: DueRow,
   now: number,
 ): Promise<void> {
-  const document = policies.read();
-  for (const { id } of rows) {
-    const [version, after = ""] = id.split(" ");
-    const isCurrent = document !== undefined && String(document.version) === version;
-    const page = isCurrent ? repositories.page("", after, batch) : { entries: [], more: false };
-    const told = page.entries.flatMap(({ name }) => {
-      const policy = policyFor(document?.rules ?? [], name);
-      if (policy.remove === undefined) return [];
-      const applied: AppliedPolicy = { version: document?.version ?? 0, policy };
-      return [repositoryStub(env, name).adoptPolicy(applied)];
-    });
-    await Promise.all(told);
-    const last = page.entries.at(-1)?.name;
-    transaction(storage, (tx) => {
-      due.clear(tx, armingJob, id);
-      if (page.more) due.set(tx, armingJob, `${version} ${last}`, now);
-    });
-  }
+  const [version, after = ""] = row.id.split(" ");
+  const name = nameOfOne(row.id);
+  const { rules, version: current } = policies.read() ?? { rules: [], version: 0 };
+  const isCurrent = String(current) === version;
+  const nobody = { entries: [], more: false };
+  const next = () =>
+    name === undefined ? repositories.page("", after, batch) : { entries: [{ name }], more: false };
+  const page = isCurrent ? next() : nobody;
+  const untold = await tellLedgers(
+    page.entries.map((entry) => entry.name),
+    async (told) => {
+      const policy = policyFor(rules, told);
+      if (policy.remove !== undefined)
+        await repositoryStub(env, told).adoptPolicy({ version: current, policy });
+    },
+  );
+  const last = page.entries.at(-1)?.name;
+  transaction(storage, (tx) => {
+    due.clear(tx, armingJob, row.id);
+    for (const { name: again, againInMs } of untold) {
+      due.set(tx, armingJob, idOfOne(`${version} ${again}`), now + againInMs);
+    }
+    if (page.more) due.set(tx, armingJob, `${version} ${last}`, now);
+  });
 }

@@ -2,7 +2,10 @@ import { DueTable } from "../due.ts";
 import type { Schema } from "../schema.ts";
 import type { Tx } from "../sql.ts";
 
-/** The job that reads all repositories again. Its id is the name after which it goes on. */
+/**
+ * The job that reads all repositories again. Its id is the name after which it goes on; or that of one repository whose
+ * ledger was not reached, with a mark (`idOfOne`).
+ */
 export const rebuildJob = "rebuild";
 
 /** The job that removes tags of which no repository has the number any more. Its id is the number. */

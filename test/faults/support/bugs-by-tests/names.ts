@@ -324,4 +324,11 @@ export const ofNames: Record<string, TestedBug> = {
     "const version = this.#version(this.#host.sql);",
     "const version = this.#version(this.#host.sql) || undefined;",
   ),
+  "a ledger with data of a later release stops the search from reading on": bug(
+    "test/unit/walks.test.ts",
+    "the search reads all repositories again though some cannot be reached, and these later",
+    "src/objects/tell-ledgers.ts",
+    "if (error instanceof HasLaterData) return [{ name, againInMs: laterDataAgainMs }];",
+    "if (error instanceof HasLaterData) throw error;",
+  ),
 };

@@ -114,4 +114,18 @@ export const ofPolicies: Record<string, TestedBug> = {
     "return this.#isCache() ? noPolicy : policy;",
     "return policy;",
   ),
+  "a ledger that is not reached is never told of the policy": bug(
+    "test/unit/walks.test.ts",
+    "all ledgers are told of a new policy though some cannot be reached, and these later",
+    "src/objects/tell-ledgers.ts",
+    "        return [{ name, againInMs: againMs }];",
+    "        return [];",
+  ),
+  "a ledger that is told again is told a policy that was replaced": bug(
+    "test/unit/walks.test.ts",
+    "all ledgers are told of a new policy though some cannot be reached, and these later",
+    "src/objects/catalog/arming.ts",
+    "isCurrent ? next() : nobody",
+    "isCurrent || name !== undefined ? next() : nobody",
+  ),
 };

@@ -242,4 +242,18 @@ export const ofShards: Record<string, TestedBug> = {
     "if (report.checked.bytes >= maxBytes && !isLast)",
     "if (report.checked.bytes < 0 && !isLast)",
   ),
+  "collection stops at data of a later release": bug(
+    "test/unit/walks.test.ts",
+    "collection passes over what has data of a later release, and waits for what cannot be reached",
+    "src/registry/walk.ts",
+    "if (!(error instanceof HasLaterData)) throw error;",
+    "throw error;",
+  ),
+  "bytes are deleted though a shard that may know them does not answer": bug(
+    "test/unit/walks.test.ts",
+    "a scrub deletes no orphaned object while a shard cannot say whether it knows it, and goes on",
+    "src/rpc/scrub-stores.ts",
+    "      return [];\n    });\n}",
+    "      return keys;\n    });\n}",
+  ),
 };
