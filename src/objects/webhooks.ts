@@ -97,6 +97,14 @@ export class Webhooks extends DurableObject<Env> implements WebhooksApi {
     return this.#change([id], (tx) => this.#store.delete(tx, id));
   }
 
+  async pingWebhook(id: string, event: RegistryEvent): Promise<Webhook | undefined> {
+    const webhook = this.#store.read(id);
+    if (webhook !== undefined && !webhook.isDisabled) {
+      this.#change([id], (tx) => this.#store.addOutgoing(tx, id, event));
+    }
+    return webhook;
+  }
+
   // ── Passing on ───────────────────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {

@@ -43,6 +43,8 @@ export interface WebhooksApi {
   listWebhooks(): Promise<Webhook[]>;
   changeWebhook(id: string, change: WebhookChange): Promise<Webhook | undefined>;
   removeWebhook(id: string): Promise<boolean>;
+  /** Passes an event on to a webhook, unless it is disabled. Answers the webhook; `undefined` if there is none. */
+  pingWebhook(id: string, event: RegistryEvent): Promise<Webhook | undefined>;
 }
 
 /** The calls of {@link WebhooksApi} that may be repeated. */
@@ -83,7 +85,10 @@ export type TryCounts = Record<Delivery["outcome"], number>;
 
 /** The queue of one webhook. */
 export interface WebhookQueueApi {
-  /** Accepts the current webhook, and events, in order. An event that is already queued is not queued twice. */
+  /**
+   * Accepts the current webhook, and events, in order. An event that is already queued is not queued twice. Only
+   * `Webhooks` calls it, one call after the other: who else read the webhook may have an earlier state of it.
+   */
   receive(webhook: Webhook, events: RegistryEvent[]): Promise<void>;
   state(): Promise<QueueState>;
   /** Its state, with all attempts since the webhook was created. */

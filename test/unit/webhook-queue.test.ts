@@ -195,6 +195,31 @@ test("what comes while a queue is told is told afterwards: events, and changes o
   }
 });
 
+test("a ping goes the way of events, so that none puts a webhook back to what it was", async () => {
+  const { list, settle, received, setAnswer } = await newList();
+  const ping = { ...eventOf("ping"), type: "ping" as const };
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setAnswer(() => promise);
+  assert.deepEqual(await list.pingWebhook(webhook.id, ping), webhook);
+  await getOn();
+  const url = "https://other.example.org/";
+  await list.changeWebhook(webhook.id, { url });
+  await list.pingWebhook(webhook.id, { ...ping, id: "second" });
+  resolve();
+  await settle();
+  assert.deepEqual(received, [
+    { url: webhook.url, events: ["ping"] },
+    { url, events: ["second"] },
+  ]);
+  await list.changeWebhook(webhook.id, { isDisabled: true });
+  await settle();
+  received.length = 0;
+  assert.equal((await list.pingWebhook(webhook.id, { ...ping, id: "third" }))?.isDisabled, true);
+  assert.equal(await list.pingWebhook("nobody", ping), undefined);
+  await settle();
+  assert.deepEqual(received, []);
+});
+
 test("a webhook that is deleted leaves no events, and a registry has no more than a hundred", async () => {
   const { list, storage, settle, setAnswer } = await newList();
   setAnswer(() => Promise.reject(new Error("out of reach")));

@@ -94,10 +94,6 @@ export const webhookHandlers: HandlersOf<typeof webhooks> = {
   "/webhooks/{webhook}/ping": {
     POST: async (call) => {
       const { registry, params } = call;
-      const found = await findWebhook(registry, params.webhook);
-      if (!found.ok) return found;
-      const { webhook } = found;
-      if (webhook.isDisabled) return failure("REQUEST_INVALID", "the webhook is disabled");
       const event: RegistryEvent = {
         id: crypto.randomUUID(),
         type: "ping",
@@ -106,7 +102,9 @@ export const webhookHandlers: HandlersOf<typeof webhooks> = {
         target: {},
         origin: eventOrigin(call),
       };
-      await registry.webhookQueue(webhook.id).receive(webhook, [event]);
+      const webhook = await registry.webhooks().pingWebhook(params.webhook, event);
+      if (webhook === undefined) return failure("WEBHOOK_UNKNOWN");
+      if (webhook.isDisabled) return failure("REQUEST_INVALID", "the webhook is disabled");
       return { status: 202, body: { event: event.id } };
     },
   },

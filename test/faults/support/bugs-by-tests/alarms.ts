@@ -170,6 +170,13 @@ export const ofAlarms: Record<string, TestedBug> = {
     "return isCurrent && !this.#store.hasOutgoing(id);",
     "return isCurrent;",
   ),
+  "a ping tells a queue what its webhook was": bug(
+    "test/unit/webhook-queue.test.ts",
+    "a ping goes the way of events, so that none puts a webhook back to what it was",
+    "src/objects/webhooks.ts",
+    "this.#change([id], (tx) => this.#store.addOutgoing(tx, id, event));",
+    "this.ctx.waitUntil(webhookQueueStub(this.env, id).receive(webhook, [event]));",
+  ),
   "a registry has any number of webhooks": bug(
     "test/unit/webhook-queue.test.ts",
     "a webhook that is deleted leaves no events, and a registry has no more than a hundred",
