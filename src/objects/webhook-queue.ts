@@ -19,6 +19,7 @@ import type {
   WebhookQueueApi,
 } from "../rpc/webhooks-api.ts";
 import { type Settings, settingsOf } from "../settings/settings.ts";
+import { minute } from "../units.ts";
 import { DueTable } from "./due.ts";
 import { type Tx, transaction } from "./sql.ts";
 import { type Attempt, maxAttempts, sendEvent, waitMs } from "./webhook-queue/send.ts";
@@ -33,6 +34,9 @@ type Try = { waiting: Waiting; result: Attempt; startedAt: number; endedAt: numb
 /** Outcomes are written in batches of at most this size, after at most this many milliseconds. */
 const recordedAtOnce = 20;
 const recordedWithinMs = 250;
+
+/** How long a queue remembers at least that its webhook was removed: longer than a call to it may be under way. */
+const emptiedKeptMs = 10 * minute;
 
 /** For how many repositories events are sent at once. */
 const repositoriesAtOnce = 4;
@@ -102,8 +106,9 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
 
   async forget(): Promise<void> {
     if (!this.#store.exists()) return;
-    // Wait for the events that are being sent.
-    const forgetAt = this.#clock.now() + 2 * this.#settings.webhookTimeoutMs;
+    // Wait for the events that are being sent, and refuse late calls.
+    const keptMs = Math.max(2 * this.#settings.webhookTimeoutMs, emptiedKeptMs);
+    const forgetAt = this.#clock.now() + keptMs;
     transaction(this.ctx.storage, (tx) => this.#store.empty(tx, forgetAt));
     this.#due.arm();
   }
@@ -111,7 +116,8 @@ export class WebhookQueue extends DurableObject<Env> implements WebhookQueueApi 
   // ── Sending ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   override async alarm(invocation?: AlarmInvocationInfo): Promise<void> {
-    if (!this.#store.exists()) {
+    // An alarm may have been set for something else before the queue was emptied.
+    if (!this.#store.exists() && !this.#store.isKeptEmpty(this.#clock.now())) {
       await this.ctx.storage.deleteAll();
       return;
     }

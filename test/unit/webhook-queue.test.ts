@@ -113,9 +113,27 @@ test("a queue that is given up while it sends ends quietly, takes nothing more, 
   assert.deepEqual(sent, ["a1"]);
   assert.deepEqual(await queue.state(), { waiting: 0, deadLetters: 0, dropped: 0 });
   assert.equal(hasRow(storage.sql, "SELECT 1 FROM waiting UNION ALL SELECT 1 FROM deliveries"), false);
-  clock.nowMs += 60_000;
+  clock.nowMs += 10 * 60_000;
   await queue.alarm();
   assert.equal(hasTable(storage.sql, "waiting"), false);
+});
+
+test("a queue that was given up takes nothing after an alarm that was set before", async () => {
+  const { queue, clock, storage } = newQueue();
+  const disabled = { ...webhook, isDisabled: true };
+  await queue.receive(disabled, [eventOf("a1")]);
+  await queue.forget();
+  const alarms: number[] = [];
+  storage.setAlarm = async (at) => void alarms.push(Number(at));
+  clock.nowMs += 5 * 60_000;
+  await queue.alarm();
+  await queue.receive(disabled, [eventOf("late")]);
+  assert.deepEqual(await queue.state(), { waiting: 0, deadLetters: 0, dropped: 0 });
+  const [next = 0] = alarms;
+  assert.deepEqual([alarms.length, next > clock.nowMs], [1, true]);
+  clock.nowMs = next;
+  await queue.alarm();
+  assert.equal(hasTable(storage.sql, "webhook"), false);
 });
 
 test("a webhook that is disabled while it sends sends nothing more", async () => {

@@ -60,6 +60,9 @@ const maxDeliveries = 200;
 /** The job of the `due` table that sends the waiting events of a repository, which is its id. */
 export const sendJob = "send";
 
+/** The row of the `due` table that says when the tables of an emptied queue are deleted. */
+const forgetJob = "forget";
+
 /** An event that waits. `attempts`: how often it was tried. */
 export type Waiting = { sequence: number; event: RegistryEvent; attempts: number };
 
@@ -86,7 +89,13 @@ export class QueueStore {
     for (const table of ["webhook", "waiting", "deliveries", "dead_letters", "due"]) {
       tx.write(`DELETE FROM ${table}`);
     }
-    tx.write("INSERT INTO due (kind, id, at) VALUES ('forget', '', ?)", forgetAt);
+    tx.write("INSERT INTO due (kind, id, at) VALUES (?, '', ?)", forgetJob, forgetAt);
+  }
+
+  /** Whether it has been emptied, and its tables are not to be deleted yet. */
+  isKeptEmpty(now: number): boolean {
+    if (!this.isEmptied()) return false;
+    return hasRow(this.#sql, "SELECT 1 FROM due WHERE kind = ? AND at > ?", forgetJob, now);
   }
 
   /** Whether it has been emptied, for good. */

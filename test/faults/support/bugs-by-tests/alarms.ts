@@ -177,6 +177,20 @@ export const ofAlarms: Record<string, TestedBug> = {
     "this.#change([id], (tx) => this.#store.addOutgoing(tx, id, event));",
     "this.ctx.waitUntil(webhookQueueStub(this.env, id).receive(webhook, [event]));",
   ),
+  "an alarm of before makes the queue of a removed webhook forget that": bug(
+    "test/unit/webhook-queue.test.ts",
+    "a queue that was given up takes nothing after an alarm that was set before",
+    "src/objects/webhook-queue.ts",
+    "if (!this.#store.exists() && !this.#store.isKeptEmpty(this.#clock.now())) {",
+    "if (!this.#store.exists()) {",
+  ),
+  "the queue of a removed webhook forgets that at once": bug(
+    "test/unit/webhook-queue.test.ts",
+    "a queue that was given up takes nothing after an alarm that was set before",
+    "src/objects/webhook-queue.ts",
+    "Math.max(2 * this.#settings.webhookTimeoutMs, emptiedKeptMs)",
+    "2 * this.#settings.webhookTimeoutMs",
+  ),
   "a registry has any number of webhooks": bug(
     "test/unit/webhook-queue.test.ts",
     "a webhook that is deleted leaves no events, and a registry has no more than a hundred",
