@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { mock } from "node:test";
+import { systemClock } from "../../src/clock.ts";
 import {
   giveBuffer,
   partBufferBytes,
@@ -7,9 +8,12 @@ import {
   takeSpareBuffer,
 } from "../../src/objects/upload/part-buffers.ts";
 import { PartWriter } from "../../src/objects/upload/part-writer.ts";
-import { mebibyte } from "../../src/units.ts";
+import { mebibyte, minute } from "../../src/units.ts";
 // For the scheduler of a Worker.
 import "../support/sqlite.ts";
+
+// A test that fails gives no buffer back, and would wait for its timer.
+mock.timers.enable({ apis: ["setInterval"] });
 
 const size = 30 * mebibyte;
 const [none, budget] = [0, 70 * mebibyte];
@@ -99,4 +103,34 @@ test("a writer gives both of its buffers back, once nothing is stored from them 
   stored.resolve();
   await closing;
   assert.equal(partBufferBytes(), before);
+});
+
+test("the buffer of an object that has failed counts for some minutes, and that of a slow upload for as long as it lives", async (t) => {
+  const clock = { nowMs: systemClock.now() };
+  t.mock.method(systemClock, "now", () => clock.nowMs);
+  const timers: (() => void)[] = [];
+  const setTimer = t.mock.method(globalThis, "setInterval", (beat: () => void) => timers.push(beat));
+  const clearTimer = t.mock.method(globalThis, "clearInterval", () => {});
+  const failed = await take();
+  // With the object, its timers have ended.
+  timers.length = 0;
+  const [slow, other] = [await take(), await take()];
+  const passMinute = () => {
+    clock.nowMs += minute;
+    for (const beat of timers) beat();
+  };
+  for (let minutes = 0; minutes < 4; minutes++) passMinute();
+  assert.equal(partBufferBytes(), 3 * size);
+  assert((await takeBuffer(size, none, undefined)) === undefined);
+  passMinute();
+  assert.equal(partBufferBytes(), 2 * size);
+  const next = await take();
+  // The whole machine stood still.
+  clock.nowMs += 60 * minute;
+  assert.equal(partBufferBytes(), 0);
+  for (const beat of timers) beat();
+  assert.equal(partBufferBytes(), 3 * size);
+  for (const buffer of [failed, slow, other, next]) giveBuffer(buffer);
+  assert.equal(partBufferBytes(), 0);
+  assert.equal(clearTimer.mock.callCount(), setTimer.mock.callCount());
 });

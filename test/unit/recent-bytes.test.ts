@@ -1,8 +1,11 @@
 /** The bytes of a fetch that are in memory. */
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { mock } from "node:test";
 import { RecentBytes } from "../../src/objects/fetch/recent.ts";
 import { partBufferBytes, takeBuffer } from "../../src/objects/upload/part-buffers.ts";
+
+// A test that fails gives no buffer back, and would wait for its timer.
+mock.timers.enable({ apis: ["setInterval"] });
 
 const pieceBytes = 8;
 const bytes = (from: number, to: number) =>
