@@ -8,7 +8,7 @@ export type Attempts = { done: string[]; failed: { name: string; reason: string 
 
 /**
  * Does something with each of several things, by their names, one after the other. Stops at a failure that is none of
- * the thing: when the registry is not reached, is elsewhere, or does not let the user in.
+ * the thing (see {@link isOfAll}).
  */
 export async function attemptEach<Name extends string, Thing>(
   things: [Name, Thing][],
@@ -40,8 +40,16 @@ export function showFailures(
   return failed.length === 0 ? exitCodes.done : exitCodes.refused;
 }
 
-function isOfAll(error: Error): boolean {
-  if (!(error instanceof CommandError)) return false;
+/**
+ * Whether what was to be done next would fail as well: the registry is not reached, is elsewhere, or does not let the
+ * user in, or the disk takes nothing more.
+ */
+export function isOfAll(error: unknown): boolean {
+  if (!(error instanceof CommandError)) return ["ENOSPC", "EDQUOT", "EROFS"].includes(codeOf(error));
   const { code, status = 0 } = error;
   return code === "UNREACHABLE" || status === 401 || (status >= 300 && status < 400);
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -41,6 +41,17 @@ export function readDescriptors(value: unknown): Descriptor[] {
   return Array.isArray(value) ? value.flatMap((entry) => readDescriptor(entry) ?? []) : [];
 }
 
+/** The descriptors that a manifest consists of. In a manifest of unknown type, they may be anything. */
+export function descriptorsIn(manifest: Uint8Array): Descriptor[] {
+  const json: unknown = JSON.parse(new TextDecoder().decode(manifest));
+  if (!isObject(json)) return [];
+  return [
+    ...readDescriptors([json.config]),
+    ...readDescriptors(json.layers),
+    ...readDescriptors(json.manifests),
+  ];
+}
+
 function readPlatform(value: unknown): Platform | undefined {
   if (!isObject(value) || typeof value.os !== "string" || typeof value.architecture !== "string")
     return undefined;

@@ -1,51 +1,61 @@
 /** From a registry to image layouts: every manifest with all that it references, tagged or not. */
 import { join } from "node:path";
+import { descriptorsIn } from "../../client/descriptor.ts";
 import type { ListedManifest } from "../../contract/manifests.ts";
 import type { ListedRepository } from "../../contract/repositories.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import { type Digest, parseDigest } from "../../oci/reference.ts";
+import { unlessUnknown } from "../api.ts";
+import { type Attempts, attemptEach, isOfAll } from "../attempts.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
+import { makeFolder } from "./files.ts";
 import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
 
-/** The result of an export. `missing`: content that manifests name and the repository does not have, as in mirrors. */
-export type ExportReport = {
+/** How much there was to export, and how much of it was fetched. */
+type Exported = { manifests: number; blobs: number; fetched: number; bytes: number };
+
+/**
+ * The result of an export. `repositories`: those whose layout was written. `missing`: content that manifests name and the
+ * repository does not have, as in mirrors. `unread`: content that could not be read.
+ */
+export type ExportReport = Exported & {
   repositories: number;
-  manifests: number;
-  blobs: number;
-  fetched: number;
-  bytes: number;
   missing: { repository: string; digest: string }[];
-};
+  unread: { repository: string; digest: string; reason: string }[];
+} & Pick<Attempts, "failed" | "untried">;
+
+type Lacking = Pick<ExportReport, "missing" | "unread">;
+
+/** A blob that manifests name. `size`: as they say; `isRequired`: whether one of them requires it. */
+type NamedBlob = { digest: Digest; size: number | undefined; isRequired: boolean };
+
+type Kind = "manifests" | "blobs";
 
 const fetchesAtOnce = 4;
 
-/** Exports one repository after another. Content that is already in the layout is not fetched again. */
+/**
+ * Exports one repository after another; one that fails does not hold up the others. Content that is already in the layout
+ * is not fetched again.
+ */
 export async function exportAll(
   call: Invocation,
   directory: string,
   repositories: ListedRepository[],
 ): Promise<ExportReport> {
-  const report: ExportReport = {
-    repositories: 0,
-    manifests: 0,
-    blobs: 0,
-    fetched: 0,
-    bytes: 0,
-    missing: [],
-  };
+  const exported: Exported = { manifests: 0, blobs: 0, fetched: 0, bytes: 0 };
+  const lacking: Lacking = { missing: [], unread: [] };
   const sources = new Map<Digest, Layout>();
-  for (const repository of repositories) {
-    const layout = new Layout(join(directory, directoryOf(repository.name)));
-    await new RepositoryExport(call, repository, layout, report, sources).run().catch((error: unknown) => {
-      if (!(error instanceof CommandError)) throw error;
-      throw new CommandError(`${repository.name}: ${error.message}`, error.status, error);
-    });
-    report.repositories++;
-  }
+  let count = 0;
+  await makeFolder(directory);
+  const all = repositories.map((each): [string, ListedRepository] => [each.name, each]);
+  const { failed, untried } = await attemptEach(all, async (name, repository) => {
+    const layout = new Layout(join(directory, directoryOf(name)));
+    if (await new RepositoryExport(call, repository, layout, exported, lacking, sources).run()) count++;
+  });
   call.progress.end();
-  return report;
+  return { repositories: count, ...exported, ...lacking, failed, untried };
 }
 
 /** The export of one repository. */
@@ -53,92 +63,132 @@ class RepositoryExport {
   readonly #call: Invocation;
   readonly #repository: ListedRepository;
   readonly #layout: Layout;
-  readonly #report: ExportReport;
+  readonly #report: Exported;
+  readonly #lacking: Lacking;
   /** A layout of this run that has a digest: repositories share blobs. */
   readonly #sources: Map<Digest, Layout>;
+  readonly #missing: ExportReport["missing"] = [];
 
   constructor(
     call: Invocation,
     repository: ListedRepository,
     layout: Layout,
-    report: ExportReport,
+    report: Exported,
+    lacking: Lacking,
     sources: Map<Digest, Layout>,
   ) {
     this.#call = call;
     this.#repository = repository;
     this.#layout = layout;
     this.#report = report;
+    this.#lacking = lacking;
     this.#sources = sources;
   }
 
-  async run(): Promise<void> {
+  /** Exports it; returns false if it was deleted since it was listed. */
+  async run(): Promise<boolean> {
     const { name, visibility, description } = this.#repository;
-    const listed = await this.#call.api.list("/repositories/{name}/manifests", "manifests", {
-      params: { name },
-      query: { n: "1000" },
-    });
+    const { api } = this.#call;
+    const sent = { params: { name } };
+    const listed = await unlessUnknown(
+      api.list("/repositories/{name}/manifests", "manifests", { ...sent, query: { n: "1000" } }),
+    );
+    if (listed === undefined) return false;
     const manifests = await this.#fetchManifests(listed);
     await this.#fetchBlobs(await this.#blobsOf(manifests));
+    const found = await api.find("/repositories/{name}", sent);
+    if (found === undefined) return false;
     // Last, so that everything that the index names exists.
-    const { readme } = await this.#call.api.send("GET", "/repositories/{name}", { params: { name } });
-    await this.#layout.writeIndex({ manifests, visibility, description, readme });
+    await this.#layout.writeIndex({ manifests, visibility, description, readme: found.readme });
     this.#report.manifests += manifests.length;
+    this.#lacking.missing.push(...this.#missing);
+    return true;
   }
 
+  /** Those that the layout has in the end. */
   async #fetchManifests(listed: ListedManifest[]): Promise<LayoutManifest[]> {
     const manifests: LayoutManifest[] = [];
     for (const { digest: text, mediaType, size, artifactType, tags } of listed) {
       this.#show(manifests.length, listed.length);
       const digest = parseDigest(text);
       // One that was deleted since it was listed is not missed.
-      if (digest === undefined || !(await this.#obtain("manifests", digest))) continue;
+      if (digest === undefined || !(await this.#obtainIfReadable("manifests", digest, size))) continue;
       const type = artifactType === undefined ? {} : { artifactType };
       manifests.push({ digest, mediaType, size, ...type, tags });
     }
     return manifests;
   }
 
-  /** The blobs that manifests name, and whether one of them requires it. */
-  async #blobsOf(manifests: LayoutManifest[]): Promise<[Digest, { isRequired: boolean }][]> {
-    const blobs = new Map<Digest, { isRequired: boolean }>();
+  /** The blobs that manifests name. */
+  async #blobsOf(manifests: LayoutManifest[]): Promise<NamedBlob[]> {
+    const blobs = new Map<Digest, NamedBlob>();
     const own = new Set<string>(manifests.map((each) => each.digest));
     for (const { digest, mediaType } of manifests) {
-      const { references } = readStoredManifest(await this.#layout.read(digest), mediaType);
-      for (const reference of references) {
+      const bytes = await this.#layout.read(digest);
+      const sizes = new Map(descriptorsIn(bytes).map((each) => [each.digest, each.size]));
+      for (const reference of readStoredManifest(bytes, mediaType).references) {
         const named = parseDigest(reference.digest);
         if (named === undefined || own.has(named)) continue;
-        const isRequired = reference.required !== undefined || blobs.get(named)?.isRequired === true;
-        blobs.set(named, { isRequired });
+        const known = blobs.get(named);
+        const isRequired = reference.required !== undefined || known?.isRequired === true;
+        blobs.set(named, { digest: named, size: sizes.get(named) ?? known?.size, isRequired });
       }
     }
-    return [...blobs];
+    return [...blobs.values()];
   }
 
-  async #fetchBlobs(blobs: [Digest, { isRequired: boolean }][]): Promise<void> {
+  async #fetchBlobs(blobs: NamedBlob[]): Promise<void> {
     const left = [...blobs];
     const work = async () => {
       for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        const [digest, { isRequired }] = next;
+        const { digest, size, isRequired } = next;
         this.#show(blobs.length - left.length, blobs.length);
-        if (await this.#obtain("blobs", digest)) this.#report.blobs++;
-        else if (isRequired) this.#report.missing.push({ repository: this.#repository.name, digest });
+        const isThere = await this.#obtainIfReadable("blobs", digest, size);
+        if (isThere) this.#report.blobs++;
+        else if (isThere === false && isRequired) {
+          this.#missing.push({ repository: this.#repository.name, digest });
+        }
       }
     };
-    await Promise.all(Array.from({ length: fetchesAtOnce }, work));
+    const workers = Array.from({ length: fetchesAtOnce }, () =>
+      work().catch((error: unknown) => {
+        left.length = 0;
+        throw error;
+      }),
+    );
+    // All of them end before a failure is reported, so that no work continues after it.
+    const ended = await Promise.allSettled(workers);
+    for (const each of ended) if (each.status === "rejected") throw each.reason;
+  }
+
+  /** As {@link #obtain}; content that cannot be read is noted, and `undefined` is returned. */
+  async #obtainIfReadable(
+    kind: Kind,
+    digest: Digest,
+    size: number | undefined,
+  ): Promise<boolean | undefined> {
+    try {
+      return await this.#obtain(kind, digest, size);
+    } catch (error) {
+      if (!(error instanceof CommandError) || isOfAll(error)) throw error;
+      this.#lacking.unread.push({ repository: this.#repository.name, digest, reason: error.message });
+      return undefined;
+    }
   }
 
   /** Sees to it that the layout has a digest; returns whether it does. */
-  async #obtain(kind: "manifests" | "blobs", digest: Digest): Promise<boolean> {
+  async #obtain(kind: Kind, digest: Digest, size: number | undefined): Promise<boolean> {
     const layout = this.#layout;
     const other = this.#sources.get(digest);
-    const isThere =
-      (await layout.has(digest)) || (other !== undefined && (await layout.takeFrom(other, digest)));
+    // Manifests are read in any case; of blobs, which may be large, only the sizes are compared.
+    const isKept = kind === "manifests" ? layout.isSound(digest) : layout.has(digest, size);
+    const isThere = (await isKept) || (other !== undefined && (await layout.takeFrom(other, digest)));
     if (!isThere && !(await retry(() => this.#fetch(kind, digest)))) return false;
     this.#sources.set(digest, layout);
     return true;
   }
 
-  async #fetch(kind: "manifests" | "blobs", digest: Digest): Promise<boolean> {
+  async #fetch(kind: Kind, digest: Digest): Promise<boolean> {
     // No pull: that a backup was made says nothing about whether an image is used.
     const params = { name: this.#repository.name, digest };
     const body = await this.#call.api.open(`/repositories/{name}/${kind}/{digest}/content`, params);

@@ -1,14 +1,12 @@
 /**
  * An OCI image layout: a directory with one repository's content. Source: image-spec, image-layout.md.
  *
- * A file under its digest was verified before it got that name, so what is there need not be fetched again.
+ * A file under its digest was verified, and synced, before it got that name. What is there and has its size need not be
+ * fetched again.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { access, link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { access, link, readdir, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { reasonOf } from "../../client/exchange.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
@@ -16,12 +14,14 @@ import {
   algorithmOf,
   type Digest,
   digestOf,
+  digestOfContent,
   hexOf,
   parseDigest,
   parseRepositoryName,
   type RepositoryName,
 } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
+import { makeFolder, replaceFile, syncFolder } from "./files.ts";
 
 /** The annotation that has the tag. Source: image-spec, annotations.md. */
 const refNameKey = "org.opencontainers.image.ref.name";
@@ -59,6 +59,8 @@ type Index = { manifests: Descriptor[]; annotations?: Record<string, string> };
 /** The layout of one repository. */
 export class Layout {
   readonly directory: string;
+  /** Those that got a new file. */
+  readonly #folders = new Set<string>();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -77,50 +79,48 @@ export class Layout {
     );
   }
 
-  async has(digest: Digest): Promise<boolean> {
-    return await access(this.pathOf(digest)).then(
-      () => true,
-      () => false,
-    );
+  /** Whether there is a file of the digest, and of this size, where it is known. */
+  async has(digest: Digest, size?: number): Promise<boolean> {
+    const found = await stat(this.pathOf(digest)).catch(() => undefined);
+    return found !== undefined && (size === undefined || found.size === size);
+  }
+
+  /** Whether there is a file of the digest with its bytes, all of which are read. */
+  async isSound(digest: Digest): Promise<boolean> {
+    const bytes = await readFile(this.pathOf(digest)).catch(() => undefined);
+    return bytes !== undefined && digestOfContent(bytes, algorithmOf(digest)) === digest;
   }
 
   /** Takes the bytes of a digest from another layout, without a copy. Returns whether that worked. */
   async takeFrom(other: Layout, digest: Digest): Promise<boolean> {
-    await mkdir(dirname(this.pathOf(digest)), { recursive: true });
+    await this.#makeFolderOf(digest);
     return await link(other.pathOf(digest), this.pathOf(digest)).then(
       () => true,
       () => false,
     );
   }
 
-  /** Stores bytes, if they are those of the digest. `onBytes` hears of their progress. */
+  /**
+   * Stores bytes, if they are those of the digest, as a new file. `onBytes` hears of their progress.
+   *
+   * @throws CommandError if they are others, or break off; errors of the file as they are
+   */
   async write(
     digest: Digest,
     body: ReadableStream<Uint8Array>,
     onBytes: (count: number) => void,
   ): Promise<void> {
-    const path = this.pathOf(digest);
-    const partial = join(this.directory, `.${randomUUID()}.partial`);
-    await mkdir(dirname(path), { recursive: true });
-    const hash = createHash(algorithmOf(digest));
-    const verifier = new Transform({
-      transform(chunk: Buffer, _, done) {
-        hash.update(chunk);
-        onBytes(chunk.byteLength);
-        done(null, chunk);
-      },
-    });
-    try {
-      await pipeline(Readable.fromWeb(body as never), verifier, createWriteStream(partial));
+    await this.#makeFolderOf(digest);
+    await replaceFile(this.directory, this.pathOf(digest), async (file) => {
+      const hash = createHash(algorithmOf(digest));
+      for await (const piece of piecesOf(digest, body)) {
+        hash.update(piece);
+        onBytes(piece.byteLength);
+        for (let at = 0; at < piece.byteLength; ) at += (await file.write(piece, at)).bytesWritten;
+      }
       const computed = digestOf(algorithmOf(digest), hash.digest("hex"));
       if (computed !== digest) throw new CommandError(`what came for ${digest} is ${computed}`);
-      await rename(partial, path);
-    } catch (error) {
-      if (error instanceof CommandError) throw error;
-      throw new CommandError(`the bytes of ${digest} broke off: ${reasonOf(error)}`);
-    } finally {
-      await rm(partial, { force: true });
-    }
+    });
   }
 
   /** The bytes of a manifest. */
@@ -150,7 +150,10 @@ export class Layout {
     return { manifests: [...manifests.values()], visibility, description, readme };
   }
 
-  /** Writes `oci-layout` and `index.json`: a descriptor for each tag, and for each manifest without one. */
+  /**
+   * Writes `oci-layout` and `index.json`: a descriptor for each tag, and for each manifest without one. Whatever they name
+   * survives a power cut before they have their names.
+   */
   async writeIndex({ manifests, visibility, description, readme }: LayoutIndex): Promise<void> {
     const descriptors = manifests.flatMap(({ tags, ...descriptor }): Descriptor[] => {
       if (tags.length === 0) return [descriptor];
@@ -167,15 +170,30 @@ export class Layout {
       manifests: descriptors,
       ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
     };
+    await makeFolder(join(this.directory, "blobs"));
+    for (const folder of this.#folders) await syncFolder(folder);
     await this.#replace("index.json", `${JSON.stringify(index, undefined, 2)}\n`);
     await this.#replace("oci-layout", `${JSON.stringify({ imageLayoutVersion: "1.0.0" })}\n`);
   }
 
   async #replace(name: string, text: string): Promise<void> {
-    const partial = join(this.directory, `.${randomUUID()}.partial`);
-    await mkdir(join(this.directory, "blobs"), { recursive: true });
-    await writeFile(partial, text);
-    await rename(partial, join(this.directory, name));
+    await replaceFile(this.directory, join(this.directory, name), (file) => file.writeFile(text));
+    await syncFolder(this.directory);
+  }
+
+  async #makeFolderOf(digest: Digest): Promise<void> {
+    const folder = dirname(this.pathOf(digest));
+    await makeFolder(folder);
+    this.#folders.add(folder);
+  }
+}
+
+/** The pieces of a body, which may break off. */
+async function* piecesOf(digest: Digest, body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (error) {
+    throw new CommandError(`the bytes of ${digest} broke off: ${reasonOf(error)}`);
   }
 }
 

@@ -27,7 +27,7 @@ export const backupCommands: Command[] = [
     flags: [repositoryFlag],
     summary: "writes an OCI image layout for each repository, below a directory",
     details:
-      "What is there is not fetched again; nothing there is deleted. Accounts, tokens and the history of tags are not in it.",
+      "What is there is not fetched again; nothing there is deleted. A repository that fails does not hold up the others. Accounts, tokens and the history of tags are not in it.",
     run: async (call) => {
       const { api, output, flags, args } = call;
       const wanted = new Set(flags.list("repository").map(repositoryName));
@@ -45,10 +45,14 @@ export const backupCommands: Command[] = [
       for (const { repository, digest } of report.missing) {
         output.note(`${repository} names ${digest}, and does not have it`);
       }
+      for (const { repository, digest, reason } of report.unread) {
+        output.note(`stowage: ${repository}: ${digest} cannot be read: ${reason}`);
+      }
       const fetched = `${report.fetched} of them fetched (${formatBytes(report.bytes)})`;
       const total = `${counted(report.manifests, "manifest")} and ${counted(report.blobs, "blob")}`;
       output.done(`${countedRepositories(report.repositories)}: ${total}, ${fetched}`, report);
-      return exitCodes.done;
+      const exitCode = showFailures(output, report);
+      return report.unread.length > 0 ? exitCodes.refused : exitCode;
     },
   },
   {

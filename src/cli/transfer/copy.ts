@@ -1,5 +1,5 @@
 /** Copies manifests, each after its references, under the same digests. Existing content is not sent. */
-import { type Descriptor, readDescriptors } from "../../client/descriptor.ts";
+import { type Descriptor, descriptorsIn, readDescriptors } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import { annotationsOf, readManifest } from "../../oci/manifest.ts";
 import type { ManifestFacts } from "../../oci/manifest-fields.ts";
@@ -121,7 +121,7 @@ export class Copy {
   }
 
   async #copyReferences(manifest: Manifest, { references }: ManifestFacts, depth: number): Promise<void> {
-    const known = new Map(descriptorsIn(manifest).map((each) => [each.digest as string, each]));
+    const known = new Map(descriptorsIn(manifest.bytes).map((each) => [each.digest as string, each]));
     const blobs: { digest: Digest; size: number | undefined; isRequired: boolean }[] = [];
     for (const { digest: text, required } of references) {
       const digest = parseDigest(text);
@@ -149,7 +149,7 @@ export class Copy {
   async #copyBlob(digest: Digest, described: number | undefined, isRequired: boolean): Promise<void> {
     if (this.#blobs.has(digest)) return;
     this.#blobs.add(digest);
-    if (await this.#destination.hasBlob(digest)) return;
+    if (await this.#destination.hasBlob(digest, described)) return;
     const size = described ?? (await this.#source.blobSize(digest));
     // Content that a manifest names but does not require may be elsewhere, or nowhere.
     if (size === undefined || (!isRequired && (await this.#source.blobSize(digest)) === undefined)) return;
@@ -193,16 +193,6 @@ function factsOf({ digest, mediaType, bytes }: Manifest): ManifestFacts {
   const reading = readManifest(bytes, mediaType);
   if (reading.ok) return reading.facts;
   throw new CommandError(`the manifest ${digest} cannot be copied: ${reading.reason}`);
-}
-
-/** The descriptors that a manifest consists of. In a manifest of unknown type, they may be anything. */
-function descriptorsIn({ bytes }: Manifest): Descriptor[] {
-  const json = JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>;
-  return [
-    ...readDescriptors([json.config]),
-    ...readDescriptors(json.layers),
-    ...readDescriptors(json.manifests),
-  ];
 }
 
 /** How a platform is written: `linux/arm64`, or with its variant `linux/arm/v7`. */

@@ -37,7 +37,8 @@ export type Destination = {
   /** The digest that a tag points at; `undefined` where there is no such tag. */
   tagged(tag: string): Promise<Digest | undefined>;
   hasManifest(digest: Digest): Promise<boolean>;
-  hasBlob(digest: Digest): Promise<boolean>;
+  /** @param size as a descriptor has it */
+  hasBlob(digest: Digest, size: number | undefined): Promise<boolean>;
   /** @param from a repository of the same registry that has it */
   putBlob(
     digest: Digest,

@@ -134,8 +134,8 @@ export async function layoutDestination(directory: string): Promise<Destination>
     name: directory,
     tagged: async (tag) => [...manifests.values()].find(({ tags }) => tags.includes(tag))?.digest,
     // One that no index names may be left from a copy that was cut short.
-    hasManifest: async (digest) => manifests.has(digest),
-    hasBlob: (digest) => layout.has(digest),
+    hasManifest: async (digest) => manifests.has(digest) && (await layout.isSound(digest)),
+    hasBlob: (digest, size) => layout.has(digest, size),
     putBlob: async (digest, open, onBytes) => {
       const source = await open();
       try {
