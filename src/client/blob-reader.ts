@@ -1,12 +1,14 @@
 /** A blob of a repository as one that is pushed elsewhere: read by ranges, and again where a connection breaks. */
 import type { Digest } from "../oci/reference.ts";
 import { RegistryError } from "./errors.ts";
+import { reasonOf } from "./exchange.ts";
 import type { BlobSource } from "./push-blob.ts";
 import type { RemoteRepository } from "./repository.ts";
 import { defaultPolicy, pauseAfter, systemTiming, type Timing } from "./retry.ts";
 
 /**
- * Opens a blob of a repository.
+ * Opens a blob of a repository. Reading it rejects with a {@link RegistryError}; one of the kind `broken`, if its bytes
+ * break off again and again.
  *
  * @param size the size in its descriptor
  */
@@ -60,7 +62,10 @@ export function blobReader(
           await close();
           signal?.throwIfAborted();
           // A refusal by the registry is final; the transport has already repeated the request if that helps.
-          if (error instanceof RegistryError || ++failures >= defaultPolicy.attempts) throw error;
+          if (error instanceof RegistryError) throw error;
+          if (++failures >= defaultPolicy.attempts) {
+            throw new RegistryError("broken", `blob ${digest}: it broke off: ${reasonOf(error)}`, {}, error);
+          }
           await timing.sleep(pauseAfter(failures, defaultPolicy, timing) ?? 0, signal);
         }
       }
