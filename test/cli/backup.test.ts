@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -8,6 +17,7 @@ import { Progress } from "../../src/cli/progress.ts";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
 import { content, describe, digestOf, imageIndex } from "../support/content.ts";
+import { afterTest } from "../support/ends.ts";
 import { after } from "../support/ends-of-files.ts";
 import { startRegistry, until } from "../support/registry.ts";
 import { assertRefused, call } from "./command-line.ts";
@@ -139,6 +149,29 @@ test("it is an image layout as the specification has it", () => {
     assert.equal(digestOf(readFileSync(join(layout, "blobs", "sha256", file))), `sha256:${file}`);
   }
   assert(!readdirSync(layout).some((name) => name.endsWith(".partial")));
+});
+
+test("an import goes through links, leaves alone what is no layout's, and names what it cannot read", async (t) => {
+  const volume = mkdtempSync(join(tmpdir(), "stowage-backup-"));
+  const elsewhere = mkdtempSync(join(tmpdir(), "stowage-backup-"));
+  afterTest(t, () => {
+    for (const each of [volume, elsewhere]) rmSync(each, { recursive: true, force: true });
+  });
+  symlinkSync(elsewhere, join(volume, "linked"));
+  const image = await original.pushImage("linked/app", "v1", [content()]);
+  await json(original, "export", volume, "--repository", "linked/app");
+  assert(existsSync(join(elsewhere, "app", "oci-layout")), "export writes through the link");
+  symlinkSync(volume, join(elsewhere, "back"));
+  // Nobody can read these links, nor can root.
+  for (const name of ["lost+found", "unread"]) symlinkSync(name, join(volume, name));
+  const { code, stdout, stderr } = await call(["import", volume, "--json"], { STOWAGE_URL: restored.url });
+  assert.equal(code, 1);
+  const { repositories, failed } = JSON.parse(stdout);
+  assert.deepEqual([repositories, failed.length, failed[0].name], [1, 1, "unread"], stdout);
+  assert.match(stderr, /^stowage: unread: ELOOP/);
+  await restored.pullImage("linked/app", "v1", image);
+  const only = await json<{ repositories: number }>(restored, "import", volume, "--repository", "linked/app");
+  assert.equal(only.repositories, 1);
 });
 
 test("a layout whose bytes are not those of their digest is refused by the registry", async () => {

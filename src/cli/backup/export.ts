@@ -10,8 +10,9 @@ import { type Attempts, attemptEach, isOfAll } from "../attempts.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
+import { directoryOf } from "./directories.ts";
 import { makeFolder } from "./files.ts";
-import { directoryOf, Layout, type LayoutManifest } from "./layout.ts";
+import { Layout, type LayoutManifest } from "./layout.ts";
 
 /** How much there was to export, and how much of it was fetched. */
 type Exported = { manifests: number; blobs: number; fetched: number; bytes: number };

@@ -5,7 +5,7 @@
  * fetched again.
  */
 import { createHash } from "node:crypto";
-import { access, link, readdir, readFile, stat } from "node:fs/promises";
+import { access, link, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { reasonOf } from "../../client/exchange.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
@@ -17,8 +17,6 @@ import {
   digestOfContent,
   hexOf,
   parseDigest,
-  parseRepositoryName,
-  type RepositoryName,
 } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import { makeFolder, replaceFile, syncFolder } from "./files.ts";
@@ -211,32 +209,4 @@ function isDescriptor(value: unknown): boolean {
     return false;
   const { annotations = {} } = value;
   return isObject(annotations) && Object.values(annotations).every((text) => typeof text === "string");
-}
-
-/** Names that a layout uses itself; a part of a repository's name may be the same. */
-const ownNames = ["blobs", "index.json", "oci-layout"];
-
-/** The directory of a repository: its name, with a `%` before parts that a layout uses itself. */
-export function directoryOf(repository: string): string {
-  const parts = repository.split("/");
-  return join(...parts.map((part) => (ownNames.includes(part) ? `%${part}` : part)));
-}
-
-/** The repositories that a directory has layouts of, by name. */
-export async function findLayouts(
-  directory: string,
-  parts: string[] = [],
-): Promise<[RepositoryName, Layout][]> {
-  const entries = await readdir(join(directory, ...parts), { withFileTypes: true });
-  const found: [RepositoryName, Layout][] = [];
-  const name = parseRepositoryName(parts.map((part) => part.replace(/^%/, "")).join("/"));
-  if (name !== undefined && entries.some((entry) => entry.name === "oci-layout")) {
-    found.push([name, new Layout(join(directory, ...parts))]);
-  }
-  for (const entry of entries) {
-    if (entry.isDirectory() && entry.name !== "blobs") {
-      found.push(...(await findLayouts(directory, [...parts, entry.name])));
-    }
-  }
-  return found.sort(([a], [b]) => (a < b ? -1 : 1));
 }

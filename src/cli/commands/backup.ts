@@ -2,9 +2,9 @@
 
 import { parseRepositoryName } from "../../oci/reference.ts";
 import { showFailures } from "../attempts.ts";
+import { findLayouts } from "../backup/directories.ts";
 import { exportAll } from "../backup/export.ts";
 import { importAll } from "../backup/import.ts";
-import { findLayouts } from "../backup/layout.ts";
 import { type Command, exitCodes } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { counted, quote, repositoryName } from "../format.ts";
@@ -75,10 +75,13 @@ export const backupCommands: Command[] = [
       const found = await findLayouts(directory).catch((error: unknown) => {
         throw new CommandError(`cannot read ${directory}: ${error instanceof Error ? error.message : error}`);
       });
-      const layouts = found.filter(([name]) => wanted.size === 0 || wanted.has(name));
-      if (layouts.length === 0)
+      const layouts = found.layouts.filter(([name]) => wanted.size === 0 || wanted.has(name));
+      const unread = found.failed.filter(({ name }) => wanted.size === 0 || isAbove(name, wanted));
+      if (layouts.length === 0 && unread.length === 0) {
         throw new CommandError(`there is no image layout to import below ${directory}`);
-      const report = await importAll(call, layouts, flags.has("force"));
+      }
+      const imported = await importAll(call, layouts, flags.has("force"));
+      const report = { ...imported, failed: [...unread, ...imported.failed] };
       const done = report.repositories === layouts.length ? "" : `${report.repositories} of `;
       const pushed = `${report.pushed} of ${counted(report.manifests, "manifest")}`;
       const blobs = `${counted(report.blobs, "blob")} pushed`;
@@ -87,3 +90,8 @@ export const backupCommands: Command[] = [
     },
   },
 ];
+
+/** Whether some repositories would be in a directory, or below it, that stands for this name. */
+function isAbove(name: string, repositories: ReadonlySet<string>): boolean {
+  return [...repositories].some((each) => `${each}/`.startsWith(`${name}/`));
+}
