@@ -6,7 +6,15 @@ import { join } from "node:path";
 import test from "node:test";
 import { imageIndexType, imageManifestType } from "../../src/oci/media-type.ts";
 import type { Client } from "../support/client.ts";
-import { content, describe, digestOf, encode, imageIndex } from "../support/content.ts";
+import {
+  configType,
+  content,
+  describe,
+  digestOf,
+  encode,
+  imageIndex,
+  imageManifest,
+} from "../support/content.ts";
 import { after } from "../support/ends-of-files.ts";
 import { startRegistry } from "../support/registry.ts";
 import { tarOf } from "../support/tar.ts";
@@ -176,10 +184,8 @@ function savedImage(isOld: boolean) {
       { Config: `${hex(config)}.json`, RepoTags: ["team/app:v1", "team/app:v2"], Layers: names },
     ];
     const files = Object.fromEntries(names.map((name, at) => [name, layers[at] ?? new Uint8Array()]));
-    return {
-      manifest,
-      archive: tarOf({ [`${hex(config)}.json`]: config, ...files, "manifest.json": encode(saved) }),
-    };
+    const all = { [`${hex(config)}.json`]: config, ...files, "manifest.json": encode(saved) };
+    return { manifest, files: all, archive: tarOf(all) };
   }
   const named = {
     ...describe(manifest, imageManifestType),
@@ -189,8 +195,9 @@ function savedImage(isOld: boolean) {
   const files = {
     ...Object.fromEntries(blobs),
     "index.json": encode({ schemaVersion: 2, manifests: [named] }),
+    "oci-layout": encode({ imageLayoutVersion: "1.0.0" }),
   };
-  return { manifest, archive: tarOf({ ...files, "oci-layout": encode({ imageLayoutVersion: "1.0.0" }) }) };
+  return { manifest, files, archive: tarOf(files) };
 }
 
 for (const isOld of [true, false]) {
@@ -208,6 +215,61 @@ for (const isOld of [true, false]) {
     assert.deepEqual((await two.must(200, "GET", `/v2/${repository}/piped/manifests/v3`)).bytes, manifest);
   });
 }
+
+test("images of an archive that have the same tag are refused, and each can still be pushed by another tag", async () => {
+  const config = (name: string) => encode({ architecture: "amd64", os: "linux", name });
+  const archive = tarOf({
+    app: config("app"),
+    db: config("db"),
+    "manifest.json": encode([
+      { Config: "app", RepoTags: ["app:latest", "app:v1"], Layers: [] },
+      { Config: "db", RepoTags: ["db:latest"], Layers: [] },
+    ]),
+  });
+  const file = join(directory, "same-tag.tar");
+  writeFileSync(file, archive);
+  for (const to of ["same-tag", "same-tag:latest"]) {
+    const refused = await call(["push", file, at(two, to)], environment);
+    assertRefused(
+      refused,
+      2,
+      /has 2 images with the tag latest, and a repository has one: save each of them/,
+    );
+  }
+  assert.equal((await two.get("/v2/same-tag/tags/list")).status, 404);
+  assert.deepEqual((await report("push", file, at(two, "same-tag:v1"))).tags, ["v1"]);
+});
+
+test("an archive with one platform of an index says so before anything is sent", async () => {
+  const { manifest, files } = savedImage(false);
+  const other = imageManifest(describe(content(), configType), []);
+  const [amd64, arm64] = ["amd64", "arm64"].map((architecture) => ({
+    platform: { os: "linux", architecture },
+  }));
+  const index = imageIndex([
+    describe(manifest, imageManifestType, amd64),
+    describe(other, imageManifestType, arm64),
+  ]);
+  const ref = { annotations: { "org.opencontainers.image.ref.name": "v1" } };
+  const file = join(directory, "one-platform.tar");
+  writeFileSync(
+    file,
+    tarOf({
+      ...files,
+      [`blobs/sha256/${digestOf(index).slice("sha256:".length)}`]: index,
+      "index.json": encode({ schemaVersion: 2, manifests: [describe(index, imageIndexType, ref)] }),
+    }),
+  );
+  const refused = await call(["push", file, at(two, "one-platform")], environment);
+  assertRefused(
+    refused,
+    1,
+    /one-platform\.tar has only linux\/amd64 of this index: use --platform linux\/amd64$/m,
+  );
+  assert.equal((await two.get("/v2/one-platform/tags/list")).status, 404);
+  await report("push", file, at(two, "one-platform"), "--platform", "linux/amd64");
+  assert.deepEqual((await two.must(200, "GET", "/v2/one-platform/manifests/v1")).bytes, manifest);
+});
 
 /** An archive whose first entry says that it is so long, in octal digits. */
 function withSize(archive: Uint8Array, digits: string): Uint8Array {

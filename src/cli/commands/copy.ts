@@ -94,14 +94,27 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
   return exitCodes.done;
 }
 
-/** A copy under a tag that was given is one image. */
+/** The images to copy, each under tags of its own; under a tag that was given, it is one image. */
 function withTag(source: Source, roots: Root[], tag: string | undefined): Root[] {
-  if (tag === undefined) return roots;
+  if (tag === undefined) {
+    for (const each of new Set(roots.flatMap(({ tags }) => tags))) refuseShared(source, roots, each);
+    return roots;
+  }
+  refuseShared(source, roots, tag);
   const named = roots.filter(({ tags }) => tags.includes(tag));
   const [root, ...others] = named.length > 0 ? named : roots;
   if (root !== undefined && others.length === 0) return [{ ...root, tags: [tag] }];
   throw new UsageError(
     `${source.name} has ${counted(roots.length, "image")}: leave the tag out, and they keep their own`,
+  );
+}
+
+/** Images of several repositories, saved together, may have the same tag: only one could keep it. */
+function refuseShared(source: Source, roots: Root[], tag: string): void {
+  const images = new Set(roots.filter(({ tags }) => tags.includes(tag)).map(({ digest }) => digest));
+  if (images.size <= 1) return;
+  throw new UsageError(
+    `${source.name} has ${images.size} images with the tag ${tag}, and a repository has one: save each of them by itself, and push each to a repository of its own`,
   );
 }
 

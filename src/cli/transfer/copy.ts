@@ -43,10 +43,11 @@ export class Copy {
 
   /** Copies some roots, one after another, with their references and referrers. */
   async run(roots: readonly Root[]): Promise<void> {
-    for (const root of roots) {
-      const { platform } = this.#options;
-      await this.#copyRoot(platform === undefined ? root : await this.#choose(root, platform));
-    }
+    const { platform } = this.#options;
+    const chosen: Root[] = [];
+    for (const root of roots) chosen.push(platform === undefined ? root : await this.#choose(root, platform));
+    for (const root of chosen) await this.#requireWhole(root);
+    for (const root of chosen) await this.#copyRoot(root);
     if (!this.#options.isDryRun) await this.#destination.finish?.();
   }
 
@@ -69,6 +70,33 @@ export class Copy {
     if (found !== undefined) return { digest: found.digest, mediaType: found.mediaType, tags: root.tags };
     const known = all.flatMap((each) => platformsOf(each).slice(0, 1)).join(", ");
     throw new CommandError(`${this.#source.name} has no image for ${platform}; there are ${known}`);
+  }
+
+  /**
+   * Refuses an index whose images are not all there, before anything is sent: what docker's containerd store saves of an
+   * image that was pulled has the whole index, and the image of one platform.
+   */
+  async #requireWhole({ digest, mediaType }: Root): Promise<void> {
+    const [source, destination] = [this.#source, this.#destination];
+    if (source.hasManifest === undefined || kindOfMediaType(mediaType) !== "index") return;
+    const held: Descriptor[] = [];
+    const missing: Digest[] = [];
+    for (const each of descriptorsIn((await this.#read(digest, mediaType)).bytes)) {
+      if (await source.hasManifest(each.digest)) held.push(each);
+      else if (kindOfMediaType(each.mediaType) !== "other") missing.push(each.digest);
+    }
+    if (missing.length === 0 || (await destination.hasManifest(digest))) return;
+    const areThere = await Promise.all(missing.map((each) => destination.hasManifest(each)));
+    const absent = missing.find((_, index) => !areThere[index]);
+    if (absent === undefined) return;
+    // Attestations have a platform that is none.
+    const platforms = held
+      .flatMap((each) => platformsOf(each).slice(0, 1))
+      .filter((each) => each !== "unknown/unknown");
+    if (platforms[0] === undefined) throw this.#lacks(absent);
+    throw new CommandError(
+      `${source.name} has only ${platforms.join(", ")} of this index: use --platform ${platforms[0]}`,
+    );
   }
 
   /** Copies a manifest with its references, then its referrers. */
@@ -185,7 +213,11 @@ export class Copy {
   async #read(digest: Digest, mediaType: string): Promise<Manifest> {
     const manifest = await this.#source.manifest(digest, mediaType);
     if (manifest !== undefined) return manifest;
-    throw new CommandError(`${this.#source.name} has no manifest ${digest}`);
+    throw this.#lacks(digest);
+  }
+
+  #lacks(digest: Digest): CommandError {
+    return new CommandError(`${this.#source.name} has no manifest ${digest}`);
   }
 }
 

@@ -17,6 +17,8 @@ export type Source = {
   roots(): Promise<Root[]>;
   /** A manifest; `undefined` where there is none. */
   manifest(digest: Digest, mediaType: string): Promise<Manifest | undefined>;
+  /** Whether it has a manifest, where that is known at once: of files. */
+  hasManifest?(digest: Digest): Promise<boolean>;
   /** How large a blob is; `undefined` where there is none. */
   blobSize(digest: Digest): Promise<number | undefined>;
   openBlob(digest: Digest, size: number): Promise<BlobSource>;

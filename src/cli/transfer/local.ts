@@ -48,6 +48,7 @@ export function localSource(content: LocalContent, tag: string | undefined): Sou
       return tag === undefined ? roots : roots.map((root) => ({ ...root, tags: [tag] }));
     },
     manifest,
+    hasManifest: async (digest) => (await content.find(digest)) !== undefined,
     blobSize: async (digest) => (await content.find(digest))?.size,
     openBlob: async (digest): Promise<BlobSource> => {
       const place = await content.find(digest);
