@@ -144,6 +144,20 @@ function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
   }
 }
 
+/**
+ * Ends the process at a signal to stop while the server starts: for process 1 of a container, the kernel does not.
+ *
+ * @returns a function that ends this
+ */
+function endStartWhenAsked(): () => void {
+  const end = () => process.exit(0);
+  const signals = [...stopSignals, "SIGHUP"] as const;
+  for (const name of signals) process.on(name, end);
+  return () => {
+    for (const name of signals) process.off(name, end);
+  };
+}
+
 /** Stops on the first signal, or when the runner has ended: gracefully. On the second signal: at once. */
 function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number): void {
   let askedAt: number | undefined;
@@ -197,6 +211,7 @@ export async function run(args: readonly string[], options: RunOptions): Promise
     return;
   }
   const { flags } = parsed;
+  const isReady = endStartWhenAsked();
   write = (message) => process.stderr.write(serverLine(logFormat(flags), message));
   // The registry still serves after the reader of its output has gone.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -211,6 +226,7 @@ export async function run(args: readonly string[], options: RunOptions): Promise
     };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
+    isReady();
     const isOpen = flags.vars.ACCESS === "open";
     process.stdout.write(flags.vars.LOG_FORMAT === "json" ? readyLine(served) : readyMessage(served, isOpen));
   } catch (error) {

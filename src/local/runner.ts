@@ -3,7 +3,7 @@
  *
  * Killing it (with SIGKILL; or npm with SIGTERM, which it passes to the shell in between and no further)
  * leaves the server an orphan that nobody sees. So the server watches the processes between itself and
- * its runner. A server that no runner started is left alone: outliving one's shell is what nohup is for.
+ * its runner. A server that no runner started is left alone: with setsid it outlives its shell.
  */
 import { commandOf, hasProc, isAlive, parentOf } from "./processes.ts";
 

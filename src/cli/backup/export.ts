@@ -11,7 +11,7 @@ import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
 import { retry } from "../retry.ts";
 import { directoryOf } from "./directories.ts";
-import { makeFolder } from "./files.ts";
+import { makeFolder, removeAbandoned } from "./files.ts";
 import { Layout, type LayoutManifest } from "./layout.ts";
 
 /** How much there was to export, and how much of it was fetched. */
@@ -89,12 +89,13 @@ class RepositoryExport {
   /** Exports it; returns false if it was deleted since it was listed. */
   async run(): Promise<boolean> {
     const { name, visibility, description } = this.#repository;
-    const { api } = this.#call;
+    const { api, now } = this.#call;
     const sent = { params: { name } };
     const listed = await unlessUnknown(
       api.list("/repositories/{name}/manifests", "manifests", { ...sent, query: { n: "1000" } }),
     );
     if (listed === undefined) return false;
+    await removeAbandoned(this.#layout.directory, now());
     const manifests = await this.#fetchManifests(listed);
     await this.#fetchBlobs(await this.#blobsOf(manifests));
     const found = await api.find("/repositories/{name}", sent);

@@ -1,7 +1,8 @@
 /** Files that survive a power cut, and are there whole or not at all. */
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { withTemporary } from "../temporary.ts";
 
 /** Has a folder, and those above it, survive a power cut if they are new. */
 export async function makeFolder(path: string): Promise<void> {
@@ -26,7 +27,7 @@ export async function replaceFile(
   work: (file: FileHandle) => Promise<void>,
 ): Promise<void> {
   const partial = join(folder, `.${randomUUID()}.partial`);
-  try {
+  await withTemporary(partial, async () => {
     const file = await open(partial, "wx");
     try {
       await work(file);
@@ -35,8 +36,27 @@ export async function replaceFile(
       await file.close();
     }
     await rename(partial, path);
-  } finally {
-    await rm(partial, { force: true });
+  });
+}
+
+const partialName = /^\.[0-9a-f-]{36}\.partial$/;
+/** What is being written was written to more recently. */
+const abandonedMs = 3_600_000;
+
+/**
+ * Removes what {@link replaceFile} left in a folder when its process was killed.
+ *
+ * @param now the time, in milliseconds since 1970
+ */
+export async function removeAbandoned(folder: string, now: number): Promise<void> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  for (const name of names.filter((each) => partialName.test(each))) {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined);
+    if (found !== undefined && found.mtimeMs < now - abandonedMs) await rm(path, { force: true });
   }
 }
 

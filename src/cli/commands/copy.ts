@@ -11,7 +11,7 @@ import { counted, quote } from "../format.ts";
 import { Layers } from "../layers.ts";
 import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";
-import { archiveContent, spooledArchive } from "../transfer/archive.ts";
+import { archiveContent, withSpooledArchive } from "../transfer/archive.ts";
 import { Copy } from "../transfer/copy.ts";
 import type { Destination, Root, Source } from "../transfer/ends.ts";
 import { layoutContent, layoutDestination, localSource } from "../transfer/local.ts";
@@ -62,12 +62,9 @@ export const copyCommands: Command[] = [
       if (call.flags.has("password-stdin")) {
         throw new UsageError("the archive is on stdin: give the password in STOWAGE_PASSWORD");
       }
-      const { content, remove } = await spooledArchive(call.stdin);
-      try {
-        return await transfer(call, localSource(content, undefined), to);
-      } finally {
-        await remove();
-      }
+      return await withSpooledArchive(call.stdin, (content) =>
+        transfer(call, localSource(content, undefined), to),
+      );
     },
   },
 ];

@@ -1,7 +1,7 @@
 /** Archives of `docker save`, old and new, and image layouts in a tar file. */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { mkdtemp, open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -10,6 +10,7 @@ import { isObject } from "../../oci/manifest-fields.ts";
 import { imageManifestType } from "../../oci/media-type.ts";
 import { algorithmOf, type Digest, digestOf, digestOfContent, hexOf } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
+import { withTemporary } from "../temporary.ts";
 import { descriptorIn, type LocalContent, type Place, readPlace } from "./local.ts";
 import { readBlock, readTar, type TarEntry } from "./tar.ts";
 
@@ -42,20 +43,17 @@ export async function archiveContent(path: string): Promise<LocalContent> {
   }
 }
 
-/** An archive that comes on stdin is kept in a file until all of it is sent. */
-export async function spooledArchive(
+/** Does some work with an archive that comes on stdin, which is kept in a file as long. */
+export async function withSpooledArchive<T>(
   stdin: Readable,
-): Promise<{ content: LocalContent; remove: () => Promise<void> }> {
+  work: (content: LocalContent) => Promise<T>,
+): Promise<T> {
   const directory = await mkdtemp(join(tmpdir(), "stowage-"));
-  const remove = () => rm(directory, { recursive: true, force: true });
-  try {
+  return await withTemporary(directory, async () => {
     const path = join(directory, "archive.tar");
     await pipeline(stdin, createWriteStream(path, { mode: 0o600 }));
-    return { content: { ...(await archiveContent(path)), name: "what is on stdin" }, remove };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+    return await work({ ...(await archiveContent(path)), name: "what is on stdin" });
+  });
 }
 
 function ofLayout(path: string, entries: Map<string, TarEntry>, listed: unknown[]): LocalContent {
