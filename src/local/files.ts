@@ -1,18 +1,34 @@
-/** Files of the data directory: written as a whole or not at all, also where the volume may be full. */
+/**
+ * Files of the data directory, and of what is built: written as a whole or not at all, also where the volume may be full.
+ */
 import { randomUUID } from "node:crypto";
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { Volume } from "../storage/disk-space.ts";
 
 /**
  * Writes a file elsewhere and renames it, as several servers may write it at once, and may be killed meanwhile. What is
  * in it survives a power cut; that it has its name does once its directory is synced.
+ *
+ * @param mode who may do what with the file; as the process has it for new files, if it is not given
  */
-export function writeAtomically(path: string, content: string | Uint8Array): void {
+export function writeAtomically(path: string, content: string | Uint8Array, mode?: number): void {
   const temporary = `${path}.${randomUUID()}`;
   try {
     const file = openSync(temporary, "w");
     try {
+      if (mode !== undefined) fchmodSync(file, mode);
       writeFileSync(file, content);
       fsyncSync(file);
     } finally {
@@ -23,6 +39,16 @@ export function writeAtomically(path: string, content: string | Uint8Array): voi
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/**
+ * Writes a file that every user may read, as {@link writeAtomically} does, in a folder that is made if it is not there:
+ * what a server builds has no secrets, and another user's is started with it. A server's own files are for its user.
+ */
+export function writeForAll(path: string, content: string | Uint8Array): void {
+  const made = mkdirSync(dirname(path), { recursive: true });
+  if (made !== undefined) chmodSync(made, 0o755);
+  writeAtomically(path, content, 0o644);
 }
 
 /** The free space for users other than root, and the size of the volume. */

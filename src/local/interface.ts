@@ -3,12 +3,12 @@
  * gzipped. package.json maps `#interface` to it.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Plugin } from "esbuild";
 import type { InterfaceFile } from "../edge/interface/files.ts";
-import { writeAtomically } from "./files.ts";
+import { writeForAll } from "./files.ts";
 
 const project = join(import.meta.dirname, "..", "..");
 const sources = join(project, "src", "ui");
@@ -23,8 +23,7 @@ export async function buildInterface(): Promise<void> {
   const mark = `// ${hashSources()}\n`;
   if (existsSync(target) && readFileSync(target, "utf8").startsWith(mark)) return;
   const files = await bundleInterface();
-  mkdirSync(join(project, "dist"), { recursive: true });
-  writeAtomically(target, `${mark}export const files = ${JSON.stringify(files)};\n`);
+  writeForAll(target, `${mark}export const files = ${JSON.stringify(files)};\n`);
 }
 
 /** The files of the interface, made anew. `plugins` see what is bundled. */

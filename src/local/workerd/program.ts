@@ -4,26 +4,20 @@
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { writeAtomically } from "../files.ts";
+import { writeForAll } from "../files.ts";
 import { whyNotRun, workerdFile } from "./binary.ts";
 import { buildWorker, endBundler, projectDirectory } from "./bundle.ts";
 import { workerdConfig } from "./config.ts";
 import { ProgramError } from "./errors.ts";
 
 const built = join(projectDirectory, "dist");
-const programFile = join(built, "worker.bin");
-const sourcesFile = join(built, "sources");
+const filesIn = (folder: string) => ({
+  program: join(folder, "worker.bin"),
+  sources: join(folder, "sources"),
+});
 
 /**
  * Bundles a Worker, and compiles workerd's configuration with it.
@@ -72,9 +66,39 @@ function compileConfig(file: string): Uint8Array {
 /**
  * `npm run build`: makes the file, from the sources as they are.
  *
- * @throws ProgramError if what builds it is not installed
+ * @param folder where it is kept
+ * @throws ProgramError if what builds it is not installed; an error of the file system if it cannot be kept
  */
-export async function buildProgram(): Promise<Uint8Array> {
+export async function buildProgram(folder: string = built): Promise<Uint8Array> {
+  const made = await build();
+  keep(folder, made);
+  return made.program;
+}
+
+/**
+ * The program to run: the built one, if the sources have not changed since; otherwise it is built now, and kept if this
+ * user may write there.
+ *
+ * @param folder where it is kept
+ * @throws ProgramError if that is not possible
+ */
+export async function readProgram(folder: string = built): Promise<Uint8Array> {
+  const files = filesIn(folder);
+  const kept = readText(files.sources) === hashSources() ? readBytes(files.program) : undefined;
+  if (kept !== undefined) return kept;
+  const made = await build();
+  try {
+    keep(folder, made);
+  } catch {
+    // Another user's installation, or a disk that is full or read-only: the next start builds it again.
+  }
+  return made.program;
+}
+
+/** What is built, and the digest of what it was built from. */
+type Build = { program: Uint8Array; sources: string };
+
+async function build(): Promise<Build> {
   try {
     import.meta.resolve("esbuild");
     import.meta.resolve("wrangler");
@@ -84,21 +108,13 @@ export async function buildProgram(): Promise<Uint8Array> {
     );
   }
   const sources = hashSources();
-  const program = await compileProgram();
-  mkdirSync(built, { recursive: true });
-  writeAtomically(programFile, program);
-  writeAtomically(sourcesFile, sources);
-  return program;
+  return { program: await compileProgram(), sources };
 }
 
-/**
- * The program to run: the built one, if the sources have not changed since; otherwise it is built now.
- *
- * @throws ProgramError if that is not possible
- */
-export async function readProgram(): Promise<Uint8Array> {
-  if (readText(sourcesFile) === hashSources() && existsSync(programFile)) return readFileSync(programFile);
-  return await buildProgram();
+function keep(folder: string, { program, sources }: Build): void {
+  const files = filesIn(folder);
+  writeForAll(files.program, program);
+  writeForAll(files.sources, sources);
 }
 
 /** A digest of everything that the build reads. Dependencies are those of package-lock.json. */
@@ -116,8 +132,12 @@ function hashSources(): string {
 }
 
 function readText(file: string): string | undefined {
+  return readBytes(file)?.toString();
+}
+
+function readBytes(file: string): Buffer | undefined {
   try {
-    return readFileSync(file, "utf8");
+    return readFileSync(file);
   } catch {
     return undefined;
   }
