@@ -35,10 +35,12 @@ export class Output {
     else this.#write(formatTable(fields.map(([name, text]) => [`${name}:`, text])));
   }
 
-  /** Prints a text of several lines as it is; with `--json`, the value that it shows. */
+  /**
+   * Prints a text of several lines, as it is where another program may read it; with `--json`, the value that it shows.
+   */
   text(text: string, value: unknown): void {
     if (this.isJson) this.json(value);
-    else this.#write(text);
+    else this.#write(this.#stdout.isTTY === true ? printableLines(text) : text);
   }
 
   /** Prints a secret, alone on stdout; with `--json`, together with the object that it belongs to. */
@@ -84,4 +86,12 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
     return `\\u{${character.codePointAt(0)?.toString(16)}}`;
   });
+}
+
+/** The same for a text of several lines, with its tabs. */
+function printableLines(text: string): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => line.split("\t").map(printable).join("\t"))
+    .join("\n");
 }

@@ -75,6 +75,21 @@ test("what a registry says of a layer moves no cursor", () => {
   assert.equal(said, "layer: \\u{1b}[2Jgone\\u{a}stowage: pushed after 0 B\n");
 });
 
+test("what a README says moves no cursor in a terminal, and goes to other programs as it is", async (t) => {
+  const readme = "# App\r\n\tone\u001b[2J\u001b]0;title\u0007\u202e\n";
+  const url = await serverOf(t, (_, response) => response.end(JSON.stringify({ readme })));
+  const shown = (isTerminal: boolean) =>
+    call(["repo", "readme", "team/app"], { STOWAGE_URL: url }, "", isTerminal);
+  assert.equal((await shown(true)).stdout, "# App\n\tone\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{202e}\n");
+  assert.equal((await shown(false)).stdout, readme);
+});
+
+test("a registry without upstreams is said to have none", async (t) => {
+  const url = await serverOf(t, (_, response) => response.end('{"upstreams": []}'));
+  const { stdout, stderr } = await call(["upstream", "list"], { STOWAGE_URL: url });
+  assert.deepEqual([stdout, stderr], ["", "there are no upstreams\n"]);
+});
+
 test("tags are read to their last page", async (t) => {
   const url = await serverOf(t, ({ pathname, searchParams }, response) => {
     const isFirst = searchParams.get("last") === null;

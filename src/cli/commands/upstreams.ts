@@ -33,7 +33,7 @@ export const upstreamCommands: Command[] = [
     run: async ({ api, output }) => {
       const { upstreams } = await api.send("GET", "/upstreams");
       output.list(
-        "upstreams",
+        "there are no upstreams",
         upstreams,
         ["ID", "URL", "STATE", "VISIBILITY", "ALIASES"],
         ({ id, url, state, visibility, aliases }) => [id, url, state, visibility, listed(aliases)],
