@@ -5,7 +5,16 @@
  * The lock is SQLite's lock on an empty database file, held for as long as the process lives. The kernel
  * releases it with the process, however that ends: a lock cannot be stale, and no pid has to be checked.
  */
-import { mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { writeIfRoom } from "./files.ts";
@@ -86,12 +95,31 @@ function refuseReaders(path: string): void {
 }
 
 /**
+ * What one user writes there, another one cannot open: a single start as root would end those of the service's user. Its
+ * files are looked at as well, as such a start may have been before; root itself opens them all.
+ */
+function refuseOtherOwner(path: string): void {
+  // Windows has no such owners.
+  const user = process.getuid?.();
+  if (user === undefined) return;
+  const names = user === 0 ? [] : readdirSync(path).filter((name) => !ofOthers.test(name));
+  for (const each of [path, ...names.map((name) => join(path, name))]) {
+    const owner = lstatSync(each).uid;
+    if (owner === user) continue;
+    throw new DataDirectoryError(
+      `${each} belongs to the user ${owner}, and this server runs as the user ${user}: what one writes, the other cannot open. ` +
+        `Start it as the user ${owner}, or give the data to this one with \`chown -R ${user} ${path}\`, or accept it with --allow-shared-data`,
+    );
+  }
+}
+
+/**
  * Creates the directory if necessary, and locks it. Files that this process creates from now on are for its user alone,
  * unless the directory is shared.
  *
- * @param options.isShared whether others on this machine may read it
- * @throws DataDirectoryError if it cannot be written, has something else in it, others can read it, or another server
- *   holds it
+ * @param options.isShared whether others on this machine may read it, or own it
+ * @throws DataDirectoryError if it cannot be written, has something else in it, others can read it or own it, or another
+ *   server holds it
  */
 export function openDataDirectory(
   directory: string,
@@ -108,7 +136,10 @@ export function openDataDirectory(
     makeDirectory(resolve(directory));
     path = realpathSync(directory);
     refuseForeign(path);
-    if (!isShared) refuseReaders(path);
+    if (!isShared) {
+      refuseReaders(path);
+      refuseOtherOwner(path);
+    }
     // SQLite's own error does not say what is wrong with the file.
     writeFileSync(join(path, "lock"), "", { flag: "a" });
     lock = new DatabaseSync(join(path, "lock"));

@@ -43,7 +43,10 @@ export const serverFlags = [
   },
   { name: "port", value: "PORT", summary: "port to listen on (5000); 0 takes any free one" },
   { name: "data", value: "DIRECTORY", summary: "where the data is kept (.stowage)" },
-  { name: "allow-shared-data", summary: "accepts a data directory that others on this machine can read" },
+  {
+    name: "allow-shared-data",
+    summary: "accepts a data directory that others on this machine can read, or own",
+  },
   { name: "tls-cert", value: "FILE", summary: "serves https: the certificate with its chain, in PEM" },
   { name: "tls-key", value: "FILE", summary: "the key of the certificate, in PEM" },
   {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
@@ -39,6 +39,29 @@ test("a directory with something else in it is refused, and nothing in it touche
     message: /has something else in it/,
   });
   assert.deepEqual(readdirSync(home), ["cache"]);
+});
+
+test("a directory of another user is refused, and so is one with another user's files", (t) => {
+  const path = temporaryDirectory(t);
+  openDataDirectory(path).release();
+  const { uid } = statSync(path);
+  const user = t.mock.method(process as { getuid(): number }, "getuid", () => uid + 1);
+  const others = (file: string) =>
+    `${file} belongs to the user ${uid}, and this server runs as the user ${uid + 1}: what one writes, the other cannot open. ` +
+    `Start it as the user ${uid}, or give the data to this one with \`chown -R ${uid + 1} ${path}\`, or accept it with --allow-shared-data`;
+  const names = readdirSync(path);
+  assert.throws(() => openDataDirectory(path), { name: "DataDirectoryError", message: others(path) });
+  assert.deepEqual(readdirSync(path), names);
+  openDataDirectory(path, { isShared: true }).release();
+
+  // As after one start as root; only root can make it so.
+  if (uid === 0) {
+    chownSync(path, uid + 1, -1);
+    assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock")) });
+    chownSync(join(path, "lock"), uid + 1, -1);
+    openDataDirectory(path).release();
+  }
+  user.mock.restore();
 });
 
 test("an empty volume is taken, and what an earlier release wrote", (t) => {
