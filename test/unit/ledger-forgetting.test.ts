@@ -108,12 +108,35 @@ test("what only a deleted index listed is removed in its time, and what another 
 test("nothing is removed as untagged by a policy that holds no more, though the ledger was not told", async () => {
   for (const isHeld of [true, false]) {
     const remove = { tags: ["none"], untaggedAfter: "2d" };
-    const { push, document, features, manifestCount, clock } = policedLedger({ remove });
+    const { push, document, features, manifestCount, clock, due } = policedLedger({ remove });
     const id = push(image(), imageManifestType);
+    const at = due.at("untagged", id) ?? 0;
     if (!isHeld) document.current = { version: 9, rules: [], putAtMs: clock.nowMs, putBy: "admin" };
     clock.nowMs += 3 * dayMs;
-    await jobsOf(features).untagged?.([{ id, at: 0 }]);
+    await jobsOf(features).untagged?.([{ id, at }]);
     assert.equal(manifestCount(), isHeld ? 0 : 1);
+  }
+});
+
+test("what is pushed again, or said to exist, while the policy is read is not removed as untagged", async () => {
+  const bytes = image();
+  const renewals: [(ledger: ReturnType<typeof policedLedger>, id: Digest) => unknown, left: number][] = [
+    [() => {}, 0],
+    [({ push }) => push(bytes, imageManifestType), 1],
+    [({ untagged }, id) => untagged.renew(id), 1],
+  ];
+  for (const [renew, left] of renewals) {
+    const ledger = policedLedger({ remove: { tags: ["none"], untaggedAfter: "2d" } });
+    const { push, features, manifestCount, clock, due, settle } = ledger;
+    const id = push(bytes, imageManifestType);
+    clock.nowMs += 2 * dayMs;
+    const running = jobsOf(features).untagged?.([{ id, at: due.at("untagged", id) ?? 0 }]);
+    renew(ledger, id);
+    await running;
+    assert.equal(manifestCount(), left);
+    clock.nowMs += 2 * dayMs;
+    await settle();
+    assert.equal(manifestCount(), 0);
   }
 });
 

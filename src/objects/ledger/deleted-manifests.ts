@@ -144,14 +144,16 @@ export class DeletedManifests implements Feature {
   }
 
   /**
-   * Removes the manifests that are due, unless they are reachable again. Nothing is removed while there are manifests
-   * that this release has not read, as those may reference them.
+   * Removes the manifests that are due, unless they are reachable again, or were renewed while the policy was read.
+   * Nothing is removed while there are manifests that this release has not read, as those may reference them.
    */
   #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
     const { due, tally } = this.#host;
     const { ttlMs, isRule } = this.#features.policies.untaggedTtl;
     if (hasUnread(due)) return;
-    for (const { id: digest } of rows) {
+    for (const { id: digest, at } of rows) {
+      // It was pushed again since, or a client was told that it exists.
+      if (due.at(untaggedJob, digest) !== at) continue;
       due.clear(tx, untaggedJob, digest);
       if (ttlMs === undefined || this.#features.untagged.isReached(digest)) continue;
       const [origin, reason] = isRule

@@ -128,4 +128,11 @@ export const ofPolicies: Record<string, TestedBug> = {
     "isCurrent ? next() : nobody",
     "isCurrent || name !== undefined ? next() : nobody",
   ),
+  "what a client relies on is removed by a policy that was read meanwhile": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "what is pushed again, or said to exist, while the policy is read is not removed as untagged",
+    "src/objects/ledger/deleted-manifests.ts",
+    "      if (due.at(untaggedJob, digest) !== at) continue;\n",
+    "",
+  ),
 };
