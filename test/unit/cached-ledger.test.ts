@@ -133,6 +133,21 @@ test("an index stays while an image of it is used, and a blob while an image tha
   assert.deepEqual(left, [true, false, true]);
 });
 
+test("an evicted image is gone with its blobs when the jobs have run, whatever the grace", async () => {
+  const released: Digest[] = [];
+  const shard = { release: async (_: string, digests: Digest[]) => void released.push(...digests) };
+  const vars = { GC_GRACE: "7d", BLOB_SHARDS: namespaceOf(shard) } as unknown as Partial<Env>;
+  const { ledger, clock, fetch, link } = newLedger(vars);
+  const layer = content();
+  await fetch(imageOf(layer));
+  assert.equal(await link(layer), "linked");
+  clock.nowMs += dayMs;
+  await ledger.evict(dayOf(clock.now()), origin);
+  await ledger.collect({ budgetMs: 1000, endsGrace: false });
+  assert.equal((await ledger.cacheUsage())?.bytes, 0);
+  assert.deepEqual(released, [digestOfContent(layer, "sha256")]);
+});
+
 test("a tag that was moved during a question is not deleted by its answer", async () => {
   const { ledger, fetch } = newLedger();
   const { digest } = await fetch(imageOf(content()));

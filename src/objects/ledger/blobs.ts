@@ -194,6 +194,13 @@ export class Blobs implements Feature {
     tx.write("UPDATE blobs SET unlink_at = ? WHERE digest = ?", unlinkAt, digest);
   }
 
+  /** Has blobs unlinked now unless a manifest references them, whoever may still rely on them. */
+  endGrace(tx: Tx, digests: Digest[]): void {
+    const end = `UPDATE blobs SET renewed_at = 0, unlink_at = ?
+      WHERE digest IN (SELECT value FROM json_each(?))`;
+    inPieces(digests, (json) => tx.write(end, this.#host.clock.now(), json));
+  }
+
   /** Unlinks a blob. */
   delete(tx: Tx, digest: Digest): void {
     tx.write("DELETE FROM blobs WHERE digest = ?", digest);

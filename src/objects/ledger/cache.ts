@@ -156,12 +156,11 @@ export class CachedContent implements Feature {
       deleted.removeForGood(tx, digest, origin, "evicted");
       events.record(tx, "upstream.evict", origin, { digest });
       evicted.bytes += size;
-      for (const blob of blobs.held(referenced).filter((each) => !blobs.isNamed(each))) {
-        // Nobody pushes to a cache, so nobody relies on the grace.
-        blobs.unlinkFrom(tx, blob, this.#host.clock.now());
-        evicted.blobs++;
-        evicted.bytes += blobs.read(blob)?.sizeBytes ?? 0;
-      }
+      const unnamed = blobs.held(referenced).filter((each) => !blobs.isNamed(each));
+      // Nobody pushes to a cache, so nobody relies on the grace.
+      blobs.endGrace(tx, unnamed);
+      evicted.blobs += unnamed.length;
+      for (const blob of unnamed) evicted.bytes += blobs.read(blob)?.sizeBytes ?? 0;
     }
     return evicted;
   }

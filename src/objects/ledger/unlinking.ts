@@ -119,8 +119,7 @@ export class Unlinking implements Feature {
     const before = now - waitMs;
     const goes = `SELECT digest ${unused} AND renewed_at <= ? LIMIT ?` as const;
     const ended = readRows<{ digest: Digest }>(sql, goes, now, before, limit).map(({ digest }) => digest);
-    this.#blobs.renew(tx, ended, 0);
-    for (const digest of ended) this.#blobs.unlinkFrom(tx, digest, now);
+    this.#blobs.endGrace(tx, ended);
     const stays = `SELECT max(renewed_at) AS at ${unused} AND renewed_at > ?` as const;
     const latest = oneRow<{ at: number | null }>(sql, stays, now, before).at;
     return { ended: ended.length, keptUntilMs: latest === null ? 0 : latest + waitMs };

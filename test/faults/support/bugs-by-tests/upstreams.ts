@@ -407,4 +407,11 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "Math.min(silenceMs, deadline - performance.now())",
     "silenceMs",
   ),
+  "what is evicted stays for the grace": bug(
+    "test/unit/cached-ledger.test.ts",
+    "an evicted image is gone with its blobs when the jobs have run, whatever the grace",
+    "src/objects/ledger/blobs.ts",
+    "SET renewed_at = 0, unlink_at = ?",
+    "SET unlink_at = ?",
+  ),
 };
