@@ -70,7 +70,7 @@ export function policedLedger(rule: Omit<Rule, "repositories">, env: Partial<Env
       const found = readRows<{ kind: string; id: string; at: number }>(
         sql,
         `SELECT kind, id, at FROM due WHERE at <= ? AND kind IN
-          ('retention', 'tell-waiting', 'untagged', 'untagged-scan', 'purge') ORDER BY kind, at`,
+          ('retention', 'tell-waiting', 'untagged', 'untagged-scan', 'purge') ORDER BY kind DESC, at`,
         clock.nowMs,
       );
       const [first] = found;
@@ -82,7 +82,7 @@ export function policedLedger(rule: Omit<Rule, "repositories">, env: Partial<Env
   const pass = async (days: number) => {
     for (let passed = 0; passed < days; passed++) {
       clock.nowMs += day;
-      parts.untagged.scanIfNew(parts.repository);
+      parts.untagged.scanIfNew();
       await settle();
     }
   };

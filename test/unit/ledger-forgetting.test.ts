@@ -108,8 +108,9 @@ test("what only a deleted index listed is removed in its time, and what another 
 test("nothing is removed as untagged by a policy that holds no more, though the ledger was not told", async () => {
   for (const isHeld of [true, false]) {
     const remove = { tags: ["none"], untaggedAfter: "2d" };
-    const { push, document, features, manifestCount, clock, due } = policedLedger({ remove });
+    const { push, document, features, manifestCount, clock, due, settle } = policedLedger({ remove });
     const id = push(image(), imageManifestType);
+    await settle();
     const at = due.at("untagged", id) ?? 0;
     if (!isHeld) document.current = { version: 9, rules: [], putAtMs: clock.nowMs, putBy: "admin" };
     clock.nowMs += 3 * dayMs;
@@ -129,6 +130,7 @@ test("what is pushed again, or said to exist, while the policy is read is not re
     const ledger = policedLedger({ remove: { tags: ["none"], untaggedAfter: "2d" } });
     const { push, features, manifestCount, clock, due, settle } = ledger;
     const id = push(bytes, imageManifestType);
+    await settle();
     clock.nowMs += 2 * dayMs;
     const running = jobsOf(features).untagged?.([{ id, at: due.at("untagged", id) ?? 0 }]);
     renew(ledger, id);
@@ -136,6 +138,82 @@ test("what is pushed again, or said to exist, while the policy is read is not re
     assert.equal(manifestCount(), left);
     clock.nowMs += 2 * dayMs;
     await settle();
+    assert.equal(manifestCount(), 0);
+  }
+});
+
+/** Rules by which what is untagged is removed after a time, or not at all. */
+const after = (untaggedAfter?: string) =>
+  untaggedAfter === undefined ? {} : { remove: { tags: ["none"], untaggedAfter } };
+
+/** Another time is put a day after an image was pushed, which then goes after that time. */
+async function changesTime(isTold: boolean) {
+  for (const [first, then, daysKept, daysUntilGone] of [
+    ["2d", "30d", 29, 3],
+    ["30d", "2d", 1, 3],
+  ] as const) {
+    const { image, settle, pass, put, document, manifestCount, clock } = policedLedger(after(first));
+    image();
+    await settle();
+    await pass(1);
+    const rules = [{ repositories: ["**"], ...after(then) }];
+    if (isTold) put(after(then));
+    else document.current = { version: 9, rules, putAtMs: clock.nowMs, putBy: "admin" };
+    await pass(daysKept);
+    assert.equal(manifestCount(), 1, then);
+    await pass(daysUntilGone);
+    assert.equal(manifestCount(), 0, then);
+  }
+}
+
+test("what is scheduled as untagged goes by the time that holds, once the ledger is told of another", () =>
+  changesTime(true));
+
+test("and also where only the job learns of it", () => changesTime(false));
+
+test("what is untagged is looked for once for each time that holds, and not by every alarm", async () => {
+  const { put, pass, untagged, due } = policedLedger(after("2d"));
+  const looks = () => {
+    untagged.scanIfNew();
+    return due.has("untagged-scan");
+  };
+  assert.equal(looks(), true);
+  await pass(1);
+  assert.equal(looks(), false);
+  put(after("3d"));
+  assert.equal(looks(), true);
+});
+
+test("what was scheduled by the time that holds stays so, however late all is looked through", async () => {
+  const { image, settle, due, clock, manifestCount } = policedLedger(after("2d"));
+  const { digest } = image();
+  const goesAt = due.at("untagged", digest);
+  assert.equal(goesAt, clock.nowMs + 2 * dayMs);
+  clock.nowMs += dayMs;
+  await settle();
+  assert.equal(due.at("untagged", digest), goesAt);
+  clock.nowMs += dayMs;
+  await settle();
+  assert.equal(manifestCount(), 0);
+});
+
+test("what is pushed again, or said to exist, while the untagged is kept has its whole time when that ends", async () => {
+  const bytes = image();
+  const renewals: ((ledger: ReturnType<typeof policedLedger>, id: Digest) => unknown)[] = [
+    ({ push }) => push(bytes, imageManifestType),
+    ({ untagged }, id) => untagged.renew(id),
+  ];
+  for (const renew of renewals) {
+    const ledger = policedLedger(after("2d"));
+    const { push, pass, put, manifestCount } = ledger;
+    const id = push(bytes, imageManifestType);
+    await pass(1);
+    put(after());
+    renew(ledger, id);
+    put(after("2d"));
+    await pass(2);
+    assert.equal(manifestCount(), 1);
+    await pass(1);
     assert.equal(manifestCount(), 0);
   }
 });

@@ -145,12 +145,13 @@ export class DeletedManifests implements Feature {
 
   /**
    * Removes the manifests that are due, unless they are reachable again, or were renewed while the policy was read.
-   * Nothing is removed while there are manifests that this release has not read, as those may reference them.
+   * Nothing is removed while there are manifests that this release has not read, as those may reference them, nor while
+   * all are scheduled anew.
    */
   #removeUntagged(tx: Tx, rows: DueRow<Digest>[]): void {
     const { due, tally } = this.#host;
     const { ttlMs, isRule } = this.#features.policies.untaggedTtl;
-    if (hasUnread(due)) return;
+    if (hasUnread(due) || this.#features.untagged.isScanning(tx)) return;
     for (const { id: digest, at } of rows) {
       // It was pushed again since, or a client was told that it exists.
       if (due.at(untaggedJob, digest) !== at) continue;

@@ -35,7 +35,7 @@ export abstract class LedgerObject extends DurableObject<Env> {
     }
     repository.reload();
     if (repository.meta !== undefined) {
-      untagged.scanIfNew(repository);
+      untagged.scanIfNew();
       void due.wake();
     }
     registration.catchUp();
@@ -85,9 +85,9 @@ export abstract class LedgerObject extends DurableObject<Env> {
 
   /** Runs the jobs that are due, by the given runner. */
   async #run(run: (due: DueTable, jobs: Record<string, DueJob>) => Promise<void>): Promise<void> {
-    const { due, outbox, untagged, repository, features, clock } = this.parts;
+    const { due, outbox, untagged, features, clock } = this.parts;
     if (this.meta === undefined) return;
-    untagged.scanIfNew(repository);
+    untagged.scanIfNew();
     await run(due, jobsOf(features));
     // The previous run may have ended with the deletion of the ledger.
     if (this.meta === undefined) return;

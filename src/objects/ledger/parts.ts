@@ -70,7 +70,7 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const policies = new Policies(host, isCache);
   const registration = new Registration(host, repository);
   const outbox = new Outbox(host);
-  const untagged = new Untagged(host, policies);
+  const untagged = new Untagged(host, policies, repository);
   const blobs = new Blobs(host, outbox, events);
   const tags = new Tags(host, outbox, events, untagged);
   const manifests = new Manifests(host, { blobs, tags, outbox, events, untagged });

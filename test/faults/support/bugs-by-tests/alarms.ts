@@ -251,7 +251,7 @@ export const ofAlarms: Record<string, TestedBug> = {
     "test/unit/changed-settings.test.ts",
     "what nothing reaches goes once UNTAGGED_TTL is set, whatever its repository is called for",
     "src/objects/ledger/object.ts",
-    "      untagged.scanIfNew(repository);\n",
+    "      untagged.scanIfNew();\n",
     "",
   ),
 };

@@ -223,7 +223,7 @@ export const ofLinks: Record<string, TestedBug> = {
     "test/unit/ledger-forgetting.test.ts",
     "what only a deleted index listed is removed in its time, and what another lists is not",
     "src/objects/ledger/untagged.ts",
-    "Math.max(ttlMs, gcGraceMs)",
+    "Math.max(ttlMs, this.#host.settings.gcGraceMs)",
     "ttlMs",
   ),
   "a shard that did not hear of a blob is never told again": bug(
