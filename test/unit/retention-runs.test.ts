@@ -142,6 +142,16 @@ group("what stays", () => {
     await pass(2);
     assert.deepEqual(tagNames(), [signatureOf(kept.digest), "v1"].sort());
   });
+
+  test("a client's own tag that somebody holds, though a rule removes its subject", async () => {
+    const { image, pass, tagNames, held, change } = ledger({ remove: { ...all, untaggedAfter: "1d" } });
+    const { digest } = image("v1");
+    const tags = [signatureOf(digest), signatureOf(digest).replace(".sig", ".att")];
+    for (const tag of tags) image(tag);
+    change((tx) => held.hold(tx, tagNamed(signatureOf(digest)), "asked for", "me"));
+    await pass(3);
+    assert.deepEqual(tagNames(), [signatureOf(digest)]);
+  });
 });
 
 /** What is pushed and done, by which rules, and what is left of it after so many days: tags, and how many manifests. */

@@ -16,6 +16,7 @@ import { firstRow, inPieces, readRows, type Tx, transaction } from "../sql.ts";
 import type { Blobs } from "./blobs.ts";
 import type { EventLog } from "./events.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
+import type { HeldTags } from "./held-tags.ts";
 import { deleteBytes, forgetDeletion, type Manifests } from "./manifests.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Policies } from "./policies.ts";
@@ -35,6 +36,7 @@ type Features = {
   manifests: Manifests;
   rereading: Rereading;
   tags: Tags;
+  held: HeldTags;
   blobs: Blobs;
   untagged: Untagged;
   outbox: Outbox;
@@ -166,10 +168,11 @@ export class DeletedManifests implements Feature {
     }
   }
 
-  /** Deletes the tags that clients made for a manifest that a rule has removed: they go with it. */
+  /** Deletes the tags that clients made for a manifest that a rule has removed: they go with it, unless they are held. */
   #removeClientsOwn(tx: Tx, digest: Digest): void {
-    const { tags } = this.#features;
-    for (const tag of clientsOwnTags(digest)) tags.move(tx, tag, undefined, policyItself);
+    const { tags, held } = this.#features;
+    const going = clientsOwnTags(digest).filter((tag) => !held.isHeld(tag));
+    for (const tag of going) tags.move(tx, tag, undefined, policyItself);
   }
 
   /** Deletes manifests for good, with their bytes. Those that were restored or pushed again are left as they are. */

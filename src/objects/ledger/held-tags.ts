@@ -2,7 +2,7 @@
 import { failure, type Result } from "../../oci/errors.ts";
 import type { Tag } from "../../oci/reference.ts";
 import type { HeldTag } from "../../rpc/policies-api.ts";
-import { readRows, type Tx } from "../sql.ts";
+import { hasRow, readRows, type Tx } from "../sql.ts";
 import type { Feature, LedgerHost } from "./feature.ts";
 import type { Tags } from "./tags.ts";
 
@@ -47,6 +47,11 @@ export class HeldTags implements Feature {
     this.#host.revision.value++;
     const released = tx.write("DELETE FROM held_tags WHERE tag = ? RETURNING 1", tag).length > 0;
     return released ? { ok: true } : failure("MANIFEST_UNKNOWN", { tag });
+  }
+
+  /** Whether somebody holds a tag. */
+  isHeld(tag: Tag): boolean {
+    return hasRow(this.#host.sql, "SELECT 1 FROM held_tags WHERE tag = ?", tag);
   }
 
   /** The first tags that are held. */

@@ -77,10 +77,10 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
   const facts = new Facts(host, manifests);
   const uses = new Uses(host, repository);
   const rereading = new Rereading(host, manifests, blobs, outbox);
-  const shared = { policies, manifests, rereading, tags, blobs, untagged, outbox, events };
+  const held = new HeldTags(host, tags);
+  const shared = { policies, manifests, rereading, tags, held, blobs, untagged, outbox, events };
   const deleted = new DeletedManifests(host, shared);
   const cache = new CachedContent(host, { repository, manifests, tags, blobs, events, deleted });
-  const held = new HeldTags(host, tags);
   const runs = new RetentionRuns(host);
   const readme = new Readme();
   const exists = () => repository.meta?.isFounded === true;
@@ -147,7 +147,6 @@ export function makeParts(storage: DurableObjectStorage, env: Env, clock: Clock)
     retention,
     explanations,
     runs,
-    held,
     readme,
     generations,
     restoring,

@@ -170,4 +170,11 @@ export const ofPolicies: Record<string, TestedBug> = {
     "digests.filter((digest) => !isCurrent(due.at(untaggedJob, digest)))",
     "digests.filter((digest) => !isCurrent(undefined) || digest === undefined)",
   ),
+  "a tag that is held goes with its subject": bug(
+    "test/unit/retention-runs.test.ts",
+    "a client's own tag that somebody holds, though a rule removes its subject",
+    "src/objects/ledger/deleted-manifests.ts",
+    "clientsOwnTags(digest).filter((tag) => !held.isHeld(tag))",
+    "clientsOwnTags(digest).filter((tag) => held !== undefined && tag !== undefined)",
+  ),
 };
