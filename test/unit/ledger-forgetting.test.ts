@@ -227,16 +227,24 @@ test("a shard is told of blobs that were given up until it has heard of them", a
       heard.push(digests);
     },
   };
-  const { change, unlinking, due, features } = memoryLedger({
+  const { change, unlinking, due, features, clock } = memoryLedger({
     BLOB_SHARDS: namespaceOf(shard),
   } as unknown as Partial<Env>);
-  change((tx) => unlinking.releaseLater(tx, [digest]));
-  const tell = () => jobsOf(features).release?.([{ id: digest, at: 0 }]);
+  const giveUp = () => change((tx) => unlinking.releaseLater(tx, [digest]));
+  giveUp();
+  const tell = () => jobsOf(features).release?.([{ id: digest, at: due.at("release", digest) ?? 0 }]);
   await assert.rejects(tell() ?? Promise.resolve());
   assert(due.has("release"));
+  // The blob is given up once more before the shard has answered.
+  release = async () => {
+    clock.nowMs += 1;
+    giveUp();
+  };
+  await tell();
+  assert.deepEqual([heard, due.has("release")], [[[digest]], true]);
   release = async () => {};
   await tell();
-  assert.deepEqual([heard, due.has("release")], [[[digest]], false]);
+  assert.deepEqual([heard, due.has("release")], [[[digest], [digest]], false]);
 });
 
 test("a lease that was said no to is void, with all before it, for longer than any lease is valid", async () => {

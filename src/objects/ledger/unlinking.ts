@@ -133,7 +133,8 @@ export class Unlinking implements Feature {
       const digests = group.map(({ id }) => id);
       await namedShardStub(env, shard).release(name(), digests);
       transaction(storage, (tx) => {
-        for (const digest of digests) due.clear(tx, releaseJob, digest);
+        // A blob may have been linked and unlinked again since the shard was told.
+        for (const { id, at } of group) if (due.at(releaseJob, id) === at) due.clear(tx, releaseJob, id);
       });
     }
   }

@@ -230,8 +230,8 @@ export const ofLinks: Record<string, TestedBug> = {
     "test/unit/ledger-forgetting.test.ts",
     "a shard is told of blobs that were given up until it has heard of them",
     "src/objects/ledger/unlinking.ts",
-    "      await namedShardStub(env, shard).release(name(), digests);\n      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });",
-    "      transaction(storage, (tx) => {\n        for (const digest of digests) due.clear(tx, releaseJob, digest);\n      });\n      await namedShardStub(env, shard).release(name(), digests);",
+    "await namedShardStub(env, shard).release(name(), digests);",
+    "await namedShardStub(env, shard).release(name(), digests).catch(() => {});",
   ),
   "a blob stays for ever that a manifest names no more": bug(
     "test/unit/ledger-forgetting.test.ts",
@@ -295,5 +295,12 @@ export const ofLinks: Record<string, TestedBug> = {
     "src/objects/ledger/unlinking.ts",
     "    const refused = refuseChange(precondition, digest);\n    if (refused !== undefined) return refused;\n",
     "",
+  ),
+  "a shard is not told of a blob that was given up again while it was told": bug(
+    "test/unit/ledger-forgetting.test.ts",
+    "a shard is told of blobs that were given up until it has heard of them",
+    "src/objects/ledger/unlinking.ts",
+    "if (due.at(releaseJob, id) === at) due.clear",
+    "if (at > 0) due.clear",
   ),
 };
