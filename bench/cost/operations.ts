@@ -391,7 +391,7 @@ export const operations = {
       "NAME_INDEX.register": 1,
       "WEBHOOKS.accept": 1,
     },
-    rowsWritten: 154,
+    rowsWritten: 158,
   },
   "push the manifest of five new layers with a tag": {
     route: "manifest",

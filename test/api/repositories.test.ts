@@ -58,6 +58,22 @@ describe("repositories", () => {
     assert.equal(await readmeNow(), "");
   });
 
+  test("are called what they are called, also by a number", async () => {
+    for (const name of ["2024", "0123", "1e5"]) {
+      await registry.as(admin).pushImage(name, "v1");
+      const json = { visibility: "public", description: "007" };
+      const changed = await api("PATCH", `/repositories/${name}`, { json });
+      assert.deepEqual([changed.status, changed.json()], [200, { name, ...json }]);
+    }
+    const { repositories } = (await api("GET", "/repositories?query=007")).json<{
+      repositories: { name: string }[];
+    }>();
+    assert.deepEqual(
+      repositories.map(({ name }) => name),
+      ["0123", "1e5", "2024"],
+    );
+  });
+
   const bodies: [string, unknown][] = [
     ["another visibility", { visibility: "secret" }],
     ["a visibility that is null", { visibility: null }],

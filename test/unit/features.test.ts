@@ -11,8 +11,8 @@ import {
   jobsOf,
   schemaOf,
 } from "../../src/objects/ledger/feature.ts";
-import { sqlOf } from "../../src/objects/schema.ts";
-import { hasRow, readRows } from "../../src/objects/sql.ts";
+import { applySchema, sqlOf } from "../../src/objects/schema.ts";
+import { hasRow, readRows, transaction } from "../../src/objects/sql.ts";
 import { registryItself } from "../../src/oci/event.ts";
 import { memoryLedger } from "../support/ledger.ts";
 
@@ -52,12 +52,28 @@ test("the tables are those that earlier releases made, to the letter", () => {
 });
 
 /** The version of the ledger's schema. A new table or column is a step to the next one, which is then the newest. */
-const newestVersion = 13;
+const newestVersion = 14;
 
 test(`the ledger's schema has version ${newestVersion}, and a step to each version`, () => {
   const steps = schemaOf(features);
   assert.equal(steps.length, newestVersion, "the next step leads to the version after newestVersion");
   assert(steps.every((step) => sqlOf(step).trim() !== ""));
+});
+
+test("what earlier releases recorded of a repository as a number is text again", () => {
+  const { storage, sql } = memoryLedger();
+  transaction(storage, (tx) => {
+    tx.write("DROP TABLE meta");
+    tx.write("CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID");
+    tx.write("INSERT INTO meta (key, value) VALUES ('name', '2024'), ('description', 'an app')");
+    tx.write("UPDATE schema_version SET steps = 13");
+    applySchema(tx, schemaOf(features));
+  });
+  const kept = readRows<{ key: string; value: string }>(sql, "SELECT key, value FROM meta");
+  assert.deepEqual(Object.fromEntries(kept.map(({ key, value }) => [key, value])), {
+    name: "2024",
+    description: "an app",
+  });
 });
 
 test("no step drops an index of content by its name, as a ledger whose repository was deleted has another name for it", () => {

@@ -57,6 +57,19 @@ export class RepositoryRecord implements Feature {
   CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
 ${DueTable.schema}`,
     8: `${DueTable.dropIndex};`,
+    // A column of type ANY has numeric affinity (https://sqlite.org/datatype3.html, section 3.1): it made a number of the
+    // name "2024", and of "0123" another one.
+    14: {
+      compatible: `
+  CREATE TABLE meta_before (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;
+  INSERT INTO meta_before (key, value) SELECT key, value FROM meta;
+  DROP TABLE meta;
+  -- Renaming a table is billed as a row for each one that the object has.
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+  INSERT INTO meta (key, value) SELECT key, value FROM meta_before;
+  DROP TABLE meta_before;
+`,
+    },
   };
 
   readonly jobs = { [announceJob]: { atDeletion: "awaited", run: () => this.announce() } } as const;

@@ -96,8 +96,8 @@ export class Untagged implements Feature {
   }
 
   /**
-   * The time that holds, as the record of the repository has it. The unit is there because SQLite would store and return
-   * a number. Earlier releases recorded that, and left what was scheduled as it was: so everything is scheduled anew once.
+   * The time that holds, as the record of the repository has it. Earlier releases recorded it without its unit, and
+   * left what was scheduled as it was: so everything is scheduled anew once.
    */
   get #ttl(): string {
     const { ttlMs } = this.#policies.untaggedTtl;

@@ -331,4 +331,11 @@ export const ofNames: Record<string, TestedBug> = {
     "if (error instanceof HasLaterData) return [{ name, againInMs: laterDataAgainMs }];",
     "if (error instanceof HasLaterData) throw error;",
   ),
+  "a repository is called by another number": bug(
+    "test/unit/features.test.ts",
+    "what earlier releases recorded of a repository as a number is text again",
+    "src/objects/ledger/repository.ts",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) WITHOUT ROWID;",
+  ),
 };

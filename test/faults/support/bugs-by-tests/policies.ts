@@ -160,8 +160,8 @@ export const ofPolicies: Record<string, TestedBug> = {
     "test/unit/ledger-forgetting.test.ts",
     "what is untagged is looked for once for each time that holds, and not by every alarm",
     "src/objects/ledger/untagged.ts",
-    "{ttlMs} ms`",
-    "{ttlMs}`",
+    '    this.#repository.write(tx, "untagged-ttl", ttl);\n',
+    "",
   ),
   "a scan that comes late keeps what is untagged for longer": bug(
     "test/unit/ledger-forgetting.test.ts",
