@@ -193,6 +193,26 @@ test("collection between any two steps of a push, with a grace of a minute, make
   assert.equal(trace.filter((line) => / PUT 0\/manifests.*: 201$/.test(line)).length, 2 * ways.length);
 });
 
+test("what nothing reaches may go while another client of the same moment pauses in a push", async () => {
+  // Its last parts are sent when the other manifest has gone by `untaggedAfter`.
+  const pausing = { do: "push blob", ...writer, blob: 3, way: "chunked", pauseSeconds: 40 } as const;
+  const trace = await runCase(
+    harnesses[0],
+    [
+      { do: "put policies", at: 0, document: 4 },
+      pushImage(1),
+      pushBlob(0),
+      {
+        do: "together",
+        writes: [{ do: "put manifest", ...writer, manifest: 0, tag: null }, pausing],
+        pulls: [],
+      },
+    ],
+    { graceSeconds: 60 },
+  );
+  assert(trace.some((line) => line.includes("nothing reached it for untaggedAfter")));
+});
+
 test("while a ledger is overloaded, readers get tags as they were, and writers are told to come back", async () => {
   const pullTag = (as: "reader" | "pusher"): Step => ({ do: "pull tag", ...reader, tag: 0, as });
   const trace = await runCase(harnesses[0], [

@@ -47,6 +47,8 @@ export async function actTogether(run: Run, step: TogetherStep): Promise<void> {
   for (const [repository, values] of tags) {
     for (const [tag, after] of values.entries()) run.model(repository).tagIsOneOf(tag, [...after]);
   }
+  // Where a push has paused, what another one wrote before may have gone meanwhile.
+  run.eachModel((model) => model.retentionMayRun());
   await run.world.faults.suspended(async () => {
     for (const step of writes) {
       if ("manifest" in step) await askForManifest(run, step.repository, step.manifest, step.at);
