@@ -9,11 +9,13 @@ import {
 } from "../../src/objects/upload/part-buffers.ts";
 import { PartWriter } from "../../src/objects/upload/part-writer.ts";
 import { mebibyte, minute } from "../../src/units.ts";
+import { after } from "../support/ends-of-files.ts";
 // For the scheduler of a Worker.
 import "../support/sqlite.ts";
 
 // A test that fails gives no buffer back, and would wait for its timer.
 mock.timers.enable({ apis: ["setInterval"] });
+after(() => mock.timers.reset());
 
 const size = 30 * mebibyte;
 const [none, budget] = [0, 70 * mebibyte];

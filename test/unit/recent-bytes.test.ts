@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import test, { mock } from "node:test";
 import { RecentBytes } from "../../src/objects/fetch/recent.ts";
 import { partBufferBytes, takeBuffer } from "../../src/objects/upload/part-buffers.ts";
+import { after } from "../support/ends-of-files.ts";
 
 // A test that fails gives no buffer back, and would wait for its timer.
 mock.timers.enable({ apis: ["setInterval"] });
+after(() => mock.timers.reset());
 
 const pieceBytes = 8;
 const bytes = (from: number, to: number) =>
