@@ -88,10 +88,18 @@ export function printable(text: string): string {
   });
 }
 
+/** Tabs, and what joins or separates letters and pictures, which does nothing else. */
+const kept = /([\t\u200c\u200d])/;
+
 /** The same for a text of several lines, with its tabs. */
 function printableLines(text: string): string {
   return text
     .split(/\r?\n/)
-    .map((line) => line.split("\t").map(printable).join("\t"))
+    .map((line) =>
+      line
+        .split(kept)
+        .map((part, index) => (index % 2 === 0 ? printable(part) : part))
+        .join(""),
+    )
     .join("\n");
 }

@@ -13,7 +13,10 @@ function endWhenTold(): void {
     process.on(name, () => {
       if (process.listenerCount(name) > 1) return;
       removeTemporary();
-      process.exit(128 + constants.signals[name]);
+      if (process.pid === 1) process.exit(128 + constants.signals[name]);
+      // As if there were no handler: a shell's loop ends with a command that a signal has ended.
+      process.removeAllListeners(name);
+      process.kill(process.pid, name);
     });
   }
 }

@@ -1,5 +1,5 @@
 /** One request and its answer, and the error if there is none. */
-import { answerWithin } from "../timeout.ts";
+import { withTimeout } from "../timeout.ts";
 import { RegistryError } from "./errors.ts";
 
 /** Sends requests: the runtime's `fetch`, or one that a caller prepared (see node.ts). */
@@ -95,8 +95,11 @@ async function* piecesInTime(body: ReadableStream<Uint8Array> | null): AsyncGene
   const deadline = performance.now() + wholeMs;
   try {
     for (;;) {
-      const leftMs = Math.min(silenceMs, deadline - performance.now());
-      const { done, value } = await answerWithin(leftMs, reader.read());
+      const leftMs = deadline - performance.now();
+      const reading = await withTimeout(reader.read(), Math.min(silenceMs, leftMs), undefined);
+      if (reading === undefined)
+        throw new Error(leftMs < silenceMs ? "it took too long" : "nothing came for half a minute");
+      const { done, value } = reading;
       if (done) return;
       yield value;
     }

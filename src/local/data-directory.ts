@@ -68,6 +68,8 @@ function makeDirectory(path: string): void {
 
 /** Every data directory has one of these. */
 const marks = ["lock", "bucket", "do"];
+/** What a server makes in it. */
+const own: ReadonlySet<string> = new Set([...marks, "files", "data-versions", "reserve", "sockets"]);
 /** Entries that volumes and desktops create in a directory by themselves. */
 const ofOthers = /^(?:\..*|lost\+found)$/;
 
@@ -95,20 +97,21 @@ function refuseReaders(path: string): void {
 }
 
 /**
- * What one user writes there, another one cannot open: a single start as root would end those of the service's user. Its
- * files are looked at as well, as such a start may have been before; root itself opens them all.
+ * What one user writes there, another one cannot open: a single start as root would end those of the service's user. What
+ * the server has made there is looked at as well, as such a start may have been before; root itself opens it all.
  */
 function refuseOtherOwner(path: string): void {
   // Windows has no such owners.
   const user = process.getuid?.();
   if (user === undefined) return;
-  const names = user === 0 ? [] : readdirSync(path).filter((name) => !ofOthers.test(name));
+  const names = user === 0 ? [] : readdirSync(path).filter((name) => own.has(name));
   for (const each of [path, ...names.map((name) => join(path, name))]) {
     const owner = lstatSync(each).uid;
     if (owner === user) continue;
+    const asOwner = each === path ? `Start it as the user ${owner}, or give` : "Give";
     throw new DataDirectoryError(
       `${each} belongs to the user ${owner}, and this server runs as the user ${user}: what one writes, the other cannot open. ` +
-        `Start it as the user ${owner}, or give the data to this one with \`chown -R ${user} ${path}\`, or accept it with --allow-shared-data`,
+        `${asOwner} the data to this one with \`chown -R ${user} ${path}\`, or accept it with --allow-shared-data`,
     );
   }
 }

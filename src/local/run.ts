@@ -149,12 +149,15 @@ function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
  *
  * @returns a function that ends this
  */
-function endStartWhenAsked(): () => void {
+function endStartWhenAsked(hasCertificate: boolean): () => void {
   const end = () => process.exit(0);
-  const signals = [...stopSignals, "SIGHUP"] as const;
-  for (const name of signals) process.on(name, end);
+  // The certificate is about to be read.
+  const onHangUp = hasCertificate ? () => {} : end;
+  for (const name of stopSignals) process.on(name, end);
+  process.on("SIGHUP", onHangUp);
   return () => {
-    for (const name of signals) process.off(name, end);
+    for (const name of stopSignals) process.off(name, end);
+    process.off("SIGHUP", onHangUp);
   };
 }
 
@@ -211,7 +214,7 @@ export async function run(args: readonly string[], options: RunOptions): Promise
     return;
   }
   const { flags } = parsed;
-  const isReady = endStartWhenAsked();
+  const isReady = endStartWhenAsked(flags.tls !== undefined);
   write = (message) => process.stderr.write(serverLine(logFormat(flags), message));
   // The registry still serves after the reader of its output has gone.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});

@@ -37,7 +37,7 @@ export async function tellLedgers(
   return untold.flat();
 }
 
-const alone = " alone";
+const alone = " !";
 
 /** The id of a row for one ledger: that of a row for those after it, and a mark, which no name can have. */
 export function idOfOne(id: string): string {

@@ -27,11 +27,8 @@ async function endlessRegistry(): Promise<string> {
   return registry.url.href;
 }
 
-for (const [name, code] of [
-  ["SIGTERM", 143],
-  ["SIGINT", 130],
-] as const) {
-  test(`an export that ${name} ends leaves no partial file, and exits with ${code}`, async (t) => {
+for (const name of ["SIGTERM", "SIGINT"] as const) {
+  test(`an export that ${name} ends leaves no partial file, and is known to have been ended so`, async (t) => {
     const directory = temporaryDirectory(t);
     const partial = () =>
       existsSync(join(directory, "app")) &&
@@ -41,7 +38,8 @@ for (const [name, code] of [
     });
     await until("the file", partial);
     process.kill(program.pid, name);
-    assert.deepEqual(await program.ended, { code, signal: null });
+    // A shell's loop goes on after a command that has dealt with the signal.
+    assert.deepEqual(await program.ended, { code: null, signal: name });
     assert(!partial());
   });
 }
@@ -58,7 +56,7 @@ test("a push from stdin that is ended leaves no archive", async (t) => {
     spooled().some((each) => existsSync(join(directory, each, "archive.tar"))),
   );
   child.kill("SIGINT");
-  assert.deepEqual(await once(child, "exit"), [130, null]);
+  assert.deepEqual(await once(child, "exit"), [null, "SIGINT"]);
   assert.deepEqual(spooled(), []);
 });
 

@@ -46,18 +46,23 @@ test("a directory of another user is refused, and so is one with another user's 
   openDataDirectory(path).release();
   const { uid } = statSync(path);
   const user = t.mock.method(process as { getuid(): number }, "getuid", () => uid + 1);
-  const others = (file: string) =>
+  const others = (file: string, advice: string) =>
     `${file} belongs to the user ${uid}, and this server runs as the user ${uid + 1}: what one writes, the other cannot open. ` +
-    `Start it as the user ${uid}, or give the data to this one with \`chown -R ${uid + 1} ${path}\`, or accept it with --allow-shared-data`;
+    `${advice} the data to this one with \`chown -R ${uid + 1} ${path}\`, or accept it with --allow-shared-data`;
   const names = readdirSync(path);
-  assert.throws(() => openDataDirectory(path), { name: "DataDirectoryError", message: others(path) });
+  assert.throws(() => openDataDirectory(path), {
+    name: "DataDirectoryError",
+    message: others(path, `Start it as the user ${uid}, or give`),
+  });
   assert.deepEqual(readdirSync(path), names);
   openDataDirectory(path, { isShared: true }).release();
 
   // As after one start as root; only root can make it so.
   if (uid === 0) {
     chownSync(path, uid + 1, -1);
-    assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock")) });
+    // What others have put there is nothing to it.
+    mkdirSync(join(path, "certs"));
+    assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock"), "Give") });
     chownSync(join(path, "lock"), uid + 1, -1);
     openDataDirectory(path).release();
   }

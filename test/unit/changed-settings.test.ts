@@ -70,6 +70,18 @@ test("a ledger is scrubbed once SCRUB_EVERY is turned on, whatever it is called 
   assert.deepEqual([scheduled("scrub"), alarms], [[30 * day], [30 * day]]);
 });
 
+test("it is scrubbed as soon as a shorter SCRUB_EVERY says, and not later for a longer one", async () => {
+  const { open, scheduled, clock } = await ledgerOf({ SCRUB_EVERY: "30d" });
+  const before = scheduled("scrub");
+  await open({ SCRUB_EVERY: "60d" }).info();
+  assert.deepEqual(scheduled("scrub"), before);
+  await open({ SCRUB_EVERY: "2d" }).info();
+  assert.deepEqual(scheduled("scrub"), [2 * day]);
+  clock.nowMs += day;
+  await open({ SCRUB_EVERY: "2d" }).info();
+  assert.deepEqual(scheduled("scrub"), [day]);
+});
+
 test("a ledger whose repository was deleted is not scrubbed", async () => {
   const { open, scheduled, settle } = await ledgerOf({ SCRUB_EVERY: "never" });
   assert.equal((await open({ SCRUB_EVERY: "never" }).deleteRepository(registryItself, undefined)).ok, true);

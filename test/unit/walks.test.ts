@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Env } from "../../src/bindings.ts";
+import { idOfOne, nameOfOne } from "../../src/objects/tell-ledgers.ts";
 import type { RepositoryName } from "../../src/oci/reference.ts";
 import { collect } from "../../src/registry/collection.ts";
 import type { Registry } from "../../src/registry/registry.ts";
@@ -104,6 +105,15 @@ test("all ledgers are told of a new policy though some cannot be reached, and th
   back.add(later);
   await ring(catalog, clock, 2 * hour);
   assert.deepEqual(called, [later]);
+});
+
+test("the row of one ledger is none of those from where a walk goes on, whatever repositories are called", () => {
+  for (const id of ["5 ", "5 alone", "5 a/b", "alone", "a/b"]) {
+    assert.equal(nameOfOne(id), undefined, id);
+  }
+  for (const id of ["5 alone", "alone", "5 a/b", "a/b"]) {
+    assert.equal(nameOfOne(idOfOne(id)), id.split(" ").at(-1), id);
+  }
 });
 
 test("collection passes over what has data of a later release, and waits for what cannot be reached", async () => {

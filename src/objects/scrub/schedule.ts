@@ -14,12 +14,15 @@ type Scrubbed = {
 };
 
 /**
- * Schedules the scrub, unless it is scheduled or turned off. To be called when there is first something to scrub; and
- * when the object is constructed, as the scrub may have been turned on since, or be new to this release.
+ * Schedules the scrub, unless it is scheduled, and not for later than it would be now, or turned off. To be called when
+ * there is first something to scrub; and when the object is constructed, as the setting may have changed since, or be new
+ * to this release.
  */
 export function scheduleScrub(tx: Tx, { due, clock, settings }: Omit<Scrubbed, "storage">): void {
   const everyMs = settings.scrubEveryMs;
-  if (everyMs !== undefined && !due.has(scrubJob)) due.set(tx, scrubJob, "", clock.now() + everyMs);
+  if (everyMs === undefined) return;
+  const at = clock.now() + everyMs;
+  if (!due.has(scrubJob) || (due.at(scrubJob, "") ?? 0) > at) due.set(tx, scrubJob, "", at);
 }
 
 /** Does the pieces that are due, logs what they find, and schedules the piece after each. */

@@ -83,8 +83,8 @@ export const ofLinks: Record<string, TestedBug> = {
     "test/unit/blob-faults.test.ts",
     "a scrub that is due is not put off by what comes in between",
     "src/objects/scrub/schedule.ts",
-    "everyMs !== undefined && !due.has(scrubJob)",
-    "everyMs !== undefined",
+    'if (!due.has(scrubJob) || (due.at(scrubJob, "") ?? 0) > at) due.set',
+    "due.set",
   ),
   "word of another location links what was unlinked": bug(
     "test/objects/late-calls.test.ts",

@@ -397,14 +397,14 @@ export const ofUpstreams: Record<string, TestedBug> = {
     "test/unit/client/exchange.test.ts",
     "a token that does not come is asked for again by the next request",
     "src/client/exchange.ts",
-    "await answerWithin(leftMs, reader.read())",
+    "await withTimeout(reader.read(), Math.min(silenceMs, leftMs), undefined)",
     "await reader.read()",
   ),
   "an answer may trickle for ever": bug(
     "test/unit/client/exchange.test.ts",
     "and one that trickles after five minutes",
     "src/client/exchange.ts",
-    "Math.min(silenceMs, deadline - performance.now())",
+    "Math.min(silenceMs, leftMs)",
     "silenceMs",
   ),
   "what is evicted stays for the grace": bug(
