@@ -41,15 +41,23 @@ export function readDescriptors(value: unknown): Descriptor[] {
   return Array.isArray(value) ? value.flatMap((entry) => readDescriptor(entry) ?? []) : [];
 }
 
-/** The descriptors that a manifest consists of. In a manifest of unknown type, they may be anything. */
+/** The descriptors that a manifest consists of: none if it is not JSON. In one of unknown type, they may be anything. */
 export function descriptorsIn(manifest: Uint8Array): Descriptor[] {
-  const json: unknown = JSON.parse(new TextDecoder().decode(manifest));
+  const json = parse(manifest);
   if (!isObject(json)) return [];
   return [
     ...readDescriptors([json.config]),
     ...readDescriptors(json.layers),
     ...readDescriptors(json.manifests),
   ];
+}
+
+function parse(manifest: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(manifest));
+  } catch {
+    return undefined;
+  }
 }
 
 function readPlatform(value: unknown): Platform | undefined {

@@ -271,6 +271,20 @@ test("an archive with one platform of an index says so before anything is sent",
   assert.deepEqual((await two.must(200, "GET", "/v2/one-platform/manifests/v1")).bytes, manifest);
 });
 
+test("an index that is not JSON is refused by its digest, before anything is sent", async () => {
+  const bytes = encode("no JSON");
+  const ref = { annotations: { "org.opencontainers.image.ref.name": "v1" } };
+  const file = join(directory, "no-json.tar");
+  const blob = `blobs/sha256/${digestOf(bytes).slice("sha256:".length)}`;
+  const index = encode({ schemaVersion: 2, manifests: [describe(bytes, imageIndexType, ref)] });
+  writeFileSync(file, tarOf({ [blob]: bytes, "index.json": index }));
+  const words = ["push", file, at(two, "no-json")];
+  const reason = `the manifest ${digestOf(bytes)} cannot be copied: not JSON`;
+  assertRefused(await call(words, environment), 1, new RegExp(reason));
+  const platform = [...words, "--platform", "linux/amd64"];
+  assertRefused(await call(platform, environment), 1, /has no image for linux\/amd64; there are none$/m);
+});
+
 /** An archive whose first entry says that it is so long, in octal digits. */
 function withSize(archive: Uint8Array, digits: string): Uint8Array {
   const changed = Buffer.from(archive);

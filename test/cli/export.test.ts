@@ -8,7 +8,15 @@ import test from "node:test";
 import { Layout } from "../../src/cli/backup/layout.ts";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import type { Digest } from "../../src/oci/reference.ts";
-import { configType, content, describe, digestOf, imageManifest, layerType } from "../support/content.ts";
+import {
+  configType,
+  content,
+  describe,
+  digestOf,
+  encode,
+  imageManifest,
+  layerType,
+} from "../support/content.ts";
 import { afterTest } from "../support/ends.ts";
 import { answer, type FakeRegistry, fakeRegistry } from "../unit/client/fake-registry.ts";
 import { call } from "./command-line.ts";
@@ -97,6 +105,22 @@ for (const path of ["/api/v1/repositories/one/manifests", "/api/v1/repositories/
     assert(!existsSync(join(directory, "one", "index.json")));
   });
 }
+
+test("a manifest that is not JSON is exported as it is, with everything else", async (t) => {
+  const odd = encode("no JSON");
+  const listed = { ...describe(odd, imageManifestType), tags: ["odd"] };
+  const registry = await registryOf({ one: [content()], two: [content()] }, (path, response) => {
+    if (path === "/api/v1/repositories/one/manifests") answer(response, 200, {}, { manifests: [listed] });
+    else if (path.includes(digestOf(odd))) response.end(odd);
+    else return false;
+    return true;
+  });
+  const directory = temporary(t);
+  const { code, stderr } = await call(["export", directory], { STOWAGE_URL: registry.url.href });
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /^2 repositories: 2 manifests and 2 blobs, /);
+  assert.deepEqual(new Uint8Array(readFileSync(fileOf(directory, "one", odd))), odd);
+});
 
 test("a repository that cannot be listed does not hold up the others, and is named with the reason", async (t) => {
   const registry = await registryOf({ one: [content()], two: [content()] }, (path, response) => {

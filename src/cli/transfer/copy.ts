@@ -1,5 +1,5 @@
 /** Copies manifests, each after its references, under the same digests. Existing content is not sent. */
-import { type Descriptor, descriptorsIn, readDescriptors } from "../../client/descriptor.ts";
+import { type Descriptor, descriptorsIn } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import { annotationsOf, readManifest } from "../../oci/manifest.ts";
 import type { ManifestFacts } from "../../oci/manifest-fields.ts";
@@ -63,12 +63,10 @@ export class Copy {
   /** The image of an index that is for a platform, in the place of the index. */
   async #choose(root: Root, platform: string): Promise<Root> {
     if (kindOfMediaType(root.mediaType) !== "index") return root;
-    const { bytes } = await this.#read(root.digest, root.mediaType);
-    const { manifests } = JSON.parse(new TextDecoder().decode(bytes)) as { manifests?: unknown };
-    const all = readDescriptors(manifests);
+    const all = descriptorsIn((await this.#read(root.digest, root.mediaType)).bytes);
     const found = all.find((each) => platformsOf(each).includes(platform));
     if (found !== undefined) return { digest: found.digest, mediaType: found.mediaType, tags: root.tags };
-    const known = all.flatMap((each) => platformsOf(each).slice(0, 1)).join(", ");
+    const known = all.flatMap((each) => platformsOf(each).slice(0, 1)).join(", ") || "none";
     throw new CommandError(`${this.#source.name} has no image for ${platform}; there are ${known}`);
   }
 
