@@ -226,12 +226,15 @@ export class Api {
   }
 }
 
-/** The body of an answer; `undefined` if there is none. */
+/**
+ * The body of an answer; `undefined` if the registry says that there is no such thing. A 404 of anybody else, such as a
+ * proxy that does not pass on each path, is thrown.
+ */
 export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof CommandError && error.status === 404) return undefined;
+    if (error instanceof CommandError && error.status === 404 && error.code !== undefined) return undefined;
     throw error;
   }
 }

@@ -100,9 +100,24 @@ for (const path of ["/api/v1/repositories/one/manifests", "/api/v1/repositories/
     const directory = temporary(t);
     const { code, stderr } = await call(["export", directory], { STOWAGE_URL: registry.url.href });
     assert.equal(code, 0, stderr);
-    assert.match(stderr, /^1 repository: 1 manifest and /);
+    assert.match(stderr, /^one was deleted meanwhile, and is left out\n1 repository: 1 manifest and /);
     assert(existsSync(join(directory, "two", "index.json")));
     assert(!existsSync(join(directory, "one", "index.json")));
+  });
+}
+
+for (const path of ["/api/v1/repositories/one/manifests", "/api/v1/repositories/one"]) {
+  test(`a repository is not taken for deleted because of what a proxy answers for ${path}`, async (t) => {
+    const registry = await registryOf({ one: [content()], two: [content()] }, (asked, response) => {
+      if (asked === path) response.writeHead(404, { "Content-Type": "text/html" }).end("no such page");
+      return asked === path;
+    });
+    const words = ["export", temporary(t), "--json"];
+    const { code, stdout, stderr } = await call(words, { STOWAGE_URL: registry.url.href });
+    assert.equal(code, 1);
+    const { repositories, deleted, failed } = JSON.parse(stdout);
+    assert.deepEqual([repositories, deleted, failed[0].name], [1, [], "one"]);
+    assert.match(stderr, /^stowage: one: .* does not answer as Stowage does \(status 404\)/);
   });
 }
 

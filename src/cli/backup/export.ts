@@ -18,11 +18,13 @@ import { Layout, type LayoutManifest } from "./layout.ts";
 type Exported = { manifests: number; blobs: number; fetched: number; bytes: number };
 
 /**
- * The result of an export. `repositories`: those whose layout was written. `missing`: content that manifests name and the
- * repository does not have, as in mirrors. `unread`: content that could not be read.
+ * The result of an export. `repositories`: those whose layout was written; `deleted`: those that were deleted since they
+ * were listed. `missing`: content that manifests name and the repository does not have, as in mirrors. `unread`: content
+ * that could not be read.
  */
 export type ExportReport = Exported & {
   repositories: number;
+  deleted: string[];
   missing: { repository: string; digest: string }[];
   unread: { repository: string; digest: string; reason: string }[];
 } & Pick<Attempts, "failed" | "untried">;
@@ -48,15 +50,16 @@ export async function exportAll(
   const exported: Exported = { manifests: 0, blobs: 0, fetched: 0, bytes: 0 };
   const lacking: Lacking = { missing: [], unread: [] };
   const sources = new Map<Digest, Layout>();
-  let count = 0;
+  const deleted: string[] = [];
   await makeFolder(directory);
   const all = repositories.map((each): [string, ListedRepository] => [each.name, each]);
-  const { failed, untried } = await attemptEach(all, async (name, repository) => {
+  const { done, failed, untried } = await attemptEach(all, async (name, repository) => {
     const layout = new Layout(join(directory, directoryOf(name)));
-    if (await new RepositoryExport(call, repository, layout, exported, lacking, sources).run()) count++;
+    const isThere = await new RepositoryExport(call, repository, layout, exported, lacking, sources).run();
+    if (!isThere) deleted.push(name);
   });
   call.progress.end();
-  return { repositories: count, ...exported, ...lacking, failed, untried };
+  return { repositories: done.length - deleted.length, deleted, ...exported, ...lacking, failed, untried };
 }
 
 /** The export of one repository. */

@@ -42,6 +42,7 @@ export const backupCommands: Command[] = [
       const unknown = [...wanted].find((name) => !all.some((each) => each.name === name));
       if (unknown !== undefined) throw new CommandError(`there is no repository ${unknown}`);
       const report = await exportAll(call, args[0] ?? "", repositories);
+      for (const name of report.deleted) output.note(`${name} was deleted meanwhile, and is left out`);
       for (const { repository, digest } of report.missing) {
         output.note(`${repository} names ${digest}, and does not have it`);
       }
