@@ -162,6 +162,7 @@ test("an import goes through links, leaves alone what is no layout's, and names 
   await json(original, "export", volume, "--repository", "linked/app");
   assert(existsSync(join(elsewhere, "app", "oci-layout")), "export writes through the link");
   symlinkSync(volume, join(elsewhere, "back"));
+  symlinkSync(join(volume, "nothing"), join(volume, "dangling"));
   // Nobody can read these links, nor can root.
   for (const name of ["lost+found", "unread"]) symlinkSync(name, join(volume, name));
   const { code, stdout, stderr } = await call(["import", volume, "--json"], { STOWAGE_URL: restored.url });

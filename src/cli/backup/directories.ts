@@ -25,8 +25,8 @@ function partOf(name: string): string | undefined {
 export type FoundLayouts = { layouts: [RepositoryName, Layout][]; failed: Attempts["failed"] };
 
 /**
- * Finds the layouts below a directory, also through symbolic links. Directories whose names are no part of a
- * repository's name are left alone.
+ * Finds the layouts below a directory, also through symbolic links. Links that lead to nothing, and directories whose
+ * names are no part of a repository's name, are left alone.
  *
  * @throws an error of the file system if the directory itself cannot be read
  */
@@ -55,12 +55,22 @@ async function search(
     const path = join(directory, entry.name);
     const below = [...parts, part];
     try {
-      if (!(await stat(path)).isDirectory()) continue;
+      if (!(await isDirectory(path))) continue;
       const real = await realpath(path);
       if (!above.includes(real)) await search(path, below, [...above, real], found);
     } catch (error) {
       if (!(error instanceof Error && "syscall" in error)) throw error;
       found.failed.push({ name: below.join("/"), reason: error.message });
     }
+  }
+}
+
+/** Whether a directory is at a path, or at the end of a link there. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
   }
 }
