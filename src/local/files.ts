@@ -11,6 +11,7 @@ import {
   openSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { statfs } from "node:fs/promises";
@@ -25,8 +26,8 @@ import type { Volume } from "../storage/disk-space.ts";
  */
 export function writeAtomically(path: string, content: string | Uint8Array, mode?: number): void {
   const temporary = `${path}.${randomUUID()}`;
+  const file = openSync(temporary, "w");
   try {
-    const file = openSync(temporary, "w");
     try {
       if (mode !== undefined) fchmodSync(file, mode);
       writeFileSync(file, content);
@@ -46,9 +47,22 @@ export function writeAtomically(path: string, content: string | Uint8Array, mode
  * what a server builds has no secrets, and another user's is started with it. A server's own files are for its user.
  */
 export function writeForAll(path: string, content: string | Uint8Array): void {
-  const made = mkdirSync(dirname(path), { recursive: true });
+  const folder = dirname(path);
+  const made = mkdirSync(folder, { recursive: true });
   if (made !== undefined) chmodSync(made, 0o755);
+  openForAll(folder);
   writeAtomically(path, content, 0o644);
+}
+
+/** Lets every user read a folder, unless it is another user's to say who may: an earlier release made its own private. */
+function openForAll(folder: string): void {
+  const { mode } = statSync(folder);
+  if ((mode & 0o055) === 0o055) return;
+  try {
+    chmodSync(folder, (mode & 0o7777) | 0o055);
+  } catch {
+    // What is written is read by those who may read there.
+  }
 }
 
 /** The free space for users other than root, and the size of the volume. */

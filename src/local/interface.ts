@@ -3,7 +3,7 @@
  * gzipped. package.json maps `#interface` to it.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import type { Plugin } from "esbuild";
@@ -17,13 +17,46 @@ const target = join(project, "dist", "interface.js");
 /**
  * Builds the interface, unless it was built from the same sources before.
  *
- * @throws esbuild's BuildFailure, whose message lists what is wrong in the source
+ * @throws esbuild's BuildFailure, whose message lists what is wrong in the source; an error of the file system if the
+ *   module cannot be kept
  */
 export async function buildInterface(): Promise<void> {
+  const { text, isKept } = await readOrBuild(target);
+  if (!isKept) writeForAll(target, text);
+}
+
+/**
+ * The text of the module: of the built one, if the sources have not changed since; otherwise it is built now, and kept if
+ * this user may write there.
+ *
+ * @param file where it is kept
+ * @throws esbuild's BuildFailure, as above
+ */
+export async function readInterface(file: string = target): Promise<string> {
+  const { text, isKept } = await readOrBuild(file);
+  if (isKept) return text;
+  try {
+    writeForAll(file, text);
+  } catch {
+    // Another user's installation, or a disk that is full or read-only: the next start builds it again.
+  }
+  return text;
+}
+
+async function readOrBuild(file: string): Promise<{ text: string; isKept: boolean }> {
   const mark = `// ${hashSources()}\n`;
-  if (existsSync(target) && readFileSync(target, "utf8").startsWith(mark)) return;
+  const kept = readText(file);
+  if (kept?.startsWith(mark)) return { text: kept, isKept: true };
   const files = await bundleInterface();
-  writeForAll(target, `${mark}export const files = ${JSON.stringify(files)};\n`);
+  return { text: `${mark}export const files = ${JSON.stringify(files)};\n`, isKept: false };
+}
+
+function readText(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** The files of the interface, made anew. `plugins` see what is bundled. */

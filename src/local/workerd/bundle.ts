@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
-import { buildInterface } from "../interface.ts";
+import { readInterface } from "../interface.ts";
 
 /** Ends the process that esbuild keeps for the next bundle. */
 export async function endBundler(): Promise<void> {
@@ -20,7 +20,7 @@ const bundles = new Map<string, Promise<string>>();
 async function bundle(entry: string, plugins: Plugin[], minify: boolean): Promise<string> {
   // It is a development dependency, and a server that has been built runs without it.
   const { build } = await import("esbuild");
-  await buildInterface();
+  const ownInterface = interfaceModule(await readInterface());
   const result = await build({
     absWorkingDir: projectDirectory,
     bundle: true,
@@ -32,13 +32,24 @@ async function bundle(entry: string, plugins: Plugin[], minify: boolean): Promis
     logLevel: "silent",
     mainFields: ["workerd", "worker", "module", "main"],
     minify,
-    plugins,
+    plugins: [...plugins, ownInterface],
     target: "es2024",
     write: false,
   });
   const [file] = result.outputFiles;
   if (file === undefined) throw new Error(`nothing came out of bundling ${entry}`);
   return file.text;
+}
+
+/** Has `#interface` be a module with this text, which may not be in a file: see {@link readInterface}. */
+function interfaceModule(contents: string): Plugin {
+  return {
+    name: "interface",
+    setup: (build) => {
+      build.onResolve({ filter: /^#interface$/ }, () => ({ path: "interface.js", namespace: "built" }));
+      build.onLoad({ filter: /^interface\.js$/, namespace: "built" }, () => ({ contents }));
+    },
+  };
 }
 
 /**
