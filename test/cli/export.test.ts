@@ -1,10 +1,21 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { makeFolder } from "../../src/cli/backup/files.ts";
 import { Layout } from "../../src/cli/backup/layout.ts";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import type { Digest } from "../../src/oci/reference.ts";
@@ -20,6 +31,9 @@ import {
 import { afterTest } from "../support/ends.ts";
 import { answer, type FakeRegistry, fakeRegistry } from "../unit/client/fake-registry.ts";
 import { call } from "./command-line.ts";
+
+/** A user without rights of its own. */
+const nobody = 65534;
 
 const problem = { "Content-Type": "application/problem+json" };
 const gone = (response: ServerResponse, code: string) =>
@@ -192,6 +206,23 @@ test("what is damaged in a layout is fetched again, as a new file; what shares t
   assert.deepEqual(readFileSync(manifest), before);
   for (const path of [blob, sameBlob]) assert.deepEqual(new Uint8Array(readFileSync(path)), shared);
   assert.equal((await other.stat()).size, 0, "the old file is as it was");
+});
+
+test("a folder is made in one that this user may write and not read", async (t) => {
+  const directory = temporary(t);
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot) chownSync(directory, nobody, nobody);
+  chmodSync(directory, 0o300);
+  // Root may read everything.
+  if (isRoot) process.seteuid?.(nobody);
+  try {
+    assert.throws(() => readdirSync(directory), { code: "EACCES" });
+    await makeFolder(join(directory, "team", "app"));
+  } finally {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(directory, 0o700);
+  }
+  assert(statSync(join(directory, "team", "app")).isDirectory());
 });
 
 test("files of a layout are synced before they have their names, and their folders before the index", async (t) => {

@@ -4,12 +4,17 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs
 import { dirname, join } from "node:path";
 import { withTemporary } from "../temporary.ts";
 
-/** Has a folder, and those above it, survive a power cut if they are new. */
+/**
+ * Has a folder, and those above it, survive a power cut if they are new; those excepted that are in a folder which this
+ * user may write and not read, as it cannot be synced.
+ */
 export async function makeFolder(path: string): Promise<void> {
   const first = await mkdir(path, { recursive: true });
   if (first === undefined) return;
   for (let made = path; ; made = dirname(made)) {
-    await syncFolder(dirname(made));
+    await syncFolder(dirname(made)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EACCES") throw error;
+    });
     if (made === first || made === dirname(made)) return;
   }
 }
