@@ -208,6 +208,27 @@ test("what is damaged in a layout is fetched again, as a new file; what shares t
   assert.equal((await other.stat()).size, 0, "the old file is as it was");
 });
 
+test("a blob whose size a manifest has wrong is fetched once", async (t) => {
+  const layer = content(500);
+  const { digest, mediaType } = describe(layer, layerType);
+  const config = content(20);
+  const manifest = imageManifest(describe(config, configType), [{ digest, mediaType, size: 499 }]);
+  const listed = { ...describe(manifest, imageManifestType), tags: ["v1"] };
+  const registry = await registryOf({ one: [layer] }, (path, response) => {
+    if (path === "/api/v1/repositories/one/manifests") answer(response, 200, {}, { manifests: [listed] });
+    else if (path.includes(digestOf(manifest))) response.end(manifest);
+    else if (path.includes(digestOf(config))) response.end(config);
+    else return false;
+    return true;
+  });
+  const directory = temporary(t);
+  for (const fetched of [3, 0]) {
+    const { code, stderr } = await call(["export", directory], { STOWAGE_URL: registry.url.href });
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, new RegExp(`: 1 manifest and 2 blobs, ${fetched} of them fetched`));
+  }
+});
+
 test("a folder is made in one that this user may write and not read", async (t) => {
   const directory = temporary(t);
   const isRoot = process.getuid?.() === 0;

@@ -185,9 +185,10 @@ class RepositoryExport {
   async #obtain(kind: Kind, digest: Digest, size: number | undefined): Promise<boolean> {
     const layout = this.#layout;
     const other = this.#sources.get(digest);
-    // Manifests are read in any case; of blobs, which may be large, only the sizes are compared.
-    const isKept = kind === "manifests" ? layout.isSound(digest) : layout.has(digest, size);
-    const isThere = (await isKept) || (other !== undefined && (await layout.takeFrom(other, digest)));
+    // Manifests are read in any case. Blobs may be large: one is read if it has not the size that a manifest says, which
+    // may be wrong.
+    const isKept = (kind === "blobs" && (await layout.has(digest, size))) || (await layout.isSound(digest));
+    const isThere = isKept || (other !== undefined && (await layout.takeFrom(other, digest)));
     if (!isThere && !(await retry(() => this.#fetch(kind, digest)))) return false;
     this.#sources.set(digest, layout);
     return true;

@@ -5,19 +5,13 @@
  * fetched again.
  */
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { access, link, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { reasonOf } from "../../client/exchange.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
-import {
-  algorithmOf,
-  type Digest,
-  digestOf,
-  digestOfContent,
-  hexOf,
-  parseDigest,
-} from "../../oci/reference.ts";
+import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/reference.ts";
 import { CommandError } from "../errors.ts";
 import { makeFolder, replaceFile, syncFolder } from "./files.ts";
 
@@ -85,8 +79,13 @@ export class Layout {
 
   /** Whether there is a file of the digest with its bytes, all of which are read. */
   async isSound(digest: Digest): Promise<boolean> {
-    const bytes = await readFile(this.pathOf(digest)).catch(() => undefined);
-    return bytes !== undefined && digestOfContent(bytes, algorithmOf(digest)) === digest;
+    const hash = createHash(algorithmOf(digest));
+    try {
+      for await (const piece of createReadStream(this.pathOf(digest))) hash.update(piece);
+    } catch {
+      return false;
+    }
+    return digestOf(algorithmOf(digest), hash.digest("hex")) === digest;
   }
 
   /** Takes the bytes of a digest from another layout, without a copy. Returns whether that worked. */
