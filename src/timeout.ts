@@ -9,11 +9,8 @@ export async function withTimeout<T, Late>(
   timeoutMs: number,
   late: Late,
 ): Promise<T | Late> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  // No Promise.withResolvers: the command line runs under Node 20 as well.
-  const isOver = new Promise<Late>((resolve) => {
-    timer = setTimeout(() => resolve(late), timeoutMs);
-  });
+  const { promise: isOver, resolve } = Promise.withResolvers<Late>();
+  const timer = setTimeout(() => resolve(late), timeoutMs);
   try {
     return await Promise.race([promise, isOver]);
   } finally {

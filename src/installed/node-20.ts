@@ -8,6 +8,12 @@ Array.fromAsync ??= async (source: AsyncIterable<unknown> | Iterable<unknown>) =
   return items;
 };
 
+Promise.withResolvers ??= <T>() => {
+  const settle: Partial<Pick<PromiseWithResolvers<T>, "resolve" | "reject">> = {};
+  const promise = new Promise<T>((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  return { promise, ...settle } as PromiseWithResolvers<T>;
+};
+
 Set.prototype.difference ??= function <T>(this: Set<T>, other: ReadonlySetLike<unknown>): Set<T> {
   return new Set([...this].filter((item) => !other.has(item)));
 };

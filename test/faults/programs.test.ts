@@ -194,8 +194,8 @@ test("collection between any two steps of a push, with a grace of a minute, make
 });
 
 test("what nothing reaches may go while another client of the same moment pauses in a push", async () => {
-  // Its last parts are sent when the other manifest has gone by `untaggedAfter`.
-  const pausing = { do: "push blob", ...writer, blob: 3, way: "chunked", pauseSeconds: 40 } as const;
+  // Each pause is longer than `untaggedAfter`: whenever the manifest comes, it goes before the last parts are sent.
+  const pausing = { do: "push blob", ...writer, blob: 3, way: "chunked", pauseSeconds: 150 } as const;
   const trace = await runCase(
     harnesses[0],
     [
