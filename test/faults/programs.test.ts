@@ -194,14 +194,13 @@ test("collection between any two steps of a push, with a grace of a minute, make
 });
 
 test("what nothing reaches may go while another client of the same moment pauses in a push", async () => {
-  // Each pause is longer than `untaggedAfter`: whenever the manifest comes, it goes before the last parts are sent.
+  // Each pause is longer than `untaggedAfter`: as a rule the manifest comes before the last one, and goes meanwhile.
   const pausing = { do: "push blob", ...writer, blob: 3, way: "chunked", pauseSeconds: 150 } as const;
   const trace = await runCase(
     harnesses[0],
     [
       { do: "put policies", at: 0, document: 4 },
       pushImage(1),
-      pushBlob(0),
       {
         do: "together",
         writes: [{ do: "put manifest", ...writer, manifest: 0, tag: null }, pausing],
@@ -209,6 +208,11 @@ test("what nothing reaches may go while another client of the same moment pauses
       },
     ],
     { graceSeconds: 60 },
+    // What is tagged has the blob as well: it is there whenever the other manifest comes.
+    [
+      { kind: "image", references: [0], subject: null },
+      { kind: "image", references: [0, 1], subject: null },
+    ],
   );
   assert(trace.some((line) => line.includes("nothing reached it for untaggedAfter")));
 });

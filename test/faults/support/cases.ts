@@ -50,6 +50,7 @@ export async function runCase(
   harness: Harness,
   steps: Step[],
   settings: Partial<Program["settings"]> = {},
+  manifests = images,
 ): Promise<string[]> {
   const { violation, trace } = await harness.run({
     settings: {
@@ -60,7 +61,7 @@ export async function runCase(
       isOneMachine: false,
       ...settings,
     },
-    manifests: images,
+    manifests,
     steps,
   });
   assert.equal(violation, undefined, `${violation}\n${trace.join("\n")}`);
