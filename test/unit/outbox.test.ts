@@ -162,6 +162,43 @@ test("a batch that is under way is not taken for one whose object died", async (
   assert(isDone());
 });
 
+test("a row whose claim was not committed is written by the next one", async (t) => {
+  const { outbox, change, begun, letGo } = holding(t);
+  change((tx) => outbox.markAll(tx, "tag", "SELECT 'latest' AS id"));
+  const claimed = () =>
+    change((tx) => {
+      outbox.claimAfter(tx, () => {});
+      throw new Error("the database is full");
+    });
+  assert.throws(claimed, /full/);
+  const flushing = outbox.flush(name);
+  await getOn();
+  assert.equal(begun.length, 1);
+  letGo();
+  await flushing;
+});
+
+test("what was written and could not be recorded is written again", async (t) => {
+  const { push, outbox, change, sql, clock, begun, letGo } = holding(t);
+  change((tx) => outbox.markAll(tx, "tag", "SELECT 'other' AS id"));
+  sql.exec(
+    "CREATE TRIGGER full BEFORE DELETE ON flights BEGIN SELECT RAISE(FAIL, 'the database is full'); END",
+  );
+  const pushing = push();
+  await getOn();
+  assert.deepEqual(begun, ["tag/team/app:other", "tag/team/app:latest"]);
+  for (const _ of begun) letGo();
+  await assert.rejects(pushing, /full/);
+  sql.exec("DROP TRIGGER full");
+  clock.nowMs += 30_000;
+  await outbox.jobs.flight.run([{ id: "1", at: 0 }]);
+  const flushing = outbox.flush(name);
+  await getOn();
+  assert.deepEqual(begun.slice(2).sort(), ["tag/team/app:latest", "tag/team/app:other"]);
+  for (const _ of begun) letGo();
+  await flushing;
+});
+
 test("a batch has no more rows than can be written before any may land late, each once", async (t) => {
   const { outbox, change, sql } = holding(t);
   const { claimed } = change((tx) =>

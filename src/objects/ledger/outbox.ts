@@ -161,16 +161,10 @@ export class Outbox implements Feature {
     const now = this.#host.clock.now();
     const due = `SELECT kind, id, version, unsettled_until AS mayLandUntil FROM outbox
       WHERE at <= ? ORDER BY at LIMIT ?`;
-    const marks: Mark[] = readRows<OutboxRow>(
-      this.#host.sql,
-      due,
-      now,
-      writesAtOnce + this.#inFlight.size,
-    ).filter((mark) => !this.#inFlight.has(textOf(mark)));
-    for (const mark of marks) {
-      this.#inFlight.add(textOf(mark));
-      this.#set(tx, mark, "unsettled_until", now + this.#repeatMs);
-    }
+    const most = writesAtOnce + this.#inFlight.size;
+    const rows = readRows<OutboxRow>(this.#host.sql, due, now, most);
+    const marks: Mark[] = rows.filter((mark) => !this.#inFlight.has(textOf(mark)));
+    for (const mark of marks) this.#set(tx, mark, "unsettled_until", now + this.#repeatMs);
     return marks;
   }
 
@@ -183,8 +177,6 @@ export class Outbox implements Feature {
     const until = now + this.#repeatMs;
     const add = "INSERT INTO flights (keys, at, until) VALUES (?, ?, ?) RETURNING id";
     const { id } = tx.writeOne<{ id: number }>(add, JSON.stringify(fresh), now + lostBatchAfterMs, until);
-    this.#batchesUnderWay.add(id);
-    for (const row of fresh) this.#inFlight.add(textOf(row));
     return fresh.map((row) => ({ ...row, version: 0, mayLandUntil: null, batch: { id, until } }));
   }
 
@@ -193,21 +185,40 @@ export class Outbox implements Feature {
     const { due, clock, replica } = this.#host;
     const deadline = clock.now() + flushBudgetMs;
     let [written, marks] = [0, claimed];
-    for (; marks.length > 0; marks = this.#change((tx) => this.#claim(tx))) {
-      if (replica === undefined) break;
-      const outcomes: Outcome[] = [];
-      for (let start = 0; start < marks.length; start += writesAtOnce) {
-        const group = marks.slice(start, start + writesAtOnce);
-        outcomes.push(...(await Promise.all(group.map((mark) => this.#write(replica, repository, mark)))));
-      }
-      // One transaction for all, so that they are one write to the ledger's storage.
-      this.#change((tx) => this.#settle(tx, outcomes));
+    for (; replica !== undefined && marks.length > 0; marks = this.#change((tx) => this.#claim(tx))) {
+      await this.#writeAll(replica, repository, marks);
       written += marks.length;
       if (clock.now() <= deadline && written < mostWrites) continue;
       this.#change((tx) => tellBacklogLater(tx, due, clock.now()));
       break;
     }
     this.#change((tx) => this.#reschedule(tx));
+  }
+
+  /**
+   * Writes rows whose claim has been committed, and records what came of it. Where that fails, their rows say when they
+   * are written again.
+   */
+  async #writeAll(replica: Replica, repository: RepositoryName, marks: Mark[]): Promise<void> {
+    // What was claimed at once has one batch at most.
+    const batch = marks.find((mark) => mark.batch !== undefined)?.batch?.id;
+    if (batch !== undefined) this.#batchesUnderWay.add(batch);
+    for (const mark of marks) this.#inFlight.add(textOf(mark));
+    try {
+      const outcomes: Outcome[] = [];
+      for (let start = 0; start < marks.length; start += writesAtOnce) {
+        const group = marks.slice(start, start + writesAtOnce);
+        outcomes.push(...(await Promise.all(group.map((mark) => this.#write(replica, repository, mark)))));
+      }
+      // One transaction for all, so that they are one write to the ledger's storage.
+      this.#change((tx) => {
+        for (const outcome of outcomes) this.#settle(tx, outcome);
+        if (batch !== undefined) tx.write("DELETE FROM flights WHERE id = ?", batch);
+      });
+    } finally {
+      for (const mark of marks) this.#inFlight.delete(textOf(mark));
+      if (batch !== undefined) this.#batchesUnderWay.delete(batch);
+    }
   }
 
   async #write(replica: Replica, repository: RepositoryName, mark: Mark): Promise<Outcome> {
@@ -227,18 +238,8 @@ export class Outbox implements Feature {
     return transaction(this.#host.storage, work);
   }
 
-  /** Records the outcomes of writes that began together. */
-  #settle(tx: Tx, outcomes: Outcome[]): void {
-    for (const outcome of outcomes) this.#settleOne(tx, outcome);
-    for (const { mark } of outcomes) {
-      if (mark.batch !== undefined && this.#batchesUnderWay.delete(mark.batch.id))
-        tx.write("DELETE FROM flights WHERE id = ?", mark.batch.id);
-    }
-  }
-
   /** Decides after a write whether the row is done, or when it is written again. */
-  #settleOne(tx: Tx, { mark, isKnown, isDelete }: Outcome): void {
-    this.#inFlight.delete(textOf(mark));
+  #settle(tx: Tx, { mark, isKnown, isDelete }: Outcome): void {
     const now = this.#host.clock.now();
     if (!isKnown) tellBacklogLater(tx, this.#host.due, now);
     if (mark.batch !== undefined) {
@@ -272,8 +273,7 @@ export class Outbox implements Feature {
     for (const id of rows.map((row) => Number(row.id))) {
       if (this.#batchesUnderWay.has(id)) continue;
       for (const { keys, until } of readRows<{ keys: string; until: number }>(this.#host.sql, query, id)) {
-        const left: RowName[] = JSON.parse(keys);
-        for (const row of left) {
+        for (const row of JSON.parse(keys) as RowName[]) {
           this.#keep(tx, row, this.#host.clock.now(), until);
           this.#markRow(tx, row);
         }
