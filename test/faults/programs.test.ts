@@ -214,7 +214,10 @@ test("what nothing reaches may go while another client of the same moment pauses
       { kind: "image", references: [0, 1], subject: null },
     ],
   );
-  assert(trace.some((line) => line.includes("nothing reached it for untaggedAfter")));
+  const put = trace
+    .map((line) => / PUT 0\/manifests\/(sha256:\w+) .*: 201$/.exec(line))
+    .find((match) => match);
+  assert(trace.some((line) => line.startsWith(`0 GET 0/manifests/${put?.[1]} (pusher): 404`)));
 });
 
 test("while a ledger is overloaded, readers get tags as they were, and writers are told to come back", async () => {
