@@ -1,4 +1,5 @@
 /** The management API of a registry, over HTTP. */
+import { followPages } from "../client/pages.ts";
 import { fillPath } from "../contract/address.ts";
 import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
 import type { AnswerOf, Method, NamesIn, QueryOf, SentBodyOf } from "../contract/operation.ts";
@@ -146,16 +147,14 @@ export class Api {
   }
 
   /** Reads the pages of a list, as they were answered. */
-  async *pages<P extends PathsWith<"GET">>(
-    path: P,
-    sent: Sent<P, "GET">,
-  ): AsyncGenerator<AnswerAt<P, "GET">> {
-    let next: URL | undefined = this.#address(path, sent);
-    while (next !== undefined) {
-      const response: Response = await this.#exchange("GET", next);
-      yield await readJson<AnswerAt<P, "GET">>(response);
-      next = this.#connection.nextPage(response);
-    }
+  pages<P extends PathsWith<"GET">>(path: P, sent: Sent<P, "GET">): AsyncGenerator<AnswerAt<P, "GET">> {
+    const read = async (address: URL) => {
+      const response = await this.#exchange("GET", address);
+      const page = await readJson<AnswerAt<P, "GET">>(response);
+      return { page, next: this.#connection.nextPage(response) };
+    };
+    const endless = () => new CommandError(`${this.#connection.origin} gives a list without an end`);
+    return followPages(this.#address(path, sent), read, endless);
   }
 
   #address(path: string, { params = {}, query = {} }: AnySent = {}): URL {

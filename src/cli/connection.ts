@@ -3,6 +3,7 @@
 import { basicAuthorization } from "../client/credentials.ts";
 import { exchange, isBrokenOff } from "../client/exchange.ts";
 import { systemFetch } from "../client/node.ts";
+import { nextTarget } from "../client/pages.ts";
 import { CommandError } from "./errors.ts";
 
 const fetchAny = systemFetch();
@@ -41,9 +42,10 @@ export class Connection {
 
   /** An address of the registry: below its own for a path without a leading slash; otherwise as it gave it. */
   resolve(path: string): URL {
-    const url = new URL(path, this.#root);
-    if (url.origin === this.origin) return url;
-    throw new CommandError(`the next page is at ${url.origin}, which is not the registry's address`);
+    const url = URL.parse(path, this.#root);
+    if (url?.origin === this.origin) return url;
+    const where = url === null ? "at an address that is none" : `at ${url.origin}`;
+    throw new CommandError(`the next page is ${where}, which is not the registry's address`);
   }
 
   /** Sends a request. Rejects with a {@link CommandError} when there is no answer, or a redirect. */
@@ -68,9 +70,9 @@ export class Connection {
     );
   }
 
-  /** The address of the page after one that was answered; `undefined` after the last one. Source: RFC 8288. */
-  nextPage({ headers }: Response): URL | undefined {
-    const [, target] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(headers.get("Link") ?? "") ?? [];
+  /** The address of the page after one that was answered; `undefined` after the last one. */
+  nextPage(response: Response): URL | undefined {
+    const target = nextTarget(response);
     return target === undefined ? undefined : this.resolve(target);
   }
 

@@ -1,6 +1,5 @@
 /** One repository of a registry, as the distribution specification has it. */
 
-import { parseContentLength } from "../oci/http.ts";
 import { maxManifestBytes } from "../oci/manifest.ts";
 import {
   dockerManifestListType,
@@ -21,6 +20,8 @@ import type { AccessEntry } from "../oci/scope.ts";
 import { type Descriptor, readDescriptors } from "./descriptor.ts";
 import { RegistryError } from "./errors.ts";
 import { discard, readWhole } from "./exchange.ts";
+import { followPages, nextTarget, type Page } from "./pages.ts";
+import { type BlobRange, lengthOf, rangeHeader, startsAt } from "./ranges.ts";
 import { refusalOf } from "./refusals.ts";
 import type { RetryPolicy } from "./retry.ts";
 import type { Outgoing, Transport } from "./transport.ts";
@@ -35,9 +36,6 @@ export type ManifestStat = { digest: Digest | undefined; mediaType: string; size
 /** A blob that is being read. `size`: the length of the body, if it is known. */
 export type OpenBlob = { body: ReadableStream<Uint8Array>; size: number | undefined };
 
-/** Some bytes of a blob: all from an offset, or a number of them. */
-export type BlobRange = { offset: number; length?: number };
-
 /** Every request can be aborted; the message of its error names its subject. */
 type Options = { signal?: AbortSignal | undefined };
 
@@ -48,7 +46,6 @@ const accepted = [imageManifestType, imageIndexType, dockerManifestType, dockerM
   ", ",
 );
 const maxPageBytes = 16 * 1024 * 1024;
-const maxPages = 10_000;
 
 /** A repository of a registry. Every failure is a {@link RegistryError}. */
 export class RemoteRepository {
@@ -227,11 +224,11 @@ export class RemoteRepository {
    */
   async referrers(digest: Digest, options: Options = {}): Promise<Descriptor[]> {
     const found: Descriptor[] = [];
-    const pages = this.#pages<{ manifests?: unknown }>(`referrers/${digest}`, options, [404, 400, 405]);
     let hasList = false;
+    const pages = this.#pages<{ manifests?: unknown }>(`referrers/${digest}`, options, [404, 400, 405]);
     for await (const { manifests } of pages) {
       hasList = true;
-      found.push(...readDescriptors(manifests));
+      for (const each of readDescriptors(manifests)) found.push(each);
     }
     if (hasList) return found;
     const index = await this.manifest(referrersTag(digest), options);
@@ -240,19 +237,20 @@ export class RemoteRepository {
       : [];
   }
 
-  /** The answers to a list, each an object, as far as `Link` leads; none where it is answered with one of `absent`. */
-  async *#pages<T extends object>(path: string, options: Options, absent: number[] = []): AsyncGenerator<T> {
-    let target: string | URL = path;
-    for (let count = 0; count < maxPages; count++) {
-      const response = await this.#send(target, [200, ...absent], undefined, options);
+  /**
+   * The answers to a list, each an object, as far as `Link` leads; none where the first is one of `absent`.
+   */
+  #pages<T extends object>(path: string, options: Options, absent: number[] = []): AsyncGenerator<T> {
+    const read = async (address: URL, isFirst: boolean): Promise<Page<T> | undefined> => {
+      const response = await this.#send(address, [200, ...(isFirst ? absent : [])], undefined, options);
       if (response.status !== 200) return await nothing(response);
       const page = parse<T>(await readWhole(response, maxPageBytes));
       if (page === undefined) throw this.#notAsSpecified();
-      yield page;
-      const [, next] = /<([^>]*)>\s*;\s*rel="?next"?/.exec(response.headers.get("Link") ?? "") ?? [];
-      if (next === undefined) return;
-      target = this.#transport.resolve(next, typeof target === "string" ? this.#address(target) : target);
-    }
+      const next = nextTarget(response);
+      return { page, next: next === undefined ? undefined : this.#transport.resolve(next, address) };
+    };
+    const endless = () => new RegistryError("foreign", `${this.registry.host} gives a list without an end`);
+    return followPages(this.#address(path), read, endless);
   }
 
   #notAsSpecified(): RegistryError {
@@ -282,23 +280,6 @@ export class RemoteRepository {
 /** The tag under which referrers are listed where a registry has no list. distribution-spec: Referrers Tag Schema. */
 export function referrersTag(digest: Digest): Tag {
   return digest.replace(":", "-").slice(0, 128) as Tag;
-}
-
-function rangeHeader({ offset, length }: BlobRange): string {
-  return `bytes=${offset}-${length === undefined ? "" : offset + length - 1}`;
-}
-
-function startsAt({ headers }: Response, offset: number): boolean {
-  return headers.get("Content-Range")?.startsWith(`bytes ${offset}-`) ?? false;
-}
-
-/**
- * The length of the content, if the answer says it. What was compressed although it was not to be is decoded by the
- * runtime: its length is that of other bytes.
- */
-function lengthOf({ headers }: Response): number | undefined {
-  const isEncoded = (headers.get("Content-Encoding") ?? "identity").toLowerCase() !== "identity";
-  return isEncoded ? undefined : parseContentLength(headers.get("Content-Length"));
 }
 
 async function nothing(response: Response): Promise<undefined> {

@@ -134,6 +134,17 @@ const answers: [name: string, handler: Handler, message: RegExp][] = [
       response.setHeader("Link", '<http://other.example/>; rel="next"').end('{"accounts": [{"name": "a"}]}'),
     /the next page is at http:\/\/other\.example, which is not the registry's address$/m,
   ],
+  [
+    "a page that leads back to itself",
+    (url, response) =>
+      response.setHeader("Link", `<${url.pathname}${url.search}>; rel="next"`).end('{"accounts": []}'),
+    /gives a list without an end$/m,
+  ],
+  [
+    "a page at no address",
+    (_, response) => response.setHeader("Link", '<http://[>; rel="next"').end('{"accounts": []}'),
+    /the next page is at an address that is none/,
+  ],
   ["a website", (_, response) => response.end("<html>"), /does not answer as Stowage does \(status 200\)/],
   ["other JSON", (_, response) => response.end("{}"), /does not answer as Stowage does/],
   ["another API's error", (_, response) => response.writeHead(404).end("{}"), /does not answer .* 404\)/],

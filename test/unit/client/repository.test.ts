@@ -3,6 +3,7 @@ import { text } from "node:stream/consumers";
 import test from "node:test";
 import type { Credential } from "../../../src/client/credentials.ts";
 import { systemFetch } from "../../../src/client/node.ts";
+import { followPages } from "../../../src/client/pages.ts";
 import { pushBlob } from "../../../src/client/push-blob.ts";
 import { RemoteRepository, referrersTag } from "../../../src/client/repository.ts";
 import { Transport } from "../../../src/client/transport.ts";
@@ -137,6 +138,31 @@ test("lists go on from page to page, and not to another host", async () => {
   assert.deepEqual(await Array.fromAsync(all), ["a", "b"]);
   const away = new RemoteRepository(transport, "away" as RepositoryName).tags();
   await assert.rejects(Array.fromAsync(away), { kind: "redirected" });
+});
+
+test("a list whose pages lead back, or never end, is refused, and one that breaks off is not taken for whole", async () => {
+  const listed = await fakeRegistry(({ path }, response) => {
+    if (path === "/v2/") return answer(response, 200);
+    const { pathname, searchParams } = new URL(path, "http://registry");
+    const page = Number(searchParams.get("page") ?? 0);
+    const next = pathname.startsWith("/v2/circle/") ? (page + 1) % 3 : page + 1;
+    if (pathname.startsWith("/v2/lost/") && page === 2) return answer(response, 404, {}, { errors: [] });
+    // The address of the next page may stand after other parameters.
+    const Link = `<?page=0>; rel="prev", <?n=1000&page=${next}>; title="more"; rel="next"`;
+    answer(response, 200, { Link, "Content-Type": imageIndexType }, { tags: [`t${page}`], manifests: [] });
+  });
+  const { transport } = transportTo(listed);
+  const of = (name: string) => new RemoteRepository(transport, name as RepositoryName);
+  const endless = { kind: "foreign", message: /gives a list without an end$/ };
+  await assert.rejects(Array.fromAsync(of("circle").tags()), endless);
+  await assert.rejects(of("circle").referrers(digest(manifest)), endless);
+  assert(listed.seen.length < 10);
+  await assert.rejects(Array.fromAsync(of("lost").tags()), { status: 404 });
+  await assert.rejects(of("lost").referrers(digest(manifest)), { status: 404 });
+  let count = 0;
+  const step = async (address: URL) => ({ page: count, next: new URL(String(count++), address) });
+  const pages = followPages(new URL("http://registry/"), step, () => new Error("endless"));
+  await assert.rejects(Array.fromAsync(pages), /endless/);
 });
 
 test("tokens that end while something is pushed are replaced", async () => {
