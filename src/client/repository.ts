@@ -45,6 +45,11 @@ export type StartedUpload = { session: UploadSession; minChunkBytes: number };
 const accepted = [imageManifestType, imageIndexType, dockerManifestType, dockerManifestListType, "*/*"].join(
   ", ",
 );
+/**
+ * What registries answer that have no list of referrers. Artifactory has answered 406; GitHub's leads to a page of its
+ * website (303). Others answer 200 with something that is no index.
+ */
+const withoutReferrers = [303, 400, 404, 405, 406, 501];
 const maxPageBytes = 16 * 1024 * 1024;
 
 /** A repository of a registry. Every failure is a {@link RegistryError}. */
@@ -224,9 +229,13 @@ export class RemoteRepository {
    */
   async referrers(digest: Digest, options: Options = {}): Promise<Descriptor[]> {
     const found: Descriptor[] = [];
+    const absent = { absent: withoutReferrers, mediaType: imageIndexType };
     let hasList = false;
-    const pages = this.#pages<{ manifests?: unknown }>(`referrers/${digest}`, options, [404, 400, 405]);
-    for await (const { manifests } of pages) {
+    for await (const { manifests } of this.#pages<{ manifests?: unknown }>(
+      `referrers/${digest}`,
+      options,
+      absent,
+    )) {
       hasList = true;
       for (const each of readDescriptors(manifests)) found.push(each);
     }
@@ -238,12 +247,20 @@ export class RemoteRepository {
   }
 
   /**
-   * The answers to a list, each an object, as far as `Link` leads; none where the first is one of `absent`.
+   * The answers to a list, each an object, as far as `Link` leads; none where the first is one of `absent`, or has content
+   * of another type than `mediaType`.
    */
-  #pages<T extends object>(path: string, options: Options, absent: number[] = []): AsyncGenerator<T> {
+  #pages<T extends object>(
+    path: string,
+    options: Options,
+    { absent = [], mediaType }: { absent?: number[]; mediaType?: string } = {},
+  ): AsyncGenerator<T> {
     const read = async (address: URL, isFirst: boolean): Promise<Page<T> | undefined> => {
-      const response = await this.#send(address, [200, ...(isFirst ? absent : [])], undefined, options);
-      if (response.status !== 200) return await nothing(response);
+      const unfollowed = isFirst ? absent : [];
+      const response = await this.#send(address, [200, ...unfollowed], undefined, { ...options, unfollowed });
+      const type = mediaTypeOfHeader(response.headers.get("Content-Type"));
+      const isOther = isFirst && mediaType !== undefined && type !== mediaType;
+      if (response.status !== 200 || isOther) return await nothing(response);
       const page = parse<T>(await readWhole(response, maxPageBytes));
       if (page === undefined) throw this.#notAsSpecified();
       const next = nextTarget(response);

@@ -46,6 +46,8 @@ export type Outgoing = {
   authorization?: string | undefined;
   /** Whether the first answer counts: no redirect is followed, and no pause made. */
   isPassedOn?: boolean | undefined;
+  /** Statuses that are answers, although a redirect may have them. */
+  unfollowed?: readonly number[];
   /** The time limit for the answer: a minute for a request without a body, otherwise that of the runtime. */
   answerWithinMs?: number;
 };
@@ -142,7 +144,8 @@ export class Transport {
       }
     }
     const isLed = response.status >= 300 && response.status < 400 && response.status !== 304;
-    if (!isLed || outgoing.isPassedOn === true) return response;
+    if (!isLed || outgoing.isPassedOn === true || outgoing.unfollowed?.includes(response.status))
+      return response;
     return await this.#follow(url, response, outgoing, authorization);
   }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
 import test from "node:test";
 import type { Credential } from "../../../src/client/credentials.ts";
@@ -123,6 +124,37 @@ test("what refers to a manifest is listed, by the registry or by the tag that st
   );
   assert.deepEqual(await fallback.referrers(digest(signature)), []);
 });
+
+const noLists: [what: string, answer: (response: ServerResponse, website: URL) => void][] = [
+  ["as Artifactory did", (response) => answer(response, 406)],
+  ["as one that knows no such request", (response) => answer(response, 501)],
+  [
+    "by its website, as GitHub's",
+    (response, website) => answer(response, 303, { Location: `${website.href}packages` }),
+  ],
+  ["by a page", (response) => response.writeHead(200, { "Content-Type": "text/html" }).end("<html>")],
+  ["by other JSON", (response) => answer(response, 200, { "Content-Type": "application/json" }, {})],
+];
+
+for (const [what, refuse] of noLists) {
+  test(`where a registry answers ${what}, the tag says what refers to a manifest`, async () => {
+    const website = await fakeRegistry((_, response) => answer(response, 429));
+    const referrer = describe(config, imageManifestType);
+    const index = imageIndex([referrer]);
+    const registry = await fakeRegistry(({ path }, response) => {
+      if (path === "/v2/") return answer(response, 200);
+      if (path.includes("/referrers/")) return refuse(response, website.url);
+      response.writeHead(200, { "Content-Type": imageIndexType }).end(index);
+    });
+    const repository = new RemoteRepository(transportTo(registry).transport, "team/app" as RepositoryName);
+    const found = await repository.referrers(digest(manifest));
+    assert.deepEqual(
+      found.map((each) => each.digest),
+      [referrer.digest],
+    );
+    assert.deepEqual(website.seen, []);
+  });
+}
 
 test("lists go on from page to page, and not to another host", async () => {
   const pages = await fakeRegistry(({ path }, response) => {
