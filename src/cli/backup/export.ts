@@ -6,6 +6,7 @@ import type { ListedRepository } from "../../contract/repositories.ts";
 import { readStoredManifest } from "../../oci/manifest.ts";
 import { type Digest, parseDigest } from "../../oci/reference.ts";
 import { unlessUnknown } from "../api.ts";
+import { mapAtOnce } from "../at-once.ts";
 import { type Attempts, attemptEach, isOfAll } from "../attempts.ts";
 import type { Invocation } from "../command.ts";
 import { CommandError } from "../errors.ts";
@@ -143,27 +144,14 @@ class RepositoryExport {
   }
 
   async #fetchBlobs(blobs: NamedBlob[]): Promise<void> {
-    const left = [...blobs];
-    const work = async () => {
-      for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        const { digest, size, isRequired } = next;
-        this.#show(blobs.length - left.length, blobs.length);
-        const isThere = await this.#obtainIfReadable("blobs", digest, size);
-        if (isThere) this.#report.blobs++;
-        else if (isThere === false && isRequired) {
-          this.#missing.push({ repository: this.#repository.name, digest });
-        }
+    await mapAtOnce(blobs, fetchesAtOnce, async ({ digest, size, isRequired }, index) => {
+      this.#show(index, blobs.length);
+      const isThere = await this.#obtainIfReadable("blobs", digest, size);
+      if (isThere) this.#report.blobs++;
+      else if (isThere === false && isRequired) {
+        this.#missing.push({ repository: this.#repository.name, digest });
       }
-    };
-    const workers = Array.from({ length: fetchesAtOnce }, () =>
-      work().catch((error: unknown) => {
-        left.length = 0;
-        throw error;
-      }),
-    );
-    // All of them end before a failure is reported, so that no work continues after it.
-    const ended = await Promise.allSettled(workers);
-    for (const each of ended) if (each.status === "rejected") throw each.reason;
+    });
   }
 
   /** As {@link #obtain}; content that cannot be read is noted, and `undefined` is returned. */

@@ -5,6 +5,7 @@ import { annotationsOf, readManifest } from "../../oci/manifest.ts";
 import type { ManifestFacts } from "../../oci/manifest-fields.ts";
 import { kindOfMediaType } from "../../oci/media-type.ts";
 import { type Digest, parseDigest } from "../../oci/reference.ts";
+import { mapAtOnce } from "../at-once.ts";
 import { CommandError } from "../errors.ts";
 import type { Layers } from "../layers.ts";
 import type { Destination, Manifest, Root, Source, Subject } from "./ends.ts";
@@ -161,15 +162,10 @@ export class Copy {
         blobs.push({ digest, size: descriptor?.size, isRequired: required !== undefined });
       }
     }
-    const left = blobs.filter(({ digest }) => !this.#blobs.has(digest)).reverse();
-    const work = async () => {
-      for (let next = left.pop(); next !== undefined; next = left.pop()) {
-        await this.#copyBlob(next.digest, next.size, next.isRequired);
-      }
-    };
-    // All of them end before a failure is reported, so that no work continues after it.
-    const ended = await Promise.allSettled(Array.from({ length: blobsAtOnce }, work));
-    for (const each of ended) if (each.status === "rejected") throw each.reason;
+    const left = blobs.filter(({ digest }) => !this.#blobs.has(digest));
+    await mapAtOnce(left, blobsAtOnce, ({ digest, size, isRequired }) =>
+      this.#copyBlob(digest, size, isRequired),
+    );
   }
 
   async #copyBlob(digest: Digest, described: number | undefined, isRequired: boolean): Promise<void> {
