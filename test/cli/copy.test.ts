@@ -141,6 +141,73 @@ test("what a registry lists beside its tags, and is none, is asked of nobody", a
   assert(registry.paths().every((path) => !path.includes("outside")));
 });
 
+/** A registry that has manifests, by tags and digests, and gives no list of tags. */
+async function listless(manifestOf: (reference: string) => Uint8Array | undefined) {
+  return await fakeRegistry(({ method, path }, response) => {
+    if (path === "/v2/") return answer(response, 200);
+    const reference = /^\/v2\/a\/manifests\/(.*)$/.exec(path)?.[1];
+    if (reference === undefined) return answer(response, path.includes("/tags/") ? 403 : 404, {}, {});
+    const manifest = manifestOf(reference);
+    if (manifest === undefined) return answer(response, 404, {}, {});
+    response.writeHead(200, {
+      "Content-Type": imageIndexType,
+      "Content-Length": manifest.byteLength,
+      "Docker-Content-Digest": digestOf(manifest),
+    });
+    response.end(method === "HEAD" ? undefined : manifest);
+  });
+}
+
+test("one image is copied from who may not list tags, and nothing is read that is there", async () => {
+  const [index, signature] = [imageIndex([]), imageIndex([], { annotations: { of: "a signature" } })];
+  const sig = `${digestOf(index).replace(":", "-")}.sig`;
+  const manifests: Record<string, Uint8Array> = { v1: index, [sig]: signature };
+  for (const each of [index, signature]) manifests[digestOf(each)] = each;
+  const registry = await listless((reference) => manifests[reference]);
+  const words = ["copy", `${registry.url.host}/a:v1`, at(two, "listless:v1")];
+  assert.deepEqual((await report(...words)).tags, [sig, "v1"]);
+  assert.deepEqual((await two.must(200, "GET", `/v2/listless/manifests/${sig}`)).bytes, signature);
+  const isRead = (path: string) => /^GET .*\/manifests\/(?!sha256-[0-9a-f]+$)/.test(path);
+  // Each once: registries count what is read.
+  assert.equal(registry.paths().filter(isRead).length, 2);
+  registry.seen.length = 0;
+  assert.deepEqual((await report(...words)).tags, []);
+  assert.deepEqual(registry.paths().filter(isRead), []);
+});
+
+test("signatures of signatures end at some depth, whatever a registry has", async () => {
+  const endless: Record<string, Uint8Array> = {};
+  const registry = await listless((reference) => {
+    if (reference !== "v1" && !reference.endsWith(".sig")) return endless[reference];
+    const manifest = imageIndex([], { annotations: { of: reference } });
+    endless[digestOf(manifest)] = manifest;
+    return manifest;
+  });
+  const words = ["copy", `${registry.url.host}/a:v1`, at(two, "endless:v1"), "--dry-run"];
+  assertRefused(await call(words, environment), 1, /manifests in manifests go too deep/);
+});
+
+test("of many tags a few are asked for at a time, and those are left out that are deleted meanwhile", async () => {
+  const index = imageIndex([]);
+  const tags = Array.from({ length: 50 }, (_, number) => `v${number}`);
+  let [underWay, most] = [0, 0];
+  const registry = await fakeRegistry(async ({ method, path }, response) => {
+    if (path.includes("/tags/list")) return answer(response, 200, {}, { tags });
+    if (path.includes("/referrers/")) return answer(response, 404, {}, {});
+    most = Math.max(most, ++underWay);
+    // What else has arrived is answered first.
+    await new Promise(setImmediate);
+    underWay--;
+    if (path.endsWith("/v7") || path.endsWith(`/${digestOf(index).replace(":", "-")}`))
+      return answer(response, 404, {}, {});
+    const headers = { "Content-Type": imageIndexType, "Docker-Content-Digest": digestOf(index) };
+    response.writeHead(200, headers).end(method === "HEAD" ? undefined : index);
+  });
+  const copied = await report("copy", `${registry.url.host}/a`, at(two, "many"), "--tags", "*");
+  assert.deepEqual(copied.tags.sort(), tags.filter((tag) => tag !== "v7").sort());
+  assert(most <= 4, String(most));
+});
+
 test("to a layout and back: everything is as it was, and the layout is one", async () => {
   const { index, signature, cosign } = await pushSigned(one, "team/layout");
   const layout = join(directory, "layout");

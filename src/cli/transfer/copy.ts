@@ -23,7 +23,7 @@ export type CopyReport = {
 export type CopyOptions = { platform?: string | undefined; isDryRun: boolean; layers: Layers };
 
 const blobsAtOnce = 4;
-/** Indexes within indexes are not nested more deeply in practice. */
+/** Indexes within indexes, and signatures of signatures, are not nested more deeply in practice. */
 const maxDepth = 10;
 
 /** Copies from one source to one destination. */
@@ -48,16 +48,16 @@ export class Copy {
     const chosen: Root[] = [];
     for (const root of roots) chosen.push(platform === undefined ? root : await this.#choose(root, platform));
     for (const root of chosen) await this.#requireWhole(root);
-    for (const root of chosen) await this.#copyRoot(root);
+    for (const root of chosen) await this.#copyRoot(root, 0);
     if (!this.#options.isDryRun) await this.#destination.finish?.();
   }
 
-  async #copyRoot(root: Root): Promise<void> {
+  async #copyRoot(root: Root, depth: number): Promise<void> {
     const missing: string[] = [];
     for (const tag of root.tags) {
       if ((await this.#destination.tagged(tag)) !== root.digest) missing.push(tag);
     }
-    await this.#copyManifest(root.digest, root.mediaType, missing, undefined, 0);
+    await this.#copyManifest(root.digest, root.mediaType, missing, undefined, depth);
     this.report.tags.push(...missing);
   }
 
@@ -121,7 +121,7 @@ export class Copy {
       await this.#copyManifest(referrer.digest, referrer.mediaType, [], digest, depth + 1);
     }
     for (const signature of await this.#source.signatures(digest)) {
-      if (!this.#manifests.has(signature.digest)) await this.#copyRoot(signature);
+      if (!this.#manifests.has(signature.digest)) await this.#copyRoot(signature, depth + 1);
     }
   }
 

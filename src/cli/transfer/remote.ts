@@ -5,12 +5,23 @@ import type { ImageReference } from "../../client/reference.ts";
 import { formatImageReference } from "../../client/reference.ts";
 import { RemoteRepository } from "../../client/repository.ts";
 import type { Transport } from "../../client/transport.ts";
-import { type Digest, hexOf, parseTag, type Tag } from "../../oci/reference.ts";
+import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
+import { mapAtOnce } from "../at-once.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
 
 /** The tags under which cosign stores signatures, attestations and SBOMs of a manifest. */
-const signatureTag = /^sha256-([0-9a-f]{64})\.(?:sig|att|sbom)$/;
+const signatureTag = /^sha256-[0-9a-f]{64}\.(?:sig|att|sbom)$/;
+
+function signatureTagsOf(digest: Digest): Tag[] {
+  return ["sig", "att", "sbom"]
+    .map((kind) => `${digest.replace(":", "-")}.${kind}`)
+    .flatMap((text) => (signatureTag.test(text) ? (parseTag(text) ?? []) : []));
+}
+
+/** The tag that is meant where none is named. */
+const latest = "latest" as Tag;
+const questionsAtOnce = 4;
 
 /**
  * A repository to copy from: one image of it, or all images whose tags match.
@@ -25,39 +36,49 @@ export function remoteSource(
   const { repository: name, registry } = reference;
   const remote = new RemoteRepository(transport, name, ["pull"]);
   const text = formatImageReference(reference);
-  let tags: Promise<Tag[]> | undefined;
+  let tags: Promise<Set<Tag>> | undefined;
   // Each becomes a piece of an address, also of the destination's: there is nothing among them but tags.
-  const listTags = async () => (await Array.fromAsync(remote.tags())).flatMap((tag) => parseTag(tag) ?? []);
+  const listTags = async () =>
+    new Set((await Array.fromAsync(remote.tags())).flatMap((tag) => parseTag(tag) ?? []));
   const allTags = () => {
     tags ??= listTags();
     return tags;
   };
-  const resolve = async (tag: Tag): Promise<Root> => {
-    const found = await remote.manifest(tag);
-    if (found === undefined) throw new CommandError(`there is no ${registry.host}/${name}:${tag}`, 404);
-    return { digest: found.digest, mediaType: found.mediaType, tags: [tag] };
+  /** The manifest of a reference. It is not read if that is not needed: registries limit how many are read. */
+  const find = async (named: Tag | Digest, own: Tag[]): Promise<Root | undefined> => {
+    const stat = await remote.statManifest(named);
+    const digest = parseDigest(named) ?? stat?.digest;
+    if (stat !== undefined && digest !== undefined) return { digest, mediaType: stat.mediaType, tags: own };
+    const read = stat === undefined ? undefined : await remote.manifest(named);
+    return read === undefined ? undefined : { digest: read.digest, mediaType: read.mediaType, tags: own };
   };
+  const findAll = async (wanted: Tag[]): Promise<Root[]> =>
+    (await mapAtOnce(wanted, questionsAtOnce, (tag) => find(tag, [tag]))).flatMap((root) => root ?? []);
   return {
     name: text,
     repository: { registry, name },
     roots: async () => {
-      if (wants !== undefined) {
-        const wanted = (await allTags()).filter((tag) => !signatureTag.test(tag) && wants(tag));
-        return await Promise.all(wanted.map(resolve));
-      }
-      if (reference.digest === undefined) return [await resolve(reference.tag ?? ("latest" as Tag))];
-      const found = await remote.manifest(reference.digest);
-      if (found === undefined) throw new CommandError(`there is no ${text}`, 404);
-      const own = reference.tag === undefined ? [] : [reference.tag];
-      return [{ digest: found.digest, mediaType: found.mediaType, tags: own }];
+      // A tag that was deleted since they were listed is not missed.
+      if (wants !== undefined)
+        return await findAll([...(await allTags())].filter((tag) => !signatureTag.test(tag) && wants(tag)));
+      const { digest, tag = digest === undefined ? latest : undefined } = reference;
+      const found = await find(digest ?? tag ?? latest, tag === undefined ? [] : [tag]);
+      if (found !== undefined) return [found];
+      throw new CommandError(
+        `there is no ${digest === undefined ? `${registry.host}/${name}:${tag}` : text}`,
+        404,
+      );
     },
     manifest: (digest) => remote.manifest(digest),
     blobSize: (digest) => remote.statBlob(digest),
     openBlob: async (digest, size) => blobReader(remote, digest, size),
     referrers: (digest) => remote.referrers(digest),
     signatures: async (digest) => {
-      const own = (await allTags()).filter((tag) => signatureTag.exec(tag)?.[1] === hexOf(digest));
-      return await Promise.all(own.map(resolve));
+      const own = signatureTagsOf(digest);
+      // A list may be long, or not for everybody who may pull: for one image it is not asked for.
+      if (wants === undefined) return await findAll(own);
+      const all = await allTags();
+      return await findAll(own.filter((tag) => all.has(tag)));
     },
   };
 }
