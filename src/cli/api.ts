@@ -1,4 +1,6 @@
 /** The management API of a registry, over HTTP. */
+import { RegistryError } from "../client/errors.ts";
+import { readWhole } from "../client/exchange.ts";
 import { followPages } from "../client/pages.ts";
 import { fillPath } from "../contract/address.ts";
 import type { MethodOf, OperationAt, Path } from "../contract/contract.ts";
@@ -8,6 +10,9 @@ import { CommandError } from "./errors.ts";
 
 const timeoutMs = 60_000;
 const readinessTimeoutMs = 5000;
+/** Answers are pages; one of the largest has a few mebibytes. */
+const maxAnswerBytes = 64 * 1024 * 1024;
+const maxProblemBytes = 64 * 1024;
 const prefix = "api/v1/";
 
 /** The fields of problem details that the command line uses. Source: RFC 9457. */
@@ -46,6 +51,9 @@ type AnySent = {
   body?: object;
   ifMatch?: string;
 };
+
+/** What is asked besides the address. */
+type Asked = { body?: object | undefined; ifMatch?: string | undefined; isRepeatable?: boolean };
 
 /** The answer of an operation. */
 type AnswerAt<P extends Path, M extends MethodOf<P>> = AnswerOf<OperationAt<P, M>>;
@@ -86,7 +94,7 @@ export class Api {
     const response = await this.#connection.send(url, { method: "GET", timeoutMs: readinessTimeoutMs });
     const isAnswer = /^application\/json\b/.test(response.headers.get("Content-Type") ?? "");
     if (!isAnswer || ![200, 503].includes(response.status)) throw notStowage(response);
-    return { isReady: response.ok, state: await readJson(response) };
+    return { isReady: response.ok, state: await this.#read(response) };
   }
 
   /** Calls an operation; resolves with its answer. */
@@ -96,8 +104,8 @@ export class Api {
     ...[sent]: Rest<Sent<P, M>>
   ): Promise<AnswerAt<P, M>> {
     const { body, ifMatch } = (sent ?? {}) as AnySent;
-    const response = await this.#exchange(method, this.#address(path, sent), body, undefined, ifMatch);
-    return await readJson(response);
+    const { answer } = await this.#ask<AnswerAt<P, M>>(method, this.#address(path, sent), { body, ifMatch });
+    return answer;
   }
 
   /** Reads an answer; `undefined` where there is no such thing. */
@@ -116,9 +124,8 @@ export class Api {
     let cursor: string | undefined;
     do {
       const body = cursor === undefined ? fields : { ...fields, cursor };
-      const answer = await readJson<AnswerAt<P, "POST">>(
-        await this.#exchange("POST", this.#address(path), body, true),
-      );
+      const sent = { body, isRepeatable: true };
+      const { answer } = await this.#ask<AnswerAt<P, "POST">>("POST", this.#address(path), sent);
       yield answer;
       cursor = (answer as { cursor?: string }).cursor;
     } while (cursor !== undefined);
@@ -149,9 +156,8 @@ export class Api {
   /** Reads the pages of a list, as they were answered. */
   pages<P extends PathsWith<"GET">>(path: P, sent: Sent<P, "GET">): AsyncGenerator<AnswerAt<P, "GET">> {
     const read = async (address: URL) => {
-      const response = await this.#exchange("GET", address);
-      const page = await readJson<AnswerAt<P, "GET">>(response);
-      return { page, next: this.#connection.nextPage(response) };
+      const { answer, response } = await this.#ask<AnswerAt<P, "GET">>("GET", address);
+      return { page: answer, next: this.#connection.nextPage(response) };
     };
     const endless = () => new CommandError(`${this.#connection.origin} gives a list without an end`);
     return followPages(this.#address(path, sent), read, endless);
@@ -178,12 +184,27 @@ export class Api {
     return await unlessUnknown(Promise.reject(await this.#refusalOf(response)));
   }
 
+  /** Sends a request and reads its answer; once more, if that breaks off and the request may be repeated. */
+  async #ask<T>(
+    method: string,
+    url: URL,
+    { body, ifMatch, isRepeatable = method === "GET" }: Asked = {},
+  ): Promise<{ answer: T; response: Response }> {
+    const once = async () => {
+      const response = await this.#exchange(method, url, { body, ifMatch, isRepeatable });
+      return { answer: await this.#read<T>(response), response };
+    };
+    return await once().catch(async (error: unknown) => {
+      if (isRepeatable && error instanceof CommandError && error.cause instanceof RegistryError)
+        return await once();
+      throw error;
+    });
+  }
+
   async #exchange(
     method: string,
     url: URL,
-    body?: object,
-    isRepeatable = method === "GET",
-    ifMatch?: string,
+    { body, ifMatch, isRepeatable }: Asked & { isRepeatable: boolean },
   ): Promise<Response> {
     const type: Record<string, string> = body === undefined ? {} : { "Content-Type": "application/json" };
     if (ifMatch !== undefined) type["If-Match"] = ifMatch;
@@ -198,12 +219,25 @@ export class Api {
     throw await this.#refusalOf(response);
   }
 
+  /** Reads the JSON of an answer; `undefined` where it is empty. */
+  async #read<T>(response: Response): Promise<T> {
+    const bytes = await readWhole(response, maxAnswerBytes).catch((error: unknown) => {
+      if (!(error instanceof RegistryError)) throw error;
+      throw error.kind === "broken" ? this.#connection.brokenOff(error) : notStowage(response);
+    });
+    if (bytes.byteLength === 0) return undefined as T;
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes)) as T;
+    } catch {
+      throw notStowage(response);
+    }
+  }
+
   async #refusalOf(response: Response): Promise<CommandError> {
     const { status, headers } = response;
     const isProblem = headers.get("Content-Type")?.startsWith("application/problem+json") ?? false;
-    const problem: Problem | undefined = isProblem
-      ? await response.json().then(toProblem, () => undefined)
-      : undefined;
+    const body = isProblem ? await readWhole(response, maxProblemBytes).catch(() => undefined) : undefined;
+    const problem = body === undefined ? undefined : toProblem(body);
     if (problem === undefined) return notStowage(response);
     const wait = headers.get("Retry-After");
     const isForOthers = problem.code === "DENIED" && problem.detail === undefined && !this.#isOwn(response);
@@ -238,19 +272,13 @@ export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefine
   }
 }
 
-/** Reads the JSON of an answer; `undefined` where it is empty. */
-async function readJson<T>(response: Response): Promise<T> {
-  const body = await response.text();
-  if (body === "") return undefined as T;
+function toProblem(bytes: Uint8Array): Problem | undefined {
   try {
-    return JSON.parse(body) as T;
+    const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof json === "object" && json !== null ? json : undefined;
   } catch {
-    throw notStowage(response);
+    return undefined;
   }
-}
-
-function toProblem(json: unknown): Problem | undefined {
-  return typeof json === "object" && json !== null ? json : undefined;
 }
 
 function textOf(value: unknown): string | undefined {

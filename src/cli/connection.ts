@@ -84,6 +84,12 @@ export class Connection {
       : "the registry asks for credentials: set STOWAGE_PASSWORD, or give the password with --password-stdin";
   }
 
+  /** Says that an answer broke off; it stands for none. */
+  brokenOff(cause: Error): CommandError {
+    const message = `cannot read all that ${this.origin} answers: ${cause.message}`;
+    return new CommandError(message, undefined, { code: "UNREACHABLE", cause });
+  }
+
   async #exchange(
     url: URL,
     { method, headers, body }: Sent,

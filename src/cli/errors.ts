@@ -6,8 +6,8 @@ export class UsageError extends Error {
   override name = "UsageError";
 }
 
-/** The parts of an error that programs read: its code, and the digest that it is about. */
-export type ErrorFacts = { code?: string | undefined; digest?: string | undefined };
+/** The parts of an error that programs read: its code, the digest that it is about, and what it came from. */
+export type ErrorFacts = { code?: string | undefined; digest?: string | undefined; cause?: Error };
 
 /** The registry refused, or could not be reached; the message says why. */
 export class CommandError extends Error {
@@ -19,8 +19,8 @@ export class CommandError extends Error {
   /** The digest that the answer's error is about, if it names one. */
   readonly digest: string | undefined;
 
-  constructor(message: string, status?: number, { code, digest }: ErrorFacts = {}) {
-    super(message);
+  constructor(message: string, status?: number, { code, digest, cause }: ErrorFacts = {}) {
+    super(message, cause === undefined ? {} : { cause });
     this.status = status;
     this.code = code;
     this.digest = digest;

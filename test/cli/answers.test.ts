@@ -170,6 +170,28 @@ const answers: [name: string, handler: Handler, message: RegExp][] = [
     (_, response) => response.writeHead(404, problem).end('{"title": "no", "detail": {"name": "x"}}'),
     /: no: \{"name":"x"\}$/m,
   ],
+  [
+    "an answer that breaks off",
+    (_, response) => response.write('{"accounts": [', () => response.destroy()),
+    /cannot read all that http:\S+ answers: the answer broke off: /,
+  ],
+  [
+    "an answer without an end",
+    (_, response) => {
+      const more = () => void response.write(Buffer.alloc(1024 * 1024, " "), (error) => error ?? more());
+      more();
+    },
+    /does not answer as Stowage does \(status 200\)/,
+  ],
+  [
+    "an error without an end",
+    (_, response) => {
+      const more = () => void response.write(Buffer.alloc(1024 * 1024, " "), (error) => error ?? more());
+      response.writeHead(400, problem);
+      more();
+    },
+    /does not answer as Stowage does \(status 400\)/,
+  ],
   ["a broken connection", (_, response) => void response.destroy(), /cannot reach http:\S+: the connection /],
 ];
 
@@ -190,6 +212,20 @@ test("a server that speaks http is told from one that is away, as Node and as De
   assertRefused(refused, 1, new RegExp(`cannot reach https:\\S+: ${spoken}$`, "m"));
   const cause = new Error("client error (Connect): received corrupt message of type InvalidContentType");
   assert.equal(reasonOf(new TypeError("error sending request", { cause })), spoken);
+});
+
+test("an answer that breaks off is asked for again, if that does no harm", async (t) => {
+  const requests: string[] = [];
+  const url = await serverOf(t, (_, response) => {
+    requests.push(`${response.req.method}`);
+    if (requests.length % 2 === 1) response.write("{", () => response.destroy());
+    else response.end('{"freed": {}, "accounts": []}');
+  });
+  for (const args of [["account", "list"], ["gc"]])
+    assert.equal((await call([...args, "--json"], { STOWAGE_URL: url })).code, 0, args.join(" "));
+  const once = await call(["token", "create", "ci", "--description", "x"], { STOWAGE_URL: url });
+  assertRefused(once, 1, /: the answer broke off: /);
+  assert.deepEqual(requests, ["GET", "GET", "POST", "POST", "POST"]);
 });
 
 test("a request whose connection breaks off is sent again, if that does no harm", async (t) => {
