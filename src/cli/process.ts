@@ -1,6 +1,6 @@
 /** The command line as a process: its arguments, streams and exit code. */
 import { constants } from "node:os";
-import type { Serve } from "./command.ts";
+import { exitCodes, type Serve } from "./command.ts";
 import { run } from "./run.ts";
 import { removeTemporary } from "./temporary.ts";
 
@@ -21,11 +21,25 @@ function endWhenTold(): void {
   }
 }
 
+/** Has the process fail, and say so once, where what it prints cannot be written: a disk may be full. */
+function watchOutput({ stdout, stderr }: Pick<NodeJS.Process, "stdout" | "stderr">): void {
+  let isSaid = false;
+  stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // A reader that wants only the first lines (`stowage audit | head`) closes the pipe, which is not an error.
+    if (error.code === "EPIPE" || isSaid) return;
+    isSaid = true;
+    stderr.write(`stowage: the output cannot be written: ${error.message}\n`);
+    process.exitCode ||= exitCodes.refused;
+  });
+  // There is nowhere to say it.
+  stderr.on("error", () => {});
+}
+
 /** Runs the command of this process. `serve` starts the local server, for the command of that name. */
 export async function runProcess(serve: Serve): Promise<void> {
   endWhenTold();
+  watchOutput(process);
   const { env: environment, stdin, stdout, stderr } = process;
-  // A reader that wants only the first lines (`stowage audit | head`) closes the pipe, which is not an error.
-  for (const stream of [stdout, stderr]) stream.on("error", () => {});
-  process.exitCode = await run(process.argv.slice(2), { environment, stdin, stdout, stderr, serve });
+  const exitCode = await run(process.argv.slice(2), { environment, stdin, stdout, stderr, serve });
+  process.exitCode ||= exitCode;
 }

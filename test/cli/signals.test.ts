@@ -1,9 +1,11 @@
-/** What a command leaves when a signal ends it, and whether it ends at all: the command line as a process. */
+/** What a command leaves when a signal ends it, and what it ends with: the command line as a process. */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import test from "node:test";
 import { imageManifestType } from "../../src/oci/media-type.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "../local/program.ts";
@@ -58,6 +60,25 @@ test("a push from stdin that is ended leaves no archive", async (t) => {
   child.kill("SIGINT");
   assert.deepEqual(await once(child, "exit"), [null, "SIGINT"]);
   assert.deepEqual(spooled(), []);
+});
+
+const full = "/dev/full";
+
+test("what cannot be printed, as on a full disk, is said, and is a failure", {
+  skip: !existsSync(full),
+}, async (t) => {
+  const file = openSync(full, "w");
+  afterTest(t, () => closeSync(file));
+  const child = spawn(process.execPath, [main, "completion", "bash"], { stdio: ["ignore", file, "pipe"] });
+  const [said, [code]] = await Promise.all([text(child.stderr as Readable), once(child, "exit")]);
+  assert.equal(code, 1);
+  assert.match(said, /^stowage: [^\n]*ENOSPC[^\n]*\n$/);
+});
+
+test("a reader that has enough is no failure", async () => {
+  const child = spawn(process.execPath, [main, "completion", "bash"], { stdio: ["ignore", "pipe", "pipe"] });
+  child.stdout.destroy();
+  assert.deepEqual([await text(child.stderr), await once(child, "exit")], ["", [0, null]]);
 });
 
 test("an export removes partial files that a killed one left, and none that may still be written", async (t) => {
