@@ -102,21 +102,24 @@ function runHelper(
   input: string,
   environment: Record<string, string | undefined>,
 ): Promise<{ code: number | null; stdout: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, ["get"], {
-      env: environment,
-      stdio: ["pipe", "pipe", "inherit"],
-      signal: AbortSignal.timeout(helperMs),
-    });
-    let stdout = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      if (stdout.length < maxHelperBytes) stdout += text;
-    });
-    // One that does not read closes its end.
-    child.stdin.on("error", () => {}).end(input);
-    child.once("error", (error) => reject(new DockerConfigError(`cannot run ${program}: ${error.message}`)));
-    child.once("close", (code) => resolve({ code, stdout }));
+  const { promise, resolve, reject } = Promise.withResolvers<{ code: number | null; stdout: string }>();
+  const child = spawn(program, ["get"], { env: environment, stdio: ["pipe", "pipe", "inherit"] });
+  const timer = setTimeout(() => {
+    reject(new DockerConfigError(`${program} did not answer within ${helperMs / 1000} s`));
+    child.kill();
+    // What it has started may keep its output open, and so this process.
+    for (const stream of [child.stdin, child.stdout]) stream.destroy();
+    child.unref();
+  }, helperMs);
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    if (stdout.length < maxHelperBytes) stdout += text;
   });
+  // One that does not read closes its end.
+  child.stdin.on("error", () => {}).end(input);
+  child.once("error", (error) => reject(new DockerConfigError(`cannot run ${program}: ${error.message}`)));
+  child.once("close", (code) => resolve({ code, stdout }));
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import test from "node:test";
 import { DockerConfigError, dockerCredential } from "../../../src/client/docker-config.ts";
+import { afterTest } from "../../support/ends.ts";
 import { after } from "../../support/ends-of-files.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "docker-config-"));
@@ -105,6 +106,24 @@ for (const [what, host, config, expected] of found) {
     assert.deepEqual(await find(host, config), expected);
   });
 }
+
+test("a helper that does not answer is given up, and what it has started holds up nothing", async (t) => {
+  const pipes = () => process.getActiveResourcesInfo().filter((each) => each === "PipeWrap").length;
+  const before = pipes();
+  const pid = join(directory, "pid");
+  writeHelper("silent", `sleep 1000 & echo $! > '${pid}.new'; mv '${pid}.new' '${pid}'; wait`);
+  afterTest(t, () => process.kill(Number(readFileSync(pid, "utf8"))));
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asking = assert.rejects(find("a.example.org", { credsStore: "silent" }), (error) => {
+    assert(error instanceof DockerConfigError, String(error));
+    return /^docker-credential-silent did not answer within 120 s$/.test(error.message);
+  });
+  while (!existsSync(pid)) await new Promise(setImmediate);
+  t.mock.timers.tick(120_000);
+  await asking;
+  await new Promise(setImmediate);
+  assert.equal(pipes(), before);
+});
 
 test("a helper that fails, that is not there, or that is no name, is said", async () => {
   const failures: [string, RegExp][] = [
