@@ -47,10 +47,11 @@ export async function pushBlob(
   const started = await repository.startUpload(digest, { from, retries, signal });
   if (started === undefined) return "mounted";
   const { session, minChunkBytes } = started;
-  const source = await open();
-  const size = Math.min(source.size, Math.max(chunkBytes, minChunkBytes));
-  const isWhole = source.size <= size;
+  let source: BlobSource | undefined;
   try {
+    source = await open();
+    const size = Math.min(source.size, Math.max(chunkBytes, minChunkBytes));
+    const isWhole = source.size <= size;
     let [buffer, spare] = [new Uint8Array(size), new Uint8Array(isWhole ? 0 : size)];
     let chunk = await readChunk(digest, source, buffer, 0);
     let offset = 0;
@@ -75,7 +76,7 @@ export async function pushBlob(
     await session.cancel();
     throw error;
   } finally {
-    await source.close?.();
+    await source?.close?.();
   }
 }
 

@@ -207,7 +207,9 @@ export class RemoteRepository {
     });
     await discard(response);
     if (response.status === 201) return undefined;
-    const location = this.#transport.resolve(response.headers.get("Location") ?? "", this.#address());
+    const given = response.headers.get("Location");
+    if (given === null) throw this.#notAsSpecified(response.status);
+    const location = this.#transport.resolve(given, this.#address());
     const options = { scopes: this.#scopes, signal, retries };
     const session = new UploadSession(this.#transport, location, 0, options);
     return { session, minChunkBytes: minChunkBytes(response) };
@@ -270,9 +272,9 @@ export class RemoteRepository {
     return followPages(this.#address(path), read, endless);
   }
 
-  #notAsSpecified(): RegistryError {
+  #notAsSpecified(status = 200): RegistryError {
     const { host } = this.registry;
-    return new RegistryError("foreign", `${host} does not answer as a registry does`, { status: 200 });
+    return new RegistryError("foreign", `${host} does not answer as a registry does`, { status });
   }
 
   #address(path = ""): URL {

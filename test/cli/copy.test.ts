@@ -439,6 +439,20 @@ test("a blob that is damaged at its source is not reported as copied", async () 
   assert.equal((await two.get("/v2/damaged/manifests/v1")).status, 404);
 });
 
+test("a blob whose size nobody says is named", async () => {
+  const blob = content(10);
+  const mediaType = "application/vnd.example.list+json";
+  const manifest = encode({ mediaType, things: [{ digest: digestOf(blob) }] });
+  const registry = await fakeRegistry(({ method, path }, response) => {
+    if (path.includes("/referrers/") || path.endsWith(".sig")) return answer(response, 404, {}, {});
+    const isManifest = path.includes("/manifests/");
+    response.writeHead(200, isManifest ? { "Content-Type": mediaType } : {});
+    response.end(method === "HEAD" ? undefined : isManifest ? manifest : blob);
+  });
+  const words = ["copy", `${registry.url.host}/a:v1`, at(two, "unsized:v1")];
+  assertRefused(await call(words, environment), 1, /:v1 does not say how large sha256:\w+ is/);
+});
+
 test("a manifest that is not that of its digest, or larger than one may be, is not pushed under its tag", async () => {
   const image = await one.pushImage("team/changed", "v1");
   const layout = join(directory, "changed");

@@ -175,6 +175,7 @@ export class Copy {
     const size = described ?? (await this.#source.blobSize(digest));
     // Content that a manifest names but does not require may be elsewhere, or nowhere.
     if (size === undefined || (!isRequired && (await this.#source.blobSize(digest)) === undefined)) return;
+    if (size < 0) throw new CommandError(`${this.#source.name} does not say how large ${digest} is`);
     this.report.blobs++;
     if (this.#options.isDryRun) {
       this.report.bytes += size;

@@ -19,7 +19,7 @@ export type Source = {
   manifest(digest: Digest, mediaType: string): Promise<Manifest | undefined>;
   /** Whether it has a manifest, where that is known at once: of files. */
   hasManifest?(digest: Digest): Promise<boolean>;
-  /** How large a blob is; `undefined` where there is none. */
+  /** How large a blob is, or -1 where that is not said; `undefined` where there is none. */
   blobSize(digest: Digest): Promise<number | undefined>;
   openBlob(digest: Digest, size: number): Promise<BlobSource>;
   /** The referrers of a manifest: signatures and the like. */

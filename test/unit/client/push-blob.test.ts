@@ -5,7 +5,7 @@ import { RemoteRepository } from "../../../src/client/repository.ts";
 import { minChunkBytes } from "../../../src/client/upload.ts";
 import { type Digest, digestOfContent, type RepositoryName } from "../../../src/oci/reference.ts";
 import { content } from "../../support/content.ts";
-import { transportTo } from "./fake-registry.ts";
+import { answer, fakeRegistry, transportTo } from "./fake-registry.ts";
 import { type Trouble, UploadRegistry } from "./upload-registry.ts";
 
 const chunkBytes = 1000;
@@ -152,6 +152,26 @@ test("a source that ends early ends the push", async () => {
   const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), open, { chunkBytes });
   await assert.rejects(pushed, { kind: "broken", message: /its bytes end after 1700 of 2500$/ });
   assert(isClosed);
+});
+
+test("an upload whose bytes cannot be had is given up", async () => {
+  const server = await new UploadRegistry().start();
+  const { transport } = transportTo(server);
+  const repository = new RemoteRepository(transport, "team/app" as RepositoryName, ["pull", "push"]);
+  const open = () => Promise.reject(new Error("no such file"));
+  await assert.rejects(pushBlob(repository, digestOfContent(content(3), "sha256"), open), /no such file/);
+  assert.match(server.paths().at(-1) ?? "", /^DELETE .*\/uploads\/1\?/);
+});
+
+test("an upload without an address is none", async () => {
+  const server = await fakeRegistry(({ method }, response) =>
+    answer(response, method === "POST" ? 202 : 200),
+  );
+  const { transport } = transportTo(server);
+  const repository = new RemoteRepository(transport, "team/app" as RepositoryName, ["pull", "push"]);
+  const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), sourceOf(content(3)));
+  await assert.rejects(pushed, { kind: "foreign", status: 202 });
+  assert.deepEqual(server.paths(), ["GET /v2/", "POST /v2/team/app/blobs/uploads/"]);
 });
 
 test("what a registry wants at least for a chunk has a bound, as it is held in memory", () => {
