@@ -40,9 +40,8 @@ test("every shell's script has every command and every flag", async () => {
 });
 
 test("another shell is refused", async () => {
-  assertRefused(
-    await call(["completion", "tcsh"]),
-    2,
-    /there is no completion for "tcsh"; there is one for bash, zsh, fish/,
-  );
+  for (const shell of ["tcsh", "constructor", "toString"]) {
+    const message = new RegExp(`there is no completion for "${shell}"; there is one for bash, zsh, fish`);
+    assertRefused(await call(["completion", shell]), 2, message);
+  }
 });

@@ -15,7 +15,8 @@ export function completionCommand(listCommands: () => CompletedCommand[]): Comma
     details:
       'bash: eval "$(stowage completion bash)" in ~/.bashrc; zsh: eval "$(stowage completion zsh)" in ~/.zshrc, after compinit; fish: stowage completion fish > ~/.config/fish/completions/stowage.fish.',
     run: async ({ args: [shell = ""], output }) => {
-      const script = completionScripts[shell]?.(listCommands());
+      const makeScript = Object.hasOwn(completionScripts, shell) ? completionScripts[shell] : undefined;
+      const script = makeScript?.(listCommands());
       if (script === undefined) {
         const shells = Object.keys(completionScripts).join(", ");
         throw new UsageError(`there is no completion for ${quote(shell)}; there is one for ${shells}`);
