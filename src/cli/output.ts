@@ -46,7 +46,7 @@ export class Output {
   /** Prints a secret, alone on stdout; with `--json`, together with the object that it belongs to. */
   secret(secret: string, value: object): void {
     if (this.isJson) this.json(value);
-    else this.#write(`${secret}\n`);
+    else this.text(`${secret}\n`, value);
   }
 
   /** Prints that something was done; with `--json`, prints the new state instead. */
@@ -60,9 +60,10 @@ export class Output {
     this.#stderr.write(`${printable(message)}\n`);
   }
 
-  /** Prints JSON, indented. */
+  /** Prints JSON, indented; in a terminal, characters that would move its cursor are escaped in it. */
   json(value: unknown): void {
-    this.#write(`${JSON.stringify(value, undefined, 2)}\n`);
+    const json = JSON.stringify(value ?? null, undefined, 2);
+    this.#write(`${this.#stdout.isTTY === true ? json.replace(unprintableInJson, escaped) : json}\n`);
   }
 
   #write(text: string): void {
@@ -74,10 +75,18 @@ export class Output {
 export function formatTable(rows: string[][]): string {
   const cells = rows.map((row) => row.map(printable));
   const widths = (cells[0] ?? []).map((_, column) =>
-    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+    cells.reduce((width, row) => Math.max(width, row[column]?.length ?? 0), 0),
   );
   const lines = cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "));
   return lines.map((line) => `${line.trimEnd()}\n`).join("");
+}
+
+/** What {@link printable} shows as codes, of what JSON has as it is. The line ends are those of the indentation. */
+const unprintableInJson = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** A character as JSON escapes it: each half of a surrogate pair. */
+function escaped(character: string): string {
+  return character.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Texts come from others: characters that would move a terminal's cursor or end a line are shown as codes. */

@@ -84,6 +84,22 @@ test("what a README says moves no cursor in a terminal, and goes to other progra
   assert.equal((await shown(false)).stdout, readme);
 });
 
+test("JSON and secrets move no cursor in a terminal, and are the same for a program", async (t) => {
+  const secret = "a\u009b2J\u202e\u{e0001}\n\u2028b";
+  const url = await serverOf(t, (_, response) => response.end(JSON.stringify({ id: "1", secret })));
+  const make = (flags: string[], isTerminal: boolean) =>
+    call(["token", "create", "ci", "--description", "x", ...flags], { STOWAGE_URL: url }, "", isTerminal);
+  const { stdout } = await make(["--json"], true);
+  assert.equal(JSON.parse(stdout).secret, secret);
+  assert.match(stdout, /^[\n\x20-\x7e]*$/);
+  assert.equal(
+    (await make(["--json"], false)).stdout,
+    `${JSON.stringify({ id: "1", secret }, undefined, 2)}\n`,
+  );
+  assert.equal((await make([], false)).stdout, `${secret}\n`);
+  assert.match((await make([], true)).stdout, /^a\\u\{9b\}2J[\n\x20-\x7e]*$/);
+});
+
 test("a registry without upstreams is said to have none", async (t) => {
   const url = await serverOf(t, (_, response) => response.end('{"upstreams": []}'));
   const { stdout, stderr } = await call(["upstream", "list"], { STOWAGE_URL: url });

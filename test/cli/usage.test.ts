@@ -123,6 +123,11 @@ test("a grant is within others if they allow all of it", () => {
   }
 });
 
+test("a table may have more lines than a function may have arguments", () => {
+  const rows = Array.from({ length: 200_000 }, (_, at) => [at === 150_000 ? "long" : "a", "b"]);
+  assert.match(formatTable(rows), /^a {5}b\n/);
+});
+
 test("what others wrote does not move the terminal's cursor", () => {
   const table = formatTable([
     ["NAME", "TEXT"],
