@@ -11,8 +11,11 @@ const fetchAny = systemFetch();
 /** Who asks whom. Without a password nobody in particular asks, which an open registry answers. */
 export type ConnectionOptions = { url: URL; user: string; password: string | undefined };
 
+/** How long an answer may take to begin whose body may take any time. */
+const answerWithinMs = 60_000;
+
 /**
- * What is sent. `timeoutMs`: how long an answer may take, with its body; without it, as long as it takes.
+ * What is sent. `timeoutMs`: how long an answer may take, with its body; without it, the body takes as long as it takes.
  * `isRepeatable`: sending it twice does no harm, as it is with GET and HEAD; nothing else is sent twice.
  */
 export type Sent = {
@@ -99,7 +102,7 @@ export class Connection {
       method,
       headers: { ...headers, ...this.#headers },
       body,
-      ...(timeoutMs === undefined ? {} : { signal: AbortSignal.timeout(timeoutMs) }),
+      ...(timeoutMs === undefined ? { answerWithinMs } : { signal: AbortSignal.timeout(timeoutMs) }),
     });
   }
 

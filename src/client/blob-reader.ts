@@ -1,7 +1,7 @@
 /** A blob of a repository as one that is pushed elsewhere: read by ranges, and again where a connection breaks. */
 import type { Digest } from "../oci/reference.ts";
 import { RegistryError } from "./errors.ts";
-import { reasonOf } from "./exchange.ts";
+import { piecesOf, reasonOf } from "./exchange.ts";
 import type { BlobSource } from "./push-blob.ts";
 import type { RemoteRepository } from "./repository.ts";
 import { defaultPolicy, pauseAfter, systemTiming, type Timing } from "./retry.ts";
@@ -18,29 +18,28 @@ export function blobReader(
   size: number,
   { signal, timing = systemTiming }: { signal?: AbortSignal | undefined; timing?: Timing } = {},
 ): BlobSource {
-  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  let pieces: AsyncGenerator<Uint8Array, undefined> | undefined;
   let position = 0;
   let rest: Uint8Array = new Uint8Array();
 
   const close = async () => {
-    const closed = reader;
-    reader = undefined;
+    const closed = pieces;
+    pieces = undefined;
     rest = new Uint8Array();
-    await closed?.cancel().catch(() => {});
+    await closed?.return(undefined);
   };
 
   const next = async (offset: number): Promise<Uint8Array | undefined> => {
-    if (reader === undefined || position !== offset) {
+    if (pieces === undefined || position !== offset) {
       await close();
       const opened = await repository.openBlob(digest, { range: { offset }, signal });
       if (opened === undefined)
         throw new RegistryError("refused", `blob ${digest}: it is not there`, { status: 404 });
-      reader = opened.body.getReader();
+      pieces = piecesOf(opened.body);
       position = offset;
     }
     if (rest.byteLength > 0) return rest;
-    const { value, done } = await reader.read();
-    return done ? undefined : value;
+    return (await pieces.next()).value;
   };
 
   return {

@@ -70,7 +70,7 @@ export async function readWhole(response: Response, maxBytes: number): Promise<U
   const pieces: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const piece of piecesInTime(response.body)) {
+    for await (const piece of piecesOf(response.body, { silenceMs, wholeMs })) {
       length += piece.byteLength;
       if (length > maxBytes) break;
       pieces.push(piece);
@@ -88,8 +88,19 @@ export async function readWhole(response: Response, maxBytes: number): Promise<U
   return whole;
 }
 
-/** The pieces of a body. Who asks is not kept waiting: others may wait for the same answer. */
-async function* piecesInTime(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+/** How long the bytes of a blob may stand still: as long as for Node's `fetch`. Other runtimes wait for ever. */
+const blobSilenceMs = 5 * 60_000;
+
+/**
+ * The pieces of a body, which may take any time as a whole, but not stand still. Who asks is not kept waiting: others may
+ * wait for the same answer.
+ *
+ * @throws Error when the bytes break off, or do not come in time
+ */
+export async function* piecesOf(
+  body: ReadableStream<Uint8Array> | null,
+  { silenceMs = blobSilenceMs, wholeMs = Number.POSITIVE_INFINITY } = {},
+): AsyncGenerator<Uint8Array, undefined> {
   if (body === null) return;
   const reader = body.getReader();
   const deadline = performance.now() + wholeMs;
@@ -98,7 +109,7 @@ async function* piecesInTime(body: ReadableStream<Uint8Array> | null): AsyncGene
       const leftMs = deadline - performance.now();
       const reading = await withTimeout(reader.read(), Math.min(silenceMs, leftMs), undefined);
       if (reading === undefined)
-        throw new Error(leftMs < silenceMs ? "it took too long" : "nothing came for half a minute");
+        throw new Error(leftMs < silenceMs ? "it took too long" : `nothing came for ${silenceMs / 1000} s`);
       const { done, value } = reading;
       if (done) return;
       yield value;

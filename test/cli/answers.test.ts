@@ -6,8 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
 import test from "node:test";
+import { Layout } from "../../src/cli/backup/layout.ts";
+import { Connection } from "../../src/cli/connection.ts";
 import { Layers } from "../../src/cli/layers.ts";
 import { reasonOf } from "../../src/client/exchange.ts";
+import type { Digest } from "../../src/oci/reference.ts";
 import { afterTest } from "../support/ends.ts";
 import { assertRefused, call } from "./command-line.ts";
 
@@ -242,6 +245,29 @@ test("an answer that breaks off is asked for again, if that does no harm", async
   const once = await call(["token", "create", "ci", "--description", "x"], { STOWAGE_URL: url });
   assertRefused(once, 1, /: the answer broke off: /);
   assert.deepEqual(requests, ["GET", "GET", "POST", "POST", "POST"]);
+});
+
+test("an answer that may take any time begins within a minute, and does not stand still", async (t) => {
+  const { promise: isAsked, resolve } = Promise.withResolvers<void>();
+  const url = new URL(await serverOf(t, () => resolve()));
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const connection = new Connection({ url, user: "admin", password: undefined });
+  const sent = assert.rejects(connection.send(url, { method: "GET" }), /: no answer within 60 s$/);
+  await isAsked;
+  t.mock.timers.tick(60_000);
+  await sent;
+
+  const directory = mkdtempSync(join(tmpdir(), "stowage-layout-"));
+  afterTest(t, () => rmSync(directory, { recursive: true, force: true }));
+  const digest = `sha256:${"0".repeat(64)}` as Digest;
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>({ pull: () => begin() }, { highWaterMark: 0 });
+  const writing = new Layout(directory).write(digest, body, () => {});
+  await begun;
+  await new Promise(setImmediate);
+  t.mock.timers.tick(300_000);
+  await assert.rejects(writing, /the bytes of sha256:0+ broke off: nothing came for 300 s$/);
+  assert.deepEqual(readdirSync(directory), ["blobs"]);
 });
 
 test("a request whose connection breaks off is sent again, if that does no harm", async (t) => {

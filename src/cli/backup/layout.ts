@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, link, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { reasonOf } from "../../client/exchange.ts";
+import { piecesOf, reasonOf } from "../../client/exchange.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
 import { algorithmOf, type Digest, digestOf, hexOf, parseDigest } from "../../oci/reference.ts";
@@ -110,7 +110,7 @@ export class Layout {
     await this.#makeFolderOf(digest);
     await replaceFile(this.directory, this.pathOf(digest), async (file) => {
       const hash = createHash(algorithmOf(digest));
-      for await (const piece of piecesOf(digest, body)) {
+      for await (const piece of namedPiecesOf(digest, body)) {
         hash.update(piece);
         onBytes(piece.byteLength);
         for (let at = 0; at < piece.byteLength; ) at += (await file.write(piece, at)).bytesWritten;
@@ -185,10 +185,10 @@ export class Layout {
   }
 }
 
-/** The pieces of a body, which may break off. */
-async function* piecesOf(digest: Digest, body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** The pieces of a body, with an error that names the digest where they break off. */
+async function* namedPiecesOf(digest: Digest, body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* body;
+    yield* piecesOf(body);
   } catch (error) {
     throw new CommandError(`the bytes of ${digest} broke off: ${reasonOf(error)}`);
   }

@@ -2,10 +2,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { blobReader } from "../../../src/client/blob-reader.ts";
 import { RegistryError } from "../../../src/client/errors.ts";
+import type { BlobRange } from "../../../src/client/ranges.ts";
 import { RemoteRepository } from "../../../src/client/repository.ts";
 import type { Digest, RepositoryName } from "../../../src/oci/reference.ts";
 import { content, digestOf } from "../../support/content.ts";
-import { type FakeRegistry, fakeRegistry, transportTo } from "./fake-registry.ts";
+import { type FakeRegistry, fakeRegistry, TestTiming, transportTo } from "./fake-registry.ts";
 
 const bytes = content(4000);
 const digest = digestOf(bytes) as Digest;
@@ -47,4 +48,34 @@ test("one that breaks off again and again is given up, with an error that names 
     return true;
   });
   assert.equal(timing.pauses.length, 5);
+});
+
+test("one that stands still for five minutes is read on from there", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const asked: number[] = [];
+  let isCancelled = false;
+  const repository = {
+    openBlob: async (_: Digest, { range }: { range: BlobRange }) => {
+      asked.push(range.offset);
+      const body = new ReadableStream<Uint8Array>({
+        start: (controller) => {
+          controller.enqueue(new Uint8Array(bytes.subarray(range.offset, range.offset + 3000)));
+        },
+        cancel: () => {
+          isCancelled = true;
+        },
+      });
+      return { body, size: undefined };
+    },
+  } as unknown as RemoteRepository;
+  const reader = blobReader(repository, digest, bytes.byteLength, { timing: new TestTiming() });
+  const buffer = new Uint8Array(bytes.byteLength);
+  const reading = reader.read(buffer, 0);
+  for (const milliseconds of [299_999, 1]) {
+    await new Promise(setImmediate);
+    assert.deepEqual([asked, isCancelled], [[0], false]);
+    t.mock.timers.tick(milliseconds);
+  }
+  assert.equal(await reading, bytes.byteLength);
+  assert.deepEqual([asked, isCancelled, buffer], [[0, 3000], true, bytes]);
 });
