@@ -48,12 +48,15 @@ export type Outgoing = {
   isPassedOn?: boolean | undefined;
   /** Statuses that are answers, although a redirect may have them. */
   unfollowed?: readonly number[];
-  /** The time limit for the answer: a minute for a request without a body, otherwise that of the runtime. */
+  /** The time limit for the answer: a minute for a request without a body, otherwise longer, by the body's size. */
   answerWithinMs?: number;
 };
 
 const maxRedirects = 5;
 const defaultAnswerMs = 60_000;
+/** A registry may work for a while on what it was sent; before that, a body is on its way at this rate or more. */
+const workMs = 5 * 60_000;
+const slowestBytesPerMs = 1;
 
 /**
  * Sends requests to one registry for one credential. In a Worker, it belongs to the request that made it: what is under
@@ -162,7 +165,9 @@ export class Transport {
       },
       body,
       signal,
-      answerWithinMs: answerWithinMs ?? (body === undefined ? this.#answerWithinMs : undefined),
+      answerWithinMs:
+        answerWithinMs ??
+        (body === undefined ? this.#answerWithinMs : workMs + body.byteLength / slowestBytesPerMs),
     };
   }
 

@@ -277,6 +277,27 @@ test("a Retry-After counts for an hour at most", () => {
   }
 });
 
+test("an answer to a body may take as long as the body does, and then five minutes", async (t) => {
+  const { promise: isAsked, resolve } = Promise.withResolvers<void>();
+  const silent = await fakeRegistry(({ method }, response) => {
+    if (method === "PUT") resolve();
+    else answer(response, 200);
+  });
+  const { transport } = transportTo(silent);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  let isOver = false;
+  const sent = transport.send({ method: "PUT", target: "v2/a", body: new Uint8Array(2000) }).finally(() => {
+    isOver = true;
+  });
+  const rejected = assert.rejects(sent, { kind: "unreachable", message: /: no answer within 302 s$/ });
+  await isAsked;
+  t.mock.timers.tick(301_999);
+  await new Promise(setImmediate);
+  assert.equal(isOver, false);
+  t.mock.timers.tick(1);
+  await rejected;
+});
+
 test("a signal ends a request, and the answer's body", async () => {
   const registry = await fakeRegistry(({ path }, response) => {
     if (path === "/v2/") return answer(response, 200);
