@@ -1,4 +1,5 @@
 /** Doing the same with several things: one that fails does not hold up the others. */
+import { RegistryError } from "../client/errors.ts";
 import { type ExitCode, exitCodes } from "./command.ts";
 import { CommandError, isExpected } from "./errors.ts";
 import type { Output } from "./output.ts";
@@ -45,7 +46,8 @@ export function showFailures(
  * user in, or the disk takes nothing more.
  */
 export function isOfAll(error: unknown): boolean {
-  if (!(error instanceof CommandError)) return ["ENOSPC", "EDQUOT", "EROFS"].includes(codeOf(error));
+  if (!(error instanceof CommandError || error instanceof RegistryError))
+    return ["ENOSPC", "EDQUOT", "EROFS"].includes(codeOf(error));
   const { code, status = 0 } = error;
   return code === "UNREACHABLE" || status === 401 || (status >= 300 && status < 400);
 }

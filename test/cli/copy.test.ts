@@ -14,6 +14,7 @@ import {
   encode,
   imageIndex,
   imageManifest,
+  layerType,
 } from "../support/content.ts";
 import { after } from "../support/ends-of-files.ts";
 import { startRegistry } from "../support/registry.ts";
@@ -206,6 +207,46 @@ test("of many tags a few are asked for at a time, and those are left out that ar
   const copied = await report("copy", `${registry.url.host}/a`, at(two, "many"), "--tags", "*");
   assert.deepEqual(copied.tags.sort(), tags.filter((tag) => tag !== "v7").sort());
   assert(most <= 4, String(most));
+});
+
+test("of several images one that cannot be copied does not hold up the others, and is named", async () => {
+  const [lost, kept] = [content(100), content(200)];
+  const images = ["v1", "v2", "v3"].map((tag) => {
+    const layers = [kept, ...(tag === "v2" ? [] : [lost])].map((each) => describe(each, layerType));
+    return [tag, imageManifest(describe(encode({ tag }), configType), layers)] as const;
+  });
+  const manifests: Record<string, Uint8Array> = Object.fromEntries(images);
+  for (const [, manifest] of images) manifests[digestOf(manifest)] = manifest;
+  const blobs = Object.fromEntries(
+    [kept, ...images.map(([tag]) => encode({ tag }))].map((each) => [digestOf(each), each]),
+  );
+  const registry = await fakeRegistry(({ method, path }, response) => {
+    const name = path.split("/").at(-1) ?? "";
+    if (path.includes("/tags/list")) return answer(response, 200, {}, { tags: ["v1", "v2", "v3"] });
+    const found = path.includes("/blobs/") ? blobs[name] : manifests[name];
+    if (found === undefined) return answer(response, path === "/v2/" ? 200 : 404, {}, {});
+    const headers = { "Content-Type": imageManifestType, "Content-Length": found.byteLength };
+    response.writeHead(200, headers).end(method === "HEAD" ? undefined : found);
+  });
+  const from = `${registry.url.host}/a`;
+  const layout = join(directory, "some");
+  const outcome = await call(["copy", from, `oci:${layout}`, "--tags", "*", "--json"], environment);
+  assert.equal(outcome.code, 1, outcome.stderr);
+  const reason = new RegExp(`^stowage: v1: blob ${digestOf(lost)}: it is not there$`, "m");
+  assert.match(outcome.stderr, reason);
+  const { tags, failed, untried } = JSON.parse(outcome.stdout);
+  assert.deepEqual(
+    [tags, failed.map((each: { name: string }) => each.name), untried],
+    [["v2"], ["v1", "v3"], []],
+  );
+  const index = JSON.parse(readFileSync(join(layout, "index.json"), "utf8"));
+  assert.deepEqual(
+    index.manifests.map((each: { digest: string }) => each.digest),
+    [digestOf(manifests.v2 as Uint8Array)],
+  );
+  const closed = await fakeRegistry((_, response) => answer(response, 401));
+  const refused = await call(["copy", from, `${closed.url.host}/a`, "--tags", "*"], environment);
+  assert.match(refused.stderr, /^stowage: not tried: v2, v3$/m);
 });
 
 test("to a layout and back: everything is as it was, and the layout is one", async () => {

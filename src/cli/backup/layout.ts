@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, link, readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { RegistryError } from "../../client/errors.ts";
 import { piecesOf, reasonOf } from "../../client/exchange.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
 import { imageIndexType } from "../../oci/media-type.ts";
@@ -100,7 +101,7 @@ export class Layout {
   /**
    * Stores bytes, if they are those of the digest, as a new file. `onBytes` hears of their progress.
    *
-   * @throws CommandError if they are others, or break off; errors of the file as they are
+   * @throws CommandError if they are others, or break off; errors of the file, and those of a registry, as they are
    */
   async write(
     digest: Digest,
@@ -190,6 +191,8 @@ async function* namedPiecesOf(digest: Digest, body: ReadableStream<Uint8Array>):
   try {
     yield* piecesOf(body);
   } catch (error) {
+    // It names the digest already.
+    if (error instanceof RegistryError) throw error;
     throw new CommandError(`the bytes of ${digest} broke off: ${reasonOf(error)}`);
   }
 }

@@ -5,7 +5,8 @@ import { type ImageReference, parseImageReference } from "../../client/reference
 import { Transport } from "../../client/transport.ts";
 import { parseTag } from "../../oci/reference.ts";
 import { version } from "../../version.ts";
-import { type Command, exitCodes, type Invocation } from "../command.ts";
+import { showFailures } from "../attempts.ts";
+import type { Command, Invocation } from "../command.ts";
 import { CommandError, UsageError } from "../errors.ts";
 import { counted, quote } from "../format.ts";
 import { Layers } from "../layers.ts";
@@ -76,7 +77,7 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
   const roots = withTag(source, await source.roots(), tag);
   const layers = new Layers(stderr);
   const copy = new Copy(source, destination, { platform: flags.text("platform"), isDryRun, layers });
-  await copy.run(roots);
+  const failures = await copy.run(roots);
   const { tags, manifests, blobs, mounted, bytes } = copy.report;
   const would = isDryRun ? "would send " : "";
   const parts = [
@@ -87,8 +88,10 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
   output.done(`${destination.name}: ${would}${parts.join(", ")}`, {
     destination: destination.name,
     ...copy.report,
+    failed: failures.failed,
+    untried: failures.untried,
   });
-  return exitCodes.done;
+  return showFailures(output, failures);
 }
 
 /** The images to copy, each under tags of its own; under a tag that was given, it is one image. */

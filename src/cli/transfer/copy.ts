@@ -6,6 +6,7 @@ import type { ManifestFacts } from "../../oci/manifest-fields.ts";
 import { kindOfMediaType } from "../../oci/media-type.ts";
 import { type Digest, parseDigest } from "../../oci/reference.ts";
 import { mapAtOnce } from "../at-once.ts";
+import { type Attempts, attemptEach } from "../attempts.ts";
 import { CommandError } from "../errors.ts";
 import type { Layers } from "../layers.ts";
 import type { Destination, Manifest, Root, Source, Subject } from "./ends.ts";
@@ -18,6 +19,9 @@ export type CopyReport = {
   mounted: number;
   bytes: number;
 };
+
+/** Of several images, those that could not be copied, and those that were not tried. */
+export type Failures = Pick<Attempts, "failed" | "untried">;
 
 /** How a copy is done. `platform`: the one image of an index that is wanted. */
 export type CopyOptions = { platform?: string | undefined; isDryRun: boolean; layers: Layers };
@@ -42,14 +46,28 @@ export class Copy {
     this.#options = options;
   }
 
-  /** Copies some roots, one after another, with their references and referrers. */
-  async run(roots: readonly Root[]): Promise<void> {
+  /**
+   * Copies some roots, one after another, with their references and referrers. Of several, one that fails does not hold up
+   * the others.
+   */
+  async run(roots: readonly Root[]): Promise<Failures> {
     const { platform } = this.#options;
     const chosen: Root[] = [];
     for (const root of roots) chosen.push(platform === undefined ? root : await this.#choose(root, platform));
     for (const root of chosen) await this.#requireWhole(root);
-    for (const root of chosen) await this.#copyRoot(root, 0);
+    const failures = await this.#copyRoots(chosen);
     if (!this.#options.isDryRun) await this.#destination.finish?.();
+    return failures;
+  }
+
+  async #copyRoots(roots: readonly Root[]): Promise<Failures> {
+    const [root, ...others] = roots;
+    if (root === undefined || others.length > 0) {
+      const named = roots.map((each): [string, Root] => [each.tags.join(", ") || each.digest, each]);
+      return await attemptEach(named, (_, each) => this.#copyRoot(each, 0));
+    }
+    await this.#copyRoot(root, 0);
+    return { failed: [], untried: [] };
   }
 
   async #copyRoot(root: Root, depth: number): Promise<void> {
@@ -109,6 +127,23 @@ export class Copy {
     if (depth > maxDepth) throw new CommandError(`${digest}: manifests in manifests go too deep`);
     const isNew = !this.#manifests.has(digest);
     this.#manifests.add(digest);
+    try {
+      await this.#copyWith(digest, mediaType, tags, subject, depth, isNew);
+    } catch (error) {
+      // Another image may have it as well.
+      this.#manifests.delete(digest);
+      throw error;
+    }
+  }
+
+  async #copyWith(
+    digest: Digest,
+    mediaType: string,
+    tags: readonly string[],
+    subject: Digest | undefined,
+    depth: number,
+    isNew: boolean,
+  ): Promise<void> {
     const isThere = !isNew || (await this.#destination.hasManifest(digest));
     if (!isThere || tags.length > 0) {
       const manifest = await this.#read(digest, mediaType);
@@ -171,6 +206,15 @@ export class Copy {
   async #copyBlob(digest: Digest, described: number | undefined, isRequired: boolean): Promise<void> {
     if (this.#blobs.has(digest)) return;
     this.#blobs.add(digest);
+    try {
+      await this.#sendBlob(digest, described, isRequired);
+    } catch (error) {
+      this.#blobs.delete(digest);
+      throw error;
+    }
+  }
+
+  async #sendBlob(digest: Digest, described: number | undefined, isRequired: boolean): Promise<void> {
     if (await this.#destination.hasBlob(digest, described)) return;
     const size = described ?? (await this.#source.blobSize(digest));
     // Content that a manifest names but does not require may be elsewhere, or nowhere.
