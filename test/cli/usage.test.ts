@@ -123,6 +123,17 @@ test("a grant is within others if they allow all of it", () => {
   }
 });
 
+test("what is on stdin is read once: as the password, or as a text", async () => {
+  for (const words of [
+    ["policy", "set"],
+    ["policy", "try"],
+    ["repo", "readme", "team/app"],
+  ]) {
+    const outcome = await call([...words, "-", "--password-stdin", "--url", noSuch], {}, "rules: []\n");
+    assertRefused(outcome, 2, /stdin had the password: give that in STOWAGE_PASSWORD$/m);
+  }
+});
+
 test("a table may have more lines than a function may have arguments", () => {
   const rows = Array.from({ length: 200_000 }, (_, at) => [at === 150_000 ? "long" : "a", "b"]);
   assert.match(formatTable(rows), /^a {5}b\n/);
