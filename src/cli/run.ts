@@ -27,6 +27,7 @@ export type Surroundings = {
 
 /** Runs a command. Any failure is one line on stderr. */
 export async function run(args: readonly string[], around: Surroundings): Promise<number> {
+  const progress = new Progress(around.stderr);
   try {
     const parsed = parse(args);
     if (parsed.kind === "text") {
@@ -40,7 +41,6 @@ export async function run(args: readonly string[], around: Surroundings): Promis
     const who = command.isOfAnyRegistry ? noConnection : await connectionOf(flags, around, output);
     const connection = new Connection(who);
     const [api, content] = [new Api(connection), new Content(connection, who)];
-    const progress = new Progress(around.stderr);
     return await command.run({
       args: parsed.args,
       flags,
@@ -57,6 +57,7 @@ export async function run(args: readonly string[], around: Surroundings): Promis
       serve: around.serve,
     });
   } catch (error) {
+    progress.end();
     if (!isExpected(error)) throw error;
     new Output(around.stdout, around.stderr, false).note(`stowage: ${error.message}`);
     return error instanceof UsageError ? exitCodes.usage : exitCodes.refused;

@@ -233,6 +233,21 @@ test("a server that speaks http is told from one that is away, as Node and as De
   assert.equal(reasonOf(new TypeError("error sending request", { cause })), spoken);
 });
 
+test("an error in a terminal has a line of its own, and none of the progress before", async (t) => {
+  const checked = { blobs: 1, bytes: 1, links: 0, manifests: 0, tags: 0, keys: 0 };
+  const piece = { checked, repaired: [], problems: [], refused: [], unchecked: [], cursor: "next" };
+  let asked = 0;
+  const url = await serverOf(t, (_, response) => {
+    if (asked++ === 0) response.end(JSON.stringify(piece));
+    else response.writeHead(500, problem).end('{"title": "the registry failed", "requestId": "r1"}');
+  });
+  const { code, stderr } = await call(["scrub"], { STOWAGE_URL: url }, "", true);
+  assert.equal(code, 1);
+  const [begun, progress = "", said] = stderr.split("\r\u001b[K");
+  assert.match(progress, /^\[#+\] 1\/1 /);
+  assert.deepEqual([begun, said], ["", "stowage: the registry failed (request r1)\n"]);
+});
+
 test("an answer that breaks off is asked for again, if that does no harm", async (t) => {
   const requests: string[] = [];
   const url = await serverOf(t, (_, response) => {

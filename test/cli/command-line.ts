@@ -29,7 +29,7 @@ export async function call(
   isTerminal = false,
 ): Promise<Outcome> {
   const stdout = new Captured(isTerminal);
-  const stderr = new Captured(false);
+  const stderr = new Captured(isTerminal);
   const serve = async (words: readonly string[]) => void stdout.write(`serve ${words.join(" ")}\n`);
   const code = await run(args, { environment, stdin: Readable.from([stdin]), stdout, stderr, serve });
   return { code, stdout: stdout.text, stderr: stderr.text };
