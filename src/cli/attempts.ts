@@ -42,14 +42,14 @@ export function showFailures(
 }
 
 /**
- * Whether what was to be done next would fail as well: the registry is not reached, is elsewhere, or does not let the
- * user in, or the disk takes nothing more.
+ * Whether what was to be done next would fail as well: the registry is not reached, is elsewhere, has been asked too much,
+ * or does not let the user in, or the disk takes nothing more.
  */
 export function isOfAll(error: unknown): boolean {
   if (!(error instanceof CommandError || error instanceof RegistryError))
     return ["ENOSPC", "EDQUOT", "EROFS"].includes(codeOf(error));
   const { code, status = 0 } = error;
-  return code === "UNREACHABLE" || status === 401 || (status >= 300 && status < 400);
+  return code === "UNREACHABLE" || status === 401 || status === 429 || (status >= 300 && status < 400);
 }
 
 function codeOf(error: unknown): string {

@@ -21,7 +21,7 @@ export async function readTar(file: FileHandle, path: string): Promise<Map<strin
     const header = await readBlock(file, offset, blockBytes);
     if (header.byteLength === 0 || header.every((byte) => byte === 0)) break;
     if (header.byteLength < blockBytes) throw damaged(path);
-    if (!hasChecksum(header)) throw new CommandError(`${path} is no tar archive, or is damaged`);
+    if (!hasChecksum(header)) throw noArchive(header, path);
     const size = given.size ?? numberAt(header, 124, 12);
     const data = offset + blockBytes;
     if (count === maxEntries) throw new CommandError(`${path} has more than ${maxEntries} entries`);
@@ -52,6 +52,16 @@ export async function readTar(file: FileHandle, path: string): Promise<Map<strin
 
 function damaged(path: string): CommandError {
   return new CommandError(`${path} is damaged or cut short: an entry of it does not end within it`);
+}
+
+function noArchive(start: Buffer, path: string): CommandError {
+  const program =
+    start.readUInt16BE(0) === 0x1f8b ? "gzip" : start.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : undefined;
+  return new CommandError(
+    program === undefined
+      ? `${path} is no tar archive, or is damaged`
+      : `${path} is compressed: ${program} -dc writes the archive, which may come on stdin`,
+  );
 }
 
 /** Reads some bytes of a file, as far as there are any. */
