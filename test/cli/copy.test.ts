@@ -472,6 +472,13 @@ test("bad input is one line: names, files, archives, destinations", async () => 
     [["push", "-", to, "--username", "a", "--password-stdin"], 2, /the archive is on stdin/],
   ];
   for (const [args, code, message] of cases) assertRefused(await call(args, environment), code, message);
+  for (const [archive, message] of [
+    [gzipSync(saved({})), /what is on stdin is compressed: gzip -dc writes/],
+    [content(2000), /what is on stdin is no tar archive/],
+    [tarOf({}), /what is on stdin is neither an archive of docker save nor/],
+  ] as const) {
+    assertRefused(await call(["push", "-", to], environment, archive), 1, message);
+  }
   assert.equal((await two.get("/v2/bad/tags/list")).status, 404);
 });
 

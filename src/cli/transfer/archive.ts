@@ -12,32 +12,37 @@ import { algorithmOf, type Digest, digestOf, digestOfContent, hexOf } from "../.
 import { CommandError } from "../errors.ts";
 import { withTemporary } from "../temporary.ts";
 import { descriptorIn, type LocalContent, type Place, readPlace } from "./local.ts";
-import { readBlock, readTar, type TarEntry } from "./tar.ts";
+import { compressionOf, readBlock, readTar, type TarEntry } from "./tar.ts";
 
 const configType = "application/vnd.oci.image.config.v1+json";
 const layerType = "application/vnd.oci.image.layer.v1.tar";
 const maxJsonBytes = 16 * 1024 * 1024;
 
-/** Opens an archive. */
-export async function archiveContent(path: string): Promise<LocalContent> {
+/**
+ * Opens an archive.
+ *
+ * @param name how people call it
+ */
+export async function archiveContent(path: string, name = path): Promise<LocalContent> {
   const file = await open(path);
   try {
-    const entries = await readTar(file, path);
-    const json = async (name: string): Promise<unknown> => {
-      const entry = entries.get(name);
+    const entries = await readTar(file, name);
+    const json = async (member: string): Promise<unknown> => {
+      const entry = entries.get(member);
       if (entry === undefined || entry.size > maxJsonBytes) return undefined;
       const text = (await readBlock(file, entry.offset, entry.size)).toString();
       try {
         return JSON.parse(text);
       } catch {
-        throw new CommandError(`${name} in ${path} is no JSON`);
+        throw new CommandError(`${member} in ${name} is no JSON`);
       }
     };
     const index = await json("index.json");
-    if (isObject(index) && Array.isArray(index.manifests)) return ofLayout(path, entries, index.manifests);
+    if (isObject(index) && Array.isArray(index.manifests))
+      return ofLayout(path, name, entries, index.manifests);
     const saved = await json("manifest.json");
-    if (Array.isArray(saved)) return await ofSaved(path, entries, saved);
-    throw new CommandError(`${path} is neither an archive of docker save nor an image layout`);
+    if (Array.isArray(saved)) return await ofSaved(path, name, entries, saved);
+    throw new CommandError(`${name} is neither an archive of docker save nor an image layout`);
   } finally {
     await file.close();
   }
@@ -52,11 +57,16 @@ export async function withSpooledArchive<T>(
   return await withTemporary(directory, async () => {
     const path = join(directory, "archive.tar");
     await pipeline(stdin, createWriteStream(path, { mode: 0o600 }));
-    return await work({ ...(await archiveContent(path)), name: "what is on stdin" });
+    return await work(await archiveContent(path, "what is on stdin"));
   });
 }
 
-function ofLayout(path: string, entries: Map<string, TarEntry>, listed: unknown[]): LocalContent {
+function ofLayout(
+  path: string,
+  name: string,
+  entries: Map<string, TarEntry>,
+  listed: unknown[],
+): LocalContent {
   const index = new Map<Digest, { digest: Digest; mediaType: string; names: string[] }>();
   for (const { descriptor, names } of listed.flatMap((each) => descriptorIn(each) ?? [])) {
     const { digest, mediaType } = descriptor;
@@ -65,7 +75,7 @@ function ofLayout(path: string, entries: Map<string, TarEntry>, listed: unknown[
     index.set(digest, known);
   }
   return {
-    name: path,
+    name,
     index: [...index.values()],
     find: async (digest) => {
       const entry = entries.get(`blobs/${algorithmOf(digest)}/${hexOf(digest)}`);
@@ -89,24 +99,26 @@ function areTexts(value: unknown): value is string[] {
 /** An archive of before docker 25: the configuration and the layers, without a manifest, which is made here. */
 async function ofSaved(
   path: string,
+  name: string,
   entries: Map<string, TarEntry>,
   saved: unknown[],
 ): Promise<LocalContent> {
   const places = new Map<Digest, Place>();
   const manifests = new Map<Digest, Uint8Array>();
   const index: LocalContent["index"] = [];
-  const add = async (name: string, mediaType: string) => {
-    const entry = entries.get(name);
-    if (entry === undefined) throw new CommandError(`${path} has no ${name}, which its manifest.json names`);
+  const add = async (member: string, mediaType: string) => {
+    const entry = entries.get(member);
+    if (entry === undefined)
+      throw new CommandError(`${name} has no ${member}, which its manifest.json names`);
     const digest = await digestOfEntry(path, entry);
     places.set(digest, { path, ...entry });
     return { mediaType, digest, size: entry.size };
   };
   for (const image of saved) {
-    if (!isSaved(image)) throw new CommandError(`manifest.json in ${path} is not as docker writes it`);
+    if (!isSaved(image)) throw new CommandError(`manifest.json in ${name} is not as docker writes it`);
     const config = await add(image.Config, configType);
     const layers = [];
-    for (const name of image.Layers) layers.push(await add(name, await layerTypeOf(path, entries.get(name))));
+    for (const each of image.Layers) layers.push(await add(each, await layerTypeOf(path, entries.get(each))));
     const json = JSON.stringify({ schemaVersion: 2, mediaType: imageManifestType, config, layers });
     const bytes = new TextEncoder().encode(json);
     const digest = digestOfContent(bytes, "sha256");
@@ -114,7 +126,7 @@ async function ofSaved(
     index.push({ digest, mediaType: imageManifestType, names: image.RepoTags ?? [] });
   }
   return {
-    name: path,
+    name,
     index,
     find: async (digest) => {
       const manifest = manifests.get(digest);
@@ -140,6 +152,6 @@ async function layerTypeOf(path: string, entry: TarEntry | undefined): Promise<s
   if (entry === undefined) return layerType;
   const file = await open(path);
   const start = await readBlock(file, entry.offset, Math.min(4, entry.size)).finally(() => file.close());
-  if (start.byteLength >= 2 && start.readUInt16BE(0) === 0x1f8b) return `${layerType}+gzip`;
-  return start.byteLength === 4 && start.readUInt32LE(0) === 0xfd2fb528 ? `${layerType}+zstd` : layerType;
+  const compression = compressionOf(start);
+  return compression === undefined ? layerType : `${layerType}+${compression}`;
 }

@@ -10,8 +10,12 @@ const blockBytes = 512;
 const maxNameBytes = 64 * 1024;
 const maxEntries = 100_000;
 
-/** Reads the headers of an archive; links are resolved. */
-export async function readTar(file: FileHandle, path: string): Promise<Map<string, TarEntry>> {
+/**
+ * Reads the headers of an archive; links are resolved.
+ *
+ * @param archive how people call it
+ */
+export async function readTar(file: FileHandle, archive: string): Promise<Map<string, TarEntry>> {
   const entries = new Map<string, TarEntry>();
   const links = new Map<string, string>();
   const { size: archiveBytes } = await file.stat();
@@ -20,12 +24,17 @@ export async function readTar(file: FileHandle, path: string): Promise<Map<strin
   for (let count = 0; ; count++) {
     const header = await readBlock(file, offset, blockBytes);
     if (header.byteLength === 0 || header.every((byte) => byte === 0)) break;
-    if (header.byteLength < blockBytes) throw damaged(path);
-    if (!hasChecksum(header)) throw noArchive(header, path);
+    const program = count === 0 ? compressionOf(header) : undefined;
+    if (program !== undefined)
+      throw new CommandError(
+        `${archive} is compressed: ${program} -dc writes the archive, which may come on stdin`,
+      );
+    if (header.byteLength < blockBytes) throw damaged(archive);
+    if (!hasChecksum(header)) throw new CommandError(`${archive} is no tar archive, or is damaged`);
     const size = given.size ?? numberAt(header, 124, 12);
     const data = offset + blockBytes;
-    if (count === maxEntries) throw new CommandError(`${path} has more than ${maxEntries} entries`);
-    if (!(Number.isSafeInteger(size) && size >= 0 && data + size <= archiveBytes)) throw damaged(path);
+    if (count === maxEntries) throw new CommandError(`${archive} has more than ${maxEntries} entries`);
+    if (!(Number.isSafeInteger(size) && size >= 0 && data + size <= archiveBytes)) throw damaged(archive);
     offset = data + Math.ceil(size / blockBytes) * blockBytes;
     const type = String.fromCharCode(header[156] ?? 0);
     if (type === "x" || type === "g" || type === "L" || type === "K") {
@@ -50,18 +59,14 @@ export async function readTar(file: FileHandle, path: string): Promise<Map<strin
   return entries;
 }
 
-function damaged(path: string): CommandError {
-  return new CommandError(`${path} is damaged or cut short: an entry of it does not end within it`);
+function damaged(archive: string): CommandError {
+  return new CommandError(`${archive} is damaged or cut short: an entry of it does not end within it`);
 }
 
-function noArchive(start: Buffer, path: string): CommandError {
-  const program =
-    start.readUInt16BE(0) === 0x1f8b ? "gzip" : start.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : undefined;
-  return new CommandError(
-    program === undefined
-      ? `${path} is no tar archive, or is damaged`
-      : `${path} is compressed: ${program} -dc writes the archive, which may come on stdin`,
-  );
+/** How bytes are compressed that begin like this; `undefined` if they are not, or in another way. */
+export function compressionOf(start: Buffer): "gzip" | "zstd" | undefined {
+  if (start.byteLength >= 2 && start.readUInt16BE(0) === 0x1f8b) return "gzip";
+  return start.byteLength >= 4 && start.readUInt32LE(0) === 0xfd2fb528 ? "zstd" : undefined;
 }
 
 /** Reads some bytes of a file, as far as there are any. */
