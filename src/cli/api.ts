@@ -219,25 +219,23 @@ export class Api {
     throw await this.#refusalOf(response);
   }
 
-  /** Reads the JSON of an answer; `undefined` where it is empty. */
+  /** Reads the JSON of an answer; `undefined` where it is empty, as some are whose status says all. */
   async #read<T>(response: Response): Promise<T> {
     const bytes = await readWhole(response, maxAnswerBytes).catch((error: unknown) => {
       if (!(error instanceof RegistryError)) throw error;
       throw error.kind === "broken" ? this.#connection.brokenOff(error) : notStowage(response);
     });
-    if (bytes.byteLength === 0) return undefined as T;
-    try {
-      return JSON.parse(new TextDecoder().decode(bytes)) as T;
-    } catch {
-      throw notStowage(response);
-    }
+    if (bytes.byteLength === 0 && response.status !== 200) return undefined as T;
+    const answer = parseObject(bytes);
+    if (answer === undefined) throw notStowage(response);
+    return answer as T;
   }
 
   async #refusalOf(response: Response): Promise<CommandError> {
     const { status, headers } = response;
     const isProblem = headers.get("Content-Type")?.startsWith("application/problem+json") ?? false;
     const body = isProblem ? await readWhole(response, maxProblemBytes).catch(() => undefined) : undefined;
-    const problem = body === undefined ? undefined : toProblem(body);
+    const problem: Problem | undefined = body === undefined ? undefined : parseObject(body);
     if (problem === undefined) return notStowage(response);
     const wait = headers.get("Retry-After");
     const isForOthers = problem.code === "DENIED" && problem.detail === undefined && !this.#isOwn(response);
@@ -272,7 +270,8 @@ export async function unlessUnknown<T>(answer: Promise<T>): Promise<T | undefine
   }
 }
 
-function toProblem(bytes: Uint8Array): Problem | undefined {
+/** The JSON object that bytes are, as all answers are; `undefined` if they are none. */
+function parseObject(bytes: Uint8Array): object | undefined {
   try {
     const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
     return typeof json === "object" && json !== null ? json : undefined;

@@ -165,6 +165,8 @@ const answers: [name: string, handler: Handler, message: RegExp][] = [
     /the next page is at an address that is none/,
   ],
   ["a website", (_, response) => response.end("<html>"), /does not answer as Stowage does \(status 200\)/],
+  ["nothing", (_, response) => response.end(), /does not answer as Stowage does \(status 200\)/],
+  ["null", (_, response) => response.end("null"), /does not answer as Stowage does \(status 200\)/],
   ["other JSON", (_, response) => response.end("{}"), /does not answer as Stowage does/],
   ["another API's error", (_, response) => response.writeHead(404).end("{}"), /does not answer .* 404\)/],
   [
