@@ -31,6 +31,8 @@ export class UploadSession {
   #location: URL;
   #offset: number;
   #mayBeFinished = false;
+  /** Whether the registry has said less of its offset than it had accepted. */
+  #isMiscounted = false;
 
   /**
    * @param location where the session is; it changes with the answers
@@ -71,7 +73,7 @@ export class UploadSession {
       const response = await this.#request("PATCH", this.#location, rest);
       if (response.status !== 202) return response;
       this.#goOn(response);
-      const last = lastByteOf(response);
+      const last = this.#isMiscounted ? undefined : lastByteOf(response);
       // A registry that names no range has accepted everything.
       const hasAll = last === undefined || last + 1 === end || (last === 0 && end === 1);
       if (!hasAll) return "incomplete";
@@ -143,14 +145,20 @@ export class UploadSession {
   ): Promise<Response | undefined> {
     const { signal, retries = defaultUploadPolicy } = this.#options;
     const start = this.#offset;
+    const end = start + bytes.byteLength;
     let furthest = start;
+    let isAccepted = false;
     for (let failures = 1; ; failures++) {
+      const wasAccepted = isAccepted;
+      isAccepted = false;
       let response: Response | undefined;
       let broken: unknown;
       try {
         const outcome = await step(bytes.subarray(this.#offset - start));
         if (outcome === "acknowledged") return undefined;
+        isAccepted = outcome === "incomplete";
         if (outcome !== "incomplete") response = outcome;
+        if (wasAccepted && response?.status === 416) return await this.#takeForAll(response, end);
         if (response !== undefined && !(await this.#mayGoOn(response))) return response;
       } catch (error) {
         if (!mayPass(error)) throw error;
@@ -165,13 +173,26 @@ export class UploadSession {
       if (response !== undefined) await discard(response);
       await this.#transport.timing.sleep(pauseMs, signal);
       const stands = await this.ask();
+      if (isAccepted && (stands instanceof Response || stands < start))
+        return await this.#takeForAll(stands, end);
       if (typeof stands !== "number") return stands;
       if (stands < start) this.#fail(`has lost bytes of an upload: it is at ${stands}, and was at ${start}`);
-      if (stands > start + bytes.byteLength) this.#fail("has more bytes of an upload than were sent");
+      if (stands > end) this.#fail("has more bytes of an upload than were sent");
       if (stands > furthest) failures = 0;
       furthest = Math.max(furthest, stands);
       this.#offset = stands;
     }
+  }
+
+  /**
+   * Takes a chunk that was answered with 202 for accepted as a whole, although the registry says that it has less: it
+   * refuses bytes at the offset that it names, or contradicts itself in another way. ECR's `Range` stays that of the first
+   * chunk, and zot's was that of the last one. If this is wrong, the digest of the whole will not be right.
+   */
+  async #takeForAll(answer: Response | number, end: number): Promise<undefined> {
+    if (answer instanceof Response) await discard(answer);
+    this.#isMiscounted = true;
+    this.#offset = end;
   }
 
   /**

@@ -93,6 +93,40 @@ for (const [what, trouble, repeatedBytes] of troubles) {
   });
 }
 
+const miscounts: [what: string, counts: UploadRegistry["counts"], chunks: string[]][] = [
+  [
+    "stays that of the first chunk, as ECR's",
+    (_, length) => Math.min(length, 1000),
+    ["PATCH 0-999", "PATCH 1000-1999", "PATCH 1000-1999", "PATCH 2000-2999", "PUT 3000-3499"],
+  ],
+  [
+    "is that of the last chunk, as zot's was",
+    (method, length) => (method === "GET" ? length : Math.min(length, 1000)),
+    ["PATCH 0-999", "PATCH 1000-1999", "PATCH 2000-2999", "PUT 3000-3499"],
+  ],
+  [
+    "is too small, where nothing else says it",
+    (method, length) => (method === "GET" ? undefined : Math.min(length, 1)),
+    ["PATCH 0-999", "PATCH 1000-1999", "PATCH 2000-2999", "PUT 3000-3499"],
+  ],
+  [
+    "goes back",
+    (_, length) => (length < 2000 ? length : 500),
+    ["PATCH 0-999", "PATCH 1000-1999", "PATCH 2000-2999", "PUT 3000-3499"],
+  ],
+];
+
+for (const [what, counts, chunks] of miscounts) {
+  test(`a blob is sent whole where the Range of its upload ${what}`, async () => {
+    const registry = new UploadRegistry();
+    registry.counts = counts;
+    const bytes = content(3500);
+    const { done, error, stored } = await push(registry, bytes);
+    assert.equal(done, "sent", String(error));
+    assert.deepEqual([registry.chunks, stored], [chunks, Buffer.from(bytes)]);
+  });
+}
+
 test("a lost answer to the last request is not a failure: the blob is there", async () => {
   const registry = new UploadRegistry();
   registry.trouble.push({ kind: "lost-answer" }, { kind: "lost-answer" });

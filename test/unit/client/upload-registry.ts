@@ -22,6 +22,8 @@ export class UploadRegistry {
   received = 0;
   /** Whether it says of blobs that they are a byte longer than they are. */
   liesAboutSize = false;
+  /** What it says of how many bytes it has; `undefined` for an answer that it has no such request. */
+  counts = (_method: string, length: number): number | undefined => length;
   chunks: string[] = [];
   #session = 0;
   readonly trouble: Trouble[] = [];
@@ -69,7 +71,10 @@ export class UploadRegistry {
         { errors: [{ code: "BLOB_UPLOAD_UNKNOWN", message: "no such upload" }] },
       );
     }
-    if (method === "GET") return answer(response, 204, this.#where());
+    if (method === "GET") {
+      const isKnown = this.counts(method, this.bytes.byteLength) !== undefined;
+      return answer(response, isKnown ? 204 : 405, isKnown ? this.#where(method) : {});
+    }
     await this.#take(seen, response);
   }
 
@@ -106,11 +111,11 @@ export class UploadRegistry {
   }
 
   /** Relative, and with a state that changes, as registries have it. */
-  #where(): Record<string, string> {
+  #where(method = "PATCH"): Record<string, string> {
     const length = this.bytes.byteLength;
     return {
       Location: `/v2/team/app/blobs/uploads/${this.#session}?_state=${length}`,
-      Range: `0-${Math.max(0, length - 1)}`,
+      Range: `0-${Math.max(0, (this.counts(method, length) ?? 0) - 1)}`,
     };
   }
 }
