@@ -14,6 +14,9 @@ import type { Transport } from "./transport.ts";
 /** Eight tries without a byte of progress, over some 40 s. */
 const defaultUploadPolicy: RetryPolicy = { attempts: 8, firstPauseMs: 500, maxPauseMs: 10_000 };
 
+/** What GitHub's registry takes of a chunk, which answers 416 to larger ones. */
+const smallBytes = 4 * 1024 * 1024;
+
 /** Shared by all requests of an upload. */
 export type UploadOptions = {
   scopes: readonly AccessEntry[];
@@ -33,6 +36,8 @@ export class UploadSession {
   #mayBeFinished = false;
   /** Whether the registry has said less of its offset than it had accepted. */
   #isMiscounted = false;
+  /** How much goes in one request; less once the registry has refused one as too large. */
+  #mostBytes = Number.POSITIVE_INFINITY;
 
   /**
    * @param location where the session is; it changes with the answers
@@ -67,6 +72,16 @@ export class UploadSession {
    * @throws RegistryError when there is no answer in several tries; or the signal's reason
    */
   async send(bytes: Uint8Array): Promise<Response | undefined> {
+    const start = this.#offset;
+    for (;;) {
+      const sent = this.#offset - start;
+      if (sent === bytes.byteLength) return undefined;
+      const outcome = await this.#sendPiece(bytes.subarray(sent, sent + this.#mostBytes));
+      if (outcome instanceof Response) return outcome;
+    }
+  }
+
+  async #sendPiece(bytes: Uint8Array): Promise<Response | "too large" | undefined> {
     const end = this.#offset + bytes.byteLength;
     return await this.#persist(bytes, async (rest) => {
       if (this.#offset === end) return "acknowledged";
@@ -90,14 +105,32 @@ export class UploadSession {
    * @throws RegistryError when there is no answer in several tries; or the signal's reason
    */
   async finish(digest: string, bytes: Uint8Array): Promise<Response> {
-    const answered = await this.#persist(bytes, async (rest) => {
+    const start = this.#offset;
+    for (;;) {
+      const rest = bytes.subarray(this.#offset - start);
+      const ahead = Math.max(0, rest.byteLength - this.#mostBytes);
+      const refusal = await this.send(rest.subarray(0, ahead));
+      if (refusal !== undefined) return refusal;
+      const answered = await this.#sendLast(digest, rest.subarray(ahead));
+      if (answered === undefined) this.#fail("does not say that an upload is finished");
+      if (answered !== "too large") return answered;
+    }
+  }
+
+  async #sendLast(digest: string, bytes: Uint8Array): Promise<Response | "too large" | undefined> {
+    // A blob in one request is no chunk: GitHub's registry takes chunks of 4 MiB at most, and any blob.
+    let isChunk = this.#offset > 0;
+    return await this.#persist(bytes, async (rest) => {
       const url = withDigest(this.#location, digest);
       this.#mayBeFinished = true;
-      const response = await this.#request("PUT", url, rest);
+      const isFirst = !isChunk;
+      // Some bytes of this request may arrive, and must not be taken twice.
+      isChunk = true;
+      const response = await this.#request("PUT", url, rest, !isFirst);
       if (response.status < 500 && response.status !== 404) this.#mayBeFinished = false;
+      // Bytes of this request may have arrived, and must not be taken twice.
       return response;
     });
-    return answered ?? this.#fail("does not say that an upload is finished");
   }
 
   /** Cancels the upload, so that the registry can delete its bytes. Never throws. */
@@ -138,11 +171,14 @@ export class UploadSession {
     return last === 0 ? Math.min(1, this.#offset) : last + 1;
   }
 
-  /** Does one step until it is answered for good: with nothing, or what the registry said instead. */
+  /**
+   * Does one step until it is answered for good: with nothing, or what the registry said instead. `too large`: the next
+   * one is to be smaller.
+   */
   async #persist(
     bytes: Uint8Array,
     step: (rest: Uint8Array) => Promise<Response | "acknowledged" | "incomplete">,
-  ): Promise<Response | undefined> {
+  ): Promise<Response | "too large" | undefined> {
     const { signal, retries = defaultUploadPolicy } = this.#options;
     const start = this.#offset;
     const end = start + bytes.byteLength;
@@ -154,11 +190,17 @@ export class UploadSession {
       let response: Response | undefined;
       let broken: unknown;
       try {
-        const outcome = await step(bytes.subarray(this.#offset - start));
+        const rest = bytes.subarray(this.#offset - start);
+        const outcome = await step(rest);
         if (outcome === "acknowledged") return undefined;
         isAccepted = outcome === "incomplete";
         if (outcome !== "incomplete") response = outcome;
         if (wasAccepted && response?.status === 416) return await this.#takeForAll(response, end);
+        if (response !== undefined && this.#isTooLarge(response, rest)) {
+          await discard(response);
+          this.#mostBytes = smallBytes;
+          return "too large";
+        }
         if (response !== undefined && !(await this.#mayGoOn(response))) return response;
       } catch (error) {
         if (!mayPass(error)) throw error;
@@ -184,6 +226,11 @@ export class UploadSession {
     }
   }
 
+  /** Whether an answer may be about the size of a request, and less is to be tried. */
+  #isTooLarge({ status }: Response, { byteLength }: Uint8Array): boolean {
+    return (status === 413 || status === 416) && byteLength > smallBytes && this.#mostBytes > smallBytes;
+  }
+
   /**
    * Takes a chunk that was answered with 202 for accepted as a whole, although the registry says that it has less: it
    * refuses bytes at the offset that it names, or contradicts itself in another way. ECR's `Range` stays that of the first
@@ -205,7 +252,7 @@ export class UploadSession {
     return (await refusalOf("PATCH", this.#transport.registry, response.clone())).code !== "DENIED";
   }
 
-  async #request(method: string, target: URL, bytes: Uint8Array): Promise<Response> {
+  async #request(method: string, target: URL, bytes: Uint8Array, isChunk = true): Promise<Response> {
     const { scopes, signal, authorization, headers } = this.#options;
     const { byteLength } = bytes;
     const range = `${this.#offset}-${this.#offset + byteLength - 1}`;
@@ -218,7 +265,7 @@ export class UploadSession {
       headers: {
         ...headers,
         "Content-Type": "application/octet-stream",
-        ...(byteLength === 0 ? {} : { "Content-Range": range }),
+        ...(isChunk && byteLength > 0 ? { "Content-Range": range } : {}),
       },
       body: bytes,
     });

@@ -8,7 +8,7 @@ import { content } from "../../support/content.ts";
 import { answer, fakeRegistry, transportTo } from "./fake-registry.ts";
 import { type Trouble, UploadRegistry } from "./upload-registry.ts";
 
-const chunkBytes = 1000;
+const defaultChunkBytes = 1000;
 
 function sourceOf(bytes: Uint8Array): () => Promise<BlobSource> {
   return async () => ({
@@ -25,6 +25,7 @@ async function push(
   registry: UploadRegistry,
   bytes: Uint8Array,
   digest: Digest = digestOfContent(bytes, "sha256"),
+  chunkBytes = defaultChunkBytes,
 ) {
   const server = await registry.start();
   const { transport, timing } = transportTo(server);
@@ -42,8 +43,8 @@ async function push(
 
 const sizes: [size: number, chunks: string[]][] = [
   [0, ["PUT -"]],
-  [1, ["PUT 0-0"]],
-  [1000, ["PUT 0-999"]],
+  [1, ["PUT -"]],
+  [1000, ["PUT -"]],
   [1001, ["PATCH 0-999", "PUT 1000-1000"]],
   [2000, ["PATCH 0-999", "PUT 1000-1999"]],
   [2500, ["PATCH 0-999", "PATCH 1000-1999", "PUT 2000-2499"]],
@@ -127,6 +128,39 @@ for (const [what, counts, chunks] of miscounts) {
   });
 }
 
+const mebibyte = 1024 * 1024;
+const limits: [what: string, refuses: UploadRegistry["refuses"], chunk: number, chunks: string[]][] = [
+  [
+    "takes a blob in one request, and chunks of 4 MiB",
+    (bytes, isChunk) => (isChunk && bytes > 4 * mebibyte ? 416 : undefined),
+    10,
+    ["PUT -"],
+  ],
+  [
+    "takes chunks of 4 MiB",
+    (bytes, isChunk) => (isChunk && bytes > 4 * mebibyte ? 416 : undefined),
+    5,
+    ["PATCH 0-5242879", "PATCH 0-4194303", "PATCH 4194304-5242879", "PUT 5242880-9437183"],
+  ],
+  [
+    "takes 4 MiB in a request",
+    (bytes) => (bytes > 4 * mebibyte ? 413 : undefined),
+    10,
+    ["PUT -", "PATCH 0-4194303", "PATCH 4194304-5242879", "PUT 5242880-9437183"],
+  ],
+];
+
+for (const [what, refuses, chunk, chunks] of limits) {
+  test(`a blob of 9 MiB is sent to a registry that ${what}`, async () => {
+    const registry = new UploadRegistry();
+    registry.refuses = refuses;
+    const bytes = content(9 * mebibyte);
+    const { done, error, acknowledged } = await push(registry, bytes, undefined, chunk * mebibyte);
+    assert.equal(done, "sent", String(error));
+    assert.deepEqual([registry.chunks, acknowledged], [chunks, bytes.byteLength]);
+  });
+}
+
 test("a lost answer to the last request is not a failure: the blob is there", async () => {
   const registry = new UploadRegistry();
   registry.trouble.push({ kind: "lost-answer" }, { kind: "lost-answer" });
@@ -183,7 +217,9 @@ test("a source that ends early ends the push", async () => {
       isClosed = true;
     },
   });
-  const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), open, { chunkBytes });
+  const pushed = pushBlob(repository, digestOfContent(content(3), "sha256"), open, {
+    chunkBytes: defaultChunkBytes,
+  });
   await assert.rejects(pushed, { kind: "broken", message: /its bytes end after 1700 of 2500$/ });
   assert(isClosed);
 });

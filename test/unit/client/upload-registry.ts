@@ -24,6 +24,8 @@ export class UploadRegistry {
   liesAboutSize = false;
   /** What it says of how many bytes it has; `undefined` for an answer that it has no such request. */
   counts = (_method: string, length: number): number | undefined => length;
+  /** The status for a request that is larger than it takes; `undefined` if it takes all. */
+  refuses = (_bytes: number, _isChunk: boolean): number | undefined => undefined;
   chunks: string[] = [];
   #session = 0;
   readonly trouble: Trouble[] = [];
@@ -86,6 +88,8 @@ export class UploadRegistry {
     this.received += body.byteLength;
     const range = request.headers["content-range"];
     this.chunks.push(`${method} ${range ?? "-"}`);
+    const refused = this.refuses(body.byteLength, range !== undefined);
+    if (refused !== undefined) return answer(response, refused, this.#where());
     if (range !== undefined && !range.startsWith(`${this.bytes.byteLength}-`)) {
       return answer(response, 416, this.#where());
     }
