@@ -128,6 +128,11 @@ test("one image of an index, and all tags like a pattern", async () => {
   assertRefused(wrong, 1, /has no image for linux\/s390x; there are linux\/amd64, linux\/arm64/);
   const { tags } = await report("copy", at(one, "team/many"), at(two, "copies/many"), "--tags", "only-*");
   assert.deepEqual(tags, ["only-amd64", "only-arm64"]);
+  await one.pushManifest("team/many", "v0", imageIndex([]), imageIndexType);
+  const some = ["copy", at(one, "team/many"), at(two, "copies/some"), "--tags", "v*", "--json"];
+  const { code, stdout, stderr } = await call([...some, "--platform", "linux/amd64"], environment);
+  assert.deepEqual([code, JSON.parse(stdout).tags], [1, ["v1.0"]]);
+  assert.match(stderr, /^stowage: v0: \S+ has no image for linux\/amd64; there are none$/m);
 });
 
 test("what a registry lists beside its tags, and is none, is asked of nobody", async () => {

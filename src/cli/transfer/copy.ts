@@ -51,11 +51,7 @@ export class Copy {
    * the others.
    */
   async run(roots: readonly Root[]): Promise<Failures> {
-    const { platform } = this.#options;
-    const chosen: Root[] = [];
-    for (const root of roots) chosen.push(platform === undefined ? root : await this.#choose(root, platform));
-    for (const root of chosen) await this.#requireWhole(root);
-    const failures = await this.#copyRoots(chosen);
+    const failures = await this.#copyRoots(roots);
     if (!this.#options.isDryRun) await this.#destination.finish?.();
     return failures;
   }
@@ -64,10 +60,17 @@ export class Copy {
     const [root, ...others] = roots;
     if (root === undefined || others.length > 0) {
       const named = roots.map((each): [string, Root] => [each.tags.join(", ") || each.digest, each]);
-      return await attemptEach(named, (_, each) => this.#copyRoot(each, 0));
+      return await attemptEach(named, (_, each) => this.#copyWanted(each));
     }
-    await this.#copyRoot(root, 0);
+    await this.#copyWanted(root);
     return { failed: [], untried: [] };
+  }
+
+  async #copyWanted(root: Root): Promise<void> {
+    const { platform } = this.#options;
+    const wanted = platform === undefined ? root : await this.#choose(root, platform);
+    await this.#requireWhole(wanted);
+    await this.#copyRoot(wanted, 0);
   }
 
   async #copyRoot(root: Root, depth: number): Promise<void> {
