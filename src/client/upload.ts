@@ -123,12 +123,11 @@ export class UploadSession {
     return await this.#persist(bytes, async (rest) => {
       const url = withDigest(this.#location, digest);
       this.#mayBeFinished = true;
-      const isFirst = !isChunk;
+      const wasChunk = isChunk;
       // Some bytes of this request may arrive, and must not be taken twice.
       isChunk = true;
-      const response = await this.#request("PUT", url, rest, !isFirst);
+      const response = await this.#request("PUT", url, rest, wasChunk);
       if (response.status < 500 && response.status !== 404) this.#mayBeFinished = false;
-      // Bytes of this request may have arrived, and must not be taken twice.
       return response;
     });
   }
