@@ -20,7 +20,7 @@ import { endLeftOver } from "./workerd/process.ts";
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
-/** Ctrl-C may arrive twice, from the terminal and from the runner: a second signal counts after this. */
+/** Ctrl-C may arrive twice, from the terminal and from the runner: a second one counts after this, as is said then. */
 const repeatMs = 500;
 /** The exit code for a wrong command line, as in programs with getopt. */
 const usageExitCode = 2;
@@ -163,13 +163,15 @@ function endStartWhenAsked(hasCertificate: boolean): () => void {
 
 /** Stops on the first signal, or when the runner has ended: gracefully. On the second signal: at once. */
 function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number): void {
-  let askedAt: number | undefined;
+  let isAsked = false;
+  let isNoticed = false;
   const end = (exitCode: number) => {
     data.release();
     process.exit(exitCode);
   };
   const stop = async () => {
     const notice = setTimeout(() => {
+      isNoticed = true;
       write(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
     }, repeatMs);
     const deadline = performance.now() + drainMs;
@@ -181,10 +183,10 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
     end(0);
   };
   const ask = async (exitCodeAtOnce: number) => {
-    if (askedAt === undefined) {
-      askedAt = performance.now();
+    if (!isAsked) {
+      isAsked = true;
       await stop();
-    } else if (performance.now() - askedAt >= repeatMs) {
+    } else if (isNoticed) {
       await runtime.stop(0);
       end(exitCodeAtOnce);
     }
@@ -196,7 +198,7 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
     else renewCertificate(tls, proxy);
   });
   watchRunner(() => {
-    if (askedAt === undefined) void ask(1);
+    if (!isAsked) void ask(1);
   });
 }
 
