@@ -69,7 +69,7 @@ function cursorOf(rows: object[], rowsWritten = 0) {
 
 /** All rows of a table of a database file; none where there is no such table. */
 export function rowsIn(file: string, table: string): object[] {
-  const database = new DatabaseSync(file, { readOnly: true });
+  const database = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
   try {
     const isThere = database.prepare("SELECT 1 FROM sqlite_master WHERE name = ?").get(table) !== undefined;
     return isThere ? database.prepare(`SELECT * FROM ${table}`).all() : [];

@@ -16,7 +16,6 @@ const { registry, advance, runAlarm } = await startTimedRegistry({
       ...JSON.parse(bounded.settings({ id: "small", aliases: [], maxBytes: "10MiB" })),
       { id: "off", url: upstream.url, private: true, insecure: true, offline: true },
     ]),
-    UPSTREAM_TIMEOUT: "1s",
   },
 });
 

@@ -1,7 +1,7 @@
 /** Fetches of blobs that are cut short, joined late, or read slowly. */
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
 import { join } from "node:path";
 import test, { afterEach } from "node:test";
@@ -11,6 +11,7 @@ import { bucketUnderTest } from "../support/bucket-under-test.ts";
 import { fetchOnce } from "../support/client.ts";
 import { digestOf, mebibyte } from "../support/content.ts";
 import { until } from "../support/registry.ts";
+import { rowsIn } from "../support/sqlite.ts";
 import { temporaryData } from "../support/temporary.ts";
 import { hourMs, startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
@@ -20,7 +21,7 @@ const dataDirectory = temporaryData();
 const { registry, advance, collect, crashFetch, runAlarm, bufferPeak, failNext, holdNext, call } =
   await startTimedRegistry({
     dataDirectory,
-    vars: { UPSTREAMS: upstream.settings(), UPSTREAM_TIMEOUT: "5s" },
+    vars: { UPSTREAMS: upstream.settings() },
   });
 
 /** The least that an upstream has to send in `UPSTREAM_TIMEOUT`. */
@@ -35,6 +36,45 @@ function newBlob(sizeBytes: number) {
   const digest = digestOf(bytes);
   upstream.forget();
   return { bytes, digest, subject: `up/${name}@${digest}`, path: `/v2/up/${name}/blobs/${digest}` };
+}
+
+type Blob = ReturnType<typeof newBlob>;
+
+/**
+ * Has the upstream send so many bytes of a blob at once, and then no more than it must, so that the fetch is under way
+ * for as long as a test needs. Returns what has it send the rest.
+ */
+function holdUp({ digest, bytes }: Blob, first: number): () => void {
+  const rest = Promise.withResolvers<void>();
+  upstream.script("GET", new RegExp(digest), async (_, response) => {
+    response.on("close", rest.resolve).writeHead(200, { "Content-Length": bytes.byteLength });
+    response.write(bytes.subarray(0, first));
+    let sent = first;
+    const trickle = setInterval(() => {
+      const end = Math.min(sent + pieceBytes, bytes.byteLength - mebibyte);
+      response.write(bytes.subarray(sent, end));
+      sent = end;
+    }, 200);
+    await rest.promise;
+    clearInterval(trickle);
+    if (!response.closed) response.end(bytes.subarray(sent));
+  });
+  return rest.resolve;
+}
+
+/** How many parts of a fetch are kept: who resumes it goes on after them. */
+function keptParts(subject: string): number {
+  const files = globSync(join(dataDirectory, "do/stowage-Fetch/*.sqlite"));
+  const pieces = files.flatMap((file) => rowsIn(file, "session_pieces")) as { session: string }[];
+  return pieces.filter(({ session }) => session === subject).length;
+}
+
+/** Begins to fetch a blob of 24 MiB, and ends the object that does, with some of it kept. */
+async function crashInTheMiddle(blob: Blob): Promise<void> {
+  holdUp(blob, 14 * mebibyte);
+  await read(await open(blob.path), 13 * mebibyte);
+  await until("a part to be kept", () => keptParts(blob.subject) > 0);
+  await crashFetch(blob.subject);
 }
 
 /** Opens a pull and reads nothing of its body yet. */
@@ -130,12 +170,9 @@ async function isLinked(path: string): Promise<boolean> {
 }
 
 test("a fetch whose object is evicted in the middle is resumed by the next client where it was", async () => {
-  const { path, digest, subject } = newBlob(24 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 60 };
-  const client = await open(path);
-  await read(client, 12 * mebibyte);
-  await crashFetch(subject);
-  upstream.pace = undefined;
+  const blob = newBlob(24 * mebibyte);
+  const { path, digest } = blob;
+  await crashInTheMiddle(blob);
   assert.equal(digestOf((await registry.must(200, "GET", path)).bytes), digest);
   const ranges = upstream.seen.flatMap(({ headers }) => headers.range ?? []);
   assert.equal(ranges.length, 1);
@@ -144,11 +181,9 @@ test("a fetch whose object is evicted in the middle is resumed by the next clien
 });
 
 test("or by its alarm", async () => {
-  const { path, digest, subject } = newBlob(24 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 20 };
-  await read(await open(path), 14 * mebibyte);
-  await crashFetch(subject);
-  upstream.pace = undefined;
+  const blob = newBlob(24 * mebibyte);
+  const { path, digest, subject } = blob;
+  await crashInTheMiddle(blob);
   await advance(10_000);
   await runAlarm("FETCHES", subject);
   await until("the blob", () => isLinked(path));
@@ -170,13 +205,14 @@ test("the shard of a digest knows of the bytes that are fetched for it before th
 });
 
 test("a client that joins late gets all of it, from one fetch", async () => {
-  const { path, digest } = newBlob(24 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 20 };
-  const first = await open(path);
-  const begun = await read(first, 12 * mebibyte);
-  assert(begun.byteLength < 24 * mebibyte);
-  const late = registry.must(200, "GET", path);
-  assert.equal(digestOf((await late).bytes), digest);
+  const blob = newBlob(24 * mebibyte);
+  const { path, digest } = blob;
+  // So little is left that it is worth waiting for the end, however slow the machine is.
+  const goOn = holdUp(blob, 22 * mebibyte);
+  await read(await open(path), 12 * mebibyte);
+  const late = await open(path);
+  goOn();
+  assert.equal(digestOf(await read(late)), digest);
   assert.equal(upstream.count("GET", /blobs/), 1);
 });
 
@@ -422,22 +458,9 @@ test("a blob that was collected is fetched again, also by an isolate that knows 
 });
 
 test("an alarm leaves a fetch alone that is under way", async () => {
-  const { path, digest, subject, bytes } = newBlob(24 * mebibyte);
-  const rest = Promise.withResolvers<void>();
-  upstream.script("GET", new RegExp(digest), async (_, response) => {
-    response.writeHead(200, { "Content-Length": bytes.byteLength });
-    let sent = 14 * mebibyte;
-    response.write(bytes.subarray(0, sent));
-    // An upstream that sends less in seconds is given up.
-    const trickle = setInterval(() => {
-      if (response.closed) clearInterval(trickle);
-      if (sent < 23 * mebibyte) response.write(bytes.subarray(sent, sent + pieceBytes));
-      sent += pieceBytes;
-    }, 100);
-    await rest.promise;
-    clearInterval(trickle);
-    response.end(bytes.subarray(Math.min(sent, 23 * mebibyte)));
-  });
+  const blob = newBlob(24 * mebibyte);
+  const { path, digest, subject } = blob;
+  const goOn = holdUp(blob, 14 * mebibyte);
   const client = await open(path);
   const begun = await read(client, 13 * mebibyte, false);
   await advance(10_000);
@@ -446,15 +469,14 @@ test("an alarm leaves a fetch alone that is under way", async () => {
   await registry.must(206, "GET", path, { headers: { Range: "bytes=0-0" } });
   const resumed = upstream.seen.filter(({ headers }) => /^bytes=[1-9]/.test(headers.range ?? ""));
   assert.deepEqual(resumed, []);
-  rest.resolve();
+  goOn();
   assert.equal(digestOf(Buffer.concat([begun, await read(client)])), digest);
 });
 
 test("a client that asks while an alarm resumes the fetch waits for that", async () => {
-  const { path, digest, subject } = newBlob(24 * mebibyte);
-  upstream.pace = { bytes: mebibyte, ms: 20 };
-  await read(await open(path), 14 * mebibyte);
-  await crashFetch(subject);
+  const blob = newBlob(24 * mebibyte);
+  const { path, digest, subject } = blob;
+  await crashInTheMiddle(blob);
   upstream.forget();
   const held = await holdNext("repository.blobState", "before");
   const pull = registry.must(200, "GET", path);
@@ -468,7 +490,7 @@ test("a client that asks while an alarm resumes the fetch waits for that", async
 });
 
 /** Asserts that the alarm of a fetch brings the blob here, although the upstream has it no more. */
-async function assertBroughtByAlarm({ path, digest, subject }: ReturnType<typeof newBlob>): Promise<void> {
+async function assertBroughtByAlarm({ path, digest, subject }: Blob): Promise<void> {
   upstream.script("GET", /blobs/, (_, response) => end(response, 404), 100);
   await advance(10_000);
   await runAlarm("FETCHES", subject);

@@ -7,9 +7,8 @@ import { startTimedRegistry } from "../support/timed-registry.ts";
 import { end, ScriptedUpstream } from "../support/upstream.ts";
 
 const upstream = await ScriptedUpstream.start();
-const keeping = await startTimedRegistry({
-  vars: { UPSTREAMS: upstream.settings({ staleFor: "1h" }), UPSTREAM_TIMEOUT: "500ms" },
-});
+const UPSTREAMS = upstream.settings({ staleFor: "1h" });
+const keeping = await startTimedRegistry({ vars: { UPSTREAMS } });
 const deleting = await startTimedRegistry({ vars: { UPSTREAMS: upstream.settings({ onGone: "delete" }) } });
 const { registry, advance } = keeping;
 
@@ -104,15 +103,16 @@ test("while the upstream fails, a tag is served with a warning, then no more; a 
 });
 
 test("an upstream that hangs is given up, and then left alone for a while", async () => {
-  const { pull } = await pulled();
+  const impatient = await startTimedRegistry({ vars: { UPSTREAMS, UPSTREAM_TIMEOUT: "500ms" } });
+  const { pull } = await pulled(impatient.registry);
   upstream.script("HEAD", /manifests/, () => {}, 1000);
-  await advance(ttlMs);
+  await impatient.advance(ttlMs);
   for (let round = 0; round < 3; round++) assert.match((await pull()).header("Warning"), /^110 /);
   const asked = upstream.count("HEAD", /./);
   assert.match((await pull()).header("Warning"), /^110 /);
   assert.equal(upstream.count("HEAD", /./), asked);
   upstream.unscript();
-  await advance(6_000);
+  await impatient.advance(6_000);
   assert.equal((await pull()).headers.get("Warning"), null);
 });
 
