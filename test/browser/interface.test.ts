@@ -114,9 +114,10 @@ describe("the interface", { skip: skipsBrowser }, async () => {
     const texts = [];
     for (const name of ["team/shop", "team/none"]) {
       const { page, context } = await signedOut();
-      // Each of its requests is refused, one after the other.
-      await page.goto(`/r/${name}`, { waitUntil: "networkidle" });
+      await page.goto(`/r/${name}`);
       await page.getByRole("alert").first().waitFor();
+      // Each of its requests is refused: its tags may be before it is itself.
+      await page.getByRole("navigation", { name, exact: true }).waitFor({ state: "detached" });
       texts.push((await page.locator("main").innerText()).replaceAll(/shop|none|[0-9a-f-]{36}/g, ""));
       await context.close();
     }
