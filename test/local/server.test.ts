@@ -111,9 +111,10 @@ for (const [name, runtime] of Object.entries(runtimes)) {
       const requests = await twoRequestsInFlight(await ready(server));
       const workerd = workerdOf(data);
       requests.body.on("error", () => {});
-      // A terminal sends it to the whole group, and a runner may pass it on.
+      // A terminal sends it to the whole group, and a runner may pass it on: as another one, since two of a kind at once
+      // are one.
       signal(-server.pid, "SIGINT");
-      signal(server.pid, "SIGINT");
+      signal(server.pid, "SIGTERM");
       await until("the notice", () => notice.test(server.stderr));
       assert(isAlive(workerd));
       signal(-server.pid, "SIGINT");
