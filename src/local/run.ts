@@ -20,7 +20,7 @@ import { endLeftOver } from "./workerd/process.ts";
 import { type Runtime, startRuntime } from "./workerd/runtime.ts";
 
 const defaultDrainMs = 30_000;
-/** Ctrl-C may arrive twice, from the terminal and from the runner: a second one counts after this, as is said then. */
+/** Ctrl-C may arrive twice, from the terminal and from the runner: a second one counts after this. */
 const repeatMs = 500;
 /** The exit code for a wrong command line, as in programs with getopt. */
 const usageExitCode = 2;
@@ -164,17 +164,19 @@ function endStartWhenAsked(hasCertificate: boolean): () => void {
 /** Stops on the first signal, or when the runner has ended: gracefully. On the second signal: at once. */
 function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number): void {
   let isAsked = false;
-  let isNoticed = false;
+  let mayCutOff = false;
   const end = (exitCode: number) => {
     data.release();
     process.exit(exitCode);
   };
   const stop = async () => {
-    const notice = setTimeout(() => {
-      isNoticed = true;
-      write(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
-    }, repeatMs);
     const deadline = performance.now() + drainMs;
+    const notice = setTimeout(() => {
+      mayCutOff = true;
+      // Where nobody waits, it is the machine that takes so long.
+      if (proxy.hasRequests() && performance.now() < deadline)
+        write(`finishing requests in flight, for ${drainMs / 1000} s at most; a second signal cuts them off`);
+    }, repeatMs);
     proxy.stopListening();
     const finished = await runtime.stop(drainMs);
     const drained = finished && (await proxy.flush(Math.max(0, Math.ceil(deadline - performance.now()))));
@@ -186,7 +188,7 @@ function stopWhenAsked({ data, runtime, proxy, tls }: Running, drainMs: number):
     if (!isAsked) {
       isAsked = true;
       await stop();
-    } else if (isNoticed) {
+    } else if (mayCutOff) {
       await runtime.stop(0);
       end(exitCodeAtOnce);
     }

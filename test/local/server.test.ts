@@ -159,6 +159,20 @@ test("answers are the Worker's own, also after workerd ended by itself; what han
   await assert.rejects(finish(requests));
 });
 
+test("of requests in flight nothing is said where there are none, and a second signal counts all the same", async (t) => {
+  const data = temporaryDirectory(t);
+  const server = startProgram(t, [...runtimes.node, main, ...serverFlags(data)], { data });
+  await ready(server);
+  // It does not end when it is told to.
+  signal(workerdOf(data), "SIGSTOP");
+  await until("the end", () => {
+    signal(server.pid, "SIGTERM");
+    return server.hasEnded;
+  });
+  assert.deepEqual(await server.ended, { code: 143, signal: null });
+  assert.equal(server.stderr, "");
+});
+
 async function onlyLine(program: Program, code = 1): Promise<string> {
   assert.deepEqual(await program.ended, { code, signal: null });
   assert.equal(program.stdout, "");

@@ -41,6 +41,8 @@ export interface ReverseProxy {
   port: number;
   /** Refuses new connections; requests in progress continue. */
   stopListening(): void;
+  /** Whether requests are in progress, or answers not sent yet. */
+  hasRequests(): boolean;
   /**
    * Call it when workerd has ended: waits until everything it sent has been passed to the clients.
    *
@@ -79,6 +81,7 @@ export async function startProxy(options: ProxyOptions): Promise<ReverseProxy> {
         upstream.close();
       });
     },
+    hasRequests: () => requests.size > 0,
     flush: (timeoutMs) => untilEmpty(requests, timeoutMs),
     renew,
   };
