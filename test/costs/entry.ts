@@ -5,6 +5,7 @@
  * | request             | what it does                                                                       |
  * | ------------------- | ---------------------------------------------------------------------------------- |
  * | `/_test/cold`       | makes the Worker forget all that it keeps in memory, as a new isolate would         |
+ * | `/_test/hold`       | stops the clock: nothing becomes due any more, as a report does in half a minute    |
  * | `/_test/spent`      | what was spent since it was asked last, once nothing is in flight any more         |
  * | `/_test/statements` | every statement that the objects ran, with the plan that SQLite made for it        |
  */
@@ -29,6 +30,7 @@ import { Webhooks as RealWebhooks } from "../../src/objects/webhooks.ts";
 import { parseSettings } from "../../src/settings/settings.ts";
 import worker from "../../src/worker.ts";
 import { CallCounter } from "../support/call-counter.ts";
+import { holdClock } from "../support/moved-clock.ts";
 import { SqlMeter } from "./sql-meter.ts";
 
 export { WebhookQueue } from "../../src/objects/webhook-queue.ts";
@@ -154,6 +156,9 @@ export default {
     switch (new URL(request.url).pathname) {
       case "/_test/cold":
         isolate = undefined;
+        return new Response();
+      case "/_test/hold":
+        holdClock();
         return new Response();
       case "/_test/spent":
         await settle();

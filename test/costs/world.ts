@@ -97,6 +97,7 @@ export async function startWorld(vars: Record<string, string> = {}): Promise<Wor
   // As clients do that come for an image: their tokens say that the names are registered.
   const [pull, push] = [await bearer("pull"), await bearer("pull,push,delete")];
   const pusher = new Client(url, push.token);
+  await control("hold");
   const spend = async (isCold: boolean, request: () => Promise<unknown>) => {
     await control("spent");
     if (isCold) await control("cold");
