@@ -78,7 +78,7 @@ test("what cannot be printed, as on a full disk, is said, and is a failure", {
 test("a reader that has enough is no failure", async () => {
   const child = spawn(process.execPath, [main, "completion", "bash"], { stdio: ["ignore", "pipe", "pipe"] });
   child.stdout.destroy();
-  assert.deepEqual([await text(child.stderr), await once(child, "exit")], ["", [0, null]]);
+  assert.deepEqual(await Promise.all([text(child.stderr), once(child, "exit")]), ["", [0, null]]);
 });
 
 test("an export removes partial files that a killed one left, and none that may still be written", async (t) => {
