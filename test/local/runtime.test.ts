@@ -50,6 +50,25 @@ test("a workerd that is started again and never listens keeps no server from sto
   assert.deepEqual(failures, []);
 });
 
+test("a workerd that does not listen in time is ended, and the start fails", { skip }, async (t) => {
+  const [data, bin] = [temporaryDirectory(t), temporaryDirectory(t)];
+  writeFileSync(join(bin, "setpriv"), "#!/bin/sh\nexec sleep 600\n");
+  chmodSync(join(bin, "setpriv"), 0o755);
+  const options = {
+    program: new Uint8Array(),
+    dataDirectory: data,
+    folders: prepareLayout(data).folders,
+    channels: await openChannels(data),
+    environment: { PATH: `${bin}${delimiter}${process.env.PATH}` },
+    onLine: () => {},
+  };
+  const events = { onRestart: () => {}, onFailure: () => {} };
+  await assert.rejects(startRuntime(options, events, { everyMs: 50, mostSilent: 10 }), {
+    name: "WorkerdError",
+    message: "workerd did not listen within 0.5 s, and was ended by the signal SIGKILL",
+  });
+});
+
 test("a workerd that hangs is ended and started again", {
   skip,
 }, async (t) => {

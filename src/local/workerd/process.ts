@@ -19,6 +19,7 @@ import { commandOf, hasEnded, signal } from "../processes.ts";
 import { whyNotRun, workerdFile } from "./binary.ts";
 import { names } from "./config.ts";
 import { WorkerdError } from "./errors.ts";
+import { type WatchTimes, watchStart } from "./watchdog.ts";
 
 const killTimeoutMs = 5000;
 const endingMs = 500;
@@ -64,9 +65,14 @@ function canBind(): boolean {
  * Starts workerd and waits until it listens.
  *
  * @param givenUp aborts the start
- * @throws WorkerdError if it ends before that, or does not run on this machine
+ * @param times how long it has for that
+ * @throws WorkerdError if it ends before that, takes too long, or does not run on this machine
  */
-export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal): Promise<Workerd> {
+export async function startWorkerd(
+  options: WorkerdOptions,
+  givenUp: AbortSignal,
+  times: WatchTimes,
+): Promise<Workerd> {
   const { program, dataDirectory, folders, channels, environment, onLine } = options;
   // A killed process leaves its socket behind.
   if ("path" in channels.worker) rmSync(channels.worker.path, { force: true });
@@ -100,15 +106,33 @@ export async function startWorkerd(options: WorkerdOptions, givenUp: AbortSignal
     (control as Readable).once("data", () => resolve(true)).on("error", () => {});
   });
   const giveUp = () => child.kill("SIGKILL");
+  const starting = new AbortController();
+  let slowness: string | undefined;
+  watchStart(times, starting.signal, (words) => {
+    slowness = words;
+    giveUp();
+  });
+  // Where the kernel does not end it with this process, it may go on as soon as it has read its configuration.
+  process.on("exit", giveUp);
   givenUp.addEventListener("abort", giveUp);
-  const outcome = await Promise.race([isListening, ended]);
-  givenUp.removeEventListener("abort", giveUp);
-  const obstacle = outcome === true || givenUp.aborted ? undefined : whyNotRun(executable);
+  let outcome: string | true;
+  try {
+    if (child.pid !== undefined) writeIfRoom(recordOf(dataDirectory), `${child.pid}\n`);
+    outcome = await Promise.race([isListening, ended]);
+  } catch (error) {
+    giveUp();
+    throw error;
+  } finally {
+    starting.abort();
+    givenUp.removeEventListener("abort", giveUp);
+    process.off("exit", giveUp);
+  }
+  const isExplained = outcome === true || givenUp.aborted || slowness !== undefined;
+  const obstacle = isExplained ? undefined : whyNotRun(executable);
   endHold(obstacle === undefined);
   if (obstacle !== undefined) throw obstacle;
-  if (outcome !== true || child.pid === undefined) throw new WorkerdError(`workerd ${outcome}`);
-  writeIfRoom(recordOf(dataDirectory), `${child.pid}\n`);
-  return { pid: child.pid, ended };
+  if (outcome === true && child.pid !== undefined) return { pid: child.pid, ended };
+  throw new WorkerdError(`workerd ${slowness === undefined ? outcome : `${slowness}, and ${outcome}`}`);
 }
 
 function endOf(child: ChildProcess): Promise<string> {

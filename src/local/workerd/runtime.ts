@@ -34,7 +34,7 @@ export interface Runtime {
 /**
  * Starts workerd and waits until it answers.
  *
- * @throws WorkerdError if it ends at once
+ * @throws WorkerdError if it ends before that, or takes too long
  */
 export async function startRuntime(
   options: WorkerdOptions,
@@ -42,7 +42,7 @@ export async function startRuntime(
   times: WatchTimes = watchTimes,
 ): Promise<Runtime> {
   const stopping = new AbortController();
-  let workerd: Workerd = await startWorkerd(options, stopping.signal);
+  let workerd: Workerd = await startWorkerd(options, stopping.signal, times);
   let ends: number[] = [];
   // Where the kernel does not do it.
   const kill = () => {
@@ -62,7 +62,7 @@ export async function startRuntime(
         return;
       }
       try {
-        workerd = await startWorkerd(options, stopping.signal);
+        workerd = await startWorkerd(options, stopping.signal, times);
       } catch (error) {
         if (stopping.signal.aborted) return;
         events.onFailure(`${reason}, and ${messageOf(error)}`);

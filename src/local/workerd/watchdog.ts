@@ -1,8 +1,11 @@
-/** Notices that workerd hangs: it runs, but answers nothing any more, not even what needs no Worker. */
+/** Notices that workerd hangs: it runs, but never listens, or answers nothing any more, not even what needs no Worker. */
 import { connect, type Socket } from "node:net";
 import type { Channel } from "../channels.ts";
 
-/** How often workerd is asked, and after how many times without a byte of an answer it is given up. */
+/**
+ * How often workerd is asked, and after how many times without a byte of an answer it is given up. One that does not listen
+ * yet has as long to begin.
+ */
 export interface WatchTimes {
   everyMs: number;
   mostSilent: number;
@@ -56,4 +59,20 @@ export function watch(
     socket?.destroy();
   };
   ended.addEventListener("abort", stop, { once: true });
+}
+
+/**
+ * Waits for workerd to listen, until the signal aborts or it has taken too long. As in {@link watch}, a pause of this
+ * process does not count.
+ *
+ * @param onHang is called once, with the wait in words
+ */
+export function watchStart(times: WatchTimes, ended: AbortSignal, onHang: (words: string) => void): void {
+  let waited = 0;
+  const timer = setInterval(() => {
+    if (++waited < times.mostSilent) return;
+    clearInterval(timer);
+    onHang(`did not listen within ${(waited * times.everyMs) / 1000} s`);
+  }, times.everyMs);
+  ended.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
