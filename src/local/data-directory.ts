@@ -6,6 +6,7 @@
  * releases it with the process, however that ends: a lock cannot be stale, and no pid has to be checked.
  */
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -70,19 +71,45 @@ function makeDirectory(path: string): void {
 const marks = ["lock", "bucket", "do"];
 /** What a server makes in it. */
 const own: ReadonlySet<string> = new Set([...marks, "files", "data-versions", "reserve", "sockets"]);
+/** What a start makes before there is data; also under a name that is not its final one (files.ts). */
+const ofStart =
+  /^(?:lock|reserve|sockets|do|files|server\.json|workerd\.pid|(?:bucket|data-versions)(?:\.[\da-f-]{36})?)$/;
 /** Entries that volumes and desktops create in a directory by themselves. */
 const ofOthers = /^(?:\..*|lost\+found)$/;
 
-/** Otherwise a folder of something else would be closed to others, and lose what has the names of old data. */
+/**
+ * Otherwise a folder of something else would be closed to others, and lose what has the names of old data. A name such as
+ * `lock` or `cache` says little: there must be data, or nothing but what an unfinished start leaves.
+ */
 function refuseForeign(path: string): void {
   if (!statSync(path).isDirectory()) {
     throw new DataDirectoryError(`${path} is a file, and must be a directory to be the data directory`);
   }
   const names = readdirSync(path).filter((name) => !ofOthers.test(name));
-  if (names.length === 0 || marks.some((name) => names.includes(name))) return;
+  const isBegun = marks.some((name) => names.includes(name)) && names.every((name) => ofStart.test(name));
+  if (names.length === 0 || isBegun || hasRecord(path) || hasObjects(path)) return;
   throw new DataDirectoryError(
     `the directory ${path} has something else in it than a registry's data: name one with --data that is new or empty`,
   );
+}
+
+/** Whether the directory says how its blobs are kept (data-layout.ts). */
+function hasRecord(path: string): boolean {
+  try {
+    return /^(?:disk|r2)\b/.test(readFileSync(join(path, "bucket"), "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether there are Durable Objects in it: workerd has a file of this name for each class. */
+function hasObjects(path: string): boolean {
+  try {
+    const classes = readdirSync(join(path, "do"));
+    return classes.some((name) => existsSync(join(path, "do", name, "metadata.sqlite")));
+  } catch {
+    return false;
+  }
 }
 
 /** A user who can read the directory has the key that signs tokens, and all private images. */

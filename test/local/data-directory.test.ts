@@ -3,6 +3,7 @@ import { chownSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync
 import { join } from "node:path";
 import test from "node:test";
 import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
+import { prepareLayout } from "../../src/local/data-layout.ts";
 import { hasEnded, signal } from "../../src/local/processes.ts";
 import { workerdPid } from "../../src/local/workerd/process.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
@@ -41,9 +42,47 @@ test("a directory with something else in it is refused, and nothing in it touche
   assert.deepEqual(readdirSync(home), ["cache"]);
 });
 
+test("so is one that has something else under the names of ours", (t) => {
+  for (const [folders, files] of [
+    [["cache"], { lock: "" }],
+    [["partial"], { lock: "" }],
+    [["do", "do/this", "cache"], { notes: "" }],
+    [["bucket", "r2"], {}],
+    [["kv"], { bucket: "of apples" }],
+  ] as const) {
+    const home = temporaryDirectory(t);
+    for (const name of folders) mkdirSync(join(home, name));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(home, name), text);
+    const names = readdirSync(home);
+    assert.throws(() => openDataDirectory(home), /has something else in it/, names.join());
+    assert.deepEqual(readdirSync(home), names);
+  }
+});
+
+test("what others have put beside a registry's data is nothing to it", (t) => {
+  const begun = temporaryDirectory(t);
+  prepareLayout(begun);
+  const unrecorded = temporaryDirectory(t);
+  mkdirSync(join(unrecorded, "do", "stowage-Catalog"), { recursive: true });
+  writeFileSync(join(unrecorded, "do", "stowage-Catalog", "metadata.sqlite"), "");
+  for (const data of [begun, unrecorded]) {
+    mkdirSync(join(data, "certs"));
+    openDataDirectory(data).release();
+  }
+});
+
+test("a directory is taken in which a start came no further than its first files", (t) => {
+  const data = temporaryDirectory(t);
+  for (const name of ["lock", "reserve", "bucket.6f1c6fb4-7c1a-4c4b-8c4b-3f0f7f0a9f3e"]) {
+    writeFileSync(join(data, name), "");
+    openDataDirectory(data).release();
+  }
+});
+
 test("a directory of another user is refused, and so is one with another user's files", (t) => {
   const path = temporaryDirectory(t);
   openDataDirectory(path).release();
+  prepareLayout(path);
   const { uid } = statSync(path);
   const user = t.mock.method(process as { getuid(): number }, "getuid", () => uid + 1);
   const others = (file: string, advice: string) =>
@@ -62,6 +101,7 @@ test("a directory of another user is refused, and so is one with another user's 
     chownSync(path, uid + 1, -1);
     // What others have put there is nothing to it.
     mkdirSync(join(path, "certs"));
+    for (const name of ["bucket", "do", "files"]) chownSync(join(path, name), uid + 1, -1);
     assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock"), "Give") });
     chownSync(join(path, "lock"), uid + 1, -1);
     openDataDirectory(path).release();
@@ -74,7 +114,8 @@ test("an empty volume is taken, and what an earlier release wrote", (t) => {
   for (const name of ["lost+found", ".snapshot"]) mkdirSync(join(volume, name));
   openDataDirectory(volume).release();
   const earlier = temporaryDirectory(t);
-  for (const name of ["do", "r2"]) mkdirSync(join(earlier, name));
+  for (const name of ["do/stowage-Catalog", "r2"]) mkdirSync(join(earlier, name), { recursive: true });
+  writeFileSync(join(earlier, "do", "stowage-Catalog", "metadata.sqlite"), "");
   openDataDirectory(earlier).release();
 });
 
