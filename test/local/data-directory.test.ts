@@ -141,8 +141,15 @@ for (const [name, runtime] of Object.entries(runtimes)) {
   });
 }
 
-test("a recorded pid that now belongs to another program is not taken for workerd", (t) => {
+test("a recorded pid that now belongs to another program is not taken for workerd", async (t) => {
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, "workerd.pid"), `${process.pid}\n`);
+  assert.equal(workerdPid(directory), undefined);
+  // Nor is a server with its certificate there, which in a container may well have the pid of an earlier workerd.
+  const wait = "console.log('waiting'); setInterval(() => {}, 1000)";
+  const flags = [`--data=${directory}/`, `--tls-cert=${directory}/certs/tls.crt`];
+  const server = startProgram(t, [process.execPath, "-e", wait, "--", ...flags]);
+  await until("its start", () => server.stdout.includes("waiting"));
+  writeFileSync(join(directory, "workerd.pid"), `${server.pid}\n`);
   assert.equal(workerdPid(directory), undefined);
 });

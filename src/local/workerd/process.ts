@@ -10,10 +10,10 @@
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
-import { join, sep } from "node:path";
+import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Channels, workerdAddress } from "../channels.ts";
-import type { DataFolders } from "../data-layout.ts";
+import { type DataFolders, foldersOf } from "../data-layout.ts";
 import { writeIfRoom } from "../files.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
 import { whyNotRun, workerdFile } from "./binary.ts";
@@ -85,7 +85,7 @@ export async function startWorkerd(
     "-",
     `--socket-addr=${names.socket}=${workerdAddress(channels.worker)}`,
     `--external-addr=${names.fsync}=${workerdAddress(channels.fsync)}`,
-    `--directory-path=${names.objects}=${folders.objects}`,
+    objectsArgument(folders),
     `--directory-path=${names.files}=${folders.files}`,
     "--control-fd=3",
   ];
@@ -190,13 +190,19 @@ function recordedPid(dataDirectory: string): number | undefined {
   }
 }
 
+/** Of all programs, only the workerd of a data directory has this on its command line. */
+function objectsArgument({ objects }: Pick<DataFolders, "objects">): string {
+  return `--directory-path=${names.objects}=${objects}`;
+}
+
 /** Pid of the workerd that serves this data directory; undefined if none does. */
 export function workerdPid(dataDirectory: string): number | undefined {
   const pid = recordedPid(dataDirectory);
   if (pid === undefined) return undefined;
-  // The pid may have gone to another process since, or is of a directory that this one was copied from: the command line
-  // tells.
-  return commandOf(pid)?.includes(`=${join(dataDirectory, sep)}`) ? pid : undefined;
+  // The pid may have gone to another process since, this one included, or is of a directory that this one was copied
+  // from: the command line tells.
+  const isOwn = commandOf(pid)?.includes(` ${objectsArgument(foldersOf(dataDirectory))} `);
+  return isOwn ? pid : undefined;
 }
 
 /**
