@@ -184,11 +184,14 @@ export function openDataDirectory(
     throw new DataDirectoryError(`another server is running on the data directory ${path}${holder(path)}`);
   }
   held.add(lock);
+  const forget = () => rmSync(join(path, holderFile), { force: true });
+  // It is about a server that was killed: by now, its pid may be another program's.
+  forget();
   return {
     path,
     announce: (url) => writeIfRoom(join(path, holderFile), `${JSON.stringify({ pid: process.pid, url })}\n`),
     release: () => {
-      rmSync(join(path, holderFile), { force: true });
+      forget();
       held.delete(lock);
       lock.close();
     },

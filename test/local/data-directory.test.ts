@@ -24,6 +24,18 @@ test("a data directory is held by one server at a time", (t) => {
   openDataDirectory(link).release();
 });
 
+test("a server that is starting is not taken for the one before it", (t) => {
+  const directory = temporaryDirectory(t);
+  const killed = { pid: process.pid + 1, url: "http://127.0.0.1:5000" };
+  writeFileSync(join(directory, "server.json"), JSON.stringify(killed));
+  writeFileSync(join(directory, "lock"), "");
+  const starting = openDataDirectory(directory);
+  assert.throws(() => openDataDirectory(directory), {
+    message: `another server is running on the data directory ${starting.path}`,
+  });
+  starting.release();
+});
+
 test("a data directory that cannot be written is refused", (t) => {
   const file = join(temporaryDirectory(t), "file");
   writeFileSync(file, "");
