@@ -147,17 +147,21 @@ function renewCertificate(files: TlsFiles, proxy: ReverseProxy): void {
 /**
  * Ends the process at a signal to stop while the server starts: for process 1 of a container, the kernel does not.
  *
- * @returns a function that ends this
+ * @returns a function that ends this, and returns whether the certificate is to be read again
  */
-function endStartWhenAsked(hasCertificate: boolean): () => void {
+function endStartWhenAsked(hasCertificate: boolean): () => boolean {
+  let isRenewalDue = false;
   const end = () => process.exit(0);
-  // The certificate is about to be read.
-  const onHangUp = hasCertificate ? () => {} : end;
+  const renewLater = () => {
+    isRenewalDue = true;
+  };
+  const onHangUp = hasCertificate ? renewLater : end;
   for (const name of stopSignals) process.on(name, end);
   process.on("SIGHUP", onHangUp);
   return () => {
     for (const name of stopSignals) process.off(name, end);
     process.off("SIGHUP", onHangUp);
+    return isRenewalDue;
   };
 }
 
@@ -218,7 +222,7 @@ export async function run(args: readonly string[], options: RunOptions): Promise
     return;
   }
   const { flags } = parsed;
-  const isReady = endStartWhenAsked(flags.tls !== undefined);
+  const endStart = endStartWhenAsked(flags.tls !== undefined);
   write = (message) => process.stderr.write(serverLine(logFormat(flags), message));
   // The registry still serves after the reader of its output has gone.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
@@ -233,7 +237,8 @@ export async function run(args: readonly string[], options: RunOptions): Promise
     };
     running.data.announce(usableUrl(served));
     stopWhenAsked(running, options.drainMs ?? defaultDrainMs);
-    isReady();
+    const isRenewalDue = endStart();
+    if (isRenewalDue && flags.tls !== undefined) renewCertificate(flags.tls, running.proxy);
     const isOpen = flags.vars.ACCESS === "open";
     process.stdout.write(flags.vars.LOG_FORMAT === "json" ? readyLine(served) : readyMessage(served, isOpen));
   } catch (error) {

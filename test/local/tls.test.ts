@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
@@ -209,6 +210,50 @@ test("a certificate that cannot be used is explained in a sentence", async (t) =
   }
 });
 
+async function serialNumberOf(port: string): Promise<string> {
+  const socket = connectTls({ port: Number(port), host: "127.0.0.1", rejectUnauthorized: false });
+  await once(socket, "secureConnect");
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+/** A server that goes on with its start, once it has read its certificate, when a file is there. */
+const startWhenTold = `
+  const { existsSync } = await import("node:fs");
+  const { setTimeout } = await import("node:timers/promises");
+  const [run, program, worker, told, ...flags] = process.argv.slice(2);
+  const compile = async () => {
+    console.log("certificate read");
+    while (!existsSync(told)) await setTimeout(10);
+    return (await import(program)).compileProgram(worker);
+  };
+  await (await import(run)).run(flags, { program: compile });
+`;
+
+test("a certificate that is replaced while the server starts is the one that it serves", async (t) => {
+  const folder = temporaryDirectory(t);
+  const [data, script, told] = [join(folder, "data"), join(folder, "start.mjs"), join(folder, "told")];
+  const [cert, key] = [join(folder, "server.crt"), join(folder, "server.key")];
+  writeFileSync(script, startWhenTold);
+  copyFileSync(certFile, cert);
+  copyFileSync(keyFile, key);
+  const modules = ["run.ts", "workerd/program.ts"].map((name) =>
+    import.meta.resolve(`../../src/local/${name}`),
+  );
+  const flags = ["--port", "0", "--data", data, "--tls-cert", cert, "--tls-key", key];
+  const worker = join(import.meta.dirname, "fixture-worker.ts");
+  const server = startProgram(t, [...runtimes.node, script, ...modules, worker, told, ...flags], { data });
+  await until("the start", () => server.stdout.includes("certificate read"));
+  copyFileSync(fixture("renewed.crt"), cert);
+  signal(server.pid, "SIGHUP");
+  writeFileSync(told, "");
+  const { port } = new URL(await ready(server));
+  await until("the certificate", () => /^stowage: the certificate was read again/m.test(server.stderr));
+  const { serialNumber } = new X509Certificate(readFileSync(cert));
+  assert.equal(await serialNumberOf(port), serialNumber);
+});
+
 test("SIGHUP has the certificate read again, and one that cannot be used leaves the old one", async (t) => {
   const folder = temporaryDirectory(t);
   const data = join(folder, "data");
@@ -218,13 +263,7 @@ test("SIGHUP has the certificate read again, and one that cannot be used leaves 
   const flags = ["--port", "0", "--data", data, "--tls-cert", cert, "--tls-key", key];
   const server = startProgram(t, [...runtimes.node, main, ...flags], { data });
   const { port } = new URL(await ready(server));
-  const serialNumber = async () => {
-    const socket = connectTls({ port: Number(port), host: "127.0.0.1", rejectUnauthorized: false });
-    await once(socket, "secureConnect");
-    const { serialNumber } = socket.getPeerCertificate();
-    socket.destroy();
-    return serialNumber;
-  };
+  const serialNumber = () => serialNumberOf(port);
   const before = await serialNumber();
   const kept = new Agent({ keepAlive: true, rejectUnauthorized: false });
   afterTest(t, () => kept.destroy());
