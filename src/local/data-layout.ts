@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { isShardCount, type Machine, maxBlobShards } from "../machine.ts";
+import { versionsFile } from "./data-record.ts";
 import { writeAtomically } from "./files.ts";
 
 /** The folders of a data directory. */
@@ -49,7 +50,7 @@ export function foldersOf(dataDirectory: string): DataFolders {
  * earlier releases, which could have them elsewhere. The number of shards follows it, so that releases that do not know
  * that number refuse the directory: they would not find its digests, and take its bytes for orphaned objects.
  *
- * @throws DataLayoutError if the blobs are not in files, or the file says something else
+ * @throws DataLayoutError if the blobs are not in files, or the file is gone or says something else
  */
 export function prepareLayout(dataDirectory: string): DataLayout {
   const folders = foldersOf(dataDirectory);
@@ -96,8 +97,19 @@ function readRecord(file: string): Recorded | undefined {
   );
 }
 
-/** The layout of a directory without the record: it is new, or its record was lost, or it is older than the record. */
-function guess(dataDirectory: string, { files }: DataFolders): Recorded {
+/**
+ * The layout of a directory without the record: it is new, or older than the record. Releases that record versions of data
+ * (data-record.ts) have written this one before; of a directory that is theirs, no guess is good enough.
+ */
+function guess(dataDirectory: string, { objects, files }: DataFolders): Recorded {
+  const hasData = existsSync(objects) || existsSync(files);
+  if (hasData && existsSync(join(dataDirectory, versionsFile))) {
+    throw new DataLayoutError(
+      `the data directory ${dataDirectory} has data, and its file bucket is gone, which says how the data is divided: ` +
+        "with a wrong guess no blob would be found, and in the end all would be deleted. Put the file back from a copy " +
+        "of the directory",
+    );
+  }
   if (existsSync(files)) return { bucket: "disk", blobShards: maxBlobShards };
   if (existsSync(join(dataDirectory, "r2"))) return { bucket: "r2", blobShards: maxBlobShards };
   return { bucket: "disk", blobShards: newShards };

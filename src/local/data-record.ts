@@ -9,8 +9,8 @@ import { hasNoRoom, writeAtomically } from "./files.ts";
 
 type Versions = Readonly<Record<string, number>>;
 
-/** Earlier releases do not mind a file that they do not know. */
-const recordFile = "data-versions";
+/** The file that has them. Earlier releases do not mind one that they do not know. */
+export const versionsFile = "data-versions";
 
 function read(file: string): Versions {
   try {
@@ -34,7 +34,7 @@ export function recordDataVersions(
   dataDirectory: string,
   versions: Versions = dataVersions,
 ): string | undefined {
-  const file = join(dataDirectory, recordFile);
+  const file = join(dataDirectory, versionsFile);
   const recorded = read(file);
   const later = Object.entries(recorded).filter(([kind, version]) => version > (versions[kind] ?? 0));
   const highest = { ...recorded, ...versions, ...Object.fromEntries(later) };

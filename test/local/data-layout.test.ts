@@ -24,6 +24,20 @@ test("a data directory of the time when there was one number of shards keeps it"
   assert.equal(readFileSync(join(unrecorded, "bucket"), "utf8"), "disk\n");
 });
 
+test("a directory with data whose record is gone is refused, and nothing is made in it", (t) => {
+  for (const folder of ["do", "files"]) {
+    const directory = temporaryDirectory(t);
+    mkdirSync(join(directory, folder));
+    // Releases that write this file have written the record before it.
+    writeFileSync(join(directory, "data-versions"), "{}\n");
+    assert.throws(() => prepareLayout(directory), {
+      name: "DataLayoutError",
+      message: /has data, and its file bucket is gone, .* from a copy/,
+    });
+    assert.deepEqual(readdirSync(directory).sort(), ["data-versions", folder]);
+  }
+});
+
 test("a release that knows of one number of shards alone refuses a directory with another", (t) => {
   const directory = temporaryDirectory(t);
   prepareLayout(directory);
