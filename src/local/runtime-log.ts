@@ -4,6 +4,7 @@
  */
 import type { Writable } from "node:stream";
 import type { Settings } from "../settings/settings.ts";
+import { mebibyte } from "../units.ts";
 
 const fromSource = /^\S+\.(?:c\+\+|h|capnp):\d+: (\w+): (.*)$/;
 const fatal = /^\*\*\* (?:Fatal )?(.*)$/;
@@ -12,6 +13,9 @@ const lateAlarm = /^warning: NOSENTRY SQLite alarm overdue/;
 const stack = /;? ?stack: .*$/;
 /** The beginning of the Worker's own lines: JSON, or the time (log.ts). */
 const ofWorker = /^(?:\{|\d\d:\d\d:\d\d\.\d{3} {2})/;
+
+/** How much may wait for a reader of the log that has stopped reading: some ten thousand lines. */
+const mostWaitingBytes = 4 * mebibyte;
 
 /** Writes one line about the server itself, in JSON if the log is. */
 export function serverLine(format: Settings["logFormat"], message: string, event = "server"): string {
@@ -23,7 +27,8 @@ export function serverLine(format: Settings["logFormat"], message: string, event
 }
 
 /**
- * Passes lines on.
+ * Passes lines on. Where nobody reads them, as behind a collector of logs that hangs, the registry serves all the same: lines
+ * beyond 4 MiB are dropped until all that waits has been read. Then a line says how many.
  *
  * @returns takes a line, without its end, of one of workerd's streams
  */
@@ -31,14 +36,32 @@ export function runtimeLog(
   format: Settings["logFormat"],
   to: { stdout: Writable; stderr: Writable },
 ): (line: string, stream: "stdout" | "stderr") => void {
+  const stdout = boundedOutput(format, to.stdout);
+  const stderr = boundedOutput(format, to.stderr);
   return (line, stream) => {
     if (stream === "stdout" || ofWorker.test(line)) {
-      to[stream].write(`${visible(line)}\n`);
+      const write = stream === "stdout" ? stdout : stderr;
+      write(`${visible(line)}\n`);
       return;
     }
     const message = messageOf(line);
     if (message !== "" && !lateAlarm.test(message))
-      to.stderr.write(serverLine(format, `workerd: ${message}`, "workerd"));
+      stderr(serverLine(format, `workerd: ${message}`, "workerd"));
+  };
+}
+
+function boundedOutput(format: Settings["logFormat"], output: Writable): (text: string) => void {
+  let dropped = 0;
+  return (text) => {
+    const waitingBytes = output.writableLength;
+    if (dropped > 0 ? waitingBytes > 0 : waitingBytes > mostWaitingBytes) {
+      dropped++;
+      return;
+    }
+    if (dropped > 0)
+      output.write(serverLine(format, `${dropped} lines of the log were dropped, as nobody read it`));
+    dropped = 0;
+    output.write(text);
   };
 }
 
