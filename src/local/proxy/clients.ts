@@ -76,7 +76,12 @@ export function serveClients(server: Server, context: ProxyContext): ReadonlySet
   server.on("checkContinue", accept(true));
   // Node would refuse the request and then read its body to the end, however long that takes.
   server.on("checkExpectation", accept(false));
-  server.on("connect", (_, socket) => endWith(socket, refusalText(405, "this is no proxy")));
+  server.on("connect", (_, socket) => {
+    const text = refusalText(405, "this is no proxy");
+    const client = clients.get(socket);
+    if (client?.current === undefined) endWith(socket, text);
+    else client.closingText = text;
+  });
   server.on("clientError", (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     if (!socket.writable || error.code === "ECONNRESET") {
       socket.destroy();

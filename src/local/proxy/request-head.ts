@@ -95,9 +95,13 @@ export function requestHead(
   const target = splitTarget(method, request.url ?? "");
   if (target === undefined) return refused(400, "the request's target is malformed");
   // HTTP/1.0 has no Host: the client means the server that it has connected to.
-  host = target.authority ?? host ?? (httpVersion === "1.0" ? ownHost(request) : undefined);
+  host ??= httpVersion === "1.0" ? ownHost(request) : undefined;
   if (host === undefined) return refused(400, "the Host header is missing");
   if (!isHost(host)) return refused(400, "the Host header is malformed");
+  if (target.authority !== undefined) {
+    host = target.authority;
+    if (!isHost(host)) return refused(400, "the request's target is malformed");
+  }
   const framing = framingOf(httpVersion, length, encoding);
   if (framing === undefined) {
     return httpVersion === "1.0"

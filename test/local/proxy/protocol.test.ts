@@ -78,6 +78,8 @@ const refusals: [what: string, bytes: string, status: number][] = [
   ["a host with a user", "GET /v2/ HTTP/1.1\r\nHost: u@a\r\n\r\n", 400],
   ["a host with a port that is none", "GET /v2/ HTTP/1.1\r\nHost: a:99999\r\n\r\n", 400],
   ["a host that no URL can have", "GET /v2/ HTTP/1.1\r\nHost: 1.2.3.4.5\r\n\r\n", 400],
+  ["an absolute form without a host", "GET http://a/v2/ HTTP/1.1\r\n\r\n", 400],
+  ["an absolute form beside a host that is none", "GET http://a/ HTTP/1.1\r\nHost: a b\r\n\r\n", 400],
   ["an absolute form with a user", get("http://u@a/v2/"), 400],
   ["an absolute form of another scheme", get("ftp://a/v2/"), 400],
   ["an asterisk that is not for OPTIONS", get("*"), 400],
@@ -107,6 +109,7 @@ const passedOn: [what: string, bytes: string, text: string][] = [
     "GET / HTTP/1.0\r\nHost: a\r\nExpect: x\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nH",
   ],
+  ["HTTP/1.0 in the absolute form", "GET http://a/ HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nH"],
   ["HTTP/1.0 without one", "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nH"],
   [
     "what is for the connection alone is left out, and so is an address that the client claims",
@@ -274,6 +277,16 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
         assert.match(answers, /^HTTP\/1\.1 200 .*answerHTTP\/1\.1 200 .*answerHTTP\/1\.1 400 /s, broken);
         assert(!passed.some(({ text }) => text.includes("/b")));
       }
+    });
+
+    test("nor does the wish for a tunnel", async (t) => {
+      const { path } = await startUpstream(t, (one) => {
+        setImmediate(() => setImmediate(() => answerAll(one)));
+      });
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      const tunnel = "CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n";
+      const answers = await talk(port, get("/first") + get("/a") + tunnel, untilClosed);
+      assert.match(answers, /^HTTP\/1\.1 200 .*answerHTTP\/1\.1 200 .*answerHTTP\/1\.1 405 /s);
     });
 
     test("who tries TLS is told at once that this is HTTP: docker does so first, and waits long", async (t) => {
