@@ -1,8 +1,10 @@
 /** Several servers on one machine: what one finds recorded in its directory may be about another. */
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { makeSocketFolder } from "../../src/local/socket-folder.ts";
+import { afterTest } from "../support/ends.ts";
 import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 const main = join(import.meta.dirname, "..", "..", "src", "local", "main.ts");
@@ -51,4 +53,20 @@ test("of what a killed server left, its own folder of sockets goes, and nobody e
     server.child.kill("SIGTERM");
     await until("its end", () => server.hasEnded);
   }
+});
+
+test("a record of sockets has no other folder removed than one of a server's", (t) => {
+  const data = temporaryDirectory(t);
+  const folder = makeSocketFolder(data);
+  afterTest(t, () => rmSync(folder, { recursive: true, force: true }));
+  const inner = join(folder, "inner");
+  mkdirSync(inner);
+  for (const other of [temporaryDirectory(t), inner]) {
+    writeFileSync(join(data, "sockets"), `${other}\n${data}\n`);
+    makeSocketFolder(data);
+    assert(existsSync(other), other);
+  }
+  writeFileSync(join(data, "sockets"), `${folder}\n${data}\n`);
+  makeSocketFolder(data);
+  assert(!existsSync(folder));
 });

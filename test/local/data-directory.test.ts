@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { DataDirectoryError, openDataDirectory } from "../../src/local/data-directory.ts";
 import { prepareLayout } from "../../src/local/data-layout.ts";
+import { hasNoRoom } from "../../src/local/files.ts";
 import { hasEnded, signal } from "../../src/local/processes.ts";
 import { workerdPid } from "../../src/local/workerd/process.ts";
 import { runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
@@ -117,6 +118,10 @@ test("a directory of another user is refused, and so is one with another user's 
     assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock"), "Give") });
     chownSync(join(path, "lock"), uid + 1, -1);
     openDataDirectory(path).release();
+    // Root opens what the service's user has made in its directory.
+    user.mock.restore();
+    chownSync(path, uid, -1);
+    openDataDirectory(path).release();
   }
   user.mock.restore();
 });
@@ -164,4 +169,10 @@ test("a recorded pid that now belongs to another program is not taken for worker
   await until("its start", () => server.stdout.includes("waiting"));
   writeFileSync(join(directory, "workerd.pid"), `${server.pid}\n`);
   assert.equal(workerdPid(directory), undefined);
+});
+
+test("a full volume and a full quota are the same to what a server can do without", () => {
+  const failed = (code: string) => Object.assign(new Error(), { code });
+  assert(hasNoRoom(failed("ENOSPC")) && hasNoRoom(failed("EDQUOT")));
+  assert(!hasNoRoom(failed("EIO")) && !hasNoRoom("ENOSPC"));
 });

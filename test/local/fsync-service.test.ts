@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { setImmediate } from "node:timers/promises";
@@ -36,6 +37,23 @@ test("files that are as they were written last; others do not, and nothing is de
   assert.deepEqual(await commit({ folder, files, isAll: false }), { status: 404 });
   const nowhere = { folder: `blobs/${randomUUID()}`, files, isAll: true };
   assert.deepEqual(await commit(nowhere), { status: 404 });
+});
+
+test("a part is synced once, and an index each time, as it may have been written anew", async (t) => {
+  const { directory, folder, name, commit } = serviceWithPart(t);
+  const opened = await open(directory);
+  const { mock } = t.mock.method(Object.getPrototypeOf(opened), "datasync");
+  await opened.close();
+  writeFileSync(join(directory, folder, "index"), "[]");
+  const files = [
+    { name, sizeBytes: 3 },
+    { name: "index", sizeBytes: 2 },
+  ];
+  for (const synced of [2, 1, 1]) {
+    mock.resetCalls();
+    assert.deepEqual(await commit({ folder, files, isAll: true }), { status: 204 });
+    assert.equal(mock.callCount(), synced);
+  }
 });
 
 test("a whole moves into the folder of all, and nothing stays of its own", async (t) => {

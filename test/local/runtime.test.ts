@@ -69,6 +69,33 @@ test("a workerd that does not listen in time is ended, and the start fails", { s
   });
 });
 
+test("a workerd that ends again and again is given up at its fifth end", { skip }, async (t) => {
+  const data = temporaryDirectory(t);
+  const { folders } = prepareLayout(data);
+  const channels = await openChannels(data);
+  afterTest(t, await serveFsync(folders.files, channels, () => {}));
+  const options = {
+    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
+    dataDirectory: data,
+    folders,
+    channels,
+    environment: { PATH: process.env.PATH ?? "" },
+    onLine: () => {},
+  };
+  const [restarts, failures]: [string[], string[]] = [[], []];
+  const runtime = await startRuntime(options, {
+    onRestart: (reason) => restarts.push(reason),
+    onFailure: (reason) => failures.push(reason),
+  });
+  afterTest(t, () => runtime.stop(0));
+  for (let ends = 1; ends <= 5; ends++) {
+    signal(workerdPid(data) ?? 0, "SIGKILL");
+    await until("what follows", () => restarts.length + failures.length === ends);
+  }
+  assert.equal(restarts.length, 4);
+  assert.deepEqual(failures, ["was ended by the signal SIGKILL, for the 5th time within 60 s"]);
+});
+
 test("a workerd that hangs is ended and started again", {
   skip,
 }, async (t) => {

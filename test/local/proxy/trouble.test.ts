@@ -57,6 +57,16 @@ for (const runtime of Object.keys(runtimes) as Runtime[]) {
       }
     });
 
+    test("a connection that workerd is about to close serves no other request", async (t) => {
+      const last = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 6\r\n\r\nanswer";
+      const { path, passed } = await startUpstream(t, ({ socket }) => socket.write(last));
+      const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
+      for (const count of [1, 2]) {
+        assert.equal(statusOf(await talk(port, post)), 200);
+        assert.equal(passed.length, count);
+      }
+    });
+
     test("a request on a new connection that breaks is not repeated", async (t) => {
       const { path, passed } = await startUpstream(t, ({ socket }) => socket.destroy());
       const { port } = await startFrontProcess(t, runtime, { upstream: { path } });
@@ -184,4 +194,16 @@ test("requests that were answered are not waited for at the end", async (t) => {
 test("the cap on connections leaves room for workerd's and for files", () => {
   const caps = [64, 256, 1024, 4096, 1_048_576].map(connectionCap);
   assert.deepEqual(caps, [8, 32, 192, 960, 8192]);
+});
+
+test("a client that gets its answer while the server stops is told to connect anew", async (t) => {
+  const { path, passed } = await startUpstream(t, () => {});
+  const proxy = await startProxy({ identity: undefined, host: "127.0.0.1", port: 0, upstream: { path } });
+  const client = new RawClient(proxy.port);
+  client.write(get);
+  await until("the request", () => passed.length > 0);
+  proxy.stopListening();
+  passed[0]?.socket.write(ok("answer"));
+  await until("the end", () => client.isClosed);
+  assert.match(client.text, /^HTTP\/1\.1 200 .*\r\nConnection: close\r\n.*answer$/s);
 });
