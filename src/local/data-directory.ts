@@ -12,13 +12,12 @@ import {
   readdirSync,
   readFileSync,
   realpathSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { writeIfRoom } from "./files.ts";
+import { removeIfPossible, writeIfRoom } from "./files.ts";
 import { messageOf } from "./message-of.ts";
 
 /** A data directory that this process holds. */
@@ -184,7 +183,7 @@ export function openDataDirectory(
     throw new DataDirectoryError(`another server is running on the data directory ${path}${holder(path)}`);
   }
   held.add(lock);
-  const forget = () => rmSync(join(path, holderFile), { force: true });
+  const forget = () => removeIfPossible(join(path, holderFile));
   // It is about a server that was killed: by now, its pid may be another program's.
   forget();
   return {

@@ -85,3 +85,10 @@ export function writeIfRoom(path: string, text: string): void {
     if (!hasNoRoom(error)) throw error;
   }
 }
+
+/** Removes a file that no start relies on to be gone. It stays where that fails, as on a volume that became read-only. */
+export function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {}
+}

@@ -1,11 +1,11 @@
-/** A signal to stop that comes before the server is ready. */
+/** Signals to stop: before the server is ready, and where the disk does not let it tidy up. */
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { hasEnded, isAlive, signal } from "../../src/local/processes.ts";
 import { afterTest } from "../support/ends.ts";
-import { runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
+import { ready, recordedWorkerd, runtimes, startProgram, temporaryDirectory, until } from "./program.ts";
 
 /** A server whose start takes for ever. */
 const startForEver = `
@@ -74,4 +74,21 @@ test("a workerd that was starting when its server was killed is ended by the nex
   assert(isAlive(killed.pid));
   await startSlowly(t, data);
   assert(!isAlive(killed.pid));
+});
+
+test("a server whose volume takes no changes any more ends as it should", async (t) => {
+  const data = temporaryDirectory(t);
+  const main = join(import.meta.dirname, "fixture-main.ts");
+  const program = startProgram(t, [...runtimes.node, main, "--port", "0", "--data", data], { data });
+  await ready(program);
+  const workerd = recordedWorkerd(data) ?? 0;
+  // As root, nothing else keeps them from being removed.
+  for (const name of ["server.json", "workerd.pid"]) {
+    rmSync(join(data, name));
+    mkdirSync(join(data, name));
+  }
+  process.kill(program.pid, "SIGTERM");
+  assert.deepEqual(await program.ended, { code: 0, signal: null });
+  assert.equal(program.stderr, "");
+  assert(!isAlive(workerd));
 });

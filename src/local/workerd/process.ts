@@ -14,7 +14,7 @@ import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { type Channels, workerdAddress } from "../channels.ts";
 import { type DataFolders, foldersOf } from "../data-layout.ts";
-import { writeIfRoom } from "../files.ts";
+import { removeIfPossible, writeIfRoom } from "../files.ts";
 import { commandOf, hasEnded, signal } from "../processes.ts";
 import { whyNotRun, workerdFile } from "./binary.ts";
 import { names } from "./config.ts";
@@ -226,5 +226,5 @@ export async function endLeftOver(dataDirectory: string): Promise<boolean> {
 
 /** Removes the record of a workerd that has ended. */
 export function forgetWorkerd(dataDirectory: string): void {
-  rmSync(recordOf(dataDirectory), { force: true });
+  removeIfPossible(recordOf(dataDirectory));
 }
