@@ -28,12 +28,12 @@ export const pushBlob = (blob: number, repository = 0): Step => ({
 });
 
 /** Pushes an image, and its blob first, under a tag. */
-export const pushImage = (manifest: number, repository = 0): Step => ({
+export const pushImage = (manifest: number, repository = 0, tag = 0): Step => ({
   do: "push image",
   ...writer,
   repository,
   manifest,
-  tag: 0,
+  tag,
   way: "post",
 });
 

@@ -50,6 +50,8 @@ async function repair(run: Run): Promise<void> {
     await administrate(run, { do: "scrub" });
   }
   world.bucket.heal();
+  // What retention may have removed meanwhile is there or is not.
+  await settleUncertainties(run);
   for (const blob of damage.blobs) {
     const repository = run.repositories.find((each) => run.model(each).referenced(blob) === "yes");
     const push = { do: "push blob", at: 0, watched: false, blob, way: "post", pauseSeconds: 0 } as const;
