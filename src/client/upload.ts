@@ -183,9 +183,12 @@ export class UploadSession {
     const end = start + bytes.byteLength;
     let furthest = start;
     let isAccepted = false;
+    // Whether nothing of an earlier request may still be on its way.
+    let isSettled = true;
     for (let failures = 1; ; failures++) {
       const wasAccepted = isAccepted;
       isAccepted = false;
+      let isTooLarge = false;
       let response: Response | undefined;
       let broken: unknown;
       try {
@@ -196,9 +199,12 @@ export class UploadSession {
         if (outcome !== "incomplete") response = outcome;
         if (wasAccepted && response?.status === 416) return await this.#takeForAll(response, end);
         if (response !== undefined && this.#isTooLarge(response, rest)) {
-          await discard(response);
-          this.#mostBytes = smallBytes;
-          return "too large";
+          isTooLarge = true;
+          // Else 416 may also say that late bytes have arrived: the registry is asked.
+          if (isSettled || response.status === 413) {
+            await discard(response);
+            return this.#sendLess();
+          }
         }
         if (response !== undefined && !(await this.#mayGoOn(response))) return response;
       } catch (error) {
@@ -214,6 +220,8 @@ export class UploadSession {
       if (response !== undefined) await discard(response);
       await this.#transport.timing.sleep(pauseMs, signal);
       const stands = await this.ask();
+      isSettled = false;
+      if (isTooLarge && stands === this.#offset) return this.#sendLess();
       if (isAccepted && (stands instanceof Response || stands < start))
         return await this.#takeForAll(stands, end);
       if (typeof stands !== "number") return stands;
@@ -228,6 +236,12 @@ export class UploadSession {
   /** Whether an answer may be about the size of a request, and less is to be tried. */
   #isTooLarge({ status }: Response, { byteLength }: Uint8Array): boolean {
     return (status === 413 || status === 416) && byteLength > smallBytes && this.#mostBytes > smallBytes;
+  }
+
+  /** Has requests be small from now on. */
+  #sendLess(): "too large" {
+    this.#mostBytes = smallBytes;
+    return "too large";
   }
 
   /**

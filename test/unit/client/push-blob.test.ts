@@ -150,6 +150,22 @@ const limits: [what: string, refuses: UploadRegistry["refuses"], chunk: number, 
   ],
 ];
 
+test("chunks become smaller also where the answer to the first one is lost", async () => {
+  const registry = new UploadRegistry();
+  registry.refuses = (bytes, isChunk) => (isChunk && bytes > 4 * mebibyte ? 416 : undefined);
+  registry.trouble.push({ kind: "cut", keeps: mebibyte });
+  const bytes = content(9 * mebibyte);
+  const { done, error, stored } = await push(registry, bytes, undefined, 10 * mebibyte);
+  assert.equal(done, "sent", String(error));
+  assert.deepEqual(registry.chunks, [
+    "PUT -",
+    "PUT 1048576-9437183",
+    "PATCH 1048576-5242879",
+    "PUT 5242880-9437183",
+  ]);
+  assert.deepEqual(stored, Buffer.from(bytes));
+});
+
 for (const [what, refuses, chunk, chunks] of limits) {
   test(`a blob of 9 MiB is sent to a registry that ${what}`, async () => {
     const registry = new UploadRegistry();
@@ -160,6 +176,16 @@ for (const [what, refuses, chunk, chunks] of limits) {
     assert.deepEqual([registry.chunks, acknowledged], [chunks, bytes.byteLength]);
   });
 }
+
+test("chunks do not become smaller where bytes arrive after the connection has ended", async () => {
+  const registry = new UploadRegistry();
+  registry.trouble.push({ kind: "late", keeps: mebibyte });
+  const bytes = content(9 * mebibyte);
+  const { done, error, stored } = await push(registry, bytes, undefined, 8 * mebibyte);
+  assert.equal(done, "sent", String(error));
+  assert.deepEqual(registry.chunks, ["PATCH 0-8388607", "PATCH 1048576-8388607", "PUT 8388608-9437183"]);
+  assert.deepEqual(stored, Buffer.from(bytes));
+});
 
 test("a lost answer to the last request is not a failure: the blob is there", async () => {
   const registry = new UploadRegistry();

@@ -8,10 +8,11 @@ import { answer, type FakeRegistry, fakeRegistry, type Seen } from "./fake-regis
  *
  * - `cut`: the connection ends after so many of its bytes were kept
  * - `status`: it is answered like this, after so many of its bytes were kept
+ * - `late`: as `cut`, but the rest of its bytes is kept as well, just before the next request with a body
  * - `lost-answer`: it is done, and the connection ends instead of the answer
  */
 export type Trouble =
-  | { kind: "cut"; keeps: number }
+  | { kind: "cut" | "late"; keeps: number }
   | { kind: "status"; status: number; keeps?: number; headers?: Record<string, string>; code?: string }
   | { kind: "lost-answer" };
 
@@ -28,6 +29,7 @@ export class UploadRegistry {
   refuses = (_bytes: number, _isChunk: boolean): number | undefined => undefined;
   chunks: string[] = [];
   #session = 0;
+  #onItsWay = Buffer.alloc(0);
   readonly trouble: Trouble[] = [];
   readonly minChunkBytes: number | undefined;
   #server: FakeRegistry | undefined;
@@ -88,6 +90,8 @@ export class UploadRegistry {
     this.received += body.byteLength;
     const range = request.headers["content-range"];
     this.chunks.push(`${method} ${range ?? "-"}`);
+    this.bytes = Buffer.concat([this.bytes, this.#onItsWay]);
+    this.#onItsWay = Buffer.alloc(0);
     const refused = this.refuses(body.byteLength, range !== undefined);
     if (refused !== undefined) return answer(response, refused, this.#where());
     if (range !== undefined && !range.startsWith(`${this.bytes.byteLength}-`)) {
@@ -95,7 +99,8 @@ export class UploadRegistry {
     }
     const keeps = trouble === undefined || trouble.kind === "lost-answer" ? body.byteLength : trouble.keeps;
     this.bytes = Buffer.concat([this.bytes, body.subarray(0, keeps ?? 0)]);
-    if (trouble?.kind === "cut") throw new Error("cut");
+    if (trouble?.kind === "late") this.#onItsWay = body.subarray(trouble.keeps);
+    if (trouble?.kind === "cut" || trouble?.kind === "late") throw new Error("cut");
     if (trouble?.kind === "status") {
       const { status, headers, code } = trouble;
       const errors = code === undefined ? undefined : { errors: [{ code, message: "refused" }] };
