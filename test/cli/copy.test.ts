@@ -182,6 +182,23 @@ test("one image is copied from who may not list tags, and nothing is read that i
   assert.deepEqual(registry.paths().filter(isRead), []);
 });
 
+test("what a registry does not say to HEAD is asked with GET: why it refuses, and what is there", async () => {
+  const index = imageIndex([]);
+  const refuses = async (status: number, isAlways: boolean) => {
+    const registry = await fakeRegistry(({ method, path }, response) => {
+      const isManifest = path.endsWith("/manifests/v1") || path.endsWith(`/manifests/${digestOf(index)}`);
+      if (!isManifest) return answer(response, path === "/v2/" ? 200 : 404, {}, {});
+      if (method === "HEAD" || isAlways)
+        return answer(response, status, {}, { errors: [{ code: "DENIED", message: "not for you" }] });
+      response.writeHead(200, { "Content-Type": imageIndexType }).end(index);
+    });
+    return await call(["copy", `${registry.url.host}/a:v1`, at(two, `heads:${status}`)], environment);
+  };
+  assertRefused(await refuses(403, true), 1, /not for you/);
+  assert.equal((await refuses(405, false)).code, 0);
+  assert.deepEqual((await two.must(200, "GET", "/v2/heads/manifests/405")).bytes, index);
+});
+
 test("signatures of signatures end at some depth, whatever a registry has", async () => {
   const endless: Record<string, Uint8Array> = {};
   const registry = await listless((reference) => {

@@ -1,5 +1,6 @@
 /** Repositories of registries, as sources and destinations of a copy. */
 import { blobReader } from "../../client/blob-reader.ts";
+import { RegistryError } from "../../client/errors.ts";
 import { pushBlob } from "../../client/push-blob.ts";
 import type { ImageReference } from "../../client/reference.ts";
 import { formatImageReference } from "../../client/reference.ts";
@@ -23,6 +24,11 @@ function signatureTagsOf(digest: Digest): Tag[] {
 const latest = "latest" as Tag;
 const questionsAtOnce = 4;
 
+/** Whether a registry that has refused may say more to a second request; after 429 none is sent. */
+function mayTellMore({ status = 0 }: RegistryError): boolean {
+  return status >= 400 && status < 500 && status !== 429;
+}
+
 /**
  * A repository to copy from: one image of it, or all images whose tags match.
  *
@@ -44,12 +50,18 @@ export function remoteSource(
     tags ??= listTags();
     return tags;
   };
+  /** What HEAD says of a manifest. A refusal has no words there: GET says why, or has the manifest after all. */
+  const stat = async (named: Tag | Digest) =>
+    await remote.statManifest(named).catch(async (error: unknown) => {
+      if (!(error instanceof RegistryError) || !mayTellMore(error)) throw error;
+      return await remote.manifest(named);
+    });
   /** The manifest of a reference. It is not read if that is not needed: registries limit how many are read. */
   const find = async (named: Tag | Digest, own: Tag[]): Promise<Root | undefined> => {
-    const stat = await remote.statManifest(named);
-    const digest = parseDigest(named) ?? stat?.digest;
-    if (stat !== undefined && digest !== undefined) return { digest, mediaType: stat.mediaType, tags: own };
-    const read = stat === undefined ? undefined : await remote.manifest(named);
+    const known = await stat(named);
+    const digest = parseDigest(named) ?? known?.digest;
+    if (known !== undefined && digest !== undefined) return { digest, mediaType: known.mediaType, tags: own };
+    const read = known === undefined ? undefined : await remote.manifest(named);
     return read === undefined ? undefined : { digest: read.digest, mediaType: read.mediaType, tags: own };
   };
   const findAll = async (wanted: Tag[]): Promise<Root[]> =>
