@@ -92,12 +92,13 @@ function refuseForeign(path: string): void {
   );
 }
 
-/** Whether the directory says how its blobs are kept (data-layout.ts). */
+/** Whether the directory says how its blobs are kept (data-layout.ts), perhaps to another user alone. */
 function hasRecord(path: string): boolean {
   try {
     return /^(?:disk|r2)\b/.test(readFileSync(join(path, "bucket"), "utf8"));
-  } catch {
-    return false;
+  } catch (error) {
+    // Who owns the data is looked at next.
+    return (error as NodeJS.ErrnoException).code === "EACCES";
   }
 }
 

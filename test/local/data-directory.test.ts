@@ -116,6 +116,15 @@ test("a directory of another user is refused, and so is one with another user's 
     mkdirSync(join(path, "certs"));
     for (const name of ["bucket", "do", "files"]) chownSync(join(path, name), uid + 1, -1);
     assert.throws(() => openDataDirectory(path), { message: others(join(path, "lock"), "Give") });
+    // It is said also where what makes it a data directory cannot be read.
+    for (const name of ["bucket", "do"]) chownSync(join(path, name), uid, -1);
+    process.seteuid?.(uid + 1);
+    try {
+      assert.throws(() => openDataDirectory(path), / belongs to the user .*Give the data to this one with/);
+    } finally {
+      process.seteuid?.(uid);
+    }
+    for (const name of ["bucket", "do"]) chownSync(join(path, name), uid + 1, -1);
     chownSync(join(path, "lock"), uid + 1, -1);
     openDataDirectory(path).release();
     // Root opens what the service's user has made in its directory.
