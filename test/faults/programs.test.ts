@@ -5,6 +5,7 @@ import {
   advance,
   fault,
   largeBlob,
+  letGo,
   pushBlob,
   pushImage,
   reader,
@@ -46,6 +47,14 @@ const look: Step[] = [
   { do: "list tags", ...reader },
   { do: "look around" },
 ];
+
+const pullOfCache: Step = {
+  do: "pull upstream blob",
+  at: 0,
+  blob: smallBlob,
+  clients: 1,
+  leaves: false,
+};
 
 /** A repository that is pushed at one location is found at the other at once, whatever becomes of the index. */
 const ofIndex: Record<string, Step[]> = {
@@ -162,6 +171,15 @@ const cases: Record<string, Step[]> = {
     pushImage(0),
     fault("kv.list", "fail"),
     { do: "scrub" },
+  ],
+  "an upstream that hung while a client waited is asked again, although that was long ago by then": [
+    { do: "upstream fails", fault: "hang in the middle", of: "blobs", times: 1 },
+    fault("LEDGERS.blobState", "held"),
+    pullOfCache,
+    pullOfCache,
+    letGo("all"),
+    advance(200),
+    advance(70),
   ],
   "a tag that was moved off a deleted manifest is found while the replica only knows its old place": [
     pushImage(0),

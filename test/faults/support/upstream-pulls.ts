@@ -34,10 +34,10 @@ export async function useUpstream(run: Run, step: UpstreamStep): Promise<void> {
 /** What is logged where the machine itself was too slow for the short time that an upstream has in programs. */
 const tooSlow = /upstream failed.*(?:TimeoutError|no answer within|sent nothing for too long)/;
 
-/** Whether a refusal is no fault of the registry's. */
-function isExcused(run: Run, faults: FaultTarget[]): boolean {
+/** Whether a refusal of what was asked at a time is no fault of the registry's. */
+function isExcused(run: Run, faults: FaultTarget[], askedAt: number): boolean {
   if (run.world.trace.some((line) => tooSlow.test(line))) return true;
-  return faults.length > 0 || Date.now() - run.world.upstream.troubledAt <= leftAloneMs + run.stalledMs;
+  return faults.length > 0 || askedAt - run.world.upstream.troubledAt <= leftAloneMs + run.stalledMs;
 }
 
 /** Nothing is taken for right that is not; a refusal has a reason, and its status says so. */
@@ -70,10 +70,11 @@ function checkTag(run: Run, tag: number, reply: Reply, faults: FaultTarget[], as
   const digest = reply.headers.get(digestHeader);
   const number = run.manifests.findIndex((manifest) => manifest.digest === digest);
   const content = run.manifests[number] ?? { bytes: new Uint8Array() };
-  if (!checkPull(run, what, reply, isExcused(run, faults), content.bytes)) return;
+  const excused = isExcused(run, faults, askedAt);
+  if (!checkPull(run, what, reply, excused, content.bytes)) return;
   run.require(number >= 0, `${what} points at what the upstream never had`);
   const isStale = reply.headers.has("Warning");
-  run.require(!isStale || isExcused(run, faults), `${what} is stale without a reason`);
+  run.require(!isStale || excused, `${what} is stale without a reason`);
   const since = isStale ? 0 : askedAt - tagTtlMs - run.stalledMs;
   const places = upstream.placesSince(tag, since);
   run.require(places.includes(number), `${what} points at manifest ${number}, not at ${places.join(" or ")}`);
@@ -81,11 +82,12 @@ function checkTag(run: Run, tag: number, reply: Reply, faults: FaultTarget[], as
 
 async function pullManifest(run: Run, number: number, at: LocationIndex): Promise<void> {
   const { digest, bytes } = run.manifest(number);
+  const askedAt = Date.now();
   const path = `/v2/${cacheName}/manifests/${digest}`;
   await run.act(
     () => run.clients.send(at, "GET", path, { as: "reader" }),
     async ({ result, faults }) => {
-      checkPull(run, `manifest ${number} of the upstream`, result, isExcused(run, faults), bytes);
+      checkPull(run, `manifest ${number} of the upstream`, result, isExcused(run, faults, askedAt), bytes);
     },
     () => {},
   );
@@ -99,13 +101,14 @@ async function pullBlob(run: Run, { at, blob, clients, leaves }: Omit<BlobPull, 
   const path = `/v2/${cacheName}/blobs/${content.digest}`;
   const { upstream } = run.world;
   const before = upstream.timesSent(content.digest);
+  const askedAt = Date.now();
   const pull = (_: unknown, index: number) =>
     run.clients.send(at, "GET", path, { as: "reader", leaves: leaves && index === 0 });
   const what = `blob ${blob} of the upstream`;
   await run.act(
     () => Promise.all(Array.from({ length: clients }, pull)),
     async ({ result, faults }) => {
-      const excused = isExcused(run, faults);
+      const excused = isExcused(run, faults, askedAt);
       const times = upstream.timesSent(content.digest) - before;
       // They joined a fetch which a client had left, and whose bytes were wrong.
       const haveJoined = times === 0 && upstream.hasFailed(content.digest);
