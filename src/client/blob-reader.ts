@@ -32,7 +32,9 @@ export function blobReader(
   const next = async (offset: number): Promise<Uint8Array | undefined> => {
     if (pieces === undefined || position !== offset) {
       await close();
-      const opened = await repository.openBlob(digest, { range: { offset }, signal });
+      // Some registries, such as crane's, understand no range without an end.
+      const range = { offset, ...(offset === 0 ? {} : { length: size - offset }) };
+      const opened = await repository.openBlob(digest, { range, signal });
       if (opened === undefined)
         throw new RegistryError("refused", `blob ${digest}: it is not there`, { status: 404 });
       pieces = piecesOf(opened.body);

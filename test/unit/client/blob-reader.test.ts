@@ -32,11 +32,15 @@ function readerOf(registry: FakeRegistry) {
   return { timing, reader: blobReader(repository, digest, bytes.byteLength, { timing }) };
 }
 
-test("a blob that breaks off is read on from there", async () => {
-  const { reader } = readerOf(await breakingOff(3));
+test("a blob that breaks off is read on from there, up to its end by number", async () => {
+  const registry = await breakingOff(3);
+  const { reader } = readerOf(registry);
   const buffer = new Uint8Array(bytes.byteLength);
   assert.equal(await reader.read(buffer, 0), bytes.byteLength);
   assert.deepEqual(buffer, bytes);
+  const ranges = registry.seen.flatMap(({ request }) => request.headers.range ?? []);
+  assert(ranges.length > 0);
+  for (const range of ranges) assert.match(range, /^bytes=\d+-3999$/);
 });
 
 test("one that breaks off again and again is given up, with an error that names it", async () => {
