@@ -76,6 +76,8 @@ export class Copy {
   async #copyRoot(root: Root, depth: number): Promise<void> {
     const missing: string[] = [];
     for (const tag of root.tags) {
+      // A signature may have come with its image already.
+      if (this.report.tags.includes(tag)) continue;
       if ((await this.#destination.tagged(tag)) !== root.digest) missing.push(tag);
     }
     await this.#copyManifest(root.digest, root.mediaType, missing, undefined, depth);

@@ -4,11 +4,12 @@ import { type Descriptor, readDescriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import { maxManifestBytes, readStoredManifest } from "../../oci/manifest.ts";
 import { isObject } from "../../oci/manifest-fields.ts";
-import { algorithmOf, type Digest, digestOfContent, parseTag } from "../../oci/reference.ts";
+import { algorithmOf, type Digest, digestOfContent, parseTag, type Tag } from "../../oci/reference.ts";
 import { Layout, type LayoutManifest } from "../backup/layout.ts";
 import { CommandError } from "../errors.ts";
 import { fileSource } from "../file-source.ts";
 import type { Destination, Manifest, Root, Source } from "./ends.ts";
+import { signatureTagsOf } from "./signatures.ts";
 
 /** Where the bytes of a digest are. */
 export type Place = { path: string; offset: number; size: number };
@@ -34,12 +35,12 @@ export function localSource(content: LocalContent, tag: string | undefined): Sou
       : { digest, mediaType, bytes: await readWhole(content, digest, place) };
   };
   let subjects: Promise<Map<string, Descriptor[]>> | undefined;
+  const all = content.index.map(({ digest, mediaType, names }): Root => {
+    return { digest, mediaType, tags: names.flatMap((name) => tagOf(name) ?? []) };
+  });
   return {
     name: content.name,
     roots: async () => {
-      const all = content.index.map(({ digest, mediaType, names }): Root => {
-        return { digest, mediaType, tags: names.flatMap((name) => tagOf(name) ?? []) };
-      });
       const roots = all.filter(({ tags }) => tag === undefined || tags.includes(tag));
       if (roots.length === 0) {
         const what = tag === undefined ? "no image" : `no image with the tag ${tag}`;
@@ -59,8 +60,13 @@ export function localSource(content: LocalContent, tag: string | undefined): Sou
       subjects ??= subjectsIn(content, manifest);
       return (await subjects).get(digest) ?? [];
     },
-    // They have tags of their own there, by which they are copied as well.
-    signatures: async () => [],
+    signatures: async (digest) => {
+      const own = signatureTagsOf(digest);
+      return all.flatMap((root) => {
+        const tags = root.tags.filter((each) => own.includes(each as Tag));
+        return tags.length === 0 ? [] : [{ ...root, tags }];
+      });
+    },
   };
 }
 

@@ -10,15 +10,7 @@ import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/referenc
 import { mapAtOnce } from "../at-once.ts";
 import { CommandError } from "../errors.ts";
 import type { Destination, Root, Source } from "./ends.ts";
-
-/** The tags under which cosign stores signatures, attestations and SBOMs of a manifest. */
-const signatureTag = /^sha256-[0-9a-f]{64}\.(?:sig|att|sbom)$/;
-
-function signatureTagsOf(digest: Digest): Tag[] {
-  return ["sig", "att", "sbom"]
-    .map((kind) => `${digest.replace(":", "-")}.${kind}`)
-    .flatMap((text) => (signatureTag.test(text) ? (parseTag(text) ?? []) : []));
-}
+import { isSignatureTag, signatureTagsOf } from "./signatures.ts";
 
 /** The tag that is meant where none is named. */
 const latest = "latest" as Tag;
@@ -72,7 +64,7 @@ export function remoteSource(
     roots: async () => {
       // A tag that was deleted since they were listed is not missed.
       if (wants !== undefined)
-        return await findAll([...(await allTags())].filter((tag) => !signatureTag.test(tag) && wants(tag)));
+        return await findAll([...(await allTags())].filter((tag) => !isSignatureTag(tag) && wants(tag)));
       const { digest, tag = digest === undefined ? latest : undefined } = reference;
       const found = await find(digest ?? tag ?? latest, tag === undefined ? [] : [tag]);
       if (found !== undefined) return [found];
