@@ -275,6 +275,27 @@ test("of several images one that cannot be copied does not hold up the others, a
   }
 });
 
+test("of many tags one that is not answered does not hold up the others, and is named", async () => {
+  const index = imageIndex([]);
+  const registry = await fakeRegistry(({ method, path }, response) => {
+    if (path.includes("/tags/list")) return answer(response, 200, {}, { tags: ["v1", "v2", "v3"] });
+    if (path.includes("/referrers/")) return answer(response, 404, {}, {});
+    if (path.endsWith("/v2")) return answer(response, 501, {}, {});
+    if (path.endsWith(`/${digestOf(index).replace(":", "-")}`)) return answer(response, 404, {}, {});
+    const headers = { "Content-Type": imageIndexType, "Docker-Content-Digest": digestOf(index) };
+    response.writeHead(200, headers).end(method === "HEAD" ? undefined : index);
+  });
+  const words = ["copy", `${registry.url.host}/a`, at(two, "unanswered"), "--tags", "*"];
+  const { code, stdout, stderr } = await call([...words, "--json"], environment);
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /^stowage: v2: manifest v2: \S+ answers with status 501$/m);
+  const { tags, failed } = JSON.parse(stdout);
+  assert.deepEqual([tags, failed.map((each: { name: string }) => each.name)], [["v1", "v3"], ["v2"]]);
+  // What is known is not all that there is.
+  const named = words.with(2, at(two, "unanswered:v9"));
+  assertRefused(await call(named, environment), 2, /has 3 images: leave the tag out/);
+});
+
 test("to a layout and back: everything is as it was, and the layout is one", async () => {
   const { index, signature, cosign } = await pushSigned(one, "team/layout");
   const layout = join(directory, "layout");

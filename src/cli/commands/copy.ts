@@ -14,7 +14,7 @@ import { credentialFor, loginFlags } from "../login.ts";
 import { formatBytes } from "../progress.ts";
 import { archiveContent, withSpooledArchive } from "../transfer/archive.ts";
 import { Copy } from "../transfer/copy.ts";
-import type { Destination, Root, Source } from "../transfer/ends.ts";
+import type { Destination, Found, Root, Source } from "../transfer/ends.ts";
 import { layoutContent, layoutDestination, localSource } from "../transfer/local.ts";
 import { remoteDestination, remoteSource } from "../transfer/remote.ts";
 
@@ -74,10 +74,12 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
   const { flags, output, stderr } = call;
   const isDryRun = flags.has("dry-run");
   const { destination, tag } = await destinationOf(call, to);
-  const roots = withTag(source, await source.roots(), tag);
+  const found = await source.roots();
+  const roots = withTag(source, found, tag);
   const layers = new Layers(stderr);
   const copy = new Copy(source, destination, { platform: flags.text("platform"), isDryRun, layers });
-  const failures = await copy.run(roots);
+  const outcome = await copy.run(roots);
+  const failures = { failed: [...found.failed, ...outcome.failed], untried: outcome.untried };
   const { tags, manifests, blobs, mounted, bytes } = copy.report;
   const would = isDryRun ? "would send " : "";
   const parts = [
@@ -95,7 +97,7 @@ async function transfer(call: Invocation, source: Source, to: string): Promise<n
 }
 
 /** The images to copy, each under tags of its own; under a tag that was given, it is one image. */
-function withTag(source: Source, roots: Root[], tag: string | undefined): Root[] {
+function withTag(source: Source, { roots, failed }: Found, tag: string | undefined): Root[] {
   if (tag === undefined) {
     for (const each of new Set(roots.flatMap(({ tags }) => tags))) refuseShared(source, roots, each);
     return roots;
@@ -103,9 +105,10 @@ function withTag(source: Source, roots: Root[], tag: string | undefined): Root[]
   refuseShared(source, roots, tag);
   const named = roots.filter(({ tags }) => tags.includes(tag));
   const [root, ...others] = named.length > 0 ? named : roots;
-  if (root !== undefined && others.length === 0) return [{ ...root, tags: [tag] }];
+  const isOnly = others.length === 0 && (named.length > 0 || failed.length === 0);
+  if (root !== undefined && isOnly) return [{ ...root, tags: [tag] }];
   throw new UsageError(
-    `${source.name} has ${counted(roots.length, "image")}: leave the tag out, and they keep their own`,
+    `${source.name} has ${counted(roots.length + failed.length, "image")}: leave the tag out, and they keep their own`,
   );
 }
 

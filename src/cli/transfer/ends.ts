@@ -2,6 +2,7 @@
 import type { Descriptor } from "../../client/descriptor.ts";
 import type { BlobSource } from "../../client/push-blob.ts";
 import type { Digest, RepositoryName } from "../../oci/reference.ts";
+import type { Attempts } from "../attempts.ts";
 
 /** A manifest, and its type. */
 export type Manifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
@@ -9,12 +10,15 @@ export type Manifest = { digest: Digest; mediaType: string; bytes: Uint8Array };
 /** A manifest to copy, and the tags that it gets. */
 export type Root = { digest: Digest; mediaType: string; tags: string[] };
 
+/** What a source has of what is meant. `failed`: by their tags, with the reasons. */
+export type Found = { roots: Root[]; failed: Attempts["failed"] };
+
 /** Where content comes from. */
 export type Source = {
   /** As people call it. */
   name: string;
-  /** The manifests that are meant. */
-  roots(): Promise<Root[]>;
+  /** The manifests that are meant, and which of several could not be asked for. */
+  roots(): Promise<Found>;
   /** A manifest; `undefined` where there is none. */
   manifest(digest: Digest, mediaType: string): Promise<Manifest | undefined>;
   /** Whether it has a manifest, where that is known at once: of files. */

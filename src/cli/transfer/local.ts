@@ -46,7 +46,10 @@ export function localSource(content: LocalContent, tag: string | undefined): Sou
         const what = tag === undefined ? "no image" : `no image with the tag ${tag}`;
         throw new CommandError(`${content.name} has ${what}`);
       }
-      return tag === undefined ? roots : roots.map((root) => ({ ...root, tags: [tag] }));
+      return {
+        roots: tag === undefined ? roots : roots.map((root) => ({ ...root, tags: [tag] })),
+        failed: [],
+      };
     },
     manifest,
     hasManifest: async (digest) => (await content.find(digest)) !== undefined,

@@ -8,8 +8,9 @@ import { RemoteRepository } from "../../client/repository.ts";
 import type { Transport } from "../../client/transport.ts";
 import { type Digest, parseDigest, parseTag, type Tag } from "../../oci/reference.ts";
 import { mapAtOnce } from "../at-once.ts";
-import { CommandError } from "../errors.ts";
-import type { Destination, Root, Source } from "./ends.ts";
+import { isOfAll } from "../attempts.ts";
+import { CommandError, isExpected } from "../errors.ts";
+import type { Destination, Found, Root, Source } from "./ends.ts";
 import { isSignatureTag, signatureTagsOf } from "./signatures.ts";
 
 /** The tag that is meant where none is named. */
@@ -58,16 +59,30 @@ export function remoteSource(
   };
   const findAll = async (wanted: Tag[]): Promise<Root[]> =>
     (await mapAtOnce(wanted, questionsAtOnce, (tag) => find(tag, [tag]))).flatMap((root) => root ?? []);
+  /** One that is not answered does not hold up the others, unless they would not be either. */
+  const findEach = async (wanted: Tag[]): Promise<Found> => {
+    const failed: Found["failed"] = [];
+    const found = await mapAtOnce(wanted, questionsAtOnce, async (tag) => {
+      try {
+        return await find(tag, [tag]);
+      } catch (error) {
+        if (!isExpected(error) || isOfAll(error)) throw error;
+        failed.push({ name: tag, reason: error.message });
+        return undefined;
+      }
+    });
+    return { roots: found.flatMap((root) => root ?? []), failed };
+  };
   return {
     name: text,
     repository: { registry, name },
     roots: async () => {
       // A tag that was deleted since they were listed is not missed.
       if (wants !== undefined)
-        return await findAll([...(await allTags())].filter((tag) => !isSignatureTag(tag) && wants(tag)));
+        return await findEach([...(await allTags())].filter((tag) => !isSignatureTag(tag) && wants(tag)));
       const { digest, tag = digest === undefined ? latest : undefined } = reference;
       const found = await find(digest ?? tag ?? latest, tag === undefined ? [] : [tag]);
-      if (found !== undefined) return [found];
+      if (found !== undefined) return { roots: [found], failed: [] };
       throw new CommandError(
         `there is no ${digest === undefined ? `${registry.host}/${name}:${tag}` : text}`,
         404,
