@@ -1,4 +1,4 @@
-/** Parts of blobs, and how long answers are. Source: RFC 9110, sections 8.6 and 14. */
+/** Parts of blobs and of uploads, and how long answers are. Source: RFC 9110, sections 8.6 and 14. */
 import { parseContentLength } from "../oci/http.ts";
 
 /** Some bytes of a blob: all from an offset, or a number of them. */
@@ -21,4 +21,10 @@ export function startsAt({ headers }: Response, offset: number): boolean {
 export function lengthOf({ headers }: Response): number | undefined {
   const isEncoded = (headers.get("Content-Encoding") ?? "identity").toLowerCase() !== "identity";
   return isEncoded ? undefined : parseContentLength(headers.get("Content-Length"));
+}
+
+/** The last byte of an upload that the registry has, by its answer; `undefined` if the answer does not say. */
+export function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
+  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers.get("Range")?.trim() ?? "") ?? [];
+  return last === undefined ? undefined : Number(last);
 }

@@ -7,6 +7,7 @@
 import type { AccessEntry } from "../oci/scope.ts";
 import { RegistryError } from "./errors.ts";
 import { discard, mayPass } from "./exchange.ts";
+import { lastByteOf } from "./ranges.ts";
 import { refusalOf } from "./refusals.ts";
 import { isPassing, pauseAfter, type RetryPolicy, retryAfterMs } from "./retry.ts";
 import type { Transport } from "./transport.ts";
@@ -33,6 +34,8 @@ export class UploadSession {
   readonly #options: UploadOptions;
   #location: URL;
   #offset: number;
+  /** Up to where bytes have been sent, whatever came of them. */
+  #sentEnd = 0;
   #mayBeFinished = false;
   /** Whether the registry has said less of its offset than it had accepted. */
   #isMiscounted = false;
@@ -75,7 +78,7 @@ export class UploadSession {
     const start = this.#offset;
     for (;;) {
       const sent = this.#offset - start;
-      if (sent === bytes.byteLength) return undefined;
+      if (sent >= bytes.byteLength) return undefined;
       const outcome = await this.#sendPiece(bytes.subarray(sent, sent + this.#mostBytes));
       if (outcome instanceof Response) return outcome;
     }
@@ -111,7 +114,7 @@ export class UploadSession {
       const ahead = Math.max(0, rest.byteLength - this.#mostBytes);
       const refusal = await this.send(rest.subarray(0, ahead));
       if (refusal !== undefined) return refusal;
-      const answered = await this.#sendLast(digest, rest.subarray(ahead));
+      const answered = await this.#sendLast(digest, bytes.subarray(this.#offset - start));
       if (answered === undefined) this.#fail("does not say that an upload is finished");
       if (answered !== "too large") return answered;
     }
@@ -226,10 +229,12 @@ export class UploadSession {
         return await this.#takeForAll(stands, end);
       if (typeof stands !== "number") return stands;
       if (stands < start) this.#fail(`has lost bytes of an upload: it is at ${stands}, and was at ${start}`);
-      if (stands > end) this.#fail("has more bytes of an upload than were sent");
+      if (stands > Math.max(end, this.#sentEnd)) this.#fail("has more bytes of an upload than were sent");
       if (stands > furthest) failures = 0;
       furthest = Math.max(furthest, stands);
       this.#offset = stands;
+      // A larger request, which was refused, had arrived in part.
+      if (stands > end) return undefined;
     }
   }
 
@@ -269,6 +274,7 @@ export class UploadSession {
     const { scopes, signal, authorization, headers } = this.#options;
     const { byteLength } = bytes;
     const range = `${this.#offset}-${this.#offset + byteLength - 1}`;
+    this.#sentEnd = Math.max(this.#sentEnd, this.#offset + byteLength);
     const response = await this.#transport.send({
       method,
       target,
@@ -302,12 +308,6 @@ function withDigest(location: URL, digest: string): URL {
   if (url.searchParams.has("digest")) return url;
   url.search += `${url.search === "" ? "?" : "&"}digest=${encodeURIComponent(digest)}`;
   return url;
-}
-
-/** The last byte that the registry has, by its answer; `undefined` if the answer does not say. */
-function lastByteOf({ headers }: Pick<Response, "headers">): number | undefined {
-  const [, last] = /^(?:bytes=)?0-(\d{1,15})$/.exec(headers.get("Range")?.trim() ?? "") ?? [];
-  return last === undefined ? undefined : Number(last);
 }
 
 /** Chunks are held in memory: a registry that wants larger ones will say no to those that it gets. */

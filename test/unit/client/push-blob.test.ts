@@ -187,6 +187,22 @@ test("chunks do not become smaller where bytes arrive after the connection has e
   assert.deepEqual(stored, Buffer.from(bytes));
 });
 
+// A runtime, or a server in between, may send a request again that had arrived in part: 416 is about its offset then.
+for (const [chunk, chunks] of [
+  [8, ["PATCH 0-8388607", "PATCH 0-4194303", "PATCH 6291456-8388607", "PUT 8388608-9437183"]],
+  [10, ["PUT -", "PATCH 0-4194303", "PUT 6291456-9437183"]],
+] as const) {
+  test(`a request of ${chunk} MiB at most that was refused and had arrived in part is gone on from there`, async () => {
+    const registry = new UploadRegistry();
+    registry.trouble.push({ kind: "status", status: 416, keeps: 6 * mebibyte });
+    const bytes = content(9 * mebibyte);
+    const { done, error, stored } = await push(registry, bytes, undefined, chunk * mebibyte);
+    assert.equal(done, "sent", String(error));
+    assert.deepEqual(registry.chunks, chunks);
+    assert.deepEqual(stored, Buffer.from(bytes));
+  });
+}
+
 test("a lost answer to the last request is not a failure: the blob is there", async () => {
   const registry = new UploadRegistry();
   registry.trouble.push({ kind: "lost-answer" }, { kind: "lost-answer" });
