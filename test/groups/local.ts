@@ -1,3 +1,3 @@
 import { runTogether } from "../support/together.ts";
 
-await runTogether(["local/**/*.test.ts"]);
+await runTogether(["local/*.test.ts"]);

@@ -1,3 +1,3 @@
 import { runTogether } from "../support/together.ts";
 
-await runTogether(["upstreams/**/*.test.ts"]);
+await runTogether(["upstreams/!(fetches|hostile).test.ts"]);
