@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import test from "node:test";
+import test, { type TestContext } from "node:test";
 import { openChannels } from "../../src/local/channels.ts";
 import { prepareLayout } from "../../src/local/data-layout.ts";
 import { serveFsync } from "../../src/local/fsync-service.ts";
@@ -14,6 +14,21 @@ import { temporaryDirectory, until } from "./program.ts";
 
 const skip = process.platform !== "linux";
 
+/** What a workerd of the Worker for tests is started with, on a directory for data. */
+async function workerdOptions(t: TestContext, data: string, path = process.env.PATH ?? "") {
+  const { folders } = prepareLayout(data);
+  const channels = await openChannels(data);
+  afterTest(t, await serveFsync(folders.files, channels, () => {}));
+  return {
+    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
+    dataDirectory: data,
+    folders,
+    channels,
+    environment: { PATH: path },
+    onLine: () => {},
+  };
+}
+
 test("a workerd that is started again and never listens keeps no server from stopping", {
   skip,
 }, async (t) => {
@@ -23,17 +38,7 @@ test("a workerd that is started again and never listens keeps no server from sto
   const stand = `#!/bin/sh\n[ -e '${isHanging}' ] || exec /usr/bin/setpriv "$@"\necho $$ > '${started}'\nexec sleep 600\n`;
   writeFileSync(join(bin, "setpriv"), stand);
   chmodSync(join(bin, "setpriv"), 0o755);
-  const { folders } = prepareLayout(data);
-  const channels = await openChannels(data);
-  afterTest(t, await serveFsync(folders.files, channels, () => {}));
-  const options = {
-    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
-    dataDirectory: data,
-    folders,
-    channels,
-    environment: { PATH: `${bin}${delimiter}${process.env.PATH}` },
-    onLine: () => {},
-  };
+  const options = await workerdOptions(t, data, `${bin}${delimiter}${process.env.PATH}`);
   const failures: string[] = [];
   const runtime = await startRuntime(options, {
     onRestart: () => {},
@@ -71,17 +76,7 @@ test("a workerd that does not listen in time is ended, and the start fails", { s
 
 test("a workerd that ends again and again is given up at its fifth end", { skip }, async (t) => {
   const data = temporaryDirectory(t);
-  const { folders } = prepareLayout(data);
-  const channels = await openChannels(data);
-  afterTest(t, await serveFsync(folders.files, channels, () => {}));
-  const options = {
-    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
-    dataDirectory: data,
-    folders,
-    channels,
-    environment: { PATH: process.env.PATH ?? "" },
-    onLine: () => {},
-  };
+  const options = await workerdOptions(t, data);
   const [restarts, failures]: [string[], string[]] = [[], []];
   const runtime = await startRuntime(options, {
     onRestart: (reason) => restarts.push(reason),
@@ -100,20 +95,10 @@ test("a workerd that hangs is ended and started again", {
   skip,
 }, async (t) => {
   const data = temporaryDirectory(t);
-  const { folders } = prepareLayout(data);
-  const channels = await openChannels(data);
-  afterTest(t, await serveFsync(folders.files, channels, () => {}));
   const restarts: string[] = [];
-  const options = {
-    program: await compileProgram(join(import.meta.dirname, "fixture-worker.ts")),
-    dataDirectory: data,
-    folders,
-    channels,
-    environment: { PATH: process.env.PATH ?? "" },
-    onLine: (line: string) => restarts.push(line),
-  };
+  const onLine = (line: string) => void restarts.push(line);
   const runtime = await startRuntime(
-    options,
+    { ...(await workerdOptions(t, data)), onLine },
     { onRestart: (reason) => restarts.push(reason), onFailure: (reason) => restarts.push(reason) },
     { everyMs: 50, mostSilent: 40 },
   );
