@@ -185,29 +185,29 @@ export class UploadSession {
     const start = this.#offset;
     const end = start + bytes.byteLength;
     let furthest = start;
-    let isAccepted = false;
+    // What the registry said of the request before, if it is to be asked what it meant.
+    let doubt: "accepted" | "too large" | undefined;
     // Whether nothing of an earlier request may still be on its way.
     let isSettled = true;
     for (let failures = 1; ; failures++) {
-      const wasAccepted = isAccepted;
-      isAccepted = false;
-      let isTooLarge = false;
+      const wasAccepted = doubt === "accepted";
+      doubt = undefined;
       let response: Response | undefined;
       let broken: unknown;
       try {
         const rest = bytes.subarray(this.#offset - start);
         const outcome = await step(rest);
         if (outcome === "acknowledged") return undefined;
-        isAccepted = outcome === "incomplete";
-        if (outcome !== "incomplete") response = outcome;
+        if (outcome === "incomplete") doubt = "accepted";
+        else response = outcome;
         if (wasAccepted && response?.status === 416) return await this.#takeForAll(response, end);
         if (response !== undefined && this.#isTooLarge(response, rest)) {
-          isTooLarge = true;
-          // Else 416 may also say that late bytes have arrived: the registry is asked.
           if (isSettled || response.status === 413) {
             await discard(response);
             return this.#sendLess();
           }
+          // 416 may also say that late bytes have arrived.
+          doubt = "too large";
         }
         if (response !== undefined && !(await this.#mayGoOn(response))) return response;
       } catch (error) {
@@ -224,8 +224,8 @@ export class UploadSession {
       await this.#transport.timing.sleep(pauseMs, signal);
       const stands = await this.ask();
       isSettled = false;
-      if (isTooLarge && stands === this.#offset) return this.#sendLess();
-      if (isAccepted && (stands instanceof Response || stands < start))
+      if (doubt === "too large" && stands === this.#offset) return this.#sendLess();
+      if (doubt === "accepted" && (stands instanceof Response || stands < start))
         return await this.#takeForAll(stands, end);
       if (typeof stands !== "number") return stands;
       if (stands < start) this.#fail(`has lost bytes of an upload: it is at ${stands}, and was at ${start}`);
