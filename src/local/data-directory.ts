@@ -70,9 +70,10 @@ function makeDirectory(path: string): void {
 const marks = ["lock", "bucket", "do"];
 /** What a server makes in it. */
 const own: ReadonlySet<string> = new Set([...marks, "files", "data-versions", "reserve", "sockets"]);
-/** What a start makes before there is data; also under a name that is not its final one (files.ts). */
-const ofStart =
-  /^(?:lock|reserve|sockets|do|files|server\.json|workerd\.pid|(?:bucket|data-versions)(?:\.[\da-f-]{36})?)$/;
+/** What it makes besides, which says nothing of whose the data is. */
+const passing: ReadonlySet<string> = new Set([holderFile, "workerd.pid"]);
+/** A record that was not written to its end, before it got its name (files.ts). */
+const unfinished = /^(?:bucket|data-versions)\.[\da-f-]{36}$/;
 /** Entries that volumes and desktops create in a directory by themselves. */
 const ofOthers = /^(?:\..*|lost\+found)$/;
 
@@ -85,7 +86,8 @@ function refuseForeign(path: string): void {
     throw new DataDirectoryError(`${path} is a file, and must be a directory to be the data directory`);
   }
   const names = readdirSync(path).filter((name) => !ofOthers.test(name));
-  const isBegun = marks.some((name) => names.includes(name)) && names.every((name) => ofStart.test(name));
+  const isOfStart = (name: string) => own.has(name) || passing.has(name) || unfinished.test(name);
+  const isBegun = marks.some((name) => names.includes(name)) && names.every(isOfStart);
   if (names.length === 0 || isBegun || hasRecord(path) || hasObjects(path)) return;
   throw new DataDirectoryError(
     `the directory ${path} has something else in it than a registry's data: name one with --data that is new or empty`,
